@@ -1,0 +1,68 @@
+# One Python, few commands. `make demo` and `make test` set up everything they need.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+JOBS   ?= 2
+DEMO   := demo
+STAMP  := $(VENV)/.installed
+
+# The digest of pyproject.toml names the stamp's content: a changed dependency installs again.
+.PHONY: setup data demo test test-all check lint fmt types layers docs golden bench clean
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "xbarc needs Python 3.11 or newer; set PYTHON=...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,lint,docs]'
+	touch $(STAMP)
+
+setup: $(STAMP)
+
+# Data packages for the tests marked `data`; without them those tests skip and say why.
+data: $(STAMP)
+	-$(BIN)/python models/fetch.py
+
+demo: $(STAMP)
+	mkdir -p $(DEMO)
+	$(BIN)/xbarc compile models/fashion-vgg.onnx --target rram128 \
+	    --calibrate models/fashion-calibration-256.npz -o $(DEMO)/fashion-vgg.xbar
+	$(BIN)/xbarc check $(DEMO)/fashion-vgg.xbar --data models/fashion-test-1000.npz
+	$(BIN)/xbarc verify $(DEMO)/fashion-vgg.xbar
+	$(BIN)/xbarc inspect $(DEMO)/fashion-vgg.xbar --layer conv4 --png $(DEMO)/conv4.png
+	$(BIN)/xbarc report $(DEMO)/fashion-vgg.xbar --format html -o $(DEMO)/report.html
+	@echo "tile map of conv4: $(DEMO)/conv4.png   report: $(DEMO)/report.html"
+
+test: data
+	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -q -n $(JOBS) -m 'not slow'
+
+test-all: data
+	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -q -n $(JOBS)
+
+check: lint types layers
+
+lint: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+fmt: $(STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+layers: $(STAMP)
+	$(BIN)/lint-imports
+
+docs: $(STAMP)
+	$(BIN)/python -m sphinx -W -b html docs docs/_build/html
+	$(BIN)/python -m sphinx -W -b doctest docs docs/_build/doctest
+
+golden: $(STAMP)
+	$(BIN)/python -m pytest -q --update-golden
+
+bench: $(STAMP)
+	$(BIN)/python benchmarks/run.py
+
+clean:
+	rm -rf $(VENV) $(DEMO) docs/_build build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

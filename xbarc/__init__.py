@@ -1,0 +1,40 @@
+"""xbarc: compile trained ONNX networks onto analog crossbar tiles, and run them bit for bit.
+
+    program = xbarc.compile("model.onnx", target="rram128")
+    program.save("model.xbar")
+    session = xbarc.InferenceSession("model.xbar")
+    session.run(None, {"input": x})
+
+Names load on first use, so that `import xbarc` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from xbarc.api import CompiledProgram, compile, load
+    from xbarc.errors import XbarcError
+    from xbarc.session import InferenceSession
+
+__version__ = "0.1.0"
+__all__ = ["CompiledProgram", "InferenceSession", "XbarcError", "compile", "load"]
+
+_HOMES = {
+    "CompiledProgram": "xbarc.api",
+    "InferenceSession": "xbarc.session",
+    "XbarcError": "xbarc.errors",
+    "compile": "xbarc.api",
+    "load": "xbarc.api",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'xbarc' has no attribute '{name}'")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -1,0 +1,101 @@
+"""The Python face: compile a model, keep, save, load and report a program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xbarc.compiler import CompileOptions, Progress, compile_model
+from xbarc.ir.files import load_program, save_program
+from xbarc.ir.program import Program
+from xbarc.ir.text import program_text
+from xbarc.mapping import MapOptions
+from xbarc.numerics.types import AnyArray
+from xbarc.passes import RangeMethod
+from xbarc.report import Report, collect, render_json
+from xbarc.session import InferenceSession
+from xbarc.target import Target, load_target
+
+if TYPE_CHECKING:
+    from xbarc.executor.run import Engine
+
+
+@dataclass(frozen=True, eq=False)
+class CompiledProgram:
+    """A tile program, with what a user does with one.
+
+    Attributes:
+        program: the data structure itself.
+    """
+
+    program: Program
+
+    def save(self, path: str | Path) -> None:
+        """Write the `.xbar` directory, whole or not at all.
+
+        Raises:
+            ProgramError: the path is taken by something else, or cannot be written.
+        """
+        report = render_json(self.report()).encode()
+        save_program(self.program, Path(path), {"report.json": report})
+
+    def report(self) -> Report:
+        """Counts and costs; renders itself in a notebook."""
+        return collect(self.program)
+
+    def session(self, engine: Engine = "fast") -> InferenceSession:
+        """A session that runs this program."""
+        return InferenceSession(self.program, engine)
+
+    def __str__(self) -> str:
+        return program_text(self.program)
+
+
+def compile(  # noqa: A001  # the name users expect: xbarc.compile
+    model: str | Path,
+    target: str | Path | Target = "rram128",
+    *,
+    calibration: Mapping[str, AnyArray] | None = None,
+    weight_bits: int | None = None,
+    activation_bits: int | None = None,
+    encoding: str | None = None,
+    adc: str | int = "lossless",
+    ranges: RangeMethod = "mse",
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
+    progress: Progress | None = None,
+) -> CompiledProgram:
+    """Compile an ONNX model for a target.
+
+    Args:
+        model: path of the ONNX file, which is only read.
+        target: a shipped name, the path of a TOML file, or a `Target`.
+        calibration: arrays by input name; activation ranges become static.
+        weight_bits: 2 to 16; None takes the target's.
+        activation_bits: 1 to 16; None takes the target's.
+        encoding: how signed weights sit on cells; None takes the target's.
+        adc: `lossless`, `worst-case`, or a number of bits that caps the lossless setting.
+        ranges: how calibrated ranges are chosen: `mse`, `percentile` or `minmax`.
+        shapes: input shapes by name, to count with where the model leaves axes open.
+        progress: called with a layer's name, its number and the count of layers.
+
+    Raises:
+        XbarcError: the model, the target or the data is at fault; the message says how.
+    """
+    loaded = target if isinstance(target, Target) else load_target(target)
+    mapping = MapOptions(encoding=encoding or loaded.precision.encoding, adc=str(adc))
+    options = CompileOptions(weight_bits, activation_bits, ranges, mapping, dict(shapes or {}))
+    program = compile_model(
+        model, loaded, options=options, calibration=calibration, progress=progress
+    )
+    return CompiledProgram(program)
+
+
+def load(path: str | Path) -> CompiledProgram:
+    """Read an `.xbar` directory.
+
+    Raises:
+        ProgramError: it is missing, damaged or of another format.
+    """
+    return CompiledProgram(load_program(Path(path)))

@@ -1,0 +1,96 @@
+"""The typer application, and the one place where errors become messages and exit codes."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from xbarc.cli import compiling, executing, reporting, targets
+from xbarc.errors import EXIT_DONE, EXIT_INTERRUPTED, EXIT_USER, XbarcError
+
+app = typer.Typer(
+    name="xbarc",
+    help="Compile trained ONNX networks onto analog crossbar tiles, and run them bit for bit.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("compile")(compiling.compile_command)
+app.command("run")(executing.run_command)
+app.command("check")(executing.check_command)
+app.command("verify")(executing.verify_command)
+app.command("inspect")(reporting.inspect_command)
+app.command("report")(reporting.report_command)
+app.command("print")(reporting.print_command)
+app.command("passes")(compiling.passes_command)
+app.add_typer(targets.app, name="targets", help="List, show and validate targets.")
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: bool = typer.Option(False, "--version", help="Print the version and exit."),
+) -> None:
+    if version:
+        from xbarc import __version__
+
+        print(f"xbarc {__version__}")
+        raise typer.Exit(EXIT_DONE)
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+# What typer raises for wrong usage: the base of BadParameter that can show itself.
+_UsageProblem: type[Exception] = next(
+    kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; gives its exit code.
+
+    0: done. 1: done, and the answer is no. 2: wrong use or bad input. 3: a bug of ours.
+    130: interrupted.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = app(args=arguments, prog_name="xbarc", standalone_mode=False)
+        sys.stdout.flush()
+    except XbarcError as error:
+        return _complain(f"xbarc: {error}", error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        return _complain("xbarc: interrupted; nothing was left half written", EXIT_INTERRUPTED)
+    except typer.Exit as leave:
+        return int(leave.exit_code)
+    except MemoryError:
+        return _complain("xbarc: out of memory; hint: a smaller --batch or model", EXIT_USER)
+    except OSError as error:
+        return _os_error(error)
+    except _UsageProblem as problem:
+        getattr(problem, "show")()  # noqa: B009  # defined on the base class only
+        return EXIT_USER
+    return code if isinstance(code, int) else EXIT_DONE
+
+
+def entry() -> None:
+    """The installed command `xbarc`."""
+    sys.exit(main())
+
+
+def _complain(text: str, code: int) -> int:
+    print(text, file=sys.stderr)
+    return code
+
+
+def _os_error(error: OSError) -> int:
+    if isinstance(error, BrokenPipeError) or error.errno == errno.EPIPE:
+        # The reader went away (`xbarc report x.xbar | head`): be quiet, also while Python exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_DONE
+    place = f"{error.filename}: " if error.filename else ""
+    return _complain(f"xbarc: {place}{error.strerror or error}", EXIT_USER)

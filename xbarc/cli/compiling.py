@@ -1,0 +1,147 @@
+"""`xbarc compile` and `xbarc passes`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from xbarc.errors import InputError, XbarcError
+
+if TYPE_CHECKING:
+    from xbarc.compiler import CompileOptions
+    from xbarc.target import Target
+
+_Bits = Annotated[int | None, typer.Option(metavar="N")]
+
+
+def compile_command(
+    model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="the trained network")],
+    target: Annotated[
+        str, typer.Option(metavar="NAME|FILE.toml", help="what to compile for")
+    ] = "rram128",
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="OUT.xbar", help="default: MODEL.xbar here"),
+    ] = None,
+    calibrate: Annotated[
+        Path | None,
+        typer.Option(metavar="DATA.npz", help="inputs that choose static activation ranges"),
+    ] = None,
+    ranges: Annotated[
+        str, typer.Option(metavar="mse|percentile|minmax", help="how calibrated ranges are chosen")
+    ] = "mse",
+    weight_bits: Annotated[
+        int | None, typer.Option(metavar="N", help="2 to 16, for float weights")
+    ] = None,
+    activation_bits: Annotated[
+        int | None, typer.Option(metavar="N", help="1 to 16, for float activations")
+    ] = None,
+    encoding: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="differential, differential-analog, offset, ..."),
+    ] = None,
+    adc: Annotated[
+        str, typer.Option(metavar="lossless|worst-case|BITS", help="width of the converters")
+    ] = "lossless",
+    placement: Annotated[
+        str, typer.Option(metavar="none", help="order of rows and columns in an array")
+    ] = "none",
+    tile: Annotated[
+        str, typer.Option(metavar="fill|even", help="fill arrays first, or cut evenly")
+    ] = "fill",
+    pack: Annotated[
+        str, typer.Option(metavar="layer|network|none", help="which small blocks share arrays")
+    ] = "layer",
+    shape: Annotated[
+        list[str] | None,
+        typer.Option(metavar="INPUT=1,3,224,224", help="shape to count with, for open axes"),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="key.path=value", help="change a field of the target"),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="print the report as JSON")] = False,
+) -> int:
+    """Compile a trained ONNX network into a crossbar program."""
+    from xbarc.cli.files import read_npz
+    from xbarc.cli.progress import progress_bar
+    from xbarc.compiler import compile_model
+    from xbarc.target import load_target
+
+    chosen = load_target(target, settings or ())
+    options = _options(
+        chosen,
+        (weight_bits, activation_bits),
+        ranges,
+        encoding,
+        (adc, placement, tile, pack),
+        shape,
+    )
+    data = None if calibrate is None else read_npz(calibrate)
+    place = output or Path(f"{model.stem}.xbar")
+    with progress_bar("compile") as advance:
+        program = compile_model(model, chosen, options=options, calibration=data, progress=advance)
+    from xbarc.api import CompiledProgram
+    from xbarc.report import render_json, render_text
+
+    compiled = CompiledProgram(program)
+    compiled.save(place)
+    report = compiled.report()
+    print(render_json(report) if json else render_text(report, brief=True))
+    print(f"wrote {place}", file=sys.stderr)
+    return 0
+
+
+def _options(
+    target: Target,
+    bits: tuple[int | None, int | None],
+    ranges: str,
+    encoding: str | None,
+    mapping: tuple[str, str, str, str],
+    shapes: list[str] | None,
+) -> CompileOptions:
+    from typing import get_args
+
+    from xbarc.compiler import CompileOptions
+    from xbarc.mapping import MapOptions
+    from xbarc.passes import RangeMethod
+
+    if ranges not in get_args(RangeMethod):
+        known = ", ".join(get_args(RangeMethod))
+        raise InputError(f"'{ranges}' is not available", where="--ranges", hint=f"one of {known}")
+    adc, placement, tile, pack = mapping
+    chosen = MapOptions(
+        encoding=encoding or target.precision.encoding,
+        adc=adc,
+        placement=placement,
+        tile=tile,  # type: ignore[arg-type]  # checked by MapOptions, which names what exists
+        pack=pack,  # type: ignore[arg-type]
+    )
+    method: RangeMethod = ranges  # type: ignore[assignment]  # checked above
+    return CompileOptions(*bits, method, chosen, dict(map(_shape, shapes or ())))
+
+
+def _shape(text: str) -> tuple[str, tuple[int, ...]]:
+    name, equals, numbers = text.rpartition("=")
+    try:
+        shape = tuple(int(part) for part in numbers.split(","))
+    except ValueError:
+        shape = ()
+    if not equals or not name or not shape or min(shape) < 1:
+        raise InputError(f"'{text}' is not INPUT=1,3,224,224", where="--shape")
+    return name, shape
+
+
+def passes_command() -> int:
+    """Print the passes over the network, in their order."""
+    from xbarc.compiler import PASSES
+
+    for number, item in enumerate(PASSES, 1):
+        print(f"{number}  {item.name:24} {(type(item).__doc__ or '').splitlines()[0]}")
+    return 0
+
+
+__all__ = ["XbarcError", "compile_command", "passes_command"]

@@ -1,0 +1,28 @@
+"""A progress bar on stderr, only where a person looks at it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+Advance = Callable[[str, int, int], None]
+
+
+@contextlib.contextmanager
+def progress_bar(title: str) -> Iterator[Advance]:
+    """A function that takes what is worked on, how much is done, and how much there is."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _name, _done, _total: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bars:
+        task = bars.add_task(title, total=None)
+
+        def advance(name: str, done: int, total: int) -> None:
+            bars.update(task, description=f"{title} {name}", completed=done, total=total)
+
+        yield advance

@@ -1,0 +1,61 @@
+"""`xbarc targets list`, `show` and `validate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command("list")
+def list_command(
+    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> int:
+    """The targets that come with xbarc."""
+    from json import dumps
+
+    from xbarc.target import load_target, target_names
+
+    found = [load_target(name) for name in target_names()]
+    if json:
+        print(
+            dumps([{"name": t.name, "kind": t.kind, "description": t.description} for t in found])
+        )
+        return 0
+    for target in found:
+        size = f"{target.array.rows}x{target.array.columns}, {target.cell.bits}-bit cells"
+        print(f"{target.name:12} {target.kind:9} {size:26} {target.description}")
+    return 0
+
+
+@app.command("show")
+def show_command(
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE.toml")],
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="key.path=value", help="change a field")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> int:
+    """Every field of a target, with unit and source of every figure."""
+    from xbarc.cli.reporting import _emit
+    from xbarc.report import target_text
+    from xbarc.target import load_target
+
+    target = load_target(name, settings or ())
+    _emit(target.model_dump_json(indent=1) if json else target_text(target), None)
+    return 0
+
+
+@app.command("validate")
+def validate_command(
+    path: Annotated[Path, typer.Argument(metavar="FILE.toml")],
+) -> int:
+    """Check a target file; every wrong field is named at once."""
+    from xbarc.target import figures, load_target
+
+    target = load_target(path)
+    print(f"{path}: valid target '{target.name}', {len(figures(target))} figures with sources")
+    return 0

@@ -1,0 +1,108 @@
+"""Counts of what one step does for one input vector."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from xbarc.cost.counts import WIDTHS, Counts, Histogram
+from xbarc.ir.program import AdcSettings, CrossbarStep
+from xbarc.numerics import bits_for
+from xbarc.numerics.types import BoolArray, Int64Array
+from xbarc.target import Target
+
+_CHUNK = 1 << 22
+
+
+def vector_counts(step: CrossbarStep, target: Target) -> Counts:
+    """What one input vector of all groups makes the hardware do."""
+    slices = step.input_slices
+    segments = segments_of_block(step)
+    arrays = arrays_of_block_row(step)
+    rows = np.diff(step.tiling.row_bounds)
+    drives = int((arrays * rows).sum()) * slices
+    done = Counts(
+        array_reads=int((arrays * segments).sum()) * slices,
+        wordline_drives=drives,
+        samples=step.groups * int(segments.sum()) * step.cells.columns * slices,
+        conversions=conversion_widths(step),
+        shift_adds=_shift_adds(step, segments),
+        crossbar_macs=step.groups * step.inputs * step.outputs,
+    )
+    return done + _traffic(step, target, drives)
+
+
+def segments_of_block(step: CrossbarStep) -> Int64Array:
+    """How many segments each row block has; axis: row block."""
+    blocks = len(step.tiling.row_bounds) - 1
+    return np.bincount(step.tiling.segment_block, minlength=blocks).astype(np.int64)
+
+
+def first_of_array(step: CrossbarStep) -> tuple[Int64Array, BoolArray]:
+    """Arrays of each group and row block, sorted, and where each array stands first.
+
+    Column blocks of one row block in one array share its wordlines, so they are one read.
+    """
+    arrays = np.sort(np.asarray(step.tiling.array, dtype=np.int64), axis=2)
+    first = np.ones(arrays.shape, dtype=np.bool_)
+    first[:, :, 1:] = arrays[:, :, 1:] != arrays[:, :, :-1]
+    return arrays, first
+
+
+def arrays_of_block_row(step: CrossbarStep) -> Int64Array:
+    """Different arrays that a row block spreads over; axes: group, row block."""
+    count: Int64Array = first_of_array(step)[1].sum(axis=2, dtype=np.int64)
+    return count
+
+
+def conversion_widths(step: CrossbarStep) -> Histogram:
+    """Conversions of one input vector by width, without ever writing broadcast axes out."""
+    segments = len(step.tiling.segment_bounds) - 1
+    full = (step.groups, segments, step.conversions, step.input_slices)
+    repeats = 1
+    for have, want in zip(step.adc.bits.shape, full, strict=True):
+        repeats *= 1 if have == want else want
+    counts = stored_widths(step.adc)
+    return tuple(int(count) * repeats for count in counts)
+
+
+def stored_widths(adc: AdcSettings) -> Int64Array:
+    """How often each width stands in the settings."""
+    flat = adc.bits.reshape(-1)
+    counts = np.zeros(WIDTHS, dtype=np.int64)
+    for start in range(0, flat.size, _CHUNK):
+        counts += np.bincount(flat[start : start + _CHUNK], minlength=WIDTHS)
+    return counts
+
+
+def _shift_adds(step: CrossbarStep, segments: Int64Array) -> int:
+    """Codes that are shifted and added, and the digital sum of inputs that `beta` asks for."""
+    code = step.periphery.r_code
+    entries = np.count_nonzero(code, axis=2)
+    spread = np.broadcast_to(entries, (step.groups, len(segments)))
+    total = int((spread * segments).sum()) * step.input_slices
+    beta = step.periphery.input_sum.reshape(step.groups, -1)
+    summed = int(np.any(beta, axis=1).sum()) * step.inputs
+    return total + summed + int(np.count_nonzero(beta))
+
+
+def accumulator_bytes(step: CrossbarStep) -> int:
+    """Bytes that hold any sum of the layer."""
+    bits = step.input_bits + step.weight_bits + bits_for(step.inputs)
+    return -(-bits // 8)
+
+
+def _traffic(step: CrossbarStep, target: Target, drives: int) -> Counts:
+    """Bytes through registers, the tile's buffer and routers.
+
+    Inputs are read from the buffer once a vector (no reuse between windows), wait in registers and
+    leave them slice by slice. Each row block writes its partial sums into registers, and over one
+    router to where they are added; the sum goes to the buffer.
+    """
+    sums = step.groups * step.outputs * accumulator_bytes(step)
+    row_blocks = len(step.tiling.row_bounds) - 1
+    meshed = target.hierarchy.network == "mesh"
+    return Counts(
+        register_bytes=-(-drives * step.dac_bits // 8) + sums * row_blocks,
+        buffer_bytes=-(-step.groups * step.inputs * step.input_bits // 8) + sums,
+        router_bytes=sums * row_blocks if meshed else 0,
+    )

@@ -1,0 +1,150 @@
+"""First-order estimates of what cells and wires do: our model, the executor applies none of it.
+
+Signals are counted in *steps*: the conductance between two levels, were they equally spaced. A
+column sum of a program is a whole number of steps.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from xbarc.numerics.types import Int64Array
+from xbarc.target import Cell, Target
+
+_DAY_S = 86400.0
+_MICRO = 1e-6
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One estimated number.
+
+    Attributes:
+        value: None where there is nothing to estimate from.
+        formula: how it was computed, with the fields of the target by name.
+    """
+
+    name: str
+    value: float | None
+    unit: str
+    formula: str
+
+
+def device_estimates(target: Target, levels: Int64Array) -> tuple[Estimate, ...]:
+    """Estimates for a target and the cells that a program puts on it.
+
+    Args:
+        target: the chip.
+        levels: cells at each level over the whole program; axis: level.
+    """
+    cells = int(levels.sum())
+    mean = _mean_conductance(target.cell, levels)
+    return (
+        *_wire_estimates(target, mean),
+        *_read_estimates(target, mean),
+        *_cell_estimates(target, cells),
+        *_noise_estimates(target),
+    )
+
+
+def step_us(cell: Cell) -> float:
+    """Conductance of one step in uS."""
+    values = cell.conductance.values
+    return (values[-1] - values[0]) / (len(values) - 1)
+
+
+def _mean_conductance(cell: Cell, levels: Int64Array) -> float | None:
+    """Over the cells of the program, in uS."""
+    total = int(levels.sum())
+    if not total:
+        return None
+    pairs = zip(cell.conductance.values, levels, strict=True)
+    return math.fsum(value * int(count) for value, count in pairs) / total
+
+
+def _line_loss(segment: float, side: float, count: int, conductance_us: float) -> float:
+    """Relative loss at the far cell of a line, wire and its driver or sense side."""
+    return conductance_us * _MICRO * (segment * count * (count + 1) / 2 + side * count)
+
+
+def _wire_estimates(target: Target, mean: float | None) -> tuple[Estimate, ...]:
+    wires, array = target.wires, target.array
+    top = target.cell.conductance.values[-1]
+    columns = array.columns + array.spare_columns
+    rows = array.active_rows
+    law = "G (wire n(n+1)/2 + {} n), n = {}; above 0.1 solve the network"
+    word, bit = law.format("driver", columns), law.format("sense", rows)
+    sides = (
+        ("wordline", wires.wordline.value, wires.driver.value, columns, word),
+        ("bitline", wires.bitline.value, wires.sense.value, rows, bit),
+    )
+    found = []
+    for name, segment, side, count, text in sides:
+        worst = _line_loss(segment, side, count, top)
+        usual = None if mean is None else _line_loss(segment, side, count, mean)
+        found.append(Estimate(f"{name} drop, every cell at its top", worst, "fraction", text))
+        found.append(Estimate(f"{name} drop, mean cell", usual, "fraction", text))
+    return tuple(found)
+
+
+def _read_estimates(target: Target, mean: float | None) -> tuple[Estimate, ...]:
+    volt, array = target.input.read_voltage.value, target.array
+    top = target.cell.conductance.values[-1]
+    current = volt * top * array.active_rows
+    cells = array.active_rows * (array.columns + array.spare_columns)
+    power = None if mean is None else volt * volt * mean * cells * 1e-3
+    pulse = target.costs.array_energy.value / power if power else None
+    return (
+        Estimate("largest bitline current", current, "uA", "V G_top active_rows"),
+        Estimate("mean cell conductance", mean, "uS", "over the cells of the program"),
+        Estimate("array power while it reads", power, "mW", "V^2 G_mean active_rows columns"),
+        Estimate(
+            "pulse that array_energy pays for", pulse, "ns", "costs.array_energy / array power"
+        ),
+    )
+
+
+def _cell_estimates(target: Target, cells: int) -> tuple[Estimate, ...]:
+    cell = target.cell
+    elapsed = _DAY_S / cell.drift.reference.value
+    loss = 1 - elapsed ** (-cell.drift.exponent.value)
+    feature = (target.node_nm * 1e-3) ** 2
+    area = target.costs.cell_area.value / feature
+    return (
+        Estimate("cells stuck at the top", cells * cell.stuck_on.value, "cells", "stuck_on cells"),
+        Estimate("cells stuck at 0", cells * cell.stuck_off.value, "cells", "stuck_off cells"),
+        Estimate(
+            "conductance lost in a day", loss, "fraction", "1 - (86400 s / reference)^-exponent"
+        ),
+        Estimate(
+            "worst error of a level's spacing", _uneven(cell), "steps", "level - equal spacing"
+        ),
+        Estimate("cell area", area, "F^2", "cell_area / node_nm^2"),
+    )
+
+
+def _uneven(cell: Cell) -> float:
+    values, step = cell.conductance.values, step_us(cell)
+    return max(abs((value - values[0]) / step - index) for index, value in enumerate(values))
+
+
+def _noise_estimates(target: Target) -> tuple[Estimate, ...]:
+    cell, rows = target.cell, target.array.active_rows
+    top, step = cell.conductance.values[-1], step_us(cell)
+    spread = cell.variation.sigma.value
+    if cell.variation.kind == "proportional":
+        spread *= top
+    read = cell.read_noise.value * top
+    fixed, moving = (math.sqrt(rows) * sigma / step for sigma in (spread, read))
+    both = math.hypot(fixed, moving)
+    largest = rows * ((1 << target.input.dac_bits) - 1) * ((1 << cell.bits) - 1)
+    root = "sqrt(active_rows) {} / step"
+    return (
+        Estimate("sigma of a column sum, variation", fixed, "steps", root.format("sigma")),
+        Estimate("sigma of a column sum, read noise", moving, "steps", root.format("noise G_top")),
+        Estimate(
+            "sigma of a column sum, both", both, "steps", "every row driven, cells at the top"
+        ),
+        Estimate("the same, relative", both / largest, "fraction", "of the largest column sum"),
+    )

@@ -1,0 +1,137 @@
+"""What stands there: arrays, converters, macros, tiles, chips, and each layer's share of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from xbarc.cost.counting import segments_of_block
+from xbarc.cost.counts import WIDTHS, Counts, Histogram, widths
+from xbarc.ir.program import CrossbarStep, Program
+from xbarc.numerics.types import Float64Array, Int64Array, IntArray, UInt8Array
+from xbarc.target import Target
+
+
+@dataclass(frozen=True, eq=False)
+class Allocation:
+    """The hardware of a program.
+
+    Attributes:
+        total: counts of the whole program.
+        adc_bits: width of each converter; axes: array, converter.
+        cells: cells in use in each array.
+    """
+
+    total: Counts
+    adc_bits: UInt8Array
+    cells: Float64Array
+
+
+def allocate(program: Program) -> Allocation:
+    """Size every converter by its widest conversion, and count what the arrays need around them."""
+    target, arrays = program.target, program.arrays
+    bits = np.zeros(arrays * adcs_per_array(target), dtype=np.uint8)
+    cells = np.zeros(arrays, dtype=np.float64)
+    for step in program.crossbar_steps:
+        places = adc_places(step, target)
+        np.maximum.at(bits, places.reshape(-1), _widest(step, places.shape).reshape(-1))
+        cells += cells_of_array(step, arrays)
+    table = bits.reshape(arrays, adcs_per_array(target))
+    idle_as_its_neighbours = np.where(table > 0, table, table.max(axis=1, initial=0, keepdims=True))
+    total = _count(target, arrays, idle_as_its_neighbours)
+    return Allocation(total, idle_as_its_neighbours, cells)
+
+
+def adcs_per_array(target: Target) -> int:
+    """Converters of one array; spare columns join the last one."""
+    return max(1, -(-target.array.columns // target.adc.columns_per_adc))
+
+
+def full_chip(target: Target) -> Counts:
+    """One whole chip, its links included, with converters of the target's largest width."""
+    tree = target.hierarchy
+    arrays = tree.arrays_per_macro * tree.macros_per_tile * tree.tiles_per_chip
+    adcs = widths({target.adc.max_bits: arrays * adcs_per_array(target)})
+    return Counts(adcs=adcs, linked_chips=1) + _around(target, arrays)
+
+
+def share_of(step: CrossbarStep, allocation: Allocation) -> Counts:
+    """A layer's share of the hardware: of each array by the cells that it uses there."""
+    total = allocation.total
+    if not total.arrays:
+        return Counts()
+    part = cells_of_array(step, int(total.arrays)) / np.maximum(allocation.cells, 1)
+    spread = np.broadcast_to(part[:, None], allocation.adc_bits.shape)
+    adcs = np.bincount(allocation.adc_bits.ravel(), spread.ravel(), minlength=WIDTHS)
+    arrays = float(part.sum())
+    rest = arrays / total.arrays
+    return Counts(
+        arrays=arrays,
+        adcs=_histogram(adcs),
+        macros=total.macros * rest,
+        tiles=total.tiles * rest,
+        chips=total.chips * rest,
+        linked_chips=total.linked_chips * rest,
+    )
+
+
+def adc_places(step: CrossbarStep, target: Target) -> Int64Array:
+    """The converter of each conversion, over all arrays; axes: group, row block, conversion.
+
+    A conversion of several columns belongs to the converter of its first one.
+    """
+    tiling, per_array = step.tiling, adcs_per_array(target)
+    numbers = np.arange(step.conversions)
+    block = np.searchsorted(tiling.conversion_bounds, numbers, side="right") - 1
+    inside = _first_column(step) - np.asarray(tiling.column_bounds)[block]
+    column = np.asarray(tiling.column_offset, dtype=np.int64)[:, :, block] + inside
+    adc = np.minimum(column // target.adc.columns_per_adc, per_array - 1)
+    places: Int64Array = np.asarray(tiling.array, dtype=np.int64)[:, :, block] * per_array + adc
+    return places
+
+
+def _first_column(step: CrossbarStep) -> IntArray:
+    periphery = step.periphery
+    if not periphery.a_sign.size:
+        return np.arange(step.conversions)
+    first = np.full(step.conversions, step.cells.columns, dtype=np.int64)
+    np.minimum.at(first, periphery.a_conversion, periphery.a_column)
+    return first
+
+
+def _widest(step: CrossbarStep, shape: tuple[int, ...]) -> UInt8Array:
+    """Widest conversion over the segments of a row block and over input slices."""
+    bits = step.adc.bits.max(axis=3, initial=0)
+    if bits.shape[1] > 1:
+        segments = segments_of_block(step)
+        starts = np.cumsum(segments) - segments
+        bits = np.maximum.reduceat(bits, starts, axis=1)
+    return np.broadcast_to(bits, shape)
+
+
+def cells_of_array(step: CrossbarStep, arrays: int) -> Float64Array:
+    """Cells that a layer uses in each array of the program."""
+    rows, columns = np.diff(step.tiling.row_bounds), np.diff(step.tiling.column_bounds)
+    block = np.outer(rows, columns).astype(np.float64)
+    spread = np.broadcast_to(block, step.tiling.array.shape)
+    return np.bincount(step.tiling.array.ravel(), spread.ravel(), arrays).astype(np.float64)
+
+
+def _count(target: Target, arrays: int, adc_bits: UInt8Array) -> Counts:
+    adcs = np.bincount(adc_bits.ravel(), minlength=WIDTHS)
+    return Counts(adcs=_histogram(adcs)) + _around(target, arrays)
+
+
+def _around(target: Target, arrays: int) -> Counts:
+    """Arrays, and the macros, tiles and chips that they fill."""
+    tree = target.hierarchy
+    macros = -(-arrays // tree.arrays_per_macro)
+    tiles = -(-macros // tree.macros_per_tile)
+    chips = -(-tiles // tree.tiles_per_chip)
+    linked = chips if chips > 1 else 0
+    return Counts(arrays=arrays, macros=macros, tiles=tiles, chips=chips, linked_chips=linked)
+
+
+def _histogram(counts: Int64Array | Float64Array) -> Histogram:
+    return tuple(counts.tolist())

@@ -1,0 +1,270 @@
+"""Measuring a program: against the float model on data, and against its own definition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xbarc.compiler import split_batches
+from xbarc.errors import InputError, ProgramError
+from xbarc.executor import FastLayer, ReferenceLayer
+from xbarc.executor.run import Engine, Executor
+from xbarc.frontend import runnable_model, source_digest
+from xbarc.ir.effective import effective_weights, is_lossless
+from xbarc.ir.program import CrossbarStep, Program
+from xbarc.ir.trace import Trace
+from xbarc.ir.verify import broken_rules
+from xbarc.numerics.types import AnyArray, Int64Array
+from xbarc.oracle import Oracle
+
+_VERIFY_CONVERSIONS = 20_000_000
+Progress = Callable[[int, int], None]
+
+
+@dataclass(eq=False)
+class _Noise:
+    """Energies of a signal and of its error, summed over batches."""
+
+    signal: float = 0.0
+    error: float = 0.0
+
+    def add(self, wanted: AnyArray, found: AnyArray) -> None:
+        """Add one batch."""
+        exact = np.asarray(wanted, dtype=np.float64)
+        self.signal += float((exact**2).sum())
+        self.error += float(((exact - np.asarray(found, dtype=np.float64)) ** 2).sum())
+
+    @property
+    def sqnr_db(self) -> float | None:
+        """Signal to quantisation noise; None where there is no error, or no signal, at all."""
+        if self.error <= 0 or self.signal <= 0:
+            return None
+        return 10 * float(np.log10(self.signal / self.error))
+
+
+@dataclass(frozen=True)
+class LayerResult:
+    """How far one layer's output lies from the float model's, errors of earlier layers included.
+
+    Attributes:
+        sqnr_db: None where the outputs are identical or the float model has no such value.
+        identical: whether every value is equal.
+        saturated: conversions whose sum lay beyond the ADC.
+    """
+
+    name: str
+    sqnr_db: float | None
+    identical: bool
+    conversions: int
+    saturated: int
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `xbarc check` reports; shares are between 0 and 1, None where labels are missing."""
+
+    samples: int
+    top1_float: float | None
+    top1_crossbar: float | None
+    agreement: float | None
+    output_sqnr_db: float | None
+    identical: bool
+    layers: tuple[LayerResult, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data, in the order of the contract."""
+        return {
+            "samples": self.samples,
+            "top1_float": self.top1_float,
+            "top1_crossbar": self.top1_crossbar,
+            "agreement": self.agreement,
+            "output_sqnr_db": self.output_sqnr_db,
+            "identical": self.identical,
+            "layers": [vars(layer) for layer in self.layers],
+        }
+
+
+@dataclass(eq=False)
+class _Tally:
+    samples: int = 0
+    classified: int = 0
+    labelled: int = 0
+    correct_float: int = 0
+    correct_crossbar: int = 0
+    agree: int = 0
+    output: _Noise = field(default_factory=_Noise)
+    layers: dict[str, _Noise] = field(default_factory=dict)
+
+
+def evaluate(
+    program: Program,
+    data: Mapping[str, AnyArray],
+    model: Path,
+    *,
+    engine: Engine = "fast",
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Run the float model and the program, each from input to output, on the same data.
+
+    Args:
+        program: the compiled program.
+        data: arrays by input name, and `labels` where there are labels.
+        model: the ONNX file the program was compiled from.
+        engine: `fast` or `reference`.
+        progress: called with samples done and samples in all.
+
+    Raises:
+        ProgramError: the program was compiled from another model.
+        InputError: the data does not fit the model.
+    """
+    if source_digest(model) != program.source.sha256:
+        raise ProgramError(
+            f"was compiled from another model than {model}", where=program.name, hint="pass --model"
+        )
+    exposed = tuple(step.output for step in program.crossbar_steps)
+    oracle = Oracle(runnable_model(model), exposed)
+    executor = Executor(program, engine)
+    trace, tally = Trace(), _Tally()
+    batches = labelled_batches(program, data)
+    total = sum(count for _, _, count in batches)
+    for feeds, labels, count in batches:
+        wanted = oracle.run(feeds)
+        names = [v.name for v in program.outputs]
+        values = executor.run(feeds, [*names, *exposed], trace=trace)
+        _book(tally, wanted, dict(zip([*names, *exposed], values, strict=True)), names, exposed)
+        _classify(tally, wanted[names[0]], values[0], labels)
+        tally.samples += count
+        if progress is not None:
+            progress(tally.samples, total)
+    return _evaluation(program, tally, trace)
+
+
+def labelled_batches(
+    program: Program, data: Mapping[str, AnyArray]
+) -> list[tuple[dict[str, AnyArray], AnyArray | None, int]]:
+    """Feeds, labels and sample count of each batch.
+
+    Raises:
+        InputError: unknown arrays, or labels that do not match the samples.
+    """
+    feeds = {name: array for name, array in data.items() if name != "labels"}
+    labels = data.get("labels")
+    batches = split_batches(program.inputs, feeds)
+    first = program.inputs[0].name if program.inputs else None
+    sizes = [len(b[first]) if first in b and np.ndim(b[first]) else 1 for b in batches]
+    if labels is not None and (labels.ndim != 1 or len(labels) != sum(sizes)):
+        raise InputError(
+            f"labels have shape {list(labels.shape)}, expected [{sum(sizes)}]", where="data"
+        )
+    ends = np.cumsum(sizes)
+    return [
+        (batch, None if labels is None else labels[end - size : end], size)
+        for batch, size, end in zip(batches, sizes, ends.tolist(), strict=True)
+    ]
+
+
+def _book(
+    tally: _Tally,
+    wanted: Mapping[str, Any],
+    found: Mapping[str, Any],
+    outputs: list[str],
+    exposed: tuple[str, ...],
+) -> None:
+    for name in outputs:
+        if _is_numeric(wanted.get(name)) and np.shape(wanted[name]) == np.shape(found[name]):
+            tally.output.add(wanted[name], found[name])
+    for name in exposed:
+        if _is_numeric(wanted.get(name)) and np.shape(wanted[name]) == np.shape(found[name]):
+            tally.layers.setdefault(name, _Noise()).add(wanted[name], found[name])
+
+
+def _is_numeric(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype.kind in "fiub"
+
+
+def _classify(tally: _Tally, wanted: Any, found: Any, labels: AnyArray | None) -> None:
+    """Top-1 of both, where the first output has one row of scores a sample."""
+    if not _is_numeric(wanted) or wanted.ndim < 2 or not wanted.size:
+        return
+    rows = wanted.reshape(wanted.shape[0], -1).argmax(axis=1)
+    columns = found.reshape(found.shape[0], -1).argmax(axis=1)
+    tally.classified += rows.size
+    tally.agree += int((rows == columns).sum())
+    if labels is not None and labels.size == rows.size:
+        tally.labelled += rows.size
+        tally.correct_float += int((rows == labels).sum())
+        tally.correct_crossbar += int((columns == labels).sum())
+
+
+def _evaluation(program: Program, tally: _Tally, trace: Trace) -> Evaluation:
+    layers = []
+    for step in program.crossbar_steps:
+        noise, seen = tally.layers.get(step.output), trace.layer(step.name)
+        layers.append(
+            LayerResult(
+                name=step.name,
+                sqnr_db=None if noise is None else noise.sqnr_db,
+                identical=noise is not None and noise.error == 0,
+                conversions=seen.conversions,
+                saturated=seen.saturated,
+            )
+        )
+    return Evaluation(
+        samples=tally.samples,
+        top1_float=_share(tally.correct_float, tally.labelled),
+        top1_crossbar=_share(tally.correct_crossbar, tally.labelled),
+        agreement=_share(tally.agree, tally.classified),
+        output_sqnr_db=tally.output.sqnr_db,
+        identical=tally.output.error == 0,
+        layers=tuple(layers),
+    )
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def self_check(program: Program, seed: int = 0) -> Iterator[tuple[str, str]]:
+    """Every broken rule, and every layer whose engines differ; nothing when all is well.
+
+    Each layer is executed by both engines on random codes and on the extremes; a lossless layer
+    must also equal the plain integer product with its effective weights.
+
+    Yields:
+        Name of the rule or check, and what is wrong.
+    """
+    broken = list(broken_rules(program))
+    yield from broken
+    if broken:
+        return
+    rng = np.random.default_rng(seed)
+    for step in program.crossbar_steps:
+        yield from _check_layer(step, rng)
+
+
+def _check_layer(step: CrossbarStep, rng: np.random.Generator) -> Iterator[tuple[str, str]]:
+    vectors = _test_vectors(step, rng)
+    reference = ReferenceLayer(step).accumulate(vectors)
+    fast = FastLayer(step).accumulate(vectors)
+    if not np.array_equal(fast, reference):
+        yield "fast == reference", f"{step.name}: {int((fast != reference).sum())} sums differ"
+    if is_lossless(step):
+        weights = effective_weights(step).astype(np.int64)
+        plain = np.einsum("vgi,gio->vgo", vectors.astype(np.int64), weights)
+        if not np.array_equal(plain, reference):
+            yield "lossless == product", f"{step.name}: {int((plain != reference).sum())} differ"
+
+
+def _test_vectors(step: CrossbarStep, rng: np.random.Generator) -> Int64Array:
+    """Random codes, all zeros and all at the top; axes: vector, group, input."""
+    segments = step.tiling.segment_bounds.size - 1
+    each = step.groups * segments * step.input_slices * step.conversions
+    count = int(np.clip(_VERIFY_CONVERSIONS // max(1, each), 3, 16))
+    top = (1 << step.input_bits) - 1
+    vectors = rng.integers(0, top + 1, (count, step.groups, step.inputs), dtype=np.int64)
+    vectors[0], vectors[1] = 0, top
+    return vectors

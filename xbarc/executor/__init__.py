@@ -1,0 +1,26 @@
+"""Executing a program: every ADC code that the chip must give, and the values that follow.
+
+`reference` is the definition in plain integers, `fast` gives the same bits sooner, `plain` is the
+product that a lossless program must equal. An engine is a class with `accumulate`; to add one,
+write its file and let `run.StepRunner` choose it.
+"""
+
+from xbarc.executor.fast import FastLayer
+from xbarc.executor.layer import LayerFrame, run_layer
+from xbarc.executor.plain import PlainLayer, plain_frame
+from xbarc.executor.reference import ReferenceLayer
+from xbarc.executor.run import Engine, Executor, StepRunner, check_feeds, layer_frame
+
+__all__ = [
+    "Engine",
+    "Executor",
+    "FastLayer",
+    "LayerFrame",
+    "PlainLayer",
+    "ReferenceLayer",
+    "StepRunner",
+    "check_feeds",
+    "layer_frame",
+    "plain_frame",
+    "run_layer",
+]

@@ -1,0 +1,26 @@
+"""The converter: an integer column sum goes in, a code comes out, saturating at both ends."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from xbarc.numerics.types import BoolArray, Int64Array, IntArray
+
+
+def convert(sums: Int64Array, lo: IntArray, step: IntArray, bits: IntArray) -> Int64Array:
+    """`clamp(floor((S - lo) / step + 1/2), 0, 2**bits - 1)` in integers; arguments broadcast."""
+    step = step.astype(np.int64)
+    codes = (2 * (sums - lo) + step) // (2 * step)
+    return np.clip(codes, 0, (np.int64(1) << bits.astype(np.int64)) - 1)
+
+
+def read_back(codes: Int64Array, lo: IntArray, step: IntArray) -> Int64Array:
+    """The sum that a code stands for: `lo + step q`."""
+    return lo + step.astype(np.int64) * codes
+
+
+def saturates(sums: Int64Array, lo: IntArray, step: IntArray, bits: IntArray) -> BoolArray:
+    """Whether a sum lies where the clamp changes its code."""
+    step = step.astype(np.int64)
+    codes = (2 * (sums - lo) + step) // (2 * step)
+    return (codes < 0) | (codes >> bits.astype(np.int64) > 0)

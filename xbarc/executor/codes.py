@@ -1,0 +1,148 @@
+"""From a layer's input tensor to unsigned codes, and from accumulators to values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from xbarc.errors import InputError, ProgramError
+from xbarc.ir.quantize import (
+    DynamicInput,
+    FloatInput,
+    FloatResult,
+    IntegerInput,
+    IntegerResult,
+    Quantizer,
+    RequantizedResult,
+    Result,
+    StaticInput,
+)
+from xbarc.numerics.rounding import round_to_int
+from xbarc.numerics.types import AnyArray, Float32Array, Float64Array, Int64Array, IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class Codes:
+    """Unsigned integers that go onto the wordlines.
+
+    Attributes:
+        values: axes: sample, then the axes of one sample.
+        zero: the code that means zero; axis: sample, or length 1 where all share it.
+        scale: real value of one step; axis as `zero`.
+    """
+
+    values: IntArray
+    zero: Int64Array
+    scale: Float64Array
+
+
+def quantize(
+    tensor: AnyArray, quantizer: Quantizer, values: Mapping[str, Any], where: str
+) -> Codes:
+    """Turn a tensor whose first axis is the sample into codes.
+
+    Raises:
+        InputError: a value is not a number, is infinite, or is outside the integer format.
+    """
+    match quantizer:
+        case IntegerInput():
+            return _from_integers(tensor, quantizer, values, where)
+        case StaticInput():
+            return _static(_real(tensor, where), quantizer)
+        case DynamicInput():
+            return _dynamic(_real(tensor, where), quantizer)
+        case FloatInput():
+            raise ProgramError("the range of the input was never chosen", where=where)
+
+
+def code_dtype(bits: int) -> type[np.unsignedinteger[Any]]:
+    """Narrowest type that holds a code."""
+    return np.uint8 if bits <= 8 else np.uint16
+
+
+def _real(tensor: AnyArray, where: str) -> Float32Array:
+    if tensor.dtype.kind not in "fiub":
+        raise InputError(f"expected numbers, found {tensor.dtype}", where=where)
+    real = tensor.astype(np.float32, copy=False)
+    if not np.isfinite(real).all():
+        raise InputError(
+            "the input holds NaN or infinity, which no DAC can feed",
+            where=where,
+            hint="look for overflow in the layers before it, or in the input data",
+        )
+    return real
+
+
+def _from_integers(
+    tensor: AnyArray, quantizer: IntegerInput, values: Mapping[str, Any], where: str
+) -> Codes:
+    zero = quantizer.zero_point
+    if isinstance(zero, str):
+        zero = int(np.asarray(values[zero]).reshape(-1)[0])
+    if tensor.size:
+        low, high = float(tensor.min()), float(tensor.max())
+        top = quantizer.low + (1 << quantizer.bits) - 1
+        if not (quantizer.low <= low and high <= top):
+            raise InputError(
+                f"the input spans {low:g} to {high:g}, its format {quantizer.low} to {top}",
+                where=where,
+            )
+    codes = (tensor.astype(np.int32) - quantizer.low).astype(code_dtype(quantizer.bits))
+    return Codes(codes, np.array([zero - quantizer.low]), np.array([quantizer.scale]))
+
+
+def _static(real: Float32Array, quantizer: StaticInput) -> Codes:
+    top = (1 << quantizer.bits) - 1
+    steps = round_to_int(real / np.float32(quantizer.scale), quantizer.rounding)
+    codes = np.clip(steps + np.float32(quantizer.zero_point), 0, top)
+    scale = np.array([float(np.float32(quantizer.scale))])
+    zero = np.array([quantizer.zero_point], dtype=np.int64)
+    return Codes(codes.astype(code_dtype(quantizer.bits)), zero, scale)
+
+
+def _dynamic(real: Float32Array, quantizer: DynamicInput) -> Codes:
+    """Scale and zero point of each sample, by the formulas of DynamicQuantizeLinear."""
+    top = np.float32((1 << quantizer.bits) - 1)
+    flat = real.reshape(real.shape[0], -1) if real.size else real.reshape(real.shape[0], 0)
+    low = flat.min(axis=1, initial=np.float32(0))
+    high = flat.max(axis=1, initial=np.float32(0))
+    scale = high / top - low / top  # the difference itself may overflow float32
+    scale = np.where(scale > 0, scale, np.float32(1)).astype(np.float32)
+    zero = np.clip(np.rint(-low / scale), 0, top).astype(np.float32)
+    shape = (-1,) + (1,) * (real.ndim - 1)
+    steps = round_to_int(real / scale.reshape(shape), quantizer.rounding)
+    codes = np.clip(steps + zero.reshape(shape), 0, top)
+    values = codes.astype(code_dtype(quantizer.bits))
+    return Codes(values, zero.astype(np.int64), scale.astype(np.float64))
+
+
+def to_values(acc: Int64Array, result: Result, scale: Float64Array) -> AnyArray:
+    """Turn accumulators into what the network goes on with.
+
+    Args:
+        acc: axes: vector, output of all groups.
+        result: its arrays have the axis output.
+        scale: real value of one input step; axis: vector, or length 1; or axes: vector, output.
+    """
+    match result:
+        case FloatResult():
+            steps = scale if scale.ndim == 2 else scale[:, None]
+            factor = steps * result.scale.astype(np.float64)
+            real = acc * factor + result.bias.astype(np.float64)
+            with np.errstate(over="ignore"):
+                return real.astype(result.dtype)
+        case IntegerResult():
+            return acc.astype(result.dtype)
+        case RequantizedResult():
+            return _requantize(acc, result)
+
+
+def _requantize(acc: Int64Array, result: RequantizedResult) -> AnyArray:
+    info = np.iinfo(result.dtype)
+    low, high = np.float32(info.min - result.zero_point), np.float32(info.max - result.zero_point)
+    real = acc.astype(np.float32) * result.multiplier
+    steps = np.rint(np.clip(real, low, high))
+    return (steps.astype(np.int32) + result.zero_point).astype(result.dtype)

@@ -1,0 +1,189 @@
+"""A whole program from its inputs to its outputs, step by step, never re-seeded in between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from xbarc.errors import InputError
+from xbarc.executor.fast import FastLayer
+from xbarc.executor.layer import LayerFrame, run_layer
+from xbarc.executor.reference import ReferenceLayer
+from xbarc.executor.vectors import DEFAULT_BUDGET
+from xbarc.ir.effective import effective_weights
+from xbarc.ir.network import Value
+from xbarc.ir.program import CrossbarStep, DigitalStep, Program, Step, step_inputs, step_outputs
+from xbarc.ir.trace import Trace
+from xbarc.runtime import OnnxSession
+
+Engine = Literal["fast", "reference"]
+Values = dict[str, Any]
+Progress = Callable[[str], None]
+
+
+class StepRunner:
+    """Prepared steps: sessions of fragments and engines of layers are made when first needed.
+
+    Args:
+        engine: `fast` or `reference`; they give the same bits.
+        budget: largest count of input codes that a layer gathers at a time; bounds memory.
+    """
+
+    def __init__(self, engine: Engine = "fast", budget: int = DEFAULT_BUDGET) -> None:
+        self.engine = engine
+        self.budget = budget
+        self._fragments: dict[str, OnnxSession] = {}
+        self._layers: dict[str, tuple[LayerFrame, FastLayer | ReferenceLayer]] = {}
+
+    def run(self, step: Step, values: Values, trace: Trace | None = None) -> None:
+        """Execute one step; its outputs are added to `values`."""
+        if isinstance(step, DigitalStep):
+            self._digital(step, values)
+        else:
+            self._crossbar(step, values, trace)
+
+    def forget(self, step: Step) -> None:
+        """Drop what was prepared for a step."""
+        self._fragments.pop(step.name, None)
+        self._layers.pop(step.name, None)
+
+    def _digital(self, step: DigitalStep, values: Values) -> None:
+        if step.name not in self._fragments:
+            self._fragments[step.name] = OnnxSession(step.model, where=step.name)
+        feeds = {name: values[name] for name in step.inputs}
+        results = self._fragments[step.name].run(feeds, step.outputs)
+        values.update(zip(step.outputs, results, strict=True))
+
+    def _crossbar(self, step: CrossbarStep, values: Values, trace: Trace | None) -> None:
+        if step.name not in self._layers:
+            engine = FastLayer(step) if self.engine == "fast" else ReferenceLayer(step)
+            self._layers[step.name] = (layer_frame(step), engine)
+        frame, layer = self._layers[step.name]
+        observer = None if trace is None else trace.layer(step.name)
+        tensor = np.asarray(values[step.input])
+        values[step.output] = run_layer(frame, layer, tensor, values, observer, self.budget)
+
+
+def layer_frame(step: CrossbarStep) -> LayerFrame:
+    """What both engines share of a crossbar step."""
+    return LayerFrame(
+        name=step.name,
+        geometry=step.geometry,
+        quantizer=step.quantizer,
+        result=step.result,
+        constant=step.periphery.constant,
+        weight_sums=effective_weights(step).sum(axis=1, dtype=np.int64),
+        inputs=step.inputs,
+    )
+
+
+class Executor:
+    """Runs a program again and again.
+
+    Args:
+        program: what to run.
+        engine: `fast` or `reference`.
+        budget: as for `StepRunner`.
+    """
+
+    def __init__(
+        self, program: Program, engine: Engine = "fast", budget: int = DEFAULT_BUDGET
+    ) -> None:
+        self.program = program
+        self.runner = StepRunner(engine, budget)
+        self._last = last_uses(program)
+
+    def run(
+        self,
+        feeds: Mapping[str, Any],
+        outputs: Sequence[str] | None = None,
+        *,
+        trace: Trace | None = None,
+        progress: Progress | None = None,
+    ) -> list[Any]:
+        """Values of the outputs asked for, or of all; any value of a step's output may be asked.
+
+        Raises:
+            InputError: inputs with wrong names, shapes or types, or an unknown output.
+        """
+        names = self._names(outputs)
+        values: Values = check_feeds(self.program.inputs, feeds)
+        for index, step in enumerate(self.program.steps):
+            if progress is not None:
+                progress(step.name)
+            self.runner.run(step, values, trace)
+            for name in self._last.get(index, ()):
+                if name not in names:
+                    values.pop(name, None)
+        return [values[name] for name in names]
+
+    def _names(self, outputs: Sequence[str] | None) -> list[str]:
+        declared = [value.name for value in self.program.outputs]
+        if outputs is None:
+            return declared
+        known = {*declared, *(name for step in self.program.steps for name in step_outputs(step))}
+        unknown = [name for name in outputs if name not in known]
+        if unknown:
+            raise InputError(
+                f"no output named {', '.join(map(repr, unknown))}",
+                hint=f"the model has {', '.join(map(repr, declared))}",
+            )
+        return list(outputs)
+
+
+def last_uses(program: Program) -> dict[int, tuple[str, ...]]:
+    """Values that no later step reads, by the number of the step after which they can go."""
+    last: dict[str, int] = {}
+    for index, step in enumerate(program.steps):
+        for name in (*step_outputs(step), *step_inputs(step)):
+            last[name] = index
+    for value in program.outputs:
+        last.pop(value.name, None)
+    by_step: dict[int, list[str]] = {}
+    for name, index in last.items():
+        by_step.setdefault(index, []).append(name)
+    return {index: tuple(names) for index, names in by_step.items()}
+
+
+def check_feeds(inputs: Sequence[Value], feeds: Mapping[str, Any]) -> Values:
+    """Inputs by name, checked against the model.
+
+    Raises:
+        InputError: all wrong names, types and shapes at once.
+    """
+    known = {value.name for value in inputs}
+    wrong = [f"unknown input '{name}'" for name in feeds if name not in known]
+    for value in inputs:
+        if value.name not in feeds:
+            wrong.append(f"input '{value.name}' is missing")
+        elif value.dtype not in ("other", "string"):
+            wrong.extend(_mismatch(value, np.asarray(feeds[value.name])))
+    if wrong:
+        expected = ", ".join(f"'{v.name}' {v.dtype}{_shape(v)}" for v in inputs)
+        raise InputError("; ".join(wrong), hint=f"the model takes {expected or 'no input'}")
+    return {
+        v.name: feeds[v.name] if v.dtype == "other" else np.asarray(feeds[v.name]) for v in inputs
+    }
+
+
+def _mismatch(value: Value, array: np.ndarray[Any, Any]) -> list[str]:
+    if str(array.dtype) != value.dtype:
+        return [f"input '{value.name}' is {array.dtype}, expected {value.dtype}"]
+    if value.shape is None:
+        return []
+    same_rank = len(value.shape) == array.ndim
+    fits = same_rank and all(
+        not isinstance(want, int) or want == have
+        for want, have in zip(value.shape, array.shape, strict=True)
+    )
+    if fits:
+        return []
+    return [f"input '{value.name}' has shape {list(array.shape)}, expected {_shape(value)}"]
+
+
+def _shape(value: Value) -> str:
+    if value.shape is None:
+        return "[...]"
+    return "[" + ", ".join("?" if dim is None else str(dim) for dim in value.shape) + "]"

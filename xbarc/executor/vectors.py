@@ -1,0 +1,262 @@
+"""Loops over a tensor: input vectors of a matrix, a bounded piece at a time, and back.
+
+Every geometry yields pieces `[vector, group, input]` and takes `[vector, group, output]` back.
+Windows are gathered a piece at a time, so memory is bounded by `budget`, not by the picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from xbarc.executor.codes import Codes
+from xbarc.ir.geometry import (
+    Dense,
+    Geometry,
+    Scatter,
+    Window,
+    scatter_extent,
+    window_output,
+    window_pads,
+)
+from xbarc.numerics.types import AnyArray, Int64Array, IntArray
+
+DEFAULT_BUDGET = 1 << 24
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """Some input vectors of a layer.
+
+    Attributes:
+        vectors: codes; axes: vector, group, input.
+        first: index of the first vector among all of the layer.
+        sample: the sample each vector belongs to; axis: vector.
+    """
+
+    vectors: IntArray
+    first: int
+    sample: Int64Array
+
+
+def sample_axis_first(tensor: AnyArray, geometry: Geometry) -> AnyArray:
+    """A view whose first axis is the sample: the batch of a convolution, a vector of a product."""
+    if not isinstance(geometry, Dense):
+        return tensor
+    axis = -1 if tensor.ndim == 1 else geometry.contract_axis
+    moved = np.moveaxis(tensor, axis, -1)
+    return moved.reshape(prod(moved.shape[:-1]), moved.shape[-1])
+
+
+def pieces(
+    codes: Codes, geometry: Geometry, groups: int, shape: tuple[int, ...], budget: int
+) -> Iterator[Piece]:
+    """Gather input vectors, at most about `budget` codes at a time.
+
+    Args:
+        codes: as `quantize` gives them for `sample_axis_first`.
+        geometry: the layer's.
+        groups: matrices of the layer.
+        shape: shape of the layer's input tensor.
+        budget: codes a piece, at least one vector.
+    """
+    match geometry:
+        case Dense():
+            return _dense_pieces(codes, geometry, groups, shape, budget)
+        case Window():
+            return _window_pieces(codes, geometry, groups, budget)
+        case Scatter():
+            return _point_pieces(codes, groups, budget)
+
+
+def _spans(total: int, step: int) -> Iterator[tuple[int, int]]:
+    for start in range(0, total, step):
+        yield start, min(total, start + step)
+
+
+def _dense_pieces(
+    codes: Codes, geometry: Dense, groups: int, shape: tuple[int, ...], budget: int
+) -> Iterator[Piece]:
+    inputs = codes.values.shape[-1]
+    if geometry.batch:
+        index = _stack_index(geometry, shape)
+        for start, stop in _spans(index.shape[0], max(1, budget // max(1, groups * inputs))):
+            part = index[start:stop]
+            yield Piece(codes.values[part], start, part)
+        return
+    for start, stop in _spans(codes.values.shape[0], max(1, budget // max(1, inputs))):
+        yield Piece(codes.values[start:stop, None, :], start, np.arange(start, stop))
+
+
+def _stack_index(geometry: Dense, shape: tuple[int, ...]) -> Int64Array:
+    """Which vector meets which matrix of a stack; axes: vector, group."""
+    lead = _lead_shape(geometry, shape)
+    count = prod(lead)
+    index = np.arange(count, dtype=np.int64).reshape(lead)
+    full = np.broadcast_shapes(lead[:-1], geometry.batch)
+    index = np.broadcast_to(index, (*full, lead[-1]))
+    rank = len(geometry.batch)
+    outer = full[: len(full) - rank]
+    grouped = index.reshape(prod(outer), prod(full[len(full) - rank :]), lead[-1])
+    return np.ascontiguousarray(np.moveaxis(grouped, 1, 2)).reshape(-1, grouped.shape[1])
+
+
+def _lead_shape(geometry: Dense, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The axes of the input that are not summed, the vector axis last."""
+    axis = -1 if len(shape) == 1 else geometry.contract_axis
+    lead = tuple(s for i, s in enumerate(shape) if i - len(shape) != axis)
+    return lead if lead else (1,)
+
+
+def _window_pieces(codes: Codes, geometry: Window, groups: int, budget: int) -> Iterator[Piece]:
+    values = codes.values
+    batch, channels = values.shape[:2]
+    out = window_output(geometry, values.shape[2:])
+    if not prod(out) or not batch:
+        return
+    length = channels * prod(geometry.kernel)
+    line = prod(out[1:])
+    images = max(1, budget // (length * prod(out)))
+    lines = max(1, budget // (length * line)) if images == 1 else out[0]
+    for start, stop in _spans(batch, images):
+        view = _windows(_padded(codes, geometry, start, stop), geometry, out)
+        for top, bottom in _spans(out[0], lines):
+            part = np.moveaxis(view[:, :, top:bottom], 1, len(out) + 1)
+            vectors = part.reshape(-1, groups, length // groups)
+            sample = np.repeat(np.arange(start, stop), vectors.shape[0] // (stop - start))
+            yield Piece(vectors, (start * out[0] + top) * line, sample)
+
+
+def _padded(codes: Codes, geometry: Window, start: int, stop: int) -> IntArray:
+    """Some images with a border of the code that means zero."""
+    values = codes.values[start:stop]
+    pads = window_pads(geometry, values.shape[2:])
+    if not any(amount for pad in pads for amount in pad):
+        return values
+    shape = (
+        *values.shape[:2],
+        *(s + a + b for s, (a, b) in zip(values.shape[2:], pads, strict=True)),
+    )
+    zero = codes.zero[start:stop] if codes.zero.size > 1 else codes.zero
+    padded = np.empty(shape, dtype=values.dtype)
+    padded[...] = zero.reshape((-1,) + (1,) * (values.ndim - 1))
+    inside = tuple(slice(a, a + s) for s, (a, _) in zip(values.shape[2:], pads, strict=True))
+    padded[(slice(None), slice(None), *inside)] = values
+    return padded
+
+
+def _windows(padded: IntArray, geometry: Window, out: tuple[int, ...]) -> IntArray:
+    """A view of every window; axes: batch, channel, position axes, kernel axes."""
+    extent = tuple(
+        d * (k - 1) + 1 for k, d in zip(geometry.kernel, geometry.dilations, strict=True)
+    )
+    axes = tuple(range(2, padded.ndim))
+    view = sliding_window_view(padded, extent, axis=axes)
+    strides = tuple(slice(0, n * s, s) for n, s in zip(out, geometry.strides, strict=True))
+    steps = tuple(slice(None, None, d) for d in geometry.dilations)
+    return view[(slice(None), slice(None), *strides, *steps)]
+
+
+def _point_pieces(codes: Codes, groups: int, budget: int) -> Iterator[Piece]:
+    values = codes.values
+    batch, channels = values.shape[:2]
+    points = prod(values.shape[2:])
+    flat = np.moveaxis(values.reshape(batch, channels, points), 1, 2).reshape(-1, channels)
+    for start, stop in _spans(flat.shape[0], max(1, budget // channels)):
+        part = flat[start:stop].reshape(stop - start, groups, channels // groups)
+        yield Piece(part, start, np.arange(start, stop) // max(1, points))
+
+
+def output_shape(
+    geometry: Geometry, groups: int, outputs: int, shape: tuple[int, ...]
+) -> tuple[int, ...]:
+    """Shape of the layer's result for an input of this shape."""
+    match geometry:
+        case Dense():
+            return _dense_shape(geometry, outputs, shape)
+        case Window():
+            return (shape[0], groups * outputs, *window_output(geometry, shape[2:]))
+        case Scatter():
+            channels = groups * (outputs // prod(geometry.kernel))
+            return (shape[0], channels, *scatter_extent(geometry, shape[2:])[0])
+
+
+def _dense_shape(geometry: Dense, outputs: int, shape: tuple[int, ...]) -> tuple[int, ...]:
+    if len(shape) == 1 and not geometry.batch:
+        return () if geometry.squeeze else (outputs,)
+    lead = _lead_shape(geometry, shape)
+    full = (*np.broadcast_shapes(lead[:-1], geometry.batch), lead[-1])
+    if len(shape) == 1:
+        full = full[:-1]
+    if geometry.squeeze:
+        return full
+    if geometry.output_axis == -1 or len(shape) == 1:
+        return (*full, outputs)
+    return (*full[:-1], outputs, full[-1])
+
+
+def dense_result(
+    values: AnyArray, geometry: Dense, outputs: int, shape: tuple[int, ...]
+) -> AnyArray:
+    """Bring `[vector, output of all groups]` into the shape of a matrix product."""
+    final = _dense_shape(geometry, outputs, shape)
+    if geometry.batch:
+        values = _unstack(values, geometry, outputs, shape)
+    if geometry.squeeze or len(shape) == 1 or geometry.output_axis == -1:
+        return values.reshape(final)
+    swapped = (*final[:-2], final[-1], final[-2])
+    return np.ascontiguousarray(np.swapaxes(values.reshape(swapped), -1, -2))
+
+
+def _unstack(values: AnyArray, geometry: Dense, outputs: int, shape: tuple[int, ...]) -> AnyArray:
+    lead = _lead_shape(geometry, shape)
+    full = np.broadcast_shapes(lead[:-1], geometry.batch)
+    rank = len(geometry.batch)
+    outer, inner = full[: len(full) - rank], full[len(full) - rank :]
+    split = values.reshape(prod(outer), lead[-1], prod(inner), outputs)
+    return np.moveaxis(split, 2, 1).reshape(*outer, *inner, lead[-1], outputs)
+
+
+def scatter_add(
+    acc: Int64Array, geometry: Scatter, groups: int, shape: tuple[int, ...]
+) -> Int64Array:
+    """Add the products of overlapping windows; axes: batch, position, channel -> batch, channel, space.
+
+    Args:
+        acc: axes: vector (batch-major), group, (channel of the group, kernel position).
+        geometry: the layer's.
+        groups: matrices of the layer.
+        shape: shape of the layer's input.
+    """
+    batch, spatial = shape[0], shape[2:]
+    kernel = geometry.kernel
+    channels = acc.shape[2] // prod(kernel)
+    parts = acc.reshape(batch, *spatial, groups * channels, *kernel)
+    full = tuple(
+        s * (n - 1) + d * (k - 1) + 1 + p
+        for n, s, d, k, p in zip(
+            spatial,
+            geometry.strides,
+            geometry.dilations,
+            kernel,
+            geometry.output_padding,
+            strict=True,
+        )
+    )
+    extents, crops = scatter_extent(geometry, spatial)
+    need = tuple(max(f, c + e) for f, c, e in zip(full, crops, extents, strict=True))
+    total = np.zeros((batch, *need, groups * channels), dtype=np.int64)
+    rank = len(kernel)
+    for place in product(*(range(k) for k in kernel)):
+        region = tuple(
+            slice(p * d, p * d + s * (n - 1) + 1, s)
+            for p, d, s, n in zip(place, geometry.dilations, geometry.strides, spatial, strict=True)
+        )
+        total[(slice(None), *region)] += parts[(slice(None),) * (rank + 2) + place]
+    crop = tuple(slice(max(0, c), c + e) for c, e in zip(crops, extents, strict=True))
+    return np.moveaxis(total[(slice(None), *crop)], -1, 1)

@@ -1,0 +1,15 @@
+"""From an ONNX file to a `Network`: the only room that sees onnx and onnx_ir.
+
+`read_network` loads and checks the file (`load`, `checks`, `tensors`), brings it into one form
+(`normalise`, `qonnx`, `gemm`), finds the matrix layers (`matching`, `convolutions`, `products`,
+`fold`), and cuts what is left into digital fragments (`partition`, `fragments`). Constants are
+looked at when a layer asks for them (`constants`, `views`), so memory holds one layer at a time.
+
+To add a matrix operator, write a function `(node, scene) -> Matched` beside its relatives and put
+it into `matching.RECOGNISERS`; raise `StaysDigital` with the reason where a crossbar cannot take
+the node. To add a notation of integers, give `views.Views` a way to see it.
+"""
+
+from xbarc.frontend.reader import read_network, runnable_model, source_digest
+
+__all__ = ["read_network", "runnable_model", "source_digest"]

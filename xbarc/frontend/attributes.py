@@ -1,0 +1,51 @@
+"""Attributes of nodes, with the default where a node leaves one out."""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from xbarc.errors import ModelError
+
+_KINDS = {
+    "whole": ir.AttributeType.INT,
+    "wholes": ir.AttributeType.INTS,
+    "real": ir.AttributeType.FLOAT,
+    "text": ir.AttributeType.STRING,
+}
+
+
+def whole(node: ir.Node, name: str, default: int) -> int:
+    """An integer attribute."""
+    attribute = _typed(node, name, "whole")
+    return default if attribute is None else attribute.as_int()
+
+
+def wholes(node: ir.Node, name: str, default: tuple[int, ...]) -> tuple[int, ...]:
+    """A list of integers."""
+    attribute = _typed(node, name, "wholes")
+    return default if attribute is None else tuple(attribute.as_ints())
+
+
+def real(node: ir.Node, name: str, default: float) -> float:
+    """A real attribute."""
+    attribute = _typed(node, name, "real")
+    return default if attribute is None else attribute.as_float()
+
+
+def text(node: ir.Node, name: str, default: str) -> str:
+    """A string attribute."""
+    attribute = _typed(node, name, "text")
+    return default if attribute is None else attribute.as_string()
+
+
+def _typed(node: ir.Node, name: str, kind: str) -> ir.Attr | None:
+    attribute = node.attributes.get(name)
+    if attribute is None:
+        return None
+    if attribute.type != _KINDS[kind] or attribute.is_ref():
+        raise ModelError(
+            f"attribute {name} of {node.op_type} is {attribute.type.name},"
+            f" expected {_KINDS[kind].name}",
+            where=node.name or "",
+        )
+    return attribute

@@ -1,0 +1,106 @@
+"""What a model file must satisfy before anything looks at its meaning."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import onnx
+
+from xbarc.errors import ModelError
+from xbarc.frontend.tensors import check_tensor, node_tensors, proto_tensors
+
+
+def check_proto(proto: onnx.ModelProto, folder: Path) -> None:
+    """Refuse a model that is damaged, inconsistent or dangerous to read.
+
+    Raises:
+        ModelError: says what is wrong and where.
+    """
+    _check_header(proto)
+    for tensor in proto_tensors(proto.graph):
+        check_tensor(tensor, folder)
+    for function in proto.functions:
+        for tensor in node_tensors(function.node):
+            check_tensor(tensor, folder)
+    _check_inputs(proto.graph)
+    _check_graph(proto.graph, frozenset())
+    calls = {(function.domain, function.name) for function in proto.functions}
+    _check_node_names(proto.graph.node, calls)
+
+
+def _check_header(proto: onnx.ModelProto) -> None:
+    if proto.ir_version < 1 or not proto.HasField("graph"):
+        raise ModelError("this is not an ONNX model: it has no IR version or no graph")
+    if not proto.opset_import:
+        raise ModelError("the model imports no operator set")
+    for entry in proto.opset_import:
+        if entry.version < 1:
+            raise ModelError(f"operator set '{entry.domain}' has version {entry.version}")
+    if not proto.graph.output:
+        raise ModelError("the graph has no outputs")
+
+
+def _check_node_names(nodes: Iterable[onnx.NodeProto], calls: set[tuple[str, str]]) -> None:
+    for node in nodes:
+        if not node.op_type:
+            raise ModelError("a node has no operator", where=node.name)
+        if not node.output and (node.domain, node.op_type) not in calls:
+            raise ModelError(f"{node.op_type} has no outputs", where=node.name)
+
+
+def _check_inputs(graph: onnx.GraphProto) -> None:
+    initial = {tensor.name for tensor in graph.initializer}
+    for value in graph.input:
+        if value.name not in initial and value.type.WhichOneof("value") is None:
+            raise ModelError("a graph input has no type", where=value.name)
+        for dim in value.type.tensor_type.shape.dim:
+            if dim.HasField("dim_value") and dim.dim_value < 0:
+                raise ModelError(
+                    f"dimension {dim.dim_value} of an input is negative", where=value.name
+                )
+
+
+def _check_graph(graph: onnx.GraphProto, outer: frozenset[str]) -> None:
+    _check_unique(_defined(graph), graph.name)
+    _check_unique([value.name for value in graph.input], graph.name)
+    known = outer | set(_defined(graph)) | {value.name for value in graph.input}
+    for node in graph.node:
+        for name in node.input:
+            if name and name not in known:
+                raise ModelError(
+                    f"{node.op_type} reads '{name}', which nothing produces", where=node.name
+                )
+        for inner in _inner_graphs(node):
+            _check_graph(inner, known)
+    for value in graph.output:
+        if value.name not in known:
+            raise ModelError(f"output '{value.name}' is produced by nothing", where=graph.name)
+
+
+def _check_unique(names: list[str], where: str) -> None:
+    if "" in names:
+        raise ModelError("an input or initialiser has no name", where=where)
+    double = [name for name, count in Counter(names).items() if count > 1]
+    if double:
+        raise ModelError(f"value '{double[0]}' is defined more than once", where=where)
+
+
+def _defined(graph: onnx.GraphProto) -> list[str]:
+    """Names that a graph defines; an initialiser may repeat the name of an input."""
+    inputs = {value.name for value in graph.input}
+    names = [tensor.name for tensor in graph.initializer]
+    names += [sparse.values.name for sparse in graph.sparse_initializer]
+    produced = [name for node in graph.node for name in node.output if name]
+    clash = inputs.intersection(produced)
+    if clash:
+        raise ModelError(f"value '{min(clash)}' is an input and is computed", where=graph.name)
+    return names + produced
+
+
+def _inner_graphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
+    for attribute in node.attribute:
+        if attribute.HasField("g"):
+            yield attribute.g
+        yield from attribute.graphs

@@ -1,0 +1,167 @@
+"""Folding what follows a layer, output by output, into its weights, scales and biases.
+
+BatchNormalization with constant statistics and arithmetic with one constant an output are both
+`y * factor + shift`. Nothing is folded past a quantiser, past a graph output or past a value that
+somebody else reads too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import onnx_ir as ir
+
+from xbarc.frontend.attributes import real, whole
+from xbarc.frontend.emit import name_of
+from xbarc.frontend.results import frozen
+from xbarc.frontend.scene import Matched, Scene, argument
+from xbarc.ir.geometry import Dense
+from xbarc.ir.network import FloatWeight, LazyTensor, MatrixLayer, Weight
+from xbarc.ir.quantize import FloatResult
+from xbarc.numerics.types import AnyArray, Float64Array
+
+
+@dataclass(frozen=True, eq=False)
+class _Affine:
+    """`y * factor + shift`, one entry an output, that gives `output`."""
+
+    factor: Float64Array
+    shift: Float64Array
+    output: ir.Value
+
+
+def fold_followers(found: Matched, scene: Scene) -> Matched:
+    """Fold as many followers as there are."""
+    step = _follower(found, scene)
+    while step is not None:
+        found = Matched(_folded(found.layer, step), found.reads, step.output)
+        step = _follower(found, scene)
+    return found
+
+
+def _follower(found: Matched, scene: Scene) -> _Affine | None:
+    uses = found.output.uses()
+    if len(uses) != 1 or found.output.is_graph_output():
+        return None
+    if not isinstance(found.layer.result, FloatResult):
+        return None
+    node, index = next(iter(uses))
+    if node.domain != "" or node.graph is not scene.views.graph:
+        return None
+    if node.op_type == "BatchNormalization" and index == 0:
+        step = _normalisation(node, found.layer, scene)
+    elif node.op_type in ("Add", "Sub", "Mul", "Div"):
+        step = _arithmetic(node, index, found, scene)
+    else:
+        step = None
+    return step if step is not None and _is_finite(step) else None
+
+
+def _is_finite(step: _Affine) -> bool:
+    return bool(np.all(np.isfinite(step.factor)) and np.all(np.isfinite(step.shift)))
+
+
+def _folded(layer: MatrixLayer, step: _Affine) -> MatrixLayer:
+    result = layer.result
+    if not isinstance(result, FloatResult):
+        raise TypeError("only real results can be folded into")
+    bias = frozen(result.bias.astype(np.float64) * step.factor + step.shift)
+    if isinstance(layer.weight, FloatWeight):
+        weight: Weight = _scaled(layer, step.factor)
+        scale = result.scale
+    else:
+        weight = layer.weight
+        scale = frozen(result.scale.astype(np.float64) * step.factor)
+    result = FloatResult(scale, bias, result.dtype)
+    return replace(layer, weight=weight, result=result, output=name_of(step.output))
+
+
+def _scaled(layer: MatrixLayer, factor: Float64Array) -> FloatWeight:
+    """Weights times a factor an output: products in float64, rounded once."""
+    tensor = layer.weight.tensor
+    if np.all(factor == 1):
+        return FloatWeight(tensor)
+    repeats = tensor.shape[0] * tensor.shape[2] // factor.size
+    spread = np.repeat(factor, repeats).reshape(tensor.shape[0], 1, tensor.shape[2])
+
+    def load() -> AnyArray:
+        weights = tensor.load()
+        out = np.empty(weights.shape, np.float32)
+        np.multiply(weights, spread, out=out, casting="same_kind")
+        out.flags.writeable = False
+        return out
+
+    return FloatWeight(LazyTensor(tensor.shape, load))
+
+
+def _normalisation(node: ir.Node, layer: MatrixLayer, scene: Scene) -> _Affine | None:
+    if whole(node, "training_mode", 0) or not whole(node, "spatial", 1):
+        return None
+    if any(output.uses() or output.is_graph_output() for output in node.outputs[1:]):
+        return None
+    if not _channels_are_outputs(node, layer, scene):
+        return None
+    entries = layer.constant.size
+    loaded = [scene.constants.small(argument(node, index)) for index in range(1, 5)]
+    arrays = [array.astype(np.float64) for array in loaded if array is not None]
+    if len(arrays) != 4 or any(array.shape != (entries,) for array in arrays):
+        return None
+    gamma, beta, mean, variance = arrays
+    if np.any(variance + real(node, "epsilon", 1e-5) <= 0):
+        return None
+    factor = gamma / np.sqrt(variance + real(node, "epsilon", 1e-5))
+    return _Affine(factor, beta - mean * factor, node.outputs[0])
+
+
+def _channels_are_outputs(node: ir.Node, layer: MatrixLayer, scene: Scene) -> bool:
+    """Axis 1, which BatchNormalization means, must hold the layer's outputs."""
+    geometry = layer.geometry
+    if not isinstance(geometry, Dense):
+        return True
+    value = node.inputs[0]
+    plain = geometry.output_axis == -1 and not geometry.squeeze and not geometry.batch
+    return plain and value is not None and scene.ranks.get(value) == 2
+
+
+def _arithmetic(node: ir.Node, index: int, found: Matched, scene: Scene) -> _Affine | None:
+    other = argument(node, 1 - index)
+    turned = index == 1 and node.op_type in ("Sub", "Div")
+    if other is None or turned or not scene.constants.holds(other):
+        return None
+    rank = scene.ranks.get(found.output)
+    entries = _per_output(scene.constants.load(other), found.layer, rank)
+    if entries is None:
+        return None
+    ones, zeros = np.ones_like(entries), np.zeros_like(entries)
+    if node.op_type in ("Add", "Sub"):
+        return _Affine(ones, entries if node.op_type == "Add" else -entries, node.outputs[0])
+    with np.errstate(divide="ignore"):
+        factor = entries if node.op_type == "Mul" else ones / entries
+    return _Affine(factor, zeros, node.outputs[0])
+
+
+def _per_output(array: AnyArray, layer: MatrixLayer, rank: int | None) -> Float64Array | None:
+    """A constant operand as one entry an output, or None where it is no such thing."""
+    if array.dtype.kind != "f":
+        return None
+    geometry = layer.geometry
+    if not isinstance(geometry, Dense):
+        return _along(array, len(geometry.kernel) + 2, 1, layer)
+    if geometry.batch and array.size > 1:
+        return None
+    known = rank if rank is not None else (0 if geometry.squeeze else 1)
+    axis = known + geometry.output_axis
+    return _along(array, known, -1 if geometry.squeeze or axis < 0 else axis, layer)
+
+
+def _along(array: AnyArray, rank: int, axis: int, layer: MatrixLayer) -> Float64Array | None:
+    entries = layer.constant.size
+    if array.ndim > rank:
+        return None
+    shape = (1,) * (rank - array.ndim) + array.shape
+    others = [size for place, size in enumerate(shape) if place != axis]
+    if any(size != 1 for size in others) or array.size not in (1, entries):
+        return None
+    full = np.broadcast_to(array.reshape(-1).astype(np.float64), (entries,))
+    return full.copy()

@@ -1,0 +1,156 @@
+"""Building the fragments in execution order, so that ONNX Runtime itself says every type."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+
+import onnx
+import onnx_ir as ir
+
+from xbarc.errors import XbarcError
+from xbarc.frontend import element_types
+from xbarc.frontend.emit import Piece, emit_model, inner_graphs, inner_nodes, name_of
+from xbarc.frontend.normalise import Normal
+from xbarc.frontend.partition import Borders, Stage
+from xbarc.frontend.shapes import COUNTED, Known, layer_shape, node_macs, probe
+from xbarc.ir.network import DigitalFragment, Layer, MatrixLayer
+from xbarc.ir.quantize import IntegerResult
+from xbarc.runtime import OnnxSession
+
+
+@dataclass(eq=False)
+class Builder:
+    """Makes layers of stages, one after another.
+
+    Attributes:
+        kinds: type of every value so far, as the model means it.
+        shapes: shape of every value so far, where it is known.
+    """
+
+    normal: Normal
+    notes: dict[ir.Node, str]
+    kinds: dict[str, onnx.TypeProto]
+    shapes: Known
+    layers: list[Layer] = field(default_factory=list)
+
+    def add(self, index: int, stage: Stage, border: Borders) -> None:
+        """Add the fragment and the matrix layers of one stage."""
+        if border.outputs:
+            self.layers.append(self._fragment(f"digital{index}", stage.nodes, border))
+        for matched in stage.layers:
+            self.layers.append(self._matrix(matched.layer))
+
+    def _matrix(self, layer: MatrixLayer) -> MatrixLayer:
+        result = layer.result
+        dtype = "int32" if isinstance(result, IntegerResult) else result.dtype
+        self.kinds[layer.output] = element_types.from_numpy_name(dtype)
+        shape = self.shapes.get(layer.input)
+        if shape is None:
+            return layer
+        self.shapes[layer.output] = layer_shape(layer, shape)
+        return replace(layer, input_shape=shape)
+
+    def _fragment(self, name: str, nodes: list[ir.Node], border: Borders) -> DigitalFragment:
+        own, roots = self.normal.constants.ancestors(border.constants)
+        initializers = tuple(value for value in roots if value.is_initializer())
+        piece = Piece(
+            name=name,
+            nodes=(*own, *nodes),
+            inputs=tuple(self._port(value, nodes) for value in border.inputs),
+            outputs=tuple(onnx.ValueInfoProto(name=name_of(v)) for v in border.outputs),
+            initializers=initializers,
+        )
+        proto = self._validated(emit_model(self.normal.model, piece), name)
+        counted = [node for node in nodes if node.op_type in COUNTED]
+        return DigitalFragment(
+            name=name,
+            model=bytes(proto.SerializeToString(deterministic=True)),
+            inputs=tuple(value.name for value in proto.graph.input),
+            outputs=tuple(value.name for value in proto.graph.output),
+            operators=_operators(nodes),
+            macs=self._measure(proto, nodes, counted),
+            notes=tuple(self.notes[node] for node in nodes if node in self.notes),
+        )
+
+    def _port(self, value: ir.Value, nodes: list[ir.Node]) -> onnx.ValueInfoProto:
+        """An input; bodies of Scan and Loop need its shape, as far as the model declares it."""
+        name = name_of(value)
+        port = onnx.ValueInfoProto(name=name, type=self.kinds[name])
+        if value.is_graph_input() and any(True for node in nodes for _ in inner_graphs(node)):
+            port.type.CopyFrom(ir.serde.serialize_value(value).type)
+        return port
+
+    def _validated(self, model: bytes, name: str) -> onnx.ModelProto:
+        """Let ONNX Runtime judge a fragment, and write the types it found into the outputs."""
+        proto: onnx.ModelProto = onnx.ModelProto.FromString(model)
+        session = OnnxSession(model, where=name, threads=1)
+        for value in session.outputs:
+            self.kinds[value.name] = element_types.parse_type(value.type, value.name)
+        changed = element_types.carry(proto, self.kinds)
+        for port in (*proto.graph.input, *proto.graph.output):
+            element_types.set_carried(port, self.kinds[port.name])
+        if changed:
+            OnnxSession(proto.SerializeToString(), where=name, threads=1)
+        return proto
+
+    def _measure(
+        self, proto: onnx.ModelProto, nodes: list[ir.Node], counted: list[ir.Node]
+    ) -> int | None:
+        """Learn shapes behind a fragment; gives the multiply-accumulates inside it."""
+        values = [v for node in counted for v in (*node.inputs, *node.outputs) if v is not None]
+        inner = {name_of(out) for node in nodes for out in node.outputs}
+        asked = [name_of(value) for value in values if name_of(value) in inner]
+        self.shapes.update(probe(proto, self.shapes, asked))
+        known = dict(self.shapes)
+        for value in values:
+            if self.normal.constants.holds(value):
+                known[name_of(value)] = self.normal.constants.shape(value)
+        macs = [node_macs(node, known) for node in counted]
+        hidden = any(node in self.notes and node.op_type not in COUNTED for node in nodes)
+        if hidden or None in macs:
+            return None
+        return sum(count for count in macs if count is not None)
+
+
+def _operators(nodes: list[ir.Node]) -> tuple[tuple[str, int], ...]:
+    names = (
+        f"{inner.domain}.{inner.op_type}" if inner.domain else inner.op_type
+        for node in nodes
+        for inner in inner_nodes(node)
+    )
+    return tuple(sorted(Counter(names).items()))
+
+
+def build_layers(
+    normal: Normal,
+    notes: dict[ir.Node, str],
+    stages: list[Stage],
+    found: list[Borders],
+    shapes: Known,
+) -> tuple[tuple[Layer, ...], dict[str, onnx.TypeProto]]:
+    """Layers in execution order, and the type of every value at a border.
+
+    Raises:
+        UnsupportedError: ONNX Runtime cannot run a part of the model.
+    """
+    kinds = {
+        name_of(value): _bare_type(ir.serde.serialize_value(value).type)
+        for value in normal.model.graph.inputs
+    }
+    builder = Builder(normal, notes, kinds, dict(shapes))
+    for index, (stage, border) in enumerate(zip(stages, found, strict=True)):
+        builder.add(index, stage, border)
+    return tuple(builder.layers), builder.kinds
+
+
+def _bare_type(kind: onnx.TypeProto) -> onnx.TypeProto:
+    """A type without its shape, so that no dimension is fixed."""
+    element = element_types.element_of(kind)
+    return kind if element is None else element_types.tensor_type(element)
+
+
+def relocated(error: XbarcError, path: str) -> XbarcError:
+    """The same error, with the model's path in front of where it was found."""
+    where = f"{path}: {error.where}" if error.where else path
+    return type(error)(error.message, where=where, hint=error.hint)

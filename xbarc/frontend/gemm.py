@@ -1,0 +1,65 @@
+"""Splitting the addend off a Gemm where it is not one number an output."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from xbarc.frontend.attributes import real, whole
+from xbarc.frontend.constants import Constants
+from xbarc.frontend.emit import name_of
+
+
+def split_addends(model: ir.Model, constants: Constants) -> bool:
+    """Rewrite such Gemms as Gemm, then Add; say whether any was rewritten."""
+    found = [node for node in model.graph if _is_mixed(node, constants)]
+    for node in found:
+        _split(node, model.graph)
+    return bool(found)
+
+
+def _is_mixed(node: ir.Node, constants: Constants) -> bool:
+    if (node.op_type, node.domain) != ("Gemm", "") or len(node.inputs) != 3:
+        return False
+    left, right, addend = node.inputs
+    if addend is None or constants.holds(left) == constants.holds(right):
+        return False
+    if not constants.holds(addend):
+        return True
+    return not is_output_vector(constants.shape(addend), on_right=constants.holds(right))
+
+
+def is_output_vector(shape: tuple[int, ...], *, on_right: bool) -> bool:
+    """Say whether a Gemm's addend is constant along the axis that is not the matrix's own."""
+    rows = shape[-2] if len(shape) == 2 else 1
+    columns = shape[-1] if shape else 1
+    return len(shape) <= 2 and (rows if on_right else columns) == 1
+
+
+def _split(node: ir.Node, graph: ir.Graph) -> None:
+    addend, output = node.inputs[2], node.outputs[0]
+    name = name_of(output)
+    added: list[ir.Node] = []
+    beta = real(node, "beta", 1.0)
+    if addend is not None and beta != 1.0:
+        kind = addend.dtype or output.dtype or ir.DataType.FLOAT
+        factor = ir.Value(name=f"{name}/beta")
+        tensor = ir.tensor(np.asarray(beta, kind.numpy()), name=factor.name)
+        attributes = [ir.AttrTensor("value", tensor)]
+        added.append(ir.Node("", "Constant", [], attributes, outputs=[factor], name=factor.name))
+        scaled = ir.Value(name=f"{name}/addend")
+        added.append(ir.Node("", "Mul", [addend, factor], outputs=[scaled], name=scaled.name))
+        addend = scaled
+    product, total = ir.Value(name=f"{name}/product"), ir.Value(name=f"{name}/sum")
+    attributes = [item for key, item in node.attributes.items() if key != "beta"]
+    bare = ir.Node("", "Gemm", node.inputs[:2], attributes, outputs=[product], name=node.name)
+    add = ir.Node("", "Add", [product, addend], outputs=[total], name=f"{node.name or name}/add")
+    ir.convenience.replace_nodes_and_values(
+        graph, node, [node], [*added, bare, add], [output], [total]
+    )
+    total.name = name
+
+
+def transposes(node: ir.Node) -> tuple[bool, bool]:
+    """Whether a Gemm transposes its first and its second operand."""
+    return bool(whole(node, "transA", 0)), bool(whole(node, "transB", 0))

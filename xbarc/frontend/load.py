@@ -1,0 +1,121 @@
+"""From a file to an onnx_ir model, or to one clear error."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from onnx import numpy_helper
+
+from xbarc.errors import ModelError
+from xbarc.frontend.checks import check_proto
+from xbarc.frontend.tensors import element_count, external_entries, node_tensors, proto_tensors
+
+# onnx_ir logs what it repairs; the checks of this room have already refused it.
+logging.getLogger("onnx_ir").setLevel(logging.ERROR)
+
+BROKEN = (ValueError, TypeError, KeyError, IndexError, AttributeError, NotImplementedError)
+"""What onnx and onnx_ir raise on input that they did not expect."""
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedModel:
+    """A model as the file gives it.
+
+    Attributes:
+        digest: SHA-256 of the file and of its external data files, in the order of their names.
+    """
+
+    path: Path
+    model: ir.Model
+    digest: str
+
+
+def load_model(path: Path) -> LoadedModel:
+    """Read and check a model file; external data stays on disk.
+
+    Raises:
+        ModelError: the file is not a sound ONNX model.
+    """
+    try:
+        proto = _read_proto(path)
+        check_proto(proto, path.parent)
+        external = _external_files(proto, path.parent)
+        _fill_sparse(proto.graph)
+        model = ir.serde.deserialize_model(proto)
+        ir.external_data.set_base_dir(model.graph, str(path.parent) or ".")
+        return LoadedModel(path, model, _digest((path, *external)))
+    except OSError as error:
+        raise ModelError(f"cannot read the model: {error.strerror}", where=str(path)) from error
+    except ModelError as error:
+        where = f"{path}: {error.where}" if error.where else str(path)
+        raise type(error)(error.message, where=where, hint=error.hint) from error
+    except (*BROKEN, RuntimeError) as error:
+        raise ModelError(f"the graph is damaged: {_reason(error)}", where=str(path)) from error
+
+
+def _read_proto(path: Path) -> onnx.ModelProto:
+    if not path.is_file():
+        what = "is a directory" if path.is_dir() else "does not exist"
+        raise ModelError(f"the model file {what}")
+    data = path.read_bytes()
+    if not data:
+        raise ModelError("the file is empty")
+    try:
+        proto: onnx.ModelProto = onnx.ModelProto.FromString(data)
+    except DecodeError as error:
+        raise ModelError("the file is not an ONNX protobuf, or is cut short") from error
+    return proto
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost cause, on one line; onnx_ir wraps each error in its own."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def _external_files(proto: onnx.ModelProto, folder: Path) -> tuple[Path, ...]:
+    tensors = list(proto_tensors(proto.graph))
+    for function in proto.functions:
+        tensors.extend(node_tensors(function.node))
+    names = {
+        external_entries(tensor)["location"]
+        for tensor in tensors
+        if tensor.data_location == onnx.TensorProto.EXTERNAL
+    }
+    return tuple(folder / name for name in sorted(names))
+
+
+def _digest(paths: tuple[Path, ...]) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as stream:
+            while chunk := stream.read(1 << 20):
+                digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _fill_sparse(graph: onnx.GraphProto) -> None:
+    """Turn sparse initialisers, which onnx_ir does not know, into dense ones."""
+    for sparse in graph.sparse_initializer:
+        where = f"sparse tensor '{sparse.values.name}'"
+        count = element_count(tuple(sparse.dims), where)
+        values = numpy_helper.to_array(sparse.values)
+        index = numpy_helper.to_array(sparse.indices).astype(np.int64)
+        if index.ndim == 2:
+            index = np.ravel_multi_index(tuple(index.T), tuple(sparse.dims))
+        if index.size and (index.min() < 0 or index.max() >= count):
+            raise ModelError("an index lies outside the shape", where=where)
+        dense = np.zeros(count, dtype=values.dtype)
+        dense[index] = values
+        graph.initializer.append(
+            numpy_helper.from_array(dense.reshape(tuple(sparse.dims)), sparse.values.name)
+        )
+    del graph.sparse_initializer[:]

@@ -1,0 +1,148 @@
+"""Finding the matrix layers of a graph, and the reasons of those that stay digital."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from xbarc.frontend.constants import Constants
+from xbarc.frontend.convolutions import (
+    match_conv,
+    match_conv_integer,
+    match_conv_transpose,
+    match_qlinear_conv,
+)
+from xbarc.frontend.emit import inner_nodes, name_of
+from xbarc.frontend.fold import fold_followers
+from xbarc.frontend.normalise import Normal
+from xbarc.frontend.products import (
+    match_gemm,
+    match_matmul,
+    match_matmul_integer,
+    match_qgemm,
+    match_qlinear_matmul,
+)
+from xbarc.frontend.scene import Matched, Scene, StaysDigital
+from xbarc.frontend.signs import nonnegative_values
+from xbarc.frontend.views import Views
+
+Recogniser = Callable[[ir.Node, Scene], Matched]
+
+RECOGNISERS: dict[tuple[str, str], Recogniser] = {
+    ("", "Conv"): match_conv,
+    ("", "ConvInteger"): match_conv_integer,
+    ("", "ConvTranspose"): match_conv_transpose,
+    ("", "Gemm"): match_gemm,
+    ("", "MatMul"): match_matmul,
+    ("", "MatMulInteger"): match_matmul_integer,
+    ("", "QLinearConv"): match_qlinear_conv,
+    ("", "QLinearMatMul"): match_qlinear_matmul,
+    ("com.microsoft", "QGemm"): match_qgemm,
+}
+"""The function that recognises each matrix operator, by domain and name."""
+
+_NO_FORM = frozenset(
+    [
+        "LSTM",
+        "GRU",
+        "RNN",
+        "Attention",
+        "MultiHeadAttention",
+        "QAttention",
+        "Einsum",
+        "DeformConv",
+        "MatMulNBits",
+        "FusedMatMul",
+        "FusedConv",
+        "FusedGemm",
+        "GroupQueryAttention",
+        "QLinearGemm",
+        "MatMulIntegerToFloat",
+        "DynamicQuantizeMatMul",
+        "DynamicQuantizeLSTM",
+        "NhwcConv",
+    ]
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Matching:
+    """What was found.
+
+    Attributes:
+        layers: in execution order.
+        notes: for each node that stays digital though it multiplies matrices: why.
+    """
+
+    layers: tuple[Matched, ...]
+    notes: dict[ir.Node, str]
+
+
+def match_layers(normal: Normal) -> Matching:
+    """Recognise matrix operators, then fold what follows them."""
+    scene = _scene(normal)
+    found: list[Matched] = []
+    notes: dict[ir.Node, str] = {}
+    for node in normal.nodes:
+        if normal.constants.holds(node.outputs[0]):
+            continue
+        matched = _match(node, scene, notes)
+        if matched is not None:
+            found.append(fold_followers(matched, scene))
+    return Matching(tuple(found), notes)
+
+
+def _scene(normal: Normal) -> Scene:
+    constants = normal.constants
+    views = Views(normal.model.graph, constants, normal.views)
+    signs = nonnegative_values(normal.nodes, constants)
+    return Scene(constants, views, signs, _ranks(normal.nodes, constants))
+
+
+def _match(node: ir.Node, scene: Scene, notes: dict[ir.Node, str]) -> Matched | None:
+    recognise = RECOGNISERS.get((node.domain, node.op_type))
+    try:
+        if recognise is not None:
+            return recognise(node, scene)
+    except StaysDigital as reason:
+        notes[node] = _note(node, str(reason))
+    if node.op_type in _NO_FORM:
+        notes[node] = _note(node, f"{node.op_type} has no crossbar form")
+    for inner in list(inner_nodes(node))[1:]:
+        if (inner.domain, inner.op_type) in RECOGNISERS:
+            notes[node] = _note(inner, f"it stands in the body of {node.op_type}")
+    return None
+
+
+def _note(node: ir.Node, reason: str) -> str:
+    return f"{node.op_type} '{node.name or name_of(node.outputs[0])}' stays digital: {reason}"
+
+
+def _ranks(nodes: list[ir.Node], constants: Constants) -> dict[ir.Value, int]:
+    """Number of axes of values, as the graph declares or its operators imply."""
+    ranks: dict[ir.Value, int] = {}
+    for node in nodes:
+        for value in (*node.inputs, *node.outputs):
+            if value is not None and value.shape is not None:
+                ranks[value] = len(value.shape)
+        implied = _implied_rank(node, ranks, constants)
+        if implied is not None:
+            ranks[node.outputs[0]] = implied
+    return ranks
+
+
+def _implied_rank(node: ir.Node, ranks: dict[ir.Value, int], constants: Constants) -> int | None:
+    if node.op_type in ("Flatten", "Gemm"):
+        return 2
+    if node.op_type == "Reshape" and len(node.inputs) > 1:
+        shape = node.inputs[1]
+        known = shape is not None and constants.holds(shape)
+        return constants.shape(shape)[0] if known and shape is not None else None
+    if node.op_type == "MatMul":
+        sides = [ranks.get(value, 0) for value in node.inputs if value is not None]
+        return max(sides) if len(sides) == 2 and min(sides) >= 2 else None
+    same = node.op_type in ("Relu", "Sigmoid", "Identity", "Dropout", "BatchNormalization")
+    first = node.inputs[0] if same else None
+    return None if first is None else ranks.get(first)

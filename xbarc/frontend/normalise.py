@@ -1,0 +1,94 @@
+"""Bringing a model into the one form that the rest of the frontend reads.
+
+Functions are inlined, QONNX becomes standard ONNX, and a Gemm whose addend is no vector of its
+outputs becomes a Gemm and an Add. Every value that the file names keeps its name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import onnx_ir as ir
+from onnx_ir.passes import PreconditionError
+from onnx_ir.passes import common as ir_passes
+
+from xbarc.errors import ModelError, UnsupportedError
+from xbarc.frontend import gemm, qonnx
+from xbarc.frontend.constants import Constants
+from xbarc.frontend.emit import NEWEST_OPSET, inner_nodes
+from xbarc.frontend.load import LoadedModel
+from xbarc.frontend.order import execution_order
+from xbarc.frontend.views import IntegerView
+
+NEWEST_IR = 13
+"""The newest IR version that the oldest supported ONNX Runtime of today reads."""
+
+
+@dataclass(eq=False)
+class Normal:
+    """A model in its one form.
+
+    Attributes:
+        nodes: all nodes in execution order.
+        views: values that are integers times a scale, as QONNX nodes say.
+        changed: the file itself is not what ONNX Runtime can run under the same names.
+    """
+
+    model: ir.Model
+    nodes: list[ir.Node]
+    constants: Constants
+    views: dict[ir.Value, IntegerView] = field(default_factory=dict)
+    changed: bool = False
+
+
+def normalise(loaded: LoadedModel) -> Normal:
+    """Bring a model into its one form.
+
+    Raises:
+        ModelError: the graph has a cycle, or a QONNX node is not what it should be.
+        UnsupportedError: a function cannot be inlined.
+    """
+    model = loaded.model
+    _unify_domains(model)
+    changed = model.ir_version > NEWEST_IR or model.opset_imports.get("", 1) > NEWEST_OPSET
+    changed |= _inline(model)
+    ir_passes.RemoveInitializersFromInputsPass()(model)
+    constants = Constants(model)
+    constants.note(execution_order(model.graph))
+    lowered = qonnx.lower(model, constants)
+    constants.note(execution_order(model.graph))
+    changed |= gemm.split_addends(model, constants) or lowered.changed
+    nodes = execution_order(model.graph)
+    constants.note(nodes)
+    constants.check_fills(nodes)
+    views = qonnx.views(lowered, constants)
+    return Normal(model, nodes, constants, views, changed)
+
+
+def _unify_domains(model: ir.Model) -> None:
+    """`ai.onnx` is another spelling of the empty domain."""
+    for imports in (model.opset_imports, *(f.opset_imports for f in model.functions.values())):
+        if "ai.onnx" in imports:
+            imports.setdefault("", imports.pop("ai.onnx"))
+    nodes = [*model.graph, *(node for f in model.functions.values() for node in f)]
+    for node in (inner for outer in nodes for inner in inner_nodes(outer)):
+        if node.domain == "ai.onnx":
+            node.domain = ""
+
+
+def _inline(model: ir.Model) -> bool:
+    """Inline functions of the model's own operator sets; ONNX Runtime keeps the others."""
+    if not model.functions:
+        return False
+
+    def fits(function: ir.Function) -> bool:
+        mine = model.opset_imports
+        return all(mine.get(key, value) == value for key, value in function.opset_imports.items())
+
+    try:
+        ir_passes.InlinePass(criteria=fits)(model)
+    except PreconditionError as error:
+        raise ModelError("functions of the model call each other in a circle") from error
+    except ValueError as error:
+        raise UnsupportedError(f"a function cannot be inlined: {error}") from error
+    return True

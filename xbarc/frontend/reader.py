@@ -1,0 +1,110 @@
+"""The two things that the rest of xbarc asks of an ONNX file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import onnx
+import onnx_ir as ir
+
+from xbarc.errors import ModelError, XbarcError
+from xbarc.frontend import element_types
+from xbarc.frontend.emit import Piece, emit_model, name_of
+from xbarc.frontend.fragments import build_layers, relocated
+from xbarc.frontend.load import BROKEN, load_model
+from xbarc.frontend.matching import match_layers
+from xbarc.frontend.normalise import Normal, normalise
+from xbarc.frontend.order import execution_order
+from xbarc.frontend.partition import borders, cut
+from xbarc.frontend.shapes import input_shapes
+from xbarc.ir.geometry import Dim
+from xbarc.ir.network import Network, Source, Value
+
+
+def read_network(path: Path, *, shapes: Mapping[str, tuple[int, ...]] | None = None) -> Network:
+    """Read an ONNX file as a network of matrix layers and digital fragments.
+
+    Args:
+        path: the model; it is never written.
+        shapes: concrete shapes of inputs by name, for counting. A symbolic dimension that stays
+            open counts as 1.
+
+    Raises:
+        ModelError: the file is damaged or dangerous.
+        UnsupportedError: neither a crossbar nor ONNX Runtime can run a part of it.
+        InputError: `shapes` does not fit the model's inputs.
+    """
+    path = Path(path)
+    loaded = load_model(path)
+    try:
+        return _network(normalise(loaded), Source(str(path), loaded.digest), shapes)
+    except XbarcError as error:
+        raise relocated(error, str(path)) from error
+    except (*BROKEN, RecursionError) as error:
+        raise ModelError(f"the graph is damaged: {error}", where=str(path)) from error
+
+
+def _network(
+    normal: Normal, source: Source, shapes: Mapping[str, tuple[int, ...]] | None
+) -> Network:
+    graph = normal.model.graph
+    extents = input_shapes(graph, shapes)
+    matching = match_layers(normal)
+    nodes = execution_order(graph)
+    stages = cut(nodes, matching.layers, graph, normal.constants)
+    found = borders(stages, graph, normal.constants)
+    layers, kinds = build_layers(normal, matching.notes, stages, found, extents)
+    return Network(
+        name=Path(source.path).stem,
+        source=source,
+        inputs=tuple(_border(value, kinds) for value in graph.inputs),
+        outputs=tuple(_border(value, kinds) for value in graph.outputs),
+        layers=layers,
+    )
+
+
+def _border(value: ir.Value, kinds: Mapping[str, onnx.TypeProto]) -> Value:
+    name = name_of(value)
+    carried = element_types.carried(kinds[name])
+    shape = None if value.shape is None else tuple(_dim(size) for size in value.shape)
+    return Value(name, element_types.numpy_name(carried), shape)
+
+
+def _dim(size: int | ir.SymbolicDim) -> Dim:
+    return size if isinstance(size, int) else size.value
+
+
+def source_digest(path: Path) -> str:
+    """SHA-256 of the model file and its external data: what `Source.sha256` holds."""
+    return load_model(path).digest
+
+
+def runnable_model(path: Path) -> bytes | Path:
+    """The model as ONNX Runtime can run it, under the value names that layers carry.
+
+    The path itself where the file is that already; otherwise a serialised model in which functions
+    are inlined and QONNX nodes are standard ONNX.
+
+    Raises:
+        ModelError: the file is damaged or dangerous.
+    """
+    path = Path(path)
+    loaded = load_model(path)
+    try:
+        normal = normalise(loaded)
+        return _whole(normal) if normal.changed else path
+    except XbarcError as error:
+        raise relocated(error, str(path)) from error
+
+
+def _whole(normal: Normal) -> bytes:
+    graph = normal.model.graph
+    piece = Piece(
+        name=graph.name or "graph",
+        nodes=tuple(normal.nodes),
+        inputs=tuple(ir.serde.serialize_value(value) for value in graph.inputs),
+        outputs=tuple(ir.serde.serialize_value(value) for value in graph.outputs),
+        initializers=tuple(graph.initializers.values()),
+    )
+    return emit_model(normal.model, piece)

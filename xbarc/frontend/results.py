@@ -1,0 +1,56 @@
+"""What happens to a layer's accumulators: scales and biases, one entry an output."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from xbarc.errors import ModelError
+from xbarc.frontend.emit import name_of
+from xbarc.frontend.scene import Layout, Operand, Scene, StaysDigital
+from xbarc.ir.quantize import FloatResult
+from xbarc.numerics.types import AnyArray, Float32Array, Int64Array
+
+
+def float_result(
+    operand: Operand, layout: Layout, bias: AnyArray | None, factor: float = 1.0
+) -> FloatResult:
+    """Real values of the accumulators: the scale of the weights, a factor, and a bias."""
+    scale = layout.per_output(operand.scale)
+    if scale is None:
+        raise StaysDigital("the scale of its weights changes along the sum")
+    scale = scale if factor == 1.0 else scale * np.float32(factor)
+    start = np.zeros(layout.entries) if bias is None else bias
+    return FloatResult(frozen(scale), frozen(start), operand.dtype)
+
+
+def output_vector(
+    scene: Scene, value: ir.Value | None, layout: Layout, *, shared: bool = False
+) -> AnyArray | None:
+    """A constant with one entry an output; where `shared`, one number may serve all of them."""
+    if value is None:
+        return None
+    if not scene.constants.holds(value):
+        raise StaysDigital("its bias is not constant")
+    array = scene.constants.load(value).reshape(-1)
+    if np.any(np.isnan(array)):
+        raise ModelError("the bias holds NaN", where=name_of(value))
+    if array.size != layout.entries and not (shared and array.size == 1):
+        raise ModelError(
+            f"a bias of {array.size} numbers, expected {layout.entries}", where=name_of(value)
+        )
+    return np.broadcast_to(array, (layout.entries,))
+
+
+def frozen(array: AnyArray) -> Float32Array:
+    """A float32 copy that nobody writes to."""
+    copy = np.array(array, dtype=np.float32)
+    copy.flags.writeable = False
+    return copy
+
+
+def added_integers(layout: Layout, values: AnyArray | None = None) -> Int64Array:
+    """Integers that join the accumulators; none at all by default."""
+    whole = np.zeros(layout.entries, np.int64) if values is None else values.astype(np.int64)
+    whole.flags.writeable = False
+    return whole

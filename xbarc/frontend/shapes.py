@@ -1,0 +1,163 @@
+"""Shapes of one inference: for counting, never for running."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import onnx
+import onnx_ir as ir
+
+from xbarc.errors import InputError, ModelError, XbarcError
+from xbarc.frontend.attributes import whole
+from xbarc.frontend.emit import name_of
+from xbarc.ir.geometry import Dense, Scatter, Window, scatter_extent, window_output
+from xbarc.ir.network import MatrixLayer
+from xbarc.runtime import OnnxSession
+
+Known = dict[str, tuple[int, ...]]
+"""Shapes by name of value; a value of unknown shape is left out."""
+
+
+def input_shapes(graph: ir.Graph, given: Mapping[str, tuple[int, ...]] | None) -> Known:
+    """Concrete shapes of the graph's inputs; a symbolic dimension counts as 1.
+
+    Raises:
+        InputError: a name is no input of the model, or a shape has another number of axes.
+    """
+    asked = dict(given or {})
+    names = {name_of(value): value for value in graph.inputs}
+    unknown = sorted(set(asked) - set(names))
+    if unknown:
+        raise InputError(
+            f"the model has no input {', '.join(unknown)}", hint=f"it has {', '.join(names)}"
+        )
+    shapes: Known = {}
+    for name, value in names.items():
+        declared = value.shape
+        if name in asked:
+            shapes[name] = _agreed(name, asked[name], declared)
+        elif declared is not None:
+            shapes[name] = tuple(size if isinstance(size, int) else 1 for size in declared)
+    return shapes
+
+
+def _agreed(name: str, asked: tuple[int, ...], declared: ir.Shape | None) -> tuple[int, ...]:
+    if declared is not None and len(declared) != len(asked):
+        raise InputError(
+            f"shape {list(asked)} given, the model has {len(declared)} axes", where=name
+        )
+    return tuple(asked)
+
+
+def probe(proto: onnx.ModelProto, known: Known, asked: list[str]) -> Known:
+    """Shapes of values inside a fragment, where ONNX Runtime can infer them from its inputs'."""
+    trial = onnx.ModelProto()
+    trial.CopyFrom(proto)
+    for value in trial.graph.input:
+        if value.name in known and value.type.WhichOneof("value") == "tensor_type":
+            _set_shape(value, known[value.name])
+    listed = {value.name for value in trial.graph.output}
+    trial.graph.output.extend(
+        onnx.ValueInfoProto(name=name) for name in dict.fromkeys(asked) if name not in listed
+    )
+    try:
+        session = OnnxSession(trial.SerializeToString(), where=proto.graph.name, threads=1)
+    except XbarcError:
+        return {}
+    found = {value.name: value.shape for value in session.outputs}
+    return {
+        name: tuple(size for size in shape if isinstance(size, int))
+        for name, shape in found.items()
+        if shape and all(isinstance(size, int) and size >= 0 for size in shape)
+    }
+
+
+def _set_shape(value: onnx.ValueInfoProto, shape: tuple[int, ...]) -> None:
+    dims = [onnx.TensorShapeProto.Dimension(dim_value=size) for size in shape]
+    value.type.tensor_type.shape.CopyFrom(onnx.TensorShapeProto(dim=dims))
+
+
+def layer_shape(layer: MatrixLayer, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Shape of a layer's result.
+
+    Raises:
+        ModelError: the input does not fit the layer's weights.
+    """
+    geometry = layer.geometry
+    if isinstance(geometry, Dense):
+        return _dense_shape(layer, geometry, shape)
+    channels = layer.groups * (
+        layer.rows // math.prod(geometry.kernel) if isinstance(geometry, Window) else layer.rows
+    )
+    if len(shape) != len(geometry.kernel) + 2 or shape[1] != channels:
+        raise _misfit(layer, shape, f"{len(geometry.kernel) + 2} axes and {channels} channels")
+    return (shape[0], layer.constant.size, *_extent(geometry, shape[2:]))
+
+
+def _extent(geometry: Window | Scatter, spatial: tuple[int, ...]) -> tuple[int, ...]:
+    if isinstance(geometry, Window):
+        return window_output(geometry, spatial)
+    return scatter_extent(geometry, spatial)[0]
+
+
+def _dense_shape(layer: MatrixLayer, geometry: Dense, shape: tuple[int, ...]) -> tuple[int, ...]:
+    axis = -1 if len(shape) == 1 else geometry.contract_axis
+    if not shape or shape[axis] != layer.rows:
+        raise _misfit(layer, shape, f"{layer.rows} entries along axis {axis}")
+    rest = list(shape)
+    del rest[axis]
+    lead, free = (rest[:-1], rest[-1:]) if len(shape) > 1 else ([], [])
+    lead = _broadcast(layer, lead, geometry.batch)
+    if geometry.squeeze:
+        return (*lead, *free)
+    own = [layer.outputs]
+    return (*lead, *free, *own) if geometry.output_axis == -1 else (*lead, *own, *free)
+
+
+def _broadcast(layer: MatrixLayer, lead: list[int], batch: tuple[int, ...]) -> list[int]:
+    rank = max(len(lead), len(batch))
+    left = [1] * (rank - len(lead)) + lead
+    right = [1] * (rank - len(batch)) + list(batch)
+    if any(a != b and 1 not in (a, b) for a, b in zip(left, right, strict=True)):
+        raise _misfit(layer, tuple(lead), f"leading axes that fit {list(batch)}")
+    return [b if a == 1 else a for a, b in zip(left, right, strict=True)]
+
+
+def _misfit(layer: MatrixLayer, shape: tuple[int, ...], expected: str) -> ModelError:
+    return ModelError(
+        f"its input has the shape {list(shape)}, expected {expected}", where=layer.name
+    )
+
+
+COUNTED = frozenset(
+    [
+        "Conv",
+        "ConvInteger",
+        "ConvTranspose",
+        "QLinearConv",
+        "Gemm",
+        "MatMul",
+        "MatMulInteger",
+        "QLinearMatMul",
+        "QGemm",
+    ]
+)
+"""Operators whose multiply-accumulates are counted where they stay digital."""
+
+_SECOND = {"QLinearConv": 3, "QLinearMatMul": 3, "QGemm": 3}
+
+
+def node_macs(node: ir.Node, known: Known) -> int | None:
+    """Multiply-accumulates of a digital matrix operator, or None where a shape is unknown."""
+    second = node.inputs[_SECOND.get(node.op_type, 1)]
+    first, output = node.inputs[0], node.outputs[0]
+    shapes = [known.get(name_of(v)) if v is not None else None for v in (first, second, output)]
+    left, right, result = shapes
+    if node.op_type in ("MatMul", "MatMulInteger", "QLinearMatMul"):
+        return None if left is None or result is None else math.prod(result) * left[-1]
+    if node.op_type in ("Gemm", "QGemm"):
+        axis = -2 if whole(node, "transA", 0) else -1
+        return None if left is None or result is None else math.prod(result) * left[axis]
+    start = left if node.op_type == "ConvTranspose" else result
+    return None if start is None or right is None else math.prod(start) * math.prod(right[1:])

@@ -1,0 +1,119 @@
+"""What a layer's cells mean: effective weights through `A` and `R`, and the range of every sum."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from xbarc.ir.program import CrossbarStep, Periphery
+from xbarc.numerics.types import Int64Array, IntArray
+
+_CHUNK_CELLS = 1 << 24
+
+
+def conversion_matrix(periphery: Periphery, conversions: int, columns: int) -> sparse.csr_array:
+    """`A`; axes: conversion, column."""
+    if not periphery.a_sign.size:
+        if conversions != columns:
+            raise ValueError(f"A is the identity, but {columns} columns give {conversions} sums")
+        return sparse.eye_array(columns, dtype=np.int64, format="csr")
+    entries = (periphery.a_sign.astype(np.int64), (periphery.a_conversion, periphery.a_column))
+    return sparse.csr_array(entries, shape=(conversions, columns))
+
+
+def output_matrix(
+    periphery: Periphery, group: int, row_block: int, outputs: int, conversions: int
+) -> sparse.csr_array:
+    """`R` of one group and row block; axes: output, conversion."""
+    values = periphery.r_value
+    g = group if values.shape[0] > 1 else 0
+    b = row_block if values.shape[1] > 1 else 0
+    entries = (values[g, b], (periphery.r_output, periphery.r_conversion))
+    return sparse.csr_array(entries, shape=(outputs, conversions))
+
+
+def effective_weights(step: CrossbarStep) -> NDArray[np.int32]:
+    """The integer matrix that the cells stand for; axes: group, input, output.
+
+    Computed from the cells alone, so it is what a lossless program multiplies by: `a` is not in
+    it, `beta` is.
+    """
+    weights = np.zeros((step.groups, step.inputs, step.outputs), dtype=np.int32)
+    beta = step.periphery.input_sum.reshape(step.groups, 1, step.outputs)
+    for group, rows, matrix in _pieces(step):
+        cells = step.cells.unpack((group, rows)).astype(np.int32)
+        part = (matrix @ cells.T).T
+        weights[group, step.tiling.row_input[rows]] = part + beta[group]
+    return weights
+
+
+def _pieces(step: CrossbarStep) -> Iterator[tuple[int, slice, sparse.csr_array]]:
+    """Rows in chunks that fit the cache, each with its `R A`; axes: output, column."""
+    columns = max(1, step.cells.columns)
+    chunk = max(1, _CHUNK_CELLS // columns)
+    a = conversion_matrix(step.periphery, step.conversions, step.cells.columns)
+    bounds = _uniform_bounds(step)
+    for group in range(step.groups):
+        for block, (first, last) in enumerate(bounds):
+            r = output_matrix(step.periphery, group, block, step.outputs, step.conversions)
+            matrix = sparse.csr_array(r @ a)
+            for start in range(first, last, chunk):
+                yield group, slice(start, min(last, start + chunk)), matrix
+
+
+def _uniform_bounds(step: CrossbarStep) -> list[tuple[int, int]]:
+    """Row ranges over which `R` is the same: all rows, or one range a row block."""
+    bounds = [int(b) for b in step.tiling.row_bounds]
+    if step.periphery.r_code.shape[1] == 1:
+        return [(0, bounds[-1])]
+    return list(zip(bounds[:-1], bounds[1:], strict=True))
+
+
+def sum_ranges(step: CrossbarStep) -> tuple[Int64Array, Int64Array]:
+    """Least and largest sum that each conversion can see, from the cells programmed.
+
+    Returns:
+        Two arrays; axes: group, segment, conversion. The largest input slice is
+        `2**dac_bits - 1`, so these hold for every input there is.
+    """
+    a = conversion_matrix(step.periphery, step.conversions, step.cells.columns)
+    plus, minus = a.maximum(0), (-a).maximum(0)
+    top = (1 << min(step.dac_bits, step.input_bits)) - 1
+    shape = (step.groups, len(step.tiling.segment_bounds) - 1, step.conversions)
+    low, high = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    identity = not step.periphery.a_sign.size
+    for segment in range(shape[1]):
+        first, last = step.tiling.segment_bounds[segment : segment + 2]
+        cells = step.cells.unpack((slice(None), slice(int(first), int(last))))
+        if identity:
+            high[:, segment] = cells.sum(axis=1, dtype=np.int64) * top
+            continue
+        low[:, segment], high[:, segment] = _signed_range(cells, plus, minus, top)
+    return low, high
+
+
+def _signed_range(
+    cells: IntArray, plus: sparse.csr_array, minus: sparse.csr_array, top: int
+) -> tuple[Int64Array, Int64Array]:
+    """Exact range of `sum_r u_r (A g)_r`: rows that push up and rows that push down, apart."""
+    low = np.zeros((cells.shape[0], plus.shape[0]), dtype=np.int64)
+    high = np.zeros_like(low)
+    signed = sparse.csr_array(plus - minus)
+    for group in range(cells.shape[0]):
+        contribution = signed @ cells[group].astype(np.int32).T
+        high[group] = np.maximum(contribution, 0).sum(axis=1) * top
+        low[group] = np.minimum(contribution, 0).sum(axis=1) * top
+    return low, high
+
+
+def is_lossless(step: CrossbarStep) -> bool:
+    """Whether step is 1 and every converter covers every sum its cells can produce."""
+    if np.any(step.adc.step != 1):
+        return False
+    low, high = sum_ranges(step)
+    lo = step.adc.lo.astype(np.int64)
+    top = lo + (np.int64(1) << step.adc.bits.astype(np.int64)) - 1
+    return bool(np.all(low[..., None] >= lo) and np.all(high[..., None] <= top))

@@ -1,0 +1,406 @@
+"""Saving and loading programs. A program is a directory that is either whole or not there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from xbarc.errors import ProgramError
+from xbarc.ir.network import Source, Value
+from xbarc.ir.program import (
+    AdcSettings,
+    CrossbarStep,
+    DigitalStep,
+    Periphery,
+    Program,
+    Step,
+    Tiling,
+)
+from xbarc.ir.quantize import FloatResult, IntegerResult, RequantizedResult, Result
+from xbarc.ir.schema import (
+    ARRAYS,
+    FORMAT,
+    CrossbarRecord,
+    DigitalRecord,
+    ProgramRecord,
+    ResultRecord,
+    SourceRecord,
+    ValueRecord,
+)
+from xbarc.ir.verify import check_program
+from xbarc.numerics.packing import PackedCells, packed_bytes
+from xbarc.numerics.types import AnyArray
+
+_MANIFEST = "program.json"
+_LARGEST_MANIFEST = 1 << 28
+_TILING = (
+    "row_input",
+    "row_bounds",
+    "segment_bounds",
+    "column_bounds",
+    "conversion_bounds",
+    "array",
+    "row_offset",
+    "column_offset",
+)
+_PERIPHERY = (
+    "a_conversion",
+    "a_column",
+    "a_sign",
+    "r_output",
+    "r_conversion",
+    "r_code",
+    "constant",
+    "input_sum",
+)
+_ADC = ("bits", "lo", "step")
+
+
+def save_program(program: Program, path: Path, extra: Mapping[str, bytes] | None = None) -> None:
+    """Write a program as a directory, whole or not at all.
+
+    Args:
+        program: what to write.
+        path: the directory; an older program there is replaced, anything else is refused.
+        extra: further files by name, such as the report.
+
+    Raises:
+        ProgramError: `path` is something else than a program, or cannot be written.
+    """
+    _check_replaceable(path)
+    with _whole_directory(path) as folder:
+        _write_files(program, folder, extra or {})
+
+
+def load_program(path: Path) -> Program:
+    """Read a program; large arrays stay on disk until they are touched.
+
+    Raises:
+        ProgramError: names the file that is missing, damaged or of another format.
+    """
+    record = _read_manifest(path)
+    for name, digest in record.files.items():
+        _check_file(path, name, digest)
+    arrays = _open_arrays(path / ARRAYS)
+    try:
+        steps = tuple(
+            _load_step(path, arrays, index, step) for index, step in enumerate(record.steps)
+        )
+    except (KeyError, ValueError) as error:
+        raise ProgramError(
+            f"does not hold what program.json says: {error}", where=str(path / ARRAYS)
+        ) from error
+    program = Program(
+        name=record.name,
+        source=Source(record.source.path, record.source.sha256),
+        target=record.target,
+        inputs=tuple(_value(item) for item in record.inputs),
+        outputs=tuple(_value(item) for item in record.outputs),
+        steps=steps,
+        arrays=record.arrays,
+        settings=tuple(record.settings),
+    )
+    check_program(program, str(path))
+    return program
+
+
+def _check_replaceable(path: Path) -> None:
+    if path.is_symlink() or (path.exists() and not path.is_dir()):
+        raise ProgramError("exists and is no program", where=str(path), hint="choose another -o")
+    if path.is_dir() and any(path.iterdir()) and not (path / _MANIFEST).is_file():
+        raise ProgramError(
+            "a folder that holds no program", where=str(path), hint="choose another -o"
+        )
+
+
+@contextmanager
+def _whole_directory(path: Path) -> Iterator[Path]:
+    """A temporary folder beside `path` that takes its place when the block ends well."""
+    parent = path.resolve().parent
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=parent))
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    try:
+        yield folder
+        _swap(folder, path.resolve())
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _swap(folder: Path, path: Path) -> None:
+    """Put the new directory in place; the old one is moved aside first and removed last."""
+    folder.chmod(0o755)
+    if not path.exists():
+        folder.rename(path)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
+    path.rename(old / "program")
+    try:
+        folder.rename(path)
+    except BaseException:
+        (old / "program").rename(path)
+        raise
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _cannot_write(path: Path, error: OSError) -> ProgramError:
+    return ProgramError(f"cannot be written: {error.strerror or error}", where=str(path))
+
+
+def _write_files(program: Program, folder: Path, extra: Mapping[str, bytes]) -> None:
+    names: list[str] = []
+    (folder / "digital").mkdir()
+    for index, step in enumerate(program.steps):
+        if isinstance(step, DigitalStep):
+            name = f"digital/{index:05d}.onnx"
+            (folder / name).write_bytes(step.model)
+            names.append(name)
+    try:
+        save_file(_arrays(program), folder / ARRAYS, metadata={"format": str(FORMAT)})
+    except SafetensorError as error:
+        raise ProgramError(f"cannot be written: {error}", where=ARRAYS) from error
+    names.append(ARRAYS)
+    for name, data in sorted(extra.items()):
+        (folder / name).write_bytes(data)
+        names.append(name)
+    files = {name: _sha256(folder / name) for name in sorted(names)}
+    record = _record(program, files)
+    text = json.dumps(record.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
+    (folder / _MANIFEST).write_text(text, encoding="utf-8")
+    _sync(folder)
+
+
+def _sync(folder: Path) -> None:
+    """Let the data reach the disk before the rename does."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _arrays(program: Program) -> dict[str, AnyArray]:
+    arrays: dict[str, AnyArray] = {}
+    for index, step in enumerate(program.steps):
+        if isinstance(step, CrossbarStep):
+            for name, array in _step_arrays(step).items():
+                arrays[f"{index:05d}.{name}"] = np.ascontiguousarray(array)
+    return arrays
+
+
+def _step_arrays(step: CrossbarStep) -> dict[str, AnyArray]:
+    arrays: dict[str, AnyArray] = {"cells": step.cells.data}
+    arrays.update({f"tiling.{name}": getattr(step.tiling, name) for name in _TILING})
+    arrays.update({f"periphery.{name}": getattr(step.periphery, name) for name in _PERIPHERY})
+    arrays.update({f"adc.{name}": getattr(step.adc, name) for name in _ADC})
+    match step.result:
+        case FloatResult():
+            arrays |= {"result.scale": step.result.scale, "result.bias": step.result.bias}
+        case RequantizedResult():
+            arrays |= {"result.multiplier": step.result.multiplier}
+        case IntegerResult():
+            pass
+    return arrays
+
+
+def _record(program: Program, files: dict[str, str]) -> ProgramRecord:
+    return ProgramRecord(
+        format=FORMAT,
+        name=program.name,
+        source=SourceRecord(path=program.source.path, sha256=program.source.sha256),
+        target=program.target,
+        inputs=[_value_record(value) for value in program.inputs],
+        outputs=[_value_record(value) for value in program.outputs],
+        steps=[_step_record(index, step) for index, step in enumerate(program.steps)],
+        arrays=program.arrays,
+        settings=list(program.settings),
+        files=files,
+    )
+
+
+def _value_record(value: Value) -> ValueRecord:
+    shape = None if value.shape is None else list(value.shape)
+    return ValueRecord(name=value.name, dtype=value.dtype, shape=shape)
+
+
+def _value(record: ValueRecord) -> Value:
+    shape = None if record.shape is None else tuple(record.shape)
+    return Value(record.name, record.dtype, shape)
+
+
+def _step_record(index: int, step: Step) -> CrossbarRecord | DigitalRecord:
+    if isinstance(step, DigitalStep):
+        return DigitalRecord(
+            name=step.name,
+            file=f"digital/{index:05d}.onnx",
+            inputs=list(step.inputs),
+            outputs=list(step.outputs),
+            operators=list(step.operators),
+            macs=step.macs,
+            notes=list(step.notes),
+        )
+    same = {
+        name: getattr(step, name)
+        for name in CrossbarRecord.model_fields
+        if name not in {"kind", "result", "cell_bits", "columns", "adc_policy", "input_shape"}
+    }
+    return CrossbarRecord(
+        **same,
+        result=_result_record(step.result),
+        cell_bits=step.cells.bits,
+        columns=step.cells.columns,
+        adc_policy=step.adc.policy,
+        input_shape=None if step.input_shape is None else list(step.input_shape),
+    )
+
+
+def _result_record(result: Result) -> ResultRecord:
+    zero = result.zero_point if isinstance(result, RequantizedResult) else 0
+    return ResultRecord.model_validate(
+        {"kind": result.kind, "dtype": result.dtype, "zero_point": zero}
+    )
+
+
+def _read_manifest(path: Path) -> ProgramRecord:
+    manifest = path / _MANIFEST
+    where = str(manifest)
+    try:
+        if manifest.stat().st_size > _LARGEST_MANIFEST:
+            raise ProgramError("is too large to be a program", where=where)
+        data = json.loads(manifest.read_bytes())
+    except FileNotFoundError as error:
+        raise ProgramError(
+            "no such program", where=str(path), hint="xbarc compile makes one"
+        ) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise ProgramError(f"cannot be read: {error}", where=where) from error
+    if isinstance(data, dict) and data.get("format") != FORMAT:
+        raise ProgramError(
+            f"has format {data.get('format')!r}, this xbarc reads {FORMAT}",
+            where=where,
+            hint="compile the model again",
+        )
+    try:
+        return ProgramRecord.model_validate_json(json.dumps(data))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ProgramError(f"{place}: {first['msg']}", where=where) from error
+
+
+def _check_file(path: Path, name: str, digest: str) -> None:
+    if not (name == ARRAYS or name == "report.json" or name.startswith("digital/")) or ".." in name:
+        raise ProgramError(f"names a strange file {name!r}", where=str(path / _MANIFEST))
+    try:
+        found = _sha256(path / name)
+    except OSError as error:
+        raise ProgramError(f"cannot be read: {error.strerror}", where=str(path / name)) from error
+    if found != digest:
+        raise ProgramError("is damaged: its checksum differs", where=str(path / name))
+
+
+def _open_arrays(path: Path) -> dict[str, AnyArray]:
+    """Arrays of a safetensors file as views of a memory map."""
+    try:
+        with safe_open(path, framework="numpy") as checked:
+            names = set(checked.keys())
+        data = np.memmap(path, dtype=np.uint8, mode="r")
+        length = int(data[:8].view("<u8")[0])
+        header = json.loads(bytes(data[8 : 8 + length]))
+        body = data[8 + length :]
+        return {name: _view(body, header[name]) for name in sorted(names)}
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        raise ProgramError(f"is no array file: {error}", where=str(path)) from error
+
+
+_DTYPES = {"U8": "u1", "I8": "i1", "I32": "<i4", "I64": "<i8", "F32": "<f4", "F64": "<f8"}
+
+
+def _view(body: AnyArray, entry: Mapping[str, Any]) -> AnyArray:
+    first, last = entry["data_offsets"]
+    raw = np.asarray(body[first:last])
+    dtype = np.dtype(_DTYPES[entry["dtype"]])
+    if raw.ctypes.data % dtype.itemsize:
+        raw = raw.copy()
+    array = raw.view(dtype).reshape(entry["shape"])
+    array.flags.writeable = False
+    return array
+
+
+def _load_step(
+    path: Path, arrays: Mapping[str, AnyArray], index: int, record: CrossbarRecord | DigitalRecord
+) -> Step:
+    if isinstance(record, DigitalRecord):
+        return DigitalStep(
+            name=record.name,
+            model=(path / record.file).read_bytes(),
+            inputs=tuple(record.inputs),
+            outputs=tuple(record.outputs),
+            operators=tuple(record.operators),
+            macs=record.macs,
+            notes=tuple(record.notes),
+        )
+    own = {
+        name.removeprefix(f"{index:05d}."): array
+        for name, array in arrays.items()
+        if name.startswith(f"{index:05d}.")
+    }
+    return _load_crossbar(record, own)
+
+
+def _load_crossbar(record: CrossbarRecord, own: Mapping[str, AnyArray]) -> CrossbarStep:
+    same = {
+        name: getattr(record, name)
+        for name in CrossbarRecord.model_fields
+        if name not in {"kind", "result", "cell_bits", "columns", "adc_policy", "input_shape"}
+    }
+    data = own["cells"]
+    if data.ndim != 3 or data.dtype != np.uint8:
+        raise ValueError(f"{record.name}: cells have the wrong shape or type")
+    if data.shape[2] != packed_bytes(record.columns, record.cell_bits):
+        raise ValueError(f"{record.name}: cells have the wrong width")
+    adc = {name: own[f"adc.{name}"] for name in _ADC}
+    return CrossbarStep(
+        **same,
+        result=_load_result(record.result, own),
+        tiling=Tiling(**{name: own[f"tiling.{name}"] for name in _TILING}),
+        cells=PackedCells(data, record.cell_bits, record.columns),
+        periphery=Periphery(**{name: own[f"periphery.{name}"] for name in _PERIPHERY}),
+        adc=AdcSettings(**adc, policy=record.adc_policy),
+        input_shape=None if record.input_shape is None else tuple(record.input_shape),
+    )
+
+
+def _load_result(record: ResultRecord, own: Mapping[str, AnyArray]) -> Result:
+    match record.kind:
+        case "float":
+            return FloatResult(own["result.scale"], own["result.bias"], record.dtype)
+        case "integer":
+            return IntegerResult(record.dtype)
+        case "requantized":
+            return RequantizedResult(own["result.multiplier"], record.zero_point, record.dtype)
+
+
+def is_program(path: Path) -> bool:
+    """Whether a path looks like a program."""
+    return (path / _MANIFEST).is_file()

@@ -1,0 +1,162 @@
+"""How a tensor becomes input vectors of a matrix, and how its products become a tensor again.
+
+A geometry is a loop, never a list of pixels: its size does not grow with the picture. Every
+geometry turns an input into vectors `[position, group, input]` and takes products
+`[position, group, output]` back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+AutoPad = Literal["explicit", "same_upper", "same_lower"]
+
+
+@dataclass(frozen=True)
+class Dense:
+    """MatMul and Gemm: vectors lie along one axis of the input.
+
+    Attributes:
+        contract_axis: axis of the input that is summed: -1, or -2 where the constant stands on the
+            left (or Gemm transposes its first operand). A 1-D input is always summed over itself.
+        output_axis: axis of the result that holds the outputs: -1, or -2 for a constant on the left.
+        squeeze: the constant is a vector, so the result has no output axis.
+        batch: leading axes of a stack of constant matrices, which become groups; usually empty.
+    """
+
+    contract_axis: int = -1
+    output_axis: int = -1
+    squeeze: bool = False
+    batch: tuple[int, ...] = ()
+    kind: Literal["dense"] = "dense"
+
+
+@dataclass(frozen=True)
+class Window:
+    """Conv with 1 to 3 spatial axes; an input vector is (channel of the group, kernel position).
+
+    Attributes:
+        kernel: extent along each spatial axis.
+        pads: begin of each axis, then end of each axis, as in ONNX; used when auto_pad is explicit.
+    """
+
+    kernel: tuple[int, ...]
+    strides: tuple[int, ...]
+    dilations: tuple[int, ...]
+    pads: tuple[int, ...]
+    auto_pad: AutoPad = "explicit"
+    kind: Literal["window"] = "window"
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """ConvTranspose: each input position gives (channel, kernel position) products.
+
+    The accumulators of overlapping windows are added before they are scaled, so the sum stays an
+    integer. An input vector is the channels of one position.
+
+    Attributes:
+        output_shape: spatial extents asked for, or None where pads and output_padding decide.
+    """
+
+    kernel: tuple[int, ...]
+    strides: tuple[int, ...]
+    dilations: tuple[int, ...]
+    pads: tuple[int, ...]
+    output_padding: tuple[int, ...]
+    output_shape: tuple[int, ...] | None = None
+    auto_pad: AutoPad = "explicit"
+    kind: Literal["scatter"] = "scatter"
+
+
+Geometry = Dense | Window | Scatter
+Dim = int | str | None
+Shape = tuple[Dim, ...]
+
+
+def window_pads(geometry: Window, spatial: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
+    """Padding before and after each spatial axis for an input of this extent."""
+    rank = len(geometry.kernel)
+    if geometry.auto_pad == "explicit":
+        return tuple((geometry.pads[i], geometry.pads[rank + i]) for i in range(rank))
+    pairs = []
+    for size, kernel, stride, dilation in zip(
+        spatial, geometry.kernel, geometry.strides, geometry.dilations, strict=True
+    ):
+        out = -(-size // stride)
+        total = max(0, (out - 1) * stride + dilation * (kernel - 1) + 1 - size)
+        small, large = total // 2, total - total // 2
+        pairs.append((small, large) if geometry.auto_pad == "same_upper" else (large, small))
+    return tuple(pairs)
+
+
+def window_output(geometry: Window, spatial: tuple[int, ...]) -> tuple[int, ...]:
+    """Extent of a convolution's result along each spatial axis; 0 where no window fits."""
+    pads = window_pads(geometry, spatial)
+    return tuple(
+        max(0, (size + sum(pad) - dilation * (kernel - 1) - 1) // stride + 1)
+        for size, pad, kernel, stride, dilation in zip(
+            spatial, pads, geometry.kernel, geometry.strides, geometry.dilations, strict=True
+        )
+    )
+
+
+def scatter_extent(
+    geometry: Scatter, spatial: tuple[int, ...]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Extent of a transposed convolution's result, and how much its start is cropped, by axis."""
+    extents, crops = [], []
+    for axis, size in enumerate(spatial):
+        full = geometry.strides[axis] * (size - 1) + geometry.output_padding[axis]
+        full += geometry.dilations[axis] * (geometry.kernel[axis] - 1) + 1
+        begin, end = _scatter_crop(geometry, axis, size, full)
+        asked = geometry.output_shape
+        extents.append(full - begin - end if asked is None else asked[axis])
+        crops.append(begin)
+    return tuple(extents), tuple(crops)
+
+
+def _scatter_crop(geometry: Scatter, axis: int, size: int, full: int) -> tuple[int, int]:
+    rank = len(geometry.kernel)
+    if geometry.output_shape is not None:
+        total = max(0, full - geometry.output_shape[axis])
+    elif geometry.auto_pad != "explicit":
+        total = max(0, full - size * geometry.strides[axis])
+    else:
+        return geometry.pads[axis], geometry.pads[rank + axis]
+    half = total // 2
+    return (half, total - half) if geometry.auto_pad == "same_upper" else (total - half, half)
+
+
+def positions(geometry: Geometry, shape: tuple[int, ...]) -> int:
+    """How many input vectors an input of this shape gives; axes of Conv are batch, channel, space.
+
+    Raises:
+        ValueError: the shape has too few axes.
+    """
+    if isinstance(geometry, Dense):
+        if not shape:
+            raise ValueError("a matrix product takes at least one axis")
+        axis = -1 if len(shape) == 1 else geometry.contract_axis
+        total = 1
+        for index, size in enumerate(shape):
+            total *= 1 if index - len(shape) == axis else size
+        return total // _batched(geometry, shape)
+    spatial = shape[2:]
+    if len(spatial) != len(geometry.kernel):
+        raise ValueError(f"expected {len(geometry.kernel) + 2} axes, found {len(shape)}")
+    extent = window_output(geometry, spatial) if isinstance(geometry, Window) else spatial
+    total = shape[0]
+    for size in extent:
+        total *= size
+    return total
+
+
+def _batched(geometry: Dense, shape: tuple[int, ...]) -> int:
+    """Product of the input's axes that line up with a stack of matrices."""
+    divisor = 1
+    lead = shape[:-2]
+    for offset in range(1, min(len(lead), len(geometry.batch)) + 1):
+        divisor *= lead[-offset]
+    return max(1, divisor)

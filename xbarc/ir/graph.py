@@ -1,0 +1,25 @@
+"""networkx views of a network or program, built when asked for and never the store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from xbarc.ir.program import Program, step_inputs, step_outputs
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+
+def dataflow(program: Program) -> nx.DiGraph[str]:
+    """Steps as nodes, in execution order; an edge carries the names of the values that flow."""
+    import networkx as nx
+
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    writer: dict[str, str] = {}
+    for step in program.steps:
+        graph.add_node(step.name)
+        for value in step_inputs(step):
+            if value in writer:
+                graph.add_edge(writer[value], step.name, value=value)
+        writer.update(dict.fromkeys(step_outputs(step), step.name))
+    return graph

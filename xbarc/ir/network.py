@@ -1,0 +1,163 @@
+"""`Network`: what is computed, in execution order, before any tile is thought of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from xbarc.ir.geometry import Geometry, Shape
+from xbarc.ir.quantize import Quantizer, Result
+from xbarc.numerics import IntFormat
+from xbarc.numerics.types import AnyArray, Int64Array
+
+
+@dataclass(frozen=True)
+class Value:
+    """A tensor at the network's border.
+
+    Attributes:
+        dtype: numpy name of the element type; `string` or `other` (sequences, maps) otherwise.
+        shape: a number, a name or None an axis; None where even the rank is unknown.
+    """
+
+    name: str
+    dtype: str
+    shape: Shape | None
+
+
+@dataclass(frozen=True, eq=False)
+class LazyTensor:
+    """A constant that is read or computed when asked for, so that memory holds a layer at a time."""
+
+    shape: tuple[int, ...]
+    load: Callable[[], AnyArray]
+
+
+@dataclass(frozen=True, eq=False)
+class FloatWeight:
+    """Real weights, still to be quantised; axes: group, input, output."""
+
+    tensor: LazyTensor
+
+
+@dataclass(frozen=True, eq=False)
+class IntWeight:
+    """Integer weights as the model gives them, zero point taken off; axes: group, input, output."""
+
+    tensor: LazyTensor
+    format: IntFormat
+
+
+Weight = FloatWeight | IntWeight
+
+
+@dataclass(frozen=True, eq=False)
+class MatrixLayer:
+    """A product with a constant matrix, which goes to crossbars.
+
+    Attributes:
+        name: unique; the ONNX node's name where it has one.
+        operator: the operator's name, for people only.
+        weight: axes: group, input, output.
+        constant: integers added to the accumulator (the bias of QLinearConv); axes: output of all
+            groups, group-major.
+        result: how accumulators become values; its arrays have the axis of `constant`. The scale of
+            a float layer holds what the model asks beside the weights (1 for plain Conv).
+        input_shape: shape of the input for one inference, where it is known.
+        labels: values by name whose float counterpart this output is, for layer-wise checks.
+    """
+
+    name: str
+    operator: str
+    geometry: Geometry
+    input: str
+    output: str
+    weight: Weight
+    quantizer: Quantizer
+    constant: Int64Array
+    result: Result
+    input_shape: tuple[int, ...] | None = None
+
+    @property
+    def groups(self) -> int:
+        """Independent matrices of the layer: groups of a convolution."""
+        return self.weight.tensor.shape[0]
+
+    @property
+    def rows(self) -> int:
+        """Inputs of one group's matrix."""
+        return self.weight.tensor.shape[1]
+
+    @property
+    def outputs(self) -> int:
+        """Outputs of one group's matrix."""
+        return self.weight.tensor.shape[2]
+
+
+@dataclass(frozen=True, eq=False)
+class DigitalFragment:
+    """A convex part of the graph that stays ONNX and runs in ONNX Runtime.
+
+    Attributes:
+        model: a serialised ONNX model whose inputs and outputs have these names, in this order.
+        operators: how often each operator stands in it, sorted by name.
+        macs: multiply-accumulates of one inference that it holds, where the shapes tell.
+        notes: why matrix operators stayed digital, a line each.
+    """
+
+    name: str
+    model: bytes = field(repr=False)
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    operators: tuple[tuple[str, int], ...]
+    macs: int | None = 0
+    notes: tuple[str, ...] = ()
+
+
+Layer = MatrixLayer | DigitalFragment
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a network came from.
+
+    Attributes:
+        path: the model's path as the user gave it.
+        sha256: of the model file and of each external data file, in the order of their names.
+    """
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """Layers in execution order; a value is named by the ONNX tensor it came from.
+
+    Attributes:
+        constants: outputs of the network that are constants, by name.
+    """
+
+    name: str
+    source: Source
+    inputs: tuple[Value, ...]
+    outputs: tuple[Value, ...]
+    layers: tuple[Layer, ...]
+
+    @property
+    def matrix_layers(self) -> tuple[MatrixLayer, ...]:
+        """The layers that go to crossbars."""
+        return tuple(layer for layer in self.layers if isinstance(layer, MatrixLayer))
+
+
+def layer_inputs(layer: Layer) -> tuple[str, ...]:
+    """Names of the values a layer reads."""
+    if isinstance(layer, DigitalFragment):
+        return layer.inputs
+    zero = getattr(layer.quantizer, "zero_point", 0)
+    return (layer.input, zero) if isinstance(zero, str) else (layer.input,)
+
+
+def layer_outputs(layer: Layer) -> tuple[str, ...]:
+    """Names of the values a layer writes."""
+    return layer.outputs if isinstance(layer, DigitalFragment) else (layer.output,)

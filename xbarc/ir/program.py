@@ -1,0 +1,248 @@
+"""`Program`: where every weight sits and what every converter reads, as arrays a layer.
+
+The meaning, for one layer with inputs `x`, cells `g` and input slices `u_s` (design.md, section 2):
+
+    column sum   S[s,k]  = sum_c A[k,c] sum_r u_s[r] g[r,c]      over the rows active together
+    code         q       = clamp(floor((S - lo) / step + 1/2), 0, 2**bits - 1),  S' = lo + step q
+    accumulator  acc[o]  = sum over active groups, s, k of 2**(d s) R[o,k] S'[s,k]
+                           + a[o] + beta[o] sum_r x[r]
+
+Axes, everywhere: `group` (independent matrices of a grouped convolution), `row` (wordlines of all
+row blocks, one after the other), `column` (bitlines of all column blocks), `conversion` (what one
+conversion sees), `output` (logical outputs of one group). A *block* is one row block times one
+column block; a *segment* is a set of rows that are active together, a part of one row block.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from xbarc.ir.geometry import Geometry
+from xbarc.ir.network import Source, Value
+from xbarc.ir.quantize import Quantizer, Result
+from xbarc.numerics.packing import PackedCells
+from xbarc.numerics.types import AnyArray, Int64Array, IntArray, UInt8Array
+from xbarc.target import Target
+
+
+@dataclass(frozen=True, eq=False)
+class Tiling:
+    """How a layer's matrix is cut into blocks, and where the blocks sit in arrays.
+
+    Attributes:
+        row_input: input index of each wordline; axis: row.
+        row_bounds: first row of each row block, and the end.
+        segment_bounds: first row of each segment, and the end; a refinement of row_bounds.
+        column_bounds: first column of each column block, and the end.
+        conversion_bounds: first conversion of each column block, and the end.
+        array: number of the physical array of each block, counted over the whole program; axes:
+            group, row block, column block. Blocks that share an array use other rows and columns.
+        row_offset: first wordline of the block in its array; axes as `array`.
+        column_offset: first bitline of the block in its array; axes as `array`.
+    """
+
+    row_input: IntArray
+    row_bounds: IntArray
+    segment_bounds: IntArray
+    column_bounds: IntArray
+    conversion_bounds: IntArray
+    array: IntArray
+    row_offset: IntArray
+    column_offset: IntArray
+
+    @property
+    def segment_block(self) -> Int64Array:
+        """The row block of each segment."""
+        starts = np.asarray(self.segment_bounds[:-1], dtype=np.int64)
+        return np.searchsorted(self.row_bounds, starts, side="right") - 1
+
+
+@dataclass(frozen=True, eq=False)
+class Periphery:
+    """`A`, `R`, `a` and `beta`: the one place where an encoding lives. Entries are sparse.
+
+    Attributes:
+        a_conversion, a_column, a_sign: entries of `A`, +1 or -1; all empty where `A` is the
+            identity (a conversion a column).
+        r_output, r_conversion: places of the entries of `R`.
+        r_code: the entries of `R`: 0, or the sign times (exponent + 1) of plus or minus
+            2**exponent; axes: group or 1, row block or 1, entry. Entries of one place add up.
+        constant: `a` without the zero point's share; axis: output of all groups, group-major.
+        input_sum: `beta`; axes as `constant`.
+    """
+
+    a_conversion: IntArray
+    a_column: IntArray
+    a_sign: IntArray
+    r_output: IntArray
+    r_conversion: IntArray
+    r_code: IntArray
+    constant: Int64Array
+    input_sum: Int64Array
+
+    @property
+    def r_value(self) -> Int64Array:
+        """Entries of `R` as numbers; axes as `r_code`."""
+        code = self.r_code.astype(np.int64)
+        exponent = np.maximum(np.abs(code) - 1, 0)
+        return np.sign(code) << exponent
+
+
+def encode_r(values: IntArray) -> IntArray:
+    """Numbers 0 and plus or minus 2**k as `r_code` holds them.
+
+    Raises:
+        ValueError: a number is none of these.
+    """
+    magnitude = np.abs(values.astype(np.int64))
+    if np.any(magnitude & (magnitude - 1)):
+        raise ValueError("entries of R are 0 or plus or minus a power of two")
+    exponent = np.frexp(magnitude.astype(np.float64))[1]
+    return (np.sign(values) * exponent).astype(np.int8)
+
+
+@dataclass(frozen=True, eq=False)
+class AdcSettings:
+    """Range, step and width of every conversion.
+
+    Each array has the axes group, segment, conversion, input slice; an axis of length 1 holds for
+    all of that axis.
+
+    Attributes:
+        policy: how the settings came about: lossless, worst-case, or a cap in bits.
+    """
+
+    bits: UInt8Array
+    lo: IntArray
+    step: IntArray
+    policy: str
+
+
+@dataclass(frozen=True, eq=False)
+class CrossbarStep:
+    """One matrix layer on crossbars.
+
+    Attributes:
+        cells: levels; axes: group, row, column.
+        input_bits: width of an input code.
+        dac_bits: input bits fed in one cycle.
+        encoding: name of the encoding, for people: no engine asks for it.
+        weight_bits: width of a weight, for people.
+        weight_slices: cells a weight of one sign, for people.
+        inputs: inputs of one group's matrix.
+        outputs: outputs of one group's matrix.
+        input_shape: shape of the input for one inference, where it is known.
+    """
+
+    name: str
+    operator: str
+    input: str
+    output: str
+    geometry: Geometry
+    quantizer: Quantizer
+    result: Result
+    tiling: Tiling
+    cells: PackedCells
+    periphery: Periphery
+    adc: AdcSettings
+    input_bits: int
+    dac_bits: int
+    encoding: str
+    weight_bits: int
+    weight_slices: int
+    inputs: int
+    outputs: int
+    input_shape: tuple[int, ...] | None
+
+    @property
+    def groups(self) -> int:
+        """Independent matrices of the layer."""
+        return self.cells.shape[0]
+
+    @property
+    def input_slices(self) -> int:
+        """Cycles that feed one input."""
+        return -(-self.input_bits // self.dac_bits)
+
+    @property
+    def conversions(self) -> int:
+        """Conversions of one group, one segment and one cycle."""
+        return int(self.tiling.conversion_bounds[-1])
+
+
+@dataclass(frozen=True, eq=False)
+class DigitalStep:
+    """A fragment that ONNX Runtime executes.
+
+    Attributes:
+        model: serialised ONNX model.
+        operators: how often each operator stands in it.
+        macs: multiply-accumulates of one inference, None where shapes do not tell.
+        notes: why matrix operators stayed digital.
+    """
+
+    name: str
+    model: bytes = field(repr=False)
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    operators: tuple[tuple[str, int], ...]
+    macs: int | None
+    notes: tuple[str, ...]
+
+
+Step = CrossbarStep | DigitalStep
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """Everything a chip team loads and everything the executor runs.
+
+    Attributes:
+        steps: in execution order; values are named as in the ONNX model.
+        arrays: physical arrays in use.
+        settings: what the compiler was told, name and value, sorted by name.
+    """
+
+    name: str
+    source: Source
+    target: Target
+    inputs: tuple[Value, ...]
+    outputs: tuple[Value, ...]
+    steps: tuple[Step, ...]
+    arrays: int
+    settings: tuple[tuple[str, str], ...]
+
+    @property
+    def crossbar_steps(self) -> tuple[CrossbarStep, ...]:
+        """The steps that run on crossbars."""
+        return tuple(step for step in self.steps if isinstance(step, CrossbarStep))
+
+    @property
+    def digital_steps(self) -> tuple[DigitalStep, ...]:
+        """The steps that stayed digital."""
+        return tuple(step for step in self.steps if isinstance(step, DigitalStep))
+
+    def crossbar(self, name: str) -> CrossbarStep | None:
+        """The crossbar step of this name."""
+        return next((step for step in self.crossbar_steps if step.name == name), None)
+
+
+def step_inputs(step: Step) -> tuple[str, ...]:
+    """Names of the values a step reads."""
+    if isinstance(step, DigitalStep):
+        return step.inputs
+    zero = getattr(step.quantizer, "zero_point", 0)
+    return (step.input, zero) if isinstance(zero, str) else (step.input,)
+
+
+def step_outputs(step: Step) -> tuple[str, ...]:
+    """Names of the values a step writes."""
+    return step.outputs if isinstance(step, DigitalStep) else (step.output,)
+
+
+def read_only(array: AnyArray) -> AnyArray:
+    """The same array, protected against writing."""
+    array.flags.writeable = False
+    return array

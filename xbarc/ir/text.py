@@ -1,0 +1,102 @@
+"""Networks and programs as text, for people and golden files; weights as shape and checksum."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import fields
+
+import numpy as np
+
+from xbarc.ir.geometry import Geometry
+from xbarc.ir.network import FloatWeight, MatrixLayer, Network, Value
+from xbarc.ir.program import CrossbarStep, DigitalStep, Program
+from xbarc.ir.quantize import Quantizer, Result
+from xbarc.numerics.types import AnyArray
+
+
+def network_text(network: Network) -> str:
+    """One line a value and layer."""
+    lines = [f"network {network.name}", *_borders(network.inputs, network.outputs)]
+    for layer in network.layers:
+        if isinstance(layer, MatrixLayer):
+            lines.extend(_matrix_layer(layer))
+        else:
+            lines.append(_digital(layer.name, layer.operators, layer.inputs, layer.outputs))
+    return "\n".join(lines) + "\n"
+
+
+def program_text(program: Program) -> str:
+    """One line a value, step and setting."""
+    lines = [f"program {program.name} on {program.target.name}, {program.arrays} arrays"]
+    lines.extend(_borders(program.inputs, program.outputs))
+    lines.extend(f"  setting {name} = {value}" for name, value in program.settings)
+    for step in program.steps:
+        if isinstance(step, DigitalStep):
+            lines.append(_digital(step.name, step.operators, step.inputs, step.outputs))
+        else:
+            lines.extend(_crossbar(step))
+    return "\n".join(lines) + "\n"
+
+
+def checksum(array: AnyArray) -> str:
+    """Type, shape and the first digits of a hash of an array's bytes."""
+    digest = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:12]
+    return f"{array.dtype}{list(array.shape)} {digest}"
+
+
+def _borders(inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> Iterator[str]:
+    for word, values in (("input", inputs), ("output", outputs)):
+        for value in values:
+            shape = "[...]" if value.shape is None else str(list(value.shape))
+            yield f"  {word} {value.name}: {value.dtype}{shape}"
+
+
+def _digital(
+    name: str,
+    operators: tuple[tuple[str, int], ...],
+    inputs: tuple[str, ...],
+    outputs: tuple[str, ...],
+) -> str:
+    what = ", ".join(f"{op} x{count}" if count > 1 else op for op, count in operators)
+    return f"  digital {name}: ({', '.join(inputs)}) -> ({', '.join(outputs)}) [{what}]"
+
+
+def _matrix_layer(layer: MatrixLayer) -> Iterator[str]:
+    weight = layer.weight
+    kind = "float" if isinstance(weight, FloatWeight) else str(weight.format)
+    yield f"  matrix {layer.name}: {layer.operator}({layer.input}) -> {layer.output}"
+    yield f"    {describe(layer.geometry)}"
+    yield f"    weight {kind} {list(weight.tensor.shape)} {checksum(weight.tensor.load())}"
+    yield f"    input {describe(layer.quantizer)}"
+    yield f"    result {describe(layer.result)}"
+
+
+def _crossbar(step: CrossbarStep) -> Iterator[str]:
+    tiling = step.tiling
+    yield f"  crossbar {step.name}: {step.operator}({step.input}) -> {step.output}"
+    yield f"    {describe(step.geometry)}"
+    yield f"    input {describe(step.quantizer)}, slices of {step.dac_bits} bits"
+    yield f"    result {describe(step.result)}"
+    yield (
+        f"    {step.encoding}, {step.weight_slices} slices, cells {list(step.cells.shape)} of "
+        f"{step.cells.bits} bits {checksum(step.cells.data)}"
+    )
+    yield (
+        f"    blocks {list(tiling.array.shape)} in {np.unique(tiling.array).size} arrays, "
+        f"{tiling.segment_bounds.size - 1} segments, {step.conversions} conversions"
+    )
+    bits = step.adc.bits
+    yield f"    adc {step.adc.policy}, {bits.min(initial=0)} to {bits.max(initial=0)} bits"
+
+
+def describe(part: Geometry | Quantizer | Result) -> str:
+    """Kind and fields of a small dataclass; arrays as shape and checksum."""
+    shown = []
+    for item in fields(part):
+        value = getattr(part, item.name)
+        if item.name == "kind":
+            continue
+        text = checksum(value) if isinstance(value, np.ndarray) else repr(value)
+        shown.append(f"{item.name}={text}")
+    return f"{part.kind}({', '.join(shown)})"

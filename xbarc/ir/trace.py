@@ -1,0 +1,43 @@
+"""What an executor saw, filled by an observer so that counting stays out of the arithmetic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from xbarc.numerics.types import Int64Array
+
+
+@dataclass(eq=False)
+class LayerTrace:
+    """Counts, and codes on request, of one crossbar layer.
+
+    Attributes:
+        keep_codes: whether codes are kept.
+        vectors: input vectors that went through the layer.
+        conversions: conversions made.
+        saturated: conversions whose sum lay outside the ADC's range.
+        codes: a list of arrays, one a piece of vectors; axes: vector, group, segment, input slice,
+            conversion. Empty unless codes are kept.
+    """
+
+    keep_codes: bool = False
+    vectors: int = 0
+    conversions: int = 0
+    saturated: int = 0
+    codes: list[Int64Array] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class Trace:
+    """Counts by layer name.
+
+    Attributes:
+        keep_codes: whether every code is kept, which makes each layer run conversion by conversion.
+    """
+
+    keep_codes: bool = False
+    layers: dict[str, LayerTrace] = field(default_factory=dict)
+
+    def layer(self, name: str) -> LayerTrace:
+        """The counts of one layer, made when first asked for."""
+        return self.layers.setdefault(name, LayerTrace(self.keep_codes))

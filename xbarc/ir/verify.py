@@ -1,0 +1,444 @@
+"""Rules that every network and every program keeps. One rule, one short function, one test.
+
+A rule yields a sentence for each thing that is wrong. `verify_network` and `verify_program` raise on
+the first sentence; `broken_rules` lists all of them for `xbarc verify`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from math import prod
+
+import numpy as np
+
+from xbarc.errors import ProgramError, VerifyError
+from xbarc.ir.geometry import Dense, Geometry, Scatter, Window
+from xbarc.ir.network import MatrixLayer, Network, layer_inputs, layer_outputs
+from xbarc.ir.program import CrossbarStep, Program, step_inputs, step_outputs
+from xbarc.ir.quantize import FloatInput, FloatResult, RequantizedResult
+from xbarc.numerics.types import AnyArray
+
+_LARGEST_EXPONENT = 62
+
+NetworkRule = Callable[[Network], Iterator[str]]
+ProgramRule = Callable[[Program], Iterator[str]]
+StepRule = Callable[[CrossbarStep], Iterator[str]]
+
+
+def _flow(
+    inputs: Iterable[str],
+    outputs: Iterable[str],
+    nodes: Iterable[tuple[str, tuple[str, ...], tuple[str, ...]]],
+) -> Iterator[str]:
+    """Every value is written once, before it is read."""
+    known = set(inputs)
+    for name, reads, writes in nodes:
+        for value in reads:
+            if value not in known:
+                yield f"{name}: reads '{value}' before anything wrote it"
+        for value in writes:
+            if value in known:
+                yield f"{name}: writes '{value}' a second time"
+            known.add(value)
+    for value in outputs:
+        if value not in known:
+            yield f"output '{value}' is never written"
+
+
+def network_values_flow(network: Network) -> Iterator[str]:
+    """Values are written once, before they are read."""
+    nodes = ((layer.name, layer_inputs(layer), layer_outputs(layer)) for layer in network.layers)
+    return _flow((v.name for v in network.inputs), (v.name for v in network.outputs), nodes)
+
+
+def network_names_unique(network: Network) -> Iterator[str]:
+    """No two layers have the same name."""
+    return _repeated(layer.name for layer in network.layers)
+
+
+def network_shapes_agree(network: Network) -> Iterator[str]:
+    """Arrays of a layer have a number for each output."""
+    for layer in network.matrix_layers:
+        channels = layer.groups * layer.outputs
+        if isinstance(layer.geometry, Scatter):
+            channels //= prod(layer.geometry.kernel)
+        yield from _result_lengths(layer, channels)
+
+
+def network_geometry_sound(network: Network) -> Iterator[str]:
+    """Windows have positive strides, and extents that the matrix agrees with."""
+    for layer in network.matrix_layers:
+        for text in _geometry(layer.geometry, layer.groups, layer.rows, layer.outputs):
+            yield f"{layer.name}: {text}"
+
+
+NETWORK_RULES: tuple[NetworkRule, ...] = (
+    network_names_unique,
+    network_values_flow,
+    network_shapes_agree,
+    network_geometry_sound,
+)
+
+
+def _repeated(names: Iterable[str]) -> Iterator[str]:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            yield f"two steps are named '{name}'"
+        seen.add(name)
+
+
+def _result_lengths(layer: MatrixLayer, channels: int) -> Iterator[str]:
+    lengths = {"constant": layer.constant.shape}
+    if isinstance(layer.result, FloatResult):
+        lengths |= {"scale": layer.result.scale.shape, "bias": layer.result.bias.shape}
+    if isinstance(layer.result, RequantizedResult):
+        lengths["multiplier"] = layer.result.multiplier.shape
+    for name, shape in lengths.items():
+        if shape != (channels,):
+            yield f"{layer.name}: {name} has shape {shape}, expected ({channels},)"
+
+
+def _geometry(geometry: Geometry, groups: int, inputs: int, outputs: int) -> Iterator[str]:
+    if isinstance(geometry, Dense):
+        yield from _dense(geometry, groups)
+        return
+    rank = len(geometry.kernel)
+    per_axis = (geometry.kernel, geometry.strides, geometry.dilations)
+    if not 1 <= rank <= 3 or any(len(part) != rank for part in per_axis):
+        yield f"{rank} kernel axes, expected 1 to 3 with a stride and a dilation each"
+        return
+    if any(number < 1 for part in per_axis for number in part):
+        yield "a kernel extent, stride or dilation is below 1"
+        return
+    if len(geometry.pads) != 2 * rank or any(pad < 0 for pad in geometry.pads):
+        yield f"pads {geometry.pads}, expected {2 * rank} numbers that are not negative"
+    windowed = inputs if isinstance(geometry, Window) else outputs
+    if windowed % prod(geometry.kernel):
+        yield f"{windowed} is no multiple of the kernel's {prod(geometry.kernel)} positions"
+
+
+def _dense(geometry: Dense, groups: int) -> Iterator[str]:
+    if geometry.contract_axis not in (-1, -2) or geometry.output_axis not in (-1, -2):
+        yield "axes of a matrix product are -1 or -2"
+    if prod(geometry.batch) != groups:
+        yield f"a stack of {geometry.batch} matrices needs as many groups, found {groups}"
+
+
+def names_unique(program: Program) -> Iterator[str]:
+    """No two steps have the same name."""
+    return _repeated(step.name for step in program.steps)
+
+
+def values_flow(program: Program) -> Iterator[str]:
+    """Values are written once, before they are read."""
+    nodes = ((step.name, step_inputs(step), step_outputs(step)) for step in program.steps)
+    return _flow((v.name for v in program.inputs), (v.name for v in program.outputs), nodes)
+
+
+def arrays_counted(program: Program) -> Iterator[str]:
+    """Blocks sit in arrays 0 to `arrays` - 1, and every array holds a block."""
+    used = [np.unique(step.tiling.array) for step in program.crossbar_steps]
+    found = np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *used]))
+    if not np.array_equal(found, np.arange(program.arrays)):
+        yield f"{found.size} arrays hold blocks, the program counts {program.arrays}"
+
+
+def blocks_inside_arrays(program: Program) -> Iterator[str]:
+    """Every block lies within the rows and columns of its array."""
+    array = program.target.array
+    for step in program.crossbar_steps:
+        tiling = step.tiling
+        rows = tiling.row_offset + np.diff(tiling.row_bounds)[None, :, None]
+        columns = tiling.column_offset + np.diff(tiling.column_bounds)[None, None, :]
+        if tiling.row_offset.min(initial=0) < 0 or rows.max(initial=0) > array.rows:
+            yield f"{step.name}: a block reaches beyond {array.rows} rows"
+        if (
+            tiling.column_offset.min(initial=0) < 0
+            or columns.max(initial=0) > array.columns + array.spare_columns
+        ):
+            yield f"{step.name}: a block reaches beyond {array.columns} columns"
+
+
+def blocks_do_not_overlap(program: Program) -> Iterator[str]:
+    """Blocks that share an array use other bitlines; those of one layer other wordlines too."""
+    boxes = [_boxes(step, number) for number, step in enumerate(program.crossbar_steps)]
+    if not boxes:
+        return
+    table = np.concatenate(boxes)
+    order = np.lexsort((table[:, 1], table[:, 0]))
+    table = table[order]
+    same = table[1:, 0] == table[:-1, 0]
+    overlap = same & (table[1:, 1] < table[:-1, 2])
+    for index in np.flatnonzero(overlap)[:3]:
+        yield f"two blocks overlap in array {table[index, 0]}"
+
+
+def _boxes(step: CrossbarStep, number: int) -> AnyArray:
+    """Array, first bitline, end, step of every block."""
+    tiling = step.tiling
+    width = np.diff(tiling.column_bounds)[None, None, :]
+    end = tiling.column_offset + width
+    parts = [tiling.array, tiling.column_offset, end, np.full_like(tiling.array, number)]
+    return np.stack([part.reshape(-1) for part in parts], axis=1).astype(np.int64)
+
+
+def segments_within_limit(program: Program) -> Iterator[str]:
+    """No more rows are active together than the target allows."""
+    limit = program.target.array.active_rows
+    for step in program.crossbar_steps:
+        widest = int(np.diff(step.tiling.segment_bounds).max(initial=0))
+        if widest > limit:
+            yield f"{step.name}: {widest} rows active together, the target allows {limit}"
+
+
+def adc_buildable(program: Program) -> Iterator[str]:
+    """No conversion has more bits than the target's converter."""
+    limit = program.target.adc.max_bits
+    for step in program.crossbar_steps:
+        widest = int(step.adc.bits.max(initial=0))
+        if widest > limit:
+            yield f"{step.name}: conversions of {widest} bits, the converter has {limit}"
+
+
+def adc_reference_allowed(program: Program) -> Iterator[str]:
+    """Settings differ between input slices only where the converter can change its reference."""
+    if program.target.adc.reference == "per-cycle":
+        return
+    for step in program.crossbar_steps:
+        if max(array.shape[3] for array in (step.adc.bits, step.adc.lo, step.adc.step)) > 1:
+            yield f"{step.name}: settings an input slice on a converter with a static reference"
+
+
+def cells_of_target(program: Program) -> Iterator[str]:
+    """Cells and input slices have the widths of the target."""
+    for step in program.crossbar_steps:
+        if step.cells.bits != program.target.cell.bits:
+            yield f"{step.name}: cells of {step.cells.bits} bits"
+        if step.dac_bits != program.target.input.dac_bits:
+            yield f"{step.name}: input slices of {step.dac_bits} bits"
+
+
+def bounds_rise(step: CrossbarStep) -> Iterator[str]:
+    """Bounds start at 0, rise, and end where the cells end."""
+    tiling = step.tiling
+    ends = {
+        "row_bounds": step.cells.shape[1],
+        "segment_bounds": step.cells.shape[1],
+        "column_bounds": step.cells.shape[2],
+        "conversion_bounds": step.conversions,
+    }
+    for name, end in ends.items():
+        bounds = getattr(tiling, name)
+        good = bounds.ndim == 1 and bounds.size >= 2 and bounds[0] == 0 and bounds[-1] == end
+        if not good or np.any(np.diff(bounds) <= 0):
+            yield f"{name} do not rise from 0 to {end}"
+    if tiling.column_bounds.size != tiling.conversion_bounds.size:
+        yield "column and conversion bounds differ in length"
+    if np.setdiff1d(tiling.row_bounds, tiling.segment_bounds).size:
+        yield "a segment crosses the border of a row block"
+
+
+def blocks_placed(step: CrossbarStep) -> Iterator[str]:
+    """Every block has one place."""
+    tiling = step.tiling
+    shape = (step.groups, tiling.row_bounds.size - 1, tiling.column_bounds.size - 1)
+    for name in ("array", "row_offset", "column_offset"):
+        if getattr(tiling, name).shape != shape:
+            yield f"{name} has shape {getattr(tiling, name).shape}, expected {shape}"
+
+
+def rows_read_inputs(step: CrossbarStep) -> Iterator[str]:
+    """Every wordline carries an input of the layer, and every input has its wordline once."""
+    inputs = step.tiling.row_input
+    if inputs.shape != (step.cells.shape[1],):
+        yield f"{inputs.size} wordlines have an input, the cells have {step.cells.shape[1]}"
+    elif not np.array_equal(np.sort(inputs), np.arange(step.inputs)):
+        yield f"the wordlines do not carry each of {step.inputs} inputs once"
+
+
+def periphery_indices(step: CrossbarStep) -> Iterator[str]:
+    """Entries of `A` and `R` point at columns, conversions and outputs that exist."""
+    p = step.periphery
+    limits = (
+        ("a_conversion", p.a_conversion, step.conversions),
+        ("a_column", p.a_column, step.cells.columns),
+        ("r_output", p.r_output, step.outputs),
+        ("r_conversion", p.r_conversion, step.conversions),
+    )
+    for name, entries, limit in limits:
+        if entries.size and not (entries.min() >= 0 and entries.max() < limit):
+            yield f"{name} points beyond {limit}"
+    if not p.a_conversion.shape == p.a_column.shape == p.a_sign.shape:
+        yield "entries of A differ in length"
+    if p.a_sign.size and np.any(np.abs(p.a_sign.astype(np.int64)) != 1):
+        yield "entries of A are not +1 or -1"
+    if not p.a_sign.size and step.conversions != step.cells.columns:
+        yield "A is the identity, but conversions and columns differ in number"
+
+
+def periphery_shapes(step: CrossbarStep) -> Iterator[str]:
+    """Entries of `R` have a value, and every output has its constants."""
+    p = step.periphery
+    blocks = step.tiling.row_bounds.size - 1
+    entries = p.r_output.size
+    allowed = [(g, b, entries) for g in (1, step.groups) for b in (1, blocks)]
+    if p.r_code.shape not in allowed or p.r_conversion.size != entries:
+        yield f"R has values of shape {p.r_code.shape} for {entries} places"
+    if np.abs(p.r_code.astype(np.int64)).max(initial=0) > _LARGEST_EXPONENT:
+        yield "an entry of R is beyond 62 bits"
+    for name in ("constant", "input_sum"):
+        if getattr(p, name).shape != (step.groups * step.outputs,):
+            yield f"{name} has shape {getattr(p, name).shape}"
+
+
+def conversions_stay_in_blocks(step: CrossbarStep) -> Iterator[str]:
+    """What one conversion sees lies in one array: its columns belong to its own column block."""
+    p, tiling = step.periphery, step.tiling
+    if not p.a_sign.size:
+        if not np.array_equal(tiling.column_bounds, tiling.conversion_bounds):
+            yield "A is the identity, but blocks of columns and conversions differ"
+        return
+    conversion = np.searchsorted(tiling.conversion_bounds, p.a_conversion, side="right")
+    column = np.searchsorted(tiling.column_bounds, p.a_column, side="right")
+    if np.any(conversion != column):
+        yield "a conversion sees columns of another array"
+
+
+def adc_shapes(step: CrossbarStep) -> Iterator[str]:
+    """Converter settings have an axis each, of full length or 1, and sane values."""
+    full = (
+        step.groups,
+        step.tiling.segment_bounds.size - 1,
+        step.conversions,
+        step.input_slices,
+    )
+    for name in ("bits", "lo", "step"):
+        shape = getattr(step.adc, name).shape
+        fits = len(shape) == 4 and all(
+            have in (1, want) for have, want in zip(shape, full, strict=True)
+        )
+        if not fits:
+            yield f"adc.{name} has shape {shape}, expected 1 or the length of {full} on each axis"
+    if step.adc.bits.size and not 1 <= step.adc.bits.min() <= step.adc.bits.max() <= 62:
+        yield "a conversion has less than 1 or more than 62 bits"
+    if step.adc.step.size and step.adc.step.min() < 1:
+        yield "a converter has a step below 1"
+
+
+def result_shapes(step: CrossbarStep) -> Iterator[str]:
+    """Scales and biases have a number for each output channel."""
+    channels = step.groups * step.outputs
+    if isinstance(step.geometry, Scatter):
+        channels //= prod(step.geometry.kernel)
+    arrays: dict[str, AnyArray] = {}
+    if isinstance(step.result, FloatResult):
+        arrays = {"scale": step.result.scale, "bias": step.result.bias}
+    if isinstance(step.result, RequantizedResult):
+        arrays = {"multiplier": step.result.multiplier}
+    for name, array in arrays.items():
+        if array.shape != (channels,) or not np.isfinite(array).all():
+            yield f"{name} has shape {array.shape} or is not finite, expected ({channels},)"
+
+
+def geometry_sound(step: CrossbarStep) -> Iterator[str]:
+    """Windows have positive strides, and extents that the matrix agrees with."""
+    return _geometry(step.geometry, step.groups, step.inputs, step.outputs)
+
+
+def input_chosen(step: CrossbarStep) -> Iterator[str]:
+    """The input's format is chosen, and is the one that the slices cut."""
+    if isinstance(step.quantizer, FloatInput):
+        yield "the range of the input was never chosen"
+    elif step.quantizer.bits != step.input_bits:
+        yield f"codes of {step.quantizer.bits} bits, slices for {step.input_bits}"
+
+
+def accumulators_fit(step: CrossbarStep) -> Iterator[str]:
+    """No accumulator can overflow 64 bits, whatever the codes are."""
+    p, adc = step.periphery, step.adc
+    if p.r_code.ndim != 3 or not p.r_code.size:
+        return
+    per_entry = np.ldexp(1.0, np.maximum(np.abs(p.r_code.astype(np.int64)) - 1, 0))
+    per_entry = per_entry * (p.r_code != 0)
+    reach = np.ldexp(1.0, int(adc.bits.max())) * float(adc.step.max()) + float(np.abs(adc.lo).max())
+    segments = step.tiling.segment_bounds.size - 1
+    slices = np.ldexp(1.0, step.dac_bits * step.input_slices)
+    worst = np.bincount(p.r_output, weights=per_entry.max(axis=(0, 1))).max() * segments
+    total = worst * reach * slices + float(np.abs(p.constant.astype(np.float64)).max(initial=0))
+    if total >= 2.0**62:
+        yield f"accumulators reach 2**{np.log2(total):.1f}"
+
+
+STEP_RULES: tuple[StepRule, ...] = (
+    bounds_rise,
+    blocks_placed,
+    rows_read_inputs,
+    periphery_indices,
+    periphery_shapes,
+    conversions_stay_in_blocks,
+    adc_shapes,
+    result_shapes,
+    geometry_sound,
+    input_chosen,
+    accumulators_fit,
+)
+PROGRAM_RULES: tuple[ProgramRule, ...] = (
+    names_unique,
+    values_flow,
+    arrays_counted,
+    blocks_inside_arrays,
+    blocks_do_not_overlap,
+    segments_within_limit,
+    adc_buildable,
+    adc_reference_allowed,
+    cells_of_target,
+)
+
+
+def verify_network(network: Network) -> None:
+    """Check every rule of a network.
+
+    Raises:
+        VerifyError: the first rule that is broken.
+    """
+    for rule in NETWORK_RULES:
+        for text in rule(network):
+            raise VerifyError(f"{rule.__name__}: {text}", where=network.name)
+
+
+def broken_rules(program: Program) -> Iterator[tuple[str, str]]:
+    """Name of each broken rule and what is wrong; rules of layers first, for others rely on them."""
+    broken = False
+    for step in program.crossbar_steps:
+        for step_rule in STEP_RULES:
+            for text in step_rule(step):
+                broken = True
+                yield step_rule.__name__, f"{step.name}: {text}"
+            if broken:
+                break
+    if broken:
+        return
+    for rule in PROGRAM_RULES:
+        for text in rule(program):
+            yield rule.__name__, text
+
+
+def verify_program(program: Program) -> None:
+    """Check every rule of a program that was just compiled.
+
+    Raises:
+        VerifyError: the first rule that is broken, a bug of ours.
+    """
+    for rule, text in broken_rules(program):
+        raise VerifyError(f"{rule}: {text}", where=program.name)
+
+
+def check_program(program: Program, where: str) -> None:
+    """Check every rule of a program that came from a file.
+
+    Raises:
+        ProgramError: the first rule that is broken; the file cannot be trusted.
+    """
+    for rule, text in broken_rules(program):
+        raise ProgramError(f"breaks the rule {rule}: {text}", where=where, hint="compile again")

@@ -1,0 +1,98 @@
+"""Offset encoding with a unit column and flipped columns, as ISAAC does it (Shafiee 2016).
+
+Stored is `w + 2**(m-1)`; a unit column of ones sums the inputs of the block, so the offset is taken
+off digitally. Where a slice's column is more than half full over a row block, its complement
+`2**b - 1 - g` is stored and read back through the same unit column: the column's largest sum then
+never exceeds half of the worst case, which saves one bit of every converter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from xbarc.mapping.encodings.base import Encoded, Pattern
+from xbarc.numerics import slice_count, slice_weights
+from xbarc.numerics.types import BoolArray, Int64Array, IntArray, UInt8Array
+
+
+@dataclass(frozen=True)
+class Offset:
+    """Biased weights; the last column of a block is its unit column."""
+
+    flip: bool = True
+
+    @property
+    def name(self) -> str:
+        """What `--encoding` calls it."""
+        return "offset" if self.flip else "offset-unflipped"
+
+    def slices(self, weights_low: int, weights_high: int, weight_bits: int, cell_bits: int) -> int:
+        """All bits of the weight, sign included."""
+        del weights_low, weights_high
+        return slice_count(weight_bits, cell_bits)
+
+    def width(self, outputs: int, slices: int) -> int:
+        """One column a slice and output, and the unit column."""
+        return outputs * slices + 1
+
+    def shared(self) -> int:
+        """The unit column."""
+        return 1
+
+    def pattern(self, outputs: int, slices: int) -> Pattern:
+        """Each output reads its slices, then the unit column: the offset, and two entries a flip."""
+        columns = np.arange(outputs * slices, dtype=np.int32)
+        owner = columns // slices
+        unit = np.int32(outputs * slices)
+        none = np.zeros(0, dtype=np.int32)
+        all_outputs = np.arange(outputs, dtype=np.int32)
+        r_output = np.concatenate([owner, all_outputs, owner, owner])
+        to_unit = np.full(outputs + 2 * len(columns), unit, dtype=np.int32)
+        r_conversion = np.concatenate([columns, to_unit])
+        return Pattern(len(columns) + 1, none, none, none.astype(np.int8), r_output, r_conversion)
+
+    def encode(
+        self,
+        weights: IntArray,
+        row_bounds: IntArray,
+        weight_bits: int,
+        cell_bits: int,
+        slices: int,
+    ) -> Encoded:
+        """Biased slices, complemented where that halves the largest sum, and the unit column."""
+        biased = weights.astype(np.int32) + (1 << (weight_bits - 1))
+        parts = slice_weights(biased, cell_bits, slices)
+        plain = np.moveaxis(parts, 0, 4).reshape(*weights.shape[:3], -1)
+        flips = self._flips(plain, row_bounds, cell_bits)
+        cells = _complement(plain, flips, row_bounds, cell_bits)
+        unit = np.ones((*weights.shape[:3], 1), dtype=np.uint8)
+        entries = _entries(flips, weights.shape[3], weight_bits, cell_bits, slices)
+        return Encoded(np.concatenate([cells, unit], axis=3), entries)
+
+    def _flips(self, cells: UInt8Array, row_bounds: IntArray, cell_bits: int) -> BoolArray:
+        """Which columns are stored as complements; axes: group, row block, block, column."""
+        rows = np.diff(row_bounds)
+        sums = np.add.reduceat(cells, row_bounds[:-1], axis=1, dtype=np.int64)
+        half = (rows * ((1 << cell_bits) - 1)).reshape(1, -1, 1, 1)
+        return np.logical_and(self.flip, 2 * sums > half)
+
+
+def _complement(
+    cells: UInt8Array, flips: BoolArray, row_bounds: IntArray, cell_bits: int
+) -> UInt8Array:
+    by_row = np.repeat(flips, np.diff(row_bounds), axis=1)
+    return np.where(by_row, np.uint8((1 << cell_bits) - 1) - cells, cells)
+
+
+def _entries(
+    flips: BoolArray, outputs: int, weight_bits: int, cell_bits: int, slices: int
+) -> Int64Array:
+    """Entries of `R`: slices, offset, then `2**(b (j+1)) - 2**(b j)` of the sum for each flip."""
+    scale = np.tile(np.int64(1) << (cell_bits * np.arange(slices, dtype=np.int64)), outputs)
+    offset = np.full((*flips.shape[:3], outputs), -(1 << (weight_bits - 1)), dtype=np.int64)
+    direct = np.where(flips, -scale, scale)
+    high = np.where(flips, scale << cell_bits, 0)
+    low = np.where(flips, -scale, 0)
+    return np.concatenate([direct, offset, high, low], axis=3)

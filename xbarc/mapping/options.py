@@ -1,0 +1,51 @@
+"""What a user may choose about mapping, checked once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from xbarc.errors import MappingError
+from xbarc.mapping.encodings import find_encoding
+
+Tile = Literal["fill", "even"]
+Pack = Literal["layer", "network", "none"]
+PLACEMENTS = ("none",)
+ADC_POLICIES = ("lossless", "worst-case")
+
+
+@dataclass(frozen=True)
+class MapOptions:
+    """Choices of mapping.
+
+    Attributes:
+        encoding: name of the encoding.
+        adc: `lossless`, `worst-case`, or a number of bits that caps the lossless setting.
+        tile: `fill` fills arrays first, `even` cuts a layer into blocks of like size.
+        pack: small blocks share arrays within a layer, across layers that run one after the other,
+            or never.
+        placement: order of rows and columns; `none` keeps the natural one.
+    """
+
+    encoding: str = "differential"
+    adc: str = "lossless"
+    tile: Tile = "fill"
+    pack: Pack = "layer"
+    placement: str = "none"
+
+    def __post_init__(self) -> None:
+        find_encoding(self.encoding)
+        _one_of(
+            "--adc", self.adc if not self.adc.isdecimal() else "lossless", ADC_POLICIES, " or bits"
+        )
+        _one_of("--tile", self.tile, get_args(Tile))
+        _one_of("--pack", self.pack, get_args(Pack))
+        _one_of("--placement", self.placement, PLACEMENTS)
+        if self.adc.isdecimal() and not 1 <= int(self.adc) <= 16:
+            raise MappingError(f"{self.adc} bits, expected 1 to 16", where="--adc")
+
+
+def _one_of(option: str, value: str, known: tuple[str, ...], more: str = "") -> None:
+    if value not in known:
+        text = ", ".join(known) + more
+        raise MappingError(f"'{value}' is not available", where=option, hint=f"one of {text}")

@@ -1,0 +1,37 @@
+"""Integer products by floating-point BLAS, only where a bound proves them exact."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from xbarc.numerics.types import AnyArray, Int64Array
+
+FLOAT32_EXACT = 1 << 24
+FLOAT64_EXACT = 1 << 53
+
+
+def exact_matmul(left: AnyArray, right: AnyArray, bound: int) -> Int64Array:
+    """Multiply integer matrices exactly; axes as in `numpy.matmul`.
+
+    Args:
+        left: whole numbers of any type.
+        right: whole numbers of any type.
+        bound: at least the largest sum of magnitudes, `max sum |left||right|`, over all results.
+            numpy has no integer BLAS, so a proven bound below 2**24 (2**53) picks a float32
+            (float64) product, which is then exact; anything larger runs in int64.
+
+    Raises:
+        ValueError: the bound says that int64 could overflow.
+    """
+    if bound >= 1 << 63:
+        raise ValueError(f"sums up to {bound} do not fit 64 bits")
+    if bound < FLOAT32_EXACT:
+        return _product(left, right, np.float32)
+    if bound < FLOAT64_EXACT:
+        return _product(left, right, np.float64)
+    return np.matmul(left.astype(np.int64), right.astype(np.int64))
+
+
+def _product(left: AnyArray, right: AnyArray, dtype: type[np.floating]) -> Int64Array:
+    product = np.matmul(left.astype(dtype, copy=False), right.astype(dtype, copy=False))
+    return product.astype(np.int64)

@@ -1,0 +1,18 @@
+"""Passes from `Network` to `Network`, and the per-layer functions of quantisation.
+
+A pass over the whole network subclasses `Pass` and stands in one file; add it to the tuple in
+`compiler.py`. What looks at data takes statistics as values and works on one layer at a time, so
+that memory holds one layer's weights.
+"""
+
+from xbarc.passes.activations import RangeMethod, choose_range, quantize_input
+from xbarc.passes.dead import RemoveDeadLayers
+from xbarc.passes.weights import quantize_weights
+
+__all__ = [
+    "RangeMethod",
+    "RemoveDeadLayers",
+    "choose_range",
+    "quantize_input",
+    "quantize_weights",
+]

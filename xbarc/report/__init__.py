@@ -1,0 +1,55 @@
+"""Reports: one collector, and one small renderer a format.
+
+`collect` turns a program into a `Report`, plain values that every renderer prints; `inspect` shows
+where the cells of a layer or of a block stand. A renderer is a function from those values to text,
+JSON, CSV or HTML. To add a format, write its file and name its function here.
+"""
+
+from xbarc.report.collect import collect
+from xbarc.report.data import render_csv, render_json
+from xbarc.report.html import render_html
+from xbarc.report.inspect import (
+    BlockView,
+    LayerView,
+    find_layer,
+    inspect_block,
+    inspect_layer,
+)
+from xbarc.report.inspect_data import (
+    render_block_html,
+    render_block_json,
+    render_layer_html,
+    render_layer_json,
+)
+from xbarc.report.inspect_text import render_block_text, render_layer_text
+from xbarc.report.model import Report
+from xbarc.report.picture import block_picture, layer_picture, png_bytes, write_png
+from xbarc.report.targets import render_target_json, render_target_text, target_reference
+from xbarc.report.text import render_text
+
+__all__ = [
+    "BlockView",
+    "LayerView",
+    "Report",
+    "block_picture",
+    "collect",
+    "find_layer",
+    "inspect_block",
+    "inspect_layer",
+    "layer_picture",
+    "png_bytes",
+    "render_block_html",
+    "render_block_json",
+    "render_block_text",
+    "render_csv",
+    "render_html",
+    "render_json",
+    "render_layer_html",
+    "render_layer_json",
+    "render_layer_text",
+    "render_target_json",
+    "render_target_text",
+    "render_text",
+    "target_reference",
+    "write_png",
+]

@@ -1,0 +1,72 @@
+"""JSON and CSV: every digit, for programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from xbarc.report.model import LayerRow, Report
+
+_COLUMNS = (
+    "name",
+    "operator",
+    "encoding",
+    "activation_range",
+    "weight_bits",
+    "weight_slices",
+    "input_bits",
+    "input_slices",
+    "inputs",
+    "outputs",
+    "groups",
+    "blocks",
+    "arrays",
+    "cells",
+    "utilization",
+    "positions",
+    "macs",
+    "conversions",
+    "energy_uj",
+    "latency_us",
+    "area_mm2",
+)
+_ADC = ("min_bits", "mean_bits", "max_bits")
+
+
+def render_json(report: Report) -> str:
+    """The whole report, indented, with a newline at its end."""
+    return report.model_dump_json(indent=2) + "\n"
+
+
+def render_csv(report: Report) -> str:
+    """A line a layer and a last one with the totals; unknown numbers are empty."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([*_COLUMNS, *(f"adc_{name}" for name in _ADC)])
+    writer.writerows(_line(row) for row in report.layers)
+    writer.writerow(_total_line(report))
+    return out.getvalue()
+
+
+def _line(row: LayerRow) -> list[object]:
+    return [
+        *(getattr(row, name) for name in _COLUMNS),
+        *(getattr(row.adc, name) for name in _ADC),
+    ]
+
+
+def _total_line(report: Report) -> list[object]:
+    totals = report.totals
+    values = {
+        "name": "total",
+        "blocks": totals.arrays_without_packing,
+        "arrays": totals.arrays,
+        "cells": totals.cells,
+        "utilization": totals.cell_utilization,
+        "macs": totals.macs_crossbar,
+        "conversions": totals.conversions,
+        "energy_uj": totals.energy_uj,
+        "latency_us": totals.latency_us,
+        "area_mm2": totals.area_mm2,
+    }
+    return [values.get(name) for name in _COLUMNS] + [None] * len(_ADC)

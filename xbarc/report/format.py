@@ -1,0 +1,38 @@
+"""Numbers for people: four significant digits, thousands apart, `unknown` where there is none."""
+
+from __future__ import annotations
+
+_SUFFIXES = ((1e15, " P"), (1e12, " T"), (1e9, " G"), (1e6, " M"))
+_EXACT_BELOW = 10_000_000
+
+
+def number(value: float | None) -> str:
+    """A number for a table."""
+    if value is None:
+        return "unknown"
+    whole = float(value).is_integer()
+    if whole and abs(value) < _EXACT_BELOW:
+        return f"{int(value):,}"
+    for factor, suffix in _SUFFIXES:
+        if abs(value) >= factor:
+            return f"{value / factor:.4g}{suffix}"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.4g}"
+
+
+def percent(share: float | None) -> str:
+    """A share as a percentage."""
+    if share is None:
+        return "unknown"
+    return f"{100 * share:.3g} %" if share >= 1e-4 or not share else "< 0.01 %"
+
+
+def histogram(counts: dict[int, int]) -> str:
+    """ADC widths for a table: `6: 512, 8: 128`."""
+    return ", ".join(f"{bits}: {number(count)}" for bits, count in counts.items())
+
+
+def operators(counts: dict[str, int]) -> str:
+    """Operators for a table: `Add, Relu x3`."""
+    return ", ".join(f"{name} x{count}" if count > 1 else name for name, count in counts.items())

@@ -1,0 +1,114 @@
+"""Layers and blocks as JSON, and as HTML pages with a picture of the cells."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+
+from xbarc.report import page
+from xbarc.report.inspect import BlockView, LayerView
+from xbarc.report.inspect_text import block_table, blocks_table, layer_table
+from xbarc.report.picture import block_picture, layer_picture, png_bytes
+
+FORMAT = 1  # 1: the first one
+_MOST_BLOCKS = 2000
+
+
+def render_layer_json(view: LayerView) -> str:
+    """A layer and the place of each block; axes of the arrays: group, row block, column block."""
+    step, tiling = view.step, view.step.tiling
+    data = {
+        "format": FORMAT,
+        "layer": step.name,
+        "operator": step.operator,
+        "encoding": step.encoding,
+        "inputs": step.inputs,
+        "outputs": step.outputs,
+        "groups": step.groups,
+        "weight_bits": step.weight_bits,
+        "weight_slices": step.weight_slices,
+        "input_bits": step.input_bits,
+        "input_slices": step.input_slices,
+        "activation_range": view.activation_range,
+        "cell_bits": step.cells.bits,
+        "cells": step.cells.count,
+        "arrays": view.arrays,
+        "adc": view.adc.model_dump(),
+        "row_bounds": tiling.row_bounds.tolist(),
+        "segment_bounds": tiling.segment_bounds.tolist(),
+        "column_bounds": tiling.column_bounds.tolist(),
+        "array": tiling.array.tolist(),
+        "row_offset": tiling.row_offset.tolist(),
+        "column_offset": tiling.column_offset.tolist(),
+        "block_adc_bits": view.block_bits.tolist(),
+    }
+    return _dump(data)
+
+
+def render_block_json(view: BlockView) -> str:
+    """Everything about a block; `A` and `R` as lists of entries, indices are the block's own."""
+    data = {
+        "format": FORMAT,
+        "layer": view.layer,
+        "group": view.group,
+        "block": [view.row_block, view.column_block],
+        "array": view.array,
+        "row_offset": view.row_offset,
+        "column_offset": view.column_offset,
+        "levels": view.levels,
+        "row_input": view.row_input.tolist(),
+        "segments": view.segments.tolist(),
+        "cells": view.cells.tolist(),
+        "A": {"columns": ["conversion", "column", "sign"], "entries": view.a.tolist()},
+        "R": {"columns": ["output", "conversion", "value"], "entries": view.r.tolist()},
+        "outputs": view.outputs.tolist(),
+        "constant": view.constant.tolist(),
+        "input_sum": view.input_sum.tolist(),
+        "adc": {
+            "axes": ["segment", "conversion", "input slice"],
+            "lo": view.lo.tolist(),
+            "step": view.step.tolist(),
+            "bits": view.bits.tolist(),
+        },
+    }
+    return _dump(data)
+
+
+def _dump(data: dict[str, Any]) -> str:
+    """A key a line, so that the lists stay short and a diff stays readable."""
+    lines = ",\n".join(f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in data.items())
+    return "{\n" + lines + "\n}\n"
+
+
+def render_layer_html(view: LayerView) -> str:
+    """A page with the cells of all blocks of a layer."""
+    name = view.step.name
+    body = page.fragment(
+        page.heading(f"Layer {name}", 1),
+        page.paragraph("Rows are wordlines, columns bitlines; a darker cell has a higher level."),
+        page.image(png_bytes(layer_picture(view.step)), f"cells of {name}"),
+        page.table(layer_table(view)),
+        page.table(blocks_table(view, _MOST_BLOCKS)),
+    )
+    return page.page(f"layer {name}", body)
+
+
+def render_block_html(view: BlockView) -> str:
+    """A page with the cells of one block."""
+    name = f"{view.layer}, block {view.group},{view.row_block},{view.column_block}"
+    body = page.fragment(
+        page.heading(name, 1),
+        page.paragraph("Rows are wordlines, columns bitlines; a darker cell has a higher level."),
+        page.image(png_bytes(block_picture(view)), f"cells of {name}"),
+        page.table(block_table(view)),
+        page.paragraph(_level_line(view)),
+    )
+    return page.page(name, body)
+
+
+def _level_line(view: BlockView) -> str:
+    counts = np.bincount(view.cells.reshape(-1), minlength=view.levels)
+    shown = ", ".join(f"{level}: {count}" for level, count in enumerate(counts.tolist()) if count)
+    return f"Cells by level: {shown}"

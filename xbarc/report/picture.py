@@ -1,0 +1,134 @@
+"""Pictures of cell levels, as pixels and as PNG files, without a drawing library."""
+
+from __future__ import annotations
+
+import math
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from xbarc.ir.program import CrossbarStep
+from xbarc.numerics.types import Float64Array, IntArray, UInt8Array
+from xbarc.report.inspect import BlockView
+
+_ANCHORS = ((247, 250, 252), (166, 206, 227), (65, 130, 190), (20, 64, 120), (8, 20, 48))
+_REST = (205, 196, 188)
+_MOST_STRIPS = 1024
+
+
+def block_picture(view: BlockView, side: int = 512) -> UInt8Array:
+    """A block, one square a cell where `side` pixels allow; axes: y, x, colour."""
+    levels = shrink(view.cells, -(-max(view.cells.shape) // side))
+    return _enlarge(colour(levels / (view.levels - 1)), side)
+
+
+def layer_picture(step: CrossbarStep, side: int = 1024) -> UInt8Array:
+    """The blocks of a layer in a grid, gaps between them where there is room; axes: y, x, colour.
+
+    The grid is that of the matrix unless it would be long and thin; then the blocks follow each
+    other line by line: by group, row block, column block.
+    """
+    tiling = step.tiling
+    strips = [(g, i) for g in range(step.groups) for i in range(len(tiling.row_bounds) - 1)]
+    strips = strips[:_MOST_STRIPS]
+    blocks = len(tiling.column_bounds) - 1
+    if not strips or not blocks:
+        return np.full((1, 1, 3), 255, dtype=np.uint8)
+    height, width = (int(np.diff(b).max()) for b in (tiling.row_bounds, tiling.column_bounds))
+    grid = _layout(len(strips), blocks, height, width)
+    factor = max(1, -(-grid[0] * height // side), -(-grid[1] * width // side))
+    tiles = (tile for strip in strips for tile in _strip(step, *strip, factor))
+    return _sheet(tiles, grid, (-(-height // factor), -(-width // factor)), side)
+
+
+def _layout(strips: int, blocks: int, height: int, width: int) -> tuple[int, int]:
+    """Blocks down and across."""
+    aspect = strips * height / (blocks * width)
+    if 1 / 3 <= aspect <= 3:
+        return strips, blocks
+    across = max(1, round(math.sqrt(strips * blocks * height / width)))
+    return -(-strips * blocks // across), across
+
+
+def _strip(step: CrossbarStep, group: int, block: int, factor: int) -> Iterator[Float64Array]:
+    """Levels from 0 to 1 of the blocks of one row block; one strip is unpacked at a time."""
+    first, last = (int(b) for b in step.tiling.row_bounds[block : block + 2])
+    cells = step.cells.unpack((group, slice(first, last)))
+    bounds = step.tiling.column_bounds
+    top = (1 << step.cells.bits) - 1
+    for left, right in pairwise(bounds):
+        yield shrink(cells[:, left:right], factor) / top
+
+
+def _sheet(
+    tiles: Iterable[Float64Array], grid: tuple[int, int], size: tuple[int, int], side: int
+) -> UInt8Array:
+    """Blocks in reading order on a sheet; a block that is smaller than the others leaves a rest."""
+    (down, across), (height, width) = grid, size
+    scale = max(1, min(16, side // max(down * height, across * width)))
+    gap = 2 if min(height, width) * scale >= 8 else 0
+    pitch_y, pitch_x = height * scale + gap, width * scale + gap
+    sheet = np.full((down * pitch_y - gap, across * pitch_x - gap, 3), _REST, dtype=np.uint8)
+    for index, tile in enumerate(tiles):
+        y, x = divmod(index, across)
+        pixels = colour(tile).repeat(scale, axis=0).repeat(scale, axis=1)
+        top, left = y * pitch_y, x * pitch_x
+        sheet[top : top + len(pixels), left : left + pixels.shape[1]] = pixels
+    return sheet
+
+
+def shrink(cells: UInt8Array, factor: int) -> Float64Array:
+    """Means over squares of `factor` cells; the last ones may be smaller."""
+    if factor <= 1 or not cells.size:
+        return cells.astype(np.float64)
+    rows = np.arange(0, cells.shape[0], factor)
+    columns = np.arange(0, cells.shape[1], factor)
+    sums = np.add.reduceat(np.add.reduceat(cells, rows, axis=0, dtype=np.int64), columns, axis=1)
+    areas = np.outer(_lengths(rows, cells.shape[0]), _lengths(columns, cells.shape[1]))
+    means: Float64Array = sums / areas
+    return means
+
+
+def _lengths(starts: IntArray, end: int) -> IntArray:
+    return np.diff(starts, append=end)
+
+
+def colour(shares: Float64Array) -> UInt8Array:
+    """Colours of numbers from 0 (light) to 1 (dark); axes: those of `shares`, colour."""
+    at = np.linspace(0.0, 1.0, len(_ANCHORS))
+    channels = [np.interp(shares, at, [anchor[c] for anchor in _ANCHORS]) for c in range(3)]
+    return np.stack(channels, axis=-1).astype(np.uint8)
+
+
+def _enlarge(pixels: UInt8Array, side: int) -> UInt8Array:
+    """Whole-number enlargement of small pictures."""
+    factor = max(1, min(16, side // max(1, *pixels.shape[:2])))
+    return pixels.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def png_bytes(pixels: UInt8Array) -> bytes:
+    """A PNG file of red, green and blue bytes; axes: y, x, colour."""
+    height, width = pixels.shape[:2]
+    if not height or not width:
+        pixels = np.full((1, 1, 3), 255, dtype=np.uint8)
+        height = width = 1
+    lines = np.zeros((height, 1 + 3 * width), dtype=np.uint8)  # byte 0 of a line: no filter
+    lines[:, 1:] = pixels.reshape(height, 3 * width)
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    data = zlib.compress(lines.tobytes(), 9)
+    body = _chunk(b"IHDR", header) + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    checksum = zlib.crc32(kind + data)
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", checksum)
+
+
+def write_png(pixels: UInt8Array, path: Path) -> None:
+    """Write pixels to a PNG file."""
+    path.write_bytes(png_bytes(pixels))

@@ -1,0 +1,179 @@
+"""The tables of a report as headings and cells, which the text and HTML renderers both print."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from xbarc.report.format import histogram, number, operators, percent
+
+if TYPE_CHECKING:  # Report prints itself through this file
+    from xbarc.report.model import LayerRow, PartRow, Report, SourceRow
+
+
+@dataclass(frozen=True)
+class TableData:
+    """A table; headings that end in `>` are those of right-aligned columns."""
+
+    title: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def report_tables(report: Report) -> tuple[TableData, ...]:
+    """Every table of a report, in reading order."""
+    parts = report.components
+    tables = (
+        totals_table(report),
+        layers_table(report.layers),
+        placement_table(report.layers),
+        digital_table(report),
+        parts_table("Area by component", parts.area),
+        parts_table("Energy of one inference by component", parts.energy),
+        parts_table("One whole chip, converters at their widest", report.chip.parts),
+        device_table(report),
+        sources_table(report.sources),
+    )
+    return tuple(table for table in tables if table.rows)
+
+
+def totals_table(report: Report) -> TableData:
+    """Totals, each with the reason where it is unknown."""
+    totals = report.totals
+    fits = "fits one chip" if totals.fits_one_chip else "does not fit one chip"
+    room = f"{fits} of {number(report.chip.arrays)} arrays"
+    rows = (
+        ("arrays", number(totals.arrays), room),
+        ("arrays without packing", number(totals.arrays_without_packing), "one a block"),
+        ("macros, tiles, chips", _joined(totals.macros, totals.tiles, totals.chips), ""),
+        ("cells in use", number(totals.cells), f"{percent(totals.cell_utilization)} of the arrays"),
+        ("converters", number(totals.adcs), f"{number(totals.adc_settings)} settings"),
+        _row(report, "MACs on crossbars", "macs_crossbar", ""),
+        _row(report, "MACs digital", "macs_digital", ""),
+        _row(report, "conversions", "conversions", ""),
+        _row(report, "area", "area_mm2", "mm2"),
+        _row(report, "energy of one inference", "energy_uj", "uJ"),
+        _row(report, "energy of programming", "write_energy_uj", "uJ"),
+        _row(report, "latency of one inference", "latency_us", "us"),
+        _row(report, "inferences a second", "inferences_per_s", "pipelined"),
+        _row(report, "efficiency", "tops_per_watt", "TOPS/W"),
+    )
+    return TableData("Totals", ("total", "value>", ""), rows)
+
+
+def _row(report: Report, label: str, field: str, unit: str) -> tuple[str, ...]:
+    reason = report.totals.unknown.get(field)
+    return (label, number(getattr(report.totals, field)), unit if reason is None else reason)
+
+
+def _joined(*values: int) -> str:
+    return ", ".join(number(value) for value in values)
+
+
+def layers_table(layers: Sequence[LayerRow]) -> TableData:
+    """What each layer costs."""
+    what = ("layer", "operator", "matrix>", "groups>", "positions>", "arrays>", "conversions>")
+    headings = (*what, "energy uJ>", "latency us>", "area mm2>")
+    rows = (
+        (
+            row.name,
+            row.operator,
+            f"{row.inputs} x {row.outputs}",
+            number(row.groups),
+            number(row.positions),
+            number(row.arrays),
+            number(row.conversions),
+            number(row.energy_uj),
+            number(row.latency_us),
+            number(row.area_mm2),
+        )
+        for row in layers
+    )
+    return TableData("Layers on crossbars", headings, tuple(rows))
+
+
+def placement_table(layers: Sequence[LayerRow]) -> TableData:
+    """How each layer sits on its arrays."""
+    what = ("layer", "encoding", "weight>", "input>", "range", "blocks>", "used>", "ADC bits>")
+    headings = (*what, "conversions of one vector by ADC bits", "cycle ns>", "limit")
+    rows = (
+        (
+            row.name,
+            row.encoding,
+            f"{row.weight_bits} bit / {row.weight_slices}",
+            f"{row.input_bits} bit / {row.input_slices}",
+            row.activation_range,
+            number(row.blocks),
+            percent(row.utilization),
+            f"{row.adc.min_bits} / {row.adc.mean_bits:.3g} / {row.adc.max_bits}",
+            histogram(row.adc.histogram),
+            number(row.timing.cycle_ns),
+            row.timing.limit,
+        )
+        for row in layers
+    )
+    return TableData(
+        "Placement (bits / slices; least, mean and most ADC bits)", headings, tuple(rows)
+    )
+
+
+def digital_table(report: Report) -> TableData:
+    """What stayed digital, and why."""
+    rows = (
+        (row.name, operators(row.operators), number(row.macs), "; ".join(row.notes))
+        for row in report.digital
+    )
+    headings = ("fragment", "operators", "MACs>", "why matrix operators are here")
+    return TableData("Digital fragments", headings, tuple(rows))
+
+
+def parts_table(title: str, parts: Sequence[PartRow]) -> TableData:
+    """Count times unit cost, and the share of the total."""
+    whole = sum(part.total or 0.0 for part in parts)
+    unit = parts[0].unit if parts else ""
+    rows = [
+        (
+            part.name,
+            number(part.count),
+            number(part.unit_cost),
+            number(part.total),
+            percent((part.total or 0.0) / whole if whole else 0.0),
+            part.figure,
+        )
+        for part in parts
+        if part.count
+    ]
+    if rows:
+        rows.append(("total", "", "", number(whole), percent(1.0), ""))
+    headings = ("component", "count>", f"{unit} each>", f"{unit}>", "share>", "figure")
+    return TableData(title, headings, tuple(rows))
+
+
+def device_table(report: Report) -> TableData:
+    """First-order estimates."""
+    rows = ((row.name, number(row.value), row.unit, row.formula) for row in report.device)
+    headings = ("estimate", "value>", "unit", "how")
+    return TableData("Device effects, estimated: nothing of this is applied", headings, tuple(rows))
+
+
+def sources_table(sources: Sequence[SourceRow]) -> TableData:
+    """Every figure with the text it comes from."""
+    rows = (
+        (
+            row.path,
+            ", ".join(f"{value:g}" for value in row.values),
+            row.unit,
+            row.source,
+            row.via if row.confirmed else f"{row.via}, not confirmed",
+            row.note,
+        )
+        for row in sources
+    )
+    return TableData("Figures", ("figure", "value>", "unit", "source", "via", "note"), tuple(rows))
+
+
+def citations(sources: Sequence[SourceRow]) -> tuple[tuple[str, str, str], ...]:
+    """Each cited source once: id, citation, address."""
+    cited = {row.source: (row.source, row.cite, row.url) for row in sources if row.cite}
+    return tuple(cited[name] for name in sorted(cited))

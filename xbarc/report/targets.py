@@ -1,0 +1,133 @@
+"""A target as text and JSON, and the reference page of the schema, made from the models."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+from rich.console import Group
+from rich.text import Text
+
+from xbarc.report.collect import source_rows
+from xbarc.report.tables import TableData, citations, sources_table
+from xbarc.report.text import rich_table
+from xbarc.target import Figure, FigureList, Provenance, Source, Target
+from xbarc.target.figures import InUnit, Strict
+
+
+def render_target_text(target: Target) -> Group:
+    """Settings, figures and sources of a target."""
+    rows = source_rows(target)
+    lines = [f"  {name}: {cite}{f', {url}' if url else ''}" for name, cite, url in citations(rows)]
+    return Group(
+        Text(f"{target.name}: {target.description} ({target.kind}, {target.node_nm} nm)\n"),
+        rich_table(settings_table(target)),
+        rich_table(sources_table(rows)),
+        Text("\n".join(["Sources", *lines])),
+    )
+
+
+def render_target_json(target: Target) -> str:
+    """The whole target, as its TOML file has it."""
+    return target.model_dump_json(indent=2, exclude_none=True) + "\n"
+
+
+def settings_table(target: Target) -> TableData:
+    """Every field that is no figure."""
+    return TableData("Settings", ("field", "value"), tuple(_settings(target, "")))
+
+
+def _settings(part: Strict, prefix: str) -> Iterator[tuple[str, str]]:
+    for name in type(part).model_fields:
+        value = getattr(part, name)
+        if isinstance(value, (Provenance, dict)):
+            continue
+        if isinstance(value, Strict):
+            yield from _settings(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", "left out" if value is None else str(value)
+
+
+def target_reference() -> str:
+    """The Markdown reference of the target's fields."""
+    lines = [
+        "# Fields of a target",
+        "",
+        "A target is a TOML file. This page is made from its models; unknown keys are refused.",
+        "A *figure* is a table with `value`, `unit`, `source`, `via`, `confirmed` and `note`.",
+    ]
+    for title, model in _models():
+        lines += ["", f"## {title}", "", (model.__doc__ or "").strip().splitlines()[0], ""]
+        lines += ["| field | type | unit | meaning |", "|---|---|---|---|"]
+        lines += [_line(name, field) for name, field in model.model_fields.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _models() -> Iterator[tuple[str, type[Strict]]]:
+    yield "Top level", Target
+    yield from _nested(Target, "")
+    yield "`[sources.ID]`", Source
+    yield "Figures", Figure
+    yield "Lists of figures", FigureList
+
+
+def _nested(model: type[Strict], prefix: str) -> Iterator[tuple[str, type[Strict]]]:
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Strict) and not _is_figure(kind):
+            yield f"`[{prefix}{name}]`", kind
+            yield from _nested(kind, f"{prefix}{name}.")
+
+
+def _is_figure(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Provenance)
+
+
+def _line(name: str, field: FieldInfo) -> str:
+    text = (field.description or "").replace("|", "\\|")
+    kind = _type(field).replace("|", "\\|")
+    optional = "" if field.is_required() else " (may be left out)"
+    return f"| `{name}` | {kind} | {_unit(field)} | {text}{optional} |"
+
+
+def _unit(field: FieldInfo) -> str:
+    checks = [item for item in _metadata(field) if isinstance(item, InUnit)]
+    return checks[0].unit if checks else ""
+
+
+def _metadata(field: FieldInfo) -> Iterator[Any]:
+    """What is attached to a field or to a part of its type; validators are unwrapped."""
+    parts = [*field.metadata]
+    for choice in get_args(field.annotation):
+        parts += getattr(choice, "__metadata__", ())
+    for item in parts:
+        yield getattr(item, "func", item)
+
+
+def _type(field: FieldInfo) -> str:
+    limits = [
+        f"{word} {getattr(item, key)}"
+        for item in field.metadata
+        for key, word in (("ge", "from"), ("le", "to"))
+        if getattr(item, key, None) is not None
+    ]
+    return " ".join([_name(field.annotation), *limits])
+
+
+def _name(kind: Any) -> str:
+    """A type for people."""
+    origin, choices = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return " or ".join(f"`{choice}`" for choice in choices)
+    if origin in (Union, types.UnionType):
+        return " or ".join(_name(choice) for choice in choices if choice is not type(None))
+    if origin is not None and choices:
+        known = {tuple: "list of numbers", dict: "table of tables"}
+        return known.get(origin) or _name(choices[0])
+    if _is_figure(kind):
+        return "list of figures" if kind is FigureList else "figure"
+    if isinstance(kind, type) and issubclass(kind, Strict):
+        return "table"
+    return {int: "integer", float: "number", str: "text", bool: "boolean"}.get(kind, str(kind))

@@ -1,0 +1,153 @@
+"""ONNX Runtime behind one typed wrapper, with settings that are exact on every CPU.
+
+ONNX Runtime's default settings are no integer oracle on x86 without VNNI: uint8 x int8 kernels
+saturate 16-bit sums. Graph optimisations are off here and `session.x64quantprecision` is on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xbarc.errors import InputError, ModelError, UnsupportedError
+
+_NUMPY_NAMES = {
+    "float": "float32",
+    "double": "float64",
+    "bool": "bool",
+    **{name: name for name in ("float16", "int8", "int16", "int32", "int64")},
+    **{name: name for name in ("uint8", "uint16", "uint32", "uint64", "bfloat16", "string")},
+}
+
+
+class RuntimeValue:
+    """Name, element type and shape of a model's input or output, as ONNX Runtime sees it."""
+
+    def __init__(self, node: Any) -> None:
+        self.name: str = node.name
+        self.type: str = node.type
+        self.shape: list[int | str | None] = list(node.shape) if node.shape is not None else []
+
+    @property
+    def dtype(self) -> str:
+        """Numpy name of the element type; `other` for sequences, maps and optional types."""
+        inner = self.type.removeprefix("tensor(").removesuffix(")")
+        return _NUMPY_NAMES.get(inner, "other") if self.type.startswith("tensor(") else "other"
+
+
+class OnnxSession:
+    """One ONNX model, loaded and ready to run.
+
+    Args:
+        model: serialised model, or the path of a model file (needed for external data).
+        where: what the model is, for error messages.
+        threads: threads of one operator; 0 lets ONNX Runtime choose.
+
+    Raises:
+        UnsupportedError: ONNX Runtime has no kernel for an operator, or its type.
+        ModelError: the model is not valid.
+    """
+
+    def __init__(self, model: bytes | Path, *, where: str, threads: int = 0) -> None:
+        import onnxruntime as ort
+
+        options = ort.SessionOptions()
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.add_session_config_entry("session.x64quantprecision", "1")
+        options.log_severity_level = 4
+        options.intra_op_num_threads = threads
+        self.where = where
+        source = str(model) if isinstance(model, Path) else model
+        try:
+            self._session = ort.InferenceSession(
+                source, options, providers=["CPUExecutionProvider"]
+            )
+        except _runtime_errors() as error:
+            raise _load_error(str(error), where) from error
+        self.inputs = tuple(RuntimeValue(node) for node in self._session.get_inputs())
+        self.outputs = tuple(RuntimeValue(node) for node in self._session.get_outputs())
+
+    def run(self, feeds: Mapping[str, Any], outputs: Sequence[str] | None = None) -> list[Any]:
+        """Run on inputs by name; gives the outputs asked for, or all.
+
+        Raises:
+            InputError: ONNX Runtime refused the inputs or failed on them.
+        """
+        names = [value.name for value in self.outputs] if outputs is None else list(outputs)
+        if not names:
+            return []
+        try:
+            results: list[Any] = self._session.run(names, dict(feeds))
+        except _runtime_errors() as error:
+            raise InputError(_short(str(error)), where=self.where) from error
+        return results
+
+
+def _runtime_errors() -> tuple[type[Exception], ...]:
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    names: tuple[str, ...] = ("EPFail", "Fail", "InvalidArgument", "InvalidGraph", "NoSuchFile")
+    names += (
+        "InvalidProtobuf",
+        "ModelLoaded",
+        "NoModel",
+        "NotImplemented",
+        "RuntimeException",
+        "EngineError",
+    )
+    found = [getattr(state, name) for name in names if hasattr(state, name)]
+    return (*found, ValueError, RuntimeError, TypeError)
+
+
+_INVALID = ("INVALID_GRAPH", "INVALID_PROTOBUF", "INVALID_ARGUMENT", "Type Error", "ShapeInference")
+_NODE = re.compile(r'In Node, \("(?P<node>[^"]*)", (?P<op>\w+), "(?P<domain>[^"]*)"')
+_KERNEL = re.compile(r"(?:implementation|kernel) for (?P<op>\w+)\(\d+\)[^']*'(?P<node>[^']*)'")
+_UNKNOWN = re.compile(r"(?P<domain>[\w.]*):(?P<op>\w+)\(-?\d+\) is not a registered")
+_OPSET = re.compile(r"support for domain (?P<domain>\S+) is till opset (?P<version>\d+)")
+
+
+def _load_error(text: str, where: str) -> ModelError:
+    opset = _OPSET.search(text)
+    if opset is not None:
+        return UnsupportedError(
+            f"this ONNX Runtime knows the operators of {opset['domain']} up to version"
+            f" {opset['version']}, the model uses newer ones",
+            where=where,
+            hint="export the model for an older opset",
+        )
+    unknown = "is not a registered function/op" in text or "No Op registered" in text
+    unknown = unknown or "No opset import" in text
+    if unknown or not any(mark in text for mark in _INVALID):
+        return UnsupportedError(
+            f"ONNX Runtime cannot run {_culprit(text)}: {_short(text)}",
+            where=where,
+            hint="replace the operator, or export the model for another opset",
+        )
+    return ModelError(f"ONNX Runtime refuses {_culprit(text)}: {_short(text)}", where=where)
+
+
+def _culprit(text: str) -> str:
+    """Operator, domain and node that a message of ONNX Runtime is about, as far as it says."""
+    found = _NODE.search(text) or _KERNEL.search(text) or _UNKNOWN.search(text)
+    if found is None:
+        return "the model"
+    parts = found.groupdict()
+    name = f" of node '{parts['node']}'" if parts.get("node") else ""
+    return f"operator {parts['op']} (domain '{parts.get('domain') or 'ai.onnx'}'){name}"
+
+
+def _short(text: str) -> str:
+    """One line of an ONNX Runtime message, without its prefix and source positions."""
+    line = " ".join(text.split()).removeprefix("[ONNXRuntimeError] : ")
+    line = re.sub(r"^\d+ : \w+ : ", "", line)
+    line = re.sub(r"\S*/onnxruntime_src/\S+ ", "", line)
+    return line if len(line) <= 400 else line[:397] + "..."
+
+
+def array_or_value(value: Any) -> Any:
+    """Numpy arrays as they are; sequences and maps of ONNX Runtime untouched."""
+    return np.asarray(value) if isinstance(value, (int, float, bool)) else value

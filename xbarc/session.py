@@ -1,0 +1,67 @@
+"""`InferenceSession`: a compiled program in the habit of ONNX Runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xbarc.executor.run import Engine, Executor
+from xbarc.ir.files import load_program
+from xbarc.ir.network import Value
+from xbarc.ir.program import Program
+from xbarc.ir.trace import Trace
+
+
+@dataclass(frozen=True)
+class NodeArg:
+    """An input or output: name, element type as ONNX Runtime writes it, shape."""
+
+    name: str
+    type: str
+    shape: list[int | str | None] | None
+
+
+class InferenceSession:
+    """Runs a compiled program.
+
+    Args:
+        program: the path of an `.xbar` directory, or a program.
+        engine: `fast` or `reference`; both give the same bits.
+
+    Raises:
+        ProgramError: the directory is missing or damaged.
+    """
+
+    def __init__(self, program: str | Path | Program, engine: Engine = "fast") -> None:
+        self._program = program if isinstance(program, Program) else load_program(Path(program))
+        self._executor = Executor(self._program, engine)
+
+    def run(
+        self,
+        output_names: Sequence[str] | None,
+        input_feed: Mapping[str, Any],
+        *,
+        trace: Trace | None = None,
+    ) -> list[Any]:
+        """Outputs in the order asked for; None asks for all.
+
+        Raises:
+            InputError: inputs with wrong names, shapes or types.
+        """
+        return self._executor.run(input_feed, output_names, trace=trace)
+
+    def get_inputs(self) -> list[NodeArg]:
+        """Inputs of the model."""
+        return [_argument(value) for value in self._program.inputs]
+
+    def get_outputs(self) -> list[NodeArg]:
+        """Outputs of the model."""
+        return [_argument(value) for value in self._program.outputs]
+
+
+def _argument(value: Value) -> NodeArg:
+    names = {"float32": "float", "float64": "double"}
+    shape = None if value.shape is None else list(value.shape)
+    return NodeArg(value.name, f"tensor({names.get(value.dtype, value.dtype)})", shape)

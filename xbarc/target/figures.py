@@ -1,0 +1,84 @@
+"""A published or assumed number, never without its unit and its source."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+Via = Literal["direct", "code", "quoted", "derived", "rebuilt", "recalled", "assumed"]
+
+
+class Strict(BaseModel):
+    """Base of every part of a target: frozen, unknown keys refused, no silent conversions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Provenance(Strict):
+    """Where a number comes from and how far it can be trusted."""
+
+    unit: str = Field(description="unit of the value")
+    source: str = Field(description="id in the table of sources, or 'assumed' with a note")
+    via: Via = Field(
+        description="direct: read in the source; code: its software or data; quoted: a text that "
+        "quotes it; derived, rebuilt: arithmetic on such figures; recalled: known, not read; "
+        "assumed: ours"
+    )
+    confirmed: bool = Field(description="whether the figure was read in a source text")
+    note: str = Field(default="", description="what a reader must know to use the figure")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Provenance:
+        if (self.via == "assumed") != (self.source == "assumed"):
+            raise ValueError("an assumed figure has source = 'assumed' and via = 'assumed'")
+        if self.via == "assumed" and not self.note:
+            raise ValueError("an assumed figure says in its note why this value")
+        if self.confirmed and self.via in ("recalled", "assumed"):
+            raise ValueError(f"a figure known by via = '{self.via}' cannot be confirmed")
+        return self
+
+
+class Figure(Provenance):
+    """One number with its provenance."""
+
+    value: float = Field(description="the number, in `unit`")
+
+
+class FigureList(Provenance):
+    """Several numbers of one source, such as the conductance of each level."""
+
+    values: tuple[float, ...] = Field(description="the numbers, in `unit`", strict=False)
+
+
+@dataclass(frozen=True)
+class InUnit:
+    """A check that a figure has this unit and lies in this range; the reference page prints it."""
+
+    unit: str
+    least: float = 0.0
+    most: float = math.inf
+
+    def __call__(self, figure: Figure) -> Figure:
+        """The figure, if it may stand here."""
+        if figure.unit != self.unit:
+            raise ValueError(f"unit is '{figure.unit}', expected '{self.unit}'")
+        if figure.value < self.least:
+            raise ValueError(f"value {figure.value:g} is below {self.least:g}")
+        if figure.value > self.most:
+            raise ValueError(f"value {figure.value:g} is above {self.most:g}")
+        return figure
+
+
+PicoJoule: TypeAlias = Annotated[Figure, AfterValidator(InUnit("pJ"))]
+SquareMicron: TypeAlias = Annotated[Figure, AfterValidator(InUnit("um2"))]
+Nanosecond: TypeAlias = Annotated[Figure, AfterValidator(InUnit("ns"))]
+Ohm: TypeAlias = Annotated[Figure, AfterValidator(InUnit("ohm"))]
+Volt: TypeAlias = Annotated[Figure, AfterValidator(InUnit("V"))]
+Fraction: TypeAlias = Annotated[Figure, AfterValidator(InUnit("fraction", 0.0, 1.0))]
+Ratio: TypeAlias = Annotated[Figure, AfterValidator(InUnit("ratio"))]
+GigaSample: TypeAlias = Annotated[Figure, AfterValidator(InUnit("GS/s", 1e-6))]
+Second: TypeAlias = Annotated[Figure, AfterValidator(InUnit("s", 1e-12))]
+MilliWatt: TypeAlias = Annotated[Figure, AfterValidator(InUnit("mW"))]
