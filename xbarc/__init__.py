@@ -14,7 +14,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from xbarc.api import CompiledProgram, compile, load
+    from xbarc.api import CompiledProgram, compile, load  # noqa: A004  # the name users expect
     from xbarc.errors import XbarcError
     from xbarc.session import InferenceSession
 

@@ -242,7 +242,8 @@ def _batch_size(inputs: Sequence[Value]) -> int | None:
 
 
 def _is_batched(value: Value, feeds: Mapping[str, AnyArray]) -> bool:
-    return value.dtype != "other" and bool(value.shape) and np.ndim(feeds.get(value.name)) > 0
+    fed = feeds.get(value.name)
+    return fed is not None and value.dtype != "other" and bool(value.shape) and np.ndim(fed) > 0
 
 
 def range_statistics(tensors: Sequence[Any]) -> RangeStatistics:

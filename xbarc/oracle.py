@@ -18,7 +18,7 @@ class Oracle:
     """
 
     def __init__(self, model: bytes | Path, expose: Sequence[str] = ()) -> None:
-        import onnx
+        import onnx  # noqa: PLC0415  # only exposing values needs it
 
         source: bytes | Path = model
         if expose:

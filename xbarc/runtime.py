@@ -53,7 +53,7 @@ class OnnxSession:
     """
 
     def __init__(self, model: bytes | Path, *, where: str, threads: int = 0) -> None:
-        import onnxruntime as ort
+        import onnxruntime as ort  # noqa: PLC0415  # --help must not load it
 
         options = ort.SessionOptions()
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -88,7 +88,7 @@ class OnnxSession:
 
 
 def _runtime_errors() -> tuple[type[Exception], ...]:
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
+    from onnxruntime.capi import onnxruntime_pybind11_state as state  # noqa: PLC0415
 
     names: tuple[str, ...] = ("EPFail", "Fail", "InvalidArgument", "InvalidGraph", "NoSuchFile")
     names += (

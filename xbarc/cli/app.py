@@ -57,23 +57,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     0: done. 1: done, and the answer is no. 2: wrong use or bad input. 3: a bug of ours.
     130: interrupted.
     """
-    arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        code = app(args=arguments, prog_name="xbarc", standalone_mode=False)
-        sys.stdout.flush()
+        return _run(list(sys.argv[1:] if argv is None else argv))
     except XbarcError as error:
-        return _complain(f"xbarc: {error}", error.exit_code)
+        return _complain(str(error), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        return _complain("xbarc: interrupted; nothing was left half written", EXIT_INTERRUPTED)
-    except typer.Exit as leave:
-        return int(leave.exit_code)
+        return _complain("interrupted; nothing was left half written", EXIT_INTERRUPTED)
     except MemoryError:
-        return _complain("xbarc: out of memory; hint: a smaller --batch or model", EXIT_USER)
+        return _complain(
+            "out of memory; hint: fewer samples at a time, or a smaller model", EXIT_USER
+        )
     except OSError as error:
         return _os_error(error)
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        code = app(args=arguments, prog_name="xbarc", standalone_mode=False)
+    except typer.Exit as leave:
+        return int(leave.exit_code)
     except _UsageProblem as problem:
         getattr(problem, "show")()  # noqa: B009  # defined on the base class only
         return EXIT_USER
+    sys.stdout.flush()
     return code if isinstance(code, int) else EXIT_DONE
 
 
@@ -83,7 +89,7 @@ def entry() -> None:
 
 
 def _complain(text: str, code: int) -> int:
-    print(text, file=sys.stderr)
+    print(f"xbarc: {text}", file=sys.stderr)
     return code
 
 
@@ -93,4 +99,4 @@ def _os_error(error: OSError) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_DONE
     place = f"{error.filename}: " if error.filename else ""
-    return _complain(f"xbarc: {place}{error.strerror or error}", EXIT_USER)
+    return _complain(f"{place}{error.strerror or error}", EXIT_USER)

@@ -85,12 +85,13 @@ def compile_command(
     with progress_bar("compile") as advance:
         program = compile_model(model, chosen, options=options, calibration=data, progress=advance)
     from xbarc.api import CompiledProgram
+    from xbarc.cli.reporting import emit
     from xbarc.report import render_json, render_text
 
     compiled = CompiledProgram(program)
     compiled.save(place)
     report = compiled.report()
-    print(render_json(report) if json else render_text(report, brief=True))
+    emit(render_json(report) if json else render_text(report, full=False))
     print(f"wrote {place}", file=sys.stderr)
     return 0
 

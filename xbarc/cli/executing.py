@@ -47,7 +47,10 @@ def run_command(
     if len(results) == 1:
         joined: dict[str, Any] = dict(zip(names, results[0], strict=True))
     else:
-        joined = {n: np.concatenate(parts) for n, parts in zip(names, zip(*results), strict=True)}
+        joined = {
+            n: np.concatenate(parts)
+            for n, parts in zip(names, zip(*results, strict=True), strict=True)
+        }
     write_npz(outputs, joined)
     if trace is not None and observer is not None:
         write_npz(trace, _trace_arrays(observer))
@@ -133,24 +136,24 @@ def _source_model(program: Program, place: Path) -> Path:
 
 
 def _print_evaluation(result: Evaluation) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    from xbarc.cli.reporting import emit
+
     table = Table(title=f"{result.samples} samples, float model against crossbar program")
     for heading in ("", "float", "crossbar"):
         table.add_column(heading, justify="left" if not heading else "right")
     table.add_row("top-1", _percent(result.top1_float), _percent(result.top1_crossbar))
     table.add_row("agreement", "", _percent(result.agreement))
     table.add_row("output SQNR", "", _decibel(result.output_sqnr_db, result.identical))
-    console.print(table)
+    emit(table)
     layers = Table(title="layers, errors of earlier layers included")
     for heading in ("layer", "SQNR", "conversions", "saturated"):
         layers.add_column(heading, justify="left" if heading == "layer" else "right")
     for layer in result.layers:
         sqnr = _decibel(layer.sqnr_db, layer.identical)
         layers.add_row(layer.name, sqnr, f"{layer.conversions:,}", f"{layer.saturated:,}")
-    console.print(layers)
+    emit(layers)
 
 
 def _percent(share: float | None) -> str:

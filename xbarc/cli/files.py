@@ -76,6 +76,12 @@ def write_text(path: Path, text: str) -> None:
         file.write(text)
 
 
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write bytes; the file is whole or absent."""
+    with whole_file(path, "wb") as file:
+        file.write(data)
+
+
 @contextlib.contextmanager
 def whole_file(path: Path, mode: str) -> Iterator[IO[Any]]:
     """A temporary file beside `path` that takes its place when the block ends well.

@@ -40,12 +40,12 @@ def show_command(
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> int:
     """Every field of a target, with unit and source of every figure."""
-    from xbarc.cli.reporting import _emit
-    from xbarc.report import target_text
+    from xbarc.cli.reporting import emit
+    from xbarc.report import render_target_json, render_target_text
     from xbarc.target import load_target
 
     target = load_target(name, settings or ())
-    _emit(target.model_dump_json(indent=1) if json else target_text(target), None)
+    emit(render_target_json(target) if json else render_target_text(target))
     return 0
 
 

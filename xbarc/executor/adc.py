@@ -11,7 +11,8 @@ def convert(sums: Int64Array, lo: IntArray, step: IntArray, bits: IntArray) -> I
     """`clamp(floor((S - lo) / step + 1/2), 0, 2**bits - 1)` in integers; arguments broadcast."""
     step = step.astype(np.int64)
     codes = (2 * (sums - lo) + step) // (2 * step)
-    return np.clip(codes, 0, (np.int64(1) << bits.astype(np.int64)) - 1)
+    clamped: Int64Array = np.clip(codes, 0, (np.int64(1) << bits.astype(np.int64)) - 1)
+    return clamped
 
 
 def read_back(codes: Int64Array, lo: IntArray, step: IntArray) -> Int64Array:

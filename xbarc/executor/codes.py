@@ -144,5 +144,6 @@ def _requantize(acc: Int64Array, result: RequantizedResult) -> AnyArray:
     info = np.iinfo(result.dtype)
     low, high = np.float32(info.min - result.zero_point), np.float32(info.max - result.zero_point)
     real = acc.astype(np.float32) * result.multiplier
-    steps = np.rint(np.clip(real, low, high))
-    return (steps.astype(np.int32) + result.zero_point).astype(result.dtype)
+    steps = np.rint(np.clip(real, low, high)).astype(np.int32)
+    values: AnyArray = (steps + result.zero_point).astype(result.dtype)
+    return values

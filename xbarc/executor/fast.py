@@ -87,7 +87,8 @@ class SlicedLayer:
         if trace is not None:
             count_conversions(step, vectors.shape[0], trace)
         beta = step.periphery.input_sum.reshape(step.groups, step.outputs)
-        return acc + vectors.sum(axis=2, dtype=np.int64)[:, :, None] * beta
+        acc += vectors.sum(axis=2, dtype=np.int64)[:, :, None] * beta
+        return acc
 
     def _segment(
         self, planes: IntArray, group: int, segment: int, trace: LayerTrace | None

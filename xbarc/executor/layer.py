@@ -53,12 +53,12 @@ class LayerFrame:
     @property
     def groups(self) -> int:
         """Matrices of the layer."""
-        return self.weight_sums.shape[0]
+        return len(self.weight_sums)
 
     @property
     def outputs(self) -> int:
         """Outputs of one group's matrix."""
-        return self.weight_sums.shape[1]
+        return int(self.weight_sums.shape[1])
 
 
 def run_layer(

@@ -27,7 +27,8 @@ class PlainLayer:
         """Axes: vector, group, input -> vector, group, output."""
         if trace is not None:
             trace.vectors += vectors.shape[0]
-        return np.einsum("vgi,gio->vgo", vectors.astype(np.int64), self.weights)
+        sums: Int64Array = np.einsum("vgi,gio->vgo", vectors.astype(np.int64), self.weights)
+        return sums
 
 
 def plain_frame(layer: MatrixLayer, engine: PlainLayer) -> LayerFrame:

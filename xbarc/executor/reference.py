@@ -26,7 +26,6 @@ class ReferenceLayer:
         block = step.tiling.segment_block
         bounds = [int(b) for b in step.tiling.segment_bounds]
         self._segments = list(zip(bounds[:-1], bounds[1:], block.tolist(), strict=True))
-        self._cells: dict[tuple[int, int], Int64Array] = {}
         self._r: dict[tuple[int, int], sparse.csr_array] = {}
 
     def accumulate(self, vectors: IntArray, trace: LayerTrace | None = None) -> Int64Array:
@@ -49,8 +48,9 @@ class ReferenceLayer:
             for number, (first, last, block) in enumerate(self._segments):
                 wires = vectors[:, group, step.tiling.row_input[first:last]]
                 planes = slice_inputs(wires.astype(np.int64), step.dac_bits, step.input_slices)
+                levels = self._levels(group, number)
                 for s in range(step.input_slices):
-                    q, back = self._read(planes[s], group, number, s, trace)
+                    q, back = self._read(planes[s] @ levels, (group, number, s), trace)
                     acc[:, group] += (self._periphery(group, block) @ back.T).T << (
                         step.dac_bits * s
                     )
@@ -62,14 +62,21 @@ class ReferenceLayer:
         if trace is not None and keep:
             trace.codes.append(codes)
         beta = step.periphery.input_sum.reshape(step.groups, step.outputs)
-        return acc + vectors.sum(axis=2, dtype=np.int64)[:, :, None] * beta
+        acc += vectors.sum(axis=2, dtype=np.int64)[:, :, None] * beta
+        return acc
 
     def _read(
-        self, plane: Int64Array, group: int, segment: int, s: int, trace: LayerTrace | None
+        self, columns: Int64Array, place: tuple[int, int, int], trace: LayerTrace | None
     ) -> tuple[Int64Array, Int64Array]:
-        """One cycle: drive a slice, convert every column sum; axes: vector, conversion."""
-        sums = (self._a @ (plane @ self._levels(group, segment)).T).T
-        settings = adc_at(self.step, group, segment, s)
+        """One cycle: convert every column sum; axes: vector, conversion.
+
+        Args:
+            columns: sums of the bitlines; axes: vector, column.
+            place: group, segment and input slice.
+            trace: observer.
+        """
+        sums = (self._a @ columns.T).T
+        settings = adc_at(self.step, *place)
         if trace is not None:
             trace.saturated += int(saturates(sums, *settings).sum())
         lo, step, _ = settings
@@ -77,11 +84,8 @@ class ReferenceLayer:
         return codes, read_back(codes, lo, step)
 
     def _levels(self, group: int, segment: int) -> Int64Array:
-        if (group, segment) not in self._cells:
-            first, last, _ = self._segments[segment]
-            cells = self.step.cells.unpack((group, slice(first, last)))
-            self._cells[group, segment] = cells.astype(np.int64)
-        return self._cells[group, segment]
+        first, last, _ = self._segments[segment]
+        return self.step.cells.unpack((group, slice(first, last))).astype(np.int64)
 
     def _periphery(self, group: int, block: int) -> sparse.csr_array:
         if (group, block) not in self._r:

@@ -225,7 +225,7 @@ def _unstack(values: AnyArray, geometry: Dense, outputs: int, shape: tuple[int, 
 def scatter_add(
     acc: Int64Array, geometry: Scatter, groups: int, shape: tuple[int, ...]
 ) -> Int64Array:
-    """Add the products of overlapping windows; axes: batch, position, channel -> batch, channel, space.
+    """Add the products of overlapping windows; gives axes batch, channel, space.
 
     Args:
         acc: axes: vector (batch-major), group, (channel of the group, kernel position).

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,7 +70,7 @@ def _uniform_bounds(step: CrossbarStep) -> list[tuple[int, int]]:
     bounds = [int(b) for b in step.tiling.row_bounds]
     if step.periphery.r_code.shape[1] == 1:
         return [(0, bounds[-1])]
-    return list(zip(bounds[:-1], bounds[1:], strict=True))
+    return list(pairwise(bounds))
 
 
 def sum_ranges(step: CrossbarStep) -> tuple[Int64Array, Int64Array]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -44,6 +45,7 @@ from xbarc.numerics.packing import PackedCells, packed_bytes
 from xbarc.numerics.types import AnyArray
 
 _MANIFEST = "program.json"
+_FILE_NAME = r"cells\.safetensors|report\.json|digital/[0-9]{5}\.onnx"
 _LARGEST_MANIFEST = 1 << 28
 _TILING = (
     "row_input",
@@ -309,7 +311,7 @@ def _read_manifest(path: Path) -> ProgramRecord:
 
 
 def _check_file(path: Path, name: str, digest: str) -> None:
-    if not (name == ARRAYS or name == "report.json" or name.startswith("digital/")) or ".." in name:
+    if not re.fullmatch(_FILE_NAME, name):
         raise ProgramError(f"names a strange file {name!r}", where=str(path / _MANIFEST))
     try:
         found = _sha256(path / name)

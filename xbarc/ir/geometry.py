@@ -20,7 +20,7 @@ class Dense:
     Attributes:
         contract_axis: axis of the input that is summed: -1, or -2 where the constant stands on the
             left (or Gemm transposes its first operand). A 1-D input is always summed over itself.
-        output_axis: axis of the result that holds the outputs: -1, or -2 for a constant on the left.
+        output_axis: axis of the result that holds the outputs: -2 for a constant on the left.
         squeeze: the constant is a vector, so the result has no output axis.
         batch: leading axes of a stack of constant matrices, which become groups; usually empty.
     """

@@ -27,7 +27,7 @@ class Value:
 
 @dataclass(frozen=True, eq=False)
 class LazyTensor:
-    """A constant that is read or computed when asked for, so that memory holds a layer at a time."""
+    """A constant that is read or computed when asked for: memory holds a layer at a time."""
 
     shape: tuple[int, ...]
     load: Callable[[], AnyArray]

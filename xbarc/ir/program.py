@@ -87,7 +87,8 @@ class Periphery:
         """Entries of `R` as numbers; axes as `r_code`."""
         code = self.r_code.astype(np.int64)
         exponent = np.maximum(np.abs(code) - 1, 0)
-        return np.sign(code) << exponent
+        values: Int64Array = np.sign(code) << exponent
+        return values
 
 
 def encode_r(values: IntArray) -> IntArray:

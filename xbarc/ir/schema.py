@@ -14,7 +14,7 @@ from xbarc.ir.geometry import Dense, Scatter, Window
 from xbarc.ir.quantize import DynamicInput, IntegerInput, StaticInput
 from xbarc.target import Target
 
-FORMAT = 1
+FORMAT: Literal[1] = 1
 ARRAYS = "cells.safetensors"
 
 Text = Annotated[str, Field(max_length=4096)]

@@ -1,7 +1,7 @@
 """Rules that every network and every program keeps. One rule, one short function, one test.
 
-A rule yields a sentence for each thing that is wrong. `verify_network` and `verify_program` raise on
-the first sentence; `broken_rules` lists all of them for `xbarc verify`.
+A rule yields a sentence for each thing that is wrong. `verify_network` and `verify_program` raise
+on the first sentence; `broken_rules` lists all of them for `xbarc verify`.
 """
 
 from __future__ import annotations
@@ -408,7 +408,7 @@ def verify_network(network: Network) -> None:
 
 
 def broken_rules(program: Program) -> Iterator[tuple[str, str]]:
-    """Name of each broken rule and what is wrong; rules of layers first, for others rely on them."""
+    """Name of each broken rule and what is wrong; rules of layers first, others rely on them."""
     broken = False
     for step in program.crossbar_steps:
         for step_rule in STEP_RULES:

@@ -70,7 +70,7 @@ def _shared_ranges(step: CrossbarStep, target: Target) -> tuple[Int64Array, Int6
 
 
 def _converter(step: CrossbarStep, target: Target) -> IntArray:
-    """A number that is the same for neighbours on one converter; axes: group, row block, conversion."""
+    """Equal numbers for neighbours on one converter; axes: group, row block, conversion."""
     tiling = step.tiling
     columns = _first_column(step)
     block = np.searchsorted(tiling.column_bounds, columns, side="right") - 1
@@ -79,7 +79,8 @@ def _converter(step: CrossbarStep, target: Target) -> IntArray:
     shared = target.adc.columns_per_adc
     converter = np.minimum(position // shared, (target.array.columns - 1) // shared)
     per_array = -(-target.array.columns // shared) + 1
-    return converter + block.astype(np.int64) * per_array
+    key: IntArray = converter + block.astype(np.int64) * per_array
+    return key
 
 
 def _first_column(step: CrossbarStep) -> IntArray:
@@ -113,7 +114,8 @@ def _check_width(step: CrossbarStep, target: Target, needed: int, policy: str) -
     rows = int(np.diff(step.tiling.segment_bounds).max())
     fewer = max(1, rows >> (needed - have))
     raise MappingError(
-        f"{policy} conversions of {rows} rows need {needed} bits, the ADC of {target.name} has {have}",
+        f"{policy} conversions of {rows} rows need {needed} bits, "
+        f"the ADC of {target.name} has {have}",
         where=step.name,
         hint=f"--adc {have} (saturating), --set array.active_rows={fewer}, fewer cell or DAC bits, "
         "or another encoding",

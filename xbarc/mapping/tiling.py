@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -36,10 +37,7 @@ def row_bounds(rows: int, array: Array, tile: Tile) -> IntArray:
 
 def segment_bounds(bounds: IntArray, active_rows: int) -> IntArray:
     """Cut row blocks into sets of rows that are active together."""
-    starts = [
-        np.arange(first, last, active_rows)
-        for first, last in zip(bounds[:-1], bounds[1:], strict=True)
-    ]
+    starts = [np.arange(first, last, active_rows) for first, last in pairwise(bounds)]
     return np.append(np.concatenate(starts), bounds[-1]).astype(np.int32)
 
 

@@ -1,7 +1,7 @@
 """Exact integer arithmetic that several rooms share: formats, slices, packing, rounding, products.
 
 Everything here is plain numpy and raises `ValueError`; the room that knows a layer's name turns
-that into an `XbarcError`. To add a helper, put it into the file of its subject with a property test.
+that into an `XbarcError`. A new helper goes into the file of its subject, with a property test.
 """
 
 from xbarc.numerics.exact import FLOAT32_EXACT, FLOAT64_EXACT, exact_matmul

@@ -29,9 +29,11 @@ def exact_matmul(left: AnyArray, right: AnyArray, bound: int) -> Int64Array:
         return _product(left, right, np.float32)
     if bound < FLOAT64_EXACT:
         return _product(left, right, np.float64)
-    return np.matmul(left.astype(np.int64), right.astype(np.int64))
+    slow: Int64Array = np.matmul(left.astype(np.int64), right.astype(np.int64))
+    return slow
 
 
 def _product(left: AnyArray, right: AnyArray, dtype: type[np.floating]) -> Int64Array:
     product = np.matmul(left.astype(dtype, copy=False), right.astype(dtype, copy=False))
-    return product.astype(np.int64)
+    exact: Int64Array = product.astype(np.int64)
+    return exact

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, get_args
 
 import numpy as np
@@ -13,7 +14,8 @@ ROUNDINGS: tuple[str, ...] = get_args(Rounding)
 
 
 def _half_away(x: FloatArray) -> FloatArray:
-    return np.sign(x) * np.floor(np.abs(x) + 0.5)
+    rounded: FloatArray = np.copysign(np.floor(np.abs(x) + 0.5), x)
+    return rounded
 
 
 def _half_up(x: FloatArray) -> FloatArray:
@@ -25,10 +27,11 @@ def _half_down(x: FloatArray) -> FloatArray:
 
 
 def _up(x: FloatArray) -> FloatArray:
-    return np.sign(x) * np.ceil(np.abs(x))
+    rounded: FloatArray = np.copysign(np.ceil(np.abs(x)), x)
+    return rounded
 
 
-_MODES = {
+_MODES: dict[str, Callable[[FloatArray], FloatArray]] = {
     "half_even": np.rint,
     "half_up": _half_up,
     "half_down": _half_down,
@@ -48,5 +51,4 @@ def round_to_int(values: FloatArray, mode: Rounding) -> FloatArray:
     """
     if mode not in _MODES:
         raise ValueError(f"unknown rounding {mode!r}; known: {', '.join(ROUNDINGS)}")
-    rounded: FloatArray = _MODES[mode](values)
-    return rounded
+    return _MODES[mode](values)

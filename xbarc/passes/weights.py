@@ -54,7 +54,7 @@ def weight_scales(weights: AnyArray, channels: AnyArray, bits: int) -> Float32Ar
 
 
 def _channels(layer: MatrixLayer) -> AnyArray:
-    """Output channel of each output of all groups: kernel positions of one channel share a scale."""
+    """Output channel of each output: kernel positions of one channel share a scale."""
     outputs = np.arange(layer.groups * layer.outputs)
     if not isinstance(layer.geometry, Scatter):
         return outputs

@@ -43,7 +43,9 @@ class Encoded:
 class Encoding(Protocol):
     """How signed weights sit on cells that are never negative."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What `--encoding` calls it."""
 
     def slices(self, weights_low: int, weights_high: int, weight_bits: int, cell_bits: int) -> int:
         """Cells of one sign that a weight needs, for weights in this range."""

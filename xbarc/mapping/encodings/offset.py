@@ -42,7 +42,7 @@ class Offset:
         return 1
 
     def pattern(self, outputs: int, slices: int) -> Pattern:
-        """Each output reads its slices, then the unit column: the offset, and two entries a flip."""
+        """Each output reads its slices, then the unit column: offset, and two entries a flip."""
         columns = np.arange(outputs * slices, dtype=np.int32)
         owner = columns // slices
         unit = np.int32(outputs * slices)

@@ -1,0 +1,194 @@
+"""Matrix products with a constant on either side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx_models import check, matrix_layer, model_file, normal, notes, operators, rng
+
+from xbarc.errors import ModelError
+from xbarc.frontend import read_network
+from xbarc.ir.geometry import Dense
+from xbarc.ir.quantize import FloatResult, IntegerInput
+
+SHAPES = [
+    ((2, 5), (5, 3)),
+    ((5,), (5, 3)),
+    ((2, 5), (5,)),
+    ((5,), (5,)),
+    ((4, 2, 5), (5, 3)),
+    ((4, 2, 5), (5,)),
+    ((2, 5), (1, 5, 3)),
+    ((4, 2, 5), (4, 5, 3)),
+    ((1, 2, 5), (4, 5, 3)),
+    ((7, 4, 2, 5), (4, 5, 3)),
+    ((7, 1, 2, 5), (1, 4, 5, 3)),
+    ((5,), (4, 5, 3)),
+]
+
+
+@pytest.mark.parametrize(("vectors", "matrix"), SHAPES)
+@pytest.mark.parametrize("on_right", [True, False])
+def test_matmul(
+    tmp_path: Path, vectors: tuple[int, ...], matrix: tuple[int, ...], on_right: bool
+) -> None:
+    if not on_right:
+        turn = (lambda s: s if len(s) == 1 else (*s[:-2], s[-1], s[-2]))
+        vectors, matrix = turn(vectors), turn(matrix)
+    order = "x, w" if on_right else "w, x"
+    path = model_file(
+        tmp_path, f"g (float[] x) => (float[] y) {{ y = MatMul({order}) }}", w=normal(*matrix)
+    )
+    layer = matrix_layer(check(path, x=normal(*vectors, seed=1)))
+    assert isinstance(layer.geometry, Dense)
+    assert layer.geometry.batch == matrix[:-2]
+
+
+@pytest.mark.parametrize("turned", [(0, 0), (0, 1), (1, 0), (1, 1)])
+@pytest.mark.parametrize("on_right", [True, False])
+@pytest.mark.parametrize("addend", [None, (), (1,), (3,), (1, 3), (2, 1), (2, 3), (1, 1)])
+def test_gemm(
+    tmp_path: Path, turned: tuple[int, int], on_right: bool, addend: tuple[int, ...] | None
+) -> None:
+    a, b = normal(2, 5), normal(5, 3, seed=1)
+    a, b = (a.T if turned[0] else a), (b.T if turned[1] else b)
+    inits = {"b": b} if on_right else {"a": a}
+    inits |= {} if addend is None else {"c": normal(*addend, seed=2).reshape(addend)}
+    text = f"alpha = 0.5, beta = 0.25, transA = {turned[0]}, transB = {turned[1]}"
+    name = "a" if on_right else "b"
+    order = "a, b" if addend is None else "a, b, c"
+    graph = f"g (float[] {name}) => (float[] y) {{ y = Gemm<{text}>({order}) }}"
+    path = model_file(tmp_path, graph, **{k: np.ascontiguousarray(v) for k, v in inits.items()})
+    network = check(path, **{name: np.ascontiguousarray(a if on_right else b)})
+    vector = addend is None or (
+        (len(addend) < 2 or addend[0] == 1) if on_right else (*addend, 1)[-2 if addend else 0] == 1
+    )
+    if on_right:
+        assert (operators(network) == {}) == vector
+    assert len(network.matrix_layers) == 1
+
+
+def test_gemm_with_an_addend_from_outside(tmp_path: Path) -> None:
+    path = model_file(
+        tmp_path,
+        "g (float[N,4] x, float[N,3] c) => (float[] y) { y = Gemm<beta = 2.0>(x, w, c) }",
+        w=normal(4, 3),
+    )
+    network = check(path, x=normal(2, 4), c=normal(2, 3))
+    assert operators(network) == {"Add": 1, "Mul": 1}
+
+
+def test_gemm_with_a_wrong_bias(tmp_path: Path) -> None:
+    path = model_file(
+        tmp_path, "g (float[N,4] x) => (float[] y) { y = Gemm(x, w, c) }",
+        w=normal(4, 3), c=normal(5),
+    )
+    with pytest.raises(ModelError):
+        read_network(path)
+
+
+def test_alpha_goes_into_the_scale(tmp_path: Path) -> None:
+    path = model_file(
+        tmp_path, "g (float[N,4] x) => (float[] y) { y = Gemm<alpha = 0.5>(x, w) }", w=normal(4, 3)
+    )
+    result = matrix_layer(check(path, x=normal(2, 4))).result
+    assert isinstance(result, FloatResult)
+    np.testing.assert_array_equal(result.scale, [0.5] * 3)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "double"])
+def test_other_real_types(tmp_path: Path, dtype: str) -> None:
+    kind = {"double": "float64"}.get(dtype, dtype)
+    path = model_file(
+        tmp_path, f"g ({dtype}[N,4] x) => ({dtype}[] y) {{ y = MatMul(x, w) }}",
+        w=normal(4, 3).astype(kind),
+    )
+    result = matrix_layer(check(path, x=normal(2, 4, seed=1).astype(kind))).result
+    assert isinstance(result, FloatResult)
+    assert result.dtype == kind
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+@pytest.mark.parametrize("zero", ["none", "scalar", "vector"])
+@pytest.mark.parametrize("on_right", [True, False])
+def test_matmul_integer(tmp_path: Path, dtype: str, zero: str, on_right: bool) -> None:
+    low = 0 if dtype == "uint8" else -128
+    w = rng(1).integers(low, low + 256, (6, 4)).astype(dtype)
+    points = {"none": None, "scalar": np.asarray(5), "vector": rng(2).integers(0, 50, 4)}[zero]
+    if not on_right:
+        w = np.ascontiguousarray(w.T)
+    inits = {"w": w, "xz": np.uint8(9)}
+    if points is not None:
+        inits["wz"] = points.astype(dtype)
+    names = ["xz"] if points is None else ["xz", "wz"]
+    if not on_right:
+        inits.setdefault("wz", np.asarray(0, dtype))
+        names = ["wz", "xz"]
+    order = ", ".join([*(("x", "w") if on_right else ("w", "x")), *names])
+    path = model_file(
+        tmp_path, f"g (uint8[] x) => (int32[] y) {{ y = MatMulInteger({order}) }}", **inits
+    )
+    shape = (3, 6) if on_right else (6, 3)
+    x = rng(3).integers(0, 256, shape).astype(np.uint8)
+    layer = matrix_layer(check(path, exact=True, x=x))
+    assert layer.quantizer == IntegerInput(low=0, bits=8, scale=1.0, zero_point=9)
+
+
+def test_dynamic_quantisation_reads_its_zero_point_at_run_time(tmp_path: Path) -> None:
+    path = model_file(
+        tmp_path,
+        """g (float[N,6] x) => (float[] y) {
+            q, s, z = DynamicQuantizeLinear(x)
+            i = MatMulInteger(q, w, z, wz)
+            f = Cast<to = 1>(i)
+            t = Mul(s, ws)
+            y = Mul(f, t)
+        }""",
+        w=rng(1).integers(0, 256, (6, 4)).astype(np.uint8), wz=np.uint8(128), ws=np.float32(0.1),
+    )
+    network = check(path, x=normal(3, 6))
+    layer = matrix_layer(network)
+    assert isinstance(layer.quantizer, IntegerInput)
+    assert layer.quantizer.zero_point == "z"
+    assert layer.weight.format.bits == 8  # type: ignore[union-attr]
+
+
+def test_a_vector_of_run_time_zero_points_stays_digital(tmp_path: Path) -> None:
+    path = model_file(
+        tmp_path,
+        "g (uint8[2,6] x, uint8[2] z) => (int32[] y) { y = MatMulInteger(x, w, z) }",
+        w=rng(1).integers(0, 256, (6, 4)).astype(np.uint8),
+    )
+    network = read_network(path)
+    assert not network.matrix_layers
+    assert "zero point" in notes(network)
+
+
+def test_integers_of_matmul_stay_digital(tmp_path: Path) -> None:
+    path = model_file(
+        tmp_path, "g (int32[2,6] x) => (int32[] y) { y = MatMul(x, w) }",
+        w=np.ones((6, 4), np.int32),
+    )
+    network = check(path, exact=True, x=np.ones((2, 6), np.int32))
+    assert "INT32" in notes(network)
+
+
+def test_zero_sized_matrices_stay_digital(tmp_path: Path) -> None:
+    path = model_file(
+        tmp_path, "g (float[2,0] x) => (float[] y) { y = MatMul(x, w) }",
+        w=np.ones((0, 4), np.float32),
+    )
+    assert not check(path, x=np.ones((2, 0), np.float32)).matrix_layers
+
+
+def test_nan_weights_name_their_layer(tmp_path: Path) -> None:
+    weights = normal(4, 3)
+    weights[1, 1] = np.nan
+    path = model_file(
+        tmp_path, "g (float[N,4] x) => (float[] y) { y = MatMul(x, w) }", w=weights
+    )
+    layer = matrix_layer(read_network(path))
+    with pytest.raises(ModelError, match="MatMul:y: 1 weights are NaN"):
+        layer.weight.tensor.load()

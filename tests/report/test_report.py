@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable, Iterable
+
+import pytest
+from rich.console import Console, RenderableType
+
+from tests.report.programs import (
+    dense_step,
+    digital_step,
+    grouped_step,
+    program_of,
+    small_program,
+    small_target,
+)
+from xbarc.ir.program import Program
+from xbarc.report import Report, collect, render_csv, render_html, render_json, render_text
+from xbarc.report.format import histogram, number, operators, percent
+from xbarc.report.model import PartRow
+from xbarc.target import figures
+
+Golden = Callable[[str, str], None]
+
+
+def plain(renderable: RenderableType, width: int = 140) -> str:
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    console.print(renderable)
+    file = console.file
+    assert isinstance(file, io.StringIO)
+    return "\n".join(line.rstrip() for line in file.getvalue().splitlines()) + "\n"
+
+
+def unknown_program() -> Program:
+    steps = (dense_step(input_shape=None), digital_step(None), grouped_step())
+    return program_of(*steps, target=small_target(), arrays=5)
+
+
+def summed(parts: Iterable[PartRow]) -> float:
+    for part in parts:
+        assert part.unit_cost is not None
+        assert part.total == part.count * part.unit_cost
+    return math.fsum(part.total or 0.0 for part in parts)
+
+
+def test_text(golden: Golden) -> None:
+    golden("report.txt", plain(render_text(collect(small_program()))))
+
+
+def test_json(golden: Golden) -> None:
+    golden("report.json", render_json(collect(small_program())))
+
+
+def test_csv(golden: Golden) -> None:
+    golden("report.csv", render_csv(collect(small_program())))
+
+
+def test_html(golden: Golden) -> None:
+    golden("report.html", render_html(collect(small_program())))
+
+
+def test_unknown_shapes_in_text(golden: Golden) -> None:
+    golden("unknown.txt", plain(render_text(collect(unknown_program()), full=False)))
+
+
+def test_every_total_is_the_sum_of_printed_parts() -> None:
+    report = collect(small_program("costs.chip_static=1.0", "hierarchy.tiles_per_chip=1"))
+    totals, parts = report.totals, report.components
+    assert totals.energy_uj == pytest.approx(summed(parts.energy) / 1e6, rel=1e-15)
+    assert totals.area_mm2 == pytest.approx(summed(parts.area) / 1e6, rel=1e-15)
+    assert report.chip.area_mm2 == pytest.approx(summed(report.chip.parts) / 1e6, rel=1e-15)
+
+
+def test_layers_and_fragments_add_up_to_the_totals() -> None:
+    report = collect(small_program())
+    totals, layers = report.totals, report.layers
+    assert totals.cells == sum(row.cells for row in layers)
+    assert totals.conversions == sum(row.conversions or 0 for row in layers)
+    assert totals.macs_crossbar == sum(row.macs or 0 for row in layers) == 4 * 15 + 3 * 4
+    assert totals.macs_digital == 7
+    energy = [row.energy_uj or 0.0 for row in (*layers, *report.digital)]
+    assert totals.energy_uj == pytest.approx(math.fsum(energy))
+    assert totals.area_mm2 == pytest.approx(math.fsum(row.area_mm2 for row in layers))
+    assert totals.latency_us == pytest.approx(math.fsum(row.latency_us or 0.0 for row in layers))
+
+
+def test_totals_by_hand() -> None:
+    totals = collect(small_program()).totals
+    assert (totals.arrays, totals.arrays_without_packing) == (5, 6)
+    assert totals.cell_utilization == 38 / (5 * 16)
+    assert totals.latency_us == 3.6
+    assert totals.inferences_per_s == pytest.approx(1e9 / 2400)
+    assert totals.energy_uj is not None
+    assert totals.tops_per_watt == pytest.approx(2 * (72 + 7) / (totals.energy_uj * 1e6))
+    assert totals.fits_one_chip
+    assert totals.adc_settings == 2 * 6 + 2
+
+
+def test_unknown_totals_have_a_reason() -> None:
+    totals = collect(unknown_program()).totals
+    missing = {name for name, value in totals.model_dump().items() if value is None}
+    assert missing == set(totals.unknown)
+    assert missing >= {"conversions", "energy_uj", "latency_us", "tops_per_watt", "macs_digital"}
+    assert all(totals.unknown.values())
+    assert totals.area_mm2 is not None
+
+
+def test_a_program_without_crossbars() -> None:
+    report = collect(program_of(digital_step(), target=small_target(), arrays=0))
+    assert report.totals.arrays == 0
+    assert report.totals.area_mm2 == 0
+    assert report.totals.unknown["inferences_per_s"] == "no layer runs on a crossbar"
+    assert "small on rram128" in plain(render_text(report))
+    assert render_html(report)
+
+
+def test_every_figure_is_in_the_sources_with_its_text() -> None:
+    program = small_program()
+    report = collect(program)
+    assert [row.path for row in report.sources] == [path for path, _ in figures(program.target)]
+    assert all(row.cite for row in report.sources if row.source != "assumed")
+    unconfirmed = [row.path for row in report.sources if not row.confirmed]
+    assert all(any(path in note for note in report.notes) for path in unconfirmed)
+
+
+def test_json_round_trips_and_repeats() -> None:
+    report = collect(small_program())
+    text = render_json(report)
+    assert Report.model_validate_json(text) == report
+    assert render_json(collect(small_program())) == text
+    data = json.loads(text)
+    assert data["format"] == 1
+    assert {"arrays", "cells", "cell_utilization", "conversions"} <= set(data["totals"])
+
+
+def test_csv_has_a_line_a_layer_and_a_total() -> None:
+    lines = list(csv.DictReader(io.StringIO(render_csv(collect(small_program())))))
+    assert [line["name"] for line in lines] == ["dense", "grouped <b>&", "total"]
+    assert lines[-1]["cells"] == "38"
+
+
+def test_html_escapes_names_and_needs_no_network() -> None:
+    page = render_html(collect(small_program()))
+    assert "grouped &lt;b&gt;&amp;" in page
+    assert "<b>" not in page
+    assert "<script" not in page
+    assert "src=" not in page
+    assert "<svg" in page
+
+
+def test_notebooks_show_the_report() -> None:
+    html = collect(small_program())._repr_html_()
+    assert html.startswith("<style>")
+    assert "<html" not in html
+
+
+def test_names_are_no_markup() -> None:
+    step = dense_step(name="[red]x[/red]")
+    report = collect(program_of(step, target=small_target(), arrays=4))
+    assert "[red]x[/red]" in plain(render_text(report))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "unknown"), (0, "0"), (1234567, "1,234,567"), (12345678, "12.35 M")]
+    + [(0.000123456, "0.0001235"), (1234.56, "1,235"), (2.5e15, "2.5 P"), (3.14159, "3.142")],  # noqa: RUF005
+)
+def test_numbers_for_people(value: float | None, text: str) -> None:
+    assert number(value) == text
+
+
+def test_other_cells_for_people() -> None:
+    assert percent(None) == "unknown"
+    assert percent(0.1234) == "12.3 %"
+    assert percent(1e-7) == "< 0.01 %"
+    assert percent(0.0) == "0 %"
+    assert histogram({6: 1000, 8: 2}) == "6: 1,000, 8: 2"
+    assert operators({"Add": 1, "Relu": 3}) == "Add, Relu x3"
