@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ from xbarc.target import load_target
 @st.composite
 def counts(draw: st.DrawFn) -> Counts:
     whole = st.integers(0, 1 << 40)
-    values = {}
+    values: dict[str, Any] = {}
     for field in fields(Counts):
         wide = field.name in ("conversions", "adcs")
         values[field.name] = tuple(draw(whole) for _ in range(WIDTHS)) if wide else draw(whole)

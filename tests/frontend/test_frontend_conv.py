@@ -66,7 +66,9 @@ def conv_file(folder: Path, case: dict[str, object], operator: str, text: str) -
     dims = ",".join(["N", str(groups * channels), *["S"] * len(kernel)])
     inputs = ", ".join(["x", *weights])
     return model_file(
-        folder, f"g (float[{dims}] x) => (float[] y) {{ y = {operator}<{text}>({inputs}) }}", **weights
+        folder,
+        f"g (float[{dims}] x) => (float[] y) {{ y = {operator}<{text}>({inputs}) }}",
+        **weights,
     )
 
 
@@ -118,9 +120,7 @@ def test_conv_transpose_extents(tmp_path: Path, text: str) -> None:
     check(path, x=normal(2, 4, 4, 4, seed=1))
 
 
-@pytest.mark.parametrize(
-    ("kernel", "stride", "pad"), [(7, 2, 3), (3, 2, 1), (8, 8, 0)]
-)
+@pytest.mark.parametrize(("kernel", "stride", "pad"), [(7, 2, 3), (3, 2, 1), (8, 8, 0)])
 def test_stems(tmp_path: Path, kernel: int, stride: int, pad: int) -> None:
     text = f"strides = [{stride}, {stride}], pads = [{pad}, {pad}, {pad}, {pad}]"
     path = model_file(
@@ -149,8 +149,10 @@ def test_other_real_types(tmp_path: Path, dtype: str) -> None:
 
 def test_a_plain_conv_has_unit_scale_and_its_bias(tmp_path: Path) -> None:
     path = model_file(
-        tmp_path, "g (float[N,2,4,4] x) => (float[] y) { y = Conv(x, w, b) }",
-        w=normal(3, 2, 1, 1), b=np.float32([1, 2, 3]),
+        tmp_path,
+        "g (float[N,2,4,4] x) => (float[] y) { y = Conv(x, w, b) }",
+        w=normal(3, 2, 1, 1),
+        b=np.float32([1, 2, 3]),
     )
     layer = matrix_layer(read_network(path))
     assert isinstance(layer.weight, FloatWeight)
@@ -192,7 +194,8 @@ def test_what_stays_digital_says_why(tmp_path: Path, graph: str, reason: str) ->
 )
 def test_impossible_attributes(tmp_path: Path, text: str) -> None:
     path = model_file(
-        tmp_path, f"g (float[1,2,4,4] x) => (float[] y) {{ y = Conv<{text}>(x, w) }}",
+        tmp_path,
+        f"g (float[1,2,4,4] x) => (float[] y) {{ y = Conv<{text}>(x, w) }}",
         w=normal(3, 2, 3, 3),
     )
     with pytest.raises(ModelError):
@@ -215,7 +218,9 @@ def test_conv_integer(tmp_path: Path, zero: int, dtype: str) -> None:
         tmp_path,
         "g (uint8[N,2,6,6] x) => (int32[] y)"
         " { y = ConvInteger<group = 2, pads = [1,1,1,1]>(x, w, xz, wz) }",
-        w=w, xz=np.uint8(7), wz=np.asarray(zero, dtype),
+        w=w,
+        xz=np.uint8(7),
+        wz=np.asarray(zero, dtype),
     )
     x = rng(2).integers(0, 256, (2, 2, 6, 6)).astype(np.uint8)
     layer = matrix_layer(check(path, exact=True, x=x))

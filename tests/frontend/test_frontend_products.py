@@ -35,7 +35,7 @@ def test_matmul(
     tmp_path: Path, vectors: tuple[int, ...], matrix: tuple[int, ...], on_right: bool
 ) -> None:
     if not on_right:
-        turn = (lambda s: s if len(s) == 1 else (*s[:-2], s[-1], s[-2]))
+        turn = lambda s: s if len(s) == 1 else (*s[:-2], s[-1], s[-2])
         vectors, matrix = turn(vectors), turn(matrix)
     order = "x, w" if on_right else "w, x"
     path = model_file(
@@ -82,8 +82,10 @@ def test_gemm_with_an_addend_from_outside(tmp_path: Path) -> None:
 
 def test_gemm_with_a_wrong_bias(tmp_path: Path) -> None:
     path = model_file(
-        tmp_path, "g (float[N,4] x) => (float[] y) { y = Gemm(x, w, c) }",
-        w=normal(4, 3), c=normal(5),
+        tmp_path,
+        "g (float[N,4] x) => (float[] y) { y = Gemm(x, w, c) }",
+        w=normal(4, 3),
+        c=normal(5),
     )
     with pytest.raises(ModelError):
         read_network(path)
@@ -102,7 +104,8 @@ def test_alpha_goes_into_the_scale(tmp_path: Path) -> None:
 def test_other_real_types(tmp_path: Path, dtype: str) -> None:
     kind = {"double": "float64"}.get(dtype, dtype)
     path = model_file(
-        tmp_path, f"g ({dtype}[N,4] x) => ({dtype}[] y) {{ y = MatMul(x, w) }}",
+        tmp_path,
+        f"g ({dtype}[N,4] x) => ({dtype}[] y) {{ y = MatMul(x, w) }}",
         w=normal(4, 3).astype(kind),
     )
     result = matrix_layer(check(path, x=normal(2, 4, seed=1).astype(kind))).result
@@ -131,8 +134,13 @@ def test_matmul_integer(tmp_path: Path, dtype: str, zero: str, on_right: bool) -
         tmp_path, f"g (uint8[] x) => (int32[] y) {{ y = MatMulInteger({order}) }}", **inits
     )
     shape = (3, 6) if on_right else (6, 3)
-    x = rng(3).integers(0, 256, shape).astype(np.uint8)
-    layer = matrix_layer(check(path, exact=True, x=x))
+    # 7-bit inputs: beyond, ONNX Runtime itself saturates uint8 x int8 on CPUs without VNNI
+    x = rng(3).integers(0, 128, shape).astype(np.uint8)
+    if zero == "vector" and not on_right:
+        network = read_network(path)  # ONNX Runtime has no such kernel; a crossbar has
+    else:
+        network = check(path, exact=True, x=x)
+    layer = matrix_layer(network)
     assert layer.quantizer == IntegerInput(low=0, bits=8, scale=1.0, zero_point=9)
 
 
@@ -146,7 +154,9 @@ def test_dynamic_quantisation_reads_its_zero_point_at_run_time(tmp_path: Path) -
             t = Mul(s, ws)
             y = Mul(f, t)
         }""",
-        w=rng(1).integers(0, 256, (6, 4)).astype(np.uint8), wz=np.uint8(128), ws=np.float32(0.1),
+        w=rng(1).integers(0, 256, (6, 4)).astype(np.uint8),
+        wz=np.uint8(128),
+        ws=np.float32(0.1),
     )
     network = check(path, x=normal(3, 6))
     layer = matrix_layer(network)
@@ -168,7 +178,8 @@ def test_a_vector_of_run_time_zero_points_stays_digital(tmp_path: Path) -> None:
 
 def test_integers_of_matmul_stay_digital(tmp_path: Path) -> None:
     path = model_file(
-        tmp_path, "g (int32[2,6] x) => (int32[] y) { y = MatMul(x, w) }",
+        tmp_path,
+        "g (int32[2,6] x) => (int32[] y) { y = MatMul(x, w) }",
         w=np.ones((6, 4), np.int32),
     )
     network = check(path, exact=True, x=np.ones((2, 6), np.int32))
@@ -177,7 +188,8 @@ def test_integers_of_matmul_stay_digital(tmp_path: Path) -> None:
 
 def test_zero_sized_matrices_stay_digital(tmp_path: Path) -> None:
     path = model_file(
-        tmp_path, "g (float[2,0] x) => (float[] y) { y = MatMul(x, w) }",
+        tmp_path,
+        "g (float[2,0] x) => (float[] y) { y = MatMul(x, w) }",
         w=np.ones((0, 4), np.float32),
     )
     assert not check(path, x=np.ones((2, 0), np.float32)).matrix_layers
@@ -186,9 +198,7 @@ def test_zero_sized_matrices_stay_digital(tmp_path: Path) -> None:
 def test_nan_weights_name_their_layer(tmp_path: Path) -> None:
     weights = normal(4, 3)
     weights[1, 1] = np.nan
-    path = model_file(
-        tmp_path, "g (float[N,4] x) => (float[] y) { y = MatMul(x, w) }", w=weights
-    )
+    path = model_file(tmp_path, "g (float[N,4] x) => (float[] y) { y = MatMul(x, w) }", w=weights)
     layer = matrix_layer(read_network(path))
     with pytest.raises(ModelError, match="MatMul:y: 1 weights are NaN"):
         layer.weight.tensor.load()

@@ -81,7 +81,8 @@ def test_layers_and_fragments_add_up_to_the_totals() -> None:
     assert totals.conversions == sum(row.conversions or 0 for row in layers)
     assert totals.macs_crossbar == sum(row.macs or 0 for row in layers) == 4 * 15 + 3 * 4
     assert totals.macs_digital == 7
-    energy = [row.energy_uj or 0.0 for row in (*layers, *report.digital)]
+    energy = [row.energy_uj or 0.0 for row in layers]
+    energy += [row.energy_uj or 0.0 for row in report.digital]
     assert totals.energy_uj == pytest.approx(math.fsum(energy))
     assert totals.area_mm2 == pytest.approx(math.fsum(row.area_mm2 for row in layers))
     assert totals.latency_us == pytest.approx(math.fsum(row.latency_us or 0.0 for row in layers))
@@ -165,8 +166,16 @@ def test_names_are_no_markup() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "unknown"), (0, "0"), (1234567, "1,234,567"), (12345678, "12.35 M")]
-    + [(0.000123456, "0.0001235"), (1234.56, "1,235"), (2.5e15, "2.5 P"), (3.14159, "3.142")],  # noqa: RUF005
+    [
+        (None, "unknown"),
+        (0, "0"),
+        (1234567, "1,234,567"),
+        (12345678, "12.35 M"),
+        (0.000123456, "0.0001235"),
+        (1234.56, "1,235"),
+        (2.5e15, "2.5 P"),
+        (3.14159, "3.142"),
+    ],
 )
 def test_numbers_for_people(value: float | None, text: str) -> None:
     assert number(value) == text

@@ -132,6 +132,12 @@ def test_overrides_keep_units_and_name_their_source() -> None:
     assert "--set costs.cycle=50" in cycle.note
 
 
+def test_overrides_fill_in_figures_that_a_target_leaves_out() -> None:
+    write = load_target("rram128", ["costs.write_energy=12.5"]).costs.write_energy
+    assert write is not None
+    assert (write.value, write.unit, write.via) == (12.5, "pJ", "assumed")
+
+
 def test_overrides_take_text_and_lists() -> None:
     values = "[1.0, 2.0, 3.0, 5.0]"
     target = load_target("rram128", ["precision.encoding=offset", f"cell.conductance={values}"])

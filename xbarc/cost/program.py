@@ -133,7 +133,7 @@ def _unknown_positions(layers: tuple[LayerCost, ...]) -> str:
     if not names:
         return ""
     shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    return f"the input shape of {shown} is not known; export the model with fixed sizes"
+    return f"the input shape of {shown} is not known; give the model fixed sizes"
 
 
 def _unknown_digital(program: Program) -> str:

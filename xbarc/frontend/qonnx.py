@@ -257,10 +257,12 @@ def _trunc_first(chain: _Chain, value: ir.Value, lowered: Lowered) -> Declared:
     """The first version of Trunc keeps scale and zero point, and does not clamp."""
     factor = 2.0 ** (chain.parameter(3) - chain.parameter(4)).astype(np.float64)
     value = chain.add("Div", value, factor.astype(np.float32))
-    value = chain.round(value, text(chain.node, "rounding_mode", "FLOOR"))
+    mode = text(chain.node, "rounding_mode", "FLOOR")
+    value = chain.round(value, mode)
     low, high = _source_range(chain, lowered)
     least = float(factor.min())
-    bounds = (float(np.floor(low / least)), float(np.ceil(high / least)))
+    top = np.floor if mode.upper() == "FLOOR" else np.ceil
+    bounds = (float(np.floor(low / least)), float(top(high / least)))
     return Declared(value, chain.input(1), chain.input(2), *bounds)
 
 

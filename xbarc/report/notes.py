@@ -81,5 +81,7 @@ def _ranges(program: Program) -> tuple[str, ...]:
     dynamic = [s.name for s in program.crossbar_steps if s.quantizer.kind == "dynamic"]
     if not dynamic:
         return ()
-    text = f"{len(dynamic)} layers find the range of their input at run time, which is not priced"
-    return (f"{text}; `--calibrate` makes ranges static.",)
+    text = (
+        f"Input ranges found at run time, in {len(dynamic)} of {len(program.crossbar_steps)} layers"
+    )
+    return (f"{text}, are not priced; `--calibrate` makes them static.",)

@@ -14,7 +14,8 @@ from xbarc.report.collect import source_rows
 from xbarc.report.tables import TableData, citations, sources_table
 from xbarc.report.text import rich_table
 from xbarc.target import Figure, FigureList, Provenance, Source, Target
-from xbarc.target.figures import InUnit, Strict
+from xbarc.target.figures import Strict
+from xbarc.target.load import field_unit
 
 
 def render_target_text(target: Target) -> Group:
@@ -89,21 +90,7 @@ def _line(name: str, field: FieldInfo) -> str:
     text = (field.description or "").replace("|", "\\|")
     kind = _type(field).replace("|", "\\|")
     optional = "" if field.is_required() else " (may be left out)"
-    return f"| `{name}` | {kind} | {_unit(field)} | {text}{optional} |"
-
-
-def _unit(field: FieldInfo) -> str:
-    checks = [item for item in _metadata(field) if isinstance(item, InUnit)]
-    return checks[0].unit if checks else ""
-
-
-def _metadata(field: FieldInfo) -> Iterator[Any]:
-    """What is attached to a field or to a part of its type; validators are unwrapped."""
-    parts = [*field.metadata]
-    for choice in get_args(field.annotation):
-        parts += getattr(choice, "__metadata__", ())
-    for item in parts:
-        yield getattr(item, "func", item)
+    return f"| `{name}` | {kind} | {field_unit(field) or ''} | {text}{optional} |"
 
 
 def _type(field: FieldInfo) -> str:

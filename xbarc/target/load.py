@@ -5,11 +5,13 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
 from xbarc.errors import TargetError
+from xbarc.target.figures import InUnit, Strict
 from xbarc.target.model import Target
 
 _SHARED_SOURCES = "sources.toml"
@@ -105,11 +107,34 @@ def _override(data: dict[str, Any], text: str) -> None:
     if not isinstance(node, dict):
         raise TargetError(f"'{key}' is no field of the target", where="--set")
     new = _toml_value(value.strip())
-    old = node.get(last)
+    unit = unit_of(key.strip())
+    old = node.setdefault(last, {"value": 0.0, "unit": unit}) if unit else node.get(last)
     if isinstance(old, dict) and "unit" in old:
         _override_figure(old, new, text)
         return
     node[last] = new
+
+
+def unit_of(path: str) -> str | None:
+    """The unit of the figure at a dotted path, None where the schema has no such figure."""
+    model: type[Strict] = Target
+    *parents, last = path.split(".")
+    for parent in parents:
+        field = model.model_fields.get(parent)
+        kind = field.annotation if field else None
+        if not (isinstance(kind, type) and issubclass(kind, Strict)):
+            return None
+        model = kind
+    return field_unit(model.model_fields[last]) if last in model.model_fields else None
+
+
+def field_unit(field: FieldInfo) -> str | None:
+    """The unit that a field checks for; it hangs at the field or at a part of its type."""
+    found = [*field.metadata]
+    for choice in get_args(field.annotation):
+        found += getattr(choice, "__metadata__", ())
+    checks = [getattr(item, "func", None) for item in found]
+    return next((check.unit for check in checks if isinstance(check, InUnit)), None)
 
 
 def _override_figure(figure: dict[str, Any], new: Any, text: str) -> None:

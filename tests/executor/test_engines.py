@@ -1,0 +1,197 @@
+"""The first property: lossless equals the plain product; and always: fast equals reference."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.builders import int_layer, mapped, program_of, small_target
+from tests.strategies import Case, cases
+from xbarc.errors import InputError, MappingError
+from xbarc.executor import Executor, PlainLayer, plain_frame, run_layer
+from xbarc.executor.adc import convert, read_back, saturates
+from xbarc.ir.effective import effective_weights, is_lossless, sum_ranges
+from xbarc.ir.geometry import Window
+from xbarc.ir.program import AdcSettings, CrossbarStep
+from xbarc.ir.quantize import DynamicInput, FloatResult, IntegerInput, StaticInput
+from xbarc.ir.trace import Trace
+from xbarc.ir.verify import verify_program
+from xbarc.numerics.types import AnyArray
+
+
+def _mapped(case: Case) -> CrossbarStep | None:
+    """The case on crossbars, or None where an analog pair has no two columns to stand in."""
+    try:
+        return mapped(case.layer, case.target, **case.options)
+    except MappingError as error:
+        assert "neighbouring columns" in str(error)
+        return None
+
+
+def _run(step: CrossbarStep, case: Case, engine: str, trace: Trace | None = None) -> AnyArray:
+    program = program_of([step], case.target, [None] * case.tensor.ndim)
+    verify_program(program)
+    executor = Executor(program, engine, budget=97)  # type: ignore[arg-type]
+    values = {"x": case.tensor}
+    executor.runner.run(step, values, trace)
+    return values["y"]
+
+
+@given(cases())
+def test_lossless_equals_the_plain_product(case: Case) -> None:
+    step = _mapped(case)
+    if step is None:
+        return
+    assert is_lossless(step)
+    assert np.array_equal(effective_weights(step), case.layer.weight.tensor.load())
+    plain = PlainLayer(case.layer)
+    wanted = run_layer(plain_frame(case.layer, plain), plain, case.tensor, {})
+    assert np.array_equal(_run(step, case, "fast"), wanted)
+    assert np.array_equal(_run(step, case, "reference"), wanted)
+
+
+@given(cases(), st.data())
+def test_fast_equals_reference_whatever_the_converters(case: Case, data: st.DataObject) -> None:
+    step = _mapped(case)
+    if step is None:
+        return
+    step = _with_adc(step, data)
+    seen = {name: Trace() for name in ("fast", "reference")}
+    fast, reference = (_run(step, case, name, seen[name]) for name in seen)
+    assert np.array_equal(fast, reference)
+    counts = [(t.layer("layer").conversions, t.layer("layer").vectors) for t in seen.values()]
+    assert counts[0] == counts[1]
+    assert seen["fast"].layer("layer").saturated == seen["reference"].layer("layer").saturated
+
+
+def _with_adc(step: CrossbarStep, data: st.DataObject) -> CrossbarStep:
+    """Converters of any range, step and width, with any axis left to broadcast."""
+    from dataclasses import replace
+
+    full = (step.groups, len(step.tiling.segment_bounds) - 1, step.conversions, step.input_slices)
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+
+    def draw(low: int, high: int) -> AnyArray:
+        shape = tuple(1 if data.draw(st.booleans()) else size for size in full)
+        return rng.integers(low, high, shape)
+
+    bits = draw(1, data.draw(st.sampled_from([2, 4, 8, 14]))).astype(np.uint8)
+    adc = AdcSettings(bits, draw(-9, 9).astype(np.int32), draw(1, 5).astype(np.int32), "test")
+    return replace(step, adc=adc)
+
+
+@given(st.integers(-50, 200), st.integers(-20, 20), st.integers(1, 7), st.integers(1, 8))
+def test_converter_follows_its_definition(total: int, lo: int, step: int, bits: int) -> None:
+    one = [np.array([value]) for value in (total, lo, step, bits)]
+    exact = int(np.floor((total - lo) / step + 0.5))
+    code = int(convert(*one)[0])
+    assert code == min(max(exact, 0), (1 << bits) - 1)
+    assert bool(saturates(*one)[0]) == (code != exact)
+    assert int(read_back(np.array([0]), one[1], one[2])[0]) == lo
+
+
+@given(st.integers(-9, 9), st.integers(1, 5), st.integers(1, 6))
+def test_codes_never_fall_as_the_sum_rises(lo: int, step: int, bits: int) -> None:
+    sums = np.arange(-100, 100)
+    codes = convert(sums, np.array([lo]), np.array([step]), np.array([bits]))
+    assert np.all(np.diff(codes) >= 0)
+
+
+@given(cases())
+def test_lossless_is_tight(case: Case) -> None:
+    """Inputs that reach the bound never saturate, and with one bit fewer some input does."""
+    step = _mapped(case)
+    if step is None or step.periphery.a_sign.size:
+        return
+    _, high = sum_ranges(step)
+    top = np.full((1, step.groups, step.inputs), (1 << step.input_bits) - 1)
+    trace = Trace()
+    executor_layer(step).accumulate(top, trace.layer("layer"))
+    assert trace.layer("layer").saturated == 0
+    needed = int(high.max(initial=0))
+    assert needed == 0 or int(step.adc.bits.max()) == max(1, needed.bit_length())
+
+
+def executor_layer(step: CrossbarStep):  # type: ignore[no-untyped-def]  # noqa: ANN201
+    from xbarc.executor import ReferenceLayer
+
+    return ReferenceLayer(step)
+
+
+def test_row_count_beyond_the_last_full_array_is_kept() -> None:
+    weights = np.ones((1, 129, 1), dtype=np.int64)
+    target = small_target()
+    step = mapped(int_layer(weights), target)
+    result = Executor(program_of([step], target, [1, 129])).run(
+        {"x": np.ones((1, 129), dtype=np.uint8)}
+    )
+    assert result[0].item() == 129
+
+
+def test_padding_is_the_code_of_zero() -> None:
+    layer = int_layer(
+        np.ones((1, 9, 1), dtype=np.int64),
+        geometry=Window((3, 3), (1, 1), (1, 1), (1, 1, 1, 1)),
+        quantizer=IntegerInput(low=0, bits=8, zero_point=7),
+    )
+    target = small_target()
+    program = program_of([mapped(layer, target)], target, [None] * 4)
+    flat = np.full((1, 1, 4, 4), 7, dtype=np.uint8)
+    assert not Executor(program).run({"x": flat})[0].any()
+
+
+def _float_layer(quantizer: StaticInput | DynamicInput, inputs: int = 6) -> CrossbarStep:
+    rng = np.random.default_rng(5)
+    weights = rng.integers(-127, 128, (1, inputs, 4))
+    scale = np.array([0.5, 0.25, 1.0, 2.0], dtype=np.float32)
+    result = FloatResult(scale, np.arange(4, dtype=np.float32))
+    return mapped(int_layer(weights, quantizer=quantizer, result=result), small_target())
+
+
+def test_static_input_and_float_result_by_hand() -> None:
+    step = _float_layer(StaticInput(bits=4, scale=0.5, zero_point=3))
+    x = np.array([[-9.0, -1.5, 0.0, 0.25, 0.75, 99.0]], dtype=np.float32)
+    codes = np.array([0, 0, 3, 3, 5, 15])  # half to even: 0.25 / 0.5 -> 0, 0.75 / 0.5 -> 2
+    weights = effective_weights(step)[0].astype(np.float64)
+    wanted = (codes - 3) @ weights * 0.5 * np.array([0.5, 0.25, 1, 2]) + np.arange(4)
+    values = {"x": x}
+    Executor(program_of([step], small_target(), [1, 6])).runner.run(step, values)
+    assert np.array_equal(values["y"], wanted[None].astype(np.float32))
+
+
+def test_dynamic_results_do_not_depend_on_the_batch() -> None:
+    step = _float_layer(DynamicInput(bits=8))
+    runner = Executor(program_of([step], small_target(), [None, 6])).runner
+    x = np.random.default_rng(0).normal(size=(7, 6)).astype(np.float32)
+    x[3] *= 1000
+    together = {"x": x}
+    runner.run(step, together)
+    for row in range(7):
+        alone = {"x": x[row : row + 1]}
+        runner.run(step, alone)
+        assert np.array_equal(alone["y"][0], together["y"][row])
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_inputs_that_no_dac_can_feed_are_refused(bad: float) -> None:
+    step = _float_layer(DynamicInput(bits=8))
+    runner = Executor(program_of([step], small_target(), [None, 6])).runner
+    with pytest.raises(InputError, match="layer: the input holds NaN or infinity"):
+        runner.run(step, {"x": np.full((1, 6), bad, dtype=np.float32)})
+
+
+def test_wrong_shapes_are_refused() -> None:
+    step = _float_layer(DynamicInput(bits=8))
+    runner = Executor(program_of([step], small_target(), [None, 6])).runner
+    with pytest.raises(InputError, match=r"shape \(1, 5\), expected 6 along axis -1"):
+        runner.run(step, {"x": np.zeros((1, 5), dtype=np.float32)})
+
+
+def test_integers_outside_their_format_are_refused() -> None:
+    target = small_target()
+    step = mapped(int_layer(np.ones((1, 2, 1)), quantizer=IntegerInput(low=0, bits=4)), target)
+    runner = Executor(program_of([step], target, [1, 2])).runner
+    with pytest.raises(InputError, match="spans 0 to 16, its format 0 to 15"):
+        runner.run(step, {"x": np.array([[0, 16]], dtype=np.uint8)})

@@ -1,0 +1,306 @@
+"""Quantised operators and QDQ patterns keep the model's own integers and scales."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx_models import (
+    HEADER,
+    check,
+    matrix_layer,
+    model_file,
+    normal,
+    notes,
+    operators,
+    rng,
+)
+
+from xbarc.frontend import read_network
+from xbarc.ir.network import FloatWeight, IntWeight
+from xbarc.ir.quantize import FloatInput, FloatResult, IntegerInput, RequantizedResult
+from xbarc.numerics import IntFormat
+from xbarc.numerics.types import AnyArray
+
+OPSET21 = '<ir_version: 10, opset_import: ["": 21]>'
+
+
+def integers(dtype: str, *shape: int, seed: int = 0) -> AnyArray:
+    info = np.iinfo(dtype)
+    return rng(seed).integers(info.min, info.max + 1, shape).astype(dtype)
+
+
+@pytest.mark.parametrize("per_channel", [False, True])
+@pytest.mark.parametrize(
+    ("x_type", "w_type", "w_zero"), [("uint8", "uint8", 128), ("int8", "int8", 0)]
+)
+def test_qlinear_conv_is_bit_exact(
+    tmp_path: Path, per_channel: bool, x_type: str, w_type: str, w_zero: int
+) -> None:
+    scale = np.float32([0.011, 0.007, 0.003, 0.019]) if per_channel else np.float32(0.013)
+    zeros = np.full(4 if per_channel else (), w_zero, w_type)
+    path = model_file(
+        tmp_path,
+        f"g ({x_type}[N,3,7,7] x) => ({x_type}[] y)"
+        " { y = QLinearConv<pads = [1,1,1,1]>(x, xs, xz, w, ws, wz, ys, yz, b) }",
+        xs=np.float32(0.037),
+        xz=np.asarray(5, x_type),
+        w=integers(w_type, 4, 3, 3, 3),
+        ws=scale,
+        wz=zeros,
+        ys=np.float32(0.71),
+        yz=np.asarray(3, x_type),
+        b=rng(1).integers(-5000, 5000, 4).astype(np.int32),
+    )
+    layer = matrix_layer(check(path, exact=True, x=integers(x_type, 2, 3, 7, 7, seed=2)))
+    assert isinstance(layer.result, RequantizedResult)
+    assert layer.result.multiplier.dtype == np.float32
+    assert layer.quantizer == IntegerInput(
+        low=np.iinfo(x_type).min, bits=8, scale=float(np.float32(0.037)), zero_point=5
+    )
+    assert isinstance(layer.weight, IntWeight)
+    assert layer.weight.format == IntFormat(8, signed=True)
+
+
+@pytest.mark.parametrize("per_column", [False, True])
+@pytest.mark.parametrize("on_right", [True, False])
+def test_qlinear_matmul_is_bit_exact(tmp_path: Path, per_column: bool, on_right: bool) -> None:
+    if per_column and not on_right:
+        pytest.skip("ONNX Runtime takes a scale a row on no operand")
+    scale = np.float32([0.011, 0.007, 0.003]) if per_column else np.float32(0.013)
+    zero = np.full(3 if per_column else (), 120, np.uint8)
+    w = integers("uint8", 6, 3)
+    inputs = "x, xs, xz, w, ws, wz" if on_right else "w, ws, wz, x, xs, xz"
+    path = model_file(
+        tmp_path,
+        f"g (uint8[] x) => (uint8[] y) {{ y = QLinearMatMul({inputs}, ys, yz) }}",
+        xs=np.float32(0.037),
+        xz=np.uint8(9),
+        w=w if on_right else np.ascontiguousarray(w.T),
+        ws=scale,
+        wz=zero,
+        ys=np.float32(0.21),
+        yz=np.uint8(100),
+    )
+    x = integers("uint8", 50, 6, seed=3)
+    check(path, exact=True, x=x if on_right else np.ascontiguousarray(x.T))
+
+
+@pytest.mark.parametrize("turned", [0, 1])
+@pytest.mark.parametrize("real", [False, True])
+@pytest.mark.parametrize("per_column", [False, True])
+def test_qgemm(tmp_path: Path, turned: int, real: bool, per_column: bool) -> None:
+    w = integers("uint8", 6, 3)
+    scale = np.float32([0.011, 0.007, 0.003]) if per_column else np.float32(0.013)
+    out = {} if real else {"ys": np.float32(0.21), "yz": np.uint8(100)}
+    rest = "" if real else ", ys, yz"
+    kind = "float" if real else "uint8"
+    path = model_file(
+        tmp_path,
+        f"g (uint8[N,6] x) => ({kind}[] y) {{ y = com.microsoft.QGemm<alpha = 0.5, "
+        f"transB = {turned}>(x, xs, xz, w, ws, wz, c{rest}) }}",
+        xs=np.float32(0.037),
+        xz=np.uint8(9),
+        w=np.ascontiguousarray(w.T if turned else w),
+        ws=scale,
+        wz=np.full(scale.shape, 120, np.uint8),
+        c=rng(4).integers(-999, 999, 3).astype(np.int32),
+        **out,
+    )
+    layer = matrix_layer(check(path, exact=not real, x=integers("uint8", 40, 6, seed=3)))
+    assert isinstance(layer.result, FloatResult if real else RequantizedResult)
+    np.testing.assert_array_equal(layer.constant, rng(4).integers(-999, 999, 3))
+
+
+QDQ_CONV = """g (float[N,3,7,7] x) => (float[] y) {
+    q = QuantizeLinear(x, xs, xz)
+    xd = DequantizeLinear(q, xs, xz)
+    wd = DequantizeLinear<axis = 0>(w, ws, wz)
+    bd = DequantizeLinear<axis = 0>(b, bs)
+    c = Conv(xd, wd, bd)
+    r = Relu(c)
+    o = QuantizeLinear(r, ys, yz)
+    y = DequantizeLinear(o, ys, yz)
+}"""
+
+
+def qdq_parameters(x_type: str = "uint8") -> dict[str, AnyArray]:
+    ws = np.float32([0.011, 0.007, 0.003, 0.019])
+    return {
+        "xs": np.float32(0.037),
+        "xz": np.asarray(5, x_type),
+        "w": integers("int8", 4, 3, 3, 3),
+        "ws": ws,
+        "wz": np.zeros(4, np.int8),
+        "b": rng(1).integers(-99, 99, 4).astype(np.int32),
+        "bs": ws * np.float32(0.037),
+        "ys": np.float32(0.1),
+        "yz": np.uint8(3),
+    }
+
+
+def test_qdq_conv(tmp_path: Path) -> None:
+    parameters = qdq_parameters()
+    path = model_file(tmp_path, QDQ_CONV, **parameters)
+    network = check(path, x=normal(2, 3, 7, 7))
+    layer = matrix_layer(network)
+    assert layer.input == "q"
+    assert layer.quantizer == IntegerInput(0, 8, float(np.float32(0.037)), 5)
+    assert isinstance(layer.weight, IntWeight)
+    assert isinstance(layer.result, FloatResult)
+    np.testing.assert_array_equal(layer.result.scale, parameters["ws"])
+    np.testing.assert_allclose(layer.result.bias, parameters["b"] * parameters["bs"], rtol=1e-6)
+    found = operators(network)
+    assert found == {"QuantizeLinear": 2, "Relu": 1, "DequantizeLinear": 1}
+
+
+@pytest.mark.parametrize(
+    ("dtype", "bits"), [("int4", 4), ("uint4", 4), ("int16", 16), ("uint16", 16), ("int8", 8)]
+)
+def test_weight_only_integers(tmp_path: Path, dtype: str, bits: int) -> None:
+    low, high = {"int4": (-8, 8), "uint4": (0, 16)}.get(
+        dtype, (-100, 100) if dtype[0] == "i" else (0, 200)
+    )
+    import onnx
+
+    from onnx_models import parse, write
+
+    model = parse(
+        "g (float[N,6] x) => (float[] y) { wd = DequantizeLinear<axis = 1>(w, ws) y = MatMul(x, wd) }",
+        OPSET21,
+        ws=np.float32([0.5, 0.25, 2.0]),
+    )
+    values = rng(3).integers(low, high, (6, 3))
+    kind = getattr(onnx.TensorProto, dtype.upper())
+    model.graph.initializer.append(onnx.helper.make_tensor("w", kind, [6, 3], values.ravel()))
+    layer = matrix_layer(check(write(tmp_path, model), x=normal(2, 6)))
+    assert isinstance(layer.weight, IntWeight)
+    assert layer.weight.format == IntFormat(bits, signed=dtype[0] == "i")
+    assert layer.quantizer == FloatInput()
+    np.testing.assert_array_equal(layer.weight.tensor.load()[0], values)
+
+
+def test_int4_activations_cross_the_border_as_int8(tmp_path: Path) -> None:
+    path = model_file(
+        tmp_path,
+        """g (float[N,6] x) => (float[] y) {
+            q = QuantizeLinear<output_dtype = 22>(x, s)
+            d = DequantizeLinear(q, s)
+            y = MatMul(d, w)
+        }""",
+        OPSET21,
+        w=normal(6, 3),
+        s=np.float32(0.25),
+    )
+    layer = matrix_layer(check(path, x=normal(5, 6)))
+    assert layer.quantizer == IntegerInput(-8, 4, 0.25, 0)
+
+
+def test_blocked_scales_become_real_weights(tmp_path: Path) -> None:
+    path = model_file(
+        tmp_path,
+        "g (float[N,6] x) => (float[] y)"
+        " { wd = DequantizeLinear<axis = 0, block_size = 2>(w, ws) y = MatMul(x, wd) }",
+        OPSET21,
+        w=integers("int8", 6, 3),
+        ws=np.abs(normal(3, 3)),
+    )
+    layer = matrix_layer(check(path, x=normal(2, 6)))
+    assert isinstance(layer.weight, FloatWeight)
+
+
+def test_a_scale_along_the_sum_becomes_real_weights(tmp_path: Path) -> None:
+    path = model_file(
+        tmp_path,
+        "g (float[N,6] x) => (float[] y)"
+        " { wd = DequantizeLinear<axis = 0>(w, ws) y = MatMul(x, wd) }",
+        w=integers("int8", 6, 3),
+        ws=np.abs(normal(6)) + np.float32(0.1),
+    )
+    assert isinstance(matrix_layer(check(path, x=normal(2, 6))).weight, FloatWeight)
+
+
+def test_integers_survive_a_transpose(tmp_path: Path) -> None:
+    path = model_file(
+        tmp_path,
+        """g (float[N,6] x) => (float[] y) {
+            wd = DequantizeLinear<axis = 0>(w, ws)
+            t = Transpose<perm = [1, 0]>(wd)
+            y = MatMul(x, t)
+        }""",
+        w=integers("int8", 3, 6),
+        ws=np.float32([0.1, 0.2, 0.3]),
+    )
+    layer = matrix_layer(check(path, x=normal(2, 6)))
+    assert isinstance(layer.weight, IntWeight)
+    assert isinstance(layer.result, FloatResult)
+    np.testing.assert_array_equal(layer.result.scale, np.float32([0.1, 0.2, 0.3]))
+
+
+def test_integers_survive_pooling_and_flattening(tmp_path: Path) -> None:
+    path = model_file(
+        tmp_path,
+        """g (float[N,2,4,4] x) => (float[] y) {
+            q = QuantizeLinear(x, s, z)
+            d = DequantizeLinear(q, s, z)
+            p = MaxPool<kernel_shape = [2, 2], strides = [2, 2]>(d)
+            f = Flatten(p)
+            y = MatMul(f, w)
+        }""",
+        s=np.float32(0.02),
+        z=np.uint8(128),
+        w=normal(8, 3),
+    )
+    network = check(path, x=normal(2, 2, 4, 4))
+    assert matrix_layer(network).quantizer == IntegerInput(0, 8, float(np.float32(0.02)), 128)
+    assert operators(network) == {"QuantizeLinear": 1, "MaxPool": 1, "Flatten": 1}
+
+
+def test_dynamic_scales_keep_real_inputs(tmp_path: Path) -> None:
+    path = model_file(
+        tmp_path,
+        """g (float[N,6] x, float s) => (float[] y) {
+            q = QuantizeLinear(x, s)
+            d = DequantizeLinear(q, s)
+            y = MatMul(d, w)
+        }""",
+        w=normal(6, 3),
+    )
+    layer = matrix_layer(check(path, x=normal(2, 6), s=np.asarray(0.1, np.float32)))
+    assert layer.quantizer == FloatInput()
+
+
+def test_run_time_scales_of_qlinear_conv_stay_digital(tmp_path: Path) -> None:
+    path = model_file(
+        tmp_path,
+        "g (uint8[1,1,4,4] x, float s) => (uint8[] y)"
+        " { y = QLinearConv(x, s, z, w, ws, z, ys, z) }",
+        z=np.uint8(0),
+        w=integers("uint8", 1, 1, 1, 1),
+        ws=np.float32(1),
+        ys=np.float32(1),
+    )
+    network = read_network(path)
+    assert not network.matrix_layers
+    assert "input scale" in notes(network)
+
+
+def test_microsoft_neighbours_stay_digital(tmp_path: Path) -> None:
+    path = model_file(
+        tmp_path,
+        """g (uint8[1,2,4,4] x) => (uint8[] y) {
+            a = QLinearConv(x, s, z, w, s, z, s, z)
+            b = com.microsoft.QLinearAdd(a, s, z, x, s, z, s, z)
+            y = com.microsoft.QLinearGlobalAveragePool(b, s, z, s, z)
+        }""",
+        HEADER,
+        z=np.uint8(0),
+        s=np.float32(0.5),
+        w=integers("uint8", 2, 2, 1, 1),
+    )
+    network = check(path, exact=True, x=integers("uint8", 1, 2, 4, 4, seed=1))
+    assert operators(network) == {
+        "com.microsoft.QLinearAdd": 1,
+        "com.microsoft.QLinearGlobalAveragePool": 1,
+    }
