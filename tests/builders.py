@@ -18,13 +18,14 @@ from xbarc.target import Target, load_target
 
 
 def small_target(base: str = "rram128", **overrides: Any) -> Target:
-    """A shipped target with `section__field=value` overrides; cell levels follow the cell's bits."""
+    """A shipped target with `section__field=value` overrides; levels follow the cell's bits."""
     settings = [f"{key.replace('__', '.')}={value}" for key, value in overrides.items()]
     if "cell__bits" in overrides:
         levels = 1 << int(overrides["cell__bits"])
         values = [float(level + 1) for level in range(levels)]
         settings.append(f"cell.conductance={values}")
-    settings.append("adc.max_bits=16") if "adc__max_bits" not in overrides else None
+    if "adc__max_bits" not in overrides:
+        settings.append("adc.max_bits=16")
     return load_target(base, settings)
 
 
@@ -64,7 +65,7 @@ def float_result(channels: int, scale: float = 1.0) -> FloatResult:
 
 
 def mapped(
-    layer: MatrixLayer, target: Target, pool: ArrayPool | None = None, **options: Any
+    layer: MatrixLayer, target: Target, *, pool: ArrayPool | None = None, **options: Any
 ) -> CrossbarStep:
     """A layer on crossbars."""
     chosen = MapOptions(**options)

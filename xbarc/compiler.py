@@ -106,14 +106,18 @@ def compile_model(
 
 
 def _plan(options: CompileOptions, target: Target) -> _Plan:
-    weight_bits = options.weight_bits or target.precision.weight_bits
-    activation_bits = options.activation_bits or target.precision.activation_bits
+    weight_bits = _or(options.weight_bits, target.precision.weight_bits)
+    activation_bits = _or(options.activation_bits, target.precision.activation_bits)
     if not 2 <= weight_bits <= 16:
         raise MappingError(f"{weight_bits} bits, expected 2 to 16", where="--weight-bits")
     if not 1 <= activation_bits <= 16:
         raise MappingError(f"{activation_bits} bits, expected 1 to 16", where="--activation-bits")
     mapping = options.mapping or MapOptions(encoding=target.precision.encoding)
     return _Plan(target, weight_bits, activation_bits, options.ranges, mapping)
+
+
+def _or(given: int | None, default: int) -> int:
+    return default if given is None else given
 
 
 def _settings(plan: _Plan, *, calibrated: bool) -> tuple[tuple[str, str], ...]:

@@ -35,13 +35,14 @@ class _Noise:
     def add(self, wanted: AnyArray, found: AnyArray) -> None:
         """Add one batch."""
         exact = np.asarray(wanted, dtype=np.float64)
-        self.signal += float((exact**2).sum())
-        self.error += float(((exact - np.asarray(found, dtype=np.float64)) ** 2).sum())
+        with np.errstate(over="ignore", invalid="ignore"):  # infinite values have no ratio
+            self.signal += float((exact**2).sum())
+            self.error += float(((exact - np.asarray(found, dtype=np.float64)) ** 2).sum())
 
     @property
     def sqnr_db(self) -> float | None:
         """Signal to quantisation noise; None where there is no error, or no signal, at all."""
-        if self.error <= 0 or self.signal <= 0:
+        if self.error <= 0 or self.signal <= 0 or not np.isfinite(self.signal + self.error):
             return None
         return 10 * float(np.log10(self.signal / self.error))
 
@@ -156,9 +157,11 @@ def labelled_batches(
     batches = split_batches(program.inputs, feeds)
     first = program.inputs[0].name if program.inputs else None
     sizes = [len(b[first]) if first in b and np.ndim(b[first]) else 1 for b in batches]
-    if labels is not None and (labels.ndim != 1 or len(labels) != sum(sizes)):
+    if labels is not None and (labels.shape != (sum(sizes),) or labels.dtype.kind not in "iu"):
         raise InputError(
-            f"labels have shape {list(labels.shape)}, expected [{sum(sizes)}]", where="data"
+            f"labels are {labels.dtype}{list(labels.shape)}, expected int64[{sum(sizes)}]",
+            where="data",
+            hint="one class number a sample",
         )
     ends = np.cumsum(sizes)
     return [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from tests.builders import int_layer, mapped, program_of, small_target
 from tests.strategies import Case, cases
 from xbarc.errors import InputError, MappingError
-from xbarc.executor import Executor, PlainLayer, plain_frame, run_layer
+from xbarc.executor import Executor, PlainLayer, ReferenceLayer, plain_frame, run_layer
 from xbarc.executor.adc import convert, read_back, saturates
 from xbarc.ir.effective import effective_weights, is_lossless, sum_ranges
 from xbarc.ir.geometry import Window
@@ -22,12 +24,13 @@ from xbarc.numerics.types import AnyArray
 
 
 def _mapped(case: Case) -> CrossbarStep | None:
-    """The case on crossbars, or None where an analog pair has no two columns to stand in."""
+    """The case on crossbars, or None where it is refused for a reason that the user can read."""
     try:
         return mapped(case.layer, case.target, **case.options)
     except MappingError as error:
-        assert "neighbouring columns" in str(error)
-        return None
+        if "neighbouring columns" in str(error) or "the ADC of rram128 has 16" in str(error):
+            return None
+        raise
 
 
 def _run(step: CrossbarStep, case: Case, engine: str, trace: Trace | None = None) -> AnyArray:
@@ -68,8 +71,6 @@ def test_fast_equals_reference_whatever_the_converters(case: Case, data: st.Data
 
 def _with_adc(step: CrossbarStep, data: st.DataObject) -> CrossbarStep:
     """Converters of any range, step and width, with any axis left to broadcast."""
-    from dataclasses import replace
-
     full = (step.groups, len(step.tiling.segment_bounds) - 1, step.conversions, step.input_slices)
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
 
@@ -108,13 +109,13 @@ def test_lossless_is_tight(case: Case) -> None:
     _, high = sum_ranges(step)
     top = np.full((1, step.groups, step.inputs), (1 << step.input_bits) - 1)
     trace = Trace()
-    executor_layer(step).accumulate(top, trace.layer("layer"))
+    ReferenceLayer(step).accumulate(top, trace.layer("layer"))
     assert trace.layer("layer").saturated == 0
     needed = int(high.max(initial=0))
     assert needed == 0 or int(step.adc.bits.max()) == max(1, needed.bit_length())
 
 
-def executor_layer(step: CrossbarStep):  # type: ignore[no-untyped-def]  # noqa: ANN201
+def executor_layer(step: CrossbarStep):  # type: ignore[no-untyped-def]
     from xbarc.executor import ReferenceLayer
 
     return ReferenceLayer(step)

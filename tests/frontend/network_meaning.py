@@ -54,15 +54,15 @@ def _finish(layer: MatrixLayer, source: AnyArray, weights: AnyArray, scale: floa
     sums = sums + spread(layer.constant.astype(np.float64))
     if isinstance(result, FloatResult):
         real = sums * (scale * spread(result.scale.astype(np.float64))) + spread(result.bias)
-        return real.astype(result.dtype)
+        return np.asarray(real.astype(result.dtype))
     if isinstance(result, IntegerResult):
-        return sums.astype(result.dtype)
+        return np.asarray(sums.astype(result.dtype))
     return _requantize(sums, spread(result.multiplier), result)
 
 
 def _requantize(sums: AnyArray, multiplier: AnyArray, result: RequantizedResult) -> AnyArray:
     info = np.iinfo(result.dtype)
-    codes = np.rint(sums.astype(np.float32) * multiplier) + np.float32(result.zero_point)
+    codes: AnyArray = np.rint(sums.astype(np.float32) * multiplier) + np.float32(result.zero_point)
     return np.clip(codes, info.min, info.max).astype(result.dtype)
 
 
@@ -98,7 +98,7 @@ def _dense(geometry: Dense, source: AnyArray, weights: AnyArray) -> AnyArray:
     if geometry.output_axis == -1:
         vectors = source
         out: AnyArray = np.matmul(vectors, stack)
-        return out[..., 0] if geometry.squeeze else out
+        return np.asarray(out[..., 0] if geometry.squeeze else out)
     out = np.matmul(np.swapaxes(stack, -1, -2), source)
     if geometry.squeeze:
         return out[..., 0, :] if source.ndim > 1 else out[..., 0]
@@ -119,10 +119,18 @@ def _window(geometry: Window, source: AnyArray, weights: AnyArray) -> AnyArray:
             slice(p * d, p * d + s * (n - 1) + 1 if n else 0, s)
             for p, d, s, n in zip(place, geometry.dilations, geometry.strides, extent, strict=True)
         )
-        part = padded[(slice(None), slice(None), *index)]
-        part = part.reshape(source.shape[0], groups, channels, *extent)
-        total += np.einsum("bgc...,gco->bgo...", part, stack[(slice(None), slice(None), *place)])
+        part = padded[(slice(None), slice(None), *index)].reshape(
+            source.shape[0], groups, channels, *extent
+        )
+        total += np.einsum("bgc...,gco->bgo...", part, _at(stack, place))
     return total.reshape(source.shape[0], groups * outputs, *extent)
+
+
+def _at(stack: AnyArray, place: tuple[int, ...]) -> AnyArray:
+    """Weights of one kernel position; axes of the stack: group, channel, kernel, output."""
+    moved = np.moveaxis(stack, -1, 2)
+    index: Any = (slice(None), slice(None), slice(None), *place)
+    return np.asarray(moved[index])
 
 
 def _scatter(geometry: Scatter, source: AnyArray, weights: AnyArray) -> AnyArray:

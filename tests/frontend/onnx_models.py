@@ -7,18 +7,19 @@ from typing import Any
 
 import numpy as np
 import onnx
-from network_meaning import evaluate
 from onnx import numpy_helper, parser
 
+from tests.frontend.network_meaning import evaluate
 from xbarc.frontend import read_network, runnable_model
-from xbarc.ir.network import DigitalFragment, MatrixLayer, Network
+from xbarc.ir.network import DigitalFragment, IntWeight, MatrixLayer, Network
+from xbarc.numerics import IntFormat
 from xbarc.numerics.types import AnyArray
 from xbarc.runtime import OnnxSession
 
 HEADER = '<ir_version: 8, opset_import: ["": 17, "com.microsoft": 1]>'
 
 
-def parse(graph: str, header: str = HEADER, **initializers: AnyArray) -> onnx.ModelProto:
+def parse(graph: str, header: str = HEADER, **initializers: Any) -> onnx.ModelProto:
     """A model from ONNX text, with arrays added as initialisers."""
     model: onnx.ModelProto = parser.parse_model(f"{header} {graph}")
     for name, array in initializers.items():
@@ -27,12 +28,12 @@ def parse(graph: str, header: str = HEADER, **initializers: AnyArray) -> onnx.Mo
 
 
 def write(folder: Path, model: onnx.ModelProto, name: str = "model.onnx") -> Path:
-    path = folder / name
+    path: Path = folder / name
     path.write_bytes(model.SerializeToString())
     return path
 
 
-def model_file(folder: Path, graph: str, header: str = HEADER, **initializers: AnyArray) -> Path:
+def model_file(folder: Path, graph: str, header: str = HEADER, **initializers: Any) -> Path:
     return write(folder, parse(graph, header, **initializers))
 
 
@@ -40,6 +41,13 @@ def matrix_layer(network: Network) -> MatrixLayer:
     """The one matrix layer of a network."""
     (layer,) = network.matrix_layers
     return layer
+
+
+def int_format(network: Network) -> IntFormat:
+    """The format of the integer weights of the one matrix layer."""
+    weight = matrix_layer(network).weight
+    assert isinstance(weight, IntWeight)
+    return weight.format
 
 
 def fragments(network: Network) -> list[DigitalFragment]:
@@ -76,6 +84,10 @@ def check(path: Path, *, exact: bool = False, **feeds: Any) -> Network:
             loose = 2e-2 if want.dtype == np.float16 else 2e-4
             np.testing.assert_allclose(found, want, rtol=loose, atol=loose)
     return network
+
+
+def f32(values: object) -> AnyArray:
+    return np.asarray(values, np.float32)
 
 
 def rng(seed: int = 0) -> np.random.Generator:

@@ -73,7 +73,7 @@ def test_groups_alone_without_packing() -> None:
 def test_small_layers_share_an_array_across_layers() -> None:
     target = small_target()
     pool = ArrayPool(target.array, "network")
-    steps = [mapped(_random(50, 5, seed=s), target, pool, pack="network") for s in range(3)]
+    steps = [mapped(_random(50, 5, seed=s), target, pool=pool, pack="network") for s in range(3)]
     assert pool.used == 1
     assert [int(step.tiling.column_offset[0, 0, 0]) for step in steps] == [0, 40, 80]
 

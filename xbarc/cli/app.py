@@ -6,15 +6,23 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
 
 import typer
 
 from xbarc.cli import compiling, executing, reporting, targets
-from xbarc.errors import EXIT_DONE, EXIT_INTERRUPTED, EXIT_USER, XbarcError
+from xbarc.errors import EXIT_BUG, EXIT_DONE, EXIT_INTERRUPTED, EXIT_USER, XbarcError
+
+_CODES = (
+    "Exit codes: 0 done; 1 done, and the answer is no; 2 wrong use or bad input; "
+    "3 a bug of xbarc; 130 interrupted."
+)
 
 app = typer.Typer(
     name="xbarc",
     help="Compile trained ONNX networks onto analog crossbar tiles, and run them bit for bit.",
+    epilog=_CODES,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -33,7 +41,6 @@ app.add_typer(targets.app, name="targets", help="List, show and validate targets
 
 @app.callback(invoke_without_command=True)
 def _root(
-    context: typer.Context,
     version: bool = typer.Option(False, "--version", help="Print the version and exit."),
 ) -> None:
     if version:
@@ -41,8 +48,6 @@ def _root(
 
         print(f"xbarc {__version__}")
         raise typer.Exit(EXIT_DONE)
-    if context.invoked_subcommand is None:
-        print(context.get_help())
 
 
 # What typer raises for wrong usage: the base of BadParameter that can show itself.
@@ -58,7 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     130: interrupted.
     """
     try:
-        return _run(list(sys.argv[1:] if argv is None else argv))
+        code = _run(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
     except XbarcError as error:
         return _complain(str(error), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
@@ -69,6 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     except OSError as error:
         return _os_error(error)
+    return code
 
 
 def _run(arguments: list[str]) -> int:
@@ -79,13 +86,34 @@ def _run(arguments: list[str]) -> int:
     except _UsageProblem as problem:
         getattr(problem, "show")()  # noqa: B009  # defined on the base class only
         return EXIT_USER
-    sys.stdout.flush()
     return code if isinstance(code, int) else EXIT_DONE
 
 
 def entry() -> None:
     """The installed command `xbarc`."""
+    _prepare_streams()
+    sys.excepthook = _crash
     sys.exit(main())
+
+
+def _prepare_streams() -> None:
+    """A closed stream swallows what it gets; a character it does not know becomes `?`."""
+    for name in ("stdin", "stdout", "stderr"):  # in this order: each takes its own file number
+        if getattr(sys, name) is None:
+            mode = "r" if name == "stdin" else "w"
+            null = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115  # as long as we live
+            setattr(sys, name, null)
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="replace")
+
+
+def _crash(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Python would leave with 1, which means `the answer is no`."""
+    sys.__excepthook__(kind, error, trace)
+    print("xbarc: this is a bug of xbarc; please report it with the lines above", file=sys.stderr)
+    sys.stderr.flush()
+    os._exit(EXIT_BUG)
 
 
 def _complain(text: str, code: int) -> int:
@@ -96,7 +124,17 @@ def _complain(text: str, code: int) -> int:
 def _os_error(error: OSError) -> int:
     if isinstance(error, BrokenPipeError) or error.errno == errno.EPIPE:
         # The reader went away (`xbarc report x.xbar | head`): be quiet, also while Python exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence_stdout()
         return EXIT_DONE
-    place = f"{error.filename}: " if error.filename else ""
-    return _complain(f"{place}{error.strerror or error}", EXIT_USER)
+    if not error.filename:
+        _silence_stdout()
+    place = error.filename or "standard output"
+    return _complain(f"{place}: {error.strerror or error}", EXIT_USER)
+
+
+def _silence_stdout() -> None:
+    """What is still in the buffer goes nowhere."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError:
+        return  # no real file, as in tests: nothing to silence

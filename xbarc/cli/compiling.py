@@ -8,43 +8,58 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from xbarc.errors import InputError, XbarcError
+from xbarc.errors import EXIT_DONE, InputError
 
 if TYPE_CHECKING:
     from xbarc.compiler import CompileOptions
     from xbarc.target import Target
 
-_Bits = Annotated[int | None, typer.Option(metavar="N")]
-
 
 def compile_command(
     model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="the trained network")],
     target: Annotated[
-        str, typer.Option(metavar="NAME|FILE.toml", help="what to compile for")
+        str,
+        typer.Option(metavar="NAME|FILE.toml", help="what to compile for; see xbarc targets list"),
     ] = "rram128",
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="OUT.xbar", help="default: MODEL.xbar here"),
+        typer.Option(
+            "-o", "--output", metavar="OUT.xbar", help="[default: MODEL.xbar in this folder]"
+        ),
     ] = None,
     calibrate: Annotated[
         Path | None,
-        typer.Option(metavar="DATA.npz", help="inputs that choose static activation ranges"),
+        typer.Option(
+            metavar="DATA.npz",
+            help="inputs that choose static activation ranges  [default: ranges at run time]",
+        ),
     ] = None,
     ranges: Annotated[
         str, typer.Option(metavar="mse|percentile|minmax", help="how calibrated ranges are chosen")
     ] = "mse",
     weight_bits: Annotated[
-        int | None, typer.Option(metavar="N", help="2 to 16, for float weights")
+        int | None,
+        typer.Option(metavar="N", help="2 to 16, of float weights  [default: the target's]"),
     ] = None,
     activation_bits: Annotated[
-        int | None, typer.Option(metavar="N", help="1 to 16, for float activations")
+        int | None,
+        typer.Option(metavar="N", help="1 to 16, of float activations  [default: the target's]"),
     ] = None,
     encoding: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="differential, differential-analog, offset, ..."),
+        typer.Option(
+            metavar="NAME",
+            help="how signed weights sit on cells: differential, differential-analog, offset or "
+            "offset-unflipped  [default: the target's]",
+        ),
     ] = None,
     adc: Annotated[
-        str, typer.Option(metavar="lossless|worst-case|BITS", help="width of the converters")
+        str,
+        typer.Option(
+            metavar="lossless|worst-case|BITS",
+            help="width of the converters: what the cells need, what any cells could need, or at "
+            "most BITS (saturating)",
+        ),
     ] = "lossless",
     placement: Annotated[
         str, typer.Option(metavar="none", help="order of rows and columns in an array")
@@ -57,20 +72,31 @@ def compile_command(
     ] = "layer",
     shape: Annotated[
         list[str] | None,
-        typer.Option(metavar="INPUT=1,3,224,224", help="shape to count with, for open axes"),
+        typer.Option(
+            metavar="INPUT=1,3,224,224",
+            help="shape to count with, where the model leaves axes open; may be repeated",
+        ),
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="key.path=value", help="change a field of the target"),
+        typer.Option(
+            "--set", metavar="key.path=value", help="change a field of the target; may be repeated"
+        ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="print the report as JSON")] = False,
 ) -> int:
-    """Compile a trained ONNX network into a crossbar program."""
-    from xbarc.cli.files import read_npz
+    """Compile a trained ONNX network into a crossbar program.
+
+    Writes the folder OUT.xbar, whole or not at all, and prints a short report.
+    """
+    from xbarc.cli.npz import read_npz
     from xbarc.cli.progress import progress_bar
     from xbarc.compiler import compile_model
+    from xbarc.ir.folder import check_replaceable
     from xbarc.target import load_target
 
+    place = output or Path(f"{model.stem}.xbar")
+    check_replaceable(place)
     chosen = load_target(target, settings or ())
     options = _options(
         chosen,
@@ -81,7 +107,6 @@ def compile_command(
         shape,
     )
     data = None if calibrate is None else read_npz(calibrate)
-    place = output or Path(f"{model.stem}.xbar")
     with progress_bar("compile") as advance:
         program = compile_model(model, chosen, options=options, calibration=data, progress=advance)
     from xbarc.api import CompiledProgram
@@ -93,7 +118,7 @@ def compile_command(
     report = compiled.report()
     emit(render_json(report) if json else render_text(report, full=False))
     print(f"wrote {place}", file=sys.stderr)
-    return 0
+    return EXIT_DONE
 
 
 def _options(
@@ -142,7 +167,4 @@ def passes_command() -> int:
 
     for number, item in enumerate(PASSES, 1):
         print(f"{number}  {item.name:24} {(type(item).__doc__ or '').splitlines()[0]}")
-    return 0
-
-
-__all__ = ["XbarcError", "compile_command", "passes_command"]
+    return EXIT_DONE

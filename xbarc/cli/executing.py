@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from xbarc.errors import EXIT_BUG, EXIT_NO, InputError, ProgramError
+from xbarc.errors import EXIT_BUG, EXIT_DONE, EXIT_NO, InputError, ProgramError
 
 if TYPE_CHECKING:
     from xbarc.evaluate import Evaluation
@@ -17,44 +17,68 @@ if TYPE_CHECKING:
 
 Engine = Literal["fast", "reference"]
 _PROGRAM = typer.Argument(metavar="PROGRAM.xbar", help="what xbarc compile wrote")
+_ENGINE = typer.Option(
+    metavar="fast|reference", help="reference is the plain definition; both give the same bits"
+)
 
 
 def run_command(
     program: Annotated[Path, _PROGRAM],
-    inputs: Annotated[Path, typer.Option(metavar="IN.npz", help="an array a model input")],
-    outputs: Annotated[Path, typer.Option(metavar="OUT.npz", help="where results go")],
-    engine: Annotated[str, typer.Option(metavar="fast|reference")] = "fast",
+    inputs: Annotated[
+        Path, typer.Option(metavar="IN.npz", help="an array a model input, by the input's name")
+    ],
+    outputs: Annotated[
+        Path, typer.Option(metavar="OUT.npz", help="where an array a model output goes")
+    ],
+    engine: Annotated[str, _ENGINE] = "fast",
     trace: Annotated[
         Path | None,
-        typer.Option(metavar="TRACE.npz", help="every ADC code, and counts, of every layer"),
+        typer.Option(
+            metavar="TRACE.npz",
+            help="write LAYER/codes (axes: vector, group, segment, input slice, conversion), "
+            "LAYER/conversions and LAYER/saturated; a / in a layer's name becomes a dot",
+        ),
     ] = None,
 ) -> int:
-    """Run a program on inputs; the codes of every converter on request."""
-    import numpy as np
+    """Run a program on inputs; every ADC code on request.
 
-    from xbarc.cli.files import read_npz, write_npz
+    A model with a fixed batch runs as often as the samples in IN.npz need.
+    """
+    from xbarc.cli.files import check_writable
+    from xbarc.cli.npz import read_npz, write_npz
     from xbarc.compiler import split_batches
     from xbarc.executor.run import Executor
     from xbarc.ir.files import load_program
     from xbarc.ir.trace import Trace
 
+    chosen = _engine(engine)
+    for path in (outputs, *([] if trace is None else [trace])):
+        check_writable(path)
     loaded = load_program(program)
-    executor = Executor(loaded, _engine(engine))
-    observer = Trace(keep_codes=True) if trace is not None else None
+    executor = Executor(loaded, chosen)
+    observer = None if trace is None else Trace(keep_codes=True)
     batches = split_batches(loaded.inputs, read_npz(inputs), most=sys.maxsize)
     results = [executor.run(batch, trace=observer) for batch in batches]
     names = [value.name for value in loaded.outputs]
-    if len(results) == 1:
-        joined: dict[str, Any] = dict(zip(names, results[0], strict=True))
-    else:
-        joined = {
-            n: np.concatenate(parts)
-            for n, parts in zip(names, zip(*results, strict=True), strict=True)
-        }
-    write_npz(outputs, joined)
+    write_npz(outputs, dict(zip(names, map(_join, zip(*results, strict=True)), strict=True)))
     if trace is not None and observer is not None:
         write_npz(trace, _trace_arrays(observer))
-    return 0
+    return EXIT_DONE
+
+
+def _join(parts: tuple[Any, ...]) -> Any:
+    """One output of all batches; scalars, which have no sample axis, become an axis of batches."""
+    import numpy as np
+
+    if len(parts) == 1 or not all(isinstance(part, np.ndarray) for part in parts):
+        return parts[0]
+    if len({part.shape[1:] for part in parts}) > 1:
+        raise InputError(
+            "the batches' outputs differ in shape and cannot be joined",
+            where="--inputs",
+            hint="run one batch at a time",
+        )
+    return np.stack(parts) if parts[0].ndim == 0 else np.concatenate(parts)
 
 
 def _engine(name: str) -> Engine:
@@ -72,6 +96,8 @@ def _trace_arrays(trace: Trace) -> dict[str, Any]:
     arrays: dict[str, Any] = {}
     for name, layer in trace.layers.items():
         key = name.strip("/").replace("/", ".")
+        if f"{key}/conversions" in arrays:  # "/a/b" and "a.b" in one model
+            key = f"{key}.{len(arrays)}"
         if layer.codes:
             codes = np.concatenate(layer.codes)
             wide = np.uint16 if codes.max(initial=0) < 1 << 16 else np.int64
@@ -83,26 +109,37 @@ def _trace_arrays(trace: Trace) -> dict[str, Any]:
 
 def check_command(
     program: Annotated[Path, _PROGRAM],
-    data: Annotated[Path, typer.Option(metavar="DATA.npz", help="inputs, and labels if any")],
+    data: Annotated[
+        Path, typer.Option(metavar="DATA.npz", help="arrays by input name, and labels if any")
+    ],
     model: Annotated[
         Path | None,
-        typer.Option(metavar="MODEL.onnx", help="default: where it was when compiled"),
+        typer.Option(
+            metavar="MODEL.onnx", help="the float model  [default: where it was when compiled]"
+        ),
     ] = None,
-    engine: Annotated[str, typer.Option(metavar="fast|reference")] = "fast",
+    engine: Annotated[str, _ENGINE] = "fast",
     min_agreement: Annotated[
         float | None,
-        typer.Option(metavar="SHARE", help="exit with 1 when top-1 agreement is below"),
+        typer.Option(metavar="SHARE", help="0 to 1; exit with 1 when top-1 agreement is below"),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> int:
-    """Compare the program with the float model: top-1 of both, agreement, SQNR, saturation."""
+    """Compare a program with its float model, on data.
+
+    Prints top-1 of both where there are labels, their agreement, and of every layer the signal to
+    quantisation noise and the saturated conversions.
+    """
     from json import dumps
 
-    from xbarc.cli.files import read_npz
+    from xbarc.cli.npz import read_npz
     from xbarc.cli.progress import progress_bar
     from xbarc.evaluate import evaluate
     from xbarc.ir.files import load_program
 
+    chosen = _engine(engine)
+    if min_agreement is not None and not 0 <= min_agreement <= 1:
+        raise InputError(f"{min_agreement} is no share, expected 0 to 1", where="--min-agreement")
     loaded = load_program(program)
     source = model or _source_model(loaded, program)
     arrays = read_npz(data)
@@ -111,15 +148,22 @@ def check_command(
             loaded,
             arrays,
             source,
-            engine=_engine(engine),
+            engine=chosen,
             progress=lambda done, total: advance("samples", done, total),
         )
     if json:
-        print(dumps(result.as_json(), indent=1))
+        print(dumps(result.as_json(), indent=1, allow_nan=False))
     else:
         _print_evaluation(result)
-    below = min_agreement is not None and (result.agreement or 0.0) < min_agreement
-    return EXIT_NO if below else 0
+    return _answer(result.agreement, min_agreement)
+
+
+def _answer(agreement: float | None, least: float | None) -> int:
+    if least is None or (agreement is not None and agreement >= least):
+        return EXIT_DONE
+    found = "there are no scores to agree on" if agreement is None else f"agreement {agreement:.4f}"
+    print(f"xbarc: {found}, expected at least {least:g}", file=sys.stderr)
+    return EXIT_NO
 
 
 def _source_model(program: Program, place: Path) -> Path:
@@ -136,24 +180,32 @@ def _source_model(program: Program, place: Path) -> Path:
 
 
 def _print_evaluation(result: Evaluation) -> None:
-    from rich.table import Table
+    from xbarc.cli.reporting import emit_tables
+    from xbarc.report import TableData
 
-    from xbarc.cli.reporting import emit
-
-    table = Table(title=f"{result.samples} samples, float model against crossbar program")
-    for heading in ("", "float", "crossbar"):
-        table.add_column(heading, justify="left" if not heading else "right")
-    table.add_row("top-1", _percent(result.top1_float), _percent(result.top1_crossbar))
-    table.add_row("agreement", "", _percent(result.agreement))
-    table.add_row("output SQNR", "", _decibel(result.output_sqnr_db, result.identical))
-    emit(table)
-    layers = Table(title="layers, errors of earlier layers included")
-    for heading in ("layer", "SQNR", "conversions", "saturated"):
-        layers.add_column(heading, justify="left" if heading == "layer" else "right")
-    for layer in result.layers:
-        sqnr = _decibel(layer.sqnr_db, layer.identical)
-        layers.add_row(layer.name, sqnr, f"{layer.conversions:,}", f"{layer.saturated:,}")
-    emit(layers)
+    whole = TableData(
+        f"{result.samples} samples, float model against crossbar program",
+        ("", "float>", "crossbar>"),
+        (
+            ("top-1", _percent(result.top1_float), _percent(result.top1_crossbar)),
+            ("agreement", "", _percent(result.agreement)),
+            ("output SQNR", "", _decibel(result.output_sqnr_db, result.identical)),
+        ),
+    )
+    layers = TableData(
+        "Layers, errors of earlier layers included",
+        ("layer", "SQNR>", "conversions>", "saturated>"),
+        tuple(
+            (
+                layer.name,
+                _decibel(layer.sqnr_db, layer.identical),
+                f"{layer.conversions:,}",
+                f"{layer.saturated:,}",
+            )
+            for layer in result.layers
+        ),
+    )
+    emit_tables(whole, layers)
 
 
 def _percent(share: float | None) -> str:
@@ -168,9 +220,13 @@ def _decibel(value: float | None, identical: bool) -> str:
 
 def verify_command(
     program: Annotated[Path, _PROGRAM],
-    seed: Annotated[int, typer.Option(metavar="N", help="of the random inputs")] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="of the random inputs")] = 0,
 ) -> int:
-    """Check every rule of a program, and that both engines agree on random inputs."""
+    """Check a program: its rules, and fast == reference.
+
+    Checksums and every rule of the format hold, both engines agree on random inputs and on the
+    extremes, and a lossless layer equals the plain integer product.
+    """
     from xbarc.evaluate import self_check
     from xbarc.ir.files import load_program
     from xbarc.ir.verify import PROGRAM_RULES, STEP_RULES
@@ -185,4 +241,4 @@ def verify_command(
     print(
         f"verified: {rules} rules hold; fast == reference on {layers} crossbar layers, seed {seed}"
     )
-    return 0
+    return EXIT_DONE

@@ -11,33 +11,40 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from xbarc.cli.files import write_bytes, write_text
-from xbarc.errors import InputError
+from xbarc.cli.files import check_writable, write_bytes, write_text
+from xbarc.errors import EXIT_DONE, InputError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from xbarc.ir.program import CrossbarStep, Program
-    from xbarc.report import Report
+    from xbarc.report import Report, TableData
 
 _PROGRAM = typer.Argument(metavar="PROGRAM.xbar", help="what xbarc compile wrote")
-_PIPE_WIDTH = 160
+_PIPE_WIDTH = 10_000  # a row stays on its line
 
 
 def report_command(
     program: Annotated[Path, _PROGRAM],
-    format: Annotated[str, typer.Option("--format", metavar="text|json|csv|html")] = "text",  # noqa: A002
+    format: Annotated[  # noqa: A002
+        str, typer.Option("--format", metavar="text|json|csv|html", help="csv: one row a layer")
+    ] = "text",
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="default: stdout")
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="[default: stdout]")
     ] = None,
 ) -> int:
-    """Area, energy, latency and counts, in total and per layer, with the source of every figure."""
+    """Area, energy, latency and counts, with sources.
+
+    In total and of every layer, with the component, count and cited figure behind every number.
+    """
     from xbarc.ir.files import load_program
     from xbarc.report import collect
 
     render = _renderer(format)
+    if output is not None:
+        check_writable(output)
     emit(render(collect(load_program(program))), output)
-    return 0
+    return EXIT_DONE
 
 
 def _renderer(name: str) -> Callable[[Report], RenderableType]:
@@ -57,45 +64,58 @@ def _renderer(name: str) -> Callable[[Report], RenderableType]:
 
 def inspect_command(
     program: Annotated[Path, _PROGRAM],
-    layer: Annotated[str | None, typer.Option(metavar="NAME", help="one layer")] = None,
+    layer: Annotated[
+        str | None, typer.Option(metavar="NAME", help="one layer  [default: all, in brief]")
+    ] = None,
     block: Annotated[
         str | None,
-        typer.Option(metavar="[G,]I,J", help="row block I, column block J (of group G)"),
+        typer.Option(
+            metavar="[G,]I,J", help="row block I, column block J (of group G); needs --layer"
+        ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
-    html: Annotated[Path | None, typer.Option(metavar="FILE", help="write a page")] = None,
-    png: Annotated[Path | None, typer.Option(metavar="FILE", help="write a tile map")] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="write a page with a tile map")
+    ] = None,
+    png: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="write a tile map as a picture")
+    ] = None,
 ) -> int:
-    """Look into tiles: all layers, one layer's blocks, or every cell level of one block."""
+    """Look into tiles: cells, maps, `A`, `R`, ADC settings.
+
+    All layers, one layer's blocks, or of one block every cell level and the input of each row.
+    """
     from xbarc.ir.files import load_program
     from xbarc.report import find_layer
 
+    place = None if block is None else _block(block)
+    for path in (html, png):
+        if path is not None:
+            check_writable(path)
     loaded = load_program(program)
     if layer is None:
-        if block is not None or html is not None or png is not None:
+        if place is not None or html is not None or png is not None:
             names = ", ".join(step.name for step in loaded.crossbar_steps)
-            raise InputError("name the layer", where="--layer", hint=f"one of {names}")
+            hint = f"one of {names}" if names else "no layer of this program is on crossbars"
+            raise InputError("name the layer", where="--layer", hint=hint)
         _inspect_program(loaded, json)
-        return 0
+        return EXIT_DONE
     step = find_layer(loaded, layer)
-    if block is None:
+    if place is None:
         _inspect_layer(step, json, html, png)
     else:
-        _inspect_block(step, _block(block), json, html, png)
-    return 0
+        _inspect_block(step, place, json, html, png)
+    return EXIT_DONE
 
 
 def _inspect_program(program: Program, json: bool) -> None:
-    from xbarc.report import collect, render_json
-    from xbarc.report.tables import layers_table, placement_table
-    from xbarc.report.text import rich_table
+    from xbarc.report import collect, layers_table, placement_table, render_json
 
     report = collect(program)
     if json:
         emit(render_json(report))
         return
-    for table in (layers_table(report.layers), placement_table(report.layers)):
-        emit(rich_table(table))
+    emit_tables(layers_table(report.layers), placement_table(report.layers))
 
 
 def _inspect_layer(step: CrossbarStep, json: bool, html: Path | None, png: Path | None) -> None:
@@ -106,7 +126,7 @@ def _inspect_layer(step: CrossbarStep, json: bool, html: Path | None, png: Path 
         write_text(html, report.render_layer_html(view))
     if png is not None:
         write_bytes(png, report.png_bytes(report.layer_picture(step)))
-    if html is None and png is None:
+    if json or (html is None and png is None):
         emit(report.render_layer_json(view) if json else report.render_layer_text(view))
 
 
@@ -124,10 +144,10 @@ def _inspect_block(
         write_text(html, report.render_block_html(view))
     if png is not None:
         write_bytes(png, report.png_bytes(report.block_picture(view)))
-    if html is not None or png is not None:
-        return
     if json:
         emit(report.render_block_json(view))
+        return
+    if html is not None or png is not None:
         return
     width, terminal = shutil.get_terminal_size().columns, sys.stdout.isatty()
     emit(report.render_block_text(view, width=width, terminal=terminal))
@@ -139,25 +159,27 @@ def _block(text: str) -> tuple[int, int, int]:
     except ValueError:
         numbers = ()
     if len(numbers) not in (2, 3):
-        raise InputError(f"'{text}' is not I,J or G,I,J", where="--block")
+        raise InputError(f"'{text}' is not I,J or G,I,J", where="--block", hint="such as 0,0")
     group, row, column = numbers if len(numbers) == 3 else (0, *numbers)
     return group, row, column
 
 
 def print_command(
-    program: Annotated[Path, typer.Argument(metavar="MODEL.onnx|PROGRAM.xbar")],
+    program: Annotated[
+        Path, typer.Argument(metavar="MODEL.onnx|PROGRAM.xbar", help="what to print")
+    ],
 ) -> int:
-    """Print a network as the compiler reads it, or a program, as text."""
+    """Print a model as the compiler reads it, or a program."""
     from xbarc.ir.files import is_program, load_program
     from xbarc.ir.text import network_text, program_text
 
     if is_program(program):
         emit(program_text(load_program(program)))
-        return 0
+        return EXIT_DONE
     from xbarc.frontend import read_network
 
     emit(network_text(read_network(program)))
-    return 0
+    return EXIT_DONE
 
 
 def emit(result: RenderableType, output: Path | None = None) -> None:
@@ -172,6 +194,15 @@ def emit(result: RenderableType, output: Path | None = None) -> None:
         from rich.console import Console
 
         Console().print(result)
+
+
+def emit_tables(*tables: TableData) -> None:
+    """Tables in the style of the report; those without rows are left out."""
+    from xbarc.report import rich_table
+
+    for table in tables:
+        if table.rows:
+            emit(rich_table(table))
 
 
 def _plain(result: RenderableType) -> str:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from xbarc.errors import EXIT_DONE
+
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 
@@ -21,21 +23,33 @@ def list_command(
 
     found = [load_target(name) for name in target_names()]
     if json:
-        print(
-            dumps([{"name": t.name, "kind": t.kind, "description": t.description} for t in found])
+        rows = [{"name": t.name, "kind": t.kind, "description": t.description} for t in found]
+        print(dumps(rows, indent=1))
+        return EXIT_DONE
+    from xbarc.cli.reporting import emit_tables
+    from xbarc.report import TableData
+
+    cells = tuple(
+        (
+            target.name,
+            target.kind,
+            f"{target.array.rows} x {target.array.columns}",
+            f"{target.cell.bits}",
+            target.description,
         )
-        return 0
-    for target in found:
-        size = f"{target.array.rows}x{target.array.columns}, {target.cell.bits}-bit cells"
-        print(f"{target.name:12} {target.kind:9} {size:26} {target.description}")
-    return 0
+        for target in found
+    )
+    headings = ("target", "kind", "array>", "cell bits>", "description")
+    emit_tables(TableData("Targets", headings, cells))
+    return EXIT_DONE
 
 
 @app.command("show")
 def show_command(
-    name: Annotated[str, typer.Argument(metavar="NAME|FILE.toml")],
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE.toml", help="which target")],
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="key.path=value", help="change a field")
+        list[str] | None,
+        typer.Option("--set", metavar="key.path=value", help="change a field; may be repeated"),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> int:
@@ -46,16 +60,16 @@ def show_command(
 
     target = load_target(name, settings or ())
     emit(render_target_json(target) if json else render_target_text(target))
-    return 0
+    return EXIT_DONE
 
 
 @app.command("validate")
 def validate_command(
-    path: Annotated[Path, typer.Argument(metavar="FILE.toml")],
+    path: Annotated[Path, typer.Argument(metavar="FILE.toml", help="the file to check")],
 ) -> int:
     """Check a target file; every wrong field is named at once."""
     from xbarc.target import figures, load_target
 
     target = load_target(path)
     print(f"{path}: valid target '{target.name}', {len(figures(target))} figures with sources")
-    return 0
+    return EXIT_DONE

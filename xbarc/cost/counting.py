@@ -21,7 +21,7 @@ def vector_counts(step: CrossbarStep, target: Target) -> Counts:
     rows = np.diff(step.tiling.row_bounds)
     drives = int((arrays * rows).sum()) * slices
     done = Counts(
-        array_reads=int((arrays * segments).sum()) * slices,
+        array_reads=int(reads_of_arrays(step, target).sum()) * slices,
         wordline_drives=drives,
         samples=step.groups * int(segments.sum()) * step.cells.columns * slices,
         conversions=conversion_widths(step),
@@ -46,6 +46,24 @@ def first_of_array(step: CrossbarStep) -> tuple[Int64Array, BoolArray]:
     first = np.ones(arrays.shape, dtype=np.bool_)
     first[:, :, 1:] = arrays[:, :, 1:] != arrays[:, :, :-1]
     return arrays, first
+
+
+def reads_of_arrays(step: CrossbarStep, target: Target) -> Int64Array:
+    """Reads that each array needs for one input slice, one after another; axis: array.
+
+    Groups on the diagonal of an array have wordlines of their own, so as many of them as the
+    target's active rows allow are read at once. Blocks of several segments take turns.
+    """
+    arrays, first = first_of_array(step)
+    if not arrays.size:
+        return np.zeros(0, dtype=np.int64)
+    shape = arrays.shape
+    segments = np.broadcast_to(segments_of_block(step)[None, :, None], shape)[first]
+    rows = np.broadcast_to(np.diff(step.tiling.row_bounds)[None, :, None], shape)[first]
+    together = np.maximum(1, target.array.active_rows // rows)
+    share = np.where(segments == 1, 1.0 / together, segments)
+    reads: Int64Array = np.ceil(np.bincount(arrays[first], share) - 1e-9).astype(np.int64)
+    return reads
 
 
 def arrays_of_block_row(step: CrossbarStep) -> Int64Array:

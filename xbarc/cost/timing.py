@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xbarc.cost.counting import first_of_array, segments_of_block
+from xbarc.cost.counting import reads_of_arrays, segments_of_block
 from xbarc.cost.hardware import adc_places
 from xbarc.ir.program import CrossbarStep
+from xbarc.numerics.types import IntArray
 from xbarc.target import Target
 
 
@@ -18,7 +19,7 @@ class Timing:
 
     Attributes:
         conversions_per_adc: most conversions that one converter makes in a cycle.
-        segments: segments that one array runs after another.
+        segments: reads of the busiest array for one input slice, one after another.
         read_ns: the array's own time.
         convert_ns: time of the busiest converter; it overlaps the next read (sample and hold).
         cycle_ns: the longer of the two.
@@ -36,7 +37,7 @@ class Timing:
 def step_timing(step: CrossbarStep, target: Target) -> Timing:
     """Time one input vector of a layer."""
     conversions = _conversions_per_adc(step, target)
-    segments = _segments_in_sequence(step)
+    segments = int(reads_of_arrays(step, target).max(initial=0))
     read = target.costs.cycle.value
     convert = conversions / target.adc.rate.value
     cycle = max(read, convert)
@@ -45,20 +46,20 @@ def step_timing(step: CrossbarStep, target: Target) -> Timing:
 
 
 def _conversions_per_adc(step: CrossbarStep, target: Target) -> int:
-    """Longest run of one converter's number within a group and row block, which read together."""
-    places = np.sort(adc_places(step, target), axis=2)
+    """Most conversions of one converter in one read: of a block, or of all that is read at once."""
+    places = adc_places(step, target)
     if not places.size:
         return 0
+    of_block = _longest_run(np.sort(places, axis=2))
+    if int(segments_of_block(step).max()) > 1:
+        return of_block
+    by_converter = int(np.unique(places, return_counts=True)[1].max())
+    together = max(1, target.array.active_rows // int(np.diff(step.tiling.row_bounds).min()))
+    return min(by_converter, of_block * together)
+
+
+def _longest_run(places: IntArray) -> int:
+    """Longest run of equal numbers along the last axis."""
     new = np.ones(places.shape, dtype=np.bool_)
     new[:, :, 1:] = places[:, :, 1:] != places[:, :, :-1]
-    starts = np.flatnonzero(new)
-    return int(np.diff(starts, append=places.size).max())
-
-
-def _segments_in_sequence(step: CrossbarStep) -> int:
-    """Segments of the busiest array: blocks of other rows or groups wait for each other."""
-    arrays, first = first_of_array(step)
-    if not arrays.size:
-        return 0
-    segments = np.broadcast_to(segments_of_block(step)[None, :, None], arrays.shape)
-    return int(np.bincount(arrays[first], segments[first]).max())
+    return int(np.diff(np.flatnonzero(new), append=places.size).max())

@@ -100,10 +100,16 @@ def _stack_index(geometry: Dense, shape: tuple[int, ...]) -> Int64Array:
     index = np.arange(count, dtype=np.int64).reshape(lead)
     full = np.broadcast_shapes(lead[:-1], geometry.batch)
     index = np.broadcast_to(index, (*full, lead[-1]))
-    rank = len(geometry.batch)
-    outer = full[: len(full) - rank]
-    grouped = index.reshape(prod(outer), prod(full[len(full) - rank :]), lead[-1])
-    return np.ascontiguousarray(np.moveaxis(grouped, 1, 2)).reshape(-1, grouped.shape[1])
+    outer, inner = _stack_axes(geometry, len(full))
+    vectors, groups = prod(full[axis] for axis in outer) * lead[-1], prod(geometry.batch)
+    return index.transpose(*outer, len(full), *inner).reshape(vectors, groups)
+
+
+def _stack_axes(geometry: Dense, rank: int) -> tuple[list[int], list[int]]:
+    """Axes of the result's batch along which one matrix serves all, and those that choose one."""
+    first = rank - len(geometry.batch)
+    inner = [first + axis for axis, size in enumerate(geometry.batch) if size != 1]
+    return [axis for axis in range(rank) if axis not in inner], inner
 
 
 def _lead_shape(geometry: Dense, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -215,11 +221,11 @@ def dense_result(
 
 def _unstack(values: AnyArray, geometry: Dense, outputs: int, shape: tuple[int, ...]) -> AnyArray:
     lead = _lead_shape(geometry, shape)
-    full = np.broadcast_shapes(lead[:-1], geometry.batch)
-    rank = len(geometry.batch)
-    outer, inner = full[: len(full) - rank], full[len(full) - rank :]
-    split = values.reshape(prod(outer), lead[-1], prod(inner), outputs)
-    return np.moveaxis(split, 2, 1).reshape(*outer, *inner, lead[-1], outputs)
+    full = (*np.broadcast_shapes(lead[:-1], geometry.batch), lead[-1])
+    outer, inner = _stack_axes(geometry, len(full) - 1)
+    order = (*outer, len(full) - 1, *inner)
+    split = values.reshape(*(full[axis] for axis in order), outputs)
+    return split.transpose(*np.argsort(order).tolist(), len(full))
 
 
 def scatter_add(

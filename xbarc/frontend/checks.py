@@ -67,6 +67,7 @@ def _check_graph(graph: onnx.GraphProto, outer: frozenset[str]) -> None:
     _check_unique([value.name for value in graph.input], graph.name)
     known = outer | set(_defined(graph)) | {value.name for value in graph.input}
     for node in graph.node:
+        _check_text(node.op_type, node.domain, node.name, *node.input)
         for name in node.input:
             if name and name not in known:
                 raise ModelError(
@@ -79,7 +80,14 @@ def _check_graph(graph: onnx.GraphProto, outer: frozenset[str]) -> None:
             raise ModelError(f"output '{value.name}' is produced by nothing", where=graph.name)
 
 
+def _check_text(*texts: object) -> None:
+    """Protobuf hands over names that are not UTF-8 as bytes."""
+    if not all(isinstance(text, str) for text in texts):
+        raise ModelError("a name is not UTF-8 text")
+
+
 def _check_unique(names: list[str], where: str) -> None:
+    _check_text(*names, where)
     if "" in names:
         raise ModelError("an input or initialiser has no name", where=where)
     double = [name for name, count in Counter(names).items() if count > 1]

@@ -20,7 +20,7 @@ from xbarc.frontend.tensors import element_count, external_entries, node_tensors
 # onnx_ir logs what it repairs; the checks of this room have already refused it.
 logging.getLogger("onnx_ir").setLevel(logging.ERROR)
 
-BROKEN = (ValueError, TypeError, KeyError, IndexError, AttributeError, NotImplementedError)
+BROKEN = (ValueError, TypeError, KeyError, IndexError, AttributeError, RuntimeError)
 """What onnx and onnx_ir raise on input that they did not expect."""
 
 
@@ -56,8 +56,8 @@ def load_model(path: Path) -> LoadedModel:
     except ModelError as error:
         where = f"{path}: {error.where}" if error.where else str(path)
         raise type(error)(error.message, where=where, hint=error.hint) from error
-    except (*BROKEN, RuntimeError) as error:
-        raise ModelError(f"the graph is damaged: {_reason(error)}", where=str(path)) from error
+    except BROKEN as error:
+        raise ModelError(f"the graph is damaged: {reason(error)}", where=str(path)) from error
 
 
 def _read_proto(path: Path) -> onnx.ModelProto:
@@ -74,7 +74,7 @@ def _read_proto(path: Path) -> onnx.ModelProto:
     return proto
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
     """The innermost cause, on one line; onnx_ir wraps each error in its own."""
     while error.__cause__ is not None:
         error = error.__cause__

@@ -24,6 +24,7 @@ from xbarc.frontend.products import (
     match_qgemm,
     match_qlinear_matmul,
 )
+from xbarc.frontend.saturation import widen_products
 from xbarc.frontend.scene import Matched, Scene, StaysDigital
 from xbarc.frontend.signs import nonnegative_values
 from xbarc.frontend.views import Views
@@ -81,7 +82,7 @@ class Matching:
 
 
 def match_layers(normal: Normal) -> Matching:
-    """Recognise matrix operators, then fold what follows them."""
+    """Recognise matrix operators, fold what follows them, and make the rest exact."""
     scene = _scene(normal)
     found: list[Matched] = []
     notes: dict[ir.Node, str] = {}
@@ -91,6 +92,7 @@ def match_layers(normal: Normal) -> Matching:
         matched = _match(node, scene, notes)
         if matched is not None:
             found.append(fold_followers(matched, scene))
+    widen_products(list(notes), scene.views)
     return Matching(tuple(found), notes)
 
 

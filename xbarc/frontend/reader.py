@@ -12,7 +12,7 @@ from xbarc.errors import ModelError, XbarcError
 from xbarc.frontend import element_types
 from xbarc.frontend.emit import Piece, emit_model, name_of
 from xbarc.frontend.fragments import build_layers, relocated
-from xbarc.frontend.load import BROKEN, load_model
+from xbarc.frontend.load import BROKEN, load_model, reason
 from xbarc.frontend.matching import match_layers
 from xbarc.frontend.normalise import Normal, normalise
 from xbarc.frontend.order import execution_order
@@ -41,8 +41,8 @@ def read_network(path: Path, *, shapes: Mapping[str, tuple[int, ...]] | None = N
         return _network(normalise(loaded), Source(str(path), loaded.digest), shapes)
     except XbarcError as error:
         raise relocated(error, str(path)) from error
-    except (*BROKEN, RecursionError) as error:
-        raise ModelError(f"the graph is damaged: {error}", where=str(path)) from error
+    except BROKEN as error:
+        raise ModelError(f"the graph is damaged: {reason(error)}", where=str(path)) from error
 
 
 def _network(
@@ -96,6 +96,8 @@ def runnable_model(path: Path) -> bytes | Path:
         return _whole(normal) if normal.changed else path
     except XbarcError as error:
         raise relocated(error, str(path)) from error
+    except BROKEN as error:
+        raise ModelError(f"the graph is damaged: {reason(error)}", where=str(path)) from error
 
 
 def _whole(normal: Normal) -> bytes:

@@ -15,6 +15,9 @@ from xbarc.ir.geometry import Dense, Scatter, Window, scatter_extent, window_out
 from xbarc.ir.network import MatrixLayer
 from xbarc.runtime import OnnxSession
 
+_SMALL = 1024
+"""Elements of a constant that may decide about shapes, such as the target of a Reshape."""
+
 Known = dict[str, tuple[int, ...]]
 """Shapes by name of value; a value of unknown shape is left out."""
 
@@ -52,8 +55,7 @@ def _agreed(name: str, asked: tuple[int, ...], declared: ir.Shape | None) -> tup
 
 def probe(proto: onnx.ModelProto, known: Known, asked: list[str]) -> Known:
     """Shapes of values inside a fragment, where ONNX Runtime can infer them from its inputs'."""
-    trial = onnx.ModelProto()
-    trial.CopyFrom(proto)
+    trial = _without_data(proto)
     for value in trial.graph.input:
         if value.name in known and value.type.WhichOneof("value") == "tensor_type":
             _set_shape(value, known[value.name])
@@ -71,6 +73,24 @@ def probe(proto: onnx.ModelProto, known: Known, asked: list[str]) -> Known:
         for name, shape in found.items()
         if shape and all(isinstance(size, int) and size >= 0 for size in shape)
     }
+
+
+def _without_data(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy in which large constants are inputs, so that it is small."""
+    graph = onnx.GraphProto(name=proto.graph.name)
+    graph.node.extend(proto.graph.node)
+    graph.input.extend(proto.graph.input)
+    graph.output.extend(proto.graph.output)
+    for tensor in proto.graph.initializer:
+        if math.prod(tensor.dims) <= _SMALL:
+            graph.initializer.append(tensor)
+        else:
+            kind = tensor.data_type
+            graph.input.append(onnx.helper.make_tensor_value_info(tensor.name, kind, tensor.dims))
+    copy = onnx.ModelProto(ir_version=proto.ir_version, graph=graph)
+    copy.opset_import.extend(proto.opset_import)
+    copy.functions.extend(proto.functions)
+    return copy
 
 
 def _set_shape(value: onnx.ValueInfoProto, shape: tuple[int, ...]) -> None:

@@ -12,11 +12,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import onnx_ir as ir
 
-from xbarc.frontend.attributes import whole
+from xbarc.frontend.attributes import text, whole
 from xbarc.frontend.constants import Constants
 from xbarc.frontend.emit import name_of
 from xbarc.numerics import IntFormat
 from xbarc.numerics.types import AnyArray, FloatArray, Int64Array
+
+_CROP = "tf_crop_and_resize"
 
 WIDEST = 16
 """Bits of integers that a crossbar takes as they are."""
@@ -129,22 +131,25 @@ class Views:
         return None
 
     def _move(self, view: IntegerView, node: ir.Node) -> IntegerView | None:
+        if not self._can_move(view, node):
+            return None
         constant = self.constants.holds(view.integers)
         if node.op_type == "Transpose" and constant and not view.is_scalar:
             turned = _turned(view, node)
             return turned and replace(turned, integers=self._follow(view.integers, node))
         if not view.is_scalar:
             return None
-        if node.op_type == "MaxPool" and not self._pools(view):
-            return None
         return replace(view, integers=self._follow(view.integers, node))
 
-    def _pools(self, view: IntegerView) -> bool:
+    def _can_move(self, view: IntegerView, node: ir.Node) -> bool:
+        """Say whether ONNX Runtime has the operator for the integers' own element type."""
         kind = self.element_type(view.integers)
-        if kind == ir.DataType.FLOAT:
-            return True
-        new = self.constants.model.opset_imports.get("", 0) >= 12
-        return new and kind in (ir.DataType.INT8, ir.DataType.UINT8)
+        if kind is None or kind == ir.DataType.FLOAT:
+            return kind is not None
+        if node.op_type in _EVERY_TYPE:
+            return kind.bitwidth in (8, 16)
+        pools = node.op_type == "MaxPool" and self.constants.model.opset_imports.get("", 0) >= 12
+        return kind.bitwidth == 8 and (pools or node.op_type == "Slice")
 
     def _follow(self, integers: ir.Value, node: ir.Node) -> ir.Value:
         """Apply to the integers what `node` does to the real tensor."""
@@ -198,7 +203,11 @@ def _input(node: ir.Node, index: int) -> ir.Value | None:
 
 
 def _plain(node: ir.Node) -> bool:
-    """Say whether a moving operator has no second result and trains nothing."""
+    """Say whether a moving operator only moves: no second result, no training, no mixing."""
+    if node.op_type == "Resize" and text(node, "mode", "nearest") != "nearest":
+        return False
+    if node.op_type == "Resize" and text(node, "coordinate_transformation_mode", "") == _CROP:
+        return False
     if node.op_type == "Dropout" and len(node.inputs) > 2:
         return False
     return all(not output.uses() and not output.is_graph_output() for output in node.outputs[1:])
@@ -212,8 +221,9 @@ def _quantized_type(node: ir.Node) -> ir.Value | ir.DataType | None:
     return ir.DataType(declared) if declared else ir.DataType.UINT8
 
 
-_MOVES = frozenset(
-    ("Identity", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "MaxPool", "Dropout")
+_EVERY_TYPE = frozenset(("Identity", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze"))
+_MOVES = _EVERY_TYPE | frozenset(
+    ("MaxPool", "Dropout", "DepthToSpace", "SpaceToDepth", "Slice", "Expand", "Tile", "Resize")
 )
 
 _TYPED: dict[str, Callable[[ir.Node], ir.Value | ir.DataType | None]] = {

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import re
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from xbarc.errors import ProgramError
+from xbarc.ir.folder import FILE_NAME, MANIFEST, check_replaceable, whole_directory
 from xbarc.ir.network import Source, Value
 from xbarc.ir.program import (
     AdcSettings,
@@ -44,8 +40,6 @@ from xbarc.ir.verify import check_program
 from xbarc.numerics.packing import PackedCells, packed_bytes
 from xbarc.numerics.types import AnyArray
 
-_MANIFEST = "program.json"
-_FILE_NAME = r"cells\.safetensors|report\.json|digital/[0-9]{5}\.onnx"
 _LARGEST_MANIFEST = 1 << 28
 _TILING = (
     "row_input",
@@ -68,6 +62,7 @@ _PERIPHERY = (
     "input_sum",
 )
 _ADC = ("bits", "lo", "step")
+_AXES = {"cells": 3, "adc": 4, "array": 3, "row_offset": 3, "column_offset": 3, "r_code": 3}
 
 
 def save_program(program: Program, path: Path, extra: Mapping[str, bytes] | None = None) -> None:
@@ -81,8 +76,8 @@ def save_program(program: Program, path: Path, extra: Mapping[str, bytes] | None
     Raises:
         ProgramError: `path` is something else than a program, or cannot be written.
     """
-    _check_replaceable(path)
-    with _whole_directory(path) as folder:
+    check_replaceable(path)
+    with whole_directory(path) as folder:
         _write_files(program, folder, extra or {})
 
 
@@ -93,14 +88,15 @@ def load_program(path: Path) -> Program:
         ProgramError: names the file that is missing, damaged or of another format.
     """
     record = _read_manifest(path)
-    for name, digest in record.files.items():
-        _check_file(path, name, digest)
+    _check_files(path, record)
     arrays = _open_arrays(path / ARRAYS)
     try:
         steps = tuple(
             _load_step(path, arrays, index, step) for index, step in enumerate(record.steps)
         )
-    except (KeyError, ValueError) as error:
+    except KeyError as error:
+        raise ProgramError(f"lacks the array {error}", where=str(path / ARRAYS)) from error
+    except (OSError, ValueError) as error:
         raise ProgramError(
             f"does not hold what program.json says: {error}", where=str(path / ARRAYS)
         ) from error
@@ -116,53 +112,6 @@ def load_program(path: Path) -> Program:
     )
     check_program(program, str(path))
     return program
-
-
-def _check_replaceable(path: Path) -> None:
-    if path.is_symlink() or (path.exists() and not path.is_dir()):
-        raise ProgramError("exists and is no program", where=str(path), hint="choose another -o")
-    if path.is_dir() and any(path.iterdir()) and not (path / _MANIFEST).is_file():
-        raise ProgramError(
-            "a folder that holds no program", where=str(path), hint="choose another -o"
-        )
-
-
-@contextmanager
-def _whole_directory(path: Path) -> Iterator[Path]:
-    """A temporary folder beside `path` that takes its place when the block ends well."""
-    parent = path.resolve().parent
-    try:
-        folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=parent))
-    except OSError as error:
-        raise _cannot_write(path, error) from error
-    try:
-        yield folder
-        _swap(folder, path.resolve())
-    except OSError as error:
-        raise _cannot_write(path, error) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _swap(folder: Path, path: Path) -> None:
-    """Put the new directory in place; the old one is moved aside first and removed last."""
-    folder.chmod(0o755)
-    if not path.exists():
-        folder.rename(path)
-        return
-    old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
-    path.rename(old / "program")
-    try:
-        folder.rename(path)
-    except BaseException:
-        (old / "program").rename(path)
-        raise
-    finally:
-        shutil.rmtree(old, ignore_errors=True)
-
-
-def _cannot_write(path: Path, error: OSError) -> ProgramError:
-    return ProgramError(f"cannot be written: {error.strerror or error}", where=str(path))
 
 
 def _write_files(program: Program, folder: Path, extra: Mapping[str, bytes]) -> None:
@@ -184,16 +133,7 @@ def _write_files(program: Program, folder: Path, extra: Mapping[str, bytes]) -> 
     files = {name: _sha256(folder / name) for name in sorted(names)}
     record = _record(program, files)
     text = json.dumps(record.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
-    (folder / _MANIFEST).write_text(text, encoding="utf-8")
-    _sync(folder)
-
-
-def _sync(folder: Path) -> None:
-    """Let the data reach the disk before the rename does."""
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
 
 
 def _sha256(path: Path) -> str:
@@ -284,16 +224,14 @@ def _result_record(result: Result) -> ResultRecord:
 
 
 def _read_manifest(path: Path) -> ProgramRecord:
-    manifest = path / _MANIFEST
+    manifest = path / MANIFEST
     where = str(manifest)
     try:
+        if not manifest.is_file():
+            raise _no_program(path)
         if manifest.stat().st_size > _LARGEST_MANIFEST:
             raise ProgramError("is too large to be a program", where=where)
         data = json.loads(manifest.read_bytes())
-    except FileNotFoundError as error:
-        raise ProgramError(
-            "no such program", where=str(path), hint="xbarc compile makes one"
-        ) from error
     except (OSError, ValueError, RecursionError) as error:
         raise ProgramError(f"cannot be read: {error}", where=where) from error
     if isinstance(data, dict) and data.get("format") != FORMAT:
@@ -310,15 +248,42 @@ def _read_manifest(path: Path) -> ProgramRecord:
         raise ProgramError(f"{place}: {first['msg']}", where=where) from error
 
 
+def _no_program(path: Path) -> ProgramError:
+    what = "no such program"
+    if path.exists():
+        what = f"is no program: it holds no {MANIFEST}" if path.is_dir() else "is no folder"
+    hint = "xbarc compile MODEL.onnx -o OUT.xbar makes a program"
+    return ProgramError(what, where=str(path), hint=hint)
+
+
+def _check_files(path: Path, record: ProgramRecord) -> None:
+    """Every file that a step reads is listed, and every listed file is what it was."""
+    needed = [ARRAYS, *(step.file for step in record.steps if isinstance(step, DigitalRecord))]
+    for name in needed:
+        if name not in record.files:
+            raise ProgramError(f"gives no checksum of '{name}'", where=str(path / MANIFEST))
+    for name, digest in record.files.items():
+        _check_file(path, name, digest)
+
+
 def _check_file(path: Path, name: str, digest: str) -> None:
-    if not re.fullmatch(_FILE_NAME, name):
-        raise ProgramError(f"names a strange file {name!r}", where=str(path / _MANIFEST))
+    if not FILE_NAME.fullmatch(name):
+        raise ProgramError(f"names a strange file {name!r}", where=str(path / MANIFEST))
+    file = path / name
+    if not file.is_file():
+        raise ProgramError(_absent(file), where=str(file), hint="compile the model again")
     try:
-        found = _sha256(path / name)
+        found = _sha256(file)
     except OSError as error:
-        raise ProgramError(f"cannot be read: {error.strerror}", where=str(path / name)) from error
+        raise ProgramError(f"cannot be read: {error.strerror}", where=str(file)) from error
     if found != digest:
-        raise ProgramError("is damaged: its checksum differs", where=str(path / name))
+        raise ProgramError(
+            "is damaged: its checksum differs", where=str(file), hint="compile the model again"
+        )
+
+
+def _absent(file: Path) -> str:
+    return "is no plain file" if file.exists() else "is missing"
 
 
 def _open_arrays(path: Path) -> dict[str, AnyArray]:
@@ -331,7 +296,7 @@ def _open_arrays(path: Path) -> dict[str, AnyArray]:
         header = json.loads(bytes(data[8 : 8 + length]))
         body = data[8 + length :]
         return {name: _view(body, header[name]) for name in sorted(names)}
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ProgramError(f"is no array file: {error}", where=str(path)) from error
 
 
@@ -377,8 +342,7 @@ def _load_crossbar(record: CrossbarRecord, own: Mapping[str, AnyArray]) -> Cross
         if name not in {"kind", "result", "cell_bits", "columns", "adc_policy", "input_shape"}
     }
     data = own["cells"]
-    if data.ndim != 3 or data.dtype != np.uint8:
-        raise ValueError(f"{record.name}: cells have the wrong shape or type")
+    _check_forms(record.name, own)
     if data.shape[2] != packed_bytes(record.columns, record.cell_bits):
         raise ValueError(f"{record.name}: cells have the wrong width")
     adc = {name: own[f"adc.{name}"] for name in _ADC}
@@ -393,6 +357,18 @@ def _load_crossbar(record: CrossbarRecord, own: Mapping[str, AnyArray]) -> Cross
     )
 
 
+def _check_forms(layer: str, own: Mapping[str, AnyArray]) -> None:
+    """Element kind and axes of each array, on which every rule of `verify` relies."""
+    for name, array in own.items():
+        part, _, field = name.partition(".")
+        kinds = "f" if part == "result" else "iu"
+        axes = _AXES.get(field, _AXES.get(part, 1))
+        if array.ndim != axes or array.dtype.kind not in kinds:
+            raise ValueError(f"{layer}: {name} is {array.dtype} with {array.ndim} axes")
+    if own["cells"].dtype != np.uint8:
+        raise ValueError(f"{layer}: cells are {own['cells'].dtype}, expected uint8")
+
+
 def _load_result(record: ResultRecord, own: Mapping[str, AnyArray]) -> Result:
     match record.kind:
         case "float":
@@ -405,4 +381,4 @@ def _load_result(record: ResultRecord, own: Mapping[str, AnyArray]) -> Result:
 
 def is_program(path: Path) -> bool:
     """Whether a path looks like a program."""
-    return (path / _MANIFEST).is_file()
+    return (path / MANIFEST).is_file()

@@ -158,5 +158,5 @@ def _batched(geometry: Dense, shape: tuple[int, ...]) -> int:
     divisor = 1
     lead = shape[:-2]
     for offset in range(1, min(len(lead), len(geometry.batch)) + 1):
-        divisor *= lead[-offset]
+        divisor *= lead[-offset] if geometry.batch[-offset] != 1 else 1
     return max(1, divisor)

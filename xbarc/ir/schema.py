@@ -17,7 +17,7 @@ from xbarc.target import Target
 FORMAT: Literal[1] = 1
 ARRAYS = "cells.safetensors"
 
-Text = Annotated[str, Field(max_length=4096)]
+Text = str
 Count = Annotated[int, Field(ge=0, le=1 << 62)]
 
 

@@ -19,6 +19,10 @@ from xbarc.ir.quantize import FloatInput, FloatResult, RequantizedResult
 from xbarc.numerics.types import AnyArray
 
 _LARGEST_EXPONENT = 62
+_LARGEST_OFFSET = 1 << 32
+_LARGEST_STEP = 1 << 62
+
+_ABSURD = (IndexError, ValueError, TypeError, ArithmeticError, MemoryError)
 
 NetworkRule = Callable[[Network], Iterator[str]]
 ProgramRule = Callable[[Program], Iterator[str]]
@@ -108,8 +112,8 @@ def _geometry(geometry: Geometry, groups: int, inputs: int, outputs: int) -> Ite
     if not 1 <= rank <= 3 or any(len(part) != rank for part in per_axis):
         yield f"{rank} kernel axes, expected 1 to 3 with a stride and a dilation each"
         return
-    if any(number < 1 for part in per_axis for number in part):
-        yield "a kernel extent, stride or dilation is below 1"
+    if any(not 1 <= number < _LARGEST_STEP for part in per_axis for number in part):
+        yield f"a kernel extent, stride or dilation is not between 1 and {_LARGEST_STEP}"
         return
     if len(geometry.pads) != 2 * rank or any(pad < 0 for pad in geometry.pads):
         yield f"pads {geometry.pads}, expected {2 * rank} numbers that are not negative"
@@ -140,7 +144,7 @@ def arrays_counted(program: Program) -> Iterator[str]:
     """Blocks sit in arrays 0 to `arrays` - 1, and every array holds a block."""
     used = [np.unique(step.tiling.array) for step in program.crossbar_steps]
     found = np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *used]))
-    if not np.array_equal(found, np.arange(program.arrays)):
+    if found.size != program.arrays or not np.array_equal(found, np.arange(program.arrays)):
         yield f"{found.size} arrays hold blocks, the program counts {program.arrays}"
 
 
@@ -149,8 +153,8 @@ def blocks_inside_arrays(program: Program) -> Iterator[str]:
     array = program.target.array
     for step in program.crossbar_steps:
         tiling = step.tiling
-        rows = tiling.row_offset + np.diff(tiling.row_bounds)[None, :, None]
-        columns = tiling.column_offset + np.diff(tiling.column_bounds)[None, None, :]
+        rows = _ends(tiling.row_offset, tiling.row_bounds, 1)
+        columns = _ends(tiling.column_offset, tiling.column_bounds, 2)
         if tiling.row_offset.min(initial=0) < 0 or rows.max(initial=0) > array.rows:
             yield f"{step.name}: a block reaches beyond {array.rows} rows"
         if (
@@ -158,6 +162,13 @@ def blocks_inside_arrays(program: Program) -> Iterator[str]:
             or columns.max(initial=0) > array.columns + array.spare_columns
         ):
             yield f"{step.name}: a block reaches beyond {array.columns} columns"
+
+
+def _ends(offset: AnyArray, bounds: AnyArray, axis: int) -> AnyArray:
+    """Where blocks end in their arrays; in float64, where no offset overflows."""
+    sizes = np.expand_dims(np.diff(bounds), tuple({0, 1, 2} - {axis}))
+    ends: AnyArray = offset.astype(np.float64) + sizes
+    return ends
 
 
 def blocks_do_not_overlap(program: Program) -> Iterator[str]:
@@ -180,7 +191,8 @@ def _boxes(step: CrossbarStep, number: int) -> AnyArray:
     width = np.diff(tiling.column_bounds)[None, None, :]
     end = tiling.column_offset + width
     parts = [tiling.array, tiling.column_offset, end, np.full_like(tiling.array, number)]
-    return np.stack([part.reshape(-1) for part in parts], axis=1).astype(np.int64)
+    boxes: AnyArray = np.stack([part.reshape(-1) for part in parts], axis=1, dtype=np.int64)
+    return boxes
 
 
 def segments_within_limit(program: Program) -> Iterator[str]:
@@ -231,7 +243,7 @@ def bounds_rise(step: CrossbarStep) -> Iterator[str]:
     for name, end in ends.items():
         bounds = getattr(tiling, name)
         good = bounds.ndim == 1 and bounds.size >= 2 and bounds[0] == 0 and bounds[-1] == end
-        if not good or np.any(np.diff(bounds) <= 0):
+        if not good or np.any(np.diff(bounds.astype(np.int64)) <= 0):
             yield f"{name} do not rise from 0 to {end}"
     if tiling.column_bounds.size != tiling.conversion_bounds.size:
         yield "column and conversion bounds differ in length"
@@ -253,7 +265,7 @@ def rows_read_inputs(step: CrossbarStep) -> Iterator[str]:
     inputs = step.tiling.row_input
     if inputs.shape != (step.cells.shape[1],):
         yield f"{inputs.size} wordlines have an input, the cells have {step.cells.shape[1]}"
-    elif not np.array_equal(np.sort(inputs), np.arange(step.inputs)):
+    elif inputs.size != step.inputs or not np.array_equal(np.sort(inputs), np.arange(step.inputs)):
         yield f"the wordlines do not carry each of {step.inputs} inputs once"
 
 
@@ -350,8 +362,16 @@ def input_chosen(step: CrossbarStep) -> Iterator[str]:
     """The input's format is chosen, and is the one that the slices cut."""
     if isinstance(step.quantizer, FloatInput):
         yield "the range of the input was never chosen"
-    elif step.quantizer.bits != step.input_bits:
+        return
+    if step.quantizer.bits != step.input_bits:
         yield f"codes of {step.quantizer.bits} bits, slices for {step.input_bits}"
+    scale = getattr(step.quantizer, "scale", 1.0)
+    if not (np.isfinite(scale) and scale > 0):
+        yield f"an input scale of {scale}, expected a positive number"
+    for name in ("zero_point", "low"):
+        number = getattr(step.quantizer, name, 0)
+        if isinstance(number, int) and abs(number) > _LARGEST_OFFSET:
+            yield f"an input {name} of {number}, expected at most {_LARGEST_OFFSET}"
 
 
 def accumulators_fit(step: CrossbarStep) -> Iterator[str]:
@@ -361,13 +381,19 @@ def accumulators_fit(step: CrossbarStep) -> Iterator[str]:
         return
     per_entry = np.ldexp(1.0, np.maximum(np.abs(p.r_code.astype(np.int64)) - 1, 0))
     per_entry = per_entry * (p.r_code != 0)
-    reach = np.ldexp(1.0, int(adc.bits.max())) * float(adc.step.max()) + float(np.abs(adc.lo).max())
+    reach = np.ldexp(1.0, int(adc.bits.max())) * float(adc.step.max()) + _magnitude(adc.lo)
     segments = step.tiling.segment_bounds.size - 1
     slices = np.ldexp(1.0, step.dac_bits * step.input_slices)
     worst = np.bincount(p.r_output, weights=per_entry.max(axis=(0, 1))).max() * segments
-    total = worst * reach * slices + float(np.abs(p.constant.astype(np.float64)).max(initial=0))
+    inputs = np.ldexp(float(step.inputs), step.input_bits)
+    total = worst * reach * slices + _magnitude(p.constant) + _magnitude(p.input_sum) * inputs
     if total >= 2.0**62:
         yield f"accumulators reach 2**{np.log2(total):.1f}"
+
+
+def _magnitude(array: AnyArray) -> float:
+    """Largest absolute value; in float64, where the least int64 has one too."""
+    return float(np.abs(array.astype(np.float64)).max(initial=0))
 
 
 STEP_RULES: tuple[StepRule, ...] = (
@@ -378,8 +404,8 @@ STEP_RULES: tuple[StepRule, ...] = (
     periphery_shapes,
     conversions_stay_in_blocks,
     adc_shapes,
-    result_shapes,
     geometry_sound,
+    result_shapes,
     input_chosen,
     accumulators_fit,
 )
@@ -440,5 +466,10 @@ def check_program(program: Program, where: str) -> None:
     Raises:
         ProgramError: the first rule that is broken; the file cannot be trusted.
     """
-    for rule, text in broken_rules(program):
-        raise ProgramError(f"breaks the rule {rule}: {text}", where=where, hint="compile again")
+    try:
+        for rule, text in broken_rules(program):
+            raise ProgramError(f"breaks the rule {rule}: {text}", where=where, hint="compile again")
+    except _ABSURD as error:  # numbers so far out that a rule cannot even be computed
+        raise ProgramError(
+            f"holds absurd numbers: {error}", where=where, hint="compile again"
+        ) from error

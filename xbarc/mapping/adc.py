@@ -112,13 +112,13 @@ def _check_width(step: CrossbarStep, target: Target, needed: int, policy: str) -
     if asked <= have:
         return
     rows = int(np.diff(step.tiling.segment_bounds).max())
-    fewer = max(1, rows >> (needed - have))
+    fewer = rows >> (needed - have)
+    slower = f"--set array.active_rows={fewer}, " if fewer else ""
     raise MappingError(
         f"{policy} conversions of {rows} rows need {needed} bits, "
         f"the ADC of {target.name} has {have}",
         where=step.name,
-        hint=f"--adc {have} (saturating), --set array.active_rows={fewer}, fewer cell or DAC bits, "
-        "or another encoding",
+        hint=f"--adc {have} (saturating), {slower}fewer cell or DAC bits, or another encoding",
     )
 
 

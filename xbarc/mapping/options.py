@@ -41,8 +41,8 @@ class MapOptions:
         _one_of("--tile", self.tile, get_args(Tile))
         _one_of("--pack", self.pack, get_args(Pack))
         _one_of("--placement", self.placement, PLACEMENTS)
-        if self.adc.isdecimal() and not 1 <= int(self.adc) <= 16:
-            raise MappingError(f"{self.adc} bits, expected 1 to 16", where="--adc")
+        if self.adc.isdecimal() and (len(self.adc) > 2 or not 1 <= int(self.adc) <= 16):
+            raise MappingError(f"{self.adc[:20]} bits, expected 1 to 16", where="--adc")
 
 
 def _one_of(option: str, value: str, known: tuple[str, ...], more: str = "") -> None:

@@ -19,11 +19,13 @@ def _half_away(x: FloatArray) -> FloatArray:
 
 
 def _half_up(x: FloatArray) -> FloatArray:
-    return np.floor(x + 0.5)
+    rounded: FloatArray = np.floor(x + 0.5)
+    return rounded
 
 
 def _half_down(x: FloatArray) -> FloatArray:
-    return np.ceil(x - 0.5)
+    rounded: FloatArray = np.ceil(x - 0.5)
+    return rounded
 
 
 def _up(x: FloatArray) -> FloatArray:

@@ -24,19 +24,23 @@ from xbarc.report.inspect_data import (
 from xbarc.report.inspect_text import render_block_text, render_layer_text
 from xbarc.report.model import Report
 from xbarc.report.picture import block_picture, layer_picture, png_bytes, write_png
+from xbarc.report.tables import TableData, layers_table, placement_table
 from xbarc.report.targets import render_target_json, render_target_text, target_reference
-from xbarc.report.text import render_text
+from xbarc.report.text import render_text, rich_table
 
 __all__ = [
     "BlockView",
     "LayerView",
     "Report",
+    "TableData",
     "block_picture",
     "collect",
     "find_layer",
     "inspect_block",
     "inspect_layer",
     "layer_picture",
+    "layers_table",
+    "placement_table",
     "png_bytes",
     "render_block_html",
     "render_block_json",
@@ -50,6 +54,7 @@ __all__ = [
     "render_target_json",
     "render_target_text",
     "render_text",
+    "rich_table",
     "target_reference",
     "write_png",
 ]

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from onnx_models import check, matrix_layer, model_file, normal, notes, operators, rng
 
+from tests.frontend.onnx_models import (
+    check,
+    int_format,
+    matrix_layer,
+    model_file,
+    normal,
+    notes,
+    operators,
+    rng,
+)
 from xbarc.errors import ModelError
 from xbarc.frontend import read_network
 from xbarc.ir.geometry import Dense
@@ -29,14 +39,17 @@ SHAPES = [
 ]
 
 
+def turned_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return shape if len(shape) == 1 else (*shape[:-2], shape[-1], shape[-2])
+
+
 @pytest.mark.parametrize(("vectors", "matrix"), SHAPES)
 @pytest.mark.parametrize("on_right", [True, False])
 def test_matmul(
     tmp_path: Path, vectors: tuple[int, ...], matrix: tuple[int, ...], on_right: bool
 ) -> None:
     if not on_right:
-        turn = lambda s: s if len(s) == 1 else (*s[:-2], s[-1], s[-2])
-        vectors, matrix = turn(vectors), turn(matrix)
+        vectors, matrix = turned_shape(vectors), turned_shape(matrix)
     order = "x, w" if on_right else "w, x"
     path = model_file(
         tmp_path, f"g (float[] x) => (float[] y) {{ y = MatMul({order}) }}", w=normal(*matrix)
@@ -54,14 +67,16 @@ def test_gemm(
 ) -> None:
     a, b = normal(2, 5), normal(5, 3, seed=1)
     a, b = (a.T if turned[0] else a), (b.T if turned[1] else b)
-    inits = {"b": b} if on_right else {"a": a}
+    inits: dict[str, Any] = {"b": b} if on_right else {"a": a}
     inits |= {} if addend is None else {"c": normal(*addend, seed=2).reshape(addend)}
     text = f"alpha = 0.5, beta = 0.25, transA = {turned[0]}, transB = {turned[1]}"
     name = "a" if on_right else "b"
     order = "a, b" if addend is None else "a, b, c"
     graph = f"g (float[] {name}) => (float[] y) {{ y = Gemm<{text}>({order}) }}"
-    path = model_file(tmp_path, graph, **{k: np.ascontiguousarray(v) for k, v in inits.items()})
-    network = check(path, **{name: np.ascontiguousarray(a if on_right else b)})
+    inits = {key: np.ascontiguousarray(array) for key, array in inits.items()}
+    path = model_file(tmp_path, graph, **inits)
+    feeds: dict[str, Any] = {name: np.ascontiguousarray(a if on_right else b)}
+    network = check(path, **feeds)
     vector = addend is None or (
         (len(addend) < 2 or addend[0] == 1) if on_right else (*addend, 1)[-2 if addend else 0] == 1
     )
@@ -122,7 +137,7 @@ def test_matmul_integer(tmp_path: Path, dtype: str, zero: str, on_right: bool) -
     points = {"none": None, "scalar": np.asarray(5), "vector": rng(2).integers(0, 50, 4)}[zero]
     if not on_right:
         w = np.ascontiguousarray(w.T)
-    inits = {"w": w, "xz": np.uint8(9)}
+    inits: dict[str, Any] = {"w": w, "xz": np.uint8(9)}
     if points is not None:
         inits["wz"] = points.astype(dtype)
     names = ["xz"] if points is None else ["xz", "wz"]
@@ -162,7 +177,7 @@ def test_dynamic_quantisation_reads_its_zero_point_at_run_time(tmp_path: Path) -
     layer = matrix_layer(network)
     assert isinstance(layer.quantizer, IntegerInput)
     assert layer.quantizer.zero_point == "z"
-    assert layer.weight.format.bits == 8  # type: ignore[union-attr]
+    assert int_format(network).bits == 8
 
 
 def test_a_vector_of_run_time_zero_points_stays_digital(tmp_path: Path) -> None:

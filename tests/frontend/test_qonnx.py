@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from onnx_models import check, matrix_layer, model_file, normal
 
+from tests.frontend.onnx_models import check, f32, matrix_layer, model_file, normal
 from xbarc.errors import ModelError, UnsupportedError
 from xbarc.frontend import read_network, runnable_model
 from xbarc.ir.network import FloatWeight, IntWeight
@@ -19,7 +20,7 @@ from xbarc.runtime import OnnxSession
 
 OLD = '<ir_version: 6, opset_import: ["": 9, "qonnx.custom_op.general": 1]>'
 NEW = '<ir_version: 8, opset_import: ["": 17, "onnx.brevitas": 1]>'
-ROUNDINGS = {
+ROUNDINGS: dict[str, Callable[[AnyArray], AnyArray]] = {
     "ROUND": np.round,
     "HALF_EVEN": np.round,
     "CEIL": np.ceil,
@@ -32,7 +33,7 @@ ROUNDINGS = {
 
 
 def quant(
-    x: AnyArray, scale: AnyArray, zero: float, low: float, high: float, mode: str
+    x: AnyArray, scale: np.float32, zero: float, low: float, high: float, mode: str
 ) -> AnyArray:
     """`int_quant` of qonnx 1.0.0, in its order of float32 operations."""
     y = x / scale + np.float32(zero)
@@ -57,7 +58,7 @@ def run(path: Path, x: AnyArray) -> AnyArray:
 
 def samples() -> AnyArray:
     ties = np.arange(-40, 41, dtype=np.float32) * np.float32(0.125)
-    return np.concatenate([ties, normal(200) * 3, np.float32([1e9, -1e9, 0.0, -0.0])])
+    return np.concatenate([ties, normal(200) * 3, f32([1e9, -1e9, 0.0, -0.0])])
 
 
 @pytest.mark.parametrize(
@@ -134,14 +135,14 @@ NET = """g (float[N,6] x) => (float[] y) {
 
 @pytest.mark.parametrize("channels", [False, True])
 def test_integers_on_both_sides(tmp_path: Path, channels: bool) -> None:
-    scale = np.float32([[0.1, 0.2, 0.3]]) if channels else np.float32(0.1)
+    scale = f32([[0.1, 0.2, 0.3]]) if channels else np.float32(0.1)
     path = model_file(
         tmp_path,
         NET,
         NEW,
         w=normal(6, 3),
         ws=scale,
-        s=np.float32([0.05]),
+        s=f32([0.05]),
         z=np.float32(0),
         b=np.float32(5),
         wb=np.float32(4),

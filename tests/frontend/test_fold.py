@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from onnx_models import check, matrix_layer, model_file, normal, operators
 
+from tests.frontend.onnx_models import check, f32, matrix_layer, model_file, normal, operators
 from xbarc.ir.network import IntWeight
-from xbarc.numerics.types import AnyArray
 
 
-def statistics(channels: int) -> dict[str, AnyArray]:
+def statistics(channels: int) -> dict[str, Any]:
     return {
         "g": normal(channels, seed=11),
         "h": normal(channels, seed=12),
@@ -59,7 +59,7 @@ def test_normalisation_scales_integer_weights(tmp_path: Path) -> None:
             {NORM}
         }}""",
         w=np.arange(-8, 0, dtype=np.int8).reshape(4, 2, 1, 1),
-        s=np.float32([1, 2, 3, 4]),
+        s=f32([1, 2, 3, 4]),
         **statistics(4),
     )
     network = check(path, x=normal(1, 2, 4, 4))
@@ -109,16 +109,16 @@ def test_channel_constants_are_folded_after_conv(tmp_path: Path, shape: tuple[in
         ),
         (f"(float[1,2,4,4] x) => (float[] y) {{ e = Conv(x, w) c = Relu(e) {NORM} }}", {}),
         (
-            "(float[1,2,4,4] x, float[4] m2) => (float[] y)"
-            " { c = Conv(x, w) y = BatchNormalization(c, g, h, m2, v) }",
-            {"m2": normal(4)},
+            "(float[1,2,4,4] x, float[4] n) => (float[] y)"  # noqa: ISC004  # one text
+            " { c = Conv(x, w) y = BatchNormalization(c, g, h, n, v) }",
+            {"n": normal(4)},
         ),
         ("(float[1,2,4,4] x) => (float[] y) { c = Conv(x, w) y = Add(c, k) }", {}),
         ("(float[1,2,4,4] x) => (float[] y) { c = Conv(x, w) y = Div(g1, c) }", {}),
         ("(float[1,2,4,4] x) => (float[] y) { c = Conv(x, w) y = Add(c, c) }", {}),
     ],
 )
-def test_what_is_not_folded(tmp_path: Path, graph: str, constants: dict[str, AnyArray]) -> None:
+def test_what_is_not_folded(tmp_path: Path, graph: str, constants: dict[str, Any]) -> None:
     path = model_file(
         tmp_path,
         f"g {graph}",

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -13,8 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
-from onnx_models import check, matrix_layer, model_file, normal, parse, write
 
+from tests.frontend.onnx_models import check, f32, matrix_layer, model_file, normal, parse, write
 from xbarc.errors import ModelError, UnsupportedError, XbarcError
 from xbarc.frontend import read_network, runnable_model
 
@@ -126,7 +127,7 @@ def test_giant_expansions_are_refused_too(tmp_path: Path) -> None:
         tmp_path,
         "g (float[N,4] x) => (float[] y) { w = Expand(v, s) y = MatMul(x, w) }",
         s=np.asarray([10**8, 10**7]),
-        v=np.float32([[1]]),
+        v=f32([[1]]),
     )
     with pytest.raises(ModelError):
         matrix_layer(read_network(path)).weight.tensor.load()
@@ -150,9 +151,9 @@ def test_external_data(tmp_path: Path) -> None:
     network = check(path, x=normal(2, 4))
     loaded = matrix_layer(network).weight.tensor.load()
     np.testing.assert_array_equal(loaded[0], weights)
-    base: object = loaded
+    base: Any = loaded
     while not isinstance(base, np.memmap):
-        base = getattr(base, "base")
+        base = base.base
     (path.parent / "weights.bin").write_bytes(bytes(8) + weights[::-1].tobytes())
     assert read_network(path).source.sha256 != network.source.sha256
 

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnx
 import pytest
-from onnx_models import (
+
+from tests.frontend.network_meaning import evaluate
+from tests.frontend.onnx_models import (
     HEADER,
     check,
+    f32,
     matrix_layer,
     model_file,
     normal,
     notes,
     operators,
+    parse,
     rng,
+    write,
 )
-
 from xbarc.frontend import read_network
 from xbarc.ir.network import FloatWeight, IntWeight
 from xbarc.ir.quantize import FloatInput, FloatResult, IntegerInput, RequantizedResult
@@ -38,7 +44,7 @@ def integers(dtype: str, *shape: int, seed: int = 0) -> AnyArray:
 def test_qlinear_conv_is_bit_exact(
     tmp_path: Path, per_channel: bool, x_type: str, w_type: str, w_zero: int
 ) -> None:
-    scale = np.float32([0.011, 0.007, 0.003, 0.019]) if per_channel else np.float32(0.013)
+    scale = f32([0.011, 0.007, 0.003, 0.019]) if per_channel else np.float32(0.013)
     zeros = np.full(4 if per_channel else (), w_zero, w_type)
     path = model_file(
         tmp_path,
@@ -68,7 +74,7 @@ def test_qlinear_conv_is_bit_exact(
 def test_qlinear_matmul_is_bit_exact(tmp_path: Path, per_column: bool, on_right: bool) -> None:
     if per_column and not on_right:
         pytest.skip("ONNX Runtime takes a scale a row on no operand")
-    scale = np.float32([0.011, 0.007, 0.003]) if per_column else np.float32(0.013)
+    scale = f32([0.011, 0.007, 0.003]) if per_column else np.float32(0.013)
     zero = np.full(3 if per_column else (), 120, np.uint8)
     w = integers("uint8", 6, 3)
     inputs = "x, xs, xz, w, ws, wz" if on_right else "w, ws, wz, x, xs, xz"
@@ -92,8 +98,8 @@ def test_qlinear_matmul_is_bit_exact(tmp_path: Path, per_column: bool, on_right:
 @pytest.mark.parametrize("per_column", [False, True])
 def test_qgemm(tmp_path: Path, turned: int, real: bool, per_column: bool) -> None:
     w = integers("uint8", 6, 3)
-    scale = np.float32([0.011, 0.007, 0.003]) if per_column else np.float32(0.013)
-    out = {} if real else {"ys": np.float32(0.21), "yz": np.uint8(100)}
+    scale = f32([0.011, 0.007, 0.003]) if per_column else np.float32(0.013)
+    out: dict[str, Any] = {} if real else {"ys": np.float32(0.21), "yz": np.uint8(100)}
     rest = "" if real else ", ys, yz"
     kind = "float" if real else "uint8"
     path = model_file(
@@ -125,8 +131,8 @@ QDQ_CONV = """g (float[N,3,7,7] x) => (float[] y) {
 }"""
 
 
-def qdq_parameters(x_type: str = "uint8") -> dict[str, AnyArray]:
-    ws = np.float32([0.011, 0.007, 0.003, 0.019])
+def qdq_parameters(x_type: str = "uint8") -> dict[str, Any]:
+    ws = f32([0.011, 0.007, 0.003, 0.019])
     return {
         "xs": np.float32(0.037),
         "xz": np.asarray(5, x_type),
@@ -159,17 +165,14 @@ def test_qdq_conv(tmp_path: Path) -> None:
     ("dtype", "bits"), [("int4", 4), ("uint4", 4), ("int16", 16), ("uint16", 16), ("int8", 8)]
 )
 def test_weight_only_integers(tmp_path: Path, dtype: str, bits: int) -> None:
-    low, high = {"int4": (-8, 8), "uint4": (0, 16)}.get(
-        dtype, (-100, 100) if dtype[0] == "i" else (0, 200)
-    )
-    import onnx
-
-    from onnx_models import parse, write
+    wide = (-100, 100) if dtype[0] == "i" else (0, 200)
+    low, high = {"int4": (-8, 8), "uint4": (0, 16)}.get(dtype, wide)
 
     model = parse(
-        "g (float[N,6] x) => (float[] y) { wd = DequantizeLinear<axis = 1>(w, ws) y = MatMul(x, wd) }",
+        "g (float[N,6] x) => (float[] y)"
+        " { wd = DequantizeLinear<axis = 1>(w, ws) y = MatMul(x, wd) }",
         OPSET21,
-        ws=np.float32([0.5, 0.25, 2.0]),
+        ws=f32([0.5, 0.25, 2.0]),
     )
     values = rng(3).integers(low, high, (6, 3))
     kind = getattr(onnx.TensorProto, dtype.upper())
@@ -230,12 +233,12 @@ def test_integers_survive_a_transpose(tmp_path: Path) -> None:
             y = MatMul(x, t)
         }""",
         w=integers("int8", 3, 6),
-        ws=np.float32([0.1, 0.2, 0.3]),
+        ws=f32([0.1, 0.2, 0.3]),
     )
     layer = matrix_layer(check(path, x=normal(2, 6)))
     assert isinstance(layer.weight, IntWeight)
     assert isinstance(layer.result, FloatResult)
-    np.testing.assert_array_equal(layer.result.scale, np.float32([0.1, 0.2, 0.3]))
+    np.testing.assert_array_equal(layer.result.scale, f32([0.1, 0.2, 0.3]))
 
 
 def test_integers_survive_pooling_and_flattening(tmp_path: Path) -> None:
@@ -304,3 +307,31 @@ def test_microsoft_neighbours_stay_digital(tmp_path: Path) -> None:
         "com.microsoft.QLinearAdd": 1,
         "com.microsoft.QLinearGlobalAveragePool": 1,
     }
+
+
+def test_digital_products_do_not_saturate(tmp_path: Path) -> None:
+    path = model_file(
+        tmp_path, "g (uint8[2,8] x, int8[8,3] v) => (int32[] y) { y = MatMulInteger(x, v) }"
+    )
+    x, v = np.full((2, 8), 255, np.uint8), np.full((8, 3), 127, np.int8)
+    found = evaluate(read_network(path), {"x": x, "v": v})["y"]
+    np.testing.assert_array_equal(found, np.full((2, 3), 8 * 255 * 127))
+
+
+@pytest.mark.parametrize("body", ["Dropout(d)", "Expand(d, e)", "MaxPool<kernel_shape=[1,1]>(d)"])
+def test_integers_move_only_where_onnx_runtime_can(tmp_path: Path, body: str) -> None:
+    path = model_file(
+        tmp_path,
+        f"""g (float[N,2,4,4] x) => (float[] y) {{
+            q = QuantizeLinear(x, s, z)
+            d = DequantizeLinear(q, s, z)
+            f = {body}
+            y = MatMul(f, w)
+        }}""",
+        OPSET21,
+        s=np.float32(0.02),
+        z=np.int16(5),
+        w=normal(4, 3),
+        e=np.asarray([1, 2, 4, 4]),
+    )
+    assert matrix_layer(check(path, x=normal(2, 2, 4, 4))).quantizer == FloatInput()

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx_models import (
+
+from tests.frontend.network_meaning import evaluate
+from tests.frontend.onnx_models import (
     check,
     fragments,
     matrix_layer,
@@ -18,7 +20,6 @@ from onnx_models import (
     parse,
     write,
 )
-
 from xbarc.errors import InputError, UnsupportedError
 from xbarc.frontend import emit, read_network, runnable_model
 from xbarc.ir.network import DigitalFragment, MatrixLayer
@@ -100,7 +101,7 @@ def test_fragments_carry_only_what_they_need(tmp_path: Path) -> None:
         k2=normal(4),
         unused=normal(4),
     )
-    first, second = fragments(check_dead(path))
+    first, second = fragments(read_network(path))
     model = onnx.load_model_from_string(second.model)
     assert [tensor.name for tensor in model.graph.initializer] == ["k2"]
     assert [entry.domain for entry in model.opset_import] == [""]
@@ -108,10 +109,6 @@ def test_fragments_carry_only_what_they_need(tmp_path: Path) -> None:
     assert not model.graph.input[0].type.tensor_type.HasField("shape")
     assert model.graph.output[0].type.tensor_type.elem_type == onnx.TensorProto.FLOAT
     assert dict(first.operators) == {"Add": 1}
-
-
-def check_dead(path: Path) -> object:
-    return read_network(path)
 
 
 def test_constants_are_computed_where_they_are_used(tmp_path: Path) -> None:
@@ -140,7 +137,8 @@ def test_constants_are_computed_where_they_are_used(tmp_path: Path) -> None:
 def test_outputs_of_every_kind(tmp_path: Path) -> None:
     path = model_file(
         tmp_path,
-        """g (float[N,4] x, float[2] u) => (float[] y, float[4,4] w, float[N,4] x, float[] k, float[] z) {
+        """g (float[N,4] x, float[2] u)
+            => (float[] y, float[4,4] w, float[N,4] x, float[] k, float[] z) {
             y = MatMul(x, w)
             k = Exp(b)
             z = Relu(y)
@@ -238,8 +236,8 @@ def test_sequences_cross_borders(tmp_path: Path) -> None:
             s = SequenceConstruct(r, x)
             a = MatMul(r, w)
             i = Constant<value_int = 1>()
-            t = SequenceAt(s, i)
-            y = Add(a, t)
+            l = SequenceInsert(s, a)
+            y = SequenceAt(l, i)
         }""",
         w=normal(4, 4),
     )
@@ -270,19 +268,25 @@ def test_operators_that_nobody_runs(tmp_path: Path) -> None:
         read_network(path)
 
 
-def test_bfloat16_stays_digital(tmp_path: Path) -> None:
+def test_bfloat16_crosses_borders_as_float32(tmp_path: Path) -> None:
     path = model_file(
         tmp_path,
         """g (float[2,4] x) => (bfloat16[] y) {
-            b = Cast<to = 16>(x)
-            v = Cast<to = 16>(w)
-            y = MatMul(b, v)
+            a = MatMul(x, w)
+            y = Cast<to = 16>(a)
         }""",
         w=normal(4, 3),
     )
     network = read_network(path)
-    assert not network.matrix_layers
     assert network.outputs[0].dtype == "float32"
+    found = evaluate(network, {"x": np.ones((2, 4), np.float32)})["y"]
+    assert found.dtype == np.float32
+    assert not np.any(found.view(np.uint32) & 0xFFFF)
+    model = parse("g (bfloat16[2,4] x) => (bfloat16[] y) { y = MatMul(x, w) }")
+    values = [1.0] * 12
+    model.graph.initializer.append(onnx.helper.make_tensor("w", 16, [4, 3], values))
+    with pytest.raises(UnsupportedError, match="MatMul"):
+        read_network(write(tmp_path, model))
 
 
 def test_newest_ir_versions(tmp_path: Path) -> None:

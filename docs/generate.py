@@ -1,0 +1,119 @@
+"""Reference pages that are made from the code: options of the commands, fields of targets.
+
+`conf.py` calls `write_all` at every build, so that no option is documented twice.
+"""
+
+import contextlib
+import io
+import os
+from pathlib import Path
+
+COMMANDS = (
+    ("compile",),
+    ("run",),
+    ("check",),
+    ("verify",),
+    ("inspect",),
+    ("report",),
+    ("print",),
+    ("passes",),
+    ("targets", "list"),
+    ("targets", "show"),
+    ("targets", "validate"),
+)
+
+
+def write_all(folder: Path) -> None:
+    """Write every generated page into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(folder / "commands.md", commands())
+    _write(folder / "target-fields.md", target_fields())
+    _write(folder / "target-list.md", target_list())
+    _write(folder / "report-fields.md", report_fields())
+
+
+def _write(path: Path, text: str) -> None:
+    """Leave an unchanged page alone, so that Sphinx does not read it again."""
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+
+
+def commands() -> str:
+    """What `xbarc COMMAND --help` prints, a section a command."""
+    parts = []
+    for command in COMMANDS:
+        name = " ".join(command)
+        parts.append(f"## xbarc {name}\n\n```text\n{_help(command)}\n```\n")
+    return "\n".join(parts)
+
+
+def _help(command: tuple[str, ...]) -> str:
+    from xbarc.cli import main
+
+    out = io.StringIO()
+    before = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = "92"  # the same width on every machine
+    try:
+        with contextlib.redirect_stdout(out):
+            main([*command, "--help"])
+    finally:
+        if before is None:
+            del os.environ["COLUMNS"]
+        else:
+            os.environ["COLUMNS"] = before
+    return "\n".join(line.rstrip() for line in out.getvalue().strip().splitlines())
+
+
+def target_fields() -> str:
+    """Fields of a target, from its pydantic models."""
+    from xbarc.report import target_reference
+
+    return target_reference()
+
+
+def target_list() -> str:
+    """The shipped targets, a row each."""
+    from xbarc.target import load_target, target_names
+
+    lines = ["| name | kind | array | cell | converter | description |", "|---|---|---|---|---|---|"]
+    for name in target_names():
+        t = load_target(name)
+        adc = "1-bit sense amplifier" if t.adc.kind != "sar" else f"up to {t.adc.max_bits} bits"
+        lines.append(
+            f"| `{t.name}` | {t.kind} | {t.array.rows} x {t.array.columns} "
+            f"| {t.cell.bits} bit, {t.cell.technology} "
+            f"| {adc}, {t.adc.columns_per_adc} columns each | {t.description} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def report_fields() -> str:
+    """Fields of `report.json`, from its pydantic models."""
+    from xbarc.report import model
+
+    names = (
+        "Report",
+        "TargetRow",
+        "Totals",
+        "LayerRow",
+        "AdcRow",
+        "TimingRow",
+        "DigitalRow",
+        "Components",
+        "PartRow",
+        "ChipRow",
+        "DeviceRow",
+        "SourceRow",
+    )
+    parts = []
+    for name in names:
+        kind = getattr(model, name)
+        first = (kind.__doc__ or "").strip().splitlines()[0]
+        parts += ["", f"## {name}", "", first, "", "| field | meaning |", "|---|---|"]
+        parts += [_field_line(key, field) for key, field in kind.model_fields.items()]
+    return "\n".join(parts) + "\n"
+
+
+def _field_line(name: str, field: object) -> str:
+    text = (getattr(field, "description", None) or "").replace("|", "\\|")
+    return f"| `{name}` | {text} |"

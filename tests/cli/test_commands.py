@@ -1,0 +1,257 @@
+"""Every command does what its help says, and says it on the right stream."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+
+from tests.cli.conftest import FASHION, MLP, Run, tree
+from xbarc import __version__
+from xbarc.mapping.encodings import encoding_names
+from xbarc.mapping.options import PLACEMENTS, Pack, Tile
+from xbarc.passes import RangeMethod
+from xbarc.target import target_names
+
+COMMANDS = ("compile", "run", "check", "verify", "inspect", "report", "print", "passes", "targets")
+
+
+def test_help_names_every_command(xbarc: Run) -> None:
+    shown = xbarc("--help")
+    assert shown.code == 0
+    assert shown.err == ""
+    for name in COMMANDS:
+        assert f"\n  {name} " in shown.out
+    assert "130 interrupted" in shown.out
+    assert "..." not in shown.out.partition("Commands:")[2]
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "targets list", "targets show", "targets validate"])
+def test_each_command_has_help(xbarc: Run, command: str) -> None:
+    shown = xbarc(*command.split(), "--help")
+    assert shown.code == 0
+    assert shown.out.startswith(f"Usage: xbarc {command} ")
+
+
+def test_compile_help_has_every_choice_and_default(xbarc: Run) -> None:
+    words = " ".join(xbarc("compile", "--help").out.split())
+    for name in (*encoding_names(), *get_args(RangeMethod), *get_args(Tile), *get_args(Pack)):
+        assert name in words
+    assert f"--placement {'|'.join(PLACEMENTS)}" in words
+    for default in ("rram128", "lossless", "mse", "fill", "layer", "MODEL.xbar in this folder"):
+        assert f"[default: {default}]" in words
+
+
+def test_version(xbarc: Run) -> None:
+    assert xbarc("--version").out == f"xbarc {__version__}\n"
+
+
+def test_compile_writes_a_program_and_a_short_report(
+    xbarc: Run, model: Callable[..., Path], tmp_path: Path
+) -> None:
+    done = xbarc("compile", model(), "-o", tmp_path / "a.xbar")
+    assert done.code == 0
+    assert done.err == f"wrote {tmp_path / 'a.xbar'}\n"
+    assert "Totals" in done.out
+    assert set(tree(tmp_path / "a.xbar")) == {
+        "program.json",
+        "cells.safetensors",
+        "report.json",
+        "digital/00001.onnx",
+    }
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["a.xbar", "model.onnx"]
+
+
+def test_compile_names_its_output_after_the_model(
+    xbarc: Run, model: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = model(name="net")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert xbarc("compile", path).err == "wrote net.xbar\n"
+    assert Path("net.xbar/program.json").is_file()
+
+
+def test_compile_json_is_the_report(xbarc: Run, model: Callable[..., Path], tmp_path: Path) -> None:
+    done = xbarc("compile", model(), "-o", tmp_path / "a.xbar", "--json")
+    assert done.json == json.loads((tmp_path / "a.xbar" / "report.json").read_text("utf-8"))
+    assert done.json["totals"]["arrays"] == 1
+
+
+def test_two_compiles_give_the_same_bytes(
+    xbarc: Run, model: Callable[..., Path], tmp_path: Path
+) -> None:
+    path = model()
+    before = path.read_bytes()
+    for name in ("a", "b"):
+        assert xbarc("compile", path, "-o", tmp_path / f"{name}.xbar").code == 0
+    assert tree(tmp_path / "a.xbar") == tree(tmp_path / "b.xbar")
+    assert path.read_bytes() == before
+
+
+def test_files_of_a_program_are_readable_by_all(dense: Path) -> None:
+    modes = {item.stat().st_mode & 0o777 for item in dense.rglob("*") if item.is_file()}
+    assert modes == {0o644}
+
+
+def test_compile_replaces_an_older_program(
+    xbarc: Run, model: Callable[..., Path], own: Path, tmp_path: Path
+) -> None:
+    before = tree(own)
+    assert xbarc("compile", model(), "-o", own, "--weight-bits", 4).code == 0
+    assert tree(own) != before
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["model.onnx", "own.xbar"]
+
+
+def test_every_option_of_compile_is_recorded(
+    xbarc: Run, model: Callable[..., Path], npz: Callable[..., Path], tmp_path: Path
+) -> None:
+    data = npz(x=np.ones((9, 5), dtype=np.float32), labels=np.zeros(9, dtype=np.int64))
+    options = "--weight-bits 4 --activation-bits 6 --encoding offset --adc 5 --tile even"
+    more = "--pack network --placement none --ranges minmax --shape x=2,5 --set array.rows=32"
+    out = tmp_path / "a.xbar"
+    done = xbarc(
+        "compile", model(), "-o", out, "--calibrate", data, *options.split(), *more.split()
+    )
+    assert done.code == 0, done.err
+    program = json.loads((out / "program.json").read_text("utf-8"))
+    assert dict(program["settings"]) == {
+        "activation_bits": "6",
+        "activation_ranges": "static, minmax",
+        "adc": "5",
+        "encoding": "offset",
+        "pack": "network",
+        "placement": "none",
+        "rounding": "half_even",
+        "tile": "even",
+        "weight_bits": "4",
+    }
+    assert program["target"]["array"]["rows"] == 32
+    assert program["steps"][0]["input_shape"] == [2, 5]
+
+
+@pytest.mark.parametrize("encoding", encoding_names())
+def test_every_encoding_verifies(
+    xbarc: Run, model: Callable[..., Path], tmp_path: Path, encoding: str
+) -> None:
+    out = tmp_path / "a.xbar"
+    assert xbarc("compile", model(), "-o", out, "--encoding", encoding).code == 0
+    assert xbarc("verify", out).out.startswith("verified: ")
+
+
+def test_verify(xbarc: Run, dense: Path) -> None:
+    done = xbarc("verify", dense, "--seed", 3)
+    assert done.code == 0
+    assert "fast == reference on 1 crossbar layers, seed 3" in done.out
+
+
+def test_report_formats(xbarc: Run, mlp: Path, tmp_path: Path) -> None:
+    assert xbarc("report", mlp).out.startswith("fashion-mlp on rram128")
+    stored = (mlp / "report.json").read_text("utf-8")
+    assert xbarc("report", mlp, "--format", "json").out == stored
+    rows = list(csv.reader(io.StringIO(xbarc("report", mlp, "--format", "csv").out)))
+    assert len({len(row) for row in rows}) == 1
+    assert "<html" in xbarc("report", mlp, "--format", "html").out
+    for name in ("text", "json", "csv", "html"):
+        file = tmp_path / name
+        done = xbarc("report", mlp, "--format", name, "-o", file)
+        assert (done.code, done.out) == (0, "")
+        assert file.read_text("utf-8").strip() == xbarc("report", mlp, "--format", name).out.strip()
+
+
+def test_a_pipe_gets_plain_lines(xbarc: Run, mlp: Path) -> None:
+    out = xbarc("report", mlp).out
+    assert "\x1b" not in out
+    settings = next(line for line in out.splitlines() if line.startswith("settings: "))
+    assert "weight_bits 8" in settings
+    assert all(line == line.rstrip() for line in out.splitlines())
+
+
+def test_inspect_all_layers(xbarc: Run, mlp: Path) -> None:
+    shown = xbarc("inspect", mlp)
+    assert shown.code == 0
+    assert "784 x 256" in shown.out
+    assert [row["name"] for row in xbarc("inspect", mlp, "--json").json["layers"]] == [
+        "fc1",
+        "fc2",
+        "fc3",
+    ]
+
+
+def test_inspect_layer_and_block(xbarc: Run, mlp: Path) -> None:
+    assert "fc1" in xbarc("inspect", mlp, "--layer", "fc1").out
+    assert xbarc("inspect", mlp, "--layer", "fc1", "--json").json
+    block = xbarc("inspect", mlp, "--layer", "fc3", "--block", "0,0", "--json").json
+    cells = np.array(block["cells"])
+    assert cells.shape == (128, 80)
+    same = xbarc("inspect", mlp, "--layer", "fc3", "--block", "0,0,0", "--json").json
+    assert same == block
+    assert "\x1b" not in xbarc("inspect", mlp, "--layer", "fc3", "--block", "0,0").out
+
+
+def test_inspect_writes_pages_and_pictures(xbarc: Run, mlp: Path, tmp_path: Path) -> None:
+    html, png = tmp_path / "a.html", tmp_path / "a.png"
+    done = xbarc("inspect", mlp, "--layer", "fc2", "--html", html, "--png", png)
+    assert (done.code, done.out) == (0, "")
+    assert "<html" in html.read_text("utf-8")
+    assert png.read_bytes().startswith(b"\x89PNG")
+    block = xbarc("inspect", mlp, "--layer", "fc3", "--block", "0,0", "--png", png, "--json")
+    assert block.json["layer"] == "fc3"
+
+
+def test_print_model_and_program(xbarc: Run, dense: Path, model: Callable[..., Path]) -> None:
+    assert "MatMul" in xbarc("print", dense).out
+    assert "MatMul" in xbarc("print", model()).out
+
+
+def test_passes(xbarc: Run) -> None:
+    assert xbarc("passes").out.startswith("1  remove-dead-layers ")
+
+
+def test_targets_list(xbarc: Run) -> None:
+    shown = xbarc("targets", "list")
+    assert all(f"\n {name} " in shown.out for name in target_names())
+    listed = xbarc("targets", "list", "--json").json
+    assert [item["name"] for item in listed] == list(target_names())
+
+
+@pytest.mark.parametrize("name", target_names())
+def test_targets_show(xbarc: Run, name: str) -> None:
+    assert "Sources" in xbarc("targets", "show", name).out
+    assert xbarc("targets", "show", name, "--json").json["name"] == name
+
+
+def test_targets_show_an_override(xbarc: Run) -> None:
+    shown = xbarc("targets", "show", "rram128", "--set", "array.rows=64", "--json")
+    assert shown.json["array"]["rows"] == 64
+
+
+def test_targets_validate(xbarc: Run, tmp_path: Path) -> None:
+    from xbarc.target.load import target_folder
+
+    file = tmp_path / "mine.toml"
+    file.write_bytes((target_folder() / "isaac.toml").read_bytes())
+    done = xbarc("targets", "validate", file)
+    assert done.code == 0
+    assert "valid target 'isaac'" in done.out
+
+
+def test_check_table_and_json(xbarc: Run, mlp: Path) -> None:
+    shown = xbarc("check", mlp, "--data", FASHION)
+    assert shown.code == 0
+    assert shown.err == ""
+    assert "agreement" in shown.out
+    assert "┃" not in shown.out
+    found = xbarc("check", mlp, "--data", FASHION, "--model", MLP, "--json").json
+    assert found["samples"] == 1000
+    assert abs(found["top1_float"] - found["top1_crossbar"]) <= 0.002
+    assert found["agreement"] > 0.99
+    assert found["output_sqnr_db"] > 30
+    assert [layer["name"] for layer in found["layers"]] == ["fc1", "fc2", "fc3"]
+    assert all(layer["saturated"] == 0 for layer in found["layers"])

@@ -1,0 +1,1 @@
+"""Tests of the frontend, with a plain meaning of networks to hold against ONNX Runtime."""

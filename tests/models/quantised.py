@@ -1,0 +1,147 @@
+"""Nets of `models/` in the notations of onnxruntime.quantization, and exact answers for them."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+from onnx import TensorProto, numpy_helper
+
+from tests.models.places import CALIBRATION, MODELS
+from xbarc.numerics.types import AnyArray
+
+Form = Literal["qdq", "qoperator", "dynamic"]
+
+
+@dataclass(frozen=True)
+class Notation:
+    """How a net is quantised: 8 bits everywhere."""
+
+    net: str
+    form: Form
+    per_channel: bool
+    signed: bool
+
+    def __str__(self) -> str:
+        channels = "channel" if self.per_channel else "tensor"
+        return f"{self.net}-{self.form}-{channels}-{'int8' if self.signed else 'uint8'}"
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The quantiser warns about nets that are not preprocessed, through two channels."""
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def quantise(notation: Notation, folder: Path) -> Path:
+    """Write the quantised net."""
+    with _quiet():
+        from onnxruntime import quantization as q
+        from onnxruntime.quantization.shape_inference import quant_pre_process
+
+        source = folder / f"{notation.net}-ready.onnx"
+        if not source.exists():
+            quant_pre_process(MODELS / f"fashion-{notation.net}.onnx", source)
+        path = folder / f"{notation}.onnx"
+        if notation.form == "dynamic":
+            q.quantize_dynamic(
+                source, path, per_channel=notation.per_channel, weight_type=q.QuantType.QInt8
+            )
+            return path
+        form = q.QuantFormat.QDQ if notation.form == "qdq" else q.QuantFormat.QOperator
+        kind = q.QuantType.QInt8 if notation.signed else q.QuantType.QUInt8
+        q.quantize_static(
+            source,
+            path,
+            _Images(),
+            quant_format=form,
+            per_channel=notation.per_channel,
+            activation_type=kind,
+            weight_type=q.QuantType.QInt8,
+        )
+    return path
+
+
+class _Images:
+    """Calibration images, as the quantiser asks for them."""
+
+    def __init__(self) -> None:
+        images = np.load(CALIBRATION)["image"]
+        self._batches = iter([{"image": images[at : at + 64]} for at in range(0, len(images), 64)])
+
+    def get_next(self) -> dict[str, AnyArray] | None:
+        """One batch, or None at the end."""
+        return next(self._batches, None)
+
+
+_WEIGHT_PLACES = {
+    "ConvInteger": (1, 3, 0),
+    "MatMulInteger": (1, 3, 0),
+    "QLinearConv": (3, 5, 0),
+    "QLinearMatMul": (3, 5, 0),
+    "QGemm": (3, 5, 0),
+}
+"""Where an operator takes weights, their zero point, and activations."""
+
+
+def exact_form(path: Path) -> bytes:
+    """The model with int8 weights as uint8 with a zero point of 128: the same numbers, exactly.
+
+    ONNX Runtime multiplies uint8 by int8 with saturating 16-bit sums on x86 without VNNI, whatever
+    `session.x64quantprecision` says when optimisations are off; uint8 by uint8 it does exactly.
+    int8 by int8 is exact as it is.
+    """
+    model = onnx.load(path)
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    shifted: set[str] = set()
+    for node in model.graph.node:
+        if node.op_type not in _WEIGHT_PLACES or _activation_is_signed(node, tensors):
+            continue
+        weight, zero, _ = _WEIGHT_PLACES[node.op_type]
+        for place in (weight, zero):
+            name = node.input[place]
+            if tensors[name].data_type == TensorProto.INT8 and name not in shifted:
+                _shift(tensors[name])
+                shifted.add(name)
+    data: bytes = model.SerializeToString()
+    return data
+
+
+def _activation_is_signed(node: onnx.NodeProto, tensors: dict[str, onnx.TensorProto]) -> bool:
+    if node.op_type in ("ConvInteger", "MatMulInteger"):
+        return False  # DynamicQuantizeLinear gives uint8
+    return tensors[node.input[2]].data_type == TensorProto.INT8
+
+
+def _shift(tensor: onnx.TensorProto) -> None:
+    values = numpy_helper.to_array(tensor).astype(np.int16) + 128
+    tensor.CopyFrom(numpy_helper.from_array(values.astype(np.uint8), tensor.name))
+
+
+def integer_names(path: Path) -> list[str]:
+    """Values inside the model that hold quantised activations."""
+    graph = onnx.load(path).graph
+    return [
+        node.output[0]
+        for node in graph.node
+        if node.op_type in ("QuantizeLinear", "DynamicQuantizeLinear")
+        or node.op_type[:7] == "QLinear"
+    ]
+
+
+def as_float(array: Any) -> AnyArray:
+    """Numbers of any type, for subtraction."""
+    return np.asarray(array).astype(np.float64)

@@ -1,0 +1,130 @@
+"""A directory that is either whole or not there, whenever the process may be killed."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from xbarc.errors import ProgramError
+
+MANIFEST = "program.json"
+FILE_NAME = re.compile(r"cells\.safetensors|report\.json|digital/[0-9]{5}\.onnx")
+
+_AT_FDCWD = -100
+_EXCHANGE = 2
+
+
+def check_replaceable(path: Path) -> None:
+    """Refuse to write a program over anything that is no program.
+
+    Raises:
+        ProgramError: something else is there, or no folder to write into.
+    """
+    where = str(path)
+    try:
+        if path.is_symlink() or (path.exists() and not path.is_dir()):
+            raise ProgramError("exists and is no program", where=where, hint="choose another -o")
+        if path.is_dir():
+            _check_content(path)
+        elif not path.resolve().parent.is_dir():
+            raise ProgramError(
+                "cannot be written: its folder does not exist",
+                where=where,
+                hint=f"make {path.parent}, or choose another -o",
+            )
+    except (OSError, ValueError) as error:
+        raise _cannot_write(path, error) from error
+
+
+def _check_content(path: Path) -> None:
+    """Only files of a program may be lost when a new program takes its place."""
+    names = [p.relative_to(path).as_posix() for p in path.rglob("*") if not p.is_dir()]
+    if names and MANIFEST not in names:
+        raise ProgramError(
+            "a folder that holds no program", where=str(path), hint="choose another -o"
+        )
+    strange = sorted(n for n in names if n != MANIFEST and not FILE_NAME.fullmatch(n))
+    if strange:
+        raise ProgramError(
+            f"holds '{strange[0]}', which is no part of a program and would be lost",
+            where=str(path),
+            hint="move it away, or choose another -o",
+        )
+
+
+@contextmanager
+def whole_directory(path: Path) -> Iterator[Path]:
+    """A temporary folder beside `path` that takes its place when the block ends well.
+
+    Raises:
+        ProgramError: it cannot be written.
+    """
+    parent = path.resolve().parent
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=parent))
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    try:
+        yield folder
+        _finish(folder)
+        _put(folder, path.resolve())
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _finish(folder: Path) -> None:
+    """Let everyone read it, and let the data reach the disk before the new name does."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            path.chmod(0o644)
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+    folder.chmod(0o755)
+
+
+def _put(folder: Path, path: Path) -> None:
+    """Put the new directory in place; an old one stays whole until then and is removed last."""
+    if not path.exists():
+        folder.rename(path)
+    elif exchange(folder, path):
+        return  # the old program bears the temporary name now, and goes with it
+    else:
+        _swap(folder, path)
+
+
+def exchange(first: Path, second: Path) -> bool:
+    """Let two paths swap their names in one step; False where the system cannot."""
+    if sys.platform != "linux":
+        return False
+    function = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if function is None:
+        return False
+    names = (os.fsencode(first), os.fsencode(second))
+    return bool(function(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _EXCHANGE) == 0)
+
+
+def _swap(folder: Path, path: Path) -> None:
+    """Two renames: killed between them, the old program is whole in `.NAME.*.old/program`."""
+    old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
+    path.rename(old / "program")
+    try:
+        folder.rename(path)
+    except BaseException:
+        (old / "program").rename(path)
+        raise
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _cannot_write(path: Path, error: OSError | ValueError) -> ProgramError:
+    reason = getattr(error, "strerror", None) or error
+    return ProgramError(f"cannot be written: {reason}", where=str(path))
