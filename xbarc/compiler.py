@@ -200,6 +200,9 @@ def calibration_batches(inputs: Sequence[Value], data: Mapping[str, AnyArray]) -
         InputError: an input is missing, or shapes and types do not fit.
     """
     feeds = {name: array for name, array in data.items() if name != "labels"}
+    empty = [v.name for v in inputs if _is_batched(v, feeds) and not len(feeds[v.name])]
+    if empty:
+        raise InputError(f"input '{empty[0]}' has no samples", where="calibration data")
     try:
         return [check_feeds(inputs, batch) for batch in split_batches(inputs, feeds)]
     except InputError as error:

@@ -114,7 +114,7 @@ def test_every_option_of_compile_is_recorded(
 ) -> None:
     data = npz(x=np.ones((9, 5), dtype=np.float32), labels=np.zeros(9, dtype=np.int64))
     options = "--weight-bits 4 --activation-bits 6 --encoding offset --adc 5 --tile even"
-    more = "--pack network --placement none --ranges minmax --shape x=2,5 --set array.rows=32"
+    more = "--pack network --placement none --ranges minmax --shape x=2,5 --set array.active_rows=32"
     out = tmp_path / "a.xbar"
     done = xbarc(
         "compile", model(), "-o", out, "--calibrate", data, *options.split(), *more.split()
@@ -132,7 +132,7 @@ def test_every_option_of_compile_is_recorded(
         "tile": "even",
         "weight_bits": "4",
     }
-    assert program["target"]["array"]["rows"] == 32
+    assert program["target"]["array"]["active_rows"] == 32
     assert program["steps"][0]["input_shape"] == [2, 5]
 
 
@@ -228,8 +228,8 @@ def test_targets_show(xbarc: Run, name: str) -> None:
 
 
 def test_targets_show_an_override(xbarc: Run) -> None:
-    shown = xbarc("targets", "show", "rram128", "--set", "array.rows=64", "--json")
-    assert shown.json["array"]["rows"] == 64
+    shown = xbarc("targets", "show", "rram128", "--set", "array.active_rows=64", "--json")
+    assert shown.json["array"]["active_rows"] == 64
 
 
 def test_targets_validate(xbarc: Run, tmp_path: Path) -> None:

@@ -318,3 +318,20 @@ def test_layers_know_their_operators(tmp_path: Path) -> None:
         layer.operator for layer in read_network(path).layers if isinstance(layer, MatrixLayer)
     ]
     assert found == ["Conv", "Conv", "MatMul"]
+
+
+def test_guessed_dimensions_never_refuse_a_model(tmp_path: Path) -> None:
+    path = model_file(
+        tmp_path,
+        """g (float[N,C,H,W] x) => (float[] y) {
+            a = Conv(x, w)
+            f = Flatten(a)
+            y = MatMul(f, m)
+        }""",
+        w=normal(2, 3, 1, 1),
+        m=normal(50, 4),
+    )
+    network = check(path, x=normal(2, 3, 5, 5))
+    assert [layer.input_shape for layer in network.matrix_layers] == [None, None]
+    found = read_network(path, shapes={"x": (1, 3, 5, 5)})
+    assert [layer.input_shape for layer in found.matrix_layers] == [(1, 3, 5, 5), (1, 50)]

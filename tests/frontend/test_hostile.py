@@ -102,6 +102,7 @@ def with_tensor(tmp_path: Path, tensor: TensorProto) -> Path:
         (TensorProto(name="w", data_type=1, dims=[-4, 3], raw_data=bytes(48)), "negative"),
         (TensorProto(name="w", data_type=99, dims=[4, 3], raw_data=bytes(48)), "element type 99"),
         (TensorProto(name="w", data_type=0, dims=[4, 3], raw_data=bytes(48)), "type is missing"),
+        (TensorProto(name="w", data_type=1, dims=[1], int32_data=[1]), "not in float_data"),
         (TensorProto(name="w", data_type=8, dims=[1], raw_data=bytes(4)), "raw bytes"),
     ],
 )

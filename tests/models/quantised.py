@@ -142,6 +142,32 @@ def integer_names(path: Path) -> list[str]:
     ]
 
 
+def allowed_steps(fragment: bytes, name: str) -> int:
+    """How far a code of a fragment may move when each rounding in it may go the other way.
+
+    One step for its own rounding, and what a step of each rounding before it is worth in steps of
+    its own: an Add of two quantised branches has two of them.
+    """
+    graph = onnx.load_from_string(fragment).graph
+    scales = {t.name: float(numpy_helper.to_array(t).max()) for t in graph.initializer}
+    makers = {output: node for node in graph.node for output in node.output}
+    last = makers[name]
+    if last.op_type != "QuantizeLinear":
+        return 0
+    earlier: list[float] = []
+    stack, seen = [last.input[0]], set[str]()
+    while stack:
+        value = stack.pop()
+        if value in seen or value not in makers:
+            continue
+        seen.add(value)
+        if makers[value].op_type == "QuantizeLinear":
+            earlier.append(scales[makers[value].input[1]])
+        else:
+            stack.extend(makers[value].input)
+    return 1 + int(sum(earlier) / scales[last.input[1]])
+
+
 def as_float(array: Any) -> AnyArray:
     """Numbers of any type, for subtraction."""
     return np.asarray(array).astype(np.float64)

@@ -2,7 +2,8 @@
 
 QOperator and dynamic forms are integers all the way: bit for bit. In the QDQ form a real sum is
 rounded to the next layer's integers. We scale the exact integer sum once in float64; ONNX Runtime
-adds dequantised numbers in float32. Where the two lie on both sides of a tie, one step differs.
+adds dequantised numbers in float32. Where the two lie on both sides of a tie, one step differs for
+every rounding; a residual Add follows two of them.
 """
 
 from __future__ import annotations
@@ -15,10 +16,18 @@ import numpy as np
 import pytest
 
 from tests.models.places import shipped_images
-from tests.models.quantised import Form, Notation, as_float, exact_form, integer_names, quantise
+from tests.models.quantised import (
+    Form,
+    Notation,
+    allowed_steps,
+    as_float,
+    exact_form,
+    integer_names,
+    quantise,
+)
 from xbarc.compiler import compile_model
 from xbarc.executor import Executor, StepRunner
-from xbarc.ir.program import Program, step_outputs
+from xbarc.ir.program import DigitalStep, Program, step_outputs
 from xbarc.ir.quantize import IntegerInput
 from xbarc.oracle import Oracle
 
@@ -113,7 +122,8 @@ def test_qdq_differs_by_a_step_at_ties_only(
         runner.run(step, values)
         for name in set(step_outputs(step)).intersection(codes):
             steps = np.abs(as_float(values[name]) - as_float(wanted[name]))
-            assert steps.max() <= 1, name
+            assert isinstance(step, DigitalStep)
+            assert steps.max() <= allowed_steps(step.model, name), name
             differing, total = differing + int(np.count_nonzero(steps)), total + steps.size
             values[name] = wanted[name]
         for name in set(step_outputs(step)).intersection(real):

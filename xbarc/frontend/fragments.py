@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import onnx
 import onnx_ir as ir
 
-from xbarc.errors import XbarcError
+from xbarc.errors import ModelError, XbarcError
 from xbarc.frontend import element_types
 from xbarc.frontend.emit import Piece, emit_model, inner_graphs, inner_nodes, name_of
 from xbarc.frontend.normalise import Normal
@@ -26,12 +26,14 @@ class Builder:
     Attributes:
         kinds: type of every value so far, as the model means it.
         shapes: shape of every value so far, where it is known.
+        certain: no dimension was guessed, so that a misfit is the model's fault.
     """
 
     normal: Normal
     notes: dict[ir.Node, str]
     kinds: dict[str, onnx.TypeProto]
     shapes: Known
+    certain: bool
     layers: list[Layer] = field(default_factory=list)
 
     def add(self, index: int, stage: Stage, border: Borders) -> None:
@@ -48,7 +50,12 @@ class Builder:
         shape = self.shapes.get(layer.input)
         if shape is None:
             return layer
-        self.shapes[layer.output] = layer_shape(layer, shape)
+        try:
+            self.shapes[layer.output] = layer_shape(layer, shape)
+        except ModelError:
+            if self.certain:
+                raise
+            return layer
         return replace(layer, input_shape=shape)
 
     def _fragment(self, name: str, nodes: list[ir.Node], border: Borders) -> DigitalFragment:
@@ -138,10 +145,19 @@ def build_layers(
         name_of(value): _bare_type(ir.serde.serialize_value(value).type)
         for value in normal.model.graph.inputs
     }
-    builder = Builder(normal, notes, kinds, dict(shapes))
+    certain = all(_is_fixed(value, shapes) for value in normal.model.graph.inputs)
+    builder = Builder(normal, notes, kinds, dict(shapes), certain)
     for index, (stage, border) in enumerate(zip(stages, found, strict=True)):
         builder.add(index, stage, border)
     return tuple(builder.layers), builder.kinds
+
+
+def _is_fixed(value: ir.Value, shapes: Known) -> bool:
+    declared = () if value.shape is None else tuple(value.shape)
+    given = shapes.get(name_of(value))
+    return given is not None and all(
+        size == wanted for size, wanted in zip(declared, given, strict=True)
+    )
 
 
 def _bare_type(kind: onnx.TypeProto) -> onnx.TypeProto:

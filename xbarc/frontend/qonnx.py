@@ -102,6 +102,7 @@ def _replace(node: ir.Node, model: ir.Model, constants: Constants, lowered: Lowe
     old = node.outputs[0]
     chain = _Chain(node, constants, model.opset_imports.get("", 13))
     declared = {"BipolarQuant": _bipolar, "Trunc": _trunc}.get(node.op_type, _quant)(chain, lowered)
+    declared.integers.dtype = ir.DataType.FLOAT
     result = chain.rescale(declared)
     name, graph = old.name, node.graph
     if graph is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -38,11 +39,16 @@ def read_network(path: Path, *, shapes: Mapping[str, tuple[int, ...]] | None = N
     path = Path(path)
     loaded = load_model(path)
     try:
-        return _network(normalise(loaded), Source(str(path), loaded.digest), shapes)
+        return _network(normalise(loaded), Source(_text(path), loaded.digest), shapes)
     except XbarcError as error:
         raise relocated(error, str(path)) from error
     except BROKEN as error:
         raise ModelError(f"the graph is damaged: {reason(error)}", where=str(path)) from error
+
+
+def _text(path: Path) -> str:
+    """The path as text that any file can hold: a file name may be bytes that are no text."""
+    return os.fsencode(path).decode("utf-8", "replace")
 
 
 def _network(

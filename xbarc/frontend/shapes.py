@@ -50,6 +50,11 @@ def _agreed(name: str, asked: tuple[int, ...], declared: ir.Shape | None) -> tup
         raise InputError(
             f"shape {list(asked)} given, the model has {len(declared)} axes", where=name
         )
+    for size, fixed in zip(asked, declared or (), strict=declared is not None):
+        if isinstance(fixed, int) and size != fixed:
+            raise InputError(
+                f"shape {list(asked)} given, the model fixes an axis to {fixed}", where=name
+            )
     return tuple(asked)
 
 

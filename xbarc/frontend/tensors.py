@@ -18,6 +18,15 @@ LARGEST_ELEMENTS = 1 << 33
 
 _STRING = onnx.TensorProto.STRING
 _TYPED_FIELDS = ("float_data", "int32_data", "int64_data", "double_data", "uint64_data")
+_FIELDS: dict[int, str] = {
+    onnx.TensorProto.FLOAT: "float_data",
+    onnx.TensorProto.COMPLEX64: "float_data",
+    onnx.TensorProto.DOUBLE: "double_data",
+    onnx.TensorProto.COMPLEX128: "double_data",
+    onnx.TensorProto.INT64: "int64_data",
+    onnx.TensorProto.UINT32: "uint64_data",
+    onnx.TensorProto.UINT64: "uint64_data",
+}
 _PAIRED = (onnx.TensorProto.COMPLEX64, onnx.TensorProto.COMPLEX128)
 
 
@@ -50,7 +59,10 @@ def check_tensor(tensor: onnx.TensorProto, folder: Path) -> None:
     elif tensor.data_type == _STRING:
         _expect(len(tensor.string_data), count, "strings", where)
     else:
-        stored = sum(len(getattr(tensor, field)) for field in _TYPED_FIELDS)
+        field = _FIELDS.get(tensor.data_type, "int32_data")
+        if any(len(getattr(tensor, other)) for other in _TYPED_FIELDS if other != field):
+            raise ModelError(f"its numbers are not in {field}", where=where)
+        stored = len(getattr(tensor, field))
         _expect(stored, _stored_numbers(tensor, kind, count), "numbers", where)
 
 
