@@ -21,7 +21,15 @@ extensions = [
     "sphinx.ext.doctest",
     "sphinx.ext.napoleon",
 ]
-exclude_patterns = ["_build", "transcripts"]
+exclude_patterns = [
+    "_build",
+    "transcripts",
+    # included by pages, no pages themselves
+    "reference/_generated/commands.md",
+    "reference/_generated/report-fields.md",
+    "reference/_generated/target-list.md",
+    "reference/accuracy-table.md",
+]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 html_theme = "furo"

@@ -6,7 +6,15 @@
 import contextlib
 import io
 import os
+import re
 from pathlib import Path
+from typing import get_args
+
+from pydantic.fields import FieldInfo
+
+from xbarc.cli import main
+from xbarc.report import model, target_reference
+from xbarc.target import load_target, target_names
 
 COMMANDS = (
     ("compile",),
@@ -48,8 +56,6 @@ def commands() -> str:
 
 
 def _help(command: tuple[str, ...]) -> str:
-    from xbarc.cli import main
-
     out = io.StringIO()
     before = os.environ.get("COLUMNS")
     os.environ["COLUMNS"] = "92"  # the same width on every machine
@@ -66,31 +72,29 @@ def _help(command: tuple[str, ...]) -> str:
 
 def target_fields() -> str:
     """Fields of a target, from its pydantic models."""
-    from xbarc.report import target_reference
-
     return target_reference()
 
 
 def target_list() -> str:
     """The shipped targets, a row each."""
-    from xbarc.target import load_target, target_names
-
-    lines = ["| name | kind | array | cell | converter | description |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| name | kind | array | cell | converter | description |",
+        "|---|---|---|---|---|---|",
+    ]
     for name in target_names():
         t = load_target(name)
         adc = "1-bit sense amplifier" if t.adc.kind != "sar" else f"up to {t.adc.max_bits} bits"
+        shared = "1 column" if t.adc.columns_per_adc == 1 else f"{t.adc.columns_per_adc} columns"
         lines.append(
             f"| `{t.name}` | {t.kind} | {t.array.rows} x {t.array.columns} "
             f"| {t.cell.bits} bit, {t.cell.technology} "
-            f"| {adc}, {t.adc.columns_per_adc} columns each | {t.description} |"
+            f"| {adc}, {shared} each | {t.description} |"
         )
     return "\n".join(lines) + "\n"
 
 
 def report_fields() -> str:
     """Fields of `report.json`, from its pydantic models."""
-    from xbarc.report import model
-
     names = (
         "Report",
         "TargetRow",
@@ -109,11 +113,25 @@ def report_fields() -> str:
     for name in names:
         kind = getattr(model, name)
         first = (kind.__doc__ or "").strip().splitlines()[0]
-        parts += ["", f"## {name}", "", first, "", "| field | meaning |", "|---|---|"]
+        parts += ["", f"### {name}", "", first, "", "| field | type | meaning |", "|---|---|---|"]
         parts += [_field_line(key, field) for key, field in kind.model_fields.items()]
     return "\n".join(parts) + "\n"
 
 
-def _field_line(name: str, field: object) -> str:
-    text = (getattr(field, "description", None) or "").replace("|", "\\|")
-    return f"| `{name}` | {text} |"
+def _field_line(name: str, field: FieldInfo) -> str:
+    """A row of a table; a field without a description of its own is named for what it is."""
+    text = (field.description or "").replace("|", "\\|")
+    return f"| `{name}` | {_type(field.annotation)} | {text} |"
+
+
+def _type(kind: object) -> str:
+    """A type of the report for people."""
+    text = kind.__name__ if isinstance(kind, type) and not get_args(kind) else str(kind)
+    text = text.replace("xbarc.report.model.", "").replace("typing.", "")
+    words = {"int": "integer", "float": "number", "str": "text", "bool": "boolean"}
+    for name, word in words.items():
+        text = re.sub(rf"\b{name}\b", word, text)
+    text = re.sub(r"\btuple\[(.+), \.\.\.\]", r"list of \1", text)
+    text = re.sub(r"\bdict\[(.+), (.+)\]", r"\2 by \1", text)
+    text = re.sub(r"Literal\[(.+)\]", r"\1", text)
+    return text.replace(" | None", ", may be null").replace("|", "or")

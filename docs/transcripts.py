@@ -2,7 +2,8 @@
 
     python docs/transcripts.py
 
-The pages include these files, so the output in the documentation is always that of a real run.
+The pages include these files, and `README.md` gets a tour made of some of them, so what is shown is
+always the output of a real run.
 Commands run one after another in a folder that sees `models` as the root of the repository does.
 """
 
@@ -65,6 +66,10 @@ RUNS = (
 )
 
 
+TOUR = (("compile", "Layers on crossbars"), ("check", ""), ("verify", ""), ("inspect-layer", ""))
+BEGIN, END = "<!-- tour: begin, written by docs/transcripts.py -->", "<!-- tour: end -->"
+
+
 def main() -> int:
     """Run everything; stops at the first command that ends otherwise than expected."""
     OUT.mkdir(exist_ok=True)
@@ -75,15 +80,34 @@ def main() -> int:
             text = _run(run, Path(folder))
             (OUT / f"{run.name}.txt").write_text(text, encoding="utf-8")
             print(f"{run.name}: {len(text.splitlines())} lines")
+    _write_tour(ROOT / "README.md")
     return 0
+
+
+def _write_tour(readme: Path) -> None:
+    """Put the transcripts of the tour between its two marks."""
+    parts = []
+    for name, until in TOUR:
+        text = (OUT / f"{name}.txt").read_text(encoding="utf-8")
+        shown = text.split(f"\n{until}")[0].rstrip() + "\n..." if until else text.rstrip()
+        parts.append(f"```console\n{shown}\n```")
+    before, _, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    tour = "\n\n".join(parts)
+    readme.write_text(f"{before}{BEGIN}\n\n{tour}\n\n{END}{after}", encoding="utf-8")
 
 
 def _run(run: Run, folder: Path) -> str:
     words = run.command.split()
     tool = Path(sys.executable).parent / words[0]
     words[0] = str(tool) if tool.exists() else shutil.which(words[0]) or words[0]
-    done = subprocess.run(
-        words, cwd=folder, env={**os.environ, "COLUMNS": WIDTH}, capture_output=True, text=True
+    done = subprocess.run(  # noqa: S603  # the commands above, and no others
+        words,
+        check=False,
+        cwd=folder,
+        env={**os.environ, "COLUMNS": WIDTH},
+        capture_output=True,
+        text=True,
     )
     if done.returncode != run.code:
         sys.exit(f"{run.command}\nexit code {done.returncode}, expected {run.code}\n{done.stderr}")

@@ -113,9 +113,7 @@ def header(shape: str, descr: str = "'<f4'", version: int = 1) -> bytes:
         header("(2, 5)", version=2)[:-5],
     ],
 )
-def test_lying_members(
-    refusal: Callable[[Path], Finished], tmp_path: Path, member: bytes
-) -> None:
+def test_lying_members(refusal: Callable[[Path], Finished], tmp_path: Path, member: bytes) -> None:
     refusal(archive(tmp_path / "data.npz", {"x.npy": member})).refused("data.npz")
 
 
@@ -135,9 +133,10 @@ def test_strange_members(refusal: Callable[[Path], Finished], tmp_path: Path) ->
     path = tmp_path / "data.npz"
     refusal(archive(path, {"readme.txt": b"x"})).refused("holds 'readme.txt'")
     good = header("(2, 5)") + bytes(40)
-    with pytest.warns(UserWarning, match="Duplicate name"), zipfile.ZipFile(path, "w") as file:
+    with zipfile.ZipFile(path, "w") as file:
         file.writestr("x.npy", good)
-        file.writestr("x.npy", good)
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            file.writestr("x.npy", good)
     refusal(path).refused("holds 'x.npy' 2 times")
     refusal(archive(path, {"x.npy": good}, zipfile.ZIP_LZMA)).refused("data.npz")
 
@@ -162,7 +161,7 @@ def test_every_damage_has_a_message(
     np.savez_compressed(buffer, x=samples)
     whole = buffer.getvalue()
     rng = np.random.default_rng(1)
-    for place in rng.choice(len(whole), 120, replace=False):
+    for place in rng.choice(len(whole), 60, replace=False):
         broken = bytearray(whole)
         broken[place] ^= 1 << int(rng.integers(8))
         path.write_bytes(bytes(broken) if rng.random() < 0.7 else whole[:place])

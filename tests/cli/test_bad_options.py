@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Run
+from xbarc.ir.files import load_program
 from xbarc.target import target_names
 from xbarc.target.load import target_folder
 
@@ -115,8 +116,6 @@ def test_other_commands(
     arguments: str,
     parts: list[str],
 ) -> None:
-    from xbarc.ir.files import load_program
-
     monkeypatch.chdir(tmp_path)
     layer = load_program(dense).crossbar_steps[0].name
     words = [word.format(dense, layer=layer) for word in arguments.split()]

@@ -77,7 +77,7 @@ def test_flipped_bytes_of_program_json(xbarc: Run, own: Path) -> None:
     file = own / "program.json"
     whole = file.read_bytes()
     rng = np.random.default_rng(3)
-    for place in rng.choice(len(whole), 80, replace=False):
+    for place in rng.choice(len(whole), 50, replace=False):
         broken = bytearray(whole)
         broken[place] ^= 1 << int(rng.integers(8))
         file.write_bytes(bytes(broken))
@@ -133,7 +133,7 @@ HOSTILE: dict[str, Edit] = {
     "other cells": step(cell_bits=4),
     "unknown key": step(colour="red"),
     "unknown kind": step(kind="analog"),
-    "text for a number": step(inputs="5"),
+    "text for a number": step(inputs="five"),
     "input from nowhere": step(input="nothing"),
     "output twice": step(output="x"),
     "input shape": step(input_shape=[-1, 5]),

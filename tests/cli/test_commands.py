@@ -18,6 +18,7 @@ from xbarc.mapping.encodings import encoding_names
 from xbarc.mapping.options import PLACEMENTS, Pack, Tile
 from xbarc.passes import RangeMethod
 from xbarc.target import target_names
+from xbarc.target.load import target_folder
 
 COMMANDS = ("compile", "run", "check", "verify", "inspect", "report", "print", "passes", "targets")
 
@@ -114,7 +115,9 @@ def test_every_option_of_compile_is_recorded(
 ) -> None:
     data = npz(x=np.ones((9, 5), dtype=np.float32), labels=np.zeros(9, dtype=np.int64))
     options = "--weight-bits 4 --activation-bits 6 --encoding offset --adc 5 --tile even"
-    more = "--pack network --placement none --ranges minmax --shape x=2,5 --set array.active_rows=32"
+    more = (
+        "--pack network --placement none --ranges minmax --shape x=2,5 --set array.active_rows=32"
+    )
     out = tmp_path / "a.xbar"
     done = xbarc(
         "compile", model(), "-o", out, "--calibrate", data, *options.split(), *more.split()
@@ -233,8 +236,6 @@ def test_targets_show_an_override(xbarc: Run) -> None:
 
 
 def test_targets_validate(xbarc: Run, tmp_path: Path) -> None:
-    from xbarc.target.load import target_folder
-
     file = tmp_path / "mine.toml"
     file.write_bytes((target_folder() / "isaac.toml").read_bytes())
     done = xbarc("targets", "validate", file)

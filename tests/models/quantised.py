@@ -49,8 +49,9 @@ def _quiet() -> Iterator[None]:
 def quantise(notation: Notation, folder: Path) -> Path:
     """Write the quantised net."""
     with _quiet():
-        from onnxruntime import quantization as q
-        from onnxruntime.quantization.shape_inference import quant_pre_process
+        # Importing them may warn.
+        from onnxruntime import quantization as q  # noqa: PLC0415
+        from onnxruntime.quantization.shape_inference import quant_pre_process  # noqa: PLC0415
 
         source = folder / f"{notation.net}-ready.onnx"
         if not source.exists():

@@ -60,9 +60,7 @@ def test_widths_are_honoured(folder: str) -> None:
     path = _espcn(folder, "quant")
     declared = _declared_widths(path)
     assert sorted({bits for pair in declared for bits in pair if bits}) == [4, 8]
-    for step, (weights, inputs) in zip(
-        compile_model(path).crossbar_steps, declared, strict=True
-    ):
+    for step, (weights, inputs) in zip(compile_model(path).crossbar_steps, declared, strict=True):
         assert step.weight_bits == weights
         assert np.abs(effective_weights(step)).max() <= 2 ** (weights - 1) - 1  # narrow range
         assert isinstance(step.quantizer, IntegerInput) == bool(inputs), step.name
@@ -70,7 +68,7 @@ def test_widths_are_honoured(folder: str) -> None:
 
 
 def _declared_widths(path: Path) -> list[tuple[int, int]]:
-    """Bits that the Quant before each Conv declares for weights and input; 0 where there is none."""
+    """Bits that the Quant before each Conv declares for weights and input; 0 without one."""
     graph = onnx.load(path).graph
     tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     makers = {node.output[0]: node for node in graph.node}
@@ -130,6 +128,8 @@ def test_outputs_equal_those_of_the_qcdq_form(folder: str, tmp_path: Path) -> No
     path, standard = _espcn(folder, "quant"), tmp_path / "qcdq.onnx"
     standard.write_bytes(qcdq_form(path))
     program, other = compile_model(path), compile_model(standard)
+    for one, two in zip(program.crossbar_steps, other.crossbar_steps, strict=True):
+        assert isinstance(one.quantizer, IntegerInput) == isinstance(two.quantizer, IntegerInput)
     feeds = _picture(program)
     assert np.array_equal(Executor(program).run(feeds), Executor(other).run(feeds))
 

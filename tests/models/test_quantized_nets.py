@@ -142,7 +142,7 @@ def _assert_float_rounding(found: Any, wanted: Any, name: str) -> None:
 
 @pytest.mark.parametrize("notation", _notations("qdq"))
 def test_qdq_from_end_to_end(notation: Notation, tmp_path: Path, record_property: Record) -> None:
-    """A step of difference moves what lies behind it: the share stays small, and no answer moves."""
+    """A step of difference moves what lies behind it: few codes differ, and no answer."""
     path, program = _compiled(notation, tmp_path)
     written = {name for step in program.steps for name in step_outputs(step)}
     names = sorted(written.intersection(integer_names(path)))

@@ -1,4 +1,4 @@
-"""Operator cases with constant weights, so that crossbars really run, and how far off they may be."""
+"""Operator cases with constant weights, so that crossbars run, and how far off they may be."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import onnx
 from onnx import numpy_helper
 from onnx.backend.test.case.test_case import TestCase
 
-from tests.models.operators import all_cases, case_data, run_runtime
+from tests.models.operators import all_cases, case_data, model_of, run_runtime
 from xbarc.numerics.types import AnyArray, Float64Array
 
 FLOAT_SIDES = {"Conv": (1,), "ConvTranspose": (1,), "Gemm": (1, 0), "MatMul": (1, 0)}
@@ -49,13 +49,13 @@ class Variant:
     @property
     def operator(self) -> str:
         """The matrix operator."""
-        return str(self.case.model.graph.node[0].op_type)
+        return str(model_of(self.case).graph.node[0].op_type)
 
 
 def variants(sides: dict[str, tuple[int, ...]]) -> Iterator[Variant]:
     """Every single-node case of these operators, once for each operand that may be the matrix."""
     for case in all_cases():
-        nodes = case.model.graph.node
+        nodes = model_of(case).graph.node
         if len(nodes) != 1 or nodes[0].op_type not in sides:
             continue
         places = sides[nodes[0].op_type]
@@ -71,7 +71,7 @@ def variants(sides: dict[str, tuple[int, ...]]) -> Iterator[Variant]:
 def frozen(case: TestCase, kept: str) -> onnx.ModelProto:
     """The case's model, in which all inputs but one are initialisers."""
     model = onnx.ModelProto()
-    model.CopyFrom(case.model)
+    model.CopyFrom(model_of(case))
     feeds, _ = case_data(case)
     values = list(model.graph.input)
     del model.graph.input[:]
@@ -114,7 +114,7 @@ def magnitude(
             feeds[name] = np.zeros_like(array)
     feeds[variant.matrix] = weights.astype(feeds[variant.matrix].dtype)
     feeds[variant.vectors] = vectors.astype(feeds[variant.vectors].dtype)
-    result: AnyArray = run_runtime(variant.case.model, feeds)[0]
+    result: AnyArray = run_runtime(model_of(variant.case), feeds)[0]
     return np.abs(result.astype(np.float64))
 
 
@@ -153,7 +153,7 @@ def _input_step(variant: Variant, vectors: AnyArray, bits: int) -> Float64Array:
 
 def _turned(variant: Variant, name: str) -> bool:
     """Whether Gemm transposes this operand."""
-    node = variant.case.model.graph.node[0]
+    node = model_of(variant.case).graph.node[0]
     wanted = "transA" if name == node.input[0] else "transB"
     return any(entry.name == wanted and entry.i for entry in node.attribute)
 

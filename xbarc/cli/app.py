@@ -18,6 +18,7 @@ _CODES = (
     "Exit codes: 0 done; 1 done, and the answer is no; 2 wrong use or bad input; "
     "3 a bug of xbarc; 130 interrupted."
 )
+_INTERRUPTED = "interrupted; nothing was left half written"
 
 app = typer.Typer(
     name="xbarc",
@@ -63,29 +64,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     130: interrupted.
     """
     try:
-        code = _run(list(sys.argv[1:] if argv is None else argv))
-        sys.stdout.flush()
+        return _run(list(sys.argv[1:] if argv is None else argv))
     except XbarcError as error:
         return _complain(str(error), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        return _complain("interrupted; nothing was left half written", EXIT_INTERRUPTED)
+        return _complain(_INTERRUPTED, EXIT_INTERRUPTED)
     except MemoryError:
         return _complain(
             "out of memory; hint: fewer samples at a time, or a smaller model", EXIT_USER
         )
     except OSError as error:
         return _os_error(error)
-    return code
+    except SystemExit:  # typer and rich leave this way when the reader of a pipe went away
+        _silence_stdout()
+        return EXIT_DONE
 
 
 def _run(arguments: list[str]) -> int:
     try:
         code = app(args=arguments, prog_name="xbarc", standalone_mode=False)
     except typer.Exit as leave:
-        return int(leave.exit_code)
+        code = leave.exit_code
     except _UsageProblem as problem:
         getattr(problem, "show")()  # noqa: B009  # defined on the base class only
         return EXIT_USER
+    if code == EXIT_INTERRUPTED:  # typer turns a KeyboardInterrupt into this code, and is silent
+        raise KeyboardInterrupt
+    sys.stdout.flush()
     return code if isinstance(code, int) else EXIT_DONE
 
 
@@ -117,7 +122,9 @@ def _crash(kind: type[BaseException], error: BaseException, trace: TracebackType
 
 
 def _complain(text: str, code: int) -> int:
-    print(f"xbarc: {text}", file=sys.stderr)
+    """One line; names from a hostile file cannot move the cursor or fake a second message."""
+    plain = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    print(f"xbarc: {''.join(plain)}", file=sys.stderr)
     return code
 
 

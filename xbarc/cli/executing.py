@@ -184,8 +184,8 @@ def _print_evaluation(result: Evaluation) -> None:
     from xbarc.report import TableData
 
     whole = TableData(
-        f"{result.samples} samples, float model against crossbar program",
-        ("", "float>", "crossbar>"),
+        f"{result.samples:,} samples",
+        ("", "float model>", "crossbar program>"),
         (
             ("top-1", _percent(result.top1_float), _percent(result.top1_crossbar)),
             ("agreement", "", _percent(result.agreement)),
@@ -193,7 +193,7 @@ def _print_evaluation(result: Evaluation) -> None:
         ),
     )
     layers = TableData(
-        "Layers, errors of earlier layers included",
+        "Layers, with errors of earlier ones",
         ("layer", "SQNR>", "conversions>", "saturated>"),
         tuple(
             (

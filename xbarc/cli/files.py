@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import tempfile
 from collections.abc import Iterator
@@ -44,7 +45,7 @@ def check_writable(path: Path) -> None:
 def whole_file(path: Path) -> Iterator[IO[bytes]]:
     """A temporary file beside `path` that takes its place when the block ends well.
 
-    A device or a pipe is written directly: it must never be replaced by a file.
+    A device or a pipe is written to, in one go: it must never be replaced by a file.
 
     Raises:
         InputError: the path cannot be written.
@@ -52,8 +53,9 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
     check_writable(path)
     try:
         if path.exists() and not path.is_file():
-            with path.open("wb") as file:
-                yield file
+            memory = io.BytesIO()
+            yield memory
+            path.write_bytes(memory.getvalue())
             return
         with _beside(path.resolve()) as file:
             yield file

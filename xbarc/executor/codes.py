@@ -119,19 +119,19 @@ def _dynamic(real: Float32Array, quantizer: DynamicInput) -> Codes:
     return Codes(values, zero.astype(np.int64), scale.astype(np.float64))
 
 
-def to_values(acc: Int64Array, result: Result, scale: Float64Array) -> AnyArray:
+def to_values(acc: IntArray, result: Result, scale: Float64Array) -> AnyArray:
     """Turn accumulators into what the network goes on with.
 
     Args:
-        acc: axes: vector, output of all groups.
-        result: its arrays have the axis output.
-        scale: real value of one input step; axis: vector, or length 1; or axes: vector, output.
+        acc: the second axis is the output channel.
+        result: its arrays have the axis output channel.
+        scale: real value of one input step; broadcasts against `acc`.
     """
     match result:
         case FloatResult():
-            steps = scale if scale.ndim == 2 else scale[:, None]
-            factor = steps * result.scale.astype(np.float64)
-            real = acc * factor + result.bias.astype(np.float64)
+            factor = scale * _by_channel(result.scale.astype(np.float64), acc.ndim)
+            real = acc * factor
+            real += _by_channel(result.bias.astype(np.float64), acc.ndim)
             with np.errstate(over="ignore"):
                 return real.astype(result.dtype)
         case IntegerResult():
@@ -140,10 +140,14 @@ def to_values(acc: Int64Array, result: Result, scale: Float64Array) -> AnyArray:
             return _requantize(acc, result)
 
 
-def _requantize(acc: Int64Array, result: RequantizedResult) -> AnyArray:
+def _by_channel(values: AnyArray, rank: int) -> AnyArray:
+    return values.reshape((1, -1) + (1,) * (rank - 2))
+
+
+def _requantize(acc: IntArray, result: RequantizedResult) -> AnyArray:
     info = np.iinfo(result.dtype)
     low, high = np.float32(info.min - result.zero_point), np.float32(info.max - result.zero_point)
-    real = acc.astype(np.float32) * result.multiplier
+    real = acc.astype(np.float32) * _by_channel(result.multiplier, acc.ndim)
     steps = np.rint(np.clip(real, low, high)).astype(np.int32)
     values: AnyArray = (steps + result.zero_point).astype(result.dtype)
     return values

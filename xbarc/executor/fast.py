@@ -1,27 +1,26 @@
 """The fast engine: the same bits as the reference, by a shorter way where one is proven.
 
-Where every conversion of a layer is provably lossless, slices, blocks and periphery collapse into
-one exact integer product with the effective weights. Otherwise column sums are exact products of
-an input slice with the cells of a segment, and the converter and shift-add follow.
+Conversions that are provably lossless leave the sliced path: slices, segments and periphery
+collapse into one exact integer product with the effective weights. The others go through lookup
+tables, with the converter and the shift-add in the same loop. A layer may need both: they add up.
 """
 
 from __future__ import annotations
 
-import numpy as np
-from scipy import sparse
+from math import prod
 
-from xbarc.executor.adc import convert, read_back, saturates
-from xbarc.executor.reference import ReferenceLayer, adc_at
-from xbarc.ir.effective import (
-    conversion_matrix,
-    effective_weights,
-    is_lossless,
-    output_matrix,
-)
+import numpy as np
+
+from xbarc.errors import ModelError
+from xbarc.executor.reference import ReferenceLayer
+from xbarc.executor.saturating import SaturatingLayer, fits_lookup
+from xbarc.ir.effective import effective_weights, lossless_conversions
+from xbarc.ir.geometry import Window
 from xbarc.ir.program import CrossbarStep
 from xbarc.ir.trace import LayerTrace
-from xbarc.numerics import FLOAT32_EXACT, exact_matmul, slice_inputs
-from xbarc.numerics.types import AnyArray, Int64Array, IntArray
+from xbarc.numerics import FLOAT32_EXACT, exact_matmul
+from xbarc.numerics.types import AnyArray, IntArray
+from xbarc.runtime import IntegerProduct
 
 
 class FastLayer:
@@ -33,91 +32,107 @@ class FastLayer:
 
     def __init__(self, step: CrossbarStep) -> None:
         self.step = step
-        self._plan: CollapsedLayer | SlicedLayer = (
-            CollapsedLayer(step) if is_lossless(step) else SlicedLayer(step)
-        )
+        lossless = lossless_conversions(step)
+        self._reference = ReferenceLayer(step)
+        self._product: CollapsedLayer | None = None
+        self._sliced: SaturatingLayer | ReferenceLayer | None = None
+        if not lossless.all() and not fits_lookup(step):
+            self._sliced = self._reference
+            return
+        if lossless.any() or not lossless.size or step.periphery.input_sum.any():
+            self._product = CollapsedLayer(step, lossless)
+        if not lossless.all():
+            self._sliced = SaturatingLayer(step, ~lossless)
 
-    def accumulate(self, vectors: IntArray, trace: LayerTrace | None = None) -> Int64Array:
+    def accumulate(self, vectors: IntArray, trace: LayerTrace | None = None) -> IntArray:
         """As `ReferenceLayer.accumulate`; codes are kept by the reference itself."""
+        if self._sliced is self._reference or (trace is not None and trace.keep_codes):
+            return self._reference.accumulate(vectors, trace)
+        if trace is not None:
+            count_conversions(self.step, vectors.shape[0], trace)
+        if self._product is None:
+            return self._partial(vectors, trace)
+        acc = self._product.accumulate(vectors)
+        return acc if self._sliced is None else acc + self._partial(vectors, trace)
+
+    def convolve(
+        self, padded: IntArray, geometry: Window, trace: LayerTrace | None = None
+    ) -> IntArray | None:
+        """Only a layer that is lossless as a whole is convolved as a whole."""
+        if self._sliced is not None or self._product is None:
+            return None
         if trace is not None and trace.keep_codes:
-            return ReferenceLayer(self.step).accumulate(vectors, trace)
-        return self._plan.accumulate(vectors, trace)
+            return None
+        acc = self._product.convolve(padded, geometry)
+        if acc is not None and trace is not None:
+            count_conversions(self.step, acc.shape[0] * prod(acc.shape[2:]), trace)
+        return acc
+
+    def _partial(self, vectors: IntArray, trace: LayerTrace | None) -> IntArray:
+        if self._sliced is None:
+            raise ValueError(f"{self.step.name}: every conversion is lossless")
+        return self._sliced.accumulate(vectors, trace)
 
 
 class CollapsedLayer:
-    """A lossless layer: one exact integer product a group."""
+    """Lossless conversions: one exact integer product a group.
 
-    def __init__(self, step: CrossbarStep) -> None:
+    Args:
+        step: the layer.
+        lossless: conversions to collapse; axis: conversion.
+    """
+
+    def __init__(self, step: CrossbarStep, lossless: AnyArray) -> None:
         self.step = step
-        weights = effective_weights(step)
-        largest = int(np.abs(weights).sum(axis=1).max(initial=0))
-        self._bound = largest * ((1 << step.input_bits) - 1)
-        dtype = np.float32 if self._bound < FLOAT32_EXACT else np.float64
-        self._weights: AnyArray = weights.astype(dtype)
+        self._weights = effective_weights(step, lossless)
+        top = (1 << step.input_bits) - 1
+        largest = np.abs(self._weights).sum(axis=1, dtype=np.int64).max(initial=0)
+        self._bound = int(largest) * top
+        low, high = self._weights.min(initial=0), self._weights.max(initial=0)
+        narrow = -128 <= low <= high <= 127 and step.input_bits <= 8
+        self._fits_int8 = bool(narrow and step.inputs * 255 * 255 < 1 << 31)
+        self._dense: IntegerProduct | None = None
+        self._conv: IntegerProduct | None = None
+        self._float: AnyArray | None = None
+        self._no_kernel = False
 
-    def accumulate(self, vectors: IntArray, trace: LayerTrace | None) -> Int64Array:
+    def accumulate(self, vectors: IntArray) -> IntArray:
         """Axes: vector, group, input -> vector, group, output."""
-        if trace is not None:
-            count_conversions(self.step, vectors.shape[0], trace)
         by_group = vectors.transpose(1, 0, 2)
-        product = exact_matmul(by_group, self._weights, self._bound)
-        return product.transpose(1, 0, 2)
+        if self._fits_int8 and vectors.size:
+            if self._dense is None:
+                self._dense = IntegerProduct(self._weights)
+            return self._dense.run(by_group).transpose(1, 0, 2)
+        if self._float is None:
+            dtype = np.float32 if self._bound < FLOAT32_EXACT else np.float64
+            self._float = self._weights.astype(dtype)
+        return exact_matmul(by_group, self._float, self._bound).transpose(1, 0, 2)
 
+    def convolve(self, padded: IntArray, geometry: Window) -> IntArray | None:
+        """Whole blocks, where ONNX Runtime has a kernel for the convolution."""
+        if not self._fits_int8 or not padded.size or self._no_kernel:
+            return None
+        try:
+            if self._conv is None:
+                self._conv = IntegerProduct(self._kernels(geometry), self._attributes(geometry))
+        except ModelError:
+            self._no_kernel = True
+            return None
+        return self._conv.run(padded)
 
-class SlicedLayer:
-    """A layer whose converters can saturate: slice by slice, segment by segment."""
+    def _kernels(self, geometry: Window) -> IntArray:
+        """Axes of Conv: channel, input of the group, kernel."""
+        groups, inputs, outputs = self._weights.shape
+        shape = (groups * outputs, inputs // prod(geometry.kernel), *geometry.kernel)
+        return self._weights.transpose(0, 2, 1).reshape(shape)
 
-    def __init__(self, step: CrossbarStep) -> None:
-        self.step = step
-        self._a = conversion_matrix(step.periphery, step.conversions, step.cells.columns)
-        bounds = [int(b) for b in step.tiling.segment_bounds]
-        blocks = step.tiling.segment_block.tolist()
-        self._segments = list(zip(bounds[:-1], bounds[1:], blocks, strict=True))
-        self._cells = step.cells.unpack().astype(np.float32)
-        self._r: dict[tuple[int, int], sparse.csr_array] = {}
-
-    def accumulate(self, vectors: IntArray, trace: LayerTrace | None) -> Int64Array:
-        """Axes: vector, group, input -> vector, group, output."""
-        step = self.step
-        acc = np.zeros((vectors.shape[0], step.groups, step.outputs), dtype=np.int64)
-        for group in range(step.groups):
-            planes = slice_inputs(vectors[:, group], step.dac_bits, step.input_slices)
-            for segment in range(len(self._segments)):
-                acc[:, group] += self._segment(planes, group, segment, trace)
-        if trace is not None:
-            count_conversions(step, vectors.shape[0], trace)
-        beta = step.periphery.input_sum.reshape(step.groups, step.outputs)
-        acc += vectors.sum(axis=2, dtype=np.int64)[:, :, None] * beta
-        return acc
-
-    def _segment(
-        self, planes: IntArray, group: int, segment: int, trace: LayerTrace | None
-    ) -> Int64Array:
-        step = self.step
-        first, last, block = self._segments[segment]
-        wires = planes[:, :, step.tiling.row_input[first:last]]
-        joined = np.zeros((wires.shape[1], step.conversions), dtype=np.int64)
-        for s in range(step.input_slices):
-            sums = self._sums(wires[s], group, first, last)
-            lo, width, bits = settings = adc_at(step, group, segment, s)
-            if trace is not None:
-                trace.saturated += int(saturates(sums, *settings).sum())
-            back = read_back(convert(sums, lo, width, bits), lo, width)
-            joined += back << (step.dac_bits * s)
-        return (self._periphery(group, block) @ joined.T).T
-
-    def _sums(self, plane: IntArray, group: int, first: int, last: int) -> Int64Array:
-        bound = (last - first) * ((1 << self.step.dac_bits) - 1) * ((1 << self.step.cells.bits) - 1)
-        columns = exact_matmul(plane, self._cells[group, first:last], bound)
-        return columns if not self.step.periphery.a_sign.size else (self._a @ columns.T).T
-
-    def _periphery(self, group: int, block: int) -> sparse.csr_array:
-        if (group, block) not in self._r:
-            step = self.step
-            self._r[group, block] = output_matrix(
-                step.periphery, group, block, step.outputs, step.conversions
-            )
-        return self._r[group, block]
+    def _attributes(self, geometry: Window) -> dict[str, object]:
+        return {
+            "kernel_shape": list(geometry.kernel),
+            "strides": list(geometry.strides),
+            "dilations": list(geometry.dilations),
+            "group": self.step.groups,
+        }
 
 
 def count_conversions(step: CrossbarStep, vectors: int, trace: LayerTrace) -> None:

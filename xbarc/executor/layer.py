@@ -19,17 +19,23 @@ from xbarc.executor.vectors import (
     sample_axis_first,
     scatter_add,
 )
+from xbarc.executor.windows import block_extent, gather, window_blocks
 from xbarc.ir.geometry import Dense, Geometry, Scatter, Window
 from xbarc.ir.quantize import Quantizer, Result
 from xbarc.ir.trace import LayerTrace
-from xbarc.numerics.types import AnyArray, Float64Array, Int64Array, IntArray
+from xbarc.numerics.types import AnyArray, Int64Array, IntArray
 
 
 class Accumulate(Protocol):
     """What an engine offers for one layer."""
 
-    def accumulate(self, vectors: IntArray, trace: LayerTrace | None = None) -> Int64Array:
+    def accumulate(self, vectors: IntArray, trace: LayerTrace | None = None) -> IntArray:
         """Codes `[vector, group, input]` to accumulators `[vector, group, output]`, without `a`."""
+
+    def convolve(
+        self, padded: IntArray, geometry: Window, trace: LayerTrace | None = None
+    ) -> IntArray | None:
+        """A padded block to accumulators `[image, channel, space]`; None if there is no way."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,18 +91,13 @@ def run_layer(
     check_shape(frame, tensor.shape)
     samples = sample_axis_first(tensor, frame.geometry)
     codes = quantize(samples, frame.quantizer, values, frame.name)
-    if isinstance(frame.geometry, Scatter):
-        return _scatter(frame, engine, codes, tensor.shape, trace, budget)
-    rows = [
-        _values(frame, engine, codes, piece, trace)
-        for piece in pieces(codes, frame.geometry, frame.groups, tensor.shape, budget)
-    ]
-    flat = np.concatenate(rows) if rows else _empty(frame)
-    if isinstance(frame.geometry, Dense):
-        return dense_result(flat, frame.geometry, frame.outputs, tensor.shape)
-    shape = output_shape(frame.geometry, frame.groups, frame.outputs, tensor.shape)
-    batch, channels, *space = shape
-    return np.ascontiguousarray(np.moveaxis(flat.reshape(batch, *space, channels), -1, 1))
+    match frame.geometry:
+        case Dense():
+            return _dense(frame, engine, codes, tensor.shape, trace, budget)
+        case Window():
+            return _window(frame, engine, codes, trace, budget)
+        case Scatter():
+            return _scatter(frame, engine, codes, tensor.shape, trace, budget)
 
 
 def check_shape(frame: LayerFrame, shape: tuple[int, ...]) -> None:
@@ -121,11 +122,80 @@ def check_shape(frame: LayerFrame, shape: tuple[int, ...]) -> None:
         raise InputError(f"input of shape {shape}, expected {wanted}", where=frame.name)
 
 
+def _dense(
+    frame: LayerFrame,
+    engine: Accumulate,
+    codes: Codes,
+    shape: tuple[int, ...],
+    trace: LayerTrace | None,
+    budget: int,
+) -> AnyArray:
+    geometry = frame.geometry
+    if not isinstance(geometry, Dense):
+        raise TypeError("only matrix products are dense")
+    rows = [_empty(frame)]
+    for piece in pieces(codes, geometry, frame.groups, shape, budget):
+        acc = _accumulators(frame, engine, codes, piece, trace).reshape(len(piece.vectors), -1)
+        scale = codes.scale if codes.scale.size == 1 else codes.scale[piece.sample]
+        if scale.ndim == 2:  # a stack of matrices: each group reads a vector of its own
+            scale = np.repeat(scale, frame.outputs, axis=1)
+        scale = scale if scale.ndim == 2 else scale[:, None]
+        rows.append(to_values(acc + frame.constant, frame.result, scale))
+    return dense_result(np.concatenate(rows), geometry, frame.outputs, shape)
+
+
+def _window(
+    frame: LayerFrame,
+    engine: Accumulate,
+    codes: Codes,
+    trace: LayerTrace | None,
+    budget: int,
+) -> AnyArray:
+    geometry = frame.geometry
+    if not isinstance(geometry, Window):
+        raise TypeError("only convolutions have windows")
+    shape = output_shape(geometry, frame.groups, frame.outputs, codes.values.shape)
+    result = np.empty(shape, dtype=_empty(frame).dtype)
+    for block in window_blocks(codes, geometry, budget):
+        acc = engine.convolve(block.padded, geometry, trace)
+        if acc is None:
+            acc = _gathered(frame, engine, block.padded, geometry, trace)
+        place = (block.images, slice(None), block.lines)
+        result[place] = _block_values(frame, codes, acc, block.images)
+    return result
+
+
+def _gathered(
+    frame: LayerFrame,
+    engine: Accumulate,
+    padded: IntArray,
+    geometry: Window,
+    trace: LayerTrace | None,
+) -> IntArray:
+    """Accumulators of a block by way of vectors; axes: image, channel, space."""
+    acc = engine.accumulate(gather(padded, geometry, frame.groups), trace)
+    channels = frame.groups * frame.outputs
+    by_position = acc.reshape(padded.shape[0], *block_extent(padded, geometry), channels)
+    return np.moveaxis(by_position, -1, 1)
+
+
+def _block_values(frame: LayerFrame, codes: Codes, acc: IntArray, images: slice) -> AnyArray:
+    """Values of a block, after what the zero point adds is taken off."""
+    spread = (-1,) + (1,) * (acc.ndim - 1)
+    zero = codes.zero if codes.zero.size == 1 else codes.zero[images]
+    scale = codes.scale if codes.scale.size == 1 else codes.scale[images]
+    sums = frame.weight_sums.reshape(1, -1)
+    offset = frame.constant - zero.reshape(-1, 1) * sums
+    if offset.any():
+        acc = acc + offset.reshape(*offset.shape, *(1,) * (acc.ndim - 2))
+    return to_values(acc, frame.result, scale.reshape(spread))
+
+
 def _accumulators(
     frame: LayerFrame, engine: Accumulate, codes: Codes, piece: Piece, trace: LayerTrace | None
-) -> Int64Array:
+) -> IntArray:
     """Products less what the zero point adds; axes: vector, group, output."""
-    acc = engine.accumulate(piece.vectors, trace)
+    acc: IntArray = engine.accumulate(piece.vectors, trace)
     zero = codes.zero if codes.zero.size == 1 else codes.zero[piece.sample]
     if not zero.any():
         return acc
@@ -134,23 +204,9 @@ def _accumulators(
     return acc - zero[:, :, None] * frame.weight_sums
 
 
-def _scale(codes: Codes, piece: Piece) -> Float64Array:
-    return codes.scale if codes.scale.size == 1 else codes.scale[piece.sample]
-
-
-def _values(
-    frame: LayerFrame, engine: Accumulate, codes: Codes, piece: Piece, trace: LayerTrace | None
-) -> AnyArray:
-    acc = _accumulators(frame, engine, codes, piece, trace).reshape(piece.vectors.shape[0], -1)
-    scale = _scale(codes, piece)
-    if scale.ndim == 2:  # a stack of matrices: each group reads a vector of its own
-        scale = np.repeat(scale, frame.outputs, axis=1)
-    return to_values(acc + frame.constant, frame.result, scale)
-
-
 def _empty(frame: LayerFrame) -> AnyArray:
     nothing = np.zeros((0, frame.groups * frame.outputs), dtype=np.int64)
-    return to_values(nothing, frame.result, np.ones(1))
+    return to_values(nothing, frame.result, np.ones((1, 1)))
 
 
 def _scatter(
@@ -170,8 +226,5 @@ def _scatter(
     ]
     nothing = np.zeros((0, frame.groups, frame.outputs), dtype=np.int64)
     total = scatter_add(np.concatenate([nothing, *parts]), geometry, frame.groups, shape)
-    batch, channels, *space = total.shape
-    flat = np.moveaxis(total, 1, -1).reshape(-1, channels)
-    scale = np.repeat(codes.scale, flat.shape[0] // max(1, codes.scale.size))
-    result = to_values(flat, frame.result, scale if codes.scale.size > 1 else codes.scale)
-    return np.ascontiguousarray(np.moveaxis(result.reshape(batch, *space, channels), -1, 1))
+    spread = (-1,) + (1,) * (total.ndim - 1)
+    return to_values(total, frame.result, codes.scale.reshape(spread))

@@ -9,7 +9,7 @@ import numpy as np
 
 from xbarc.errors import MappingError
 from xbarc.executor.layer import LayerFrame
-from xbarc.ir.geometry import Scatter
+from xbarc.ir.geometry import Scatter, Window
 from xbarc.ir.network import IntWeight, MatrixLayer
 from xbarc.ir.trace import LayerTrace
 from xbarc.numerics.types import Int64Array, IntArray
@@ -29,6 +29,13 @@ class PlainLayer:
             trace.vectors += vectors.shape[0]
         sums: Int64Array = np.einsum("vgi,gio->vgo", vectors.astype(np.int64), self.weights)
         return sums
+
+    def convolve(
+        self, padded: IntArray, geometry: Window, trace: LayerTrace | None = None
+    ) -> IntArray | None:
+        """No shorter way: windows are gathered."""
+        del padded, geometry, trace
+        return None
 
 
 def plain_frame(layer: MatrixLayer, engine: PlainLayer) -> LayerFrame:

@@ -1,7 +1,7 @@
 """Loops over a tensor: input vectors of a matrix, a bounded piece at a time, and back.
 
-Every geometry yields pieces `[vector, group, input]` and takes `[vector, group, output]` back.
-Windows are gathered a piece at a time, so memory is bounded by `budget`, not by the picture.
+Matrix products and transposed convolutions yield pieces `[vector, group, input]` and take
+`[vector, group, output]` back. Convolutions go by blocks, in `windows.py`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from itertools import product
 from math import prod
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from xbarc.executor.codes import Codes
 from xbarc.ir.geometry import (
@@ -22,7 +21,6 @@ from xbarc.ir.geometry import (
     Window,
     scatter_extent,
     window_output,
-    window_pads,
 )
 from xbarc.numerics.types import AnyArray, Int64Array, IntArray
 
@@ -54,7 +52,7 @@ def sample_axis_first(tensor: AnyArray, geometry: Geometry) -> AnyArray:
 
 
 def pieces(
-    codes: Codes, geometry: Geometry, groups: int, shape: tuple[int, ...], budget: int
+    codes: Codes, geometry: Dense | Scatter, groups: int, shape: tuple[int, ...], budget: int
 ) -> Iterator[Piece]:
     """Gather input vectors, at most about `budget` codes at a time.
 
@@ -68,8 +66,6 @@ def pieces(
     match geometry:
         case Dense():
             return _dense_pieces(codes, geometry, groups, shape, budget)
-        case Window():
-            return _window_pieces(codes, geometry, groups, budget)
         case Scatter():
             return _point_pieces(codes, groups, budget)
 
@@ -117,55 +113,6 @@ def _lead_shape(geometry: Dense, shape: tuple[int, ...]) -> tuple[int, ...]:
     axis = -1 if len(shape) == 1 else geometry.contract_axis
     lead = tuple(s for i, s in enumerate(shape) if i - len(shape) != axis)
     return lead if lead else (1,)
-
-
-def _window_pieces(codes: Codes, geometry: Window, groups: int, budget: int) -> Iterator[Piece]:
-    values = codes.values
-    batch, channels = values.shape[:2]
-    out = window_output(geometry, values.shape[2:])
-    if not prod(out) or not batch:
-        return
-    length = channels * prod(geometry.kernel)
-    line = prod(out[1:])
-    images = max(1, budget // (length * prod(out)))
-    lines = max(1, budget // (length * line)) if images == 1 else out[0]
-    for start, stop in _spans(batch, images):
-        view = _windows(_padded(codes, geometry, start, stop), geometry, out)
-        for top, bottom in _spans(out[0], lines):
-            part = np.moveaxis(view[:, :, top:bottom], 1, len(out) + 1)
-            vectors = part.reshape(-1, groups, length // groups)
-            sample = np.repeat(np.arange(start, stop), vectors.shape[0] // (stop - start))
-            yield Piece(vectors, (start * out[0] + top) * line, sample)
-
-
-def _padded(codes: Codes, geometry: Window, start: int, stop: int) -> IntArray:
-    """Some images with a border of the code that means zero."""
-    values = codes.values[start:stop]
-    pads = window_pads(geometry, values.shape[2:])
-    if not any(amount for pad in pads for amount in pad):
-        return values
-    shape = (
-        *values.shape[:2],
-        *(s + a + b for s, (a, b) in zip(values.shape[2:], pads, strict=True)),
-    )
-    zero = codes.zero[start:stop] if codes.zero.size > 1 else codes.zero
-    padded = np.empty(shape, dtype=values.dtype)
-    padded[...] = zero.reshape((-1,) + (1,) * (values.ndim - 1))
-    inside = tuple(slice(a, a + s) for s, (a, _) in zip(values.shape[2:], pads, strict=True))
-    padded[(slice(None), slice(None), *inside)] = values
-    return padded
-
-
-def _windows(padded: IntArray, geometry: Window, out: tuple[int, ...]) -> IntArray:
-    """A view of every window; axes: batch, channel, position axes, kernel axes."""
-    extent = tuple(
-        d * (k - 1) + 1 for k, d in zip(geometry.kernel, geometry.dilations, strict=True)
-    )
-    axes = tuple(range(2, padded.ndim))
-    view = sliding_window_view(padded, extent, axis=axes)
-    strides = tuple(slice(0, n * s, s) for n, s in zip(out, geometry.strides, strict=True))
-    steps = tuple(slice(None, None, d) for d in geometry.dilations)
-    return view[(slice(None), slice(None), *strides, *steps)]
 
 
 def _point_pieces(codes: Codes, groups: int, budget: int) -> Iterator[Piece]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from xbarc.ir.program import CrossbarStep, Periphery
-from xbarc.numerics.types import Int64Array, IntArray
+from xbarc.numerics.types import BoolArray, Int64Array, IntArray
 
 _CHUNK_CELLS = 1 << 24
 
@@ -36,26 +36,34 @@ def output_matrix(
     return sparse.csr_array(entries, shape=(outputs, conversions))
 
 
-def effective_weights(step: CrossbarStep) -> NDArray[np.int32]:
+def effective_weights(step: CrossbarStep, chosen: BoolArray | None = None) -> NDArray[np.int32]:
     """The integer matrix that the cells stand for; axes: group, input, output.
 
     Computed from the cells alone, so it is what a lossless program multiplies by: `a` is not in
     it, `beta` is.
+
+    Args:
+        step: the layer.
+        chosen: conversions that count; axis: conversion. None takes all.
     """
     weights = np.zeros((step.groups, step.inputs, step.outputs), dtype=np.int32)
     beta = step.periphery.input_sum.reshape(step.groups, 1, step.outputs)
-    for group, rows, matrix in _pieces(step):
+    for group, rows, matrix in _pieces(step, chosen):
         cells = step.cells.unpack((group, rows)).astype(np.int32)
         part = (matrix @ cells.T).T
         weights[group, step.tiling.row_input[rows]] = part + beta[group]
     return weights
 
 
-def _pieces(step: CrossbarStep) -> Iterator[tuple[int, slice, sparse.csr_array]]:
+def _pieces(
+    step: CrossbarStep, chosen: BoolArray | None
+) -> Iterator[tuple[int, slice, sparse.csr_array]]:
     """Rows in chunks that fit the cache, each with its `R A`; axes: output, column."""
     columns = max(1, step.cells.columns)
     chunk = max(1, _CHUNK_CELLS // columns)
     a = conversion_matrix(step.periphery, step.conversions, step.cells.columns)
+    if chosen is not None and not chosen.all():
+        a = sparse.csr_array(sparse.diags_array(chosen, dtype=np.int64) @ a)
     bounds = _uniform_bounds(step)
     for group in range(step.groups):
         for block, (first, last) in enumerate(bounds):
@@ -110,11 +118,16 @@ def _signed_range(
     return low, high
 
 
-def is_lossless(step: CrossbarStep) -> bool:
-    """Whether step is 1 and every converter covers every sum its cells can produce."""
-    if np.any(step.adc.step != 1):
-        return False
+def lossless_conversions(step: CrossbarStep) -> BoolArray:
+    """Conversions with step 1 whose range covers every sum, in all groups, segments and slices."""
     low, high = sum_ranges(step)
     lo = step.adc.lo.astype(np.int64)
     top = lo + (np.int64(1) << step.adc.bits.astype(np.int64)) - 1
-    return bool(np.all(low[..., None] >= lo) and np.all(high[..., None] <= top))
+    covered = (low[..., None] >= lo) & (high[..., None] <= top) & (step.adc.step == 1)
+    kept: BoolArray = covered.all(axis=(0, 1, 3))
+    return kept
+
+
+def is_lossless(step: CrossbarStep) -> bool:
+    """Whether every conversion is lossless, so that the layer is a plain integer product."""
+    return bool(lossless_conversions(step).all())

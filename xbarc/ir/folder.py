@@ -115,11 +115,12 @@ def exchange(first: Path, second: Path) -> bool:
 def _swap(folder: Path, path: Path) -> None:
     """Two renames: killed between them, the old program is whole in `.NAME.*.old/program`."""
     old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
-    path.rename(old / "program")
     try:
+        path.rename(old / "program")
         folder.rename(path)
     except BaseException:
-        (old / "program").rename(path)
+        if not path.exists():
+            (old / "program").rename(path)
         raise
     finally:
         shutil.rmtree(old, ignore_errors=True)

@@ -6,138 +6,53 @@ on the first sentence; `broken_rules` lists all of them for `xbarc verify`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from math import prod
 
 import numpy as np
 
 from xbarc.errors import ProgramError, VerifyError
-from xbarc.ir.geometry import Dense, Geometry, Scatter, Window
-from xbarc.ir.network import MatrixLayer, Network, layer_inputs, layer_outputs
+from xbarc.ir.geometry import Scatter
 from xbarc.ir.program import CrossbarStep, Program, step_inputs, step_outputs
 from xbarc.ir.quantize import FloatInput, FloatResult, RequantizedResult
+from xbarc.ir.verify_network import (
+    NETWORK_RULES,
+    geometry_faults,
+    repeated,
+    value_flow,
+    verify_network,
+)
 from xbarc.numerics.types import AnyArray
 
 _LARGEST_EXPONENT = 62
 _LARGEST_OFFSET = 1 << 32
-_LARGEST_STEP = 1 << 62
 
 _ABSURD = (IndexError, ValueError, TypeError, ArithmeticError, MemoryError)
 
-NetworkRule = Callable[[Network], Iterator[str]]
 ProgramRule = Callable[[Program], Iterator[str]]
 StepRule = Callable[[CrossbarStep], Iterator[str]]
 
 
-def _flow(
-    inputs: Iterable[str],
-    outputs: Iterable[str],
-    nodes: Iterable[tuple[str, tuple[str, ...], tuple[str, ...]]],
-) -> Iterator[str]:
-    """Every value is written once, before it is read."""
-    known = set(inputs)
-    for name, reads, writes in nodes:
-        for value in reads:
-            if value not in known:
-                yield f"{name}: reads '{value}' before anything wrote it"
-        for value in writes:
-            if value in known:
-                yield f"{name}: writes '{value}' a second time"
-            known.add(value)
-    for value in outputs:
-        if value not in known:
-            yield f"output '{value}' is never written"
-
-
-def network_values_flow(network: Network) -> Iterator[str]:
-    """Values are written once, before they are read."""
-    nodes = ((layer.name, layer_inputs(layer), layer_outputs(layer)) for layer in network.layers)
-    return _flow((v.name for v in network.inputs), (v.name for v in network.outputs), nodes)
-
-
-def network_names_unique(network: Network) -> Iterator[str]:
-    """No two layers have the same name."""
-    return _repeated(layer.name for layer in network.layers)
-
-
-def network_shapes_agree(network: Network) -> Iterator[str]:
-    """Arrays of a layer have a number for each output."""
-    for layer in network.matrix_layers:
-        channels = layer.groups * layer.outputs
-        if isinstance(layer.geometry, Scatter):
-            channels //= prod(layer.geometry.kernel)
-        yield from _result_lengths(layer, channels)
-
-
-def network_geometry_sound(network: Network) -> Iterator[str]:
-    """Windows have positive strides, and extents that the matrix agrees with."""
-    for layer in network.matrix_layers:
-        for text in _geometry(layer.geometry, layer.groups, layer.rows, layer.outputs):
-            yield f"{layer.name}: {text}"
-
-
-NETWORK_RULES: tuple[NetworkRule, ...] = (
-    network_names_unique,
-    network_values_flow,
-    network_shapes_agree,
-    network_geometry_sound,
-)
-
-
-def _repeated(names: Iterable[str]) -> Iterator[str]:
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            yield f"two steps are named '{name}'"
-        seen.add(name)
-
-
-def _result_lengths(layer: MatrixLayer, channels: int) -> Iterator[str]:
-    lengths = {"constant": layer.constant.shape}
-    if isinstance(layer.result, FloatResult):
-        lengths |= {"scale": layer.result.scale.shape, "bias": layer.result.bias.shape}
-    if isinstance(layer.result, RequantizedResult):
-        lengths["multiplier"] = layer.result.multiplier.shape
-    for name, shape in lengths.items():
-        if shape != (channels,):
-            yield f"{layer.name}: {name} has shape {shape}, expected ({channels},)"
-
-
-def _geometry(geometry: Geometry, groups: int, inputs: int, outputs: int) -> Iterator[str]:
-    if isinstance(geometry, Dense):
-        yield from _dense(geometry, groups)
-        return
-    rank = len(geometry.kernel)
-    per_axis = (geometry.kernel, geometry.strides, geometry.dilations)
-    if not 1 <= rank <= 3 or any(len(part) != rank for part in per_axis):
-        yield f"{rank} kernel axes, expected 1 to 3 with a stride and a dilation each"
-        return
-    if any(not 1 <= number < _LARGEST_STEP for part in per_axis for number in part):
-        yield f"a kernel extent, stride or dilation is not between 1 and {_LARGEST_STEP}"
-        return
-    if len(geometry.pads) != 2 * rank or any(pad < 0 for pad in geometry.pads):
-        yield f"pads {geometry.pads}, expected {2 * rank} numbers that are not negative"
-    windowed = inputs if isinstance(geometry, Window) else outputs
-    if windowed % prod(geometry.kernel):
-        yield f"{windowed} is no multiple of the kernel's {prod(geometry.kernel)} positions"
-
-
-def _dense(geometry: Dense, groups: int) -> Iterator[str]:
-    if geometry.contract_axis not in (-1, -2) or geometry.output_axis not in (-1, -2):
-        yield "axes of a matrix product are -1 or -2"
-    if prod(geometry.batch) != groups:
-        yield f"a stack of {geometry.batch} matrices needs as many groups, found {groups}"
+__all__ = [
+    "NETWORK_RULES",
+    "PROGRAM_RULES",
+    "STEP_RULES",
+    "broken_rules",
+    "check_program",
+    "verify_network",
+    "verify_program",
+]
 
 
 def names_unique(program: Program) -> Iterator[str]:
     """No two steps have the same name."""
-    return _repeated(step.name for step in program.steps)
+    return repeated(step.name for step in program.steps)
 
 
 def values_flow(program: Program) -> Iterator[str]:
     """Values are written once, before they are read."""
     nodes = ((step.name, step_inputs(step), step_outputs(step)) for step in program.steps)
-    return _flow((v.name for v in program.inputs), (v.name for v in program.outputs), nodes)
+    return value_flow((v.name for v in program.inputs), (v.name for v in program.outputs), nodes)
 
 
 def arrays_counted(program: Program) -> Iterator[str]:
@@ -355,7 +270,7 @@ def result_shapes(step: CrossbarStep) -> Iterator[str]:
 
 def geometry_sound(step: CrossbarStep) -> Iterator[str]:
     """Windows have positive strides, and extents that the matrix agrees with."""
-    return _geometry(step.geometry, step.groups, step.inputs, step.outputs)
+    return geometry_faults(step.geometry, step.groups, step.inputs, step.outputs)
 
 
 def input_chosen(step: CrossbarStep) -> Iterator[str]:
@@ -420,17 +335,6 @@ PROGRAM_RULES: tuple[ProgramRule, ...] = (
     adc_reference_allowed,
     cells_of_target,
 )
-
-
-def verify_network(network: Network) -> None:
-    """Check every rule of a network.
-
-    Raises:
-        VerifyError: the first rule that is broken.
-    """
-    for rule in NETWORK_RULES:
-        for text in rule(network):
-            raise VerifyError(f"{rule.__name__}: {text}", where=network.name)
 
 
 def broken_rules(program: Program) -> Iterator[tuple[str, str]]:

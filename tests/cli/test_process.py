@@ -1,0 +1,196 @@
+"""What only a real process shows: speed, streams, signals, limits."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.cli.conftest import DENSE, MLP, Run, tree
+from xbarc.ir.files import load_program
+
+XBARC = (sys.executable, "-m", "xbarc")
+
+
+def start(*arguments: object, folder: Path | None = None) -> subprocess.Popen[str]:
+    words = [*XBARC, *map(str, arguments)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(words, cwd=folder, stdout=pipe, stderr=pipe, text=True)
+
+
+def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+    words = [*XBARC, *map(str, arguments)]
+    return subprocess.run(words, capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload, no-any-return]
+
+
+def shell(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    words = ["sh", "-c", script, "sh", *map(str, arguments)]
+    return subprocess.run(words, capture_output=True, text=True, check=False)
+
+
+def test_help_is_quick() -> None:
+    def once() -> float:
+        began = time.perf_counter()
+        assert run("--help").returncode == 0
+        return time.perf_counter() - began
+
+    assert min(once() for _ in range(5)) <= 0.3
+
+
+@pytest.mark.parametrize("arguments", ["--help", "compile --help", "targets --help", "--version"])
+def test_help_loads_nothing_heavy(arguments: str) -> None:
+    heavy = "{'numpy', 'onnx', 'onnx_ir', 'onnxruntime', 'ortools', 'networkx', 'numba', 'scipy'}"
+    script = (
+        f"import sys; from xbarc.cli import main; code = main({arguments.split()!r});"
+        f"found = {heavy} & set(sys.modules); sys.exit(f'{{found}}' if found else code)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_whole_session(tmp_path: Path, model: Callable[..., Path]) -> None:
+    model(DENSE, "net")
+    np.savez(tmp_path / "in.npz", x=np.ones((2, 5), np.float32))
+    for words in ("compile net.onnx", "verify net.xbar", "check net.xbar --data in.npz --json"):
+        assert run(*words.split(), cwd=tmp_path).returncode == 0
+    done = run("run", "net.xbar", "--inputs", "in.npz", "--outputs", "out.npz", cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (tmp_path / "out.npz").is_file()
+
+
+def test_bad_input_in_a_process(tmp_path: Path) -> None:
+    done = run("compile", "none.onnx", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("xbarc: none.onnx: ")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_reader_that_goes_away(mlp: Path) -> None:
+    script = '{ "$@"; echo "code $?" >&2; } | head -c 1'
+    for command in ("report", "print", "inspect"):
+        done = shell(script, *XBARC, command, mlp)
+        assert done.stderr == "code 0\n"
+    done = shell('"$@" | true; exit 0', *XBARC, "--help")
+    assert done.stderr == ""
+
+
+def test_closed_streams(dense: Path, tmp_path: Path) -> None:
+    assert shell('"$@" >&-', *XBARC, "report", dense).stderr == ""
+    done = shell('"$@" <&- >&- 2>&-', *XBARC, "report", dense)
+    assert (done.returncode, done.stderr) == (0, "")
+    file = tmp_path / "report.json"
+    done = shell('"$@" <&- >&-', *XBARC, "report", dense, "--format", "json", "-o", file)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert file.read_bytes() == (dense / "report.json").read_bytes()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_stdout(dense: Path) -> None:
+    done = shell('"$@" > /dev/full', *XBARC, "report", dense)
+    assert done.returncode == 2
+    assert done.stderr == "xbarc: standard output: No space left on device\n"
+
+
+def test_a_stream_that_knows_only_ascii(dense: Path) -> None:
+    done = run("report", dense, env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_bug_is_no_answer(tmp_path: Path) -> None:
+    """Python leaves with 1 where nobody caught an exception; 1 means `the answer is no`."""
+    script = "import xbarc.cli.app as app; app.main = lambda: 1 / 0; app.entry()"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+    assert done.returncode == 3
+    assert b"ZeroDivisionError" in done.stderr
+    assert b"this is a bug of xbarc" in done.stderr
+
+
+def test_a_file_size_limit(tmp_path: Path) -> None:
+    """What a full disk does, by the kernel itself."""
+    script = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000));"
+        "from xbarc.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    words = [sys.executable, "-c", script, "compile", str(MLP), "-o", str(tmp_path / "o.xbar")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def compile_and_signal(
+    out: Path, number: signal.Signals, delay: float
+) -> subprocess.CompletedProcess[str]:
+    """A compile of the MLP over an existing program, hit by a signal."""
+    process = start("compile", MLP, "-o", out, "--weight-bits", 4)
+    try:
+        out_text, err = process.communicate(timeout=delay)
+    except subprocess.TimeoutExpired:
+        process.send_signal(number)
+        out_text, err = process.communicate(timeout=60)
+    return subprocess.CompletedProcess([], process.returncode, out_text, err)
+
+
+def compile_seconds(out: Path) -> float:
+    began = time.perf_counter()
+    assert run("compile", MLP, "-o", out, "--weight-bits", 4).returncode == 0
+    return time.perf_counter() - began
+
+
+def test_interrupted(own: Path, tmp_path: Path) -> None:
+    old = tree(own)
+    whole = compile_seconds(tmp_path / "new.xbar")
+    new = tree(tmp_path / "new.xbar")
+    stopped = 0
+    for share in (0.5, 0.8, 0.95):
+        done = compile_and_signal(own, signal.SIGINT, share * whole)
+        assert sorted(item.name for item in tmp_path.iterdir()) == ["new.xbar", "own.xbar"]
+        if done.returncode == 130:
+            stopped += 1
+            assert done.stderr.splitlines()[-1].startswith("xbarc: interrupted")
+            assert "Traceback" not in done.stderr
+            assert tree(own) in (old, new)
+        else:
+            assert done.returncode in (0, -signal.SIGINT), done.stderr  # while Python exits
+            assert tree(own) == new
+    assert stopped
+
+
+def killed(own: Path, shares: list[float], xbarc: Run) -> None:
+    """Kill compiles at these shares of a compile's time; the output is whole each time."""
+    parent = own.parent
+    old = tree(own)
+    whole = compile_seconds(parent / "new.xbar")
+    new = tree(parent / "new.xbar")
+    for share in shares:
+        compile_and_signal(own, signal.SIGKILL, share * whole)
+        assert tree(own) in (old, new)
+        load_program(own)
+        for item in parent.iterdir():
+            name = item.name
+            assert name in ("own.xbar", "new.xbar") or name.startswith(".own.xbar.")
+    done = xbarc("compile", MLP, "-o", own, "--weight-bits", 4)
+    assert done.code == 0, done.err
+    assert tree(own) == new
+    assert xbarc("verify", own).code == 0
+
+
+def test_killed(own: Path, xbarc: Run) -> None:
+    killed(own, [0.8, 0.95], xbarc)
+
+
+@pytest.mark.slow
+def test_killed_at_many_moments(own: Path, xbarc: Run) -> None:
+    rng = np.random.default_rng(11)
+    killed(own, rng.uniform(0.6, 1.1, 30).tolist(), xbarc)

@@ -1,0 +1,311 @@
+"""`xbarc run` and `xbarc check` on programs that work."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.cli.conftest import DENSE, FASHION, MLP, Run
+from xbarc.cli.npz import write_npz
+from xbarc.ir.files import load_program
+from xbarc.runtime import OnnxSession
+
+Array = np.ndarray[Any, np.dtype[np.float32]]
+
+
+def arrays(path: Path) -> dict[str, np.ndarray[Any, Any]]:
+    with np.load(path, allow_pickle=False) as data:
+        return dict(data.items())
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five images for the MLP."""
+    path = tmp_path_factory.mktemp("images") / "images.npz"
+    np.savez(path, image=arrays(FASHION)["image"][:5])
+    return path
+
+
+def test_trace_has_the_documented_axes(xbarc: Run, mlp: Path, images: Path, tmp_path: Path) -> None:
+    out, trace = tmp_path / "out.npz", tmp_path / "trace.npz"
+    done = xbarc("run", mlp, "--inputs", images, "--outputs", out, "--trace", trace)
+    assert (done.code, done.out, done.err) == (0, "", "")
+    assert arrays(out)["logits"].shape == (5, 10)
+    found = arrays(trace)
+    for step in load_program(mlp).crossbar_steps:
+        segments = step.tiling.segment_bounds.size - 1
+        codes = found[f"{step.name}/codes"]
+        assert codes.shape == (5, step.groups, segments, step.input_slices, step.conversions)
+        assert codes.dtype == np.uint16
+        assert found[f"{step.name}/conversions"] == codes.size
+        assert found[f"{step.name}/saturated"] == 0
+        assert np.all(codes < 1 << np.moveaxis(step.adc.bits.astype(np.int64), 3, 2)[None])
+
+
+def test_trace_counts_are_those_of_the_report(xbarc: Run, mlp: Path, tmp_path: Path) -> None:
+    data, out, trace = tmp_path / "in.npz", tmp_path / "out.npz", tmp_path / "trace.npz"
+    np.savez(data, image=arrays(FASHION)["image"][:1])
+    xbarc("run", mlp, "--inputs", data, "--outputs", out, "--trace", trace)
+    report = xbarc("report", mlp, "--format", "json").json
+    found = arrays(trace)
+    counted = {row["name"]: row["conversions"] for row in report["layers"]}
+    assert counted == {name: int(found[f"{name}/conversions"]) for name in counted}
+    assert report["totals"]["conversions"] == sum(counted.values())
+
+
+def test_engines_give_the_same_bytes(xbarc: Run, mlp: Path, images: Path, tmp_path: Path) -> None:
+    for name in ("fast", "reference", "again"):
+        engine = "fast" if name == "again" else name
+        done = xbarc(
+            *("run", mlp, "--inputs", images, "--engine", engine),
+            *("--outputs", tmp_path / f"{name}.npz", "--trace", tmp_path / f"{name}-trace.npz"),
+        )
+        assert done.code == 0
+    for kind in ("", "-trace"):
+        fast = (tmp_path / f"fast{kind}.npz").read_bytes()
+        assert fast == (tmp_path / f"reference{kind}.npz").read_bytes()
+        assert fast == (tmp_path / f"again{kind}.npz").read_bytes()
+
+
+def test_narrow_converters_saturate_alike(
+    xbarc: Run, model: Callable[..., Path], npz: Callable[..., Path], samples: Array, tmp_path: Path
+) -> None:
+    program, data = tmp_path / "a.xbar", npz(x=samples)
+    assert xbarc("compile", model(), "-o", program, "--adc", 2).code == 0
+    found = []
+    for engine in ("fast", "reference"):
+        out, codes = tmp_path / f"{engine}.npz", tmp_path / f"{engine}-trace.npz"
+        options = ("--engine", engine, "--outputs", out, "--trace", codes)
+        assert xbarc("run", program, "--inputs", data, *options).code == 0
+        found.append((arrays(out)["y"], arrays(codes)))
+    assert np.array_equal(found[0][0], found[1][0])
+    trace = found[0][1]
+    assert 0 < trace["MatMul:h/saturated"] <= (trace["MatMul:h/codes"] == 3).sum()
+    checked = xbarc("check", program, "--data", data, "--json").json
+    assert checked["layers"][0]["saturated"] == trace["MatMul:h/saturated"]
+
+
+FIXED = DENSE.replace("float[N, 5]", "float[1, 5]").replace("float[N, 3]", "float[1, 3]")
+
+
+def test_a_fixed_batch_loops(
+    xbarc: Run, model: Callable[..., Path], npz: Callable[..., Path], samples: Array, tmp_path: Path
+) -> None:
+    data, results = npz(x=samples, labels=np.arange(7) % 3), []
+    for name, text in (("open", DENSE), ("fixed", FIXED)):
+        program, out = tmp_path / f"{name}.xbar", tmp_path / f"{name}.npz"
+        assert xbarc("compile", model(text, name), "-o", program).code == 0
+        inputs = tmp_path / "in.npz"
+        np.savez(inputs, x=samples)
+        assert xbarc("run", program, "--inputs", inputs, "--outputs", out).code == 0
+        checked = xbarc("check", program, "--data", data, "--json").json
+        assert checked["samples"] == 7
+        results.append((out.read_bytes(), checked))
+    assert results[0] == results[1]
+
+
+def test_a_fixed_batch_that_does_not_divide(
+    xbarc: Run, model: Callable[..., Path], npz: Callable[..., Path], samples: Array, tmp_path: Path
+) -> None:
+    program = tmp_path / "a.xbar"
+    assert xbarc("compile", model(FIXED.replace("[1,", "[2,")), "-o", program).code == 0
+    done = xbarc("run", program, "--inputs", npz(x=samples), "--outputs", tmp_path / "o.npz")
+    done.refused("7 samples are no multiple of the model's fixed batch of 2")
+
+
+@pytest.mark.parametrize("count", [0, 1, 7])
+def test_any_batch(
+    xbarc: Run, dense: Path, npz: Callable[..., Path], samples: Array, tmp_path: Path, count: int
+) -> None:
+    out, trace = tmp_path / "out.npz", tmp_path / "trace.npz"
+    data = npz(x=samples[:count])
+    done = xbarc("run", dense, "--inputs", data, "--outputs", out, "--trace", trace)
+    assert done.code == 0, done.err
+    assert arrays(out)["y"].shape == (count, 3)
+    assert arrays(trace)["MatMul:h/conversions"] == count * 24 * 8
+    checked = xbarc("check", dense, "--data", data, "--json").json
+    assert checked["samples"] == count
+
+
+NOTHING = """
+plain (float[N, 4] x, string[N] names) => (float[N, 4] y, string[N] same, float total)
+{
+    y = Relu(x)
+    same = Identity(names)
+    total = ReduceSum<keepdims = 0>(y)
+}
+"""
+
+
+def test_a_model_without_matrix_layers(
+    xbarc: Run, model: Callable[..., Path], npz: Callable[..., Path], tmp_path: Path
+) -> None:
+    program, out = tmp_path / "a.xbar", tmp_path / "out.npz"
+    done = xbarc("compile", model(NOTHING), "-o", program)
+    assert done.code == 0, done.err
+    for command in ("verify", "report", "inspect", "print"):
+        assert xbarc(command, program).code == 0
+    assert xbarc("inspect", program, "--json").json["layers"] == []
+    xbarc("inspect", program, "--block", "0,0").refused("no layer of this program is on crossbars")
+    xbarc("inspect", program, "--layer", "y").refused("no layer of this program is on crossbars")
+    x = np.array([[-1, 2, -3, 4]] * 3, np.float32)
+    data = npz(x=x, names=np.array(["a", "bc", "d"]))
+    trace = tmp_path / "trace.npz"
+    ran = xbarc("run", program, "--inputs", data, "--outputs", out, "--trace", trace)
+    assert ran.code == 0, ran.err
+    found = arrays(out)
+    assert np.array_equal(found["y"], np.maximum(x, 0))
+    assert found["same"].tolist() == ["a", "bc", "d"]
+    assert found["total"].shape == ()
+    assert arrays(trace) == {}
+    checked = xbarc("check", program, "--data", data, "--json").json
+    assert checked["layers"] == []
+    assert checked["identical"]
+
+
+NAMES = """
+names (float[1, 2] file) => (float[1, 2] allow_pickle, float total)
+<float[2, 2] w = {1, 2, 3, 4}>
+{
+    allow_pickle = MatMul(file, w)
+    total = ReduceSum<keepdims = 0>(allow_pickle)
+}
+"""
+
+
+def test_names_that_numpy_takes_for_arguments(
+    xbarc: Run, model: Callable[..., Path], tmp_path: Path
+) -> None:
+    program, out, data = tmp_path / "a.xbar", tmp_path / "out.npz", tmp_path / "in.npz"
+    assert xbarc("compile", model(NAMES), "-o", program).code == 0
+    write_npz(data, {"file": np.ones((3, 2), np.float32)})
+    done = xbarc("run", program, "--inputs", data, "--outputs", out)
+    assert done.code == 0, done.err
+    assert arrays(out)["allow_pickle"].shape == (3, 2)
+    assert arrays(out)["total"].shape == (3,)
+
+
+SEQUENCE = """
+s (float[2] x) => (seq(float[2]) y)
+{
+    y = SequenceConstruct(x, x)
+}
+"""
+
+
+def test_an_output_that_is_no_tensor(
+    xbarc: Run, model: Callable[..., Path], npz: Callable[..., Path], tmp_path: Path
+) -> None:
+    program = tmp_path / "a.xbar"
+    assert xbarc("compile", model(SEQUENCE), "-o", program).code == 0
+    done = xbarc(
+        *("run", program, "--inputs", npz(x=np.ones(2, np.float32))),
+        *("--outputs", tmp_path / "o.npz"),
+    )
+    done.refused("output 'y' is no tensor", "InferenceSession")
+    assert not (tmp_path / "o.npz").exists()
+
+
+def test_results_go_into_a_device_and_never_replace_it(
+    xbarc: Run, dense: Path, npz: Callable[..., Path], samples: Array
+) -> None:
+    done = xbarc("run", dense, "--inputs", npz(x=samples), "--outputs", "/dev/null")
+    assert done.code == 0, done.err
+    assert Path("/dev/null").is_char_device()
+
+
+def test_results_follow_a_link(
+    xbarc: Run, dense: Path, npz: Callable[..., Path], samples: Array, tmp_path: Path
+) -> None:
+    (tmp_path / "there").mkdir()
+    link = tmp_path / "out.npz"
+    link.symlink_to(tmp_path / "there" / "real.npz")
+    assert xbarc("run", dense, "--inputs", npz(x=samples), "--outputs", link).code == 0
+    assert link.is_symlink()
+    assert arrays(tmp_path / "there" / "real.npz")["y"].shape == (7, 3)
+
+
+def test_check_without_labels(
+    xbarc: Run, dense: Path, npz: Callable[..., Path], samples: Array
+) -> None:
+    found = xbarc("check", dense, "--data", npz(x=samples), "--json").json
+    assert found["top1_float"] is None
+    assert found["top1_crossbar"] is None
+    assert 0 <= found["agreement"] <= 1
+    lines = xbarc("check", dense, "--data", npz(x=samples)).out.splitlines()
+    assert next(line for line in lines if "top-1" in line).split() == ["top-1", "-", "-"]
+
+
+def test_check_equals_numpy(
+    xbarc: Run, dense: Path, npz: Callable[..., Path], samples: Array, tmp_path: Path
+) -> None:
+    labels = np.arange(7) % 3
+    found = xbarc("check", dense, "--data", npz(x=samples, labels=labels), "--json").json
+    session = OnnxSession(dense.with_suffix(".onnx"), where="float")
+    wanted = session.run({"x": samples})[0]
+    xbarc("run", dense, "--inputs", npz(x=samples), "--outputs", tmp_path / "o.npz")
+    ours = arrays(tmp_path / "o.npz")["y"]
+    assert found["top1_float"] == (wanted.argmax(1) == labels).mean()
+    assert found["top1_crossbar"] == (ours.argmax(1) == labels).mean()
+    assert found["agreement"] == (wanted.argmax(1) == ours.argmax(1)).mean()
+    noise = ((wanted.astype(np.float64) - ours) ** 2).sum()
+    signal = (wanted.astype(np.float64) ** 2).sum()
+    assert found["output_sqnr_db"] == pytest.approx(10 * np.log10(signal / noise))
+
+
+def test_min_agreement(xbarc: Run, mlp: Path, images: Path, tmp_path: Path) -> None:
+    assert xbarc("check", mlp, "--data", images, "--min-agreement", 0).code == 0
+    data = tmp_path / "forty.npz"
+    np.savez(data, image=arrays(FASHION)["image"][:40])
+    rough = tmp_path / "rough.xbar"
+    assert xbarc("compile", MLP, "-o", rough, "--adc", 1, "--weight-bits", 2).code == 0
+    done = xbarc("check", rough, "--data", data, "--min-agreement", 1, "--json")
+    assert done.code == 1
+    assert done.json["agreement"] < 1
+    assert "expected at least 1" in done.err
+
+
+def test_min_agreement_without_scores(
+    xbarc: Run, model: Callable[..., Path], npz: Callable[..., Path], tmp_path: Path
+) -> None:
+    text = "v (float[2] x) => (float[2] y) { y = Relu(x) }"
+    assert xbarc("compile", model(text), "-o", tmp_path / "a.xbar").code == 0
+    data = npz(x=np.ones(2, np.float32))
+    done = xbarc("check", tmp_path / "a.xbar", "--data", data, "--min-agreement", 0.5)
+    assert done.code == 1
+    assert "no scores" in done.err
+
+
+def test_check_without_the_model(
+    xbarc: Run,
+    model: Callable[..., Path],
+    npz: Callable[..., Path],
+    samples: Array,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path, program = model(name="gone"), tmp_path / "deep" / "a.xbar"
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "else").mkdir()
+    assert xbarc("compile", path, "-o", program).code == 0
+    data, moved = npz(x=samples), tmp_path / "else" / "gone.onnx"
+    shutil.move(path, moved)
+    done = xbarc("check", program, "--data", data)
+    done.refused("gone.onnx", "not where it was when compiled", "pass --model")
+    assert xbarc("check", program, "--data", data, "--model", moved).code == 0
+    xbarc("check", program, "--data", data, "--model", tmp_path / "no.onnx").refused("no.onnx")
+    monkeypatch.chdir(tmp_path / "else")
+    assert xbarc("check", program, "--data", data).code == 0
+
+
+def test_check_with_another_model(
+    xbarc: Run, dense: Path, model: Callable[..., Path], npz: Callable[..., Path], samples: Array
+) -> None:
+    other = model(DENSE.replace("15", "16"))
+    done = xbarc("check", dense, "--data", npz(x=samples), "--model", other)
+    done.refused("was compiled from another model than", "model.onnx")
