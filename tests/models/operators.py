@@ -22,8 +22,8 @@ from xbarc.executor import Executor
 from xbarc.ir.network import Value
 from xbarc.ir.program import Program
 
-TOTAL = 1884
-"""Cases in onnx 1.23.2; another version has another number of them."""
+VERSION, TOTAL = "1.23.2", 1884
+"""Cases in this version of onnx; another has another number of them."""
 
 Kind = Literal["equal", "as-runtime", "random", "refused", "differs", "unjustified"]
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.models.graphs import integers, write
 from tests.models.places import shipped_images
 from tests.models.quantised import (
     Form,
@@ -153,3 +154,15 @@ def test_qdq_from_end_to_end(notation: Notation, tmp_path: Path, record_property
     _, logits, reference = both[0]
     assert np.array_equal(logits.argmax(axis=1), reference.argmax(axis=1))
     record_property("QDQ, end to end", f"{differing} of {total} codes differ: {notation}")
+
+
+def test_digital_integer_products_are_exact(tmp_path: Path) -> None:
+    """Neither side is constant, so the product stays digital, where uint8 x int8 would saturate."""
+    text = "(uint8[4,512] x, int8[512,16] w) => (int32[] y) { y = MatMulInteger(x, w) }"
+    path = write(tmp_path, text)
+    feeds = {"x": integers(200, 255, 4, 512), "w": integers(100, 127, 512, 16)}
+    program = compile_model(path)
+    assert not program.crossbar_steps
+    kinds = {"x": np.uint8, "w": np.int8}
+    (found,) = Executor(program).run({name: feeds[name].astype(kinds[name]) for name in feeds})
+    assert np.array_equal(found, feeds["x"] @ feeds["w"])

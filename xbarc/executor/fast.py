@@ -14,6 +14,7 @@ import numpy as np
 from xbarc.errors import ModelError
 from xbarc.executor.reference import ReferenceLayer
 from xbarc.executor.saturating import SaturatingLayer, fits_lookup
+from xbarc.executor.windows import gather
 from xbarc.ir.effective import effective_weights, lossless_conversions
 from xbarc.ir.geometry import Window
 from xbarc.ir.program import CrossbarStep
@@ -58,15 +59,19 @@ class FastLayer:
     def convolve(
         self, padded: IntArray, geometry: Window, trace: LayerTrace | None = None
     ) -> IntArray | None:
-        """Only a layer that is lossless as a whole is convolved as a whole."""
-        if self._sliced is not None or self._product is None:
-            return None
-        if trace is not None and trace.keep_codes:
+        """Lossless conversions need no gathered windows; the others are added to their sums."""
+        if self._product is None or (trace is not None and trace.keep_codes):
             return None
         acc = self._product.convolve(padded, geometry)
-        if acc is not None and trace is not None:
+        if acc is None:
+            return None
+        if trace is not None:
             count_conversions(self.step, acc.shape[0] * prod(acc.shape[2:]), trace)
-        return acc
+        if self._sliced is None:
+            return acc
+        partial = self._partial(gather(padded, geometry, self.step.groups), trace)
+        by_channel = partial.transpose(1, 2, 0).reshape(acc.shape[1], acc.shape[0], -1)
+        return acc + by_channel.transpose(1, 0, 2).reshape(acc.shape)
 
     def _partial(self, vectors: IntArray, trace: LayerTrace | None) -> IntArray:
         if self._sliced is None:
@@ -79,7 +84,7 @@ class CollapsedLayer:
 
     Args:
         step: the layer.
-        lossless: conversions to collapse; axis: conversion.
+        lossless: conversions to collapse; axes: group, segment, conversion.
     """
 
     def __init__(self, step: CrossbarStep, lossless: AnyArray) -> None:

@@ -21,9 +21,14 @@ from numba import njit, prange
 from xbarc.executor import shuffle
 from xbarc.executor.shuffle import DIGIT_BITS, HAS_SHUFFLE, LANES, NIBBLES
 
+LANE = np.argsort(shuffle.lane_order())
+"""The lane of each vector of a chunk; sums and codes go by vector, packed planes by lane."""
+
 _add_sums = cast(Any, shuffle.add_sums)
 _convert_unit = cast(Any, shuffle.convert_unit)
 _sum_and_convert = cast(Any, shuffle.sum_and_convert)
+_sum_and_convert_four = cast(Any, shuffle.sum_and_convert_four)
+_pack_nibble = cast(Any, shuffle.pack_nibble)
 
 
 @njit(cache=True, nogil=True)
@@ -47,6 +52,24 @@ def _at_once_by_shuffle(tables, packed, k, plane, lo, top, shift, _sums, joined,
     _sum_and_convert(
         tables.ctypes.data + k * tables.shape[1] * nibbles * 16,
         packed.ctypes.data + (plane[0] * packed.shape[1] + plane[1]) * nibbles * LANES,
+        nibbles * LANES,
+        nibbles // NIBBLES,
+        lo,
+        top,
+        np.int32(shift),
+        joined.ctypes.data,
+        outside.ctypes.data,
+    )
+
+
+@njit(cache=True, nogil=True)
+def _four_by_shuffle(tables, packed, k, plane, lo, top, shift, _sums, joined, outside):
+    """The same for four planes, one after another in weight."""
+    nibbles = packed.shape[2]
+    _sum_and_convert_four(
+        tables.ctypes.data + k * tables.shape[1] * nibbles * 16,
+        packed.ctypes.data + (plane[0] * packed.shape[1] + plane[1]) * nibbles * LANES,
+        nibbles * LANES,
         nibbles // NIBBLES,
         lo,
         top,
@@ -66,13 +89,21 @@ def _at_once_by_loops(tables, packed, k, plane, lo, top, shift, sums, joined, ou
 
 
 @njit(cache=True, nogil=True)
+def _four_by_loops(tables, packed, k, plane, lo, top, shift, sums, joined, outside):
+    """The same on any CPU."""
+    for q in range(4):
+        at = (plane[0], plane[1] + q)
+        _at_once_by_loops(tables, packed, k, at, lo, top, shift + q, sums, joined, outside)
+
+
+@njit(cache=True, nogil=True)
 def _by_loops(tables, packed, table, plane, shift, sums):
     """The same on any CPU."""
     for nibble in range(packed.shape[2]):
         row = tables[table[0], table[1], nibble]
         where = packed[plane[0], plane[1], nibble]
-        for lane in range(LANES):
-            sums[lane] += np.int32(row[where[lane]]) << shift
+        for vector in range(LANES):
+            sums[vector] += np.int32(row[where[LANE[vector]]]) << shift
 
 
 @njit(cache=True, nogil=True)
@@ -103,11 +134,11 @@ def _spread_row(row, base, joined, sign, by):
 @njit(cache=True, nogil=True)
 def _raise_floor(floor, counts, shift, sums):
     """Add what tables left out: the floor of the cells, for each wordline that is on."""
-    for lane in range(LANES):
-        sums[lane] += (floor * counts[lane]) << shift
+    for vector in range(LANES):
+        sums[vector] += (floor * counts[LANE[vector]]) << shift
 
 
-def _loop(add_sums: Any, at_once: Any) -> Any:  # noqa: C901  # one nest of loops, compiled twice
+def _loop(add_sums: Any, at_once: Any, four: Any) -> Any:  # noqa: C901  # one nest of loops, compiled twice
     @njit(cache=True, nogil=True)
     def sum_slice(tables, floor, packed, counts, chunk, k, first, end, sums):
         for lane in range(LANES):
@@ -122,16 +153,24 @@ def _loop(add_sums: Any, at_once: Any) -> Any:  # noqa: C901  # one nest of loop
                 add_sums(tables, packed, (k, digit), (chunk, bit), by, sums)
 
     @njit(cache=True, nogil=True)
-    def join_slices(tables, floor, packed, counts, adc, dac_bits, chunk, k, sums, joined, outside):
-        planes, last = packed.shape[1], adc.shape[2] - 1
+    def join_slices(tables, floor, packed, counts, adc, bits, chunk, k, sums, joined, outside):
+        planes, dac_bits = bits
+        last = adc.shape[2] - 1
         simple = dac_bits == 1 and tables.shape[1] == 1 and floor[k] == 0
         for lane in range(LANES):
             joined[lane] = 0
-        for s in range(-(-planes // dac_bits)):
+        slices = -(-planes // dac_bits)
+        s = 0
+        while s < slices:
             at, by = min(s, last), s * dac_bits
             lo, step, top = adc[0, k, at], adc[1, k, at], adc[2, k, at]
-            if simple and step == 1 and counts[chunk, s, LANES] != 0:
-                at_once(tables, packed, k, (chunk, s), lo, top, by, sums, joined, outside)
+            if simple and step == 1 and last == 0 and s + 4 <= slices:
+                four(tables, packed, k, (chunk, s), lo, top, by, sums, joined, outside)
+                s += 4
+                continue
+            s += 1
+            if simple and step == 1:
+                at_once(tables, packed, k, (chunk, s - 1), lo, top, by, sums, joined, outside)
                 continue
             end = min(planes, by + dac_bits)
             sum_slice(tables, floor, packed, counts, chunk, k, by, end, sums)
@@ -148,14 +187,14 @@ def _loop(add_sums: Any, at_once: Any) -> Any:  # noqa: C901  # one nest of loop
                 _convert_step(sums, lo, step, top, by, joined, outside)
 
     @njit(cache=True, nogil=True, parallel=True)
-    def convert_and_add(tables, floor, packed, counts, adc, dac_bits, entries, starts, acc, missed):
+    def convert_and_add(tables, floor, packed, counts, adc, bits, entries, starts, acc, missed):
         for chunk in prange(packed.shape[0]):
             sums = np.empty(LANES, np.int32)
             joined = np.empty(LANES, np.int32)
             outside = np.zeros(LANES, np.int32)
             for k in range(tables.shape[0]):
                 join_slices(
-                    tables, floor, packed, counts, adc, dac_bits, chunk, k, sums, joined, outside
+                    tables, floor, packed, counts, adc, bits, chunk, k, sums, joined, outside
                 )
                 for entry in range(starts[k], starts[k + 1]):
                     row, sign, by = entries[0, entry], entries[1, entry], entries[2, entry]
@@ -166,8 +205,9 @@ def _loop(add_sums: Any, at_once: Any) -> Any:  # noqa: C901  # one nest of loop
     return convert_and_add
 
 
-_LOOPS = (_by_loops, _at_once_by_loops)
-convert_and_add = _loop(*((_by_shuffle, _at_once_by_shuffle) if HAS_SHUFFLE else _LOOPS))
+_LOOPS = (_by_loops, _at_once_by_loops, _four_by_loops)
+_SHUFFLES = (_by_shuffle, _at_once_by_shuffle, _four_by_shuffle)
+convert_and_add = _loop(*(_SHUFFLES if HAS_SHUFFLE else _LOOPS))
 """Everything from packed inputs to accumulators, for one group and one segment.
 
 Args:
@@ -175,7 +215,7 @@ Args:
     floor: what was taken off every cell of a conversion to make it not negative; axis: conversion.
     packed, counts: as `pack_planes` fills them.
     adc: lo, step, largest code; axes: which, conversion, input slice or 1.
-    dac_bits: planes of an input slice.
+    bits: planes of an input, planes of an input slice.
     entries: output, sign, exponent of each entry of `R`, sorted by conversion.
     starts: first entry of each conversion, and the end.
     acc: in and out; axes: output, vector (padded to whole chunks).
@@ -185,69 +225,57 @@ convert_and_add_anywhere = _loop(*_LOOPS)
 """The same without the byte shuffle, which tests hold equal on CPUs that have it."""
 
 
-def spread_table() -> np.ndarray[Any, np.dtype[np.uint64]]:
-    """For each byte, its bits as the lowest bits of eight bytes."""
-    bits = (np.arange(256)[:, None] >> np.arange(8)) & 1
-    return bits.astype(np.uint8).view(np.uint64).reshape(-1)
-
-
-SPREAD = spread_table()
-
-
 @njit(cache=True, nogil=True, parallel=True)
-def pack_planes(codes, rows, spread, packed, counts):
+def pack_planes(codes, rows, packed, counts):
     """Pack input codes into nibbles of four wordlines, a bit plane at a time.
 
     Args:
-        codes: axes: vector, input.
-        rows: input of each wordline; -1 for one that is always at zero.
-        spread: `SPREAD`.
-        packed: out; axes: chunk of 32 vectors, plane, nibble, lane.
-        counts: out, zero before: wordlines that are on for each lane, and in place 32 whether any
-            is; axes: chunk, plane, lane.
+        codes: bytes of a code, least significant first; the last row is zero; axes: byte, input,
+            vector (padded to whole chunks).
+        rows: input of each wordline; the zero row for one that is always off.
+        packed: out; axes: chunk of 32 vectors, plane (eight a byte), nibble, lane.
+        counts: out, zero before: in place 32 whether any wordline is on; axes: chunk, plane, lane.
     """
-    planes = packed.shape[1]
+    vectors, inputs = codes.shape[2], codes.shape[1]
+    nibbles = packed.shape[2]
+    stride = nibbles * LANES
     for chunk in prange(packed.shape[0]):
-        for nibble in range(packed.shape[2]):
-            for lane in range(LANES):
-                vector = chunk * LANES + lane
-                for first in range(0, planes, 8):
-                    word = np.uint64(0)
-                    if vector < codes.shape[0]:
-                        word = _four_rows(codes[vector], rows, nibble, first, spread)
-                    last = min(planes, first + 8)
-                    _store_planes(word, packed, counts, (chunk, nibble, lane), (first, last))
+        for byte in range(codes.shape[0]):
+            base = codes.ctypes.data + byte * inputs * vectors + chunk * LANES
+            out = packed.ctypes.data + (chunk * packed.shape[1] + 8 * byte) * stride
+            for nibble in range(nibbles):
+                _pack_nibble(
+                    base + rows[4 * nibble] * vectors,
+                    base + rows[4 * nibble + 1] * vectors,
+                    base + rows[4 * nibble + 2] * vectors,
+                    base + rows[4 * nibble + 3] * vectors,
+                    out + nibble * LANES,
+                    stride,
+                )
+        for plane in range(packed.shape[1]):
+            counts[chunk, plane, LANES] = np.int32(_any(packed[chunk, plane]))
 
 
 @njit(cache=True, nogil=True)
-def _four_rows(code, rows, nibble, first, spread):
-    """Eight planes of four wordlines: bit k of byte p is plane `first + p` of wordline k."""
-    word = np.uint64(0)
-    for k in range(4):
-        row = rows[4 * nibble + k]
-        if row >= 0:
-            byte = (np.int64(code[row]) >> first) & 255
-            word |= spread[byte] << np.uint64(k)
-    return word
+def _any(plane):
+    """Whether any byte of a plane is set."""
+    found = np.uint8(0)
+    for nibble in range(plane.shape[0]):
+        for lane in range(LANES):
+            found |= plane[nibble, lane]
+    return found != 0
 
 
-@njit(cache=True, nogil=True)
-def _store_planes(word, packed, counts, place, planes):
-    chunk, nibble, lane = place
-    first, last = planes
-    for plane in range(first, last):
-        value = (word >> np.uint64(8 * (plane - first))) & np.uint64(15)
-        packed[chunk, plane, nibble, lane] = value
-        if value:
-            on = _ones(np.int32(value))
-            counts[chunk, plane, lane] += on
-            counts[chunk, plane, LANES] += on
-
-
-@njit(cache=True, nogil=True)
-def _ones(value):
-    """Bits that are set among the lowest four."""
-    return (value & 1) + ((value >> 1) & 1) + ((value >> 2) & 1) + ((value >> 3) & 1)
+@njit(cache=True, nogil=True, parallel=True)
+def count_planes(packed, counts):
+    """Wordlines that are on, for each lane; axes as for `pack_planes`."""
+    for chunk in prange(packed.shape[0]):
+        for plane in range(packed.shape[1]):
+            for nibble in range(packed.shape[2]):
+                for lane in range(LANES):
+                    value = np.int32(packed[chunk, plane, nibble, lane])
+                    on = (value & 1) + ((value >> 1) & 1) + ((value >> 2) & 1) + (value >> 3)
+                    counts[chunk, plane, lane] += on
 
 
 @njit(cache=True, nogil=True, parallel=True)

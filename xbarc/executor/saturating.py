@@ -5,15 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from xbarc.executor import lookup
-from xbarc.executor.shuffle import DIGIT_BITS, LANES, NIBBLES
+from xbarc.executor.shuffle import DIGIT_BITS, LANES, NIBBLES, lane_order
 from xbarc.ir.effective import conversion_matrix
 from xbarc.ir.program import CrossbarStep
 from xbarc.ir.trace import LayerTrace
 from xbarc.numerics import slice_count
-from xbarc.numerics.types import AnyArray, BoolArray, Int64Array, IntArray
+from xbarc.numerics.types import AnyArray, BoolArray, Int64Array, IntArray, UInt8Array
 
 _WIDEST_SUM = 1 << 16
 _WIDEST_JOINED = 1 << 31
+_LANE_ORDER = np.array(lane_order())
 _TABLE_ROOM = 1 << 25
 """Bytes of tables that a layer keeps between calls; larger layers make theirs again."""
 
@@ -23,7 +24,7 @@ class SaturatingLayer:
 
     Args:
         step: the layer.
-        chosen: which conversions to execute; axis: conversion. Others add nothing.
+        chosen: which conversions to execute; axes: group, segment, conversion. Others add nothing.
         anywhere: take the loop that needs no special CPU.
     """
 
@@ -31,9 +32,11 @@ class SaturatingLayer:
         self, step: CrossbarStep, chosen: BoolArray | None = None, *, anywhere: bool = False
     ) -> None:
         self.step = step
-        self._chosen = np.flatnonzero(np.ones(step.conversions) if chosen is None else chosen)
+        segments = len(step.tiling.segment_bounds) - 1
+        everything = np.ones((step.groups, segments, step.conversions), dtype=np.bool_)
+        self._chosen = everything if chosen is None else chosen
         a = conversion_matrix(step.periphery, step.conversions, step.cells.columns)
-        self._a = a.astype(np.int32)[self._chosen]
+        self._a = a.astype(np.int32)
         self._kept: dict[tuple[int, int], tuple[AnyArray, AnyArray]] = {}
         self._room = _TABLE_ROOM
         bounds = [int(b) for b in step.tiling.segment_bounds]
@@ -48,7 +51,7 @@ class SaturatingLayer:
         acc = np.zeros((step.groups, step.outputs, chunks * LANES), dtype=np.int64)
         missed = np.zeros((chunks, LANES), dtype=np.int32)
         for group in range(step.groups):
-            codes = np.ascontiguousarray(vectors[:, group])
+            codes = _code_bytes(vectors[:, group], chunks * LANES)
             for number in range(len(self._segments)):
                 self._segment(codes, group, number, acc[group], missed)
         if trace is not None:
@@ -59,36 +62,41 @@ class SaturatingLayer:
         self, codes: IntArray, group: int, number: int, acc: Int64Array, missed: IntArray
     ) -> None:
         first, last, block = self._segments[number]
-        tables, floor = self._tables(group, first, last)
+        chosen = np.flatnonzero(self._chosen[group, number])
+        if not chosen.size:
+            return
+        tables, floor = self._tables(group, number, chosen)
         packed, counts = self._packed(codes, first, last, tables.shape[2])
-        entries, starts = self._entries(group, block)
-        adc = self._settings(group, number)
-        self._run(
-            tables, floor, packed, counts, adc, self.step.dac_bits, entries, starts, acc, missed
-        )
+        if floor.any():
+            lookup.count_planes(packed, counts)
+        entries, starts = self._entries(group, block, chosen)
+        adc = self._settings(group, number, chosen)
+        bits = (self.step.input_bits, self.step.dac_bits)
+        self._run(tables, floor, packed, counts, adc, bits, entries, starts, acc, missed)
 
-    def _tables(self, group: int, first: int, last: int) -> tuple[AnyArray, AnyArray]:
+    def _tables(self, group: int, number: int, chosen: IntArray) -> tuple[AnyArray, AnyArray]:
         """Lookup tables of what each conversion sees, and what was taken off to be positive."""
-        if (group, first) in self._kept:
-            return self._kept[group, first]
-        seen, floor = self._seen(group, first, last)
+        if (group, number) in self._kept:
+            return self._kept[group, number]
+        first, last, _ = self._segments[number]
+        seen, floor = self._seen(group, slice(first, last), chosen)
         digits = slice_count(max(1, int(seen.max(initial=0)).bit_length()), DIGIT_BITS)
         rows = 4 * NIBBLES
         nibbles = -(-(last - first) // rows) * NIBBLES
-        tables = _aligned((len(self._chosen), digits, nibbles, 16))
+        tables = _aligned((len(chosen), digits, nibbles, 16))
         lookup.make_tables(seen, tables)
         if self._room >= tables.nbytes:
             self._room -= tables.nbytes
-            self._kept[group, first] = tables, floor
+            self._kept[group, number] = tables, floor
         return tables, floor
 
-    def _seen(self, group: int, first: int, last: int) -> tuple[IntArray, IntArray]:
+    def _seen(self, group: int, rows: slice, chosen: IntArray) -> tuple[IntArray, IntArray]:
         """What each conversion sees of each row, made positive; axes: conversion, row."""
-        cells = self.step.cells.unpack((group, slice(first, last)))
+        cells = self.step.cells.unpack((group, rows))
         if not self.step.periphery.a_sign.size:
-            seen = np.ascontiguousarray(cells.T[self._chosen])
+            seen = np.ascontiguousarray(cells.T[chosen])
             return seen, np.zeros(len(seen), dtype=np.int32)
-        signed = np.asarray(self._a @ cells.T.astype(np.int32))
+        signed = np.asarray(self._a[chosen] @ cells.T.astype(np.int32))
         floor = np.minimum(signed.min(axis=1, initial=0), 0)
         raised = np.ascontiguousarray((signed - floor[:, None]).astype(np.uint16))
         return raised, floor.astype(np.int32)
@@ -96,37 +104,38 @@ class SaturatingLayer:
     def _packed(
         self, codes: IntArray, first: int, last: int, nibbles: int
     ) -> tuple[AnyArray, AnyArray]:
-        chunks = -(-codes.shape[0] // LANES)
-        rows = np.full(4 * nibbles, -1, dtype=np.int64)
+        """Nibbles of bit planes of the wordlines of a segment."""
+        size, inputs, vectors = codes.shape
+        chunks = vectors // LANES
+        rows = np.full(4 * nibbles, inputs - 1, dtype=np.int64)
         rows[: last - first] = self.step.tiling.row_input[first:last]
-        planes = self.step.input_bits
-        packed = _aligned((chunks, planes, nibbles, LANES))
-        counts = np.zeros((chunks, planes, LANES + 1), dtype=np.int32)
-        lookup.pack_planes(codes, rows, lookup.SPREAD, packed, counts)
+        packed = _aligned((chunks, 8 * size, nibbles, LANES))
+        counts = np.zeros((chunks, 8 * size, LANES + 1), dtype=np.int32)
+        lookup.pack_planes(codes, rows, packed, counts)
         return packed, counts
 
-    def _entries(self, group: int, block: int) -> tuple[AnyArray, AnyArray]:
+    def _entries(self, group: int, block: int, chosen: IntArray) -> tuple[AnyArray, AnyArray]:
         """Entries of `R` sorted by conversion: output, sign, exponent; and where each starts."""
         p = self.step.periphery
         code = p.r_code[group % p.r_code.shape[0], block % p.r_code.shape[1]].astype(np.int64)
         place = np.full(self.step.conversions, -1, dtype=np.int64)
-        place[self._chosen] = np.arange(len(self._chosen))
+        place[chosen] = np.arange(len(chosen))
         where = place[p.r_conversion]
         kept = np.flatnonzero((code != 0) & (where >= 0))
         order = kept[np.argsort(where[kept], kind="stable")]
         exponent = np.abs(code[order]) - 1
         entries = np.stack([p.r_output[order].astype(np.int64), np.sign(code[order]), exponent])
-        starts = np.searchsorted(where[order], np.arange(len(self._chosen) + 1))
+        starts = np.searchsorted(where[order], np.arange(len(chosen) + 1))
         return entries, starts
 
-    def _settings(self, group: int, number: int) -> AnyArray:
+    def _settings(self, group: int, number: int, chosen: IntArray) -> AnyArray:
         """lo, step and largest code; axes: which, conversion, input slice or 1."""
         adc = self.step.adc
         parts = []
         for array in (adc.lo, adc.step, (np.int64(1) << adc.bits.astype(np.int64)) - 1):
             part = array[group % array.shape[0], number % array.shape[1]]
             part = np.broadcast_to(part, (self.step.conversions, part.shape[1]))
-            parts.append(part[self._chosen])
+            parts.append(part[chosen])
         slices = max(part.shape[1] for part in parts)
         spread = [np.broadcast_to(part, (part.shape[0], slices)) for part in parts]
         return np.stack(spread).astype(np.int32)
@@ -145,6 +154,17 @@ def fits_lookup(step: CrossbarStep) -> bool:
     sums = 2 * (rows * per_row * top + int(lo)) + int(step_size)
     small = rows * ((1 << DIGIT_BITS) - 1) < _WIDEST_SUM
     return small and joined < _WIDEST_JOINED and sums < _WIDEST_JOINED
+
+
+def _code_bytes(codes: IntArray, padded: int) -> UInt8Array:
+    """Bytes of codes; axes: byte, input and a row of zeros, lane of all chunks."""
+    vectors, inputs = codes.shape
+    size = codes.dtype.itemsize if codes.dtype.itemsize <= 2 else 2
+    out = np.zeros((size, inputs + 1, padded), dtype=np.uint8)
+    for byte in range(size):
+        out[byte, :inputs, :vectors] = (codes.T >> (8 * byte)) & 255 if size > 1 else codes.T
+    by_lane = out.reshape(size, inputs + 1, padded // LANES, LANES)[..., _LANE_ORDER]
+    return np.ascontiguousarray(by_lane.reshape(out.shape))
 
 
 def _aligned(shape: tuple[int, ...]) -> AnyArray:

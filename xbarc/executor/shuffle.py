@@ -36,45 +36,50 @@ def _shuffle_mask(indices: list[int]) -> ir.Constant:
     return ir.Constant(ir.VectorType(_I32, len(indices)), indices)
 
 
-def _lookup_group(builder: Any, table: Any, index: Any) -> Any:
-    """Sum of `NIBBLES` lookups as bytes; table and index are addresses."""
+def _lookup_group(builder: Any, table: Any, places: list[Any]) -> list[Any]:
+    """Sums of `NIBBLES` lookups as bytes, one vector an address of packed planes."""
     shuffle = cgutils.get_or_insert_function(
         builder.module, ir.FunctionType(_BYTES, [_BYTES, _BYTES]), "llvm.x86.avx2.pshuf.b"
     )
-    total = None
+    totals: list[Any] = [None] * len(places)
     for k in range(NIBBLES):
         at = builder.inttoptr(builder.add(table, _I64(16 * k)), _TABLE.as_pointer())
-        entries = builder.load(at, align=16)
         undefined = ir.Constant(_TABLE, ir.Undefined)
+        entries = builder.load(at, align=16)
         both = builder.shuffle_vector(entries, undefined, _shuffle_mask(list(range(16)) * 2))
-        where = builder.inttoptr(builder.add(index, _I64(LANES * k)), _BYTES.as_pointer())
-        found = builder.call(shuffle, [both, builder.load(where, align=32)])
-        total = found if total is None else builder.add(total, found)
-    return total
+        for plane, place in enumerate(places):
+            where = builder.inttoptr(builder.add(place, _I64(LANES * k)), _BYTES.as_pointer())
+            found = builder.call(shuffle, [both, builder.load(where, align=32)])
+            old = totals[plane]
+            totals[plane] = found if old is None else builder.add(old, found)
+    return totals
 
 
-def _halves(builder: Any, total: Any) -> list[Any]:
-    undefined = ir.Constant(_BYTES, ir.Undefined)
-    spans = (list(range(16)), list(range(16, 32)))
-    return [
-        builder.zext(builder.shuffle_vector(total, undefined, _shuffle_mask(span)), _WORDS)
-        for span in spans
-    ]
+def _widened(builder: Any, total: Any) -> list[Any]:
+    """Bytes as two vectors of 16-bit numbers: those of even lanes, then those of odd lanes.
+
+    `lane_order` deals vectors over lanes so that these are the first and the second sixteen.
+    """
+    words = builder.bitcast(total, _WORDS)
+    low = builder.and_(words, ir.Constant(_WORDS, [255] * 16))
+    return [low, builder.lshr(words, ir.Constant(_WORDS, [8] * 16))]
 
 
-def _emit_sums(builder: Any, table: Any, index: Any, groups: Any) -> list[Any]:
-    """A loop over groups of lookups; gives two vectors of 16-bit sums."""
+def _emit_sums(builder: Any, table: Any, index: Any, groups: Any, stride: Any, planes: int) -> Any:
+    """A loop over groups of lookups; gives two vectors of 16-bit sums for each plane."""
     entry = builder.block
     loop = builder.append_basic_block("lookup.loop")
     done = builder.append_basic_block("lookup.done")
     builder.branch(loop)
     builder.position_at_end(loop)
     count = builder.phi(_I64)
-    sums = [builder.phi(_WORDS), builder.phi(_WORDS)]
+    sums = [builder.phi(_WORDS) for _ in range(2 * planes)]
     tables = builder.add(table, builder.mul(count, _I64(16 * NIBBLES)))
-    places = builder.add(index, builder.mul(count, _I64(LANES * NIBBLES)))
-    halves = _halves(builder, _lookup_group(builder, tables, places))
-    added = [builder.add(old, new) for old, new in zip(sums, halves, strict=True)]
+    first = builder.add(index, builder.mul(count, _I64(LANES * NIBBLES)))
+    places = [builder.add(first, builder.mul(stride, _I64(p))) for p in range(planes)]
+    totals = _lookup_group(builder, tables, places)
+    words = [half for total in totals for half in _widened(builder, total)]
+    added = [builder.add(old, new) for old, new in zip(sums, words, strict=True)]
     following = builder.add(count, _I64(1))
     builder.cbranch(builder.icmp_signed("<", following, groups), loop, done)
     count.add_incoming(_I64(0), entry)
@@ -101,7 +106,7 @@ def add_sums(
 
     def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         table, index, groups, shift, out = arguments
-        sums = _emit_sums(builder, table, index, groups)
+        sums = _emit_sums(builder, table, index, groups, _I64(0), 1)
         by = _splat(builder, shift)
         base = builder.inttoptr(out, _SUMS.as_pointer())
         for half, words in enumerate(sums):
@@ -113,19 +118,30 @@ def add_sums(
     return signature, generate
 
 
-def _emit_convert(builder: Any, sums: list[Any], numbers: list[Any], bases: list[Any]) -> None:
-    """Converter of step 1 and shift-and-add on two vectors of 16 sums of 32 bits."""
-    lo, top, shift = (_splat(builder, value) for value in numbers)
+def _emit_convert(builder: Any, planes: list[list[Any]], numbers: list[Any], out: Any) -> None:
+    """Converter of step 1 and shift-and-add.
+
+    Args:
+        builder: of the function.
+        planes: two vectors of 16 sums of 32 bits for each plane, one after another in weight.
+        numbers: lo, largest code, and the shift of the first plane.
+        out: vectors of joined codes, and of conversions outside the range.
+    """
+    lo, top, first = (_splat(builder, value) for value in numbers)
     zero = ir.Constant(_SUMS, [0] * 16)
-    for half, wide in enumerate(sums):
-        joined, outside = (builder.gep(base, [_I32(half)]) for base in bases)
-        code = builder.sub(wide, lo)
-        kept = builder.select(builder.icmp_signed(">", code, zero), code, zero)
-        kept = builder.select(builder.icmp_signed("<", kept, top), kept, top)
-        missed = builder.zext(builder.icmp_signed("!=", kept, code), _SUMS)
-        builder.store(builder.add(builder.load(outside, align=4), missed), outside, align=4)
-        value = builder.shl(builder.add(kept, lo), shift)
-        builder.store(builder.add(builder.load(joined, align=4), value), joined, align=4)
+    for half in range(2):
+        joined, outside = (builder.gep(base, [_I32(half)]) for base in out)
+        total, missed = builder.load(joined, align=4), builder.load(outside, align=4)
+        for plane, sums in enumerate(planes):
+            code = builder.sub(sums[half], lo)
+            kept = builder.select(builder.icmp_signed(">", code, zero), code, zero)
+            kept = builder.select(builder.icmp_signed("<", kept, top), kept, top)
+            wrong = builder.sext(builder.icmp_signed("!=", kept, code), _SUMS)
+            missed = builder.sub(missed, wrong)
+            shift = builder.add(first, ir.Constant(_SUMS, [plane] * 16))
+            total = builder.add(total, builder.shl(builder.add(kept, lo), shift))
+        builder.store(total, joined, align=4)
+        builder.store(missed, outside, align=4)
 
 
 @intrinsic
@@ -141,36 +157,83 @@ def convert_unit(
         first, lo, top, shift, *others = arguments
         base, *bases = [builder.inttoptr(at, _SUMS.as_pointer()) for at in (first, *others)]
         sums = [builder.load(builder.gep(base, [_I32(half)]), align=4) for half in range(2)]
-        _emit_convert(builder, sums, [lo, top, shift], bases)
+        _emit_convert(builder, [sums], [lo, top, shift], bases)
         return context.get_dummy_value()
 
     return signature, generate
 
 
+def _summing(planes: int) -> Any:
+    @intrinsic
+    def sum_and_convert(
+        _context: Any,
+        _table: Any,
+        _index: Any,
+        _stride: Any,
+        _groups: Any,
+        _lo: Any,
+        _top: Any,
+        _shift: Any,
+        _joined: Any,
+        _outside: Any,
+    ) -> tuple[Any, Any]:
+        signature = types.void(
+            *(types.uintp, types.uintp, types.intp, types.intp),
+            *(types.int32, types.int32, types.int32),
+            *(types.uintp, types.uintp),
+        )
+
+        def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            table, index, stride, groups, lo, top, shift, *others = arguments
+            words = _emit_sums(builder, table, index, groups, stride, planes)
+            wide = [builder.zext(half, _SUMS) for half in words]
+            pairs = [wide[2 * p : 2 * p + 2] for p in range(planes)]
+            out = [builder.inttoptr(at, _SUMS.as_pointer()) for at in others]
+            _emit_convert(builder, pairs, [lo, top, shift], out)
+            return context.get_dummy_value()
+
+        return signature, generate
+
+    return sum_and_convert
+
+
+sum_and_convert = _summing(1)
+"""Lookups and converter in one go, for one plane a slice and one digit a cell."""
+
+sum_and_convert_four = _summing(4)
+"""The same for four planes with one setting: each table is loaded once for all of them."""
+
+
+def lane_order() -> list[int]:
+    """The vector of each lane of a chunk: even lanes hold the first sixteen, odd the others."""
+    return [lane // 2 + 16 * (lane % 2) for lane in range(LANES)]
+
+
 @intrinsic
-def sum_and_convert(
-    _context: Any,
-    _table: Any,
-    _index: Any,
-    _groups: Any,
-    _lo: Any,
-    _top: Any,
-    _shift: Any,
-    _joined: Any,
-    _outside: Any,
+def pack_nibble(
+    _context: Any, _first: Any, _second: Any, _third: Any, _fourth: Any, _out: Any, _stride: Any
 ) -> tuple[Any, Any]:
-    """Lookups and converter in one go, for one plane a slice and one digit a cell."""
-    signature = types.void(
-        *(types.uintp, types.uintp, types.intp),
-        *(types.int32, types.int32, types.int32),
-        *(types.uintp, types.uintp),
-    )
+    """Bits of four wordlines of 32 lanes as numbers 0 to 15, one vector of bytes a bit plane.
+
+    The first four arguments are addresses of 32 codes of one byte; plane `p` is stored at
+    `out + p * stride`. Runs on every CPU.
+    """
+    signature = types.void(*[types.uintp] * 5, types.intp)
 
     def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        table, index, groups, lo, top, shift, *others = arguments
-        sums = [builder.zext(words, _SUMS) for words in _emit_sums(builder, table, index, groups)]
-        bases = [builder.inttoptr(at, _SUMS.as_pointer()) for at in others]
-        _emit_convert(builder, sums, [lo, top, shift], bases)
+        *rows, out, stride = arguments
+        vector = _BYTES.as_pointer()
+        codes = [builder.load(builder.inttoptr(row, vector), align=1) for row in rows]
+        one = ir.Constant(_BYTES, [1] * LANES)
+        for plane in range(8):
+            by = ir.Constant(_BYTES, [plane] * LANES)
+            number = None
+            for k, code in enumerate(codes):
+                bit = builder.and_(builder.lshr(code, by), one)
+                moved = builder.shl(bit, ir.Constant(_BYTES, [k] * LANES))
+                number = moved if number is None else builder.or_(number, moved)
+            at = builder.add(out, builder.mul(stride, _I64(plane)))
+            builder.store(number, builder.inttoptr(at, vector), align=32)
         return context.get_dummy_value()
 
     return signature, generate

@@ -81,7 +81,10 @@ def block_extent(padded: AnyArray, geometry: Window) -> tuple[int, ...]:
 
 
 def gather(padded: IntArray, geometry: Window, groups: int) -> IntArray:
-    """Every window of a block; axes: vector (image, then position), group, input."""
+    """Every window of a block; axes: vector (image, then position), group, input.
+
+    In memory the vector is the innermost axis: lines are copied whole, and engines pack along it.
+    """
     extent = tuple(
         d * (k - 1) + 1 for k, d in zip(geometry.kernel, geometry.dilations, strict=True)
     )
@@ -91,5 +94,8 @@ def gather(padded: IntArray, geometry: Window, groups: int) -> IntArray:
     steps = tuple(slice(None, None, d) for d in geometry.dilations)
     windows = view[(slice(None), slice(None), *strides, *steps)]
     length = padded.shape[1] * prod(geometry.kernel)
-    by_position = np.moveaxis(windows, 1, len(out) + 1)
-    return by_position.reshape(-1, groups, length // groups)
+    rank = len(out)
+    by_input = np.moveaxis(
+        np.moveaxis(windows, 1, 0), range(2 + rank, 2 + 2 * rank), range(1, 1 + rank)
+    )
+    return by_input.reshape(groups, length // groups, -1).transpose(2, 0, 1)

@@ -53,6 +53,24 @@ def emit_model(model: ir.Model, piece: Piece) -> bytes:
     return bytes(proto.SerializeToString(deterministic=True))
 
 
+def emit_whole(model: ir.Model, nodes: Sequence[ir.Node], outputs: Sequence[str] = ()) -> bytes:
+    """Serialise the whole main graph, with these outputs in place of its own where any are given.
+
+    Raises:
+        UnsupportedError: its constants are too large for one ONNX file.
+    """
+    graph = model.graph
+    own = tuple(ir.serde.serialize_value(value) for value in graph.outputs)
+    piece = Piece(
+        name=graph.name or "graph",
+        nodes=tuple(nodes),
+        inputs=tuple(ir.serde.serialize_value(value) for value in graph.inputs),
+        outputs=tuple(onnx.ValueInfoProto(name=name) for name in outputs) or own,
+        initializers=tuple(graph.initializers.values()),
+    )
+    return emit_model(model, piece)
+
+
 def tensor_proto(value: ir.Value) -> onnx.TensorProto:
     """An initialiser with its data inside."""
     tensor = value.const_value

@@ -13,7 +13,16 @@ from xbarc.frontend import element_types
 from xbarc.frontend.emit import Piece, emit_model, inner_graphs, inner_nodes, name_of
 from xbarc.frontend.normalise import Normal
 from xbarc.frontend.partition import Borders, Stage
-from xbarc.frontend.shapes import COUNTED, Known, layer_shape, node_macs, probe
+from xbarc.frontend.shapes import (
+    COUNTED,
+    Known,
+    Partial,
+    complete,
+    declared_shapes,
+    layer_shape,
+    node_macs,
+    probe,
+)
 from xbarc.ir.network import DigitalFragment, Layer, MatrixLayer
 from xbarc.ir.quantize import IntegerResult
 from xbarc.runtime import OnnxSession
@@ -25,15 +34,15 @@ class Builder:
 
     Attributes:
         kinds: type of every value so far, as the model means it.
-        shapes: shape of every value so far, where it is known.
-        certain: no dimension was guessed, so that a misfit is the model's fault.
+        shapes: shape of every value so far, open axes of the model's inputs guessed.
+        declared: the same without guesses, so that a misfit is the model's fault.
     """
 
     normal: Normal
     notes: dict[ir.Node, str]
     kinds: dict[str, onnx.TypeProto]
     shapes: Known
-    certain: bool
+    declared: dict[str, Partial]
     layers: list[Layer] = field(default_factory=list)
 
     def add(self, index: int, stage: Stage, border: Borders) -> None:
@@ -47,15 +56,16 @@ class Builder:
         result = layer.result
         dtype = "int32" if isinstance(result, IntegerResult) else result.dtype
         self.kinds[layer.output] = element_types.from_numpy_name(dtype)
+        open_shape = self.declared.get(layer.input)
+        if open_shape is not None:
+            self.declared[layer.output] = layer_shape(layer, open_shape)
         shape = self.shapes.get(layer.input)
         if shape is None:
             return layer
         try:
-            self.shapes[layer.output] = layer_shape(layer, shape)
+            self.shapes.update(complete({layer.output: layer_shape(layer, shape)}))
         except ModelError:
-            if self.certain:
-                raise
-            return layer
+            return layer  # a guessed axis does not fit; a declared one was judged above
         return replace(layer, input_shape=shape)
 
     def _fragment(self, name: str, nodes: list[ir.Node], border: Borders) -> DigitalFragment:
@@ -108,7 +118,7 @@ class Builder:
         values = [v for node in counted for v in (*node.inputs, *node.outputs) if v is not None]
         inner = {name_of(out) for node in nodes for out in node.outputs}
         asked = [name_of(value) for value in values if name_of(value) in inner]
-        self.shapes.update(probe(proto, self.shapes, asked))
+        self._learn(proto, asked)
         known = dict(self.shapes)
         for value in values:
             if self.normal.constants.holds(value):
@@ -118,6 +128,15 @@ class Builder:
         if hidden or None in macs:
             return None
         return sum(count for count in macs if count is not None)
+
+    def _learn(self, proto: onnx.ModelProto, asked: list[str]) -> None:
+        found = probe(proto, self.shapes, asked)
+        self.shapes.update(complete(found))
+        guessed = any(
+            self.declared.get(value.name) != self.shapes.get(value.name)
+            for value in proto.graph.input
+        )
+        self.declared.update(probe(proto, self.declared, asked) if guessed else found)
 
 
 def _operators(nodes: list[ir.Node]) -> tuple[tuple[str, int], ...]:
@@ -139,25 +158,17 @@ def build_layers(
     """Layers in execution order, and the type of every value at a border.
 
     Raises:
+        ModelError: an input does not fit a layer's weights.
         UnsupportedError: ONNX Runtime cannot run a part of the model.
     """
     kinds = {
         name_of(value): _bare_type(ir.serde.serialize_value(value).type)
         for value in normal.model.graph.inputs
     }
-    certain = all(_is_fixed(value, shapes) for value in normal.model.graph.inputs)
-    builder = Builder(normal, notes, kinds, dict(shapes), certain)
+    builder = Builder(normal, notes, kinds, dict(shapes), declared_shapes(normal.model.graph))
     for index, (stage, border) in enumerate(zip(stages, found, strict=True)):
         builder.add(index, stage, border)
     return tuple(builder.layers), builder.kinds
-
-
-def _is_fixed(value: ir.Value, shapes: Known) -> bool:
-    declared = () if value.shape is None else tuple(value.shape)
-    given = shapes.get(name_of(value))
-    return given is not None and all(
-        size == wanted for size, wanted in zip(declared, given, strict=True)
-    )
 
 
 def _bare_type(kind: onnx.TypeProto) -> onnx.TypeProto:

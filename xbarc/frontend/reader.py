@@ -11,14 +11,16 @@ import onnx_ir as ir
 
 from xbarc.errors import ModelError, XbarcError
 from xbarc.frontend import element_types
-from xbarc.frontend.emit import Piece, emit_model, name_of
+from xbarc.frontend.emit import emit_whole, name_of
 from xbarc.frontend.fragments import build_layers, relocated
 from xbarc.frontend.load import BROKEN, load_model, reason
 from xbarc.frontend.matching import match_layers
 from xbarc.frontend.normalise import Normal, normalise
 from xbarc.frontend.order import execution_order
 from xbarc.frontend.partition import borders, cut
+from xbarc.frontend.saturation import widen_products
 from xbarc.frontend.shapes import input_shapes
+from xbarc.frontend.views import Views
 from xbarc.ir.geometry import Dim
 from xbarc.ir.network import Network, Source, Value
 
@@ -90,7 +92,7 @@ def runnable_model(path: Path) -> bytes | Path:
     """The model as ONNX Runtime can run it, under the value names that layers carry.
 
     The path itself where the file is that already; otherwise a serialised model in which functions
-    are inlined and QONNX nodes are standard ONNX.
+    are inlined, QONNX nodes are standard ONNX, and no integer product saturates.
 
     Raises:
         ModelError: the file is damaged or dangerous.
@@ -99,20 +101,12 @@ def runnable_model(path: Path) -> bytes | Path:
     loaded = load_model(path)
     try:
         normal = normalise(loaded)
-        return _whole(normal) if normal.changed else path
+        views = Views(normal.model.graph, normal.constants, normal.views)
+        widened = widen_products(normal.nodes, views)
+        if not normal.changed and not widened:
+            return path
+        return emit_whole(normal.model, execution_order(normal.model.graph))
     except XbarcError as error:
         raise relocated(error, str(path)) from error
     except BROKEN as error:
         raise ModelError(f"the graph is damaged: {reason(error)}", where=str(path)) from error
-
-
-def _whole(normal: Normal) -> bytes:
-    graph = normal.model.graph
-    piece = Piece(
-        name=graph.name or "graph",
-        nodes=tuple(normal.nodes),
-        inputs=tuple(ir.serde.serialize_value(value) for value in graph.inputs),
-        outputs=tuple(ir.serde.serialize_value(value) for value in graph.outputs),
-        initializers=tuple(graph.initializers.values()),
-    )
-    return emit_model(normal.model, piece)

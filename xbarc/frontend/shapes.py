@@ -21,6 +21,9 @@ _SMALL = 1024
 Known = dict[str, tuple[int, ...]]
 """Shapes by name of value; a value of unknown shape is left out."""
 
+Partial = tuple[int | None, ...]
+"""A shape whose open axes are None."""
+
 
 def input_shapes(graph: ir.Graph, given: Mapping[str, tuple[int, ...]] | None) -> Known:
     """Concrete shapes of the graph's inputs; a symbolic dimension counts as 1.
@@ -58,8 +61,19 @@ def _agreed(name: str, asked: tuple[int, ...], declared: ir.Shape | None) -> tup
     return tuple(asked)
 
 
-def probe(proto: onnx.ModelProto, known: Known, asked: list[str]) -> Known:
-    """Shapes of values inside a fragment, where ONNX Runtime can infer them from its inputs'."""
+def declared_shapes(graph: ir.Graph) -> dict[str, Partial]:
+    """Shapes of the graph's inputs as the model declares them."""
+    return {
+        name_of(value): tuple(size if isinstance(size, int) else None for size in value.shape)
+        for value in graph.inputs
+        if value.shape is not None
+    }
+
+
+def probe(
+    proto: onnx.ModelProto, known: Mapping[str, Partial], asked: list[str]
+) -> dict[str, Partial]:
+    """Shapes of values inside a fragment, as far as ONNX Runtime infers them from its inputs'."""
     trial = _without_data(proto)
     for value in trial.graph.input:
         if value.name in known and value.type.WhichOneof("value") == "tensor_type":
@@ -72,12 +86,21 @@ def probe(proto: onnx.ModelProto, known: Known, asked: list[str]) -> Known:
         session = OnnxSession(trial.SerializeToString(), where=proto.graph.name, threads=1)
     except XbarcError:
         return {}
-    found = {value.name: value.shape for value in session.outputs}
     return {
-        name: tuple(size for size in shape if isinstance(size, int))
-        for name, shape in found.items()
-        if shape and all(isinstance(size, int) and size >= 0 for size in shape)
+        value.name: tuple(_size(size) for size in value.shape)
+        for value in session.outputs
+        if value.shape
     }
+
+
+def _size(found: int | str | None) -> int | None:
+    return found if isinstance(found, int) and found >= 0 else None
+
+
+def complete(shapes: Mapping[str, Partial]) -> Known:
+    """Those without an open axis."""
+    closed = {name: tuple(n for n in shape if n is not None) for name, shape in shapes.items()}
+    return {name: shape for name, shape in closed.items() if len(shape) == len(shapes[name])}
 
 
 def _without_data(proto: onnx.ModelProto) -> onnx.ModelProto:
@@ -98,16 +121,16 @@ def _without_data(proto: onnx.ModelProto) -> onnx.ModelProto:
     return copy
 
 
-def _set_shape(value: onnx.ValueInfoProto, shape: tuple[int, ...]) -> None:
+def _set_shape(value: onnx.ValueInfoProto, shape: Partial) -> None:
     dims = [onnx.TensorShapeProto.Dimension(dim_value=size) for size in shape]
     value.type.tensor_type.shape.CopyFrom(onnx.TensorShapeProto(dim=dims))
 
 
-def layer_shape(layer: MatrixLayer, shape: tuple[int, ...]) -> tuple[int, ...]:
+def layer_shape(layer: MatrixLayer, shape: Partial) -> Partial:
     """Shape of a layer's result.
 
     Raises:
-        ModelError: the input does not fit the layer's weights.
+        ModelError: the input does not fit the layer's weights, whatever its open axes are.
     """
     geometry = layer.geometry
     if isinstance(geometry, Dense):
@@ -115,9 +138,11 @@ def layer_shape(layer: MatrixLayer, shape: tuple[int, ...]) -> tuple[int, ...]:
     channels = layer.groups * (
         layer.rows // math.prod(geometry.kernel) if isinstance(geometry, Window) else layer.rows
     )
-    if len(shape) != len(geometry.kernel) + 2 or shape[1] != channels:
+    if len(shape) != len(geometry.kernel) + 2 or shape[1] not in (None, channels):
         raise _misfit(layer, shape, f"{len(geometry.kernel) + 2} axes and {channels} channels")
-    return (shape[0], layer.constant.size, *_extent(geometry, shape[2:]))
+    extent = _extent(geometry, tuple(size or 0 for size in shape[2:]))
+    space = (None if n is None else out for n, out in zip(shape[2:], extent, strict=True))
+    return (shape[0], layer.constant.size, *space)
 
 
 def _extent(geometry: Window | Scatter, spatial: tuple[int, ...]) -> tuple[int, ...]:
@@ -126,9 +151,9 @@ def _extent(geometry: Window | Scatter, spatial: tuple[int, ...]) -> tuple[int, 
     return scatter_extent(geometry, spatial)[0]
 
 
-def _dense_shape(layer: MatrixLayer, geometry: Dense, shape: tuple[int, ...]) -> tuple[int, ...]:
+def _dense_shape(layer: MatrixLayer, geometry: Dense, shape: Partial) -> Partial:
     axis = -1 if len(shape) == 1 else geometry.contract_axis
-    if not shape or shape[axis] != layer.rows:
+    if not shape or shape[axis] not in (None, layer.rows):
         raise _misfit(layer, shape, f"{layer.rows} entries along axis {axis}")
     rest = list(shape)
     del rest[axis]
@@ -140,19 +165,20 @@ def _dense_shape(layer: MatrixLayer, geometry: Dense, shape: tuple[int, ...]) ->
     return (*lead, *free, *own) if geometry.output_axis == -1 else (*lead, *own, *free)
 
 
-def _broadcast(layer: MatrixLayer, lead: list[int], batch: tuple[int, ...]) -> list[int]:
+def _broadcast(
+    layer: MatrixLayer, lead: list[int | None], batch: tuple[int, ...]
+) -> list[int | None]:
     rank = max(len(lead), len(batch))
     left = [1] * (rank - len(lead)) + lead
     right = [1] * (rank - len(batch)) + list(batch)
-    if any(a != b and 1 not in (a, b) for a, b in zip(left, right, strict=True)):
+    if any(a not in (b, 1, None) and b != 1 for a, b in zip(left, right, strict=True)):
         raise _misfit(layer, tuple(lead), f"leading axes that fit {list(batch)}")
-    return [b if a == 1 else a for a, b in zip(left, right, strict=True)]
+    return [a if b == 1 else b for a, b in zip(left, right, strict=True)]
 
 
-def _misfit(layer: MatrixLayer, shape: tuple[int, ...], expected: str) -> ModelError:
-    return ModelError(
-        f"its input has the shape {list(shape)}, expected {expected}", where=layer.name
-    )
+def _misfit(layer: MatrixLayer, shape: Partial, expected: str) -> ModelError:
+    found = ", ".join("?" if size is None else str(size) for size in shape)
+    return ModelError(f"its input has the shape [{found}], expected {expected}", where=layer.name)
 
 
 COUNTED = frozenset(

@@ -44,7 +44,7 @@ def effective_weights(step: CrossbarStep, chosen: BoolArray | None = None) -> ND
 
     Args:
         step: the layer.
-        chosen: conversions that count; axis: conversion. None takes all.
+        chosen: conversions that count; axes: group, segment, conversion. None takes all.
     """
     weights = np.zeros((step.groups, step.inputs, step.outputs), dtype=np.int32)
     beta = step.periphery.input_sum.reshape(step.groups, 1, step.outputs)
@@ -59,26 +59,34 @@ def _pieces(
     step: CrossbarStep, chosen: BoolArray | None
 ) -> Iterator[tuple[int, slice, sparse.csr_array]]:
     """Rows in chunks that fit the cache, each with its `R A`; axes: output, column."""
-    columns = max(1, step.cells.columns)
-    chunk = max(1, _CHUNK_CELLS // columns)
+    chunk = max(1, _CHUNK_CELLS // max(1, step.cells.columns))
     a = conversion_matrix(step.periphery, step.conversions, step.cells.columns)
-    if chosen is not None and not chosen.all():
-        a = sparse.csr_array(sparse.diags_array(chosen, dtype=np.int64) @ a)
-    bounds = _uniform_bounds(step)
     for group in range(step.groups):
-        for block, (first, last) in enumerate(bounds):
+        for first, last, block, keep in _row_ranges(step, group, chosen):
             r = output_matrix(step.periphery, group, block, step.outputs, step.conversions)
-            matrix = sparse.csr_array(r @ a)
+            kept = a if keep is None else sparse.diags_array(keep, dtype=np.int64) @ a
+            matrix = sparse.csr_array(r @ kept)
             for start in range(first, last, chunk):
                 yield group, slice(start, min(last, start + chunk)), matrix
 
 
-def _uniform_bounds(step: CrossbarStep) -> list[tuple[int, int]]:
-    """Row ranges over which `R` is the same: all rows, or one range a row block."""
-    bounds = [int(b) for b in step.tiling.row_bounds]
+def _row_ranges(
+    step: CrossbarStep, group: int, chosen: BoolArray | None
+) -> Iterator[tuple[int, int, int, BoolArray | None]]:
+    """Rows over which `R A` is the same: first, end, row block, conversions that count."""
+    tiling = step.tiling
+    if chosen is not None and not chosen[group].all():
+        blocks = tiling.segment_block.tolist()
+        segments = pairwise(int(b) for b in tiling.segment_bounds)
+        for number, (first, last) in enumerate(segments):
+            yield first, last, blocks[number], chosen[group, number]
+        return
+    bounds = [int(b) for b in tiling.row_bounds]
     if step.periphery.r_code.shape[1] == 1:
-        return [(0, bounds[-1])]
-    return list(pairwise(bounds))
+        yield 0, bounds[-1], 0, None
+        return
+    for block, (first, last) in enumerate(pairwise(bounds)):
+        yield first, last, block, None
 
 
 def sum_ranges(step: CrossbarStep) -> tuple[Int64Array, Int64Array]:
@@ -119,12 +127,12 @@ def _signed_range(
 
 
 def lossless_conversions(step: CrossbarStep) -> BoolArray:
-    """Conversions with step 1 whose range covers every sum, in all groups, segments and slices."""
+    """Where step is 1 and the range covers every sum; axes: group, segment, conversion."""
     low, high = sum_ranges(step)
     lo = step.adc.lo.astype(np.int64)
     top = lo + (np.int64(1) << step.adc.bits.astype(np.int64)) - 1
     covered = (low[..., None] >= lo) & (high[..., None] <= top) & (step.adc.step == 1)
-    kept: BoolArray = covered.all(axis=(0, 1, 3))
+    kept: BoolArray = covered.all(axis=3)
     return kept
 
 
