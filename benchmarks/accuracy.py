@@ -23,14 +23,14 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.models.places import (  # noqa: E402  # the repository's root has to be found first
+from tests.models.places import (  # the repository's root has to be found first
     MODELS,
     calibration,
     digits,
     fashion_test,
     qonnx_model,
 )
-from tests.models.zoo import batched_mnist, measured  # noqa: E402  # as above
+from tests.models.zoo import batched_mnist, measured  # as above
 
 BITS = ((8, 8), (6, 6), (4, 8))
 FASHION = ("fashion-vgg", "fashion-resnet", "fashion-mlp", "fashion-depthwise")

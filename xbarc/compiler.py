@@ -121,7 +121,7 @@ def _or(given: int | None, default: int) -> int:
 
 
 def _settings(plan: _Plan, *, calibrated: bool) -> tuple[tuple[str, str], ...]:
-    ranges = f"static, {plan.ranges}" if calibrated else "dynamic, each sample"
+    ranges = f"static ({plan.ranges})" if calibrated else "dynamic (each sample)"
     found = {
         "activation_bits": str(plan.activation_bits),
         "activation_ranges": ranges,

@@ -122,10 +122,7 @@ def evaluate(
         ProgramError: the program was compiled from another model.
         InputError: the data does not fit the model.
     """
-    if source_digest(model) != program.source.sha256:
-        raise ProgramError(
-            f"was compiled from another model than {model}", where=program.name, hint="pass --model"
-        )
+    _check_source(program, model)
     exposed = tuple(step.output for step in program.crossbar_steps)
     oracle = Oracle(runnable_model(model), exposed)
     executor = Executor(program, engine)
@@ -142,6 +139,22 @@ def evaluate(
         if progress is not None:
             progress(tally.samples, total)
     return _evaluation(program, tally, trace)
+
+
+def _check_source(program: Program, model: Path) -> None:
+    given, source = source_digest(model), program.source
+    if given == source.sha256:
+        return
+    again = f"compile {model} again" if model.is_file() else "compile again"
+    same = model.name == Path(source.path).name
+    raise ProgramError(
+        f"was compiled from {source.path} with the digest {source.sha256[:12]}, {model} has the"
+        f" digest {given[:12]}",
+        where=program.name,
+        hint=f"if the file changed since then, {again}; otherwise pass the right one with --model"
+        if same
+        else f"pass the right file with --model, or {again}",
+    )
 
 
 def labelled_batches(

@@ -126,7 +126,7 @@ def test_every_option_of_compile_is_recorded(
     program = json.loads((out / "program.json").read_text("utf-8"))
     assert dict(program["settings"]) == {
         "activation_bits": "6",
-        "activation_ranges": "static, minmax",
+        "activation_ranges": "static (minmax)",
         "adc": "5",
         "encoding": "offset",
         "pack": "network",
@@ -172,7 +172,7 @@ def test_a_pipe_gets_plain_lines(xbarc: Run, mlp: Path) -> None:
     out = xbarc("report", mlp).out
     assert "\x1b" not in out
     settings = next(line for line in out.splitlines() if line.startswith("settings: "))
-    assert "weight_bits 8" in settings
+    assert "weight_bits = 8" in settings
     assert all(line == line.rstrip() for line in out.splitlines())
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from tests.cli.conftest import DENSE, FASHION, MLP, Run
 from xbarc.cli.npz import write_npz
+from xbarc.frontend import source_digest
 from xbarc.ir.files import load_program
 from xbarc.runtime import OnnxSession
 
@@ -308,4 +309,73 @@ def test_check_with_another_model(
 ) -> None:
     other = model(DENSE.replace("15", "16"))
     done = xbarc("check", dense, "--data", npz(x=samples), "--model", other)
-    done.refused("was compiled from another model than", "model.onnx")
+    done.refused(
+        *_digests(dense.with_name("dense.onnx"), other), "pass the right file with --model"
+    )
+
+
+def _digests(*models: Path) -> list[str]:
+    """What a message must name: each file and the start of its digest."""
+    return [part for path in models for part in (str(path), source_digest(path)[:12])]
+
+
+def test_check_with_a_model_that_changed(
+    xbarc: Run, model: Callable[..., Path], npz: Callable[..., Path], samples: Array, tmp_path: Path
+) -> None:
+    path = model()
+    assert xbarc("compile", path, "-o", tmp_path / "a.xbar").code == 0
+    before = _digests(path)
+    model(DENSE.replace("15", "16"))
+    done = xbarc("check", tmp_path / "a.xbar", "--data", npz(x=samples))
+    done.refused(*before, *_digests(path), f"if the file changed since then, compile {path} again")
+
+
+def test_run_ignores_labels(
+    xbarc: Run, dense: Path, npz: Callable[..., Path], samples: Array, tmp_path: Path
+) -> None:
+    """The file that `check` and `compile --calibrate` take."""
+    data, out = npz(x=samples, labels=np.zeros(7, np.int64)), tmp_path / "out.npz"
+    assert xbarc("run", dense, "--inputs", data, "--outputs", out).code == 0
+    assert arrays(out)["y"].shape == (7, 3)
+
+
+def test_labels_that_are_an_input(
+    xbarc: Run, model: Callable[..., Path], npz: Callable[..., Path], samples: Array, tmp_path: Path
+) -> None:
+    path, program, out = model(DENSE.replace(" x", " labels").replace("(x", "(labels")), "a", "o"
+    places = tmp_path / program, tmp_path / out
+    assert xbarc("compile", path, "-o", places[0]).code == 0
+    done = xbarc("run", places[0], "--inputs", npz(labels=samples), "--outputs", places[1])
+    assert done.code == 0, done.err
+
+
+def test_enormous_strides_are_refused(
+    xbarc: Run, model: Callable[..., Path], npz: Callable[..., Path], tmp_path: Path
+) -> None:
+    text = """g (float[N, 1, H, W] x) => (float[] y)
+    <float[1, 1, 1, 1] w = {{1}}> {{ y = {}(x, w) }}"""
+    for operator in (
+        "ConvTranspose<strides = [4000000000000000000, 1]>",
+        "Conv<pads = [{0},{0},{0},{0}]>",
+    ):
+        path = model(text.format(operator.format(1 << 40)))
+        assert xbarc("compile", path, "-o", tmp_path / "a.xbar").code == 0
+        data = npz(x=np.ones((1, 1, 2, 2), np.float32))
+        done = xbarc("run", tmp_path / "a.xbar", "--inputs", data, "--outputs", tmp_path / "o.npz")
+        done.refused(f"{operator.partition('<')[0]}:y: input of shape", "needs an array of")
+
+
+def test_pipes_get_whole_rows(
+    xbarc: Run, model: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the terminal behind the pipe is, and however long the names are."""
+    monkeypatch.setenv("COLUMNS", "80")
+    path, name = model(DENSE.replace("h", "h" * 150)), f"MatMul:{'h' * 150}"
+    shown = [xbarc("compile", path, "-o", tmp_path / "a.xbar").out]
+    shown += [xbarc(command, tmp_path / "a.xbar").out for command in ("report", "inspect")]
+    for out in shown:
+        (line,) = [line for line in out.splitlines() if line.strip().startswith(name)][:1]
+        row = [cell.strip() for cell in line.split("   ") if cell.strip()]
+        assert row[:3] == [name, "MatMul", "5 x 3"]
+        assert len(row) == 10
+        assert "…" not in out

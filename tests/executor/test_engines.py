@@ -23,7 +23,7 @@ from xbarc.ir.verify import verify_program
 from xbarc.numerics.types import AnyArray
 
 
-def _mapped(case: Case) -> CrossbarStep | None:
+def mapped_or_none(case: Case) -> CrossbarStep | None:
     """The case on crossbars, or None where it is refused for a reason that the user can read."""
     try:
         return mapped(case.layer, case.target, **case.options)
@@ -44,7 +44,7 @@ def _run(step: CrossbarStep, case: Case, engine: str, trace: Trace | None = None
 
 @given(cases())
 def test_lossless_equals_the_plain_product(case: Case) -> None:
-    step = _mapped(case)
+    step = mapped_or_none(case)
     if step is None:
         return
     assert is_lossless(step)
@@ -57,10 +57,10 @@ def test_lossless_equals_the_plain_product(case: Case) -> None:
 
 @given(cases(), st.data())
 def test_fast_equals_reference_whatever_the_converters(case: Case, data: st.DataObject) -> None:
-    step = _mapped(case)
+    step = mapped_or_none(case)
     if step is None:
         return
-    step = _with_adc(step, data)
+    step = draw_adc(step, data)
     seen = {name: Trace() for name in ("fast", "reference")}
     fast, reference = (_run(step, case, name, seen[name]) for name in seen)
     assert np.array_equal(fast, reference)
@@ -69,7 +69,7 @@ def test_fast_equals_reference_whatever_the_converters(case: Case, data: st.Data
     assert seen["fast"].layer("layer").saturated == seen["reference"].layer("layer").saturated
 
 
-def _with_adc(step: CrossbarStep, data: st.DataObject) -> CrossbarStep:
+def draw_adc(step: CrossbarStep, data: st.DataObject) -> CrossbarStep:
     """Converters of any range, step and width, with any axis left to broadcast."""
     full = (step.groups, len(step.tiling.segment_bounds) - 1, step.conversions, step.input_slices)
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
@@ -103,7 +103,7 @@ def test_codes_never_fall_as_the_sum_rises(lo: int, step: int, bits: int) -> Non
 @given(cases())
 def test_lossless_is_tight(case: Case) -> None:
     """Inputs that reach the bound never saturate, and with one bit fewer some input does."""
-    step = _mapped(case)
+    step = mapped_or_none(case)
     if step is None or step.periphery.a_sign.size:
         return
     _, high = sum_ranges(step)
@@ -113,12 +113,6 @@ def test_lossless_is_tight(case: Case) -> None:
     assert trace.layer("layer").saturated == 0
     needed = int(high.max(initial=0))
     assert needed == 0 or int(step.adc.bits.max()) == max(1, needed.bit_length())
-
-
-def executor_layer(step: CrossbarStep):  # type: ignore[no-untyped-def]
-    from xbarc.executor import ReferenceLayer
-
-    return ReferenceLayer(step)
 
 
 def test_row_count_beyond_the_last_full_array_is_kept() -> None:

@@ -66,9 +66,9 @@ def test_requantised_products(tmp_path: Path, operator: str) -> None:
     gap = ', ""' if operator.endswith("QGemm") else ""
     text = f"""g (uint8[4,64] x, int8[64,8] w) => (uint8[] y)
         {{ y = {operator}(x, one, zx, w, one, zw{gap}, step, zx) }}"""
-    constants = {"one": np.float32(1), "step": np.float32(2**14)}
-    zeros = {"zx": np.uint8(0), "zw": np.int8(0)}
-    path = model_file(tmp_path, text, **constants, **zeros)
+    scales = {"one": np.float32(1), "step": np.float32(2**14)}
+    constants: dict[str, Any] = {**scales, "zx": np.uint8(0), "zw": np.int8(0)}
+    path = model_file(tmp_path, text, **constants)
     x, w = large("uint8", 4, 64), large("int8", 64, 8, seed=1)
     for found in answers(path, x=x, w=w):
         assert np.array_equal(found, np.clip(np.rint(product(x, w) / 2**14), 0, 255))
@@ -78,7 +78,8 @@ def test_requantised_convolution_with_a_scale_a_channel(tmp_path: Path) -> None:
     text = """g (uint8[1,4,3,3] x, int8[8,2,3,3] w) => (uint8[] y)
         { y = QLinearConv<group = 2>(x, one, zx, w, scales, zeros, step, zx) }"""
     scales = np.repeat([1.0, 0.5], 4).astype(np.float32)
-    constants = {"one": np.float32(1), "step": np.float32(2**12), "zx": np.uint8(0)}
+    one, step = np.float32(1), np.float32(2**12)
+    constants: dict[str, Any] = {"one": one, "step": step, "zx": np.uint8(0)}
     path = model_file(tmp_path, text, **constants, scales=scales, zeros=np.zeros(8, np.int8))
     x, w = large("uint8", 1, 4, 3, 3), large("int8", 8, 2, 3, 3, seed=1)
     parts = x.astype(np.int64).reshape(2, 18), w.astype(np.int64).reshape(2, 4, 18)
@@ -127,7 +128,7 @@ def test_attention(tmp_path: Path) -> None:
     """The same projection with weights of either sign."""
     text = """g (uint8[1,4,32] x, {kind}[32,96] w) => (float[] y)
         {{ y = com.microsoft.QAttention<num_heads = 4>(x, w, b, s, s, "", zx, zw) }}"""
-    same = {"b": np.zeros(96, np.float32), "s": np.float32(1e-3), "zx": np.uint8(0)}
+    same: dict[str, Any] = {"b": np.zeros(96, np.float32), "s": np.float32(1e-3), "zx": np.uint8(0)}
     x, w = large("uint8", 1, 4, 32), large("int8", 32, 96, seed=1)
     signed = model_file(tmp_path, text.format(kind="int8"), **same, zw=np.int8(0))
     found, _ = answers(signed, x=x, w=w)

@@ -1,4 +1,4 @@
-"""The reference of `xbarc check` multiplies integers exactly: our exact programs are `identical`."""
+"""The reference of `xbarc check` multiplies integers exactly: exact programs are `identical`."""
 
 from __future__ import annotations
 

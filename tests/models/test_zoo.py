@@ -72,7 +72,7 @@ def test_zoo_mnist_as_shipped() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("ranges", RANGES)
 def test_zoo_mnist_on_all_digits(ranges: str, tmp_path: Path) -> None:
-    """With a dynamic batch. Static ranges see 250 of the measured digits; dynamic ranges see none."""
+    """Static ranges see 250 of the digits that are measured, dynamic ranges see none before."""
     pixels, labels = digits(5000)
     path = batched_mnist(qonnx_model("mnist-conv/model.onnx"), tmp_path / "mnist.onnx")
     known = {"Input3": pixels[::20]} if ranges == "static" else None

@@ -129,7 +129,9 @@ def test_heat_maps() -> None:
     assert heat_map(view, 80, terminal=True).splitlines()[0] == " ░▓█"
     narrow = heat_map(view, 2, terminal=True)
     assert len(narrow.splitlines()[0]) == 2
-    assert "2 x 2 cells" in narrow
+    assert narrow.endswith(
+        "(each character is the mean level of 2 x 2 cells; --json has every level)"
+    )
 
 
 def test_pages_are_small_escaped_and_self_contained() -> None:

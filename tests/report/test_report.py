@@ -5,6 +5,8 @@ import io
 import json
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import get_args
 
 import pytest
 from rich.console import Console, RenderableType
@@ -20,7 +22,7 @@ from tests.report.programs import (
 from xbarc.ir.program import Program
 from xbarc.report import Report, collect, render_csv, render_html, render_json, render_text
 from xbarc.report.format import histogram, number, operators, percent
-from xbarc.report.model import PartRow
+from xbarc.report.model import PartRow, Row
 from xbarc.target import figures
 
 Golden = Callable[[str, str], None]
@@ -64,6 +66,44 @@ def test_html(golden: Golden) -> None:
 
 def test_unknown_shapes_in_text(golden: Golden) -> None:
     golden("unknown.txt", plain(render_text(collect(unknown_program()), full=False)))
+
+
+def test_settings_are_told_apart() -> None:
+    settings = (("activation_ranges", "static (mse)"), ("adc", "lossless, nearly"))
+    report = collect(replace(small_program(), settings=settings))
+    wanted = "activation_ranges = static (mse); adc = lossless, nearly"
+    assert f"settings: {wanted}\n" in plain(render_text(report))
+    assert f"Settings: {wanted}<" in render_html(report)
+
+
+def test_brief_text_leaves_out_what_every_program_has() -> None:
+    report = collect(small_program())
+    brief, full = plain(render_text(report, full=False)), plain(render_text(report))
+    own = [note for note in report.notes if note.startswith("Input ranges found")]
+    assert [note for note in report.notes if note in " ".join(brief.split())] == own
+    assert all(note in " ".join(full.split()) for note in report.notes)
+    assert "MatMul: both operands are data" in brief
+    assert "Placement" not in brief
+
+
+def test_brief_text_counts_operators_without_matrices() -> None:
+    step = replace(digital_step(), operators=(("Add", 1), ("Relu", 2)), notes=())
+    target = small_target()
+    report = collect(program_of(step, replace(step, name="b"), target=target, arrays=0))
+    assert "without a matrix operator: Add x2, Relu x4" in plain(render_text(report, full=False))
+
+
+@pytest.mark.parametrize("kind", Row.__subclasses__())
+def test_every_field_says_what_it_is(kind: type[Row]) -> None:
+    assert [name for name, field in kind.model_fields.items() if not field.description] == []
+
+
+def test_numbers_have_a_unit() -> None:
+    words = ("uJ", "mm2", "us", "ns", "1/s", "TOPS/W", "bits", "0 to 1", "`unit`", "how many")
+    fields = [item for row in Row.__subclasses__() for item in row.model_fields.items()]
+    numbers = [(n, f) for n, f in fields if float in (f.annotation, *get_args(f.annotation))]
+    assert len(numbers) > 15
+    assert [n for n, f in numbers if not any(w in str(f.description) for w in words)] == []
 
 
 def test_every_total_is_the_sum_of_printed_parts() -> None:

@@ -24,6 +24,12 @@ def test_the_reference_has_every_field_with_its_unit() -> None:
         assert f"| `{path.rsplit('.', 1)[-1]}` |" in page
 
 
+def test_every_field_says_what_it_is() -> None:
+    rows = [line.split(" | ") for line in target_reference().splitlines() if line.startswith("| `")]
+    assert len(rows) > 60
+    assert [row[0] for row in rows if not row[-1].removesuffix("|").strip()] == []
+
+
 @pytest.mark.parametrize("name", target_names())
 def test_text_shows_every_figure_and_source(name: str) -> None:
     target = load_target(name)

@@ -97,7 +97,9 @@ def test_wrong_fields_are_refused(path: str, value: Any, message: str) -> None:
 
 @pytest.mark.parametrize("path", ["speed", "array.depth", "costs.cycle.error", "costs.adc.power"])
 def test_unknown_keys_are_refused(path: str) -> None:
-    with pytest.raises(TargetError, match=rf"{re.escape(path)}: Extra inputs.*remove unknown keys"):
+    with pytest.raises(
+        TargetError, match=rf"{re.escape(path)}: unknown field.*remove unknown keys"
+    ):
         parse_target(set_at(raw(), path, 1), where="mine")
 
 
@@ -151,7 +153,12 @@ def test_overrides_take_text_and_lists() -> None:
         ("array.rows", "is not key.path=value"),
         ("array.rows.deep=1", "is no field of the target"),
         ("nothing.rows=1", "is no field of the target"),
-        ("array.row=1", "array.row: Extra inputs"),
+        ("array.row=1", "array.row: unknown field, perhaps array.rows"),
+        ("costs.cycel=1", "costs.cycel: unknown field, perhaps costs.cycle"),
+        ("rows=1", "rows: unknown field, perhaps array.rows"),
+        ("costs.adc.energy_linea=1", "perhaps costs.adc.energy_linear"),
+        ("arry.rows=1", "is no field of the target; hint: perhaps array.rows"),
+        ("qqq=1", "qqq: unknown field; hint"),
         ("costs.cycle=fast", "expected a number in ns"),
         ("array.rows=many", "valid integer"),
     ],

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from xbarc.target import Target
 
 
+# Longer than our functions may be: typer makes the options from this signature, one each.
 def compile_command(
     model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="the trained network")],
     target: Annotated[

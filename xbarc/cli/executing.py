@@ -42,10 +42,11 @@ def run_command(
 ) -> int:
     """Run a program on inputs; every ADC code on request.
 
-    A model with a fixed batch runs as often as the samples in IN.npz need.
+    A model with a fixed batch runs as often as the samples in IN.npz need. `labels` in IN.npz are
+    left out where the model has no such input.
     """
     from xbarc.cli.files import check_writable
-    from xbarc.cli.npz import read_npz, write_npz
+    from xbarc.cli.npz import write_npz
     from xbarc.compiler import split_batches
     from xbarc.executor.run import Executor
     from xbarc.ir.files import load_program
@@ -57,13 +58,21 @@ def run_command(
     loaded = load_program(program)
     executor = Executor(loaded, chosen)
     observer = None if trace is None else Trace(keep_codes=True)
-    batches = split_batches(loaded.inputs, read_npz(inputs), most=sys.maxsize)
+    batches = split_batches(loaded.inputs, _feeds(loaded, inputs), most=sys.maxsize)
     results = [executor.run(batch, trace=observer) for batch in batches]
     names = [value.name for value in loaded.outputs]
     write_npz(outputs, dict(zip(names, map(_join, zip(*results, strict=True)), strict=True)))
     if trace is not None and observer is not None:
         write_npz(trace, _trace_arrays(observer))
     return EXIT_DONE
+
+
+def _feeds(program: Program, path: Path) -> dict[str, Any]:
+    """Arrays of a file; labels, which `check` reads, are no input unless the model says so."""
+    from xbarc.cli.npz import read_npz
+
+    known = {value.name for value in program.inputs}
+    return {n: a for n, a in read_npz(path).items() if n in known or n != "labels"}
 
 
 def _join(parts: tuple[Any, ...]) -> Any:

@@ -29,9 +29,10 @@ class FastLayer:
 
     Args:
         step: the layer.
+        threads: of products and loops; 0 takes all. The results do not depend on it.
     """
 
-    def __init__(self, step: CrossbarStep) -> None:
+    def __init__(self, step: CrossbarStep, threads: int = 0) -> None:
         self.step = step
         lossless = lossless_conversions(step)
         self._reference = ReferenceLayer(step)
@@ -41,9 +42,9 @@ class FastLayer:
             self._sliced = self._reference
             return
         if lossless.any() or not lossless.size or step.periphery.input_sum.any():
-            self._product = CollapsedLayer(step, lossless)
+            self._product = CollapsedLayer(step, lossless, threads)
         if not lossless.all():
-            self._sliced = SaturatingLayer(step, ~lossless)
+            self._sliced = SaturatingLayer(step, ~lossless, threads=threads)
 
     def accumulate(self, vectors: IntArray, trace: LayerTrace | None = None) -> IntArray:
         """As `ReferenceLayer.accumulate`; codes are kept by the reference itself."""
@@ -85,10 +86,12 @@ class CollapsedLayer:
     Args:
         step: the layer.
         lossless: conversions to collapse; axes: group, segment, conversion.
+        threads: of the product.
     """
 
-    def __init__(self, step: CrossbarStep, lossless: AnyArray) -> None:
+    def __init__(self, step: CrossbarStep, lossless: AnyArray, threads: int = 0) -> None:
         self.step = step
+        self._threads = threads
         self._weights = effective_weights(step, lossless)
         top = (1 << step.input_bits) - 1
         largest = np.abs(self._weights).sum(axis=1, dtype=np.int64).max(initial=0)
@@ -106,7 +109,7 @@ class CollapsedLayer:
         by_group = vectors.transpose(1, 0, 2)
         if self._fits_int8 and vectors.size:
             if self._dense is None:
-                self._dense = IntegerProduct(self._weights)
+                self._dense = IntegerProduct(self._weights, threads=self._threads)
             return self._dense.run(by_group).transpose(1, 0, 2)
         if self._float is None:
             dtype = np.float32 if self._bound < FLOAT32_EXACT else np.float64
@@ -119,7 +122,8 @@ class CollapsedLayer:
             return None
         try:
             if self._conv is None:
-                self._conv = IntegerProduct(self._kernels(geometry), self._attributes(geometry))
+                attributes = self._attributes(geometry)
+                self._conv = IntegerProduct(self._kernels(geometry), attributes, self._threads)
         except ModelError:
             self._no_kernel = True
             return None

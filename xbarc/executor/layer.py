@@ -14,6 +14,7 @@ from xbarc.executor.vectors import (
     DEFAULT_BUDGET,
     Piece,
     dense_result,
+    largest_array,
     output_shape,
     pieces,
     sample_axis_first,
@@ -24,6 +25,9 @@ from xbarc.ir.geometry import Dense, Geometry, Scatter, Window
 from xbarc.ir.quantize import Quantizer, Result
 from xbarc.ir.trace import LayerTrace
 from xbarc.numerics.types import AnyArray, Int64Array, IntArray
+
+LARGEST_ARRAY = 1 << 40
+"""Numbers in one array, far beyond any memory; numpy would raise all sorts of errors above it."""
 
 
 class Accumulate(Protocol):
@@ -101,7 +105,7 @@ def run_layer(
 
 
 def check_shape(frame: LayerFrame, shape: tuple[int, ...]) -> None:
-    """Refuse a tensor that does not fit the layer.
+    """Refuse a tensor that does not fit the layer, or whose result no memory holds.
 
     Raises:
         InputError: says what was found and what is expected.
@@ -120,6 +124,14 @@ def check_shape(frame: LayerFrame, shape: tuple[int, ...]) -> None:
         good = len(shape) == len(geometry.kernel) + 2 and shape[1] == channels
     if not good:
         raise InputError(f"input of shape {shape}, expected {wanted}", where=frame.name)
+    size = largest_array(geometry, frame.groups, frame.outputs, shape)
+    if size > LARGEST_ARRAY:
+        raise InputError(
+            f"input of shape {shape} needs an array of {size:,} numbers, at most"
+            f" {LARGEST_ARRAY:,} are tried",
+            where=frame.name,
+            hint="look at the strides, dilations and pads of the layer",
+        )
 
 
 def _dense(

@@ -8,18 +8,41 @@ additions for 32 conversions. The converter, the shift-and-add over input slices
 `R` follow in the same loop: no array of partial sums is ever in memory.
 
 Everything here is compiled by numba, hence without types; `saturating.py` is the typed face, and
-the only caller. The compiled code is cached between processes.
+the only caller. The compiled code is cached between processes, and runs without the interpreter's
+lock, so that threads share the chunks.
 """
 
 from __future__ import annotations
 
+import logging
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from xbarc.executor import shuffle
 from xbarc.executor.shuffle import DIGIT_BITS, HAS_SHUFFLE, LANES, NIBBLES
+
+_LOG = logging.getLogger("xbarc")
+
+
+def _compiled(function: Any) -> Any:
+    """Compile a function; its code is kept between processes where a folder can be written."""
+    try:
+        return njit(cache=True, nogil=True)(function)
+    except RuntimeError:  # numba found no place for its cache
+        return njit(nogil=True)(function)
+
+
+def announce_compilation() -> None:
+    """Say that the loops are about to be compiled, unless that was done before."""
+    if convert_and_add.signatures:
+        return
+    folder = Path(convert_and_add.stats.cache_path or ".")
+    if not any(folder.glob("*convert_and_add-*.nbi")):
+        _LOG.info("compiling the fast engine for this machine, once; this takes some seconds")
+
 
 LANE = np.argsort(shuffle.lane_order())
 """The lane of each vector of a chunk; sums and codes go by vector, packed planes by lane."""
@@ -31,7 +54,7 @@ _sum_and_convert_four = cast(Any, shuffle.sum_and_convert_four)
 _pack_nibble = cast(Any, shuffle.pack_nibble)
 
 
-@njit(cache=True, nogil=True)
+@_compiled
 def _by_shuffle(tables, packed, table, plane, shift, sums):
     """Add the sums of a table (conversion, digit) over a plane (chunk, bit), shifted."""
     nibbles = packed.shape[2]
@@ -45,7 +68,7 @@ def _by_shuffle(tables, packed, table, plane, shift, sums):
     )
 
 
-@njit(cache=True, nogil=True)
+@_compiled
 def _at_once_by_shuffle(tables, packed, k, plane, lo, top, shift, _sums, joined, outside):
     """Sums of one conversion over one plane, converted with step 1, shifted and added."""
     nibbles = packed.shape[2]
@@ -62,7 +85,7 @@ def _at_once_by_shuffle(tables, packed, k, plane, lo, top, shift, _sums, joined,
     )
 
 
-@njit(cache=True, nogil=True)
+@_compiled
 def _four_by_shuffle(tables, packed, k, plane, lo, top, shift, _sums, joined, outside):
     """The same for four planes, one after another in weight."""
     nibbles = packed.shape[2]
@@ -79,7 +102,7 @@ def _four_by_shuffle(tables, packed, k, plane, lo, top, shift, _sums, joined, ou
     )
 
 
-@njit(cache=True, nogil=True)
+@_compiled
 def _at_once_by_loops(tables, packed, k, plane, lo, top, shift, sums, joined, outside):
     """The same on any CPU."""
     for lane in range(LANES):
@@ -88,7 +111,7 @@ def _at_once_by_loops(tables, packed, k, plane, lo, top, shift, sums, joined, ou
     _convert_step(sums, lo, np.int32(1), top, shift, joined, outside)
 
 
-@njit(cache=True, nogil=True)
+@_compiled
 def _four_by_loops(tables, packed, k, plane, lo, top, shift, sums, joined, outside):
     """The same on any CPU."""
     for q in range(4):
@@ -96,7 +119,7 @@ def _four_by_loops(tables, packed, k, plane, lo, top, shift, sums, joined, outsi
         _at_once_by_loops(tables, packed, k, at, lo, top, shift + q, sums, joined, outside)
 
 
-@njit(cache=True, nogil=True)
+@_compiled
 def _by_loops(tables, packed, table, plane, shift, sums):
     """The same on any CPU."""
     for nibble in range(packed.shape[2]):
@@ -106,7 +129,7 @@ def _by_loops(tables, packed, table, plane, shift, sums):
             sums[vector] += np.int32(row[where[LANE[vector]]]) << shift
 
 
-@njit(cache=True, nogil=True)
+@_compiled
 def _convert_step(sums, lo, step, top, shift, joined, outside):
     """Converter of any step and shift-and-add on 32 lanes.
 
@@ -120,7 +143,7 @@ def _convert_step(sums, lo, step, top, shift, joined, outside):
         joined[lane] += np.int32((kept * step + lo) << shift)
 
 
-@njit(cache=True, nogil=True)
+@_compiled
 def _spread_row(row, base, joined, sign, by):
     """One entry of `R`: add or subtract 32 joined codes, shifted, on a row of accumulators."""
     if sign > 0:
@@ -131,7 +154,7 @@ def _spread_row(row, base, joined, sign, by):
             row[base + lane] -= np.int64(joined[lane]) << by
 
 
-@njit(cache=True, nogil=True)
+@_compiled
 def _raise_floor(floor, counts, shift, sums):
     """Add what tables left out: the floor of the cells, for each wordline that is on."""
     for vector in range(LANES):
@@ -139,7 +162,7 @@ def _raise_floor(floor, counts, shift, sums):
 
 
 def _loop(add_sums: Any, at_once: Any, four: Any) -> Any:  # noqa: C901  # one nest of loops, compiled twice
-    @njit(cache=True, nogil=True)
+    @_compiled
     def sum_slice(tables, floor, packed, counts, chunk, k, first, end, sums):
         for lane in range(LANES):
             sums[lane] = 0
@@ -152,7 +175,7 @@ def _loop(add_sums: Any, at_once: Any, four: Any) -> Any:  # noqa: C901  # one n
                 by = bit - first + DIGIT_BITS * digit
                 add_sums(tables, packed, (k, digit), (chunk, bit), by, sums)
 
-    @njit(cache=True, nogil=True)
+    @_compiled
     def join_slices(tables, floor, packed, counts, adc, bits, chunk, k, sums, joined, outside):
         planes, dac_bits = bits
         last = adc.shape[2] - 1
@@ -186,9 +209,11 @@ def _loop(add_sums: Any, at_once: Any, four: Any) -> Any:  # noqa: C901  # one n
             else:
                 _convert_step(sums, lo, step, top, by, joined, outside)
 
-    @njit(cache=True, nogil=True, parallel=True)
-    def convert_and_add(tables, floor, packed, counts, adc, bits, entries, starts, acc, missed):
-        for chunk in prange(packed.shape[0]):
+    @_compiled
+    def convert_and_add(
+        tables, floor, packed, counts, adc, bits, entries, starts, acc, missed, span
+    ):
+        for chunk in range(span[0], span[1]):
             sums = np.empty(LANES, np.int32)
             joined = np.empty(LANES, np.int32)
             outside = np.zeros(LANES, np.int32)
@@ -220,13 +245,14 @@ Args:
     starts: first entry of each conversion, and the end.
     acc: in and out; axes: output, vector (padded to whole chunks).
     missed: in and out: conversions outside the range; axes: chunk, lane.
+    span: first chunk and the end; other threads may work on other chunks at the same time.
 """
 convert_and_add_anywhere = _loop(*_LOOPS)
 """The same without the byte shuffle, which tests hold equal on CPUs that have it."""
 
 
-@njit(cache=True, nogil=True, parallel=True)
-def pack_planes(codes, rows, packed, counts):
+@_compiled
+def pack_planes(codes, rows, packed, counts, span):
     """Pack input codes into nibbles of four wordlines, a bit plane at a time.
 
     Args:
@@ -235,11 +261,12 @@ def pack_planes(codes, rows, packed, counts):
         rows: input of each wordline; the zero row for one that is always off.
         packed: out; axes: chunk of 32 vectors, plane (eight a byte), nibble, lane.
         counts: out, zero before: in place 32 whether any wordline is on; axes: chunk, plane, lane.
+        span: first chunk and the end.
     """
     vectors, inputs = codes.shape[2], codes.shape[1]
     nibbles = packed.shape[2]
     stride = nibbles * LANES
-    for chunk in prange(packed.shape[0]):
+    for chunk in range(span[0], span[1]):
         for byte in range(codes.shape[0]):
             base = codes.ctypes.data + byte * inputs * vectors + chunk * LANES
             out = packed.ctypes.data + (chunk * packed.shape[1] + 8 * byte) * stride
@@ -256,7 +283,7 @@ def pack_planes(codes, rows, packed, counts):
             counts[chunk, plane, LANES] = np.int32(_any(packed[chunk, plane]))
 
 
-@njit(cache=True, nogil=True)
+@_compiled
 def _any(plane):
     """Whether any byte of a plane is set."""
     found = np.uint8(0)
@@ -266,10 +293,10 @@ def _any(plane):
     return found != 0
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@_compiled
 def count_planes(packed, counts):
     """Wordlines that are on, for each lane; axes as for `pack_planes`."""
-    for chunk in prange(packed.shape[0]):
+    for chunk in range(packed.shape[0]):
         for plane in range(packed.shape[1]):
             for nibble in range(packed.shape[2]):
                 for lane in range(LANES):
@@ -278,7 +305,7 @@ def count_planes(packed, counts):
                     counts[chunk, plane, lane] += on
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@_compiled
 def make_tables(cells, tables):
     """Sums of each subset of four cells, digit by digit.
 
@@ -288,7 +315,7 @@ def make_tables(cells, tables):
     """
     rows = cells.shape[1]
     mask = (1 << DIGIT_BITS) - 1
-    for conversion in prange(cells.shape[0]):
+    for conversion in range(cells.shape[0]):
         for digit in range(tables.shape[1]):
             for nibble in range(tables.shape[2]):
                 row = tables[conversion, digit, nibble]

@@ -29,10 +29,14 @@ class StepRunner:
     Args:
         engine: `fast` or `reference`; they give the same bits.
         budget: largest count of input codes that a layer gathers at a time; bounds memory.
+        threads: 0 takes all; the results do not depend on it.
     """
 
-    def __init__(self, engine: Engine = "fast", budget: int = DEFAULT_BUDGET) -> None:
+    def __init__(
+        self, engine: Engine = "fast", budget: int = DEFAULT_BUDGET, threads: int = 0
+    ) -> None:
         self.engine = engine
+        self.threads = threads
         self.budget = budget
         self._fragments: dict[str, OnnxSession] = {}
         self._layers: dict[str, tuple[LayerFrame, FastLayer | ReferenceLayer]] = {}
@@ -51,14 +55,17 @@ class StepRunner:
 
     def _digital(self, step: DigitalStep, values: Values) -> None:
         if step.name not in self._fragments:
-            self._fragments[step.name] = OnnxSession(step.model, where=step.name)
+            self._fragments[step.name] = OnnxSession(
+                step.model, where=step.name, threads=self.threads
+            )
         feeds = {name: values[name] for name in step.inputs}
         results = self._fragments[step.name].run(feeds, step.outputs)
         values.update(zip(step.outputs, results, strict=True))
 
     def _crossbar(self, step: CrossbarStep, values: Values, trace: Trace | None) -> None:
         if step.name not in self._layers:
-            engine = FastLayer(step) if self.engine == "fast" else ReferenceLayer(step)
+            fast = self.engine == "fast"
+            engine = FastLayer(step, self.threads) if fast else ReferenceLayer(step)
             self._layers[step.name] = (layer_frame(step), engine)
         frame, layer = self._layers[step.name]
         observer = None if trace is None else trace.layer(step.name)
@@ -85,14 +92,18 @@ class Executor:
     Args:
         program: what to run.
         engine: `fast` or `reference`.
-        budget: as for `StepRunner`.
+        budget, threads: as for `StepRunner`.
     """
 
     def __init__(
-        self, program: Program, engine: Engine = "fast", budget: int = DEFAULT_BUDGET
+        self,
+        program: Program,
+        engine: Engine = "fast",
+        budget: int = DEFAULT_BUDGET,
+        threads: int = 0,
     ) -> None:
         self.program = program
-        self.runner = StepRunner(engine, budget)
+        self.runner = StepRunner(engine, budget, threads)
         self._last = last_uses(program)
 
     def run(

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
+from itertools import pairwise
+
 import numpy as np
 
 from xbarc.executor import lookup
@@ -15,6 +21,7 @@ from xbarc.numerics.types import AnyArray, BoolArray, Int64Array, IntArray, UInt
 _WIDEST_SUM = 1 << 16
 _WIDEST_JOINED = 1 << 31
 _LANE_ORDER = np.array(lane_order())
+_WORTH_THREADS = 1 << 20
 _TABLE_ROOM = 1 << 25
 """Bytes of tables that a layer keeps between calls; larger layers make theirs again."""
 
@@ -25,11 +32,17 @@ class SaturatingLayer:
     Args:
         step: the layer.
         chosen: which conversions to execute; axes: group, segment, conversion. Others add nothing.
+        threads: of the compiled loops; 0 takes all. The results do not depend on it.
         anywhere: take the loop that needs no special CPU.
     """
 
     def __init__(
-        self, step: CrossbarStep, chosen: BoolArray | None = None, *, anywhere: bool = False
+        self,
+        step: CrossbarStep,
+        chosen: BoolArray | None = None,
+        *,
+        threads: int = 0,
+        anywhere: bool = False,
     ) -> None:
         self.step = step
         segments = len(step.tiling.segment_bounds) - 1
@@ -39,6 +52,7 @@ class SaturatingLayer:
         self._a = a.astype(np.int32)
         self._kept: dict[tuple[int, int], tuple[AnyArray, AnyArray]] = {}
         self._room = _TABLE_ROOM
+        self._threads = threads
         bounds = [int(b) for b in step.tiling.segment_bounds]
         blocks = step.tiling.segment_block.tolist()
         self._segments = list(zip(bounds[:-1], bounds[1:], blocks, strict=True))
@@ -47,6 +61,7 @@ class SaturatingLayer:
     def accumulate(self, vectors: IntArray, trace: LayerTrace | None) -> Int64Array:
         """Axes: vector, group, input -> vector, group, output; without `beta`."""
         step, count = self.step, vectors.shape[0]
+        lookup.announce_compilation()
         chunks = -(-count // LANES)
         acc = np.zeros((step.groups, step.outputs, chunks * LANES), dtype=np.int64)
         missed = np.zeros((chunks, LANES), dtype=np.int32)
@@ -72,7 +87,10 @@ class SaturatingLayer:
         entries, starts = self._entries(group, block, chosen)
         adc = self._settings(group, number, chosen)
         bits = (self.step.input_bits, self.step.dac_bits)
-        self._run(tables, floor, packed, counts, adc, bits, entries, starts, acc, missed)
+        work = partial(
+            self._run, tables, floor, packed, counts, adc, bits, entries, starts, acc, missed
+        )
+        self._share(work, packed.shape[0], tables[..., 0].size * self.step.input_bits)
 
     def _tables(self, group: int, number: int, chosen: IntArray) -> tuple[AnyArray, AnyArray]:
         """Lookup tables of what each conversion sees, and what was taken off to be positive."""
@@ -111,8 +129,19 @@ class SaturatingLayer:
         rows[: last - first] = self.step.tiling.row_input[first:last]
         packed = _aligned((chunks, 8 * size, nibbles, LANES))
         counts = np.zeros((chunks, 8 * size, LANES + 1), dtype=np.int32)
-        lookup.pack_planes(codes, rows, packed, counts)
+        self._share(
+            partial(lookup.pack_planes, codes, rows, packed, counts), chunks, 8 * size * nibbles
+        )
         return packed, counts
+
+    def _share(self, work: Callable[[tuple[int, int]], None], chunks: int, each: int) -> None:
+        """Deal chunks over threads, where there is enough to do (`each` lookups a chunk)."""
+        threads = min(self._threads or available_cores(), chunks)
+        if threads < 2 or chunks * each < _WORTH_THREADS:
+            work((0, chunks))
+            return
+        bounds = [chunks * part // threads for part in range(threads + 1)]
+        list(_pool().map(work, pairwise(bounds)))
 
     def _entries(self, group: int, block: int, chosen: IntArray) -> tuple[AnyArray, AnyArray]:
         """Entries of `R` sorted by conversion: output, sign, exponent; and where each starts."""
@@ -139,6 +168,19 @@ class SaturatingLayer:
         slices = max(part.shape[1] for part in parts)
         spread = [np.broadcast_to(part, (part.shape[0], slices)) for part in parts]
         return np.stack(spread).astype(np.int32)
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(available_cores(), thread_name_prefix="xbarc")
+
+
+def available_cores() -> int:
+    """Cores that this process may run on."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every system
+        return os.cpu_count() or 1
 
 
 def fits_lookup(step: CrossbarStep) -> bool:

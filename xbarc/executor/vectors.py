@@ -21,6 +21,7 @@ from xbarc.ir.geometry import (
     Window,
     scatter_extent,
     window_output,
+    window_pads,
 )
 from xbarc.numerics.types import AnyArray, Int64Array, IntArray
 
@@ -139,6 +140,38 @@ def output_shape(
             return (shape[0], channels, *scatter_extent(geometry, shape[2:])[0])
 
 
+def largest_array(geometry: Geometry, groups: int, outputs: int, shape: tuple[int, ...]) -> int:
+    """Numbers in the largest array that a layer makes of an input of this shape."""
+    match geometry:
+        case Dense():
+            return prod(_dense_shape(geometry, outputs, shape))
+        case Window():
+            pads = window_pads(geometry, shape[2:])
+            padded = (size + sum(pad) for size, pad in zip(shape[2:], pads, strict=True))
+            result = prod(output_shape(geometry, groups, outputs, shape))
+            return max(result, prod((*shape[:2], *padded)))
+        case Scatter():
+            channels = groups * (outputs // prod(geometry.kernel))
+            return prod((shape[0], channels, *_scatter_space(geometry, shape[2:])))
+
+
+def _scatter_space(geometry: Scatter, spatial: tuple[int, ...]) -> tuple[int, ...]:
+    """Extent, before it is cropped, of the sums of overlapping windows."""
+    extents, crops = scatter_extent(geometry, spatial)
+    full = (
+        s * (n - 1) + d * (k - 1) + 1 + p
+        for n, s, d, k, p in zip(
+            spatial,
+            geometry.strides,
+            geometry.dilations,
+            geometry.kernel,
+            geometry.output_padding,
+            strict=True,
+        )
+    )
+    return tuple(max(f, c + e) for f, c, e in zip(full, crops, extents, strict=True))
+
+
 def _dense_shape(geometry: Dense, outputs: int, shape: tuple[int, ...]) -> tuple[int, ...]:
     if len(shape) == 1 and not geometry.batch:
         return () if geometry.squeeze else (outputs,)
@@ -190,19 +223,8 @@ def scatter_add(
     kernel = geometry.kernel
     channels = acc.shape[2] // prod(kernel)
     parts = acc.reshape(batch, *spatial, groups * channels, *kernel)
-    full = tuple(
-        s * (n - 1) + d * (k - 1) + 1 + p
-        for n, s, d, k, p in zip(
-            spatial,
-            geometry.strides,
-            geometry.dilations,
-            kernel,
-            geometry.output_padding,
-            strict=True,
-        )
-    )
     extents, crops = scatter_extent(geometry, spatial)
-    need = tuple(max(f, c + e) for f, c, e in zip(full, crops, extents, strict=True))
+    need = _scatter_space(geometry, spatial)
     total = np.zeros((batch, *need, groups * channels), dtype=np.int64)
     rank = len(kernel)
     for place in product(*(range(k) for k in kernel)):

@@ -113,7 +113,8 @@ def _check_width(step: CrossbarStep, target: Target, needed: int, policy: str) -
         return
     rows = int(np.diff(step.tiling.segment_bounds).max())
     fewer = rows >> (needed - have)
-    slower = f"--set array.active_rows={fewer}, " if fewer else ""
+    times = -(-rows // fewer) if fewer else 0
+    slower = f"--set array.active_rows={fewer} ({times} times the cycles), " if fewer else ""
     raise MappingError(
         f"{policy} conversions of {rows} rows need {needed} bits, "
         f"the ADC of {target.name} has {have}",

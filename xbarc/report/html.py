@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from xbarc.report import page
 from xbarc.report.format import number
-from xbarc.report.tables import TableData, citations, report_tables
+from xbarc.report.tables import TableData, citations, report_tables, settings_line
 
 if TYPE_CHECKING:  # Report prints itself through this file
     from xbarc.report.model import PartRow, Report
@@ -39,11 +39,10 @@ def render_fragment(report: Report) -> str:
 def _head(report: Report) -> tuple[str, ...]:
     target = report.target
     chip = f"{target.description} ({target.kind}, {target.node_nm} nm, {target.technology})"
-    settings = ", ".join(f"{name} {value}" for name, value in report.settings.items())
     return (
         page.heading(f"{report.name} on {target.name}", 1),
         page.paragraph(chip, quiet=True),
-        page.paragraph(f"Settings: {settings or 'defaults'}", quiet=True),
+        page.paragraph(f"Settings: {settings_line(report)}", quiet=True),
     )
 
 

@@ -109,7 +109,7 @@ def _span(values: Int64Array) -> str:
 
 
 def heat_map(view: BlockView, width: int, *, terminal: bool) -> str:
-    """One character a cell, or a square of cells where `width` is too small.
+    """One character a cell, or the mean of a square of cells where `width` is too small.
 
     Plain maps print levels as digits while a character is a cell.
     """
@@ -119,5 +119,10 @@ def heat_map(view: BlockView, width: int, *, terminal: bool) -> str:
     shades = _SHADES if terminal else _PLAIN
     shares = shrink(view.cells, factor) / (view.levels - 1)
     index = np.rint(shares * (len(shades) - 1)).astype(np.int64)
-    note = f"\n(one character is {factor} x {factor} cells)" if factor > 1 else ""
+    note = f"\n({_caption(factor)})" if factor > 1 else ""
     return "\n".join("".join(shades[i] for i in row) for row in index) + note
+
+
+def _caption(factor: int) -> str:
+    size = f"{factor} x {factor}"
+    return f"each character is the mean level of {size} cells; --json has every level"

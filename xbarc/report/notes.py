@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from xbarc.cost import ProgramCost
 from xbarc.ir.program import Program
 from xbarc.target import Target, figures
@@ -11,6 +13,7 @@ _KINDS = {
     "modelled": "The target was published as a model: nothing was ever built.",
     "assumed": "The target was put together here from several sources: nothing was ever built.",
 }
+_OF_THE_PROGRAM = ("The links of the chip", "The ADC law was fitted", "Input ranges found")
 _ALWAYS = (
     "Energies do not depend on the data: each array read and each driven wordline costs the same.",
     "Latency is the sum over crossbar layers, one input vector after another, without overlap.",
@@ -38,6 +41,11 @@ def notes(program: Program, cost: ProgramCost) -> tuple[str, ...]:
         *_ranges(program),
         *_ALWAYS,
     )
+
+
+def specific(notes: Sequence[str]) -> tuple[str, ...]:
+    """Those that another program on the same target may not have."""
+    return tuple(note for note in notes if note.startswith(_OF_THE_PROGRAM))
 
 
 def _unconfirmed(target: Target) -> tuple[str, ...]:

@@ -38,6 +38,11 @@ def report_tables(report: Report) -> tuple[TableData, ...]:
     return tuple(table for table in tables if table.rows)
 
 
+def settings_line(report: Report) -> str:
+    """What the compiler was told; values may hold commas."""
+    return "; ".join(f"{name} = {value}" for name, value in report.settings.items()) or "defaults"
+
+
 def totals_table(report: Report) -> TableData:
     """Totals, each with the reason where it is unknown."""
     totals = report.totals
@@ -126,6 +131,14 @@ def digital_table(report: Report) -> TableData:
     )
     headings = ("fragment", "operators", "MACs>", "why matrix operators are here")
     return TableData("Digital fragments", headings, tuple(rows))
+
+
+def stayed_table(report: Report) -> TableData:
+    """Only the fragments in which matrix operators stayed digital."""
+    rows = tuple(
+        (row.name, number(row.macs), "; ".join(row.notes)) for row in report.digital if row.notes
+    )
+    return TableData("Matrix operators that stayed digital", ("fragment", "MACs>", "why"), rows)
 
 
 def parts_table(title: str, parts: Sequence[PartRow]) -> TableData:

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from xbarc.report.format import operators
 from xbarc.report.model import Report
-from xbarc.report.tables import TableData, citations, report_tables
+from xbarc.report.notes import specific
+from xbarc.report.tables import (
+    TableData,
+    citations,
+    layers_table,
+    report_tables,
+    settings_line,
+    stayed_table,
+    totals_table,
+)
 
 
 def render_text(report: Report, *, full: bool = True) -> Group:
@@ -16,17 +29,44 @@ def render_text(report: Report, *, full: bool = True) -> Group:
 
     Args:
         report: what to print.
-        full: with figures, sources and device estimates; without them only what a network costs.
+        full: everything; otherwise only what the network costs and what stayed digital.
     """
-    tables = report_tables(report)
-    shown = tables if full else tables[:4]
-    sources = [_sources(report)] if full else []
-    return Group(_head(report), *(rich_table(table) for table in shown), *sources, _notes(report))
+    if not full:
+        return _brief(report)
+    tables = (rich_table(table) for table in report_tables(report))
+    return Group(_head(report), *tables, _sources(report), _notes(report.notes))
+
+
+def _brief(report: Report) -> Group:
+    """Totals, layers, what stayed digital, and notes on this program alone."""
+    stayed, notes = stayed_table(report), specific(report.notes)
+    tables = (totals_table(report), layers_table(report.layers), stayed)
+    parts: list[RenderableType] = [_head(report)]
+    parts += [rich_table(table) for table in tables if table.rows]
+    if report.digital and not stayed.rows:
+        parts.append(Text(f"{_digital_line(report)}\n"))
+    if notes:
+        parts.append(_notes(notes))
+    return Group(*parts)
+
+
+def _digital_line(report: Report) -> str:
+    counts = Counter[str]()
+    for row in report.digital:
+        counts.update(row.operators)
+    found = operators(dict(sorted(counts.items())))
+    return f"Digital, without a matrix operator: {found or 'nothing'}"
 
 
 def rich_table(data: TableData) -> RenderableType:
     """One table, its names and numbers taken literally."""
-    table = Table(title=Text(data.title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(
+        title=Text(data.title),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        show_header=any(data.headings),
+    )
     for heading in data.headings:
         right = heading.endswith(">")
         table.add_column(
@@ -42,11 +82,10 @@ def rich_table(data: TableData) -> RenderableType:
 
 def _head(report: Report) -> Text:
     target = report.target
-    settings = ", ".join(f"{name} {value}" for name, value in report.settings.items())
     lines = [
         f"{report.name} on {target.name} ({target.kind}, {target.node_nm} nm, {target.technology})",
         target.description,
-        f"settings: {settings or 'defaults'}",
+        f"settings: {settings_line(report)}",
         "",
     ]
     return Text("\n".join(lines))
@@ -60,5 +99,5 @@ def _sources(report: Report) -> Text:
     return Text("\n".join(["Sources", *lines, ""]))
 
 
-def _notes(report: Report) -> Text:
-    return Text("\n".join(["Notes", *(f"  - {note}" for note in report.notes)]))
+def _notes(notes: Sequence[str]) -> Text:
+    return Text("\n".join(["Notes", *(f"  - {note}" for note in notes)]))

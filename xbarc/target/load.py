@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args
 
@@ -105,7 +106,10 @@ def _override(data: dict[str, Any], text: str) -> None:
     for parent in parents:
         node = node.get(parent) if isinstance(node, dict) else None
     if not isinstance(node, dict):
-        raise TargetError(f"'{key}' is no field of the target", where="--set")
+        path = key.strip()
+        raise TargetError(
+            f"'{path}' is no field of the target", where="--set", hint=_guess(path.split("."))
+        )
     new = _toml_value(value.strip())
     unit = unit_of(key.strip())
     old = node.setdefault(last, {"value": 0.0, "unit": unit}) if unit else node.get(last)
@@ -157,9 +161,40 @@ def _explain(error: ValidationError) -> str:
     lines = []
     for item in error.errors(include_url=False):
         path = ".".join(str(part) for part in item["loc"]) or "target"
-        lines.append(f"{path}: {item['msg'].removeprefix('Value error, ')}{_found(item)}")
+        lines.append(f"{path}: {_problem(item)}")
     count = len(lines)
     return f"{count} wrong field{'s' if count > 1 else ''}: " + " | ".join(lines)
+
+
+def _problem(item: Mapping[str, Any]) -> str:
+    """What is wrong with a field, in words of ours where pydantic's say too little."""
+    if item["type"] == "extra_forbidden":
+        guess = _guess([str(part) for part in item["loc"]])
+        return f"unknown field{f', {guess}' if guess else ''}"
+    return f"{item['msg'].removeprefix('Value error, ')}{_found(item)}"
+
+
+def _guess(path: list[str]) -> str:
+    """The fields that a misspelt one is closest to: its neighbours first, then all others."""
+    *parents, last = path
+    fields = _field_paths(Target)
+    prefix = "".join(f"{parent}." for parent in parents)
+    beside = [p.removeprefix(prefix) for p in fields if p.startswith(prefix)]
+    near = get_close_matches(last, [name for name in beside if "." not in name])
+    near = [f"{prefix}{name}" for name in near] or [p for p in fields if p.endswith(f".{last}")]
+    near = near or get_close_matches(".".join(path), fields)
+    return f"perhaps {' or '.join(near)}" if near else ""
+
+
+def _field_paths(model: type[Strict], prefix: str = "") -> list[str]:
+    """Dotted paths of all fields below a model, tables and figures too."""
+    found = []
+    for name, field in model.model_fields.items():
+        found.append(f"{prefix}{name}")
+        for kind in (field.annotation, *get_args(field.annotation)):
+            if isinstance(kind, type) and issubclass(kind, Strict):
+                found += _field_paths(kind, f"{prefix}{name}.")
+    return found
 
 
 def _found(item: Mapping[str, Any]) -> str:

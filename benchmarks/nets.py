@@ -1,0 +1,100 @@
+"""Networks with random weights that the speed benchmarks run: shapes of published nets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+
+class Builder:
+    """Adds layers to a graph; every method takes and gives the name of a value."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+
+    def conv(self, x: str, inputs: int, outputs: int, kernel: int, stride: int) -> str:
+        """A convolution with bias and same padding."""
+        name = f"conv{len(self.nodes)}"
+        fan_in = inputs * kernel * kernel
+        shape = (outputs, inputs, kernel, kernel)
+        weights = self.rng.standard_normal(shape, dtype=np.float32) * np.sqrt(2 / fan_in)
+        bias = self.rng.standard_normal(outputs, dtype=np.float32) * 0.1
+        self._constant(f"{name}.w", weights)
+        self._constant(f"{name}.b", bias)
+        pads = [kernel // 2] * 4
+        self._node("Conv", [x, f"{name}.w", f"{name}.b"], name, strides=[stride] * 2, pads=pads)
+        return name
+
+    def simple(self, operator: str, *inputs: str, **attributes: object) -> str:
+        """Any operator without weights."""
+        name = f"{operator.lower()}{len(self.nodes)}"
+        self._node(operator, list(inputs), name, **attributes)
+        return name
+
+    def dense(self, x: str, inputs: int, outputs: int, name: str) -> str:
+        """A matrix product."""
+        weights = self.rng.standard_normal((inputs, outputs), dtype=np.float32) * 0.1
+        self._constant(f"{name}.w", weights)
+        self._node("MatMul", [x, f"{name}.w"], name)
+        return name
+
+    def save(self, path: Path, shape: list[object], classes: int) -> None:
+        """Write the model; its input is `x`, its output the last node's."""
+        source = helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)
+        last = self.nodes[-1].output[0]
+        result = helper.make_tensor_value_info(last, TensorProto.FLOAT, [shape[0], classes])
+        graph = helper.make_graph(self.nodes, path.stem, [source], [result], self.constants)
+        opset = [helper.make_opsetid("", 17)]
+        onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), str(path))
+
+    def _node(self, operator: str, inputs: list[str], name: str, **attributes: object) -> None:
+        self.nodes.append(helper.make_node(operator, inputs, [name], name=name, **attributes))
+
+    def _constant(self, name: str, values: np.ndarray) -> None:  # type: ignore[type-arg]
+        self.constants.append(numpy_helper.from_array(values.astype(np.float32), name))
+
+
+def residual(path: Path, widths: tuple[int, ...], depth: int, stem: int, size: int) -> None:
+    """A residual net of basic blocks, BatchNormalization already folded.
+
+    Args:
+        path: where to write it.
+        widths: channels of each stage; every stage but the first halves the picture.
+        depth: blocks of a stage.
+        stem: kernel of the first convolution; 7 brings stride 2 and a pool, as for ImageNet.
+        size: extent of the picture.
+    """
+    net = Builder(seed=0)
+    stride = 2 if stem == 7 else 1
+    x = net.simple("Relu", net.conv("x", 3, widths[0], stem, stride))
+    if stem == 7:
+        x = net.simple("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
+    inputs = widths[0]
+    for stage, outputs in enumerate(widths):
+        for block in range(depth):
+            step = 2 if stage and not block else 1
+            y = net.simple("Relu", net.conv(x, inputs, outputs, 3, step))
+            y = net.conv(y, outputs, outputs, 3, 1)
+            same = step == 1 and inputs == outputs
+            short = x if same else net.conv(x, inputs, outputs, 1, step)
+            x = net.simple("Relu", net.simple("Add", y, short))
+            inputs = outputs
+    x = net.simple("Flatten", net.simple("GlobalAveragePool", x))
+    classes = 1000 if stem == 7 else 10
+    net.dense(x, inputs, classes, "fc")
+    net.save(path, ["batch", 3, size, size], classes)
+
+
+def resnet20(path: Path) -> None:
+    """ResNet-20 for 32x32 pictures, 0.27 M weights."""
+    residual(path, (16, 32, 64), 3, 3, 32)
+
+
+def resnet18(path: Path) -> None:
+    """ResNet-18 for 224x224 pictures, 11.7 M weights."""
+    residual(path, (64, 128, 256, 512), 2, 7, 224)

@@ -1,0 +1,294 @@
+"""Speed and size, as ratios against things that are timed in the same run.
+
+    python benchmarks/run.py [--json FILE] [--quick] [NAME ...]
+
+Machines differ and are shared: quote the ratios, and name the machine. CPU seconds are those of one
+thread unless a row says otherwise; each figure is the best of several runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+import fill
+import nets
+import numpy as np
+
+from xbarc.compiler import CompileOptions, compile_model
+from xbarc.executor import Executor, FastLayer
+from xbarc.ir.geometry import Dense
+from xbarc.ir.network import IntWeight, LazyTensor, MatrixLayer
+from xbarc.ir.program import CrossbarStep
+from xbarc.ir.quantize import IntegerInput, IntegerResult
+from xbarc.mapping import ArrayPool, MapOptions, map_layer
+from xbarc.numerics import IntFormat
+from xbarc.runtime import IntegerProduct, OnnxSession
+from xbarc.target import load_target
+
+Row = dict[str, Any]
+
+
+def best(work: Callable[[], object], clock: Callable[[], float], runs: int = 5) -> float:
+    """Least seconds of several runs, after one that does not count."""
+    work()
+    times = []
+    for _ in range(runs):
+        start = clock()
+        work()
+        times.append(clock() - start)
+    return min(times)
+
+
+def paired(
+    first: Callable[[], object], second: Callable[[], object], runs: int = 7
+) -> tuple[float, float]:
+    """Least CPU seconds of two works that take turns, so that the machine's mood hits both."""
+    first(), second()
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(runs):
+        for work, found in zip((first, second), times, strict=True):
+            start = time.process_time()
+            work()
+            found.append(time.process_time() - start)
+    return min(times[0]), min(times[1])
+
+
+def dense_step(size: int, adc: str) -> tuple[CrossbarStep, np.ndarray]:  # type: ignore[type-arg]
+    """A square int8 layer on rram128, and 256 input vectors."""
+    rng = np.random.default_rng(0)
+    weights = rng.integers(-127, 128, (1, size, size))
+    tensor = LazyTensor(weights.shape, lambda: weights)
+    layer = MatrixLayer(
+        name="layer",
+        operator="MatMulInteger",
+        geometry=Dense(),
+        input="x",
+        output="y",
+        weight=IntWeight(tensor, IntFormat(8, signed=True)),
+        quantizer=IntegerInput(low=0, bits=8),
+        constant=np.zeros(size, dtype=np.int64),
+        result=IntegerResult("int64"),
+    )
+    target = load_target("rram128")
+    options = MapOptions(adc=adc)
+    step = map_layer(layer, target, options, ArrayPool(target.array, options.pack))
+    return step, rng.integers(0, 256, (256, 1, size), dtype=np.uint8)
+
+
+def plain_numpy(step: CrossbarStep, vectors: Any) -> Callable[[], object]:
+    """A bit-sliced executor as one would write it: float32 products, clamp, shift, add."""
+    cells = step.cells.unpack()[0].astype(np.float32)
+    top = np.float32((1 << int(step.adc.bits.max())) - 1)
+    bounds = step.tiling.segment_bounds
+    scale = step.periphery.r_value[0, 0].astype(np.float32)
+    codes = vectors[:, 0]
+
+    def run() -> object:
+        joined = np.zeros((len(codes), cells.shape[1]), dtype=np.float32)
+        for first, last in pairwise(bounds):
+            for s in range(8):
+                plane = ((codes[:, first:last] >> s) & 1).astype(np.float32)
+                joined += np.minimum(plane @ cells[first:last], top) * np.float32(1 << s)
+        per_output = len(scale) // step.outputs
+        return (joined * scale).reshape(len(codes), step.outputs, per_output).sum(axis=2)
+
+    return run
+
+
+def saturating_layer(_: bool) -> list[Row]:
+    """512x512, 256 vectors, 8-bit inputs bit-serial, 2-bit cells, 128 rows, 6-bit ADC."""
+    step, vectors = dense_step(512, "6")
+    layer = FastLayer(step, threads=1)
+    numpy = plain_numpy(step, vectors)
+    if not np.array_equal(layer.accumulate(vectors)[:, 0], numpy()):
+        raise SystemExit("the fast engine and the plain executor differ")
+    count = 256 * 4 * step.input_slices * step.conversions
+    ours, theirs = paired(lambda: layer.accumulate(vectors), numpy)
+    return [
+        {
+            "work": "saturating layer: conversions a CPU second against plain numpy",
+            "ours_per_s": count / ours,
+            "theirs_per_s": count / theirs,
+            "ratio": theirs / ours,
+            "goal": ">= 4.5",
+        }
+    ]
+
+
+def lossless_layer(_: bool) -> list[Row]:
+    """The same layer, lossless, against ONNX Runtime's exact integer product."""
+    step, vectors = dense_step(512, "lossless")
+    layer = FastLayer(step, threads=1)
+    weights = np.random.default_rng(0).integers(-127, 128, (1, 512, 512))
+    product = IntegerProduct(weights[0], threads=1)
+    codes = np.ascontiguousarray(vectors[:, 0])
+    ours, theirs = paired(lambda: layer.accumulate(vectors), lambda: product.run(codes))
+    name = "lossless layer: CPU time against ONNX Runtime's exact integer product"
+    return [
+        {"work": name, "ours_s": ours, "theirs_s": theirs, "ratio": ours / theirs, "goal": "<= 2"}
+    ]
+
+
+def network(quick: bool) -> list[Row]:
+    """ResNet-20 at 3x32x32, images a CPU second, lossless and with 6-bit ADCs, two encodings."""
+    rows = []
+    images = 16 if quick else 64
+    x = np.abs(np.random.default_rng(1).standard_normal((images, 3, 32, 32), dtype=np.float32))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "resnet20.onnx"
+        nets.resnet20(path)
+        plain = OnnxSession(path, where="float", threads=1)
+        for encoding in ("differential", "offset"):
+            for adc in ("lossless", "6"):
+                options = CompileOptions(mapping=MapOptions(encoding=encoding, adc=adc))
+                program = compile_model(path, options=options, calibration={"x": x[:16]})
+                executor = Executor(program, threads=1)
+                feeds = {"x": x}
+                ours, theirs = paired(partial(executor.run, feeds), partial(plain.run, feeds), 3)
+                rows.append(
+                    {
+                        "work": f"ResNet-20, {encoding}, ADC {adc}: images a CPU second",
+                        "ours_per_s": images / ours,
+                        "theirs_per_s": images / theirs,
+                        "ratio": ours / theirs,
+                        "goal": ">= 300" if adc == "lossless" else ">= 50",
+                    }
+                )
+    return rows
+
+
+def threads(quick: bool) -> list[Row]:
+    """Wall time of the saturating layer on one and on two threads."""
+    step, vectors = dense_step(512 if quick else 1024, "6")
+    one, two = FastLayer(step, threads=1), FastLayer(step, threads=2)
+    single = best(lambda: one.accumulate(vectors), time.perf_counter)
+    double = best(lambda: two.accumulate(vectors), time.perf_counter)
+    name = "two threads against one, wall time"
+    return [
+        {
+            "work": name,
+            "ours_s": double,
+            "theirs_s": single,
+            "ratio": single / double,
+            "goal": ">= 1.8",
+        }
+    ]
+
+
+def growth(quick: bool) -> list[Row]:
+    """CPU time a conversion over four sizes of a layer."""
+    rows = []
+    for size in (128, 256, 512) if quick else (128, 256, 512, 1024):
+        step, vectors = dense_step(size, "6")
+        work = partial(FastLayer(step, threads=1).accumulate, vectors)
+        segments = len(step.tiling.segment_bounds) - 1
+        count = 256 * segments * step.input_slices * step.conversions
+        seconds = best(work, time.process_time)
+        rows.append({"work": f"layer {size}x{size}", "ours_per_s": count / seconds, "goal": "even"})
+    return rows
+
+
+def compiling(quick: bool) -> list[Row]:
+    """Seconds, peak memory and bytes a weight of whole compiles, each in its own process."""
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        nets.resnet18(place / "resnet18.onnx")
+        jobs = [("resnet18", 11_700_000, "<= 4 s, 0.6 GB, 2.2 bytes a weight")]
+        for name in () if quick else ("resnet50", "vgg19"):
+            goal = "<= 60 s, 3 GB" if name == "vgg19" else ""
+            model = place / f"{name}.onnx"
+            jobs.append((name, fill.fill(fill.light_model(name), model, 0), goal))
+        for name, weights, goal in jobs:
+            rows.append(_compile(place / f"{name}.onnx", weights, goal))
+    return rows
+
+
+def _compile(model: Path, weights: int, goal: str) -> Row:
+    output = model.with_suffix(".xbar")
+    command = [sys.executable, "-m", "xbarc", "compile", str(model), "-o", str(output), "--json"]
+    start = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True)
+    seconds = time.perf_counter() - start
+    size = sum(path.stat().st_size for path in output.rglob("*") if path.is_file())
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    return {
+        "work": f"compile {model.stem}, {weights:,} weights",
+        "ours_s": seconds,
+        "peak_GB": peak / 1e9,
+        "bytes_a_weight": size / weights,
+        "goal": goal,
+    }
+
+
+def help_text(_: bool) -> list[Row]:
+    """Seconds of `xbarc --help`."""
+    command = [sys.executable, "-m", "xbarc", "--help"]
+    work = lambda: subprocess.run(command, check=True, capture_output=True)  # noqa: E731
+    return [{"work": "xbarc --help", "ours_s": best(work, time.perf_counter), "goal": "<= 0.3"}]
+
+
+BENCHMARKS = {
+    "saturating": saturating_layer,
+    "lossless": lossless_layer,
+    "network": network,
+    "threads": threads,
+    "growth": growth,
+    "compile": compiling,
+    "help": help_text,
+}
+
+
+def _show(row: Row) -> None:
+    def text(key: str) -> str:
+        value = row.get(key)
+        return "" if value is None else f"{value:,.3g}" if value < 1e4 else f"{value / 1e6:,.4g} M"
+
+    keys = (
+        "ours_per_s",
+        "theirs_per_s",
+        "ours_s",
+        "theirs_s",
+        "ratio",
+        "peak_GB",
+        "bytes_a_weight",
+    )
+    shown = ", ".join(f"{key} {text(key)}" for key in keys if key in row)
+    print(f"{row['work']}: {shown}  [goal {row['goal'] or 'none'}]", flush=True)
+
+
+def main() -> None:
+    """Run the benchmarks named, or all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[*BENCHMARKS, []])
+    parser.add_argument("--json", type=Path, help="write rows, machine and versions here")
+    parser.add_argument("--quick", action="store_true", help="smaller sizes")
+    arguments = parser.parse_args()
+    rows = []
+    for name in arguments.names or BENCHMARKS:
+        for row in BENCHMARKS[name](arguments.quick):
+            _show(row)
+            rows.append(row)
+    if arguments.json:
+        facts = {"machine": platform.machine(), "python": platform.python_version(), "rows": rows}
+        arguments.json.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

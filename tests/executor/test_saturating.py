@@ -1,0 +1,163 @@
+"""The compiled loops: every CPU's and the shuffle's, on any threads, bounded in memory."""
+
+from __future__ import annotations
+
+import logging
+import tracemalloc
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.builders import int_layer, mapped, program_of, small_target
+from tests.executor.test_engines import draw_adc, mapped_or_none
+from tests.strategies import Case, cases
+from xbarc.executor import Executor, FastLayer, ReferenceLayer, lookup
+from xbarc.executor.saturating import SaturatingLayer, fits_lookup
+from xbarc.executor.shuffle import LANES, lane_order
+from xbarc.ir.effective import effective_weights, is_lossless, lossless_conversions
+from xbarc.ir.geometry import Window
+from xbarc.ir.program import AdcSettings, CrossbarStep
+from xbarc.ir.quantize import IntegerInput
+from xbarc.ir.trace import LayerTrace
+from xbarc.numerics.types import IntArray
+
+
+def _vectors(step: CrossbarStep, count: int, seed: int) -> IntArray:
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 1 << step.input_bits, (count, step.groups, step.inputs))
+
+
+@given(cases(), st.data())
+def test_loops_for_every_cpu_equal_the_reference(case: Case, data: st.DataObject) -> None:
+    step = mapped_or_none(case)
+    if step is None:
+        return
+    step = draw_adc(step, data)
+    if not fits_lookup(step):
+        return
+    vectors = _vectors(step, data.draw(st.sampled_from([0, 1, 31, 32, 33, 70])), 0)
+    wanted, found = LayerTrace(), LayerTrace()
+    reference = ReferenceLayer(step).accumulate(vectors, wanted)
+    for anywhere in (True, False):
+        found = LayerTrace()
+        layer = SaturatingLayer(step, anywhere=anywhere)
+        assert np.array_equal(layer.accumulate(vectors, found), reference)
+        assert found.saturated == wanted.saturated
+
+
+@pytest.mark.parametrize("encoding", ["differential", "differential-analog", "offset"])
+@pytest.mark.parametrize(
+    ("cell_bits", "dac_bits"), [(1, 1), (2, 1), (3, 2), (4, 4), (8, 1), (8, 8)]
+)
+def test_wide_cells_and_converters_of_steps(encoding: str, cell_bits: int, dac_bits: int) -> None:
+    """More digits than one, several planes a slice, offsets and steps, on many blocks."""
+    rng = np.random.default_rng(cell_bits)
+    target = small_target(cell__bits=cell_bits, input__dac_bits=dac_bits, adc__max_bits=16)
+    layer = int_layer(rng.integers(-128, 128, (2, 300, 11)))
+    step = mapped(layer, target, encoding=encoding, adc="6")
+    settings = AdcSettings(step.adc.bits, step.adc.lo - 3, step.adc.step + 4, "test")
+    for chosen in (step, replace(step, adc=settings)):
+        vectors = _vectors(chosen, 45, 1)
+        vectors[0], vectors[1] = 0, 255
+        reference = ReferenceLayer(chosen).accumulate(vectors)
+        assert np.array_equal(FastLayer(chosen).accumulate(vectors), reference)
+        anywhere = SaturatingLayer(chosen, anywhere=True).accumulate(vectors, None)
+        assert np.array_equal(anywhere, reference)
+
+
+def test_threads_change_nothing() -> None:
+    step = mapped(
+        int_layer(np.random.default_rng(0).integers(-127, 128, (1, 400, 40))),
+        small_target(),
+        adc="5",
+    )
+    vectors = _vectors(step, 500, 2)
+    traces = [LayerTrace(), LayerTrace()]
+    one, two = (FastLayer(step, n).accumulate(vectors, traces[n - 1]) for n in (1, 2))
+    assert np.array_equal(one, two)
+    assert traces[0].saturated == traces[1].saturated > 0
+
+
+def test_lossless_conversions_leave_the_sliced_path_segment_by_segment() -> None:
+    """A short last segment never saturates at 6 bits; the full ones do."""
+    weights = np.full((1, 132, 2), 127, dtype=np.int64)
+    step = mapped(int_layer(weights), small_target(), adc="6")
+    lossless = lossless_conversions(step)
+    assert lossless.shape == (1, 2, step.conversions)
+    assert lossless[0, 1].all()
+    assert not lossless[0, 0].all()
+    part = effective_weights(step, lossless)
+    assert np.array_equal(part[0, 128:], weights[0, 128:])
+    vectors = _vectors(step, 33, 3)
+    assert np.array_equal(
+        FastLayer(step).accumulate(vectors), ReferenceLayer(step).accumulate(vectors)
+    )
+
+
+def test_convolutions_with_converters_that_saturate() -> None:
+    rng = np.random.default_rng(4)
+    geometry = Window((3, 3), (2, 1), (1, 2), (1, 0, 2, 1))
+    quantizer = IntegerInput(low=0, bits=8, zero_point=9)
+    layer = int_layer(rng.integers(-127, 128, (2, 27, 5)), geometry=geometry, quantizer=quantizer)
+    for adc in ("lossless", "4"):
+        target = small_target(array__rows=16, array__active_rows=16)
+        step = mapped(layer, target, adc=adc)
+        program = program_of([step], target, [None] * 4)
+        x = rng.integers(0, 256, (3, 6, 11, 13)).astype(np.uint8)
+        fast, slow = Executor(program, "fast", 5000), Executor(program, "reference", 1)
+        assert np.array_equal(fast.run({"x": x})[0], slow.run({"x": x})[0])
+
+
+def test_what_does_not_fit_32_bits_takes_the_reference() -> None:
+    target = small_target(cell__bits=8, input__dac_bits=8)
+    layer = int_layer(
+        np.full((1, 64, 1), 255), weight_bits=9, quantizer=IntegerInput(low=0, bits=16)
+    )
+    step = mapped(layer, target, adc="16")
+    assert not fits_lookup(step)
+    assert not is_lossless(step)
+    vectors = _vectors(step, 5, 0)
+    assert np.array_equal(
+        FastLayer(step).accumulate(vectors), ReferenceLayer(step).accumulate(vectors)
+    )
+
+
+def test_lanes_are_dealt_once_each() -> None:
+    assert sorted(lane_order()) == list(range(LANES))
+
+
+def test_memory_of_a_large_picture_is_bounded() -> None:
+    """3x1024x1024 with a 7x7 window: the windows alone take 154 MB, the output takes 8."""
+    rng = np.random.default_rng(0)
+    geometry = Window((7, 7), (1, 1), (1, 1), (3, 3, 3, 3))
+    target = small_target()
+    step = mapped(int_layer(rng.integers(-9, 10, (1, 147, 1)), geometry=geometry), target, adc="3")
+    executor = Executor(program_of([step], target, [None] * 4), budget=1 << 20)
+    x = rng.integers(0, 256, (1, 3, 1024, 1024)).astype(np.uint8)
+    executor.run({"x": x[:, :, :64, :64]})
+    tracemalloc.start()
+    executor.run({"x": x})
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 60_000_000
+
+
+def test_a_first_run_tells_that_it_compiles(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    class Fresh:
+        signatures = ()
+        stats = type("Stats", (), {"cache_path": str(tmp_path)})
+
+    monkeypatch.setattr(lookup, "convert_and_add", Fresh)
+    with caplog.at_level(logging.INFO, logger="xbarc"):
+        lookup.announce_compilation()
+        assert "compiling the fast engine" in caplog.text
+        caplog.clear()
+        (tmp_path / "lookup.convert_and_add-1.py311.nbi").touch()
+        lookup.announce_compilation()
+    assert not caplog.text
