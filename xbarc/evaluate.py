@@ -12,7 +12,7 @@ import numpy as np
 from xbarc.compiler import split_batches
 from xbarc.errors import InputError, ProgramError
 from xbarc.executor import FastLayer, ReferenceLayer
-from xbarc.executor.run import Engine, Executor
+from xbarc.executor.run import Executor
 from xbarc.frontend import runnable_model, source_digest
 from xbarc.ir.effective import effective_weights, is_lossless
 from xbarc.ir.program import CrossbarStep, Program
@@ -106,7 +106,7 @@ def evaluate(
     data: Mapping[str, AnyArray],
     model: Path,
     *,
-    engine: Engine = "fast",
+    executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Run the float model and the program, each from input to output, on the same data.
@@ -115,7 +115,7 @@ def evaluate(
         program: the compiled program.
         data: arrays by input name, and `labels` where there are labels.
         model: the ONNX file the program was compiled from.
-        engine: `fast` or `reference`.
+        executor: runs the program; None takes the fast engine on all cores.
         progress: called with samples done and samples in all.
 
     Raises:
@@ -125,14 +125,14 @@ def evaluate(
     _check_source(program, model)
     exposed = tuple(step.output for step in program.crossbar_steps)
     oracle = Oracle(runnable_model(model), exposed)
-    executor = Executor(program, engine)
+    runner = executor or Executor(program)
     trace, tally = Trace(), _Tally()
     batches = labelled_batches(program, data)
     total = sum(count for _, _, count in batches)
     for feeds, labels, count in batches:
         wanted = oracle.run(feeds)
         names = [v.name for v in program.outputs]
-        values = executor.run(feeds, [*names, *exposed], trace=trace)
+        values = runner.run(feeds, [*names, *exposed], trace=trace)
         _book(tally, wanted, dict(zip([*names, *exposed], values, strict=True)), names, exposed)
         _classify(tally, wanted[names[0]], values[0], labels)
         tally.samples += count

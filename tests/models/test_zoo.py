@@ -35,8 +35,17 @@ def _fashion(net: str, ranges: str, data: dict[str, Any]) -> Any:
     return measured(MODELS / f"fashion-{net}.onnx", data, calibration=known)
 
 
-@pytest.mark.parametrize("ranges", RANGES)
-@pytest.mark.parametrize("net", FASHION)
+def _shipped() -> list[Any]:
+    """Every net; the two slowest with dynamic ranges in the slow lane."""
+    late = {("resnet", "dynamic"), ("depthwise", "dynamic")}
+    return [
+        pytest.param(net, ranges, marks=(pytest.mark.slow,) if (net, ranges) in late else ())
+        for net in FASHION
+        for ranges in RANGES
+    ]
+
+
+@pytest.mark.parametrize(("net", "ranges"), _shipped())
 def test_fashion_on_shipped_images(net: str, ranges: str) -> None:
     """On 250 images a point is 2.5 answers, so agreement says more than top-1."""
     result = _fashion(net, ranges, shipped_images(250))

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 Engine = Literal["fast", "reference"]
 _PROGRAM = typer.Argument(metavar="PROGRAM.xbar", help="what xbarc compile wrote")
+_THREADS = typer.Option(metavar="N", min=0, help="0 takes all cores; results do not depend on it")
+_BUDGET = typer.Option(
+    metavar="N", min=1, help="input codes that a layer gathers at a time; bounds memory"
+)
+_DEFAULT_BUDGET = 1 << 24
 _ENGINE = typer.Option(
     metavar="fast|reference", help="reference is the plain definition; both give the same bits"
 )
@@ -39,6 +44,8 @@ def run_command(
             "LAYER/conversions and LAYER/saturated; a / in a layer's name becomes a dot",
         ),
     ] = None,
+    threads: Annotated[int, _THREADS] = 0,
+    budget: Annotated[int, _BUDGET] = _DEFAULT_BUDGET,
 ) -> int:
     """Run a program on inputs; every ADC code on request.
 
@@ -56,7 +63,7 @@ def run_command(
     for path in (outputs, *([] if trace is None else [trace])):
         check_writable(path)
     loaded = load_program(program)
-    executor = Executor(loaded, chosen)
+    executor = Executor(loaded, chosen, budget, threads)
     observer = None if trace is None else Trace(keep_codes=True)
     batches = split_batches(loaded.inputs, _feeds(loaded, inputs), most=sys.maxsize)
     results = [executor.run(batch, trace=observer) for batch in batches]
@@ -132,6 +139,8 @@ def check_command(
         float | None,
         typer.Option(metavar="SHARE", help="0 to 1; exit with 1 when top-1 agreement is below"),
     ] = None,
+    threads: Annotated[int, _THREADS] = 0,
+    budget: Annotated[int, _BUDGET] = _DEFAULT_BUDGET,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> int:
     """Compare a program with its float model, on data.
@@ -144,6 +153,7 @@ def check_command(
     from xbarc.cli.npz import read_npz
     from xbarc.cli.progress import progress_bar
     from xbarc.evaluate import evaluate
+    from xbarc.executor.run import Executor
     from xbarc.ir.files import load_program
 
     chosen = _engine(engine)
@@ -157,7 +167,7 @@ def check_command(
             loaded,
             arrays,
             source,
-            engine=chosen,
+            executor=Executor(loaded, chosen, budget, threads),
             progress=lambda done, total: advance("samples", done, total),
         )
     if json:
