@@ -1,6 +1,6 @@
 """Speed and size, as ratios against things that are timed in the same run.
 
-    python benchmarks/run.py [--json FILE] [--quick] [NAME ...]
+    python benchmarks/run.py [--json FILE] [--markdown FILE] [--quick] [NAME ...]
 
 Machines differ and are shared: quote the ratios, and name the machine. CPU seconds are those of one
 thread unless a row says otherwise; each figure is the best of several runs.
@@ -12,13 +12,13 @@ import argparse
 import json
 import os
 import platform
-import resource
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
+from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -220,14 +220,26 @@ def compiling(quick: bool) -> list[Row]:
     return rows
 
 
+_COMPILE_AND_TELL_PEAK = """
+import re, sys
+from xbarc.cli import main
+code = main(["compile", sys.argv[1], "-o", sys.argv[2]])
+status = open("/proc/self/status").read()
+print(re.search(r"VmHWM:\\s+(\\d+) kB", status).group(1), file=sys.stderr)
+sys.exit(code)
+"""
+# Peak memory is read by the child itself: what the parent's accounting calls the child's peak
+# starts with the parent's own.
+
+
 def _compile(model: Path, weights: int, goal: str) -> Row:
     output = model.with_suffix(".xbar")
-    command = [sys.executable, "-m", "xbarc", "compile", str(model), "-o", str(output), "--json"]
+    command = [sys.executable, "-c", _COMPILE_AND_TELL_PEAK, str(model), str(output)]
     start = time.perf_counter()
-    subprocess.run(command, check=True, capture_output=True)
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
     seconds = time.perf_counter() - start
     size = sum(path.stat().st_size for path in output.rglob("*") if path.is_file())
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    peak = int(done.stderr.split()[-1]) * 1024
     return {
         "work": f"compile {model.stem}, {weights:,} weights",
         "ours_s": seconds,
@@ -255,22 +267,49 @@ BENCHMARKS = {
 }
 
 
-def _show(row: Row) -> None:
-    def text(key: str) -> str:
-        value = row.get(key)
-        return "" if value is None else f"{value:,.3g}" if value < 1e4 else f"{value / 1e6:,.4g} M"
+COLUMNS = {
+    "ours_per_s": "xbarc, per CPU s",
+    "theirs_per_s": "other, per CPU s",
+    "ours_s": "xbarc, s",
+    "theirs_s": "other, s",
+    "ratio": "ratio",
+    "peak_GB": "peak GB",
+    "bytes_a_weight": "bytes a weight",
+}
 
-    keys = (
-        "ours_per_s",
-        "theirs_per_s",
-        "ours_s",
-        "theirs_s",
-        "ratio",
-        "peak_GB",
-        "bytes_a_weight",
-    )
-    shown = ", ".join(f"{key} {text(key)}" for key in keys if key in row)
-    print(f"{row['work']}: {shown}  [goal {row['goal'] or 'none'}]", flush=True)
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value / 1e6:,.4g} M" if value >= 1e5 else f"{value:,.3g}"
+
+
+def _line(row: Row) -> str:
+    shown = ", ".join(f"{name} {_number(row[key])}" for key, name in COLUMNS.items() if key in row)
+    return f"{row['work']}: {shown}  [goal: {row['goal'] or 'none'}]"
+
+
+def machine() -> dict[str, str]:
+    """Processor, versions and date, without which no figure means anything."""
+    cpu = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        lines = (line for line in info.read_text().splitlines() if line.startswith("model name"))
+        cpu = next(lines, cpu).partition(":")[2].strip() or cpu
+    versions = {name: version(name) for name in ("xbarc", "numpy", "numba", "onnxruntime")}
+    date = time.strftime("%Y-%m-%d")
+    return {"processor": cpu, "python": platform.python_version(), **versions, "date": date}
+
+
+def markdown(rows: list[Row], facts: dict[str, str]) -> str:
+    """The results as a table for the docs."""
+    told = ", ".join(f"{name} {value}" for name, value in facts.items())
+    heads = ["work", *COLUMNS.values(), "goal"]
+    lines = [f"{told}.", "", "| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    for row in rows:
+        cells = [row["work"], *(_number(row.get(key)) for key in COLUMNS), row["goal"]]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
@@ -278,16 +317,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", choices=[*BENCHMARKS, []])
     parser.add_argument("--json", type=Path, help="write rows, machine and versions here")
+    parser.add_argument("--markdown", type=Path, help="write them as a table here")
     parser.add_argument("--quick", action="store_true", help="smaller sizes")
     arguments = parser.parse_args()
     rows = []
     for name in arguments.names or BENCHMARKS:
         for row in BENCHMARKS[name](arguments.quick):
-            _show(row)
+            print(_line(row), flush=True)
             rows.append(row)
+    facts = machine()
     if arguments.json:
-        facts = {"machine": platform.machine(), "python": platform.python_version(), "rows": rows}
-        arguments.json.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        text = json.dumps({**facts, "rows": rows}, indent=1) + "\n"
+        arguments.json.write_text(text, encoding="utf-8")
+    if arguments.markdown:
+        arguments.markdown.write_text(markdown(rows, facts), encoding="utf-8")
 
 
 if __name__ == "__main__":
