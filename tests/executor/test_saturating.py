@@ -59,8 +59,9 @@ def test_wide_cells_and_converters_of_steps(encoding: str, cell_bits: int, dac_b
     target = small_target(cell__bits=cell_bits, input__dac_bits=dac_bits, adc__max_bits=16)
     layer = int_layer(rng.integers(-128, 128, (2, 300, 11)))
     step = mapped(layer, target, encoding=encoding, adc="6")
-    settings = AdcSettings(step.adc.bits, step.adc.lo - 3, step.adc.step + 4, "test")
-    for chosen in (step, replace(step, adc=settings)):
+    stepped = AdcSettings(step.adc.bits, step.adc.lo - 3, step.adc.step + 4, "test")
+    raised = AdcSettings(step.adc.bits * 0 + 12, step.adc.lo * 0 + 5, step.adc.step, "test")
+    for chosen in (step, replace(step, adc=stepped), replace(step, adc=raised)):
         vectors = _vectors(chosen, 45, 1)
         vectors[0], vectors[1] = 0, 255
         reference = ReferenceLayer(chosen).accumulate(vectors)

@@ -117,13 +117,7 @@ def test_quantised_espcn_equals_its_qcdq_form(folder: str, tmp_path: Path) -> No
         assert np.array_equal(one_value, two_value), name
 
 
-RESIZED = pytest.mark.xfail(
-    strict=True,
-    reason="frontend/views.py follows Resize for the float32 codes of QONNX, not for uint8",
-)
-
-
-@pytest.mark.parametrize("folder", [pytest.param("nn_resize", marks=RESIZED), "subpixel"])
+@pytest.mark.parametrize("folder", UPSCALING)
 def test_outputs_equal_those_of_the_qcdq_form(folder: str, tmp_path: Path) -> None:
     path, standard = _espcn(folder, "quant"), tmp_path / "qcdq.onnx"
     standard.write_bytes(qcdq_form(path))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xbarc.errors import InputError
 from xbarc.executor.codes import Codes, quantize, to_values
@@ -28,6 +29,9 @@ from xbarc.numerics.types import AnyArray, Int64Array, IntArray
 
 LARGEST_ARRAY = 1 << 40
 """Numbers in one array, far beyond any memory; numpy would raise all sorts of errors above it."""
+
+
+_Number = TypeVar("_Number", bound=np.generic)
 
 
 class Accumulate(Protocol):
@@ -71,6 +75,18 @@ class LayerFrame:
         return int(self.weight_sums.shape[1])
 
 
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """What one execution of a layer works on; `shape` is that of the input tensor."""
+
+    frame: LayerFrame
+    engine: Accumulate
+    codes: Codes
+    shape: tuple[int, ...]
+    trace: LayerTrace | None
+    budget: int
+
+
 def run_layer(
     frame: LayerFrame,
     engine: Accumulate,
@@ -95,13 +111,14 @@ def run_layer(
     check_shape(frame, tensor.shape)
     samples = sample_axis_first(tensor, frame.geometry)
     codes = quantize(samples, frame.quantizer, values, frame.name)
+    run = _Run(frame, engine, codes, tensor.shape, trace, budget)
     match frame.geometry:
-        case Dense():
-            return _dense(frame, engine, codes, tensor.shape, trace, budget)
-        case Window():
-            return _window(frame, engine, codes, trace, budget)
-        case Scatter():
-            return _scatter(frame, engine, codes, tensor.shape, trace, budget)
+        case Dense() as geometry:
+            return _dense(run, geometry)
+        case Window() as geometry:
+            return _window(run, geometry)
+        case Scatter() as geometry:
+            return _scatter(run, geometry)
 
 
 def check_shape(frame: LayerFrame, shape: tuple[int, ...]) -> None:
@@ -134,109 +151,79 @@ def check_shape(frame: LayerFrame, shape: tuple[int, ...]) -> None:
         )
 
 
-def _dense(
-    frame: LayerFrame,
-    engine: Accumulate,
-    codes: Codes,
-    shape: tuple[int, ...],
-    trace: LayerTrace | None,
-    budget: int,
-) -> AnyArray:
-    geometry = frame.geometry
-    if not isinstance(geometry, Dense):
-        raise TypeError("only matrix products are dense")
+def _dense(run: _Run, geometry: Dense) -> AnyArray:
+    frame, codes = run.frame, run.codes
     rows = [_empty(frame)]
-    for piece in pieces(codes, geometry, frame.groups, shape, budget):
-        acc = _accumulators(frame, engine, codes, piece, trace).reshape(len(piece.vectors), -1)
-        scale = codes.scale if codes.scale.size == 1 else codes.scale[piece.sample]
+    for piece in pieces(codes, geometry, frame.groups, run.shape, run.budget):
+        acc = _accumulators(run, piece).reshape(len(piece.vectors), -1)
+        scale = _of_samples(codes.scale, piece.sample)
         if scale.ndim == 2:  # a stack of matrices: each group reads a vector of its own
             scale = np.repeat(scale, frame.outputs, axis=1)
         scale = scale if scale.ndim == 2 else scale[:, None]
         rows.append(to_values(acc + frame.constant, frame.result, scale))
-    return dense_result(np.concatenate(rows), geometry, frame.outputs, shape)
+    return dense_result(np.concatenate(rows), geometry, frame.outputs, run.shape)
 
 
-def _window(
-    frame: LayerFrame,
-    engine: Accumulate,
-    codes: Codes,
-    trace: LayerTrace | None,
-    budget: int,
-) -> AnyArray:
-    geometry = frame.geometry
-    if not isinstance(geometry, Window):
-        raise TypeError("only convolutions have windows")
-    shape = output_shape(geometry, frame.groups, frame.outputs, codes.values.shape)
+def _window(run: _Run, geometry: Window) -> AnyArray:
+    frame = run.frame
+    shape = output_shape(geometry, frame.groups, frame.outputs, run.shape)
     result = np.empty(shape, dtype=_empty(frame).dtype)
-    for block in window_blocks(codes, geometry, budget):
-        acc = engine.convolve(block.padded, geometry, trace)
+    for block in window_blocks(run.codes, geometry, run.budget):
+        acc = run.engine.convolve(block.padded, geometry, run.trace)
         if acc is None:
-            acc = _gathered(frame, engine, block.padded, geometry, trace)
-        place = (block.images, slice(None), block.lines)
-        result[place] = _block_values(frame, codes, acc, block.images)
+            acc = _gathered(run, geometry, block.padded)
+        result[block.images, :, block.lines] = _block_values(run, acc, block.images)
     return result
 
 
-def _gathered(
-    frame: LayerFrame,
-    engine: Accumulate,
-    padded: IntArray,
-    geometry: Window,
-    trace: LayerTrace | None,
-) -> IntArray:
+def _scatter(run: _Run, geometry: Scatter) -> AnyArray:
+    frame, codes = run.frame, run.codes
+    nothing = np.zeros((0, frame.groups, frame.outputs), dtype=np.int64)
+    parts = [
+        _accumulators(run, piece).astype(np.int64, copy=False)
+        for piece in pieces(codes, geometry, frame.groups, run.shape, run.budget)
+    ]
+    total = scatter_add(np.concatenate([nothing, *parts]), geometry, frame.groups, run.shape)
+    spread = (-1,) + (1,) * (total.ndim - 1)
+    return to_values(total, frame.result, codes.scale.reshape(spread))
+
+
+def _of_samples(values: NDArray[_Number], which: slice | Int64Array) -> NDArray[_Number]:
+    """Scales or zero points of some samples; a single one holds for all."""
+    return values if values.size == 1 else values[which]
+
+
+def _gathered(run: _Run, geometry: Window, padded: IntArray) -> IntArray:
     """Accumulators of a block by way of vectors; axes: image, channel, space."""
-    acc = engine.accumulate(gather(padded, geometry, frame.groups), trace)
-    channels = frame.groups * frame.outputs
-    by_position = acc.reshape(padded.shape[0], *block_extent(padded, geometry), channels)
-    return np.moveaxis(by_position, -1, 1)
+    groups, outputs = run.frame.groups, run.frame.outputs
+    acc = run.engine.accumulate(gather(padded, geometry, groups), run.trace)
+    extent = block_extent(padded, geometry)
+    return np.moveaxis(acc.reshape(padded.shape[0], *extent, groups * outputs), -1, 1)
 
 
-def _block_values(frame: LayerFrame, codes: Codes, acc: IntArray, images: slice) -> AnyArray:
+def _block_values(run: _Run, acc: IntArray, images: slice) -> AnyArray:
     """Values of a block, after what the zero point adds is taken off."""
-    spread = (-1,) + (1,) * (acc.ndim - 1)
-    zero = codes.zero if codes.zero.size == 1 else codes.zero[images]
-    scale = codes.scale if codes.scale.size == 1 else codes.scale[images]
-    sums = frame.weight_sums.reshape(1, -1)
-    offset = frame.constant - zero.reshape(-1, 1) * sums
+    frame = run.frame
+    zero = _of_samples(run.codes.zero, images)
+    scale = _of_samples(run.codes.scale, images)
+    offset = frame.constant - zero.reshape(-1, 1) * frame.weight_sums.reshape(1, -1)
     if offset.any():
         acc = acc + offset.reshape(*offset.shape, *(1,) * (acc.ndim - 2))
-    return to_values(acc, frame.result, scale.reshape(spread))
+    return to_values(acc, frame.result, scale.reshape((-1,) + (1,) * (acc.ndim - 1)))
 
 
-def _accumulators(
-    frame: LayerFrame, engine: Accumulate, codes: Codes, piece: Piece, trace: LayerTrace | None
-) -> IntArray:
+def _accumulators(run: _Run, piece: Piece) -> IntArray:
     """Products less what the zero point adds; axes: vector, group, output."""
-    acc: IntArray = engine.accumulate(piece.vectors, trace)
-    zero = codes.zero if codes.zero.size == 1 else codes.zero[piece.sample]
+    acc: IntArray = run.engine.accumulate(piece.vectors, run.trace)
+    zero = _of_samples(run.codes.zero, piece.sample)
     if not zero.any():
         return acc
     if zero.ndim == 1:
         zero = zero[:, None]
-    return acc - zero[:, :, None] * frame.weight_sums
+    return acc - zero[:, :, None] * run.frame.weight_sums
 
 
 def _empty(frame: LayerFrame) -> AnyArray:
+    """No vector's values, which tell the type of all."""
     nothing = np.zeros((0, frame.groups * frame.outputs), dtype=np.int64)
     return to_values(nothing, frame.result, np.ones((1, 1)))
-
-
-def _scatter(
-    frame: LayerFrame,
-    engine: Accumulate,
-    codes: Codes,
-    shape: tuple[int, ...],
-    trace: LayerTrace | None,
-    budget: int,
-) -> AnyArray:
-    geometry = frame.geometry
-    if not isinstance(geometry, Scatter):
-        raise TypeError("only transposed convolutions scatter")
-    parts = [
-        _accumulators(frame, engine, codes, piece, trace)
-        for piece in pieces(codes, geometry, frame.groups, shape, budget)
-    ]
-    nothing = np.zeros((0, frame.groups, frame.outputs), dtype=np.int64)
-    total = scatter_add(np.concatenate([nothing, *parts]), geometry, frame.groups, shape)
-    spread = (-1,) + (1,) * (total.ndim - 1)
-    return to_values(total, frame.result, codes.scale.reshape(spread))

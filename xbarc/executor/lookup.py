@@ -22,7 +22,7 @@ import numpy as np
 from numba import njit
 
 from xbarc.executor import shuffle
-from xbarc.executor.shuffle import DIGIT_BITS, HAS_SHUFFLE, LANES, NIBBLES
+from xbarc.executor.shuffle import DIGIT_BITS, HAS_SHUFFLE, LANES, NARROW_REACH, NIBBLES
 
 _LOG = logging.getLogger("xbarc")
 
@@ -47,10 +47,14 @@ def announce_compilation() -> None:
 LANE = np.argsort(shuffle.lane_order())
 """The lane of each vector of a chunk; sums and codes go by vector, packed planes by lane."""
 
+NARROW_NIBBLES = (32767 - NARROW_REACH) // (4 * ((1 << DIGIT_BITS) - 1))
+"""Wordlines in fours whose largest sum, less any `lo`, still fits 16 bits with a sign."""
+
 _add_sums = cast(Any, shuffle.add_sums)
 _convert_unit = cast(Any, shuffle.convert_unit)
 _sum_and_convert = cast(Any, shuffle.sum_and_convert)
 _sum_and_convert_four = cast(Any, shuffle.sum_and_convert_four)
+_sum_and_convert_four_narrow = cast(Any, shuffle.sum_and_convert_four_narrow)
 _pack_nibble = cast(Any, shuffle.pack_nibble)
 
 
@@ -89,17 +93,14 @@ def _at_once_by_shuffle(tables, packed, k, plane, lo, top, shift, _sums, joined,
 def _four_by_shuffle(tables, packed, k, plane, lo, top, shift, _sums, joined, outside):
     """The same for four planes, one after another in weight."""
     nibbles = packed.shape[2]
-    _sum_and_convert_four(
-        tables.ctypes.data + k * tables.shape[1] * nibbles * 16,
-        packed.ctypes.data + (plane[0] * packed.shape[1] + plane[1]) * nibbles * LANES,
-        nibbles * LANES,
-        nibbles // NIBBLES,
-        lo,
-        top,
-        np.int32(shift),
-        joined.ctypes.data,
-        outside.ctypes.data,
-    )
+    table = tables.ctypes.data + k * tables.shape[1] * nibbles * 16
+    index = packed.ctypes.data + (plane[0] * packed.shape[1] + plane[1]) * nibbles * LANES
+    stride, groups, by = nibbles * LANES, nibbles // NIBBLES, np.int32(shift)
+    codes, misses = joined.ctypes.data, outside.ctypes.data
+    if abs(lo) + top <= NARROW_REACH and nibbles <= NARROW_NIBBLES:
+        _sum_and_convert_four_narrow(table, index, stride, groups, lo, top, by, codes, misses)
+    else:
+        _sum_and_convert_four(table, index, stride, groups, lo, top, by, codes, misses)
 
 
 @_compiled

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache, partial
 from itertools import pairwise
 
@@ -22,8 +23,24 @@ _WIDEST_SUM = 1 << 16
 _WIDEST_JOINED = 1 << 31
 _LANE_ORDER = np.array(lane_order())
 _WORTH_THREADS = 1 << 20
-_TABLE_ROOM = 1 << 25
-"""Bytes of tables that a layer keeps between calls; larger layers make theirs again."""
+_TABLE_ROOM = 1 << 26
+"""Bytes of tables and settings that a layer keeps between calls; the rest is made again."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Prepared:
+    """Arguments of the compiled loop that depend on the segment alone."""
+
+    tables: AnyArray
+    floor: AnyArray
+    entries: AnyArray
+    starts: AnyArray
+    adc: AnyArray
+
+    @property
+    def nbytes(self) -> int:
+        parts = (self.tables, self.floor, self.entries, self.starts, self.adc)
+        return sum(part.nbytes for part in parts)
 
 
 class SaturatingLayer:
@@ -50,7 +67,7 @@ class SaturatingLayer:
         self._chosen = everything if chosen is None else chosen
         a = conversion_matrix(step.periphery, step.conversions, step.cells.columns)
         self._a = a.astype(np.int32)
-        self._kept: dict[tuple[int, int], tuple[AnyArray, AnyArray]] = {}
+        self._kept: dict[tuple[int, int], _Prepared | None] = {}
         self._room = _TABLE_ROOM
         self._threads = threads
         bounds = [int(b) for b in step.tiling.segment_bounds]
@@ -76,37 +93,45 @@ class SaturatingLayer:
     def _segment(
         self, codes: IntArray, group: int, number: int, acc: Int64Array, missed: IntArray
     ) -> None:
+        ready = self._ready(group, number)
+        if ready is None:
+            return
+        first, last, _ = self._segments[number]
+        packed, counts = self._packed(codes, first, last, ready.tables.shape[2])
+        if ready.floor.any():
+            lookup.count_planes(packed, counts)
+        bits = (self.step.input_bits, self.step.dac_bits)
+        work = partial(
+            self._run,
+            *(ready.tables, ready.floor, packed, counts, ready.adc, bits),
+            *(ready.entries, ready.starts, acc, missed),
+        )
+        self._share(work, packed.shape[0], ready.tables[..., 0].size * self.step.input_bits)
+
+    def _ready(self, group: int, number: int) -> _Prepared | None:
+        """What a segment needs, kept while there is room; None where nothing is to be converted."""
+        if (group, number) not in self._kept:
+            made = self._prepare(group, number)
+            size = 0 if made is None else made.nbytes
+            if size > self._room:
+                return made
+            self._room -= size
+            self._kept[group, number] = made
+        return self._kept[group, number]
+
+    def _prepare(self, group: int, number: int) -> _Prepared | None:
         first, last, block = self._segments[number]
         chosen = np.flatnonzero(self._chosen[group, number])
         if not chosen.size:
-            return
-        tables, floor = self._tables(group, number, chosen)
-        packed, counts = self._packed(codes, first, last, tables.shape[2])
-        if floor.any():
-            lookup.count_planes(packed, counts)
-        entries, starts = self._entries(group, block, chosen)
-        adc = self._settings(group, number, chosen)
-        bits = (self.step.input_bits, self.step.dac_bits)
-        work = partial(
-            self._run, tables, floor, packed, counts, adc, bits, entries, starts, acc, missed
-        )
-        self._share(work, packed.shape[0], tables[..., 0].size * self.step.input_bits)
-
-    def _tables(self, group: int, number: int, chosen: IntArray) -> tuple[AnyArray, AnyArray]:
-        """Lookup tables of what each conversion sees, and what was taken off to be positive."""
-        if (group, number) in self._kept:
-            return self._kept[group, number]
-        first, last, _ = self._segments[number]
+            return None
         seen, floor = self._seen(group, slice(first, last), chosen)
         digits = slice_count(max(1, int(seen.max(initial=0)).bit_length()), DIGIT_BITS)
         rows = 4 * NIBBLES
         nibbles = -(-(last - first) // rows) * NIBBLES
         tables = _aligned((len(chosen), digits, nibbles, 16))
         lookup.make_tables(seen, tables)
-        if self._room >= tables.nbytes:
-            self._room -= tables.nbytes
-            self._kept[group, number] = tables, floor
-        return tables, floor
+        entries, starts = self._entries(group, block, chosen)
+        return _Prepared(tables, floor, entries, starts, self._settings(group, number, chosen))
 
     def _seen(self, group: int, rows: slice, chosen: IntArray) -> tuple[IntArray, IntArray]:
         """What each conversion sees of each row, made positive; axes: conversion, row."""

@@ -91,8 +91,8 @@ def _emit_sums(builder: Any, table: Any, index: Any, groups: Any, stride: Any, p
     return added
 
 
-def _splat(builder: Any, value: Any) -> Any:
-    undefined = ir.Constant(_SUMS, ir.Undefined)
+def _splat(builder: Any, value: Any, vector: ir.VectorType = _SUMS) -> Any:
+    undefined = ir.Constant(vector, ir.Undefined)
     first = builder.insert_element(undefined, value, _I32(0))
     return builder.shuffle_vector(first, undefined, _shuffle_mask([0] * 16))
 
@@ -144,6 +144,28 @@ def _emit_convert(builder: Any, planes: list[list[Any]], numbers: list[Any], out
         builder.store(missed, outside, align=4)
 
 
+def _emit_narrow(builder: Any, planes: list[list[Any]], numbers: list[Any], out: Any) -> None:
+    """As `_emit_convert`, in 16 bits: `15 (|lo| + largest code)` must not exceed 32767."""
+    lo, top = (_splat(builder, builder.trunc(value, _I16), _WORDS) for value in numbers[:2])
+    first = _splat(builder, numbers[2])
+    zero = ir.Constant(_WORDS, [0] * 16)
+    one = ir.Constant(_WORDS, [1] * 16)
+    for half in range(2):
+        total, missed = zero, zero
+        for sums in reversed(planes):
+            code = builder.sub(sums[half], lo)
+            kept = builder.select(builder.icmp_signed(">", code, zero), code, zero)
+            kept = builder.select(builder.icmp_signed("<", kept, top), kept, top)
+            wrong = builder.sext(builder.icmp_signed("!=", kept, code), _WORDS)
+            missed = builder.sub(missed, wrong)
+            total = builder.add(builder.shl(total, one), builder.add(kept, lo))
+        joined, outside = (builder.gep(base, [_I32(half)]) for base in out)
+        wide = builder.shl(builder.sext(total, _SUMS), first)
+        builder.store(builder.add(builder.load(joined, align=4), wide), joined, align=4)
+        count = builder.zext(missed, _SUMS)
+        builder.store(builder.add(builder.load(outside, align=4), count), outside, align=4)
+
+
 @intrinsic
 def convert_unit(
     _context: Any, _sums: Any, _lo: Any, _top: Any, _shift: Any, _joined: Any, _outside: Any
@@ -163,7 +185,7 @@ def convert_unit(
     return signature, generate
 
 
-def _summing(planes: int) -> Any:
+def _summing(planes: int, *, narrow: bool = False) -> Any:
     @intrinsic
     def sum_and_convert(
         _context: Any,
@@ -186,10 +208,11 @@ def _summing(planes: int) -> Any:
         def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
             table, index, stride, groups, lo, top, shift, *others = arguments
             words = _emit_sums(builder, table, index, groups, stride, planes)
-            wide = [builder.zext(half, _SUMS) for half in words]
-            pairs = [wide[2 * p : 2 * p + 2] for p in range(planes)]
+            halves = words if narrow else [builder.zext(half, _SUMS) for half in words]
+            pairs = [halves[2 * p : 2 * p + 2] for p in range(planes)]
             out = [builder.inttoptr(at, _SUMS.as_pointer()) for at in others]
-            _emit_convert(builder, pairs, [lo, top, shift], out)
+            emit = _emit_narrow if narrow else _emit_convert
+            emit(builder, pairs, [lo, top, shift], out)
             return context.get_dummy_value()
 
         return signature, generate
@@ -202,6 +225,13 @@ sum_and_convert = _summing(1)
 
 sum_and_convert_four = _summing(4)
 """The same for four planes with one setting: each table is loaded once for all of them."""
+
+
+sum_and_convert_four_narrow = _summing(4, narrow=True)
+"""The same in 16 bits throughout, for converters of few bits."""
+
+NARROW_REACH = 32767 // 15
+"""Largest `|lo| + largest code` of the narrow form; sums must not exceed 32767 either."""
 
 
 def lane_order() -> list[int]:

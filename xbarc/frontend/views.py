@@ -148,8 +148,10 @@ class Views:
             return kind is not None
         if node.op_type in _EVERY_TYPE:
             return kind.bitwidth in (8, 16)
-        pools = node.op_type == "MaxPool" and self.constants.model.opset_imports.get("", 0) >= 12
-        return kind.bitwidth == 8 and (pools or node.op_type == "Slice")
+        opset = self.constants.model.opset_imports.get("", 0)
+        pools = node.op_type == "MaxPool" and opset >= 12
+        resizes = node.op_type == "Resize" and (kind == ir.DataType.UINT8 or opset >= 13)
+        return kind.bitwidth == 8 and (pools or resizes or node.op_type == "Slice")
 
     def _follow(self, integers: ir.Value, node: ir.Node) -> ir.Value:
         """Apply to the integers what `node` does to the real tensor."""
@@ -230,5 +232,5 @@ _TYPED: dict[str, Callable[[ir.Node], ir.Value | ir.DataType | None]] = {
     "QuantizeLinear": _quantized_type,
     "DynamicQuantizeLinear": lambda _: ir.DataType.UINT8,
     "Cast": lambda node: ir.DataType(node.attributes["to"].as_int()),
-    **dict.fromkeys(sorted(_MOVES), _first),
+    **dict.fromkeys([*sorted(_MOVES), "Clip", "Relu", "Concat", "Pad"], _first),
 }
