@@ -7,12 +7,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 
 from xbarc.executor import lookup
-from xbarc.executor.shuffle import DIGIT_BITS, LANES, NIBBLES, lane_order
+from xbarc.executor.shuffle import DIGIT_BITS, LANES, NIBBLES
 from xbarc.ir.effective import conversion_matrix
 from xbarc.ir.program import CrossbarStep
 from xbarc.ir.trace import LayerTrace
@@ -21,7 +21,6 @@ from xbarc.numerics.types import AnyArray, BoolArray, Int64Array, IntArray, UInt
 
 _WIDEST_SUM = 1 << 16
 _WIDEST_JOINED = 1 << 31
-_LANE_ORDER = np.array(lane_order())
 _WORTH_THREADS = 1 << 20
 _TABLE_ROOM = 1 << 26
 """Bytes of tables and settings that a layer keeps between calls; the rest is made again."""
@@ -224,14 +223,22 @@ def fits_lookup(step: CrossbarStep) -> bool:
 
 
 def _code_bytes(codes: IntArray, padded: int) -> UInt8Array:
-    """Bytes of codes; axes: byte, input and a row of zeros, lane of all chunks."""
+    """Bytes of codes; axes: byte, input and a row of zeros, lane of all chunks.
+
+    Lane `2 i + h` of a chunk holds its vector `i + 16 h`, as `shuffle.lane_order` says.
+    """
     vectors, inputs = codes.shape
     size = codes.dtype.itemsize if codes.dtype.itemsize <= 2 else 2
-    out = np.zeros((size, inputs + 1, padded), dtype=np.uint8)
-    for byte in range(size):
-        out[byte, :inputs, :vectors] = (codes.T >> (8 * byte)) & 255 if size > 1 else codes.T
-    by_lane = out.reshape(size, inputs + 1, padded // LANES, LANES)[..., _LANE_ORDER]
-    return np.ascontiguousarray(by_lane.reshape(out.shape))
+    out = np.zeros((size, inputs + 1, padded // LANES, LANES // 2, 2), dtype=np.uint8)
+    whole = vectors // LANES
+    tail = np.zeros((inputs, LANES), dtype=codes.dtype)
+    tail[:, : vectors % LANES] = codes.T[:, whole * LANES :]
+    for first, part in ((0, codes.T[:, : whole * LANES]), (whole, tail)):
+        chunks = part.reshape(inputs, -1, 2, LANES // 2)[:, : padded // LANES - first]
+        for byte, half in product(range(size), range(2)):
+            plane = chunks[:, :, half] if size == 1 else (chunks[:, :, half] >> (8 * byte)) & 255
+            out[byte, :inputs, first : first + chunks.shape[1], :, half] = plane
+    return out.reshape(size, inputs + 1, padded)
 
 
 def _aligned(shape: tuple[int, ...]) -> AnyArray:
