@@ -49,7 +49,7 @@ CARRIERS = {
     **{
         TensorProto.DataType.Value(small): TensorProto.FLOAT
         for small in _KNOWN
-        if small.startswith(("FLOAT8E4", "FLOAT8E5"))
+        if small.startswith("FLOAT8E")
     },
 }
 """Types that cannot cross a border, and those that carry them."""

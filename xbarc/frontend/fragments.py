@@ -27,6 +27,9 @@ from xbarc.ir.network import DigitalFragment, Layer, MatrixLayer
 from xbarc.ir.quantize import IntegerResult
 from xbarc.runtime import OnnxSession
 
+_EXPANDED = frozenset(("CausalConvWithState", "LinearAttention"))
+"""Operators without a kernel, whose definition depends on shapes or holds a Scan."""
+
 
 @dataclass(eq=False)
 class Builder:
@@ -94,7 +97,7 @@ class Builder:
         """An input; bodies of Scan and Loop need its shape, as far as the model declares it."""
         name = name_of(value)
         port = onnx.ValueInfoProto(name=name, type=self.kinds[name])
-        if value.is_graph_input() and any(True for node in nodes for _ in inner_graphs(node)):
+        if value.is_graph_input() and any(_needs_shapes(node) for node in nodes):
             port.type.CopyFrom(ir.serde.serialize_value(value).type)
         return port
 
@@ -137,6 +140,11 @@ class Builder:
             for value in proto.graph.input
         )
         self.declared.update(probe(proto, self.declared, asked) if guessed else found)
+
+
+def _needs_shapes(node: ir.Node) -> bool:
+    """Say whether ONNX Runtime wants shapes: for bodies, those it expands itself included."""
+    return node.op_type in _EXPANDED or any(True for _ in inner_graphs(node))
 
 
 def _operators(nodes: list[ir.Node]) -> tuple[tuple[str, int], ...]:
