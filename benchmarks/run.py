@@ -192,7 +192,7 @@ def threads(quick: bool) -> list[Row]:
 
 
 def growth(quick: bool) -> list[Row]:
-    """CPU time a conversion over four sizes of a layer."""
+    """Work a CPU second over four sizes of a layer: conversions executed, and weights mapped."""
     rows = []
     for size in (128, 256, 512) if quick else (128, 256, 512, 1024):
         step, vectors = dense_step(size, "6")
@@ -200,7 +200,12 @@ def growth(quick: bool) -> list[Row]:
         segments = len(step.tiling.segment_bounds) - 1
         count = 256 * segments * step.input_slices * step.conversions
         seconds = best(work, time.process_time)
-        rows.append({"work": f"layer {size}x{size}", "ours_per_s": count / seconds, "goal": "even"})
+        name = f"growth: conversions of a layer {size}x{size}"
+        rows.append({"work": name, "ours_per_s": count / seconds, "goal": "even"})
+    for size in (512, 1024) if quick else (512, 1024, 2048, 4096):
+        seconds = best(partial(dense_step, size, "lossless"), time.process_time, 3)
+        name = f"growth: weights of a layer {size}x{size} mapped"
+        rows.append({"work": name, "ours_per_s": size * size / seconds, "goal": "even"})
     return rows
 
 

@@ -127,6 +127,30 @@ def test_what_does_not_fit_32_bits_takes_the_reference() -> None:
     )
 
 
+def test_a_run_interrupted_in_the_middle_leaves_nothing_behind() -> None:
+    target = small_target()
+    rng = np.random.default_rng(6)
+    quantizer = IntegerInput(low=-(1 << 15), bits=16)
+    first = mapped(int_layer(rng.integers(-3, 4, (1, 200, 9)), name="first"), target, adc="5")
+    second = mapped(
+        int_layer(rng.integers(-3, 4, (1, 9, 4)), name="second", quantizer=quantizer),
+        target,
+        adc="6",
+    )
+    second = replace(second, input="y", output="z")
+    executor = Executor(program_of([first, second], target, [None, 200]))
+    x = rng.integers(0, 256, (40, 200)).astype(np.uint8)
+    wanted = executor.run({"x": x})[0]
+
+    def interrupt(name: str) -> None:
+        if name == "second":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        executor.run({"x": x}, progress=interrupt)
+    assert np.array_equal(executor.run({"x": x})[0], wanted)
+
+
 def test_lanes_are_dealt_once_each() -> None:
     assert sorted(lane_order()) == list(range(LANES))
 
