@@ -244,11 +244,18 @@ def _share(part: int, whole: int) -> float | None:
     return part / whole if whole else None
 
 
-def self_check(program: Program, seed: int = 0) -> Iterator[tuple[str, str]]:
+def self_check(
+    program: Program, seed: int = 0, progress: Callable[[str, int, int], None] | None = None
+) -> Iterator[tuple[str, str]]:
     """Every broken rule, and every layer whose engines differ; nothing when all is well.
 
     Each layer is executed by both engines on random codes and on the extremes; a lossless layer
     must also equal the plain integer product with its effective weights.
+
+    Args:
+        program: what to check.
+        seed: of the random codes.
+        progress: called with a layer's name, its number and the count of layers.
 
     Yields:
         Name of the rule or check, and what is wrong.
@@ -258,7 +265,10 @@ def self_check(program: Program, seed: int = 0) -> Iterator[tuple[str, str]]:
     if broken:
         return
     rng = np.random.default_rng(seed)
-    for step in program.crossbar_steps:
+    steps = program.crossbar_steps
+    for number, step in enumerate(steps):
+        if progress is not None:
+            progress(step.name, number, len(steps))
         yield from _check_layer(step, rng)
 
 

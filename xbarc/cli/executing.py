@@ -246,12 +246,14 @@ def verify_command(
     Checksums and every rule of the format hold, both engines agree on random inputs and on the
     extremes, and a lossless layer equals the plain integer product.
     """
+    from xbarc.cli.progress import progress_bar
     from xbarc.evaluate import self_check
     from xbarc.ir.files import load_program
     from xbarc.ir.verify import PROGRAM_RULES, STEP_RULES
 
     loaded = load_program(program)
-    wrong = list(self_check(loaded, seed))
+    with progress_bar("verify") as advance:
+        wrong = list(self_check(loaded, seed, advance))
     for rule, text in wrong:
         print(f"broken  {rule}: {text}")
     if wrong:

@@ -93,7 +93,9 @@ class ReferenceLayer:
 
     def _levels(self, group: int, segment: int) -> Int64Array:
         first, last, _ = self._segments[segment]
-        return self.step.cells.unpack((group, slice(first, last))).astype(np.int64)
+        cells = self.step.cells.unpack((group, slice(first, last)))
+        # numpy's integer product walks the summed axis: keep it contiguous in memory
+        return np.ascontiguousarray(cells.T, dtype=np.int64).T
 
     def _periphery(self, group: int, block: int) -> sparse.csr_array:
         if (group, block) not in self._r:
