@@ -151,11 +151,6 @@ def _short(text: str) -> str:
     return line if len(line) <= 400 else line[:397] + "..."
 
 
-def array_or_value(value: Any) -> Any:
-    """Numpy arrays as they are; sequences and maps of ONNX Runtime untouched."""
-    return np.asarray(value) if isinstance(value, (int, float, bool)) else value
-
-
 class IntegerProduct:
     """An exact integer product with constant int8-sized weights in ONNX Runtime.
 

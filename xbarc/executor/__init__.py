@@ -1,8 +1,8 @@
 """Executing a program: every ADC code that the chip must give, and the values that follow.
 
 `reference` is the definition in plain integers, `fast` gives the same bits sooner, `plain` is the
-product that a lossless program must equal. An engine is a class with `accumulate`; to add one,
-write its file and let `run.StepRunner` choose it.
+product that a lossless program must equal. An engine is a class with `accumulate` and `convolve`;
+to add one, write its file and let `run.StepRunner` choose it.
 """
 
 from xbarc.executor.fast import FastLayer

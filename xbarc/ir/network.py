@@ -64,7 +64,6 @@ class MatrixLayer:
         result: how accumulators become values; its arrays have the axis of `constant`. The scale of
             a float layer holds what the model asks beside the weights (1 for plain Conv).
         input_shape: shape of the input for one inference, where it is known.
-        labels: values by name whose float counterpart this output is, for layer-wise checks.
     """
 
     name: str
@@ -132,11 +131,7 @@ class Source:
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """Layers in execution order; a value is named by the ONNX tensor it came from.
-
-    Attributes:
-        constants: outputs of the network that are constants, by name.
-    """
+    """Layers in execution order; a value is named by the ONNX tensor it came from."""
 
     name: str
     source: Source
