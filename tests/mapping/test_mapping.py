@@ -16,7 +16,7 @@ from xbarc.ir.effective import effective_weights
 from xbarc.ir.geometry import Window
 from xbarc.ir.network import MatrixLayer
 from xbarc.mapping import ArrayPool, MapOptions, encoding_names
-from xbarc.mapping.adc import range_bits, worst_case_bits
+from xbarc.mapping.adc import range_bits
 from xbarc.mapping.encodings import find_encoding
 from xbarc.mapping.tiling import row_bounds, segment_bounds
 
@@ -122,7 +122,16 @@ def test_worst_case_bits_of_published_designs() -> None:
         (64, 1, 2): 8,
         (9, 2, 1): 5,
     }
-    assert {key: worst_case_bits(*key) for key in table} == table
+    for (rows, dac_bits, cell_bits), bits in table.items():
+        target = small_target(
+            array__rows=256,
+            array__active_rows=256,
+            cell__bits=cell_bits,
+            input__dac_bits=dac_bits,
+            adc__max_bits=16,
+        )
+        step = mapped(_random(rows, 2), target, adc="worst-case")
+        assert int(step.adc.bits.max()) == int(step.adc.bits.min()) == bits
 
 
 def test_lossless_bits_have_no_extra_factor() -> None:

@@ -7,7 +7,6 @@ import numpy as np
 from xbarc.errors import MappingError
 from xbarc.ir.effective import sum_ranges
 from xbarc.ir.program import AdcSettings, CrossbarStep
-from xbarc.numerics import bits_for
 from xbarc.numerics.types import Int64Array, IntArray, UInt8Array
 from xbarc.target import Target
 
@@ -121,8 +120,3 @@ def _check_width(step: CrossbarStep, target: Target, needed: int, policy: str) -
         where=step.name,
         hint=f"--adc {have} (saturating), {slower}fewer cell or DAC bits, or another encoding",
     )
-
-
-def worst_case_bits(rows: int, dac_bits: int, cell_bits: int) -> int:
-    """Bits of a column whose cells and inputs are all at their top."""
-    return bits_for(rows * ((1 << dac_bits) - 1) * ((1 << cell_bits) - 1))
