@@ -1,0 +1,155 @@
+# mypy: disable-error-code="no-untyped-def,no-untyped-call"
+"""Compiled loops of `forest.py`, its only caller: rows one after another, edges from the leaves up.
+
+A step is an edge seen from its child (the vertex further from the root): child, parent, edge, sign,
+slot of the child's costs, slot of the parent's costs, and whether the parent's costs begin with it.
+The sign is +1 where the child is the edge's plus vertex. Slot 0 holds zeros, the costs of a leaf.
+The code runs without the interpreter's lock, so that threads share the rows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import njit
+
+
+def _compiled(function: Any) -> Any:
+    """Compile a function; its code is kept between processes where a folder can be written."""
+    try:
+        return njit(cache=True, nogil=True)(function)
+    except RuntimeError:  # numba found no place for its cache
+        return njit(nogil=True)(function)
+
+
+@_compiled
+def _least(costs):
+    """The first of the least costs."""
+    least = 0
+    for a in range(1, costs.shape[0]):
+        if costs[a] < costs[least]:
+            least = a
+    return least
+
+
+@_compiled
+def _message_any(costs, target, weight, g, best, who):
+    """Least cost for each level of the parent, over all levels of the child."""
+    levels = g.shape[0]
+    shift = target - g[0]
+    for b in range(levels):
+        away = shift + g[b]
+        best[b] = costs[0] + weight * (away * away)
+        who[b] = 0
+    for a in range(1, levels):
+        shift = target - g[a]
+        base = costs[a]
+        for b in range(levels):
+            away = shift + g[b]
+            cost = base + weight * (away * away)
+            better = cost < best[b]
+            best[b] = cost if better else best[b]
+            who[b] = a if better else who[b]
+
+
+@_compiled
+def _message_convex(costs, target, weight, g, best, who):
+    """The same for levels one step apart, in linear time.
+
+    Costs are convex there: a sum of parabolas on integers stays convex when it is minimised over
+    one of its arguments. So the child's best level rises by at most one when the parent's does,
+    and it rises from a to a + 1 where the slope of `costs` and of the parabola is less than
+    `2 weight b`. Each slope is therefore one threshold on b.
+    """
+    levels = g.shape[0]
+    for b in range(levels):
+        who[b] = 0
+    if weight > 0:
+        twice, limit = 2.0 * weight, levels - 1.0
+        for a in range(levels - 1):
+            slope = (costs[a + 1] - costs[a]) + weight * (2.0 * (g[a] - target) + 1.0)
+            threshold = min(slope / twice, limit)
+            who[0 if threshold < 0.0 else int(threshold) + 1] += 1
+    else:
+        who[0] = _least(costs)
+    a = 0
+    for b in range(levels):
+        a += who[b]
+        who[b] = a
+        away = (target - g[a]) + g[b]
+        best[b] = costs[a] + weight * (away * away)
+
+
+@_compiled
+def _climb(target, weight, g, convex, steps, costs, best, who, choice):
+    """Costs of all vertices from the leaves up, and each child's choice; axes: step, level."""
+    for k in range(steps.shape[0]):
+        edge, sign = steps[k, 2], steps[k, 3]
+        child, parent = costs[steps[k, 4]], costs[steps[k, 5]]
+        t = target[edge] if sign > 0 else -target[edge]
+        if convex:
+            _message_convex(child, t, weight[edge], g, best, who)
+        else:
+            _message_any(child, t, weight[edge], g, best, who)
+        for b in range(g.shape[0]):
+            choice[k, b] = who[b]
+        if steps[k, 6]:
+            for b in range(g.shape[0]):
+                parent[b] = best[b]
+        else:
+            for b in range(g.shape[0]):
+                parent[b] += best[b]
+
+
+@_compiled
+def encode_rows(targets, weights, g, convex, steps, components, costs, best, who, choice, levels):
+    """Best level of every vertex; axes of `levels`: row, vertex.
+
+    A component is a run of steps, its root, the root's slot and its pin, or -1: begin, end, root,
+    slot, pin. `costs`, `best`, `who` and `choice` are workspace.
+    """
+    for row in range(targets.shape[0]):
+        weight = weights[row if weights.shape[0] > 1 else 0]
+        for c in range(components.shape[0]):
+            begin, end, root = components[c, 0], components[c, 1], components[c, 2]
+            part = steps[begin:end]
+            _climb(targets[row], weight, g, convex, part, costs, best, who, choice)
+            pin = components[c, 4]
+            levels[row, root] = pin if pin >= 0 else _least(costs[components[c, 3]])
+            for k in range(end - begin - 1, -1, -1):
+                levels[row, part[k, 0]] = choice[k, levels[row, part[k, 1]]]
+
+
+@_compiled
+def match_rows(targets, weights, top, plus, minus, levels):
+    """The optimum of single edges with levels 0..top: the nearest value, halves towards zero."""
+    for row in range(targets.shape[0]):
+        weight = weights[row if weights.shape[0] > 1 else 0]
+        for edge in range(targets.shape[1]):
+            target = targets[row, edge]
+            size = min(abs(target), float(top))
+            whole = int(size)
+            nearest = whole + 1 if size - whole > 0.5 else whole
+            nearest = nearest if weight[edge] > 0 else 0
+            levels[row, plus[edge]] = nearest if target > 0 else 0
+            levels[row, minus[edge]] = 0 if target > 0 else nearest
+
+
+@_compiled
+def differences(levels, plus, minus, g, values):
+    """Value of every edge; axes: row, edge."""
+    for row in range(levels.shape[0]):
+        for edge in range(plus.shape[0]):
+            values[row, edge] = g[levels[row, plus[edge]]] - g[levels[row, minus[edge]]]
+
+
+@_compiled
+def potentials(values, steps, components, out):
+    """Sums of values along the paths from the roots, whose potential is 0; axes: row, vertex."""
+    for row in range(values.shape[0]):
+        for c in range(components.shape[0]):
+            out[row, components[c, 2]] = 0
+            for k in range(components[c, 1] - 1, components[c, 0] - 1, -1):
+                value = values[row, steps[k, 2]]
+                rise = value if steps[k, 3] > 0 else -value
+                out[row, steps[k, 0]] = out[row, steps[k, 1]] + rise
