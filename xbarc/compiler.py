@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from xbarc.errors import InputError, MappingError, XbarcError
-from xbarc.executor import StepRunner, check_feeds
+from xbarc.errors import MappingError, XbarcError
 from xbarc.executor.run import Values
 from xbarc.frontend import read_network
-from xbarc.ir.network import DigitalFragment, MatrixLayer, Network, Value, layer_inputs
+from xbarc.ir.geometry import Scatter
+from xbarc.ir.network import DigitalFragment, FloatWeight, MatrixLayer, Network
 from xbarc.ir.program import CrossbarStep, DigitalStep, Program, Step
-from xbarc.ir.statistics import RangeStatistics
 from xbarc.ir.verify import verify_network, verify_program
 from xbarc.mapping import ArrayPool, MapOptions, map_layer
+from xbarc.mapping.fitting import fit_layer
 from xbarc.numerics.types import AnyArray
 from xbarc.passes import RangeMethod, RemoveDeadLayers, quantize_input, quantize_weights
 from xbarc.pipeline import Pass, run_passes
 from xbarc.target import Target, load_target
+from xbarc.walk import Walk, calibration_batches, split_batches
 
 PASSES: tuple[Pass[Network], ...] = (RemoveDeadLayers(),)
-CALIBRATION_BATCH = 64
-_BINS = 2048
 
 Progress = Callable[[str, int, int], None]
 
@@ -127,11 +123,13 @@ def _settings(plan: _Plan, *, calibrated: bool) -> tuple[tuple[str, str], ...]:
         "activation_ranges": ranges,
         "adc": plan.mapping.adc,
         "encoding": plan.mapping.encoding,
+        "feedback": plan.mapping.feedback if calibrated else "off (no calibration data)",
         "pack": plan.mapping.pack,
         "placement": plan.mapping.placement,
         "rounding": "half_even",
         "tile": plan.mapping.tile,
         "weight_bits": str(plan.weight_bits),
+        "weight_slices": "as needed" if plan.mapping.slices is None else str(plan.mapping.slices),
     }
     return tuple(sorted(found.items()))
 
@@ -142,17 +140,16 @@ def _lower(
     """Layers to steps in execution order; calibration data runs through the steps made so far."""
     pool = ArrayPool(plan.target.array, plan.mapping.pack)
     steps: list[Step] = []
-    runner = StepRunner()
+    walk = Walk(network, batches, exact=plan.mapping.feedback != "off")
     for number, layer in enumerate(network.layers):
         if progress is not None:
             progress(layer.name, number, len(network.layers))
         if isinstance(layer, DigitalFragment):
             step: Step = _digital(layer)
         else:
-            step = _crossbar(layer, plan, batches, pool)
+            step = _crossbar(layer, plan, walk, pool)
         steps.append(step)
-        if batches:
-            _advance(network, number, step, runner, batches)
+        walk.advance(number, step)
     return tuple(steps), pool.used
 
 
@@ -168,102 +165,25 @@ def _digital(layer: DigitalFragment) -> DigitalStep:
     )
 
 
-def _crossbar(
-    layer: MatrixLayer, plan: _Plan, batches: list[Values], pool: ArrayPool
-) -> CrossbarStep:
-    statistics = range_statistics([values[layer.input] for values in batches]) if batches else None
+def _crossbar(layer: MatrixLayer, plan: _Plan, walk: Walk, pool: ArrayPool) -> CrossbarStep:
+    """Ranges of the input, integers for the weights, cells, converters; data where there is any."""
     try:
-        layer = quantize_weights(layer, plan.weight_bits)
-        layer = quantize_input(layer, plan.activation_bits, statistics, plan.ranges)
-        return map_layer(layer, plan.target, plan.mapping, pool)
+        ranged = quantize_input(layer, plan.activation_bits, walk.ranges(layer), plan.ranges)
+        plain = quantize_weights(ranged, plan.weight_bits)
+        wanted = _wants_moments(layer, plan)
+        moments = walk.moments(layer, ranged.quantizer) if wanted else None
+        fitted = fit_layer(ranged, plan.target, plan.mapping, plain, moments)
+        step = map_layer(fitted.layer, plan.target, plan.mapping, pool, fitted.arrangement)
+        return replace(step, fit=fitted.record)
     except ValueError as error:
         raise MappingError(str(error), where=layer.name) from error
 
 
-def _advance(
-    network: Network, number: int, step: Step, runner: StepRunner, batches: list[Values]
-) -> None:
-    """Run a step on the calibration data, then drop what no later layer reads."""
-    for values in batches:
-        runner.run(step, values)
-    runner.forget(step)
-    needed = {name for layer in network.layers[number + 1 :] for name in layer_inputs(layer)}
-    for values in batches:
-        for name in [name for name in values if name not in needed]:
-            del values[name]
-
-
-def calibration_batches(inputs: Sequence[Value], data: Mapping[str, AnyArray]) -> list[Values]:
-    """Cut calibration data into batches that the model takes; labels are left out.
-
-    Raises:
-        InputError: an input is missing, or shapes and types do not fit.
-    """
-    feeds = {name: array for name, array in data.items() if name != "labels"}
-    empty = [v.name for v in inputs if _is_batched(v, feeds) and not len(feeds[v.name])]
-    if empty:
-        raise InputError(f"input '{empty[0]}' has no samples", where="calibration data")
-    try:
-        return [check_feeds(inputs, batch) for batch in split_batches(inputs, feeds)]
-    except InputError as error:
-        raise InputError(error.message, where="calibration data", hint=error.hint) from error
-
-
-def split_batches(
-    inputs: Sequence[Value], feeds: Mapping[str, AnyArray], most: int = CALIBRATION_BATCH
-) -> list[Values]:
-    """Cut feeds along their first axis: by the model's own batch where it is fixed, else by `most`.
-
-    Inputs without axes, and inputs that already have the model's fixed shape while others have
-    more samples, go into every batch as they are.
-
-    Raises:
-        InputError: the samples of the inputs differ in number, or leave a batch half full.
-    """
-    size = _batch_size(inputs) or most
-    counts = {len(feeds[v.name]) for v in inputs if v.name in feeds and _is_batched(v, feeds)}
-    if len(counts) > 1:
-        raise InputError(
-            f"inputs have {', '.join(map(str, sorted(counts)))} samples, expected alike"
-        )
-    total = counts.pop() if counts else 0
-    if total <= size:
-        return [dict(feeds)]
-    if _batch_size(inputs) and total % size:
-        raise InputError(
-            f"{total} samples are no multiple of the model's fixed batch of {size}",
-            hint="cut the data, or export the model with a dynamic batch",
-        )
-    batched = {v.name for v in inputs if _is_batched(v, feeds)}
-    return [
-        {n: a[at : at + size] if n in batched else a for n, a in feeds.items()}
-        for at in range(0, total, size)
-    ]
-
-
-def _batch_size(inputs: Sequence[Value]) -> int | None:
-    """The first axis where the model fixes it, and all inputs agree."""
-    firsts = {v.shape[0] for v in inputs if v.shape}
-    only = firsts.pop() if len(firsts) == 1 else None
-    return only if isinstance(only, int) and only > 0 else None
-
-
-def _is_batched(value: Value, feeds: Mapping[str, AnyArray]) -> bool:
-    fed = feeds.get(value.name)
-    return fed is not None and value.dtype != "other" and bool(value.shape) and np.ndim(fed) > 0
-
-
-def range_statistics(tensors: Sequence[Any]) -> RangeStatistics:
-    """Histogram over several arrays; exact zeros are not counted."""
-    arrays = [np.asarray(tensor, dtype=np.float32) for tensor in tensors]
-    arrays = [array[np.isfinite(array)] for array in arrays]
-    low = min((float(a.min(initial=0.0)) for a in arrays), default=0.0)
-    high = max((float(a.max(initial=0.0)) for a in arrays), default=0.0)
-    edges = np.linspace(low, high if high > low else low + 1.0, _BINS + 1)
-    counts = np.zeros(_BINS, dtype=np.int64)
-    for array in arrays:
-        counts += np.histogram(array[array != 0], bins=edges)[0]
-    return RangeStatistics(low, high, counts, edges, sum(array.size > 0 for array in arrays))
+def _wants_moments(layer: MatrixLayer, plan: _Plan) -> bool:
+    """Whether an error is left that feedback could make good."""
+    if plan.mapping.feedback == "off" or isinstance(layer.geometry, Scatter):
+        return False
+    return plan.mapping.slices is not None or isinstance(layer.weight, FloatWeight)
 
 
 __all__ = ["PASSES", "CompileOptions", "XbarcError", "compile_model", "split_batches"]

@@ -39,6 +39,8 @@ def test_loops_for_every_cpu_equal_the_reference(case: Case, data: st.DataObject
     step = draw_adc(step, data)
     if not fits_lookup(step):
         return
+    none = np.zeros_like(step.periphery.input_sum)  # what `beta` adds is not the loops' business
+    step = replace(step, periphery=replace(step.periphery, input_sum=none))
     vectors = _vectors(step, data.draw(st.sampled_from([0, 1, 31, 32, 33, 70])), 0)
     wanted, found = LayerTrace(), LayerTrace()
     reference = ReferenceLayer(step).accumulate(vectors, wanted)

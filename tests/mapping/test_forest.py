@@ -171,7 +171,7 @@ def test_many_threads_may_encode_at_once() -> None:
 
 def test_single_edges_agree_with_the_programme(monkeypatch: pytest.MonkeyPatch) -> None:
     targets = np.arange(-90, 91).reshape(1, -1) / 16
-    weights = np.arange(181) % 5.0
+    weights = (np.arange(181) % 5).astype(np.float64)
     closed = encode(Forest.matching(181), targets, 5, weights)
     monkeypatch.setattr(Forest, "is_matching", False)
     programme = encode(Forest.matching(181), targets, 5, weights)

@@ -50,10 +50,27 @@ def compile_command(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="how signed weights sit on cells: differential, differential-analog, offset or "
-            "offset-unflipped  [default: the target's]",
+            help="how signed weights sit on cells: differential, differential-analog, offset, "
+            "offset-unflipped, bias-column, bias-column-analog, bias-column-mid, acm, acm-analog, "
+            "segmented:4, segmented:4-analog (or any count), one-signed, unipolar, "
+            "twos-complement, centre or centre-analog  [default: the target's]",
         ),
     ] = None,
+    weight_slices: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="cells of one sign that hold a weight; fewer than it needs fit the nearest"
+            "  [default: as many as it needs]",
+        ),
+    ] = None,
+    feedback: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|on|off",
+            help="with --calibrate, let later rows make good the rounding of earlier ones",
+        ),
+    ] = "auto",
     adc: Annotated[
         str,
         typer.Option(
@@ -105,6 +122,7 @@ def compile_command(
         ranges,
         encoding,
         (adc, placement, tile, pack),
+        (weight_slices, feedback),
         shape,
     )
     data = None if calibrate is None else read_npz(calibrate)
@@ -128,6 +146,7 @@ def _options(
     ranges: str,
     encoding: str | None,
     mapping: tuple[str, str, str, str],
+    fitting: tuple[int | None, str],
     shapes: list[str] | None,
 ) -> CompileOptions:
     from typing import get_args
@@ -146,6 +165,8 @@ def _options(
         placement=placement,
         tile=tile,  # type: ignore[arg-type]  # checked by MapOptions, which names what exists
         pack=pack,  # type: ignore[arg-type]
+        slices=fitting[0],
+        feedback=fitting[1],
     )
     method: RangeMethod = ranges  # type: ignore[assignment]  # checked above
     return CompileOptions(*bits, method, chosen, dict(map(_shape, shapes or ())))

@@ -26,7 +26,7 @@ from xbarc.numerics.types import AnyArray, Float32Array, Float64Array, Int64Arra
 
 @dataclass(frozen=True, eq=False)
 class Codes:
-    """Unsigned integers that go onto the wordlines.
+    """Unsigned integers that go onto the wordlines; real numbers in the exact network.
 
     Attributes:
         values: axes: sample, then the axes of one sample.
@@ -34,7 +34,7 @@ class Codes:
         scale: real value of one step; axis as `zero`.
     """
 
-    values: IntArray
+    values: AnyArray
     zero: Int64Array
     scale: Float64Array
 

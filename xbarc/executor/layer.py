@@ -111,7 +111,19 @@ def run_layer(
     check_shape(frame, tensor.shape)
     samples = sample_axis_first(tensor, frame.geometry)
     codes = quantize(samples, frame.quantizer, values, frame.name)
-    run = _Run(frame, engine, codes, tensor.shape, trace, budget)
+    return run_codes(frame, engine, codes, tensor.shape, trace, budget)
+
+
+def run_codes(
+    frame: LayerFrame,
+    engine: Accumulate,
+    codes: Codes,
+    shape: tuple[int, ...],
+    trace: LayerTrace | None = None,
+    budget: int = DEFAULT_BUDGET,
+) -> AnyArray:
+    """Execute one matrix layer on codes, the first axis the sample, of a tensor of this shape."""
+    run = _Run(frame, engine, codes, shape, trace, budget)
     match frame.geometry:
         case Dense() as geometry:
             return _dense(run, geometry)
@@ -180,7 +192,7 @@ def _scatter(run: _Run, geometry: Scatter) -> AnyArray:
     frame, codes = run.frame, run.codes
     nothing = np.zeros((0, frame.groups, frame.outputs), dtype=np.int64)
     parts = [
-        _accumulators(run, piece).astype(np.int64, copy=False)
+        _accumulators(run, piece)
         for piece in pieces(codes, geometry, frame.groups, run.shape, run.budget)
     ]
     total = scatter_add(np.concatenate([nothing, *parts]), geometry, frame.groups, run.shape)

@@ -208,9 +208,7 @@ def _unstack(values: AnyArray, geometry: Dense, outputs: int, shape: tuple[int, 
     return split.transpose(*np.argsort(order).tolist(), len(full))
 
 
-def scatter_add(
-    acc: Int64Array, geometry: Scatter, groups: int, shape: tuple[int, ...]
-) -> Int64Array:
+def scatter_add(acc: AnyArray, geometry: Scatter, groups: int, shape: tuple[int, ...]) -> AnyArray:
     """Add the products of overlapping windows; gives axes batch, channel, space.
 
     Args:
@@ -225,7 +223,8 @@ def scatter_add(
     parts = acc.reshape(batch, *spatial, groups * channels, *kernel)
     extents, crops = scatter_extent(geometry, spatial)
     need = _scatter_space(geometry, spatial)
-    total = np.zeros((batch, *need, groups * channels), dtype=np.int64)
+    kind = np.int64 if acc.dtype.kind in "iu" else np.float64
+    total = np.zeros((batch, *need, groups * channels), dtype=kind)
     rank = len(kernel)
     for place in product(*(range(k) for k in kernel)):
         region = tuple(

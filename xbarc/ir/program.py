@@ -16,6 +16,7 @@ column block; a *segment* is a set of rows that are active together, a part of o
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
@@ -121,6 +122,29 @@ class AdcSettings:
     policy: str
 
 
+@dataclass(frozen=True)
+class FitRecord:
+    """How a layer's integers came about, for people.
+
+    Attributes:
+        method: `rounding` or `feedback`.
+        weight_error: root of the mean square error of the weights over that of the weights; None
+            where the integers are the model's own or plainly rounded.
+        plain_error: squared error of the products over their variance, on held-back calibration
+            samples, with plain rounding; None without calibration data.
+        output_error: the same for the integers that were taken.
+        order_cost: what the order and signs of a chain of columns cost, in the units of `arrange`.
+        natural_cost: the same for the natural order.
+    """
+
+    method: Literal["rounding", "feedback"]
+    weight_error: float | None = None
+    plain_error: float | None = None
+    output_error: float | None = None
+    order_cost: float | None = None
+    natural_cost: float | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class CrossbarStep:
     """One matrix layer on crossbars.
@@ -135,6 +159,7 @@ class CrossbarStep:
         inputs: inputs of one group's matrix.
         outputs: outputs of one group's matrix.
         input_shape: shape of the input for one inference, where it is known.
+        fit: how the integers were chosen, for people.
     """
 
     name: str
@@ -156,6 +181,7 @@ class CrossbarStep:
     inputs: int
     outputs: int
     input_shape: tuple[int, ...] | None
+    fit: FitRecord | None = None
 
     @property
     def groups(self) -> int:

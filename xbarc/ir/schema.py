@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from xbarc.ir.geometry import Dense, Scatter, Window
+from xbarc.ir.program import FitRecord
 from xbarc.ir.quantize import DynamicInput, IntegerInput, StaticInput
 from xbarc.target import Target
 
@@ -67,6 +68,7 @@ class CrossbarRecord(Part):
     inputs: Count
     outputs: Count
     input_shape: list[Count] | None
+    fit: FitRecord | None = None
 
 
 class DigitalRecord(Part):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from xbarc.numerics.types import Float64Array, Int64Array
+from xbarc.numerics.types import Float64Array, Int64Array, IntArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,3 +24,42 @@ class RangeStatistics:
     counts: Int64Array
     edges: Float64Array
     samples: int
+
+
+@dataclass(frozen=True, eq=False)
+class SecondMoments:
+    """Sums over a layer's input vectors: what error feedback asks for.
+
+    `x` is an input vector as the compiled prefix gives it, rounding included, and `y` the product
+    of the same vector in the exact network with the exact weights. Wide layers are cut into blocks
+    of inputs: products of inputs of two blocks are not kept, and `y` is the block's own share.
+
+    Attributes:
+        bounds: first input of each block, and the end.
+        count: vectors.
+        input_sum: sum of x; axes: group, input.
+        inputs: sum of x x^T of each block; axes: group, input, input.
+        target_sum: sum of y; axes: block, group, output.
+        target_energy: sum of y**2; axes as `target_sum`.
+        targets: sum of x y^T; axes: group, input, output.
+    """
+
+    bounds: IntArray
+    count: int
+    input_sum: Float64Array
+    inputs: tuple[Float64Array, ...]
+    target_sum: Float64Array
+    target_energy: Float64Array
+    targets: Float64Array
+
+    def __add__(self, other: SecondMoments) -> SecondMoments:
+        """Moments over both sets of vectors."""
+        return SecondMoments(
+            self.bounds,
+            self.count + other.count,
+            self.input_sum + other.input_sum,
+            tuple(a + b for a, b in zip(self.inputs, other.inputs, strict=True)),
+            self.target_sum + other.target_sum,
+            self.target_energy + other.target_energy,
+            self.targets + other.targets,
+        )

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import ceil
 
 import numpy as np
 
 from xbarc.errors import MappingError
-from xbarc.mapping.encodings import Encoding
+from xbarc.mapping.encodings import Encoding, Region
 from xbarc.mapping.options import Tile
 from xbarc.numerics.types import IntArray
 from xbarc.target import Array
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Blocks of like size and encoding, side by side.
+
+    Attributes:
+        outputs: outputs of each block.
+    """
+
+    encoding: Encoding
+    blocks: int
+    outputs: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,13 +34,20 @@ class Cut:
     """How the outputs of one group fall into logical blocks of columns.
 
     Attributes:
-        outputs: outputs of each block; all alike but the last.
+        parts: the blocks, in order.
         column_bounds: first column of each physical block, and the end; a logical block that is
             wider than an array is cut into several.
+        conversion_bounds: first conversion of each physical block, and the end.
     """
 
-    outputs: tuple[int, ...]
+    parts: tuple[Part, ...]
     column_bounds: IntArray
+    conversion_bounds: IntArray
+
+    def chain(self) -> int:
+        """Outputs after which a chain of columns begins anew."""
+        first = self.parts[0]
+        return min(first.outputs, first.encoding.unit() if first.encoding.unit() > 1 else 1 << 30)
 
 
 def row_bounds(rows: int, array: Array, tile: Tile) -> IntArray:
@@ -42,22 +64,39 @@ def segment_bounds(bounds: IntArray, active_rows: int) -> IntArray:
 
 
 def cut_columns(
-    outputs: int, slices: int, encoding: Encoding, array: Array, tile: Tile, where: str
+    regions: Sequence[Region], slices: int, array: Array, tile: Tile, where: str
 ) -> Cut:
-    """Deal outputs over column blocks.
+    """Deal the outputs of each region over column blocks.
 
     Raises:
         MappingError: an array has too few columns for two columns that must be neighbours.
     """
-    usable = array.columns + min(array.spare_columns, encoding.shared())
+    parts: list[Part] = []
+    columns, conversions = [0], [0]
+    for region in regions:
+        encoding = region.encoding
+        usable = array.columns + min(array.spare_columns, encoding.shared())
+        for part in _parts(region, slices, usable, tile):
+            widths, counts = _pieces(part, slices, usable, where)
+            parts.append(part)
+            columns.extend(widths * part.blocks)
+            conversions.extend(counts * part.blocks)
+    bounds = (np.cumsum(values).astype(np.int32) for values in (columns, conversions))
+    return Cut(tuple(parts), *bounds)
+
+
+def _parts(region: Region, slices: int, usable: int, tile: Tile) -> Iterator[Part]:
+    """Blocks of like size, and the smaller last one apart."""
+    encoding, outputs = region.encoding, len(region.outputs)
+    unit = encoding.unit()
     most = _most_outputs(outputs, slices, encoding, usable)
+    most = max(1, most - most % unit) if most < outputs else most
     blocks = -(-outputs // most)
-    size = most if tile == "fill" else -(-outputs // blocks)
-    sizes = [size] * (outputs // size) + ([outputs % size] if outputs % size else [])
-    bounds = [0]
-    for count in sizes:
-        bounds.extend(_pieces(bounds[-1], encoding, count, slices, usable, where))
-    return Cut(tuple(sizes), np.array(bounds, dtype=np.int32))
+    even = ceil(outputs / blocks / unit) * unit
+    size = most if tile == "fill" else min(most, even)
+    yield Part(encoding, outputs // size, size)
+    if outputs % size:
+        yield Part(encoding, 1, outputs % size)
 
 
 def _most_outputs(outputs: int, slices: int, encoding: Encoding, usable: int) -> int:
@@ -72,18 +111,21 @@ def _most_outputs(outputs: int, slices: int, encoding: Encoding, usable: int) ->
     return low
 
 
-def _pieces(
-    start: int, encoding: Encoding, outputs: int, slices: int, usable: int, where: str
-) -> list[int]:
-    width = encoding.width(outputs, slices)
+def _pieces(part: Part, slices: int, usable: int, where: str) -> tuple[list[int], list[int]]:
+    """Columns and conversions of each physical block of a logical one."""
+    encoding = part.encoding
+    width = encoding.width(part.outputs, slices)
+    conversions = encoding.pattern(part.outputs, slices).conversions
     if width <= usable:
-        return [start + width]
-    adjacent = width // encoding.pattern(outputs, slices).conversions
-    step = usable - usable % adjacent
+        return [width], [conversions]
+    adjacent = width // conversions
+    step = usable - usable % encoding.adjacent()
     if not step:
         raise MappingError(
-            f"{encoding.name} needs {adjacent} neighbouring columns, an array has {usable}",
+            f"{encoding.name} needs {encoding.adjacent()} neighbouring columns, an array has "
+            f"{usable}",
             where=where,
             hint="choose another encoding or a target with more columns",
         )
-    return [start + min(width, at + step) for at in range(0, width, step)]
+    widths = [min(step, width - at) for at in range(0, width, step)]
+    return widths, [size // adjacent for size in widths]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from xbarc.mapping.forest import Forest
 from xbarc.numerics.types import Int64Array, IntArray, UInt8Array
 
 
@@ -40,21 +41,82 @@ class Encoded:
     r_value: Int64Array
 
 
+@dataclass(frozen=True, eq=False)
+class Region:
+    """Outputs of a layer that are encoded alike.
+
+    Attributes:
+        encoding: how.
+        outputs: which, in the order in which they shall lie.
+    """
+
+    encoding: Encoding
+    outputs: IntArray
+
+
 class Encoding(Protocol):
-    """How signed weights sit on cells that are never negative."""
+    """How signed weights sit on cells that are never negative.
+
+    The methods with a body here are what most encodings want; the others they write themselves.
+    """
 
     @property
     def name(self) -> str:
         """What `--encoding` calls it."""
 
+    def unit(self) -> int:
+        """Outputs of a block come in multiples of this, but for the last."""
+        return 1
+
+    def is_chained(self) -> bool:
+        """Whether outputs share columns, so that their order and sign matter."""
+        return False
+
+    def centre(self, weights: IntArray) -> Int64Array | None:
+        """What is taken off the weights of each output, and given back through the input sum.
+
+        Axes of weights: group, row, output; of the result: group, 1, output. None takes nothing.
+        """
+        del weights
+        return None
+
+    def regions(self, weights: IntArray, row_bounds: IntArray) -> tuple[Region, ...] | None:
+        """Outputs that other encodings take over; axes of weights: group, row, output."""
+        del weights, row_bounds
+        return None
+
+    def reach(self, cell_bits: int, slices: int) -> tuple[int, int]:
+        """Least and largest weight that this many cells hold, outputs that share columns apart."""
+        top = (1 << (cell_bits * slices)) - 1
+        return -top, top
+
+    def is_shifted(self) -> bool:
+        """Whether all weights of an output may be shifted together, by half steps too."""
+        return False
+
     def slices(self, weights_low: int, weights_high: int, weight_bits: int, cell_bits: int) -> int:
-        """Cells of one sign that a weight needs, for weights in this range."""
+        """Least count of cells of one sign that a weight in this range can need."""
+
+    def holds(self, weights: IntArray, cell_bits: int, slices: int) -> bool:
+        """Whether blocks of these weights fit; axes: group, row, block, output."""
+        del weights, cell_bits, slices
+        return True
 
     def width(self, outputs: int, slices: int) -> int:
         """Columns of a block of this many outputs."""
 
     def shared(self) -> int:
         """Columns of a block that serve all its outputs, such as a unit column."""
+        return 0
+
+    def adjacent(self) -> int:
+        """Columns that must be neighbours in one array; 1 where none must."""
+        return 1
+
+    def forest(self, outputs: int) -> Forest | None:
+        """Columns and outputs of a block of one slice as a graph; None where it is none."""
+        del outputs
+        return None
 
     def pattern(self, outputs: int, slices: int) -> Pattern:
         """Places of the entries of `A` and `R`."""

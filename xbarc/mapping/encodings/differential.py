@@ -11,13 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xbarc.mapping.encodings.base import Encoded, Pattern
+from xbarc.mapping.encodings.base import Encoded, Encoding, Pattern
+from xbarc.mapping.forest import Forest
 from xbarc.numerics import bits_for, slice_count, slice_weights
 from xbarc.numerics.types import IntArray
 
 
 @dataclass(frozen=True)
-class Differential:
+class Differential(Encoding):
     """Plus and minus columns, subtracted digitally or, with `analog`, before the converter."""
 
     analog: bool = False
@@ -36,9 +37,13 @@ class Differential:
         """Two columns a slice and output."""
         return 2 * outputs * slices
 
-    def shared(self) -> int:
-        """None: pairs are their own."""
-        return 0
+    def adjacent(self) -> int:
+        """The halves of a pair whose difference is taken before the converter."""
+        return 2 if self.analog else 1
+
+    def forest(self, outputs: int) -> Forest:
+        """Every output has two columns of its own."""
+        return Forest.matching(outputs)
 
     def pattern(self, outputs: int, slices: int) -> Pattern:
         """Analog subtraction is two entries of `A` a conversion, digital two of `R` an output."""

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xbarc.mapping.encodings.base import Encoded, Pattern
+from xbarc.mapping.encodings.base import Encoded, Encoding, Pattern
 from xbarc.numerics import slice_count, slice_weights
 from xbarc.numerics.types import BoolArray, Int64Array, IntArray, UInt8Array
 
 
 @dataclass(frozen=True)
-class Offset:
+class Offset(Encoding):
     """Biased weights; the last column of a block is its unit column."""
 
     flip: bool = True
@@ -27,6 +27,11 @@ class Offset:
     def name(self) -> str:
         """What `--encoding` calls it."""
         return "offset" if self.flip else "offset-unflipped"
+
+    def reach(self, cell_bits: int, slices: int) -> tuple[int, int]:
+        """The cells hold a number and its offset."""
+        half = 1 << (cell_bits * slices - 1)
+        return -half, half - 1
 
     def slices(self, weights_low: int, weights_high: int, weight_bits: int, cell_bits: int) -> int:
         """All bits of the weight, sign included."""

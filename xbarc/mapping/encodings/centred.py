@@ -1,0 +1,64 @@
+"""Centre and offset: the mean of each output's weights is subtracted digitally (RAELLA's idea).
+
+What is left goes onto differential pairs whose positive and negative sums are alike, so that the
+column sums, and above all their analog differences, stay near zero. After RAELLA (Andrulis et al.,
+ISCA 2023, arXiv 2304.07935); the choice of the rounded mean as the centre is ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from xbarc.mapping.encodings.base import Encoded, Encoding, Pattern
+from xbarc.mapping.encodings.differential import Differential
+from xbarc.numerics.types import Float64Array, Int64Array, IntArray
+
+
+@dataclass(frozen=True)
+class Centred(Encoding):
+    """Differential pairs of what each output's centre leaves."""
+
+    analog: bool = False
+
+    @property
+    def name(self) -> str:
+        """What `--encoding` calls it."""
+        return "centre-analog" if self.analog else "centre"
+
+    def centre(self, weights: IntArray) -> Int64Array:
+        """The rounded mean of each output's weights."""
+        mean: Float64Array = weights.mean(axis=1, keepdims=True, dtype=np.float64)
+        return np.rint(mean).astype(np.int64)
+
+    def adjacent(self) -> int:
+        """As the pairs."""
+        return self._pairs.adjacent()
+
+    def slices(self, weights_low: int, weights_high: int, weight_bits: int, cell_bits: int) -> int:
+        """From the largest distance to the centre."""
+        return self._pairs.slices(weights_low, weights_high, weight_bits, cell_bits)
+
+    def width(self, outputs: int, slices: int) -> int:
+        """Two columns a slice and output."""
+        return self._pairs.width(outputs, slices)
+
+    def pattern(self, outputs: int, slices: int) -> Pattern:
+        """That of the pairs."""
+        return self._pairs.pattern(outputs, slices)
+
+    def encode(
+        self,
+        weights: IntArray,
+        row_bounds: IntArray,
+        weight_bits: int,
+        cell_bits: int,
+        slices: int,
+    ) -> Encoded:
+        """Pairs."""
+        return self._pairs.encode(weights, row_bounds, weight_bits, cell_bits, slices)
+
+    @property
+    def _pairs(self) -> Differential:
+        return Differential(self.analog)

@@ -1,0 +1,117 @@
+"""Outputs whose weights have one sign: their magnitudes need no partner column.
+
+`Single` holds outputs whose weights agree in sign within each row block; the sign of a block is an
+entry of `R`. `OneSigned` looks for such outputs and gives all others a differential pair.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from xbarc.mapping.encodings.base import Encoded, Encoding, Pattern, Region
+from xbarc.mapping.encodings.differential import Differential
+from xbarc.numerics import bits_for, slice_count, slice_weights
+from xbarc.numerics.types import BoolArray, IntArray
+
+
+@dataclass(frozen=True)
+class Single(Encoding):
+    """One column a slice and output, the sign of each row block flipped digitally."""
+
+    @property
+    def name(self) -> str:
+        """For people; users ask for `one-signed`."""
+        return "single"
+
+    def slices(self, weights_low: int, weights_high: int, weight_bits: int, cell_bits: int) -> int:
+        """From the largest magnitude."""
+        del weight_bits
+        return slice_count(bits_for(max(-weights_low, weights_high, 0)), cell_bits)
+
+    def width(self, outputs: int, slices: int) -> int:
+        """One column a slice and output."""
+        return outputs * slices
+
+    def pattern(self, outputs: int, slices: int) -> Pattern:
+        """One entry of `R` a column."""
+        columns = np.arange(outputs * slices, dtype=np.int32)
+        none = np.zeros(0, dtype=np.int32)
+        return Pattern(len(columns), none, none, none.astype(np.int8), columns // slices, columns)
+
+    def encode(
+        self,
+        weights: IntArray,
+        row_bounds: IntArray,
+        weight_bits: int,
+        cell_bits: int,
+        slices: int,
+    ) -> Encoded:
+        """Magnitudes; entries of `R` carry the sign of the row block."""
+        del weight_bits
+        wide = weights.astype(np.int32)
+        parts = slice_weights(np.abs(wide), cell_bits, slices)
+        cells = np.moveaxis(parts, 0, 4).reshape(*weights.shape[:3], -1)
+        negative = np.minimum.reduceat(wide, row_bounds[:-1], axis=1) < 0
+        sign = np.repeat(np.where(negative, np.int64(-1), np.int64(1)), slices, axis=3)
+        scale = np.int64(1) << (cell_bits * np.arange(slices, dtype=np.int64))
+        return Encoded(cells, sign * np.tile(scale, weights.shape[3]))
+
+
+@dataclass(frozen=True)
+class OneSigned(Encoding):
+    """Columns without a partner where signs agree, differential pairs elsewhere."""
+
+    @property
+    def name(self) -> str:
+        """What `--encoding` calls it."""
+        return "one-signed"
+
+    def regions(self, weights: IntArray, row_bounds: IntArray) -> tuple[Region, ...]:
+        """Outputs of one sign in each row block first, then the others."""
+        alone = one_signed(weights, row_bounds)
+        found = (Region(Single(), np.flatnonzero(alone)), Region(_PAIRS, np.flatnonzero(~alone)))
+        return tuple(region for region in found if len(region.outputs))
+
+    def slices(self, weights_low: int, weights_high: int, weight_bits: int, cell_bits: int) -> int:
+        """From the largest magnitude."""
+        return _PAIRS.slices(weights_low, weights_high, weight_bits, cell_bits)
+
+    def width(self, outputs: int, slices: int) -> int:
+        """At most, where no output has one sign."""
+        return _PAIRS.width(outputs, slices)
+
+    def pattern(self, outputs: int, slices: int) -> Pattern:
+        """That of the pairs."""
+        return _PAIRS.pattern(outputs, slices)
+
+    def encode(
+        self,
+        weights: IntArray,
+        row_bounds: IntArray,
+        weight_bits: int,
+        cell_bits: int,
+        slices: int,
+    ) -> Encoded:
+        """That of the pairs; mapping asks the regions."""
+        return _PAIRS.encode(weights, row_bounds, weight_bits, cell_bits, slices)
+
+
+_PAIRS = Differential()
+
+
+def one_signed(weights: IntArray, row_bounds: IntArray) -> BoolArray:
+    """Outputs whose weights agree in sign within every row block of every group.
+
+    Args:
+        weights: axes: group, row, output.
+        row_bounds: first row of each row block, and the end.
+    """
+    if not weights.size:
+        return np.zeros(weights.shape[2], dtype=bool)
+    low = np.minimum.reduceat(weights, row_bounds[:-1], axis=1)
+    high = np.maximum.reduceat(weights, row_bounds[:-1], axis=1)
+    agree: BoolArray = np.logical_or(low >= 0, high <= 0)
+    every: BoolArray = np.logical_and.reduce(agree.reshape(-1, weights.shape[2]), axis=0)
+    return every

@@ -1,0 +1,119 @@
+"""From real weights to integers an encoding can hold, with the digital gain and offset that fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from xbarc.errors import MappingError
+from xbarc.ir.geometry import Scatter
+from xbarc.ir.network import IntWeight, LazyTensor, MatrixLayer
+from xbarc.ir.program import FitRecord
+from xbarc.ir.quantize import FloatResult
+from xbarc.ir.statistics import SecondMoments
+from xbarc.mapping.fitting.quality import product_sums
+from xbarc.mapping.fitting.rescale import rescaled
+from xbarc.mapping.fitting.search import (
+    Found,
+    Task,
+    fed_back,
+    make_task,
+    output_channels,
+    plain_fit,
+)
+from xbarc.mapping.options import MapOptions
+from xbarc.mapping.order import Arrangement
+from xbarc.numerics import IntFormat
+from xbarc.target import Target
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A layer whose integers the encoding holds.
+
+    Attributes:
+        arrangement: order and sign of the outputs that they were fitted for; None if they matter
+            not.
+    """
+
+    layer: MatrixLayer
+    arrangement: Arrangement | None
+    record: FitRecord
+
+
+def fit_layer(
+    layer: MatrixLayer,
+    target: Target,
+    options: MapOptions,
+    plain: MatrixLayer,
+    moments: tuple[SecondMoments, SecondMoments] | None,
+) -> Fitted:
+    """Choose integers for a layer.
+
+    Args:
+        layer: with the model's own weights.
+        target: the chip.
+        options: the encoding, and the cells of a weight where they are given.
+        plain: the layer with plainly rounded integer weights.
+        moments: of the vectors to fit and of those to judge by; None without calibration data.
+
+    Raises:
+        MappingError: the layer cannot be fitted to so few cells.
+    """
+    if options.slices is None and (moments is None or isinstance(layer.weight, IntWeight)):
+        return Fitted(plain, None, FitRecord("rounding"))
+    task = make_task(layer, plain, target, options, None if moments is None else moments[0])
+    first = plain_fit(task) if options.slices is not None else _rounded(layer, plain)
+    if moments is None or isinstance(layer.geometry, Scatter):
+        return _finish(layer, plain, task, first, FitRecord("rounding", _misfit(task, first)))
+    better = fed_back(task, moments[0])
+    errors = [relative_error(moments[1], found) for found in (first, better)]
+    if options.feedback == "auto" and errors[1] >= errors[0]:
+        record = FitRecord("rounding", _misfit(task, first), errors[0], errors[0])
+        return _finish(layer, plain, task, first, record)
+    better = fed_back(task, moments[0] + moments[1])
+    record = FitRecord("feedback", _misfit(task, better), errors[0], errors[1])
+    return _finish(layer, plain, task, better, record)
+
+
+def _rounded(layer: MatrixLayer, plain: MatrixLayer) -> Found:
+    """The plainly rounded layer as a candidate."""
+    integers = np.asarray(plain.weight.tensor.load(), dtype=np.float64)
+    if not (isinstance(plain.result, FloatResult) and isinstance(layer.result, FloatResult)):
+        raise MappingError("real weights with an integer result", where=layer.name)
+    ratio = plain.result.scale.astype(np.float64) / layer.result.scale
+    steps = ratio[output_channels(layer)].reshape(layer.groups, layer.outputs)
+    return Found(integers, steps, np.zeros_like(steps))
+
+
+def relative_error(moments: SecondMoments, found: Found) -> float:
+    """Squared error of the products over their variance, offset included."""
+    sums = product_sums(moments, found.weights)
+    energy = float(sums.energy.sum())
+    error = float(sums.error(np.ones_like(found.offset), found.offset).sum())
+    return error / energy if energy > 0 else 0.0
+
+
+def _misfit(task: Task, found: Found) -> float:
+    """Relative root of the mean square error of the weights."""
+    energy = float((task.weights**2).sum())
+    error = float(((task.weights - found.weights) ** 2).sum())
+    return float(np.sqrt(error / energy)) if energy > 0 else 0.0
+
+
+def _finish(
+    layer: MatrixLayer, plain: MatrixLayer, task: Task, found: Found, record: FitRecord
+) -> Fitted:
+    """Integers, steps and offsets into the layer."""
+    low, high = int(found.integers.min(initial=0)), int(found.integers.max(initial=0))
+    bits = max(2, int(max(high, -1 - low)).bit_length() + 1)
+    values = found.integers.astype(np.int8 if bits <= 8 else np.int16 if bits <= 16 else np.int32)
+    values.flags.writeable = False
+    weight = IntWeight(LazyTensor(values.shape, lambda: values), IntFormat(bits, signed=True))
+    result, constant = rescaled(layer, found)
+    fitted = replace(plain, weight=weight, result=result, constant=constant)
+    if task.places is not None and task.places.natural_cost:
+        costs = (task.places.cost, task.places.natural_cost)
+        record = replace(record, order_cost=costs[0], natural_cost=costs[1])
+    return Fitted(fitted, task.places, record)

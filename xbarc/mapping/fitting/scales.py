@@ -1,0 +1,48 @@
+"""Steps: the real value of one integer, for each output, on a logarithmic grid of candidates."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from xbarc.numerics.types import Float64Array
+
+_RATIO = 2.0 ** np.linspace(-3.5, 0.1, 49)
+FACTORS = (1.0, 0.84, 1.19, 0.71, 1.41, 1.68)
+"""Candidates around the best step of plain rounding; error feedback likes other steps than it."""
+
+
+def rounding_steps(
+    weights: Float64Array, importance: Float64Array, low: int, high: int
+) -> Float64Array:
+    """Steps of least weighted squared rounding error, for outputs that stand alone.
+
+    Args:
+        weights: axes: group, input, output.
+        importance: what a squared error of each input counts; axes: group, input.
+        low: least integer.
+        high: largest integer.
+
+    Returns:
+        Axes: group, output.
+    """
+    reach = np.maximum(
+        weights.max(axis=1, initial=0) / max(high, 1),
+        (-weights).max(axis=1, initial=0) / max(-low, 1),
+    )
+    full = np.where(reach > 0, reach, 1.0)
+    best, least = full.copy(), np.full(full.shape, np.inf)
+    for ratio in _RATIO:
+        steps = full * ratio
+        scaled = weights / steps[:, None]
+        error = (scaled - np.clip(np.rint(scaled), low, high)) ** 2
+        cost = np.einsum("gi,gio->go", importance, error) * steps**2
+        better = cost < least
+        best[better], least[better] = steps[better], cost[better]
+    return best
+
+
+def spread(weights: Float64Array, importance: Float64Array) -> Float64Array:
+    """Root of the weighted mean square of each output; 1 for an output of zeros."""
+    total = np.maximum(importance.sum(axis=1), np.finfo(np.float64).tiny)
+    square = np.einsum("gi,gio->go", importance, weights**2) / total[:, None]
+    return np.where(square > 0, np.sqrt(square), 1.0)

@@ -1,0 +1,283 @@
+"""Candidates of a fit: steps on a grid, integers by plain rounding or by error feedback."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from xbarc.ir.geometry import Scatter
+from xbarc.ir.network import IntWeight, MatrixLayer
+from xbarc.ir.statistics import SecondMoments
+from xbarc.mapping.encodings import Encoding, Region, find_encoding
+from xbarc.mapping.fitting.feedback import Block, blocks, feed_back, sweep
+from xbarc.mapping.fitting.grids import Alone, Coupled, Grid, Shifted
+from xbarc.mapping.fitting.quality import product_sums
+from xbarc.mapping.fitting.scales import FACTORS, rounding_steps, spread
+from xbarc.mapping.options import MapOptions
+from xbarc.mapping.order import Arrangement, arrange, given
+from xbarc.mapping.tiling import Cut, cut_columns
+from xbarc.numerics.types import AnyArray, Float64Array
+from xbarc.target import Target
+
+_SEARCH_WORK = 4e9
+_SWEEP_WORK = 2e10
+_SWEEPS = 3
+_SAMPLE_ROWS = 256
+_CHAIN_STEPS = 2.0 ** np.linspace(-4.5, 1.0, 23)
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """Candidate integers, with axes group, input, output.
+
+    Attributes:
+        steps: real value of one step, the digital gain included; axes: group, output.
+        offset: added to the products, in real units; axes as `steps`.
+    """
+
+    integers: Float64Array
+    steps: Float64Array
+    offset: Float64Array
+
+    @property
+    def weights(self) -> Float64Array:
+        """The real weights that the integers stand for."""
+        return self.integers * self.steps[:, None]
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What the search knows of a layer.
+
+    Attributes:
+        weights: exact weights; axes: group, input, output.
+        importance: variance of each input, or ones; axes: group, input.
+        channel: outputs with equal numbers share a step; axis: output of all groups. None where
+            each has its own.
+        low, high: integers of an output that stands alone.
+        levels: levels of a column.
+        cut, places: blocks, order and signs where outputs share columns, otherwise None.
+    """
+
+    weights: Float64Array
+    importance: Float64Array
+    channel: AnyArray | None
+    low: int
+    high: int
+    is_shifted: bool
+    levels: int
+    cut: Cut | None
+    places: Arrangement | None
+
+
+def make_task(
+    layer: MatrixLayer,
+    plain: MatrixLayer,
+    target: Target,
+    options: MapOptions,
+    moments: SecondMoments | None,
+) -> Task:
+    """What is searched for, and in which range."""
+    weights = np.asarray(layer.weight.tensor.load(), dtype=np.float64)
+    importance = _importance(weights, moments)
+    channel = output_channels(layer) if isinstance(layer.geometry, Scatter) else None
+    if options.slices is None:
+        bits = plain.weight.format.bits if isinstance(plain.weight, IntWeight) else 8
+        top = (1 << (bits - 1)) - 1
+        return Task(weights, importance, channel, -top, top, False, 0, None, None)
+    encoding = find_encoding(options.encoding)
+    low, high = encoding.reach(target.cell.bits, options.slices)
+    levels = 1 << (target.cell.bits * options.slices)
+    cut, places = None, None
+    if _is_coupled(encoding):
+        everything = (Region(encoding, np.arange(layer.outputs)),)
+        cut = cut_columns(everything, options.slices, target.array, options.tile, layer.name)
+        places = _places(encoding, weights, importance, (cut, levels))
+    return Task(weights, importance, channel, low, high, encoding.is_shifted(), levels, cut, places)
+
+
+def _is_coupled(encoding: Encoding) -> bool:
+    forest = encoding.forest(2)
+    return forest is not None and not forest.is_matching
+
+
+def output_channels(layer: MatrixLayer) -> AnyArray:
+    """Output channel of each output: kernel positions of one channel share a scale."""
+    outputs = np.arange(layer.groups * layer.outputs)
+    if not isinstance(layer.geometry, Scatter):
+        return outputs
+    return outputs // prod(layer.geometry.kernel)
+
+
+def _importance(weights: Float64Array, moments: SecondMoments | None) -> Float64Array:
+    if moments is None:
+        return np.ones(weights.shape[:2])
+    mean = moments.input_sum / moments.count
+    square = np.concatenate(
+        [np.diagonal(part, axis1=1, axis2=2) for part in moments.inputs], axis=1
+    )
+    variance: Float64Array = np.maximum(square / moments.count - mean**2, 0)
+    floor: Float64Array = 0.01 * variance.mean(axis=1, keepdims=True)
+    return variance + floor + np.finfo(np.float64).tiny
+
+
+def _places(
+    encoding: Encoding, weights: Float64Array, importance: Float64Array, chains: tuple[Cut, int]
+) -> Arrangement:
+    """Order and sign for chains; a bias column asks for neither."""
+    outputs = weights.shape[2]
+    if not encoding.is_chained():
+        return given(np.arange(outputs))
+    scaled = weights / spread(weights, importance)[:, None] * np.sqrt(importance)[:, :, None]
+    cut, levels = chains
+    return arrange(scaled.reshape(-1, outputs), cut.chain(), levels=levels)
+
+
+def _grid(task: Task, steps: Float64Array) -> Grid:
+    if task.cut is not None and task.places is not None:
+        return Coupled(task.cut.parts, task.places, task.levels)
+    if not task.is_shifted:
+        return Alone(task.low, task.high)
+    scaled = task.weights / steps[:, None]
+    middle = (scaled.max(axis=1) + scaled.min(axis=1)) / 2
+    return Shifted(task.levels - 1, np.rint(task.levels - 1 - middle))
+
+
+def _base_steps(task: Task) -> Float64Array:
+    """Steps of least error of plain rounding."""
+    if task.cut is not None:
+        return _chain_steps(task)
+    if not task.is_shifted:
+        steps = rounding_steps(task.weights, task.importance, task.low, task.high)
+    else:  # half steps around the middle of each output's range
+        middle = (task.weights.max(axis=1) + task.weights.min(axis=1)) / 2
+        steps = _odd_steps(task.weights - middle[:, None], task.importance, task.levels - 1)
+    return _shared(task, steps)
+
+
+def _odd_steps(weights: Float64Array, importance: Float64Array, top: int) -> Float64Array:
+    """Half steps for `2 m - top`: the numbers -top, 2 - top, ..., top."""
+    largest = np.abs(weights).max(axis=1, initial=0)
+    full = np.where(largest > 0, largest, 1.0) / max(top, 1)
+    best, least = full.copy(), np.full(full.shape, np.inf)
+    for ratio in 2.0 ** np.linspace(-2.5, 0.1, 41):
+        steps = full * ratio
+        scaled = weights / steps[:, None]
+        nearest = 2 * np.clip(np.rint((scaled + top) / 2), 0, top) - top
+        cost = np.einsum("gi,gio->go", importance, (scaled - nearest) ** 2) * steps**2
+        better = cost < least
+        best[better], least[better] = steps[better], cost[better]
+    return best
+
+
+def _chain_steps(task: Task) -> Float64Array:
+    """One factor for the layer times the spread of each output."""
+    scale = spread(task.weights, task.importance)
+    rows = np.linspace(0, task.weights.shape[1] - 1, _SAMPLE_ROWS).astype(int)
+    rows = np.unique(rows)
+    sample, weight = task.weights[:, rows], task.importance[:, rows]
+    grid = _grid(task, scale)
+    best, least = scale, np.inf
+    for ratio in _CHAIN_STEPS:
+        steps = scale * ratio
+        found = _all_rows(grid, sample / steps[:, None], steps)
+        error = np.einsum("gi,gio->", weight, (sample - found * steps[:, None]) ** 2)
+        if error < least:
+            best, least = steps, float(error)
+    return best
+
+
+def _all_rows(grid: Grid, scaled: Float64Array, steps: Float64Array) -> Float64Array:
+    """Every row by itself; axes: group, input, output."""
+    return np.stack(
+        [
+            grid_of(grid, group).nearest(scaled[group], steps[group] ** 2)
+            for group in range(len(scaled))
+        ]
+    )
+
+
+def grid_of(grid: Grid, group: int) -> Grid:
+    """The grid of one group's outputs."""
+    return Shifted(grid.top, grid.k[group]) if isinstance(grid, Shifted) else grid
+
+
+def _shared(task: Task, steps: Float64Array) -> Float64Array:
+    """The largest step of the outputs that must share one."""
+    if task.channel is None:
+        return steps
+    by_channel = np.zeros(int(task.channel.max(initial=-1)) + 1)
+    np.maximum.at(by_channel, task.channel, steps.reshape(-1))
+    return by_channel[task.channel].reshape(steps.shape)
+
+
+def plain_fit(task: Task) -> Found:
+    """Every row rounded by itself, at the steps that suit it best."""
+    steps = _base_steps(task)
+    integers = _all_rows(_grid(task, steps), task.weights / steps[:, None], steps)
+    return Found(integers, steps, np.zeros_like(steps))
+
+
+def fed_back(task: Task, moments: SecondMoments) -> Found:
+    """Error feedback at several steps; the best for each output, or for a layer that is coupled."""
+    parts = blocks(moments, task.weights)
+    base = _base_steps(task)
+    work = sum(part.target.size * part.target.shape[1] for part in parts)
+    factors = FACTORS if work * len(FACTORS) < _SEARCH_WORK and task.levels < 64 else FACTORS[:1]
+    if task.cut is None and not task.levels and task.high > 31:
+        factors = FACTORS[:1]
+    best: Found | None = None
+    least = np.zeros(0)
+    for factor in factors:
+        found = _refined(task, parts, moments, base * factor, work)
+        error = _error(moments, found)
+        if best is None:
+            best, least = found, error
+        else:
+            best, least = _better(task, (best, least), (found, error))
+    if best is None:
+        raise ValueError("no step was tried")
+    return best
+
+
+def _error(moments: SecondMoments, found: Found) -> Float64Array:
+    ones = np.ones_like(found.offset)
+    return product_sums(moments, found.weights).error(ones, found.offset)
+
+
+_Judged = tuple[Found, Float64Array]
+
+
+def _better(task: Task, old: _Judged, new: _Judged) -> _Judged:
+    """Output by output where outputs stand alone, as a whole where they share columns."""
+    if task.cut is not None:
+        return new if new[1].sum() < old[1].sum() else old
+    wins = new[1] < old[1]
+    mixed = Found(
+        np.where(wins[:, None], new[0].integers, old[0].integers),
+        np.where(wins, new[0].steps, old[0].steps),
+        np.where(wins, new[0].offset, old[0].offset),
+    )
+    return mixed, np.where(wins, new[1], old[1])
+
+
+def _refined(
+    task: Task, parts: list[Block], moments: SecondMoments, steps: Float64Array, work: int
+) -> Found:
+    """Feedback, then gain and offset; then sweeps at the steps the gain asks for."""
+    grid = _grid(task, steps)
+    pieces = [feed_back(part, steps, grid) for part in parts]
+    found = _with_line(moments, np.concatenate(pieces, axis=1), steps)
+    for _ in range(_SWEEPS if work < _SWEEP_WORK else 0):
+        pieces = [
+            sweep(part, found.steps, piece, grid) for part, piece in zip(parts, pieces, strict=True)
+        ]
+        found = _with_line(moments, np.concatenate(pieces, axis=1), found.steps)
+    return found
+
+
+def _with_line(moments: SecondMoments, integers: Float64Array, steps: Float64Array) -> Found:
+    gain, offset = product_sums(moments, integers * steps[:, None]).line()
+    return Found(integers, steps * gain, offset)

@@ -1,0 +1,142 @@
+"""What is known of a layer before its cells are made: order, slices, and how it is cut."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from xbarc.errors import MappingError
+from xbarc.ir.network import IntWeight, MatrixLayer
+from xbarc.mapping.encodings import Encoding, Region, find_encoding
+from xbarc.mapping.options import MapOptions
+from xbarc.mapping.order import Arrangement, arrange, given
+from xbarc.mapping.tiling import Cut, cut_columns, row_bounds
+from xbarc.numerics.types import Int64Array, IntArray
+from xbarc.target import Target
+
+_MOST_CELL_BITS = 24
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What the functions of mapping share of a layer.
+
+    Attributes:
+        weights: in the order in which outputs lie, signs turned, centre taken off, common factors
+            of two divided out; axes: group, row, output.
+        order: the layer's output at each place.
+        signs: +1 or -1 of each place.
+        shift: how many times the weights were halved.
+        centre: what was taken off each output; axes: group, 1, output of the layer; None if none.
+        cut: how outputs fall into blocks.
+    """
+
+    weights: IntArray
+    weight_bits: int
+    slices: int
+    encoding: Encoding
+    cell_bits: int
+    bounds: IntArray
+    order: IntArray
+    signs: IntArray
+    shift: int
+    centre: Int64Array | None
+    cut: Cut
+
+
+def make_job(
+    layer: MatrixLayer, target: Target, options: MapOptions, arrangement: Arrangement | None
+) -> Job:
+    """Plan a layer with integer weights.
+
+    Raises:
+        MappingError: the weights do not fit the encoding, or its columns the array.
+    """
+    if not isinstance(layer.weight, IntWeight):
+        raise MappingError("weights are not integers yet", where=layer.name)
+    encoding = find_encoding(options.encoding)
+    bits = layer.weight.format.bits + (not layer.weight.format.signed)
+    weights = np.asarray(layer.weight.tensor.load())
+    centre = encoding.centre(weights) if weights.size else None
+    if centre is not None:
+        weights = (weights - centre).astype(np.int32)
+    shift = common_factor(weights) if centre is not None or arrangement is not None else 0
+    if shift:
+        weights = weights >> shift
+    bounds = row_bounds(layer.rows, target.array, options.tile)
+    parts = encoding.regions(weights, bounds) or (_all(encoding, layer.outputs),)
+    slices, cut, places = _fit(layer, target, options, (weights, parts, bits, arrangement))
+    plain = bool((places.order[:-1] < places.order[1:]).all() and (places.signs == 1).all())
+    turned = weights if plain else weights[:, :, places.order] * places.signs.astype(weights.dtype)
+    return Job(
+        turned,
+        bits,
+        slices,
+        encoding,
+        target.cell.bits,
+        bounds,
+        places.order,
+        places.signs,
+        shift,
+        centre,
+        cut,
+    )
+
+
+def common_factor(weights: IntArray) -> int:
+    """How often all weights can be halved: the lowest bit that any of them has."""
+    joined = int(np.bitwise_or.reduce(weights, axis=None)) if weights.size else 0
+    return (joined & -joined).bit_length() - 1 if joined else 0
+
+
+def _all(encoding: Encoding, outputs: int) -> Region:
+    return Region(encoding, np.arange(outputs))
+
+
+_Weights = tuple[IntArray, tuple[Region, ...], int, Arrangement | None]
+
+
+def _fit(
+    layer: MatrixLayer, target: Target, options: MapOptions, what: _Weights
+) -> tuple[int, Cut, Arrangement]:
+    """The least slices that hold the weights, the cut and the order that go with them."""
+    weights, parts, bits, arrangement = what
+    encoding, cell_bits = find_encoding(options.encoding), target.cell.bits
+    low, high = int(weights.min(initial=0)), int(weights.max(initial=0))
+    least = encoding.slices(low, high, bits, cell_bits)
+    if options.slices is not None and options.slices >= least:
+        least = options.slices
+    for slices in range(least, max(least, _MOST_CELL_BITS // cell_bits) + 1):
+        cut = cut_columns(parts, slices, target.array, options.tile, layer.name)
+        places = arrangement or _arranged(weights, parts, cut)
+        if _holds(weights, cut, places, cell_bits, slices):
+            return slices, cut, places
+    raise MappingError(
+        f"weights from {low} to {high} do not fit {encoding.name} with {slices} cells of"
+        f" {cell_bits} bits a weight",
+        where=layer.name,
+        hint="--encoding differential, fewer --weight-bits, or cells with more bits",
+    )
+
+
+def _arranged(weights: IntArray, parts: tuple[Region, ...], cut: Cut) -> Arrangement:
+    """Natural order, unless a chain asks for a better one."""
+    if len(parts) > 1 or not parts[0].encoding.is_chained():
+        order = np.concatenate([part.outputs for part in parts])
+        return given(order)
+    rows = weights.reshape(-1, weights.shape[2]).astype(np.float64)
+    return arrange(rows, cut.chain())
+
+
+def _holds(weights: IntArray, cut: Cut, places: Arrangement, cell_bits: int, slices: int) -> bool:
+    start = 0
+    for part in cut.parts:
+        stop = start + part.blocks * part.outputs
+        if part.encoding.is_chained() or part.encoding.forest(1) is not None:
+            chosen = weights[:, :, places.order[start:stop]] * places.signs[start:stop]
+            shaped = chosen.reshape(*weights.shape[:2], part.blocks, part.outputs)
+            if not part.encoding.holds(shaped, cell_bits, slices):
+                return False
+        start = stop
+    return True
