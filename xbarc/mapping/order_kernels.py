@@ -32,8 +32,6 @@ def greedy(gram, cut, keep, signs, order, sign):
     along = np.zeros(count)  # inner product of the prefix and each output
     taken = np.zeros(count, dtype=np.bool_)
     for position in range(count):
-        if position % cut == 0:
-            along[:] = 0.0
         best, least = -1, np.inf
         for item in range(count):
             if not taken[item]:
@@ -44,8 +42,9 @@ def greedy(gram, cut, keep, signs, order, sign):
         order[position] = best
         sign[position] = -1.0 if signs and along[best] > 0 else 1.0
         taken[best] = True
+        kept = 0.0 if position % cut == cut - 1 else keep
         for item in range(count):
-            along[item] = keep * (along[item] + sign[position] * gram[best, item])
+            along[item] = kept * (along[item] + sign[position] * gram[best, item])
 
 
 @_compiled
@@ -198,12 +197,14 @@ def _kick(state, kernel, gram, fields, at, sign, signs):
     count = at.shape[0]
     length = 2 + _random(state, min(14, count - 1))
     first = _random(state, count - length + 1)
-    items, turned = at[first : first + length].copy(), sign[first : first + length].copy()
     turn = -1.0 if signs and _random(state, 2) else 1.0
     used = 0
-    for i in range(length):
-        j = length - 1 - i
-        used += _put(first + i, items[j], turn * turned[j], kernel, gram, fields, at, sign)
+    for i in range((length + 1) // 2):
+        left, right = first + i, first + length - 1 - i
+        x, s_x, z, s_z = at[left], turn * sign[left], at[right], turn * sign[right]
+        used += _put(left, z, s_z, kernel, gram, fields, at, sign)
+        if left != right:
+            used += _put(right, x, s_x, kernel, gram, fields, at, sign)
     return used * count
 
 
@@ -217,27 +218,46 @@ def _window_energy(fields, own, at, sign):
 
 
 @_compiled
-def iterate(kernel, gram, fields, at, sign, signs, least, budget, seed):
-    """Descend, disturb a random run and descend again; the best is kept. Arrays as in `descend`."""
-    own = fields.copy()
+def _copy(from_fields, from_at, from_sign, fields, at, sign):
+    """Copy the state of a window."""
     for m in range(at.shape[0]):
+        at[m], sign[m] = from_at[m], from_sign[m]
+        for y in range(at.shape[0]):
+            fields[m, y] = from_fields[m, y]
+
+
+@_compiled
+def _outside(kernel, gram, fields, at, sign, own):
+    """Fields from what is outside of the window."""
+    for m in range(at.shape[0]):
+        for y in range(at.shape[0]):
+            own[m, y] = fields[m, y]
         for r in range(at.shape[0]):
             if kernel[m, r] != 0.0:
                 for y in range(at.shape[0]):
                     own[m, y] -= kernel[m, r] * sign[r] * gram[at[r], y]
-    state = np.array([seed], dtype=np.uint64)
+
+
+@_compiled
+def iterate(kernel, gram, fields, at, sign, signs, least, budget, seed):
+    """Descend, disturb a random run and descend again; the best is kept. Arrays as in `descend`."""
+    own, kept_fields = np.empty_like(fields), np.empty_like(fields)
+    kept_at, kept_sign = np.empty_like(at), np.empty_like(sign)
+    _outside(kernel, gram, fields, at, sign, own)
+    state = np.empty(1, dtype=np.uint64)
+    state[0] = seed
     budget = descend(kernel, gram, fields, at, sign, signs, least, budget)
     best = _window_energy(fields, own, at, sign)
-    kept_fields, kept_at, kept_sign = fields.copy(), at.copy(), sign.copy()
+    _copy(fields, at, sign, kept_fields, kept_at, kept_sign)
     while budget > 0 and at.shape[0] > 2:
         budget -= _kick(state, kernel, gram, fields, at, sign, signs)
         budget = descend(kernel, gram, fields, at, sign, signs, least, budget)
         found = _window_energy(fields, own, at, sign)
         if found < best - least:
             best = found
-            kept_fields[:], kept_at[:], kept_sign[:] = fields, at, sign
+            _copy(fields, at, sign, kept_fields, kept_at, kept_sign)
         else:
-            fields[:], at[:], sign[:] = kept_fields, kept_at, kept_sign
+            _copy(kept_fields, kept_at, kept_sign, fields, at, sign)
         budget -= fields.size
-    fields[:], at[:], sign[:] = kept_fields, kept_at, kept_sign
+    _copy(kept_fields, kept_at, kept_sign, fields, at, sign)
     return budget
