@@ -86,7 +86,7 @@ def feed_back(block: Block, steps: Float64Array, grid: Grid) -> Float64Array:
     Returns:
         Axes: group, input, output.
     """
-    importance = (steps**2).mean(axis=0)
+    nearest = grid.nearest((steps**2).mean(axis=0))
     left = block.target / steps[:, None]
     size = left.shape[1]
     found = np.empty_like(left)
@@ -94,7 +94,7 @@ def feed_back(block: Block, steps: Float64Array, grid: Grid) -> Float64Array:
         stop = min(size, start + _LAZY)
         errors = np.empty((left.shape[0], stop - start, left.shape[2]))
         for row in range(start, stop):
-            found[:, row] = grid.nearest(left[:, row], importance)
+            found[:, row] = nearest(left[:, row])
             pivot = block.factor[:, row, row, None]
             error = (left[:, row] - found[:, row]) / pivot
             errors[:, row - start] = error
@@ -107,14 +107,14 @@ def feed_back(block: Block, steps: Float64Array, grid: Grid) -> Float64Array:
 
 def sweep(block: Block, steps: Float64Array, found: Float64Array, grid: Grid) -> Float64Array:
     """One round of best integers row by row; the error never grows."""
-    importance = (steps**2).mean(axis=0)
+    nearest = grid.nearest((steps**2).mean(axis=0))
     better = found.copy()
     slope = block.covariance @ (block.target / steps[:, None] - better)
     for row in range(better.shape[1]):
         variance = block.covariance[:, row, row, None]
         live = variance > 0
         aim = better[:, row] + np.where(live, slope[:, row] / np.where(live, variance, 1), 0)
-        chosen = np.where(live, grid.nearest(aim, importance), better[:, row])
+        chosen = np.where(live, nearest(aim), better[:, row])
         change = chosen - better[:, row]
         if change.any():
             slope -= block.covariance[:, :, row, None] * change[:, None]

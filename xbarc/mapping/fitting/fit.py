@@ -12,6 +12,7 @@ from xbarc.ir.network import IntWeight, LazyTensor, MatrixLayer
 from xbarc.ir.program import FitRecord
 from xbarc.ir.quantize import FloatResult
 from xbarc.ir.statistics import SecondMoments
+from xbarc.mapping.fitting.grids import Alone
 from xbarc.mapping.fitting.quality import product_sums
 from xbarc.mapping.fitting.rescale import rescaled
 from xbarc.mapping.fitting.search import (
@@ -21,6 +22,7 @@ from xbarc.mapping.fitting.search import (
     make_task,
     output_channels,
     plain_fit,
+    refined,
 )
 from xbarc.mapping.options import MapOptions
 from xbarc.mapping.order import Arrangement
@@ -72,7 +74,7 @@ def fit_layer(
     if options.feedback == "auto" and errors[1] >= errors[0]:
         record = FitRecord("rounding", _misfit(task, first), errors[0], errors[0])
         return _finish(layer, plain, task, first, record)
-    better = fed_back(task, moments[0] + moments[1])
+    better = refined(task, moments[0] + moments[1], better)
     record = FitRecord("feedback", _misfit(task, better), errors[0], errors[1])
     return _finish(layer, plain, task, better, record)
 
@@ -84,7 +86,12 @@ def _rounded(layer: MatrixLayer, plain: MatrixLayer) -> Found:
         raise MappingError("real weights with an integer result", where=layer.name)
     ratio = plain.result.scale.astype(np.float64) / layer.result.scale
     steps = ratio[output_channels(layer)].reshape(layer.groups, layer.outputs)
-    return Found(integers, steps, np.zeros_like(steps))
+    return Found(
+        integers,
+        steps,
+        np.zeros_like(steps),
+        Alone(int(integers.min(initial=0)), int(integers.max(initial=0))),
+    )
 
 
 def relative_error(moments: SecondMoments, found: Found) -> float:

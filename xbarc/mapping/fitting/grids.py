@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from xbarc.mapping.forest import Forest, encode
+from xbarc.mapping.forest import Forest, RowEncoder, encode
 from xbarc.mapping.order import Arrangement
 from xbarc.mapping.tiling import Part
-from xbarc.numerics.types import Float64Array
+from xbarc.numerics.types import BoolArray, Float64Array
+
+Nearest = Callable[[Float64Array], Float64Array]
+"""Integers for targets in units of each output's step; axes: group, output."""
+_FEW_ROWS = 16
 
 
 class Grid(Protocol):
-    """Integers nearest to a row of numbers, as far as the cells can hold them together."""
+    """Integers nearest to rows of numbers, as far as the cells can hold them together."""
 
-    def nearest(self, rows: Float64Array, importance: Float64Array) -> Float64Array:
-        """Integers for rows of targets.
+    def nearest(self, importance: Float64Array) -> Nearest:
+        """A function from targets to integers.
 
         Args:
-            rows: targets in units of each output's step; axes: row, output.
             importance: what a squared deviation of each output counts; axis: output.
         """
+
+    def mixed(self, other: Grid, chosen: BoolArray) -> Grid:
+        """This grid for some outputs, the other for those chosen; axes: group, output."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +39,15 @@ class Alone(Grid):
     low: int
     high: int
 
-    def nearest(self, rows: Float64Array, importance: Float64Array) -> Float64Array:
+    def nearest(self, importance: Float64Array) -> Nearest:
         """Rounded half to even and clipped."""
         del importance
-        return np.clip(np.rint(rows), self.low, self.high)
+        return lambda rows: np.clip(np.rint(rows), self.low, self.high)
+
+    def mixed(self, other: Grid, chosen: BoolArray) -> Grid:
+        """All outputs are alike."""
+        del other, chosen
+        return self
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,16 +57,22 @@ class Shifted(Grid):
     Steps are halves, so that two levels may stand for -1 and +1.
 
     Attributes:
-        k: axis: output.
+        k: axes: group, output.
     """
 
     top: int
     k: Float64Array
 
-    def nearest(self, rows: Float64Array, importance: Float64Array) -> Float64Array:
+    def nearest(self, importance: Float64Array) -> Nearest:
         """The nearest number of each output's parity."""
         del importance
-        return 2 * np.clip(np.rint((rows + self.k) / 2), 0, self.top) - self.k
+        return lambda rows: 2 * np.clip(np.rint((rows + self.k) / 2), 0, self.top) - self.k
+
+    def mixed(self, other: Grid, chosen: BoolArray) -> Grid:
+        """Offsets from both."""
+        if not isinstance(other, Shifted):
+            raise TypeError("grids of two kinds")
+        return Shifted(self.top, np.where(chosen, other.k, self.k))
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,30 +89,48 @@ class Coupled(Grid):
     places: Arrangement
     levels: int
 
-    def nearest(self, rows: Float64Array, importance: Float64Array) -> Float64Array:
+    def nearest(self, importance: Float64Array) -> Nearest:
         """The representable row of least weighted squared deviation."""
         order, signs = self.places.order, self.places.signs.astype(np.float64)
-        turned = rows[:, order] * signs
-        weight = importance[order]
-        found = np.empty_like(turned)
-        start = 0
-        for part in self.parts:
-            stop = start + part.blocks * part.outputs
-            found[:, start:stop] = self._block(turned[:, start:stop], weight[start:stop], part)
-            start = stop
-        result = np.empty_like(found)
-        result[:, order] = found * signs
-        return result
+        blocks = list(self._blocks(importance[order]))
 
-    def _block(self, rows: Float64Array, weight: Float64Array, part: Part) -> Float64Array:
-        """Blocks of like size at once: each is another row for the same forest."""
-        forest = _forest(part)
-        shaped = rows.reshape(-1, part.outputs)
-        by_row = np.broadcast_to(
-            weight.reshape(1, part.blocks, part.outputs), (len(rows), part.blocks, part.outputs)
-        )
-        values = encode(forest, shaped, self.levels, by_row.reshape(-1, part.outputs)).values
-        return values.reshape(rows.shape).astype(np.float64)
+        def rows_nearest(rows: Float64Array) -> Float64Array:
+            turned = rows[:, order] * signs
+            found = np.empty_like(turned)
+            for where, solve in blocks:
+                found[:, where] = solve(turned[:, where])
+            result = np.empty_like(found)
+            result[:, order] = found * signs
+            return result
+
+        return rows_nearest
+
+    def mixed(self, other: Grid, chosen: BoolArray) -> Grid:
+        """Outputs that share columns are taken from one candidate, all of them."""
+        del other, chosen
+        raise TypeError("outputs that share columns cannot be mixed")
+
+    def _blocks(self, weight: Float64Array) -> list[tuple[slice, Nearest]]:
+        found, start = [], 0
+        for part in self.parts:
+            forest = _forest(part)
+            for _ in range(part.blocks):
+                where = slice(start, start + part.outputs)
+                found.append((where, _solver(forest, self.levels, weight[where])))
+                start += part.outputs
+        return found
+
+
+def _solver(forest: Forest, levels: int, weight: Float64Array) -> Nearest:
+    """One block: few rows by the encoder that is prepared for them, many at once."""
+    one = RowEncoder(forest, levels, weight)
+
+    def solve(rows: Float64Array) -> Float64Array:
+        if len(rows) <= _FEW_ROWS:
+            return np.stack([one.encode_row(row) for row in rows]).astype(np.float64)
+        return encode(forest, rows, levels, weight).values.astype(np.float64)
+
+    return solve
 
 
 def _forest(part: Part) -> Forest:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from math import prod
 
 import numpy as np
@@ -23,7 +24,8 @@ from xbarc.target import Target
 
 _SEARCH_WORK = 4e9
 _SWEEP_WORK = 2e10
-_SWEEPS = 3
+_SWEEPS = 4
+_FEW_LEVELS = 32
 _SAMPLE_ROWS = 256
 _CHAIN_STEPS = 2.0 ** np.linspace(-4.5, 1.0, 23)
 
@@ -35,11 +37,13 @@ class Found:
     Attributes:
         steps: real value of one step, the digital gain included; axes: group, output.
         offset: added to the products, in real units; axes as `steps`.
+        grid: what the integers were chosen from.
     """
 
     integers: Float64Array
     steps: Float64Array
     offset: Float64Array
+    grid: Grid
 
     @property
     def weights(self) -> Float64Array:
@@ -191,17 +195,10 @@ def _chain_steps(task: Task) -> Float64Array:
 
 def _all_rows(grid: Grid, scaled: Float64Array, steps: Float64Array) -> Float64Array:
     """Every row by itself; axes: group, input, output."""
-    return np.stack(
-        [
-            grid_of(grid, group).nearest(scaled[group], steps[group] ** 2)
-            for group in range(len(scaled))
-        ]
-    )
-
-
-def grid_of(grid: Grid, group: int) -> Grid:
-    """The grid of one group's outputs."""
-    return Shifted(grid.top, grid.k[group]) if isinstance(grid, Shifted) else grid
+    nearest = grid.nearest((steps**2).mean(axis=0))
+    if isinstance(grid, Shifted):  # whose offsets have an axis for the group
+        return np.stack([nearest(scaled[:, row]) for row in range(scaled.shape[1])], axis=1)
+    return nearest(scaled.reshape(-1, scaled.shape[2])).reshape(scaled.shape)
 
 
 def _shared(task: Task, steps: Float64Array) -> Float64Array:
@@ -216,30 +213,43 @@ def _shared(task: Task, steps: Float64Array) -> Float64Array:
 def plain_fit(task: Task) -> Found:
     """Every row rounded by itself, at the steps that suit it best."""
     steps = _base_steps(task)
-    integers = _all_rows(_grid(task, steps), task.weights / steps[:, None], steps)
-    return Found(integers, steps, np.zeros_like(steps))
+    grid = _grid(task, steps)
+    integers = _all_rows(grid, task.weights / steps[:, None], steps)
+    return Found(integers, steps, np.zeros_like(steps), grid)
 
 
 def fed_back(task: Task, moments: SecondMoments) -> Found:
-    """Error feedback at several steps; the best for each output, or for a layer that is coupled."""
+    """Error feedback at several steps, and sweeps from the best.
+
+    The best is chosen for each output by itself, or for a layer whose outputs share columns.
+    """
     parts = blocks(moments, task.weights)
     base = _base_steps(task)
-    work = sum(part.target.size * part.target.shape[1] for part in parts)
-    factors = FACTORS if work * len(FACTORS) < _SEARCH_WORK and task.levels < 64 else FACTORS[:1]
-    if task.cut is None and not task.levels and task.high > 31:
-        factors = FACTORS[:1]
-    best: Found | None = None
-    least = np.zeros(0)
-    for factor in factors:
-        found = _refined(task, parts, moments, base * factor, work)
+    best: _Judged | None = None
+    for factor in FACTORS if _is_worth_a_search(task, parts) else FACTORS[:1]:
+        grid = _grid(task, base * factor)
+        integers = np.concatenate([feed_back(part, base * factor, grid) for part in parts], axis=1)
+        found = _with_line(moments, integers, base * factor, grid)
         error = _error(moments, found)
-        if best is None:
-            best, least = found, error
-        else:
-            best, least = _better(task, (best, least), (found, error))
+        best = (found, error) if best is None else _better(task, best, (found, error))
     if best is None:
         raise ValueError("no step was tried")
-    return best
+    return _swept(moments, best[0], parts)
+
+
+def refined(task: Task, moments: SecondMoments, found: Found) -> Found:
+    """Sweeps over other moments, from integers that are already good."""
+    return _swept(moments, found, blocks(moments, task.weights))
+
+
+def _is_worth_a_search(task: Task, parts: list[Block]) -> bool:
+    """Few levels ask for the right step; many are as good at any, and wide layers take long."""
+    few = task.levels <= _FEW_LEVELS if task.levels else task.high < _FEW_LEVELS
+    return few and _work(parts) * len(FACTORS) < _SEARCH_WORK
+
+
+def _work(parts: list[Block]) -> float:
+    return float(sum(part.target.size * part.target.shape[1] for part in parts))
 
 
 def _error(moments: SecondMoments, found: Found) -> Float64Array:
@@ -259,25 +269,26 @@ def _better(task: Task, old: _Judged, new: _Judged) -> _Judged:
         np.where(wins[:, None], new[0].integers, old[0].integers),
         np.where(wins, new[0].steps, old[0].steps),
         np.where(wins, new[0].offset, old[0].offset),
+        old[0].grid.mixed(new[0].grid, wins),
     )
     return mixed, np.where(wins, new[1], old[1])
 
 
-def _refined(
-    task: Task, parts: list[Block], moments: SecondMoments, steps: Float64Array, work: int
-) -> Found:
-    """Feedback, then gain and offset; then sweeps at the steps the gain asks for."""
-    grid = _grid(task, steps)
-    pieces = [feed_back(part, steps, grid) for part in parts]
-    found = _with_line(moments, np.concatenate(pieces, axis=1), steps)
-    for _ in range(_SWEEPS if work < _SWEEP_WORK else 0):
+def _swept(moments: SecondMoments, found: Found, parts: list[Block]) -> Found:
+    """Best integers row by row, and the gain and offset that then suit, in turns."""
+    bounds = moments.bounds.tolist()
+    pieces = [found.integers[:, first:last] for first, last in pairwise(bounds)]
+    for _ in range(_SWEEPS if _work(parts) < _SWEEP_WORK else 0):
         pieces = [
-            sweep(part, found.steps, piece, grid) for part, piece in zip(parts, pieces, strict=True)
+            sweep(part, found.steps, piece, found.grid)
+            for part, piece in zip(parts, pieces, strict=True)
         ]
-        found = _with_line(moments, np.concatenate(pieces, axis=1), found.steps)
+        found = _with_line(moments, np.concatenate(pieces, axis=1), found.steps, found.grid)
     return found
 
 
-def _with_line(moments: SecondMoments, integers: Float64Array, steps: Float64Array) -> Found:
+def _with_line(
+    moments: SecondMoments, integers: Float64Array, steps: Float64Array, grid: Grid
+) -> Found:
     gain, offset = product_sums(moments, integers * steps[:, None]).line()
-    return Found(integers, steps * gain, offset)
+    return Found(integers, steps * gain, offset, grid)
