@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from xbarc.errors import MappingError, XbarcError
@@ -173,8 +173,8 @@ def _crossbar(layer: MatrixLayer, plan: _Plan, walk: Walk, pool: ArrayPool) -> C
         wanted = _wants_moments(layer, plan)
         moments = walk.moments(layer, ranged.quantizer) if wanted else None
         fitted = fit_layer(ranged, plan.target, plan.mapping, plain, moments)
-        step = map_layer(fitted.layer, plan.target, plan.mapping, pool, fitted.arrangement)
-        return replace(step, fit=fitted.record)
+        where = (plan.target, plan.mapping, pool)
+        return map_layer(fitted.layer, *where, fitted.arrangement, fitted.record)
     except ValueError as error:
         raise MappingError(str(error), where=layer.name) from error
 

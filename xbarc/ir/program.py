@@ -134,7 +134,9 @@ class FitRecord:
             samples, with plain rounding; None without calibration data.
         output_error: the same for the integers that were taken.
         order_cost: what the order and signs of a chain of columns cost, in the units of `arrange`.
+        greedy_cost: the same for the order that greedy choice gives.
         natural_cost: the same for the natural order.
+        order_bound: what no order can be below; None where none is known.
     """
 
     method: Literal["rounding", "feedback"]
@@ -142,7 +144,9 @@ class FitRecord:
     plain_error: float | None = None
     output_error: float | None = None
     order_cost: float | None = None
+    greedy_cost: float | None = None
     natural_cost: float | None = None
+    order_bound: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,8 +25,7 @@ class Job:
     Attributes:
         weights: in the order in which outputs lie, signs turned, centre taken off, common factors
             of two divided out; axes: group, row, output.
-        order: the layer's output at each place.
-        signs: +1 or -1 of each place.
+        places: the layer's output at each place, and its sign.
         shift: how many times the weights were halved.
         centre: what was taken off each output; axes: group, 1, output of the layer; None if none.
         cut: how outputs fall into blocks.
@@ -38,8 +37,7 @@ class Job:
     encoding: Encoding
     cell_bits: int
     bounds: IntArray
-    order: IntArray
-    signs: IntArray
+    places: Arrangement
     shift: int
     centre: Int64Array | None
     cut: Cut
@@ -76,8 +74,7 @@ def make_job(
         encoding,
         target.cell.bits,
         bounds,
-        places.order,
-        places.signs,
+        places,
         shift,
         centre,
         cut,

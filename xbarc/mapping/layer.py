@@ -13,6 +13,7 @@ from xbarc.ir.network import MatrixLayer
 from xbarc.ir.program import (
     AdcSettings,
     CrossbarStep,
+    FitRecord,
     Periphery,
     Tiling,
     encode_r,
@@ -40,6 +41,7 @@ def map_layer(
     options: MapOptions,
     pool: ArrayPool,
     arrangement: Arrangement | None = None,
+    fit: FitRecord | None = None,
 ) -> CrossbarStep:
     """Cells, periphery and ADC settings of a layer.
 
@@ -49,6 +51,7 @@ def map_layer(
         options: encoding, ADC policy, tiling.
         pool: hands out physical arrays.
         arrangement: order and sign of the outputs, where the weights were fitted to one.
+        fit: how the integers were chosen.
 
     Raises:
         MappingError: the layer cannot be mapped; the message says why and what would help.
@@ -76,8 +79,22 @@ def map_layer(
         inputs=layer.rows,
         outputs=layer.outputs,
         input_shape=layer.input_shape,
+        fit=_with_order(fit, job.places),
     )
     return replace(step, adc=adc_settings(step, target, options.adc))
+
+
+def _with_order(fit: FitRecord | None, places: Arrangement) -> FitRecord | None:
+    """The record, and what the order of a chain costs where one was searched for."""
+    if not places.natural_cost:
+        return fit
+    return replace(
+        fit or FitRecord("rounding"),
+        order_cost=places.cost,
+        greedy_cost=places.greedy_cost,
+        natural_cost=places.natural_cost,
+        order_bound=places.bound,
+    )
 
 
 def _input_bits(layer: MatrixLayer) -> int:
@@ -174,7 +191,7 @@ def _periphery(layer: MatrixLayer, job: Job, r_values: list[Int64Array]) -> Peri
     ]
     values = np.concatenate(_alike(spread), axis=2)
     place = entries["r_output"]
-    values = (values << job.shift) * job.signs[place]
+    values = (values << job.shift) * job.places.signs[place]
     constant = layer.constant.astype(np.int64)
     if isinstance(layer.geometry, Scatter):
         if constant.any():
@@ -182,7 +199,7 @@ def _periphery(layer: MatrixLayer, job: Job, r_values: list[Int64Array]) -> Peri
         constant = np.zeros(groups * outputs, dtype=np.int64)
     centre = np.zeros(groups * outputs) if job.centre is None else job.centre
     return Periphery(
-        **{**entries, "r_output": job.order[place].astype(np.int32)},
+        **{**entries, "r_output": job.places.order[place].astype(np.int32)},
         r_code=encode_r(values),
         constant=constant,
         input_sum=centre.astype(np.int64).reshape(-1),

@@ -120,7 +120,4 @@ def _finish(
     weight = IntWeight(LazyTensor(values.shape, lambda: values), IntFormat(bits, signed=True))
     result, constant = rescaled(layer, found)
     fitted = replace(plain, weight=weight, result=result, constant=constant)
-    if task.places is not None and task.places.natural_cost:
-        costs = (task.places.cost, task.places.natural_cost)
-        record = replace(record, order_cost=costs[0], natural_cost=costs[1])
     return Fitted(fitted, task.places, record)

@@ -7,8 +7,10 @@ import numpy as np
 from xbarc.numerics.types import Float64Array
 
 _RATIO = 2.0 ** np.linspace(-3.5, 0.1, 49)
-FACTORS = (1.0, 0.84, 1.19, 0.71, 1.41, 1.68)
+FACTORS = (0.84, 1.19, 0.71, 1.41, 1.68)
 """Candidates around the best step of plain rounding; error feedback likes other steps than it."""
+FINE_FACTORS = (0.94, 1.06)
+"""Candidates around the best of those."""
 
 
 def rounding_steps(

@@ -15,7 +15,7 @@ from xbarc.mapping.encodings import Encoding, Region, find_encoding
 from xbarc.mapping.fitting.feedback import Block, blocks, feed_back, sweep
 from xbarc.mapping.fitting.grids import Alone, Coupled, Grid, Shifted
 from xbarc.mapping.fitting.quality import product_sums
-from xbarc.mapping.fitting.scales import FACTORS, rounding_steps, spread
+from xbarc.mapping.fitting.scales import FACTORS, FINE_FACTORS, rounding_steps, spread
 from xbarc.mapping.options import MapOptions
 from xbarc.mapping.order import Arrangement, arrange, given
 from xbarc.mapping.tiling import Cut, cut_columns
@@ -24,7 +24,8 @@ from xbarc.target import Target
 
 _SEARCH_WORK = 4e9
 _SWEEP_WORK = 2e10
-_SWEEPS = 4
+_SWEEPS = 16
+_WORTH_A_SWEEP = 0.995
 _FEW_LEVELS = 32
 _SAMPLE_ROWS = 256
 _CHAIN_STEPS = 2.0 ** np.linspace(-4.5, 1.0, 23)
@@ -49,6 +50,9 @@ class Found:
     def weights(self) -> Float64Array:
         """The real weights that the integers stand for."""
         return self.integers * self.steps[:, None]
+
+
+_Judged = tuple[Found, Float64Array]
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,16 +229,22 @@ def fed_back(task: Task, moments: SecondMoments) -> Found:
     """
     parts = blocks(moments, task.weights)
     base = _base_steps(task)
-    best: _Judged | None = None
-    for factor in FACTORS if _is_worth_a_search(task, parts) else FACTORS[:1]:
-        grid = _grid(task, base * factor)
-        integers = np.concatenate([feed_back(part, base * factor, grid) for part in parts], axis=1)
-        found = _with_line(moments, integers, base * factor, grid)
-        error = _error(moments, found)
-        best = (found, error) if best is None else _better(task, best, (found, error))
-    if best is None:
-        raise ValueError("no step was tried")
+    best = _tried(task, moments, parts, base)
+    if _is_worth_a_search(task, parts):
+        for factor in FACTORS:
+            best = _better(task, best, _tried(task, moments, parts, base * factor))
+        middle = best[0].steps
+        for factor in FINE_FACTORS:
+            best = _better(task, best, _tried(task, moments, parts, middle * factor))
     return _swept(moments, best[0], parts)
+
+
+def _tried(task: Task, moments: SecondMoments, parts: list[Block], steps: Float64Array) -> _Judged:
+    """Error feedback at these steps, and the error that is left of each output."""
+    grid = _grid(task, steps)
+    integers = np.concatenate([feed_back(part, steps, grid) for part in parts], axis=1)
+    found = _with_line(moments, integers, steps, grid)
+    return found, _error(moments, found)
 
 
 def refined(task: Task, moments: SecondMoments, found: Found) -> Found:
@@ -257,9 +267,6 @@ def _error(moments: SecondMoments, found: Found) -> Float64Array:
     return product_sums(moments, found.weights).error(ones, found.offset)
 
 
-_Judged = tuple[Found, Float64Array]
-
-
 def _better(task: Task, old: _Judged, new: _Judged) -> _Judged:
     """Output by output where outputs stand alone, as a whole where they share columns."""
     if task.cut is not None:
@@ -278,12 +285,17 @@ def _swept(moments: SecondMoments, found: Found, parts: list[Block]) -> Found:
     """Best integers row by row, and the gain and offset that then suit, in turns."""
     bounds = moments.bounds.tolist()
     pieces = [found.integers[:, first:last] for first, last in pairwise(bounds)]
+    least = np.inf
     for _ in range(_SWEEPS if _work(parts) < _SWEEP_WORK else 0):
         pieces = [
             sweep(part, found.steps, piece, found.grid)
             for part, piece in zip(parts, pieces, strict=True)
         ]
         found = _with_line(moments, np.concatenate(pieces, axis=1), found.steps, found.grid)
+        error = float(_error(moments, found).sum())
+        if error > _WORTH_A_SWEEP * least:
+            break
+        least = error
     return found
 
 
