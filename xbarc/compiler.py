@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from xbarc.calibration import calibrate_converters, uniform
 from xbarc.errors import MappingError, XbarcError
 from xbarc.executor.run import Values
 from xbarc.frontend import read_network
@@ -86,6 +87,9 @@ def compile_model(
     network = run_passes(network, PASSES, verify_network)
     batches = [] if calibration is None else calibration_batches(network.inputs, calibration)
     steps, arrays = _lower(network, plan, batches, progress)
+    if plan.mapping.from_data:
+        feeds = [] if calibration is None else calibration_batches(network.inputs, calibration)
+        steps = _set_converters(steps, plan, feeds, progress)
     settings = _settings(plan, calibrated=bool(batches))
     program = Program(
         network.name,
@@ -99,6 +103,22 @@ def compile_model(
     )
     verify_program(program)
     return program
+
+
+def _set_converters(
+    steps: tuple[Step, ...], plan: _Plan, feeds: list[Values], progress: Progress | None
+) -> tuple[Step, ...]:
+    """Converter settings from data, where the user asked for them."""
+    policy = plan.mapping.adc
+    if not feeds:
+        hint = "--calibrate DATA.npz; a few hundred unlabelled inputs are enough"
+        raise MappingError(f"--adc {policy} needs calibration data", hint=hint)
+    asked = policy.partition(":")[2]
+    bits = int(asked) if asked else None
+    most = plan.target.adc.max_bits if bits is None else min(bits, plan.target.adc.max_bits)
+    return calibrate_converters(
+        steps, plan.target, feeds, uniform(bits), policy, most=most, progress=progress
+    )
 
 
 def _plan(options: CompileOptions, target: Target) -> _Plan:
@@ -124,6 +144,7 @@ def _settings(plan: _Plan, *, calibrated: bool) -> tuple[tuple[str, str], ...]:
         "adc": plan.mapping.adc,
         "encoding": plan.mapping.encoding,
         "feedback": plan.mapping.feedback if calibrated else "off (no calibration data)",
+        "levers": ", ".join(plan.mapping.levers) or "none",
         "pack": plan.mapping.pack,
         "placement": plan.mapping.placement,
         "rounding": "half_even",

@@ -74,6 +74,7 @@ def _wrong_steps() -> dict[str, CrossbarStep]:
     return {
         "bounds_rise": _tiling(row_bounds=np.array([0, 8, 8, 20])),
         "blocks_placed": _tiling(array=good.tiling.array[:, :1]),
+        "columns_ordered": _tiling(column_order=np.zeros((1, 1, good.cells.columns), np.int32)),
         "rows_read_inputs": _tiling(row_input=rows),
         "periphery_indices": _periphery(r_output=good.periphery.r_output + 1),
         "periphery_shapes": _periphery(constant=np.zeros(4, dtype=np.int64)),

@@ -58,6 +58,7 @@ def complete() -> Data:
         figure = {"value": 2.0, "unit": unit, "source": "assumed", "via": "assumed"}
         set_at(data, path, {**figure, "confirmed": False, "note": "for this test"})
     data["hierarchy"].update(arrays_per_macro=1, macros_per_tile=2, tiles_per_chip=3)
+    data["adc"].update(columns_per_adc=2, stops_early=False)
     return data
 
 
@@ -84,7 +85,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     proto = onnx.parser.parse_model(MODEL)
     rng = np.random.default_rng(1)
     weights = {"w": rng.normal(size=(4, 1, 3, 3)), "v": rng.normal(size=(256, 10))}
-    weights["u"] = np.zeros((256, 1))  # one bit is enough for its columns: comparators
+    weights["u"] = np.eye(256, 1)  # one bit is enough for its top slice: a comparator
     for name, values in weights.items():
         proto.graph.initializer.append(
             onnx.numpy_helper.from_array(values.astype(np.float32), name)

@@ -82,6 +82,21 @@ def compile_command(
     placement: Annotated[
         str, typer.Option(metavar="none", help="order of rows and columns in an array")
     ] = "none",
+    levers: Annotated[
+        str,
+        typer.Option(
+            metavar="none|all|NAMES",
+            help="what makes converters narrow at the same results: of recode,centre,deal,group",
+        ),
+    ] = "none",
+    column_order: Annotated[
+        str,
+        typer.Option(
+            metavar="array|layer|REACH",
+            help="lever group: an order for each array, one for all of a layer, or none further "
+            "than REACH bitlines",
+        ),
+    ] = "array",
     tile: Annotated[
         str, typer.Option(metavar="fill|even", help="fill arrays first, or cut evenly")
     ] = "fill",
@@ -124,6 +139,7 @@ def compile_command(
         (adc, placement, tile, pack),
         (weight_slices, feedback),
         shape,
+        (levers, column_order),
     )
     data = None if calibrate is None else read_npz(calibrate)
     with progress_bar("compile") as advance:
@@ -148,11 +164,12 @@ def _options(
     mapping: tuple[str, str, str, str],
     fitting: tuple[int | None, str],
     shapes: list[str] | None,
+    levers: tuple[str, str],
 ) -> CompileOptions:
     from typing import get_args
 
     from xbarc.compiler import CompileOptions
-    from xbarc.mapping import MapOptions
+    from xbarc.mapping import MapOptions, column_rule, parse_levers
     from xbarc.passes import RangeMethod
 
     if ranges not in get_args(RangeMethod):
@@ -167,6 +184,8 @@ def _options(
         pack=pack,  # type: ignore[arg-type]
         slices=fitting[0],
         feedback=fitting[1],
+        levers=parse_levers(levers[0]),
+        columns=column_rule(levers[1]),
     )
     method: RangeMethod = ranges  # type: ignore[assignment]  # checked above
     return CompileOptions(*bits, method, chosen, dict(map(_shape, shapes or ())))

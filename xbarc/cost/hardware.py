@@ -9,7 +9,7 @@ import numpy as np
 from xbarc.cost.counting import segments_of_block
 from xbarc.cost.counts import WIDTHS, Counts, Histogram, widths
 from xbarc.ir.program import CrossbarStep, Program
-from xbarc.numerics.types import Float64Array, Int64Array, IntArray, UInt8Array
+from xbarc.numerics.types import Float64Array, Int64Array, UInt8Array
 from xbarc.target import Target
 
 
@@ -82,22 +82,10 @@ def adc_places(step: CrossbarStep, target: Target) -> Int64Array:
     A conversion of several columns belongs to the converter of its first one.
     """
     tiling, per_array = step.tiling, adcs_per_array(target)
-    numbers = np.arange(step.conversions)
-    block = np.searchsorted(tiling.conversion_bounds, numbers, side="right") - 1
-    inside = _first_column(step) - np.asarray(tiling.column_bounds)[block]
-    column = np.asarray(tiling.column_offset, dtype=np.int64)[:, :, block] + inside
-    adc = np.minimum(column // target.adc.columns_per_adc, per_array - 1)
+    block = np.searchsorted(tiling.conversion_bounds, np.arange(step.conversions), side="right") - 1
+    adc = np.minimum(step.bitlines() // target.adc.columns_per_adc, per_array - 1)
     places: Int64Array = np.asarray(tiling.array, dtype=np.int64)[:, :, block] * per_array + adc
     return places
-
-
-def _first_column(step: CrossbarStep) -> IntArray:
-    periphery = step.periphery
-    if not periphery.a_sign.size:
-        return np.arange(step.conversions)
-    first = np.full(step.conversions, step.cells.columns, dtype=np.int64)
-    np.minimum.at(first, periphery.a_conversion, periphery.a_column)
-    return first
 
 
 def _widest(step: CrossbarStep, shape: tuple[int, ...]) -> UInt8Array:

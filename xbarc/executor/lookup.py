@@ -22,7 +22,14 @@ import numpy as np
 from numba import njit
 
 from xbarc.executor import shuffle
-from xbarc.executor.shuffle import DIGIT_BITS, HAS_SHUFFLE, LANES, NARROW_REACH, NIBBLES
+from xbarc.executor.shuffle import (
+    ANY_REACH,
+    DIGIT_BITS,
+    HAS_SHUFFLE,
+    LANES,
+    NARROW_REACH,
+    NIBBLES,
+)
 
 _LOG = logging.getLogger("xbarc")
 
@@ -54,6 +61,8 @@ _add_sums = cast(Any, shuffle.add_sums)
 _convert_unit = cast(Any, shuffle.convert_unit)
 _sum_and_convert = cast(Any, shuffle.sum_and_convert)
 _sum_and_convert_four = cast(Any, shuffle.sum_and_convert_four)
+_sum_and_convert_any = cast(Any, shuffle.sum_and_convert_any)
+_sum_and_convert_four_any = cast(Any, shuffle.sum_and_convert_four_any)
 _sum_and_convert_four_narrow = cast(Any, shuffle.sum_and_convert_four_narrow)
 _pack_nibble = cast(Any, shuffle.pack_nibble)
 
@@ -101,6 +110,50 @@ def _four_by_shuffle(tables, packed, k, plane, lo, top, shift, _sums, joined, ou
         _sum_and_convert_four_narrow(table, index, stride, groups, lo, top, by, codes, misses)
     else:
         _sum_and_convert_four(table, index, stride, groups, lo, top, by, codes, misses)
+
+
+@_compiled
+def _any_by_shuffle(tables, packed, k, plane, adc, place, shift, _sums, joined, outside):
+    """Any steps: one plane, or four with a setting each; `place` is slice, next slice, planes."""
+    nibbles = packed.shape[2]
+    table = tables.ctypes.data + k * tables.shape[1] * nibbles * 16
+    index = packed.ctypes.data + (plane[0] * packed.shape[1] + plane[1]) * nibbles * LANES
+    stride, groups, by = nibbles * LANES, nibbles // NIBBLES, np.int32(shift)
+    row = adc.shape[1] * adc.shape[2] * 4
+    lo = adc.ctypes.data + (k * adc.shape[2] + place[0]) * 4
+    apart = (place[1] - place[0]) * 4
+    codes, misses = joined.ctypes.data, outside.ctypes.data
+    numbers = (lo, lo + row, lo + 2 * row)
+    if place[2] == 4:
+        _sum_and_convert_four_any(table, index, stride, groups, *numbers, apart, by, codes, misses)
+    else:
+        _sum_and_convert_any(table, index, stride, groups, *numbers, apart, by, codes, misses)
+
+
+@_compiled
+def _any_by_loops(tables, packed, k, plane, adc, place, shift, sums, joined, outside):
+    """The same on any CPU."""
+    for q in range(place[2]):
+        at = place[0] + q * (place[1] - place[0])
+        for lane in range(LANES):
+            sums[lane] = 0
+        _by_loops(tables, packed, (k, 0), (plane[0], plane[1] + q), 0, sums)
+        _convert_step(sums, adc[0, k, at], adc[1, k, at], adc[2, k, at], shift + q, joined, outside)
+
+
+@_compiled
+def _alike(adc, k):
+    """Whether a conversion has step 1 and one setting for all input slices."""
+    return adc.shape[2] == 1 and adc[1, k, 0] == 1
+
+
+@_compiled
+def _small(adc, k):
+    """Whether quotients of a conversion's converter are exact in float32."""
+    for at in range(adc.shape[2]):
+        if abs(adc[0, k, at]) >= ANY_REACH or adc[1, k, at] >= ANY_REACH:
+            return False
+    return True
 
 
 @_compiled
@@ -162,7 +215,7 @@ def _raise_floor(floor, counts, shift, sums):
         sums[vector] += (floor * counts[LANE[vector]]) << shift
 
 
-def _loop(add_sums: Any, at_once: Any, four: Any) -> Any:  # noqa: C901  # one nest of loops, compiled twice
+def _loop(add_sums: Any, at_once: Any, four: Any, of_any: Any) -> Any:  # noqa: C901  # compiled twice
     @_compiled
     def sum_slice(tables, floor, packed, counts, chunk, k, first, end, sums):
         for lane in range(LANES):
@@ -181,6 +234,7 @@ def _loop(add_sums: Any, at_once: Any, four: Any) -> Any:  # noqa: C901  # one n
         planes, dac_bits = bits
         last = adc.shape[2] - 1
         simple = dac_bits == 1 and tables.shape[1] == 1 and floor[k] == 0
+        alike, small = _alike(adc, k), _small(adc, k)
         for lane in range(LANES):
             joined[lane] = 0
         slices = -(-planes // dac_bits)
@@ -188,11 +242,19 @@ def _loop(add_sums: Any, at_once: Any, four: Any) -> Any:  # noqa: C901  # one n
         while s < slices:
             at, by = min(s, last), s * dac_bits
             lo, step, top = adc[0, k, at], adc[1, k, at], adc[2, k, at]
-            if simple and step == 1 and last == 0 and s + 4 <= slices:
-                four(tables, packed, k, (chunk, s), lo, top, by, sums, joined, outside)
+            if simple and s + 4 <= slices and (alike or small):
+                if alike:
+                    four(tables, packed, k, (chunk, s), lo, top, by, sums, joined, outside)
+                else:
+                    place = (at, min(s + 1, last), 4)
+                    of_any(tables, packed, k, (chunk, s), adc, place, by, sums, joined, outside)
                 s += 4
                 continue
             s += 1
+            if simple and small and step != 1:
+                place = (at, at, 1)
+                of_any(tables, packed, k, (chunk, s - 1), adc, place, by, sums, joined, outside)
+                continue
             if simple and step == 1:
                 at_once(tables, packed, k, (chunk, s - 1), lo, top, by, sums, joined, outside)
                 continue
@@ -231,8 +293,8 @@ def _loop(add_sums: Any, at_once: Any, four: Any) -> Any:  # noqa: C901  # one n
     return convert_and_add
 
 
-_LOOPS = (_by_loops, _at_once_by_loops, _four_by_loops)
-_SHUFFLES = (_by_shuffle, _at_once_by_shuffle, _four_by_shuffle)
+_LOOPS = (_by_loops, _at_once_by_loops, _four_by_loops, _any_by_loops)
+_SHUFFLES = (_by_shuffle, _at_once_by_shuffle, _four_by_shuffle, _any_by_shuffle)
 convert_and_add = _loop(*(_SHUFFLES if HAS_SHUFFLE else _LOOPS))
 """Everything from packed inputs to accumulators, for one group and one segment.
 

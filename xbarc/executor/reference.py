@@ -49,7 +49,7 @@ class ReferenceLayer:
             for number, (first, last, block) in enumerate(self._segments):
                 wires = vectors[:, group, step.tiling.row_input[first:last]]
                 planes = slice_inputs(wires.astype(np.int64), step.dac_bits, step.input_slices)
-                levels = self._levels(group, number)
+                levels = self.levels(group, number)
                 for s in range(step.input_slices):
                     q, back = self._read(planes[s] @ levels, (group, number, s), trace)
                     acc[:, group] += (self._periphery(group, block) @ back.T).T << (
@@ -83,7 +83,7 @@ class ReferenceLayer:
             place: group, segment and input slice.
             trace: observer.
         """
-        sums = (self._a @ columns.T).T
+        sums = self.sums(columns)
         settings = adc_at(self.step, *place)
         if trace is not None:
             trace.saturated += int(saturates(sums, *settings).sum())
@@ -91,7 +91,13 @@ class ReferenceLayer:
         codes = convert(sums, *settings)
         return codes, read_back(codes, lo, step)
 
-    def _levels(self, group: int, segment: int) -> Int64Array:
+    def sums(self, columns: Int64Array) -> Int64Array:
+        """What conversions see of bitlines; axes: vector, column -> vector, conversion."""
+        seen: Int64Array = (self._a @ columns.T).T
+        return seen
+
+    def levels(self, group: int, segment: int) -> Int64Array:
+        """Cells of one group and segment; axes: row, column."""
         first, last, _ = self._segments[segment]
         cells = self.step.cells.unpack((group, slice(first, last)))
         # numpy's integer product walks the summed axis: keep it contiguous in memory

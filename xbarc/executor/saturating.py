@@ -92,13 +92,9 @@ class SaturatingLayer:
     def _segment(
         self, codes: IntArray, group: int, number: int, acc: Int64Array, missed: IntArray
     ) -> None:
-        ready = self._ready(group, number)
+        ready, packed, counts = self.prepared(codes, group, number)
         if ready is None:
             return
-        first, last, _ = self._segments[number]
-        packed, counts = self._packed(codes, first, last, ready.tables.shape[2])
-        if ready.floor.any():
-            lookup.count_planes(packed, counts)
         bits = (self.step.input_bits, self.step.dac_bits)
         work = partial(
             self._run,
@@ -106,6 +102,23 @@ class SaturatingLayer:
             *(ready.entries, ready.starts, acc, missed),
         )
         self._share(work, packed.shape[0], ready.tables[..., 0].size * self.step.input_bits)
+
+    def code_bytes(self, vectors: IntArray) -> UInt8Array:
+        """Codes of one group as the packing takes them, padded to whole chunks."""
+        return _code_bytes(vectors, -(-len(vectors) // LANES) * LANES)
+
+    def prepared(
+        self, codes: IntArray, group: int, number: int
+    ) -> tuple[_Prepared | None, AnyArray, AnyArray]:
+        """Tables of a segment, packed planes and their counts; None where nothing is converted."""
+        ready = self._ready(group, number)
+        if ready is None:
+            return None, codes, codes
+        first, last, _ = self._segments[number]
+        packed, counts = self._packed(codes, first, last, ready.tables.shape[2])
+        if ready.floor.any():
+            lookup.count_planes(packed, counts)
+        return ready, packed, counts
 
     def _ready(self, group: int, number: int) -> _Prepared | None:
         """What a segment needs, kept while there is room; None where nothing is to be converted."""

@@ -166,6 +166,84 @@ def _emit_narrow(builder: Any, planes: list[list[Any]], numbers: list[Any], out:
         builder.store(builder.add(builder.load(outside, align=4), count), outside, align=4)
 
 
+def _emit_any(builder: Any, planes: list[list[Any]], numbers: list[Any], out: Any) -> None:
+    """Converter of any step, one setting a plane, and shift-and-add.
+
+    The quotient of integers whose sizes add to less than 2**24 is never rounded up to a whole
+    number in float32.
+
+    Args:
+        builder: of the function.
+        planes: two vectors of 16 sums of 32 bits for each plane, one after another in weight.
+        numbers: addresses of lo, step and largest code of the first plane, bytes from one plane's
+            to the next, and the shift of the first plane.
+        out: vectors of joined codes, and of conversions outside the range.
+    """
+    *bases, stride, first = numbers
+    real = ir.VectorType(ir.FloatType(), 16)
+    floor = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(real, [real]), "llvm.floor.v16f32"
+    )
+    zero, one = ir.Constant(_SUMS, [0] * 16), ir.Constant(_SUMS, [1] * 16)
+    shift = _splat(builder, first)
+    totals = [[builder.load(builder.gep(base, [_I32(h)]), align=4) for base in out] for h in (0, 1)]
+    for plane, sums in enumerate(planes):
+        places = [builder.add(base, builder.mul(stride, _I64(plane))) for base in bases]
+        loaded = [builder.load(builder.inttoptr(at, _I32.as_pointer())) for at in places]
+        lo, step, top = (_splat(builder, value) for value in loaded)
+        divisor = builder.sitofp(builder.shl(step, one), real)
+        for half in range(2):
+            doubled = builder.add(builder.shl(builder.sub(sums[half], lo), one), step)
+            ratio = builder.fdiv(builder.sitofp(doubled, real), divisor)
+            code = builder.fptosi(builder.call(floor, [ratio]), _SUMS)
+            kept = builder.select(builder.icmp_signed(">", code, zero), code, zero)
+            kept = builder.select(builder.icmp_signed("<", kept, top), kept, top)
+            wrong = builder.sext(builder.icmp_signed("!=", kept, code), _SUMS)
+            value = builder.shl(builder.add(builder.mul(kept, step), lo), shift)
+            totals[half][0] = builder.add(totals[half][0], value)
+            totals[half][1] = builder.sub(totals[half][1], wrong)
+        shift = builder.add(shift, one)
+    for half in range(2):
+        for base, total in zip(out, totals[half], strict=True):
+            builder.store(total, builder.gep(base, [_I32(half)]), align=4)
+
+
+def _summing_any(planes: int) -> Any:
+    @intrinsic
+    def sum_and_convert(
+        _context: Any,
+        _table: Any,
+        _index: Any,
+        _stride: Any,
+        _groups: Any,
+        _lo: Any,
+        _step: Any,
+        _top: Any,
+        _apart: Any,
+        _shift: Any,
+        _joined: Any,
+        _outside: Any,
+    ) -> tuple[Any, Any]:
+        signature = types.void(
+            *(types.uintp, types.uintp, types.intp, types.intp),
+            *(types.uintp, types.uintp, types.uintp, types.intp, types.int32),
+            *(types.uintp, types.uintp),
+        )
+
+        def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            table, index, stride, groups, *numbers, joined, outside = arguments
+            words = _emit_sums(builder, table, index, groups, stride, planes)
+            halves = [builder.zext(half, _SUMS) for half in words]
+            pairs = [halves[2 * p : 2 * p + 2] for p in range(planes)]
+            out = [builder.inttoptr(at, _SUMS.as_pointer()) for at in (joined, outside)]
+            _emit_any(builder, pairs, numbers, out)
+            return context.get_dummy_value()
+
+        return signature, generate
+
+    return sum_and_convert
+
+
 @intrinsic
 def convert_unit(
     _context: Any, _sums: Any, _lo: Any, _top: Any, _shift: Any, _joined: Any, _outside: Any
@@ -226,6 +304,15 @@ sum_and_convert = _summing(1)
 sum_and_convert_four = _summing(4)
 """The same for four planes with one setting: each table is loaded once for all of them."""
 
+
+sum_and_convert_any = _summing_any(1)
+"""As `sum_and_convert`, for any step; `|lo|` and step stay below `ANY_REACH`."""
+
+sum_and_convert_four_any = _summing_any(4)
+"""The same for four planes with a setting each."""
+
+ANY_REACH = 1 << 20
+"""Sums, `|lo|` and steps below this keep the quotient of the converter exact in float32."""
 
 sum_and_convert_four_narrow = _summing(4, narrow=True)
 """The same in 16 bits throughout, for converters of few bits."""

@@ -89,16 +89,33 @@ def _row_ranges(
         yield first, last, block, None
 
 
+def input_tops(step: CrossbarStep) -> Int64Array:
+    """Largest value of each input slice, from the width of the codes; axis: input slice.
+
+    The last slice is narrower than the DAC where the widths do not divide.
+    """
+    shifts = step.dac_bits * np.arange(step.input_slices, dtype=np.int64)
+    largest = np.int64((1 << step.input_bits) - 1)
+    tops: Int64Array = np.minimum(largest >> shifts, (1 << step.dac_bits) - 1)
+    return tops
+
+
 def sum_ranges(step: CrossbarStep) -> tuple[Int64Array, Int64Array]:
     """Least and largest sum that each conversion can see, from the cells programmed.
 
     Returns:
-        Two arrays; axes: group, segment, conversion. The largest input slice is
-        `2**dac_bits - 1`, so these hold for every input there is.
+        Two arrays; axes: group, segment, conversion. They hold for every input there is, in every
+        input slice.
     """
+    low, high = cell_ranges(step)
+    top = input_tops(step).max(initial=0)
+    return low * top, high * top
+
+
+def cell_ranges(step: CrossbarStep) -> tuple[Int64Array, Int64Array]:
+    """As `sum_ranges`, for one-bit inputs."""
     a = conversion_matrix(step.periphery, step.conversions, step.cells.columns)
     plus, minus = a.maximum(0), (-a).maximum(0)
-    top = (1 << min(step.dac_bits, step.input_bits)) - 1
     shape = (step.groups, len(step.tiling.segment_bounds) - 1, step.conversions)
     low, high = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
     identity = not step.periphery.a_sign.size
@@ -106,14 +123,14 @@ def sum_ranges(step: CrossbarStep) -> tuple[Int64Array, Int64Array]:
         first, last = step.tiling.segment_bounds[segment : segment + 2]
         cells = step.cells.unpack((slice(None), slice(int(first), int(last))))
         if identity:
-            high[:, segment] = cells.sum(axis=1, dtype=np.int64) * top
+            high[:, segment] = cells.sum(axis=1, dtype=np.int64)
             continue
-        low[:, segment], high[:, segment] = _signed_range(cells, plus, minus, top)
+        low[:, segment], high[:, segment] = _signed_range(cells, plus, minus)
     return low, high
 
 
 def _signed_range(
-    cells: IntArray, plus: sparse.csr_array, minus: sparse.csr_array, top: int
+    cells: IntArray, plus: sparse.csr_array, minus: sparse.csr_array
 ) -> tuple[Int64Array, Int64Array]:
     """Exact range of `sum_r u_r (A g)_r`: rows that push up and rows that push down, apart."""
     low = np.zeros((cells.shape[0], plus.shape[0]), dtype=np.int64)
@@ -121,19 +138,27 @@ def _signed_range(
     signed = sparse.csr_array(plus - minus)
     for group in range(cells.shape[0]):
         contribution = signed @ cells[group].astype(np.int32).T
-        high[group] = np.maximum(contribution, 0).sum(axis=1) * top
-        low[group] = np.minimum(contribution, 0).sum(axis=1) * top
+        high[group] = np.maximum(contribution, 0).sum(axis=1)
+        low[group] = np.minimum(contribution, 0).sum(axis=1)
     return low, high
 
 
 def lossless_conversions(step: CrossbarStep) -> BoolArray:
     """Where step is 1 and the range covers every sum; axes: group, segment, conversion."""
-    low, high = sum_ranges(step)
+    low, high = cell_ranges(step)
+    tops = input_tops(step)
+    tops = tops.max(keepdims=True) if max(_slices_told(step)) == 1 else tops
     lo = step.adc.lo.astype(np.int64)
     top = lo + (np.int64(1) << step.adc.bits.astype(np.int64)) - 1
-    covered = (low[..., None] >= lo) & (high[..., None] <= top) & (step.adc.step == 1)
+    inside = (low[..., None] * tops >= lo) & (high[..., None] * tops <= top)
+    covered = inside & (step.adc.step == 1)
     kept: BoolArray = covered.all(axis=3)
     return kept
+
+
+def _slices_told(step: CrossbarStep) -> tuple[int, int, int]:
+    """Input slices that the settings tell apart."""
+    return step.adc.bits.shape[3], step.adc.lo.shape[3], step.adc.step.shape[3]
 
 
 def is_lossless(step: CrossbarStep) -> bool:

@@ -62,7 +62,16 @@ _PERIPHERY = (
     "input_sum",
 )
 _ADC = ("bits", "lo", "step")
-_AXES = {"cells": 3, "adc": 4, "array": 3, "row_offset": 3, "column_offset": 3, "r_code": 3}
+_APART = {"kind", "result", "cell_bits", "columns", "adc_policy", "adc_notes", "input_shape"}
+_AXES = {
+    "cells": 3,
+    "adc": 4,
+    "array": 3,
+    "row_offset": 3,
+    "column_offset": 3,
+    "column_order": 3,
+    "r_code": 3,
+}
 
 
 def save_program(program: Program, path: Path, extra: Mapping[str, bytes] | None = None) -> None:
@@ -153,6 +162,8 @@ def _arrays(program: Program) -> dict[str, AnyArray]:
 def _step_arrays(step: CrossbarStep) -> dict[str, AnyArray]:
     arrays: dict[str, AnyArray] = {"cells": step.cells.data}
     arrays.update({f"tiling.{name}": getattr(step.tiling, name) for name in _TILING})
+    if step.tiling.column_order is not None:
+        arrays["tiling.column_order"] = step.tiling.column_order
     arrays.update({f"periphery.{name}": getattr(step.periphery, name) for name in _PERIPHERY})
     arrays.update({f"adc.{name}": getattr(step.adc, name) for name in _ADC})
     match step.result:
@@ -201,17 +212,14 @@ def _step_record(index: int, step: Step) -> CrossbarRecord | DigitalRecord:
             macs=step.macs,
             notes=list(step.notes),
         )
-    same = {
-        name: getattr(step, name)
-        for name in CrossbarRecord.model_fields
-        if name not in {"kind", "result", "cell_bits", "columns", "adc_policy", "input_shape"}
-    }
+    same = {name: getattr(step, name) for name in CrossbarRecord.model_fields if name not in _APART}
     return CrossbarRecord(
         **same,
         result=_result_record(step.result),
         cell_bits=step.cells.bits,
         columns=step.cells.columns,
         adc_policy=step.adc.policy,
+        adc_notes=list(step.adc.notes),
         input_shape=None if step.input_shape is None else list(step.input_shape),
     )
 
@@ -337,22 +345,23 @@ def _load_step(
 
 def _load_crossbar(record: CrossbarRecord, own: Mapping[str, AnyArray]) -> CrossbarStep:
     same = {
-        name: getattr(record, name)
-        for name in CrossbarRecord.model_fields
-        if name not in {"kind", "result", "cell_bits", "columns", "adc_policy", "input_shape"}
+        name: getattr(record, name) for name in CrossbarRecord.model_fields if name not in _APART
     }
     data = own["cells"]
     _check_forms(record.name, own)
     if data.shape[2] != packed_bytes(record.columns, record.cell_bits):
         raise ValueError(f"{record.name}: cells have the wrong width")
-    adc = {name: own[f"adc.{name}"] for name in _ADC}
+    adc, notes = {name: own[f"adc.{name}"] for name in _ADC}, tuple(record.adc_notes)
     return CrossbarStep(
         **same,
         result=_load_result(record.result, own),
-        tiling=Tiling(**{name: own[f"tiling.{name}"] for name in _TILING}),
+        tiling=Tiling(
+            **{name: own[f"tiling.{name}"] for name in _TILING},
+            column_order=own.get("tiling.column_order"),
+        ),
         cells=PackedCells(data, record.cell_bits, record.columns),
         periphery=Periphery(**{name: own[f"periphery.{name}"] for name in _PERIPHERY}),
-        adc=AdcSettings(**adc, policy=record.adc_policy),
+        adc=AdcSettings(adc["bits"], adc["lo"], adc["step"], record.adc_policy, notes),
         input_shape=None if record.input_shape is None else tuple(record.input_shape),
     )
 

@@ -42,6 +42,9 @@ class Tiling:
             group, row block, column block. Blocks that share an array use other rows and columns.
         row_offset: first wordline of the block in its array; axes as `array`.
         column_offset: first bitline of the block in its array; axes as `array`.
+        column_order: bitline of each column, counted from the first one of its block; axes: group
+            or 1, row block or 1, column. None: columns lie as they come. No engine asks for it:
+            it says which columns share a converter.
     """
 
     row_input: IntArray
@@ -52,6 +55,7 @@ class Tiling:
     array: IntArray
     row_offset: IntArray
     column_offset: IntArray
+    column_order: IntArray | None = None
 
     @property
     def segment_block(self) -> Int64Array:
@@ -113,13 +117,16 @@ class AdcSettings:
     all of that axis.
 
     Attributes:
-        policy: how the settings came about: lossless, worst-case, or a cap in bits.
+        bits: 0 where a conversion always reads `lo`, so that none is made.
+        policy: how the settings came about: lossless, worst-case, calibrated, or a cap in bits.
+        notes: what was found on the way, for people.
     """
 
     bits: UInt8Array
     lo: IntArray
     step: IntArray
     policy: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -201,6 +208,26 @@ class CrossbarStep:
     def conversions(self) -> int:
         """Conversions of one group, one segment and one cycle."""
         return int(self.tiling.conversion_bounds[-1])
+
+    def first_columns(self) -> IntArray:
+        """The first column that each conversion sees; axis: conversion."""
+        if not self.periphery.a_sign.size:
+            return np.arange(self.conversions)
+        first = np.full(self.conversions, self.cells.columns, dtype=np.int64)
+        np.minimum.at(first, self.periphery.a_conversion, self.periphery.a_column)
+        return first
+
+    def bitlines(self) -> Int64Array:
+        """Bitline, in its array, of each conversion's first column; axes: group, row block, it."""
+        tiling, first = self.tiling, self.first_columns()
+        block = np.searchsorted(tiling.column_bounds, first, side="right") - 1
+        inside: IntArray
+        if tiling.column_order is None:
+            inside = (first - np.asarray(tiling.column_bounds)[block])[None, None]
+        else:
+            inside = tiling.column_order[:, :, first]
+        lines: Int64Array = np.asarray(tiling.column_offset, np.int64)[:, :, block] + inside
+        return lines
 
 
 @dataclass(frozen=True, eq=False)

@@ -63,6 +63,7 @@ class CrossbarRecord(Part):
     columns: Count
     encoding: Text
     adc_policy: Text
+    adc_notes: list[Text] = []
     weight_bits: Annotated[int, Field(ge=1, le=62)]
     weight_slices: Annotated[int, Field(ge=1, le=62)]
     inputs: Count

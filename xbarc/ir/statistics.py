@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from xbarc.numerics.types import Float64Array, Int64Array, IntArray
 
 
@@ -63,3 +65,29 @@ class SecondMoments:
             self.target_energy + other.target_energy,
             self.targets + other.targets,
         )
+
+
+@dataclass(frozen=True, eq=False)
+class SumStatistics:
+    """Histograms of a layer's column sums over calibration data.
+
+    Conversions of one kind read the same weight slice with the same sign.
+
+    Attributes:
+        counts: axes: row block or 1, kind, input slice, bin.
+        low: sum of the first bin.
+        width: sums of a bin; 1 unless the range is very wide.
+        vectors: input vectors that were looked at.
+    """
+
+    counts: Int64Array
+    low: int
+    width: int
+    vectors: int
+
+    @property
+    def sums(self) -> Int64Array:
+        """The sum that each bin stands for."""
+        middle = (self.width - 1) // 2
+        values: Int64Array = self.low + middle + self.width * np.arange(self.counts.shape[3])
+        return values

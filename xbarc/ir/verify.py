@@ -7,6 +7,7 @@ on the first sentence; `broken_rules` lists all of them for `xbarc verify`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from math import prod
 
 import numpy as np
@@ -175,6 +176,21 @@ def blocks_placed(step: CrossbarStep) -> Iterator[str]:
             yield f"{name} has shape {getattr(tiling, name).shape}, expected {shape}"
 
 
+def columns_ordered(step: CrossbarStep) -> Iterator[str]:
+    """Within each block, every column has a bitline of its own, from the first one on."""
+    order, tiling = step.tiling.column_order, step.tiling
+    if order is None:
+        return
+    blocks = tiling.row_bounds.size - 1
+    allowed = [(g, b, step.cells.columns) for g in (1, step.groups) for b in (1, blocks)]
+    if order.shape not in allowed:
+        yield f"column_order has shape {order.shape}"
+        return
+    for first, last in pairwise(tiling.column_bounds.tolist()):
+        if not (np.sort(order[:, :, first:last], axis=2) == np.arange(last - first)).all():
+            yield f"columns {first} to {last} do not have each bitline of their block once"
+
+
 def rows_read_inputs(step: CrossbarStep) -> Iterator[str]:
     """Every wordline carries an input of the layer, and every input has its wordline once."""
     inputs = step.tiling.row_input
@@ -247,8 +263,8 @@ def adc_shapes(step: CrossbarStep) -> Iterator[str]:
         )
         if not fits:
             yield f"adc.{name} has shape {shape}, expected 1 or the length of {full} on each axis"
-    if step.adc.bits.size and not 1 <= step.adc.bits.min() <= step.adc.bits.max() <= 62:
-        yield "a conversion has less than 1 or more than 62 bits"
+    if step.adc.bits.size and not 0 <= step.adc.bits.min() <= step.adc.bits.max() <= 62:
+        yield "a conversion has less than 0 or more than 62 bits"
     if step.adc.step.size and step.adc.step.min() < 1:
         yield "a converter has a step below 1"
 
@@ -314,6 +330,7 @@ def _magnitude(array: AnyArray) -> float:
 STEP_RULES: tuple[StepRule, ...] = (
     bounds_rise,
     blocks_placed,
+    columns_ordered,
     rows_read_inputs,
     periphery_indices,
     periphery_shapes,

@@ -4,6 +4,7 @@
 live in `encodings/`, cutting in `tiling.py`, physical places in `pack.py`, converters in `adc.py`.
 """
 
+from xbarc.mapping.choices import LEVERS, column_rule, parse_levers
 from xbarc.mapping.encodings import encoding_names
 from xbarc.mapping.layer import map_layer
 from xbarc.mapping.options import ADC_POLICIES, PLACEMENTS, MapOptions, Pack, Tile
@@ -11,11 +12,14 @@ from xbarc.mapping.pack import ArrayPool
 
 __all__ = [
     "ADC_POLICIES",
+    "LEVERS",
     "PLACEMENTS",
     "ArrayPool",
     "MapOptions",
     "Pack",
     "Tile",
+    "column_rule",
     "encoding_names",
     "map_layer",
+    "parse_levers",
 ]

@@ -5,110 +5,153 @@ from __future__ import annotations
 import numpy as np
 
 from xbarc.errors import MappingError
-from xbarc.ir.effective import sum_ranges
+from xbarc.ir.effective import cell_ranges, input_tops
 from xbarc.ir.program import AdcSettings, CrossbarStep
-from xbarc.numerics.types import Int64Array, IntArray, UInt8Array
+from xbarc.numerics.types import AnyArray, Int64Array, IntArray, UInt8Array
 from xbarc.target import Target
 
 
 def adc_settings(step: CrossbarStep, target: Target, policy: str) -> AdcSettings:
     """Range and width of every conversion of a layer.
 
-    Lossless: the range covers every sum that the cells can produce, `2**bits - 1 >= high - lo`.
-    Needs no data. The segments of a row block share a setting, and so do the columns that share a
-    converter: they take the widest range among them.
+    Lossless: the range covers every sum that the cells can produce, `2**bits - 1 >= high - lo`;
+    a conversion that always reads the same has 0 bits. Needs no data. The segments of a row block
+    share a setting. Columns that share a converter share its lower end, and its width too unless
+    the converter stops early. Settings differ between input slices only where some slice is
+    narrower than the DAC and the converter can change its reference.
+
+    Calibrated settings need data that mapping does not see: the layer gets the lossless ones of
+    at most the converter's width, and `calibrated.py` replaces them.
 
     Raises:
         MappingError: the target's converter has too few bits.
     """
-    low, high = _shared_ranges(step, target)
+    low, high = _block_ranges(step)
     if policy == "worst-case":
         low, high = _worst_case(step, low.shape)
-    bits = range_bits(high - low)
-    _check_width(step, target, int(bits.max(initial=1)), policy)
-    if policy.isdecimal():
-        bits = np.minimum(bits, np.uint8(policy))
-    shape = (1, 1, 1, 1)
-    lo = low[..., None].astype(np.int32) if low.any() else np.zeros(shape, dtype=np.int32)
-    return AdcSettings(_narrow(bits[..., None]), lo, np.ones(shape, dtype=np.int32), policy)
+    low, bits = converter_widths(low, high, _slice_tops(step, target), converter_keys(step, target))
+    if not target.adc.stops_early:
+        bits = _widest_of_run(bits, converter_keys(step, target))
+    blocks = step.tiling.segment_block
+    low, bits = low[:, blocks], bits[:, blocks]
+    cap = _cap(policy, target)
+    if cap is None:
+        _check_width(step, target, int(bits.max(initial=1)), policy)
+    else:
+        bits = np.minimum(bits, np.uint8(cap))
+        _check_width(step, target, min(cap, int(bits.max(initial=1))), policy)
+    one = (1, 1, 1, 1)
+    lo = low[..., None].astype(np.int32) if low.any() else np.zeros(one, dtype=np.int32)
+    return AdcSettings(_narrow(bits), lo, np.ones(one, dtype=np.int32), policy)
+
+
+def converter_widths(
+    low: Int64Array, high: Int64Array, tops: Int64Array, key: IntArray
+) -> tuple[Int64Array, UInt8Array]:
+    """Lower ends that columns of one converter share, and the bits that each conversion needs.
+
+    Args:
+        low: least sum of each conversion for one-bit inputs; axes: group, row block, conversion.
+        high: largest sum, alike.
+        tops: largest value of an input slice, for each slice that is told apart.
+        key: equal numbers for neighbours on one converter; broadcasts against `low`.
+
+    Returns:
+        Lower ends as `low`, and bits with the axis input slice or 1 behind.
+    """
+    most = int(tops.max(initial=0))
+    order = np.broadcast_to(key, low.shape)
+    shared = _over_runs(np.minimum, low * most, order) if low.any() else low
+    span = high[..., None] * tops - shared[..., None]
+    constant = (low == high)[..., None] & (shared == low * most)[..., None]
+    return shared, np.where(constant, 0, range_bits(span)).astype(np.uint8)
 
 
 def range_bits(span: Int64Array) -> UInt8Array:
-    """Bits that number the sums `0 .. span`; at least 1."""
+    """Bits that number the sums `0 .. span`; 0 where there is one sum only."""
     if int(span.max(initial=0)) >> 52:
         raise ValueError("column sums beyond 52 bits")
-    return np.maximum(1, np.frexp(span.astype(np.float64))[1]).astype(np.uint8)
+    return np.frexp(span.astype(np.float64))[1].astype(np.uint8)
+
+
+def _cap(policy: str, target: Target) -> int | None:
+    """Bits that a policy allows; None where it takes what is needed or fails."""
+    if policy.isdecimal():
+        return int(policy)
+    return target.adc.max_bits if policy.startswith(("calibrated", "budget")) else None
+
+
+def _slice_tops(step: CrossbarStep, target: Target) -> Int64Array:
+    """Largest input slices that may have settings of their own."""
+    tops = input_tops(step)
+    apart = target.adc.reference == "per-cycle" and (tops != tops[0]).any()
+    return tops if apart else tops.max(keepdims=True)
 
 
 def _narrow(bits: UInt8Array) -> UInt8Array:
     """One number where all are alike."""
-    return bits[:1, :1, :1] if bits.size and (bits == bits.flat[0]).all() else bits
+    return bits[:1, :1, :1, :1] if bits.size and (bits == bits.flat[0]).all() else bits
 
 
 def _worst_case(step: CrossbarStep, shape: tuple[int, ...]) -> tuple[Int64Array, Int64Array]:
-    """Every cell at its top level, every input at its largest slice."""
+    """Every cell at its top level, for one-bit inputs."""
     rows = np.diff(step.tiling.segment_bounds).astype(np.int64)
-    top = (1 << min(step.dac_bits, step.input_bits)) - 1
-    most = (rows * top * ((1 << step.cells.bits) - 1)).reshape(1, -1, 1)
+    by_block = np.maximum.reduceat(rows, _first_segments(step))
+    most = (by_block * ((1 << step.cells.bits) - 1)).reshape(1, -1, 1)
     high = np.broadcast_to(most, shape)
     signed = step.periphery.a_sign.size > 0
     return (-high if signed else np.zeros_like(high)), high
 
 
-def _shared_ranges(step: CrossbarStep, target: Target) -> tuple[Int64Array, Int64Array]:
-    """Ranges after joining the segments of a block and the columns of a converter."""
-    low, high = sum_ranges(step)
-    blocks = step.tiling.segment_block
-    starts = np.flatnonzero(np.diff(blocks, prepend=-1))
-    low = np.minimum.reduceat(low, starts, axis=1)
-    high = np.maximum.reduceat(high, starts, axis=1)
-    key = _converter(step, target)
-    low = _over_runs(np.minimum, low, key)
-    high = _over_runs(np.maximum, high, key)
-    return low[:, blocks], high[:, blocks]
+def _first_segments(step: CrossbarStep) -> IntArray:
+    return np.flatnonzero(np.diff(step.tiling.segment_block, prepend=-1))
 
 
-def _converter(step: CrossbarStep, target: Target) -> IntArray:
-    """Equal numbers for neighbours on one converter; axes: group, row block, conversion."""
-    tiling = step.tiling
-    columns = _first_column(step)
-    block = np.searchsorted(tiling.column_bounds, columns, side="right") - 1
-    local = columns - tiling.column_bounds[block]
-    position = tiling.column_offset[:, :, block] + local
+def _block_ranges(step: CrossbarStep) -> tuple[Int64Array, Int64Array]:
+    """Ranges for one-bit inputs over a block's segments; axes: group, row block, conversion."""
+    low, high = cell_ranges(step)
+    starts = _first_segments(step)
+    return np.minimum.reduceat(low, starts, axis=1), np.maximum.reduceat(high, starts, axis=1)
+
+
+def converter_keys(step: CrossbarStep, target: Target) -> IntArray:
+    """Equal numbers for conversions of one converter; axes: group, row block, conversion."""
+    tiling, first = step.tiling, step.first_columns()
+    block = np.searchsorted(tiling.column_bounds, first, side="right") - 1
     shared = target.adc.columns_per_adc
-    converter = np.minimum(position // shared, (target.array.columns - 1) // shared)
+    converter = np.minimum(step.bitlines() // shared, (target.array.columns - 1) // shared)
     per_array = -(-target.array.columns // shared) + 1
     key: IntArray = converter + block.astype(np.int64) * per_array
     return key
 
 
-def _first_column(step: CrossbarStep) -> IntArray:
-    """The first column that each conversion sees."""
-    if not step.periphery.a_sign.size:
-        return np.arange(step.conversions)
-    first = np.full(step.conversions, step.cells.columns, dtype=np.int64)
-    np.minimum.at(first, step.periphery.a_conversion, step.periphery.a_column)
-    return first
+def _widest_of_run(bits: UInt8Array, key: IntArray) -> UInt8Array:
+    parts = [_over_runs(np.maximum, bits[..., s], key) for s in range(bits.shape[3])]
+    return np.stack(parts, axis=3)
 
 
-def _over_runs(combine: np.ufunc, values: Int64Array, key: IntArray) -> Int64Array:
-    """Combine values over runs of equal keys along the last axis."""
+def _over_runs(combine: np.ufunc, values: AnyArray, key: IntArray) -> AnyArray:
+    """Combine values of equal keys along the last axis, in whatever order they lie."""
     if not values.size:
         return values
-    flat = key.reshape(-1, key.shape[-1])
-    change = np.ones(flat.shape, dtype=bool)
-    change[:, 1:] = flat[:, 1:] != flat[:, :-1]
+    flat, keys = values.reshape(-1, values.shape[-1]), key.reshape(-1, key.shape[-1])
+    sorts = bool((keys[:, 1:] >= keys[:, :-1]).all())
+    natural = np.broadcast_to(np.arange(keys.shape[1]), keys.shape)
+    order = natural if sorts else np.argsort(keys, axis=1, kind="stable")
+    keys = np.take_along_axis(keys, order, axis=1)
+    change = np.ones(keys.shape, dtype=bool)
+    change[:, 1:] = keys[:, 1:] != keys[:, :-1]
     starts = np.flatnonzero(change.reshape(-1))
-    joined = combine.reduceat(values.reshape(-1), starts)
+    joined = combine.reduceat(np.take_along_axis(flat, order, axis=1).reshape(-1), starts)
     lengths = np.diff(np.append(starts, values.size))
-    spread: Int64Array = np.repeat(joined, lengths).reshape(values.shape)
-    return spread
+    spread = np.empty_like(flat)
+    np.put_along_axis(spread, order, np.repeat(joined, lengths).reshape(flat.shape), axis=1)
+    return spread.reshape(values.shape)
 
 
 def _check_width(step: CrossbarStep, target: Target, needed: int, policy: str) -> None:
     have = target.adc.max_bits
-    asked = min(needed, int(policy)) if policy.isdecimal() else needed
-    if asked <= have:
+    if needed <= have:
         return
     rows = int(np.diff(step.tiling.segment_bounds).max())
     fewer = rows >> (needed - have)

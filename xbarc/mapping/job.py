@@ -29,6 +29,7 @@ class Job:
         shift: how many times the weights were halved.
         centre: what was taken off each output; axes: group, 1, output of the layer; None if none.
         cut: how outputs fall into blocks.
+        row_input: input of each row; None in their natural order.
     """
 
     weights: IntArray
@@ -41,6 +42,7 @@ class Job:
     shift: int
     centre: Int64Array | None
     cut: Cut
+    row_input: IntArray | None = None
 
 
 def make_job(

@@ -23,6 +23,7 @@ from xbarc.ir.quantize import FloatInput
 from xbarc.mapping.adc import adc_settings
 from xbarc.mapping.encodings import Encoded, Pattern
 from xbarc.mapping.job import Job, make_job
+from xbarc.mapping.levers import group, pull
 from xbarc.mapping.options import MapOptions
 from xbarc.mapping.order import Arrangement
 from xbarc.mapping.pack import ArrayPool
@@ -56,7 +57,7 @@ def map_layer(
     Raises:
         MappingError: the layer cannot be mapped; the message says why and what would help.
     """
-    job = make_job(layer, target, options, arrangement)
+    job = pull(make_job(layer, target, options, arrangement), target, options.levers)
     cells, r_values = _encode(job)
     tiling = _tiling(job, target, pool)
     step = CrossbarStep(
@@ -81,7 +82,8 @@ def map_layer(
         input_shape=layer.input_shape,
         fit=_with_order(fit, job.places),
     )
-    return replace(step, adc=adc_settings(step, target, options.adc))
+    step, notes = group(step, target, options.levers, options.columns, by_kind=options.from_data)
+    return replace(step, adc=replace(adc_settings(step, target, options.adc), notes=notes))
 
 
 def _with_order(fit: FitRecord | None, places: Arrangement) -> FitRecord | None:
@@ -163,12 +165,13 @@ def _encode_rows(job: Job, first: int, last: int) -> list[Encoded]:
 
 def _tiling(job: Job, target: Target, pool: ArrayPool) -> Tiling:
     groups, rows, _ = job.weights.shape
+    natural = np.arange(rows, dtype=np.int32)
     column_bounds = job.cut.column_bounds
     array, row_offset, column_offset = pool.place(
         groups, np.diff(job.bounds), np.diff(column_bounds)
     )
     return Tiling(
-        row_input=np.arange(rows, dtype=np.int32),
+        row_input=natural if job.row_input is None else job.row_input,
         row_bounds=job.bounds,
         segment_bounds=segment_bounds(job.bounds, target.array.active_rows),
         column_bounds=column_bounds,

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from xbarc.errors import MappingError
+from xbarc.mapping.choices import ColumnRule, Lever
 from xbarc.mapping.encodings import find_encoding
 
 Tile = Literal["fill", "even"]
 Pack = Literal["layer", "network", "none"]
 PLACEMENTS = ("none",)
-ADC_POLICIES = ("lossless", "worst-case")
+ADC_POLICIES = ("lossless", "worst-case", "calibrated", "calibrated:BITS")
 MOST_SLICES = 16
 FEEDBACK = ("auto", "on", "off")
 
@@ -30,6 +31,8 @@ class MapOptions:
         slices: cells of one sign that hold a weight; None takes as many as the weights need.
         feedback: error feedback where there is calibration data: `auto` keeps it where it lowers
             the output error on held-back samples, `on` always, `off` never.
+        levers: what makes column sums small; see `levers.py`.
+        columns: what the wiring behind the columns allows their order to be.
     """
 
     encoding: str = "differential"
@@ -39,12 +42,20 @@ class MapOptions:
     placement: str = "none"
     slices: int | None = None
     feedback: str = "auto"
+    levers: tuple[Lever, ...] = ()
+    columns: ColumnRule = field(default_factory=ColumnRule)
+
+    @property
+    def from_data(self) -> bool:
+        """Whether converters are set from calibration data, after mapping."""
+        return self.adc.startswith(("calibrated", "budget"))
 
     def __post_init__(self) -> None:
         find_encoding(self.encoding)
-        _one_of(
-            "--adc", self.adc if not self.adc.isdecimal() else "lossless", ADC_POLICIES, " or bits"
-        )
+        name, colon, number = self.adc.partition(":")
+        known = name == "calibrated" and colon and number.isdecimal() and 0 < int(number[:9]) <= 16
+        free = self.adc.isdecimal() or known or name == "budget"
+        _one_of("--adc", "lossless" if free else self.adc, ADC_POLICIES, " or bits")
         _one_of("--tile", self.tile, get_args(Tile))
         _one_of("--pack", self.pack, get_args(Pack))
         _one_of("--feedback", self.feedback, FEEDBACK)

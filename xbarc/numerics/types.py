@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 IntArray = NDArray[np.integer[Any]]
 Int64Array = NDArray[np.int64]
+Int8Array = NDArray[np.int8]
 UInt8Array = NDArray[np.uint8]
 FloatArray = NDArray[np.floating[Any]]
 Float32Array = NDArray[np.float32]

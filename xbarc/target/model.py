@@ -119,6 +119,11 @@ class Adc(Strict):
         description="whether range and step may differ from one input slice to the next"
     )
     rate: GigaSample = Field(description="conversions a second of one converter")
+    stops_early: bool = Field(
+        description="whether a converter makes only the bits that each column needs (a SAR that "
+        "stops early), or as many for every column that shares it",
+        default=False,
+    )
 
     @model_validator(mode="after")
     def _one_bit(self) -> Adc:

@@ -65,4 +65,14 @@ def _segmented(name: str) -> Encoding | None:
     return segmented(int(count), analog=analog)
 
 
-__all__ = ["Encoded", "Encoding", "Pattern", "Region", "Tree", "encoding_names", "find_encoding"]
+__all__ = [
+    "Centred",
+    "Differential",
+    "Encoded",
+    "Encoding",
+    "Pattern",
+    "Region",
+    "Tree",
+    "encoding_names",
+    "find_encoding",
+]

@@ -1,0 +1,57 @@
+# mypy: disable-error-code="no-untyped-def,no-untyped-call"
+"""Histograms of column sums, from the tables and planes of `lookup.py`: the compiled part."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from xbarc.executor import lookup
+from xbarc.executor.shuffle import DIGIT_BITS, HAS_SHUFFLE, LANES
+
+_add_sums: Any = lookup._by_shuffle if HAS_SHUFFLE else lookup._by_loops
+_raise_floor: Any = lookup._raise_floor
+
+
+@lookup._compiled
+def _sum_slice(tables, floor, packed, counts, place, planes, sums):
+    """Sums of one conversion over the planes of one input slice."""
+    chunk, k = place
+    for lane in range(LANES):
+        sums[lane] = 0
+    for bit in range(planes[0], planes[1]):
+        if counts[chunk, bit, LANES] == 0:
+            continue
+        if floor[k] != 0:
+            _raise_floor(floor[k], counts[chunk, bit], bit - planes[0], sums)
+        for digit in range(tables.shape[1]):
+            by = bit - planes[0] + DIGIT_BITS * digit
+            _add_sums(tables, packed, (k, digit), (chunk, bit), by, sums)
+
+
+@lookup._compiled
+def count_sums(tables, floor, packed, counts, bits, kinds, vectors, scale, histogram):
+    """Count the sums of every conversion of one group and segment.
+
+    Args:
+        tables: as `lookup.make_tables` fills them.
+        floor: what was taken off every cell of a conversion; axis: conversion.
+        packed: as `lookup.pack_planes` fills it.
+        counts: wordlines that are on; axes: chunk, plane, lane.
+        bits: planes of an input, planes of an input slice.
+        kinds: kind of each conversion.
+        vectors: how many there are; lanes beyond them are padding.
+        scale: sum of the first bin, sums of a bin.
+        histogram: in and out; axes: kind, input slice, bin.
+    """
+    low, width = scale
+    sums = np.empty(LANES, np.int32)
+    for chunk in range(packed.shape[0]):
+        inside = min(LANES, vectors - chunk * LANES)
+        for k in range(tables.shape[0]):
+            for s in range(histogram.shape[1]):
+                first, end = s * bits[1], min(bits[0], (s + 1) * bits[1])
+                _sum_slice(tables, floor, packed, counts, (chunk, k), (first, end), sums)
+                for lane in range(inside):
+                    histogram[kinds[k], s, (sums[lane] - low) // width] += 1

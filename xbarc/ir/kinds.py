@@ -1,0 +1,37 @@
+"""Kinds of conversions: those that read the same weight slice, with the same sign, are alike."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from xbarc.ir.program import CrossbarStep
+from xbarc.numerics.types import Float64Array, Int64Array
+
+
+def conversion_kinds(step: CrossbarStep) -> tuple[Int64Array, Float64Array]:
+    """Kind of each conversion, and the weight with which each kind enters an output.
+
+    Returns:
+        Kinds, numbered from the least weight on, plus before minus; axis: conversion. And the
+        square root of the mean square of a kind's entries of `R`; axis: kind.
+    """
+    periphery = step.periphery
+    code = periphery.r_code.astype(np.int64).reshape(-1, periphery.r_code.shape[2])
+    top = np.abs(code).max(axis=0, initial=0)
+    exponent = np.zeros(step.conversions, dtype=np.int64)
+    np.maximum.at(exponent, periphery.r_conversion, top)
+    sign = np.zeros(step.conversions, dtype=np.int64)
+    np.add.at(sign, periphery.r_conversion, np.sign(code).sum(axis=0))
+    names = 2 * exponent + (sign < 0)
+    found, kinds = np.unique(names, return_inverse=True)
+    energy = np.zeros(step.conversions)
+    np.add.at(energy, periphery.r_conversion, _mean_square(step))
+    members = np.bincount(kinds, minlength=len(found))
+    weight = np.sqrt(np.bincount(kinds, energy, len(found)) / np.maximum(1, members))
+    return kinds.astype(np.int64), weight
+
+
+def _mean_square(step: CrossbarStep) -> Float64Array:
+    values = step.periphery.r_value.astype(np.float64)
+    squares: Float64Array = (values**2).mean(axis=(0, 1))
+    return squares

@@ -1,0 +1,187 @@
+"""Converters whose range and step come from histograms of column sums.
+
+A *setting group* is a set of conversions that must read alike: kinds that share a converter, in one
+row block, and in one input slice where the converter can change its reference every cycle. Each
+group gets the range and step of least output error for its number of bits: a histogram counts as
+much as the square of the weight with which its sums enter an output, so that the range of a
+converter with a fixed reference follows the upper input bits. Nothing here looks at extremes alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from xbarc.ir.kinds import conversion_kinds
+from xbarc.ir.program import AdcSettings, CrossbarStep
+from xbarc.ir.statistics import SumStatistics
+from xbarc.mapping.adc import converter_keys
+from xbarc.mapping.setting_loop import best_setting, setting_error
+from xbarc.numerics.types import Float64Array, Int64Array, IntArray
+from xbarc.target import Target
+
+_TRIES = 24
+
+
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """Conversions that share settings.
+
+    Attributes:
+        member: number of the group of each conversion; axes: group of the layer, row block,
+            conversion.
+        kinds: kinds that each group holds; axes: group, kind.
+        size: conversions of each row block and group, over the groups of the layer.
+    """
+
+    member: Int64Array
+    kinds: Float64Array
+    size: Int64Array
+
+
+def setting_groups(step: CrossbarStep, target: Target) -> Groups:
+    """Groups of kinds that meet on some converter; those that never share are groups of one."""
+    kinds, _ = conversion_kinds(step)
+    count = int(kinds.max(initial=0)) + 1
+    keys = converter_keys(step, target)
+    lead = keys.shape[:2]
+    flat = keys + (int(keys.max(initial=0)) + 1) * np.arange(lead[0] * lead[1]).reshape(*lead, 1)
+    names, converter = np.unique(flat.reshape(-1), return_inverse=True)
+    seen = np.zeros((len(names), count), dtype=np.bool_)
+    seen[converter, np.tile(kinds, lead[0] * lead[1])] = True
+    sets, member = np.unique(seen, axis=0, return_inverse=True)
+    found = member.reshape(-1)[converter].reshape(keys.shape)
+    by_block = found.swapaxes(0, 1).reshape(lead[1], -1)
+    size = np.stack([np.bincount(row, minlength=len(sets)) for row in by_block])
+    return Groups(found, sets.astype(np.float64), size)
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """The best setting of every group for every number of bits, and the error that it leaves.
+
+    Attributes:
+        groups: who shares settings.
+        lo, step: axes: row block, group, input slice or 1, bits.
+        error: mean squared error of the layer's accumulators, each group's share; axes alike.
+        outside: share of conversions beyond the range; axes alike.
+    """
+
+    groups: Groups
+    lo: Int64Array
+    step: Int64Array
+    error: Float64Array
+    outside: Float64Array
+
+
+def setting_table(
+    step: CrossbarStep, target: Target, statistics: SumStatistics, most: int
+) -> Table:
+    """Settings of 0 to `most` bits for every group."""
+    groups = setting_groups(step, target)
+    _, weight = conversion_kinds(step)
+    apart = target.adc.reference == "per-cycle"
+    place = 4.0 ** (step.dac_bits * np.arange(step.input_slices))
+    counts = statistics.counts.astype(np.float64)
+    shares = counts / np.maximum(1.0, counts.sum(axis=3, keepdims=True))
+    energy = shares * (weight**2)[None, :, None, None] * place[None, None, :, None]
+    joined = np.einsum("bksv,gk->bgsv", energy, groups.kinds)
+    plain = np.einsum("bksv,gk->bgsv", shares, groups.kinds)
+    if not apart:
+        joined, plain = joined.sum(axis=2, keepdims=True), plain.sum(axis=2, keepdims=True)
+    blocks = len(step.tiling.row_bounds) - 1
+    lo, width, error, outside = _search(joined, plain, statistics.sums, most)
+    full = (blocks, *lo.shape[1:])
+    segments = np.bincount(step.tiling.segment_block, minlength=blocks)
+    members = groups.kinds.sum(axis=1)
+    each = groups.size / members / (step.groups * step.outputs) * segments[:, None]
+    return Table(
+        groups,
+        np.broadcast_to(lo, full),
+        np.broadcast_to(width, full),
+        error * each[..., None, None],
+        np.broadcast_to(outside, full),
+    )
+
+
+def _search(
+    joined: Float64Array, plain: Float64Array, sums: Int64Array, most: int
+) -> tuple[Int64Array, Int64Array, Float64Array, Float64Array]:
+    """Best settings for each histogram; axes: those of `joined` without bins, then bits."""
+    shape = (*joined.shape[:3], most + 1)
+    lo, step = np.zeros(shape, dtype=np.int64), np.ones(shape, dtype=np.int64)
+    error, outside = np.zeros(shape), np.zeros(shape)
+    for place in np.ndindex(*shape[:3]):
+        moments = _moments(joined[place], sums)
+        total = plain[place].sum()
+        for bits in range(most + 1):
+            at = (*place, bits)
+            lo[at], step[at], error[at] = best_setting(sums, moments, bits, _TRIES)
+            half = step[at] // 2
+            high = lo[at] + step[at] * ((1 << bits) - 1) + step[at] - half
+            beyond = plain[place][(sums < lo[at] - half) | (sums >= high)].sum()
+            outside[at] = beyond / total if total else 0.0
+            if error[at] == 0 and step[at] == 1:
+                rest = (*place, slice(bits, None))
+                lo[rest], step[rest], error[rest], outside[rest] = lo[at], 1, 0.0, 0.0
+                break
+    return lo, step, error, outside
+
+
+def _moments(weights: Float64Array, sums: Int64Array) -> Float64Array:
+    values = sums.astype(np.float64)
+    parts = np.stack([weights, weights * values, weights * values**2])
+    running: Float64Array = np.concatenate([np.zeros((3, 1)), np.cumsum(parts, axis=1)], axis=1)
+    return running
+
+
+def needed_bits(table: Table) -> Int64Array:
+    """Fewest bits that leave no error on the data; axes: row block, group, input slice or 1."""
+    free = table.error <= 0
+    free[..., -1] = True
+    needed: Int64Array = free.argmax(axis=3)
+    return needed
+
+
+def settings_of(step: CrossbarStep, table: Table, bits: Int64Array, policy: str) -> AdcSettings:
+    """Converter settings of a layer for chosen bits; axes of `bits`: row block, group, slice."""
+    chosen = np.broadcast_to(bits, table.lo.shape[:3])[..., None]
+    member, block = table.groups.member, step.tiling.segment_block
+    rows = np.arange(len(step.tiling.row_bounds) - 1)[None, :, None]
+
+    def spread(values: Int64Array, kind: type[np.integer[Any]]) -> IntArray:
+        picked = values.astype(kind)[rows, member][:, block]
+        return picked[:1] if (picked == picked[:1]).all() else picked
+
+    lo = np.take_along_axis(table.lo, chosen, axis=3)[..., 0]
+    width = np.take_along_axis(table.step, chosen, axis=3)[..., 0]
+    return AdcSettings(
+        spread(chosen[..., 0], np.uint8).astype(np.uint8),
+        spread(lo, np.int32),
+        spread(width, np.int32),
+        policy,
+        _notes(step, table, chosen),
+    )
+
+
+def _notes(step: CrossbarStep, table: Table, chosen: Int64Array) -> tuple[str, ...]:
+    size = table.groups.size[..., None]
+    beyond = np.take_along_axis(table.outside, chosen, axis=3)[..., 0]
+    share = float((beyond * size).sum() / max(1, (size * np.ones_like(beyond)).sum()))
+    noise = float(np.take_along_axis(table.error, chosen, axis=3).sum())
+    text = f"calibrated: {100 * share:.3g} % of conversions beyond their range"
+    return (*step.adc.notes, f"{text}, RMS error of an accumulator {np.sqrt(noise):.4g}")
+
+
+def with_settings(step: CrossbarStep, settings: AdcSettings) -> CrossbarStep:
+    """The layer with other converter settings."""
+    return replace(step, adc=settings)
+
+
+def judged(statistics: SumStatistics, lo: int, step: int, bits: int) -> float:
+    """Mean squared error of one setting over all that was counted, for tests and tables."""
+    counts = statistics.counts.sum(axis=(0, 1, 2)).astype(np.float64)
+    moments = _moments(counts / max(1.0, counts.sum()), statistics.sums)
+    return float(setting_error(statistics.sums, moments, lo, step, bits))

@@ -1,0 +1,135 @@
+"""Which columns share a converter.
+
+A converter that several columns take turns on is as wide as the widest of them, so columns of like
+width belong together: with converters of one size, dealing them out in sorted order is optimal. It
+stays optimal in every array on its own. Where all row blocks of a layer must keep one order, or a
+column may not move far, sorting is no longer the answer, and CP-SAT looks for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from xbarc.ir.effective import cell_ranges, input_tops
+from xbarc.ir.kinds import conversion_kinds
+from xbarc.ir.program import CrossbarStep
+from xbarc.mapping.assignment import Assigned, assign, group_cost
+from xbarc.mapping.choices import ColumnRule
+from xbarc.numerics.types import Int64Array, IntArray
+from xbarc.target import Target
+
+_KIND = 40
+_LARGEST = np.int64((1 << _KIND) - 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Ordered:
+    """An order of columns.
+
+    Attributes:
+        order: as `Tiling.column_order`; None where nothing is gained or columns cannot move.
+        notes: objective, bound and gap of the solver.
+    """
+
+    order: IntArray | None
+    notes: tuple[str, ...] = ()
+
+
+def order_columns(
+    step: CrossbarStep, target: Target, rule: ColumnRule, *, by_kind: bool = False
+) -> Ordered:
+    """Bitlines for the columns of every block.
+
+    Columns that one conversion subtracts stay neighbours; a chain, where neighbours share columns,
+    stays as it is.
+
+    Args:
+        step: the layer.
+        target: the chip.
+        rule: what the wiring allows.
+        by_kind: converters should read one weight slice each; widths come second.
+    """
+    columns_each = _columns_each(step)
+    if columns_each is None or target.adc.columns_per_adc == 1:
+        return Ordered(None)
+    sums, tiling = _largest_sums(step), step.tiling
+    if by_kind:
+        sums = np.minimum(sums, _LARGEST) + (conversion_kinds(step)[0] << _KIND)
+    lead = (1, 1) if rule.common else sums.shape[:2]
+    order = np.empty((*lead, step.cells.columns), dtype=np.int32)
+    found: list[Assigned] = []
+    bounds = zip(pairwise(tiling.conversion_bounds), pairwise(tiling.column_bounds), strict=True)
+    for block, ((first, last), (column0, column1)) in enumerate(bounds):
+        offsets = tiling.column_offset[:, :, block] // columns_each
+        shared = max(1, target.adc.columns_per_adc // columns_each)
+        part = sums[:, :, first:last]
+        if rule.needs_solver:
+            share = rule.effort / (len(tiling.conversion_bounds) - 1)
+            found.append(assign(part, offsets, shared, rule.common, rule.reach, share))
+            place = found[-1].place
+        else:
+            place = sorted_places(part, offsets, shared)
+        columns = columns_each * place[..., None] + np.arange(columns_each)
+        order[:, :, column0:column1] = columns.reshape(*place.shape[:2], -1)
+    return Ordered(order, _notes(found))
+
+
+def _notes(found: list[Assigned]) -> tuple[str, ...]:
+    if not found:
+        return ()
+    objective, bound = sum(item.objective for item in found), sum(item.bound for item in found)
+    gap = (objective - bound) / objective if objective else 0.0
+    seconds = sum(item.seconds for item in found)
+    state = "optimal" if objective == bound else f"gap {100 * gap:.1f} %"
+    naive = sum(item.sorted_cost for item in found)
+    text = f"{objective} levels, bound {bound}, {state}, {naive} by sorting sums"
+    return (f"column order by CP-SAT: {text}, {seconds:.2f} deterministic s",)
+
+
+def sorted_places(sums: Int64Array, offsets: IntArray, shared: int) -> Int64Array:
+    """Place of each conversion in its block: widest first, ties by sum.
+
+    Args:
+        sums: largest sum of each conversion; axes: group, row block, conversion.
+        offsets: first place of each block in its array; axes: group, row block.
+        shared: places of a converter.
+    """
+    falling = np.argsort(-sums, axis=2, kind="stable")
+    place = np.empty_like(falling)
+    count = sums.shape[2]
+    for phase in np.unique(offsets % shared).tolist():
+        chosen = offsets % shared == phase
+        slots = (phase + np.arange(count)) // shared
+        ranked = np.take_along_axis(sums, falling, axis=2)[chosen]
+        forward, backward = group_cost(ranked, slots), group_cost(ranked[:, ::-1], slots)
+        run = np.where((forward <= backward)[:, None], np.arange(count), np.arange(count)[::-1])
+        part = np.empty_like(run)
+        np.put_along_axis(part, falling[chosen], run, axis=1)
+        place[chosen] = part
+    return place
+
+
+def _columns_each(step: CrossbarStep) -> int | None:
+    """Neighbouring columns of a conversion; None where conversions share columns."""
+    periphery = step.periphery
+    if not periphery.a_sign.size:
+        return 1
+    each = step.cells.columns // max(1, step.conversions)
+    order = np.argsort(periphery.a_column, kind="stable")
+    expected = np.repeat(np.arange(step.conversions), each)
+    alike = np.array_equal(periphery.a_conversion[order], expected)
+    columns = np.array_equal(periphery.a_column[order], np.arange(step.cells.columns))
+    return each if alike and columns else None
+
+
+def _largest_sums(step: CrossbarStep) -> Int64Array:
+    """Span of each conversion over the segments of a block; axes: group, row block, conversion."""
+    low, high = cell_ranges(step)
+    starts = np.flatnonzero(np.diff(step.tiling.segment_block, prepend=-1))
+    top = int(input_tops(step).max(initial=0))
+    span = np.maximum.reduceat(high, starts, axis=1) - np.minimum.reduceat(low, starts, axis=1)
+    spans: Int64Array = span * top
+    return spans

@@ -1,0 +1,90 @@
+"""Levers that make column sums small, so that lossless converters need few bits.
+
+None changes a result: a lossless program gives the same bits with and without them.
+
+    recode  signed digits of the slices of a differential pair are chosen together
+    centre  each output's weights are moved by a number that a digital input sum puts back
+    deal    inputs are dealt over row blocks in the order that needs fewest bits
+    group   columns of like width share a converter
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from xbarc.ir.program import CrossbarStep
+from xbarc.mapping.centring import centres
+from xbarc.mapping.choices import ColumnRule, Lever
+from xbarc.mapping.dealing import deal_rows
+from xbarc.mapping.encodings import Centred, Differential
+from xbarc.mapping.grouping import order_columns
+from xbarc.mapping.job import Job
+from xbarc.mapping.recoded import Recoded
+from xbarc.target import Target
+
+_WIDEST_DIGIT = 7
+
+
+def pull(job: Job, target: Target, levers: tuple[Lever, ...]) -> Job:
+    """Apply the levers that act on weights; those that the encoding has no room for do nothing.
+
+    Args:
+        job: the layer as it would be mapped without levers.
+        target: the chip.
+        levers: which to apply.
+    """
+    pairs = _pairs(job)
+    if pairs is None or target.cell.bits > _WIDEST_DIGIT or not job.weights.size:
+        return job
+    if "deal" in levers and job.weights.shape[1] > target.array.rows:
+        order = deal_rows(job.weights, job.bounds, target.array.active_rows, target.cell.bits)
+        job = replace(job, weights=job.weights[:, order], row_input=order)
+    if "centre" in levers:
+        job = _centred(job, target, joined=pairs.analog)
+    if "recode" in levers and job.slices > 1:
+        top = (1 << target.input.dac_bits) - 1
+        recoded = Recoded(job.encoding, target.array.active_rows, top, pairs.analog)
+        parts = tuple(replace(part, encoding=recoded) for part in job.cut.parts)
+        job = replace(job, encoding=recoded, cut=replace(job.cut, parts=parts))
+    return job
+
+
+def _pairs(job: Job) -> Differential | None:
+    """The differential pairs that all parts of a layer are made of."""
+    encodings = [part.encoding for part in job.cut.parts]
+    if not all(isinstance(item, Differential | Centred) for item in encodings):
+        return None
+    first = encodings[0]
+    return (
+        first if isinstance(first, Differential) else Differential(getattr(first, "analog", False))
+    )
+
+
+def _centred(job: Job, target: Target, *, joined: bool) -> Job:
+    """Take a number off the weights at each place; the layer's outputs get it back."""
+    off = centres(job.weights, job.bounds, job.slices, target, joined=joined)
+    if not off.any():
+        return job
+    weights = job.weights - off[:, None].astype(np.int32)
+    centre = np.zeros((off.shape[0], 1, off.shape[1]), dtype=np.int64)
+    centre[:, 0, job.places.order] = (off * job.places.signs) << job.shift
+    return replace(job, weights=weights, centre=centre + (0 if job.centre is None else job.centre))
+
+
+def group(
+    step: CrossbarStep,
+    target: Target,
+    levers: tuple[Lever, ...],
+    rule: ColumnRule,
+    *,
+    by_kind: bool,
+) -> tuple[CrossbarStep, tuple[str, ...]]:
+    """The layer with its columns in the order that suits its converters, and how it was found."""
+    if "group" not in levers and not by_kind:
+        return step, ()
+    found = order_columns(step, target, rule, by_kind=by_kind)
+    if found.order is None:
+        return step, found.notes
+    return replace(step, tiling=replace(step.tiling, column_order=found.order)), found.notes
