@@ -22,7 +22,7 @@ from xbarc.mapping.calibrated import (
 from xbarc.numerics.types import Int64Array
 from xbarc.target import Target
 
-MOST_CONVERSIONS = 1 << 28
+MOST_CONVERSIONS = 1 << 26
 """Conversions that are counted for a layer; more say little that is new."""
 
 _SAMPLES = 4096

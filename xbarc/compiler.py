@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from xbarc.budget import Budget, fit_budget
 from xbarc.calibration import calibrate_converters, uniform
 from xbarc.errors import MappingError, XbarcError
 from xbarc.executor.run import Values
 from xbarc.frontend import read_network
+from xbarc.ir.front import FrontPoint
 from xbarc.ir.geometry import Scatter
-from xbarc.ir.network import DigitalFragment, FloatWeight, MatrixLayer, Network
+from xbarc.ir.network import DigitalFragment, FloatWeight, MatrixLayer, Network, Value
 from xbarc.ir.program import CrossbarStep, DigitalStep, Program, Step
 from xbarc.ir.verify import verify_network, verify_program
 from xbarc.mapping import ArrayPool, MapOptions, map_layer
@@ -37,6 +39,8 @@ class CompileOptions:
         ranges: how calibrated ranges are chosen.
         mapping: None takes the target's encoding and the defaults of mapping.
         shapes: input shapes by name, to count with where the model leaves axes open.
+        adc_budget: what the outputs may lose to narrow converters; None: converters as `mapping`
+            says.
     """
 
     weight_bits: int | None = None
@@ -44,6 +48,7 @@ class CompileOptions:
     ranges: RangeMethod = "mse"
     mapping: MapOptions | None = None
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    adc_budget: Budget | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,7 @@ class _Plan:
     activation_bits: int
     ranges: RangeMethod
     mapping: MapOptions
+    budget: Budget | None = None
 
 
 def compile_model(
@@ -87,9 +93,11 @@ def compile_model(
     network = run_passes(network, PASSES, verify_network)
     batches = [] if calibration is None else calibration_batches(network.inputs, calibration)
     steps, arrays = _lower(network, plan, batches, progress)
+    front: tuple[FrontPoint, ...] = ()
     if plan.mapping.from_data:
         feeds = [] if calibration is None else calibration_batches(network.inputs, calibration)
-        steps = _set_converters(steps, plan, feeds, progress)
+        labels = None if calibration is None else calibration.get("labels")
+        steps, front = _set_converters(steps, plan, (network.outputs, feeds, labels), progress)
     settings = _settings(plan, calibrated=bool(batches))
     program = Program(
         network.name,
@@ -100,25 +108,34 @@ def compile_model(
         steps,
         arrays,
         settings,
+        front,
     )
     verify_program(program)
     return program
 
 
 def _set_converters(
-    steps: tuple[Step, ...], plan: _Plan, feeds: list[Values], progress: Progress | None
-) -> tuple[Step, ...]:
+    steps: tuple[Step, ...],
+    plan: _Plan,
+    data: tuple[tuple[Value, ...], list[Values], AnyArray | None],
+    progress: Progress | None,
+) -> tuple[tuple[Step, ...], tuple[FrontPoint, ...]]:
     """Converter settings from data, where the user asked for them."""
     policy = plan.mapping.adc
+    outputs, feeds, labels = data
     if not feeds:
         hint = "--calibrate DATA.npz; a few hundred unlabelled inputs are enough"
         raise MappingError(f"--adc {policy} needs calibration data", hint=hint)
+    if plan.budget is not None:
+        name = outputs[0].name
+        return fit_budget(steps, plan.target, name, feeds, labels, plan.budget, progress)
     asked = policy.partition(":")[2]
     bits = int(asked) if asked else None
     most = plan.target.adc.max_bits if bits is None else min(bits, plan.target.adc.max_bits)
-    return calibrate_converters(
+    done = calibrate_converters(
         steps, plan.target, feeds, uniform(bits), policy, most=most, progress=progress
     )
+    return done, ()
 
 
 def _plan(options: CompileOptions, target: Target) -> _Plan:
@@ -129,7 +146,9 @@ def _plan(options: CompileOptions, target: Target) -> _Plan:
     if not 1 <= activation_bits <= 16:
         raise MappingError(f"{activation_bits} bits, expected 1 to 16", where="--activation-bits")
     mapping = options.mapping or MapOptions(encoding=target.precision.encoding)
-    return _Plan(target, weight_bits, activation_bits, options.ranges, mapping)
+    if options.adc_budget is not None:
+        mapping = replace(mapping, adc="budget")
+    return _Plan(target, weight_bits, activation_bits, options.ranges, mapping, options.adc_budget)
 
 
 def _or(given: int | None, default: int) -> int:

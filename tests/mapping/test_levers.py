@@ -21,11 +21,12 @@ from xbarc.mapping.choices import ColumnRule
 from xbarc.mapping.dealing import deal_rows
 from xbarc.mapping.grouping import sorted_places
 from xbarc.mapping.recode import digit_sums, recode
+from xbarc.numerics.types import IntArray
 
 RNG = np.random.default_rng(5)
 
 
-def gaussian(rows: int, outputs: int, seed: int = 0) -> np.ndarray:  # type: ignore[type-arg]
+def gaussian(rows: int, outputs: int, seed: int = 0) -> IntArray:
     rng = np.random.default_rng(seed)
     return np.clip(np.rint(rng.normal(0, 35, (1, rows, outputs))), -127, 127).astype(np.int64)
 
@@ -97,7 +98,7 @@ def test_recoding_comes_near_the_best_of_all_ways() -> None:
     assert greedy < 0.95 * plain
 
 
-def _levels(digits: np.ndarray) -> int:  # type: ignore[type-arg]
+def _levels(digits: IntArray) -> int:
     sums = np.concatenate([np.maximum(digits, 0).sum(0), np.maximum(-digits, 0).sum(0)])
     bits = np.frexp(sums.astype(float))[1]
     return int((2.0**bits * (bits > 0)).sum())

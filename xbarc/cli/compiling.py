@@ -74,11 +74,19 @@ def compile_command(
     adc: Annotated[
         str,
         typer.Option(
-            metavar="lossless|worst-case|BITS",
-            help="width of the converters: what the cells need, what any cells could need, or at "
-            "most BITS (saturating)",
+            metavar="lossless|worst-case|calibrated[:BITS]|BITS",
+            help="width of the converters: what the cells need, what any cells could need, range "
+            "and step from calibration data, or at most BITS (saturating)",
         ),
     ] = "lossless",
+    adc_budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="POINTS|NNdB",
+            help="bits of every converter from calibration data, within this loss of top-1 (needs "
+            "labels) or at this SQNR of the output",
+        ),
+    ] = None,
     placement: Annotated[
         str, typer.Option(metavar="none", help="order of rows and columns in an array")
     ] = "none",
@@ -139,7 +147,7 @@ def compile_command(
         (adc, placement, tile, pack),
         (weight_slices, feedback),
         shape,
-        (levers, column_order),
+        (levers, column_order, adc_budget),
     )
     data = None if calibrate is None else read_npz(calibrate)
     with progress_bar("compile") as advance:
@@ -164,10 +172,11 @@ def _options(
     mapping: tuple[str, str, str, str],
     fitting: tuple[int | None, str],
     shapes: list[str] | None,
-    levers: tuple[str, str],
+    converters: tuple[str, str, str | None],
 ) -> CompileOptions:
     from typing import get_args
 
+    from xbarc.budget import parse_budget
     from xbarc.compiler import CompileOptions
     from xbarc.mapping import MapOptions, column_rule, parse_levers
     from xbarc.passes import RangeMethod
@@ -184,11 +193,12 @@ def _options(
         pack=pack,  # type: ignore[arg-type]
         slices=fitting[0],
         feedback=fitting[1],
-        levers=parse_levers(levers[0]),
-        columns=column_rule(levers[1]),
+        levers=parse_levers(converters[0]),
+        columns=column_rule(converters[1]),
     )
     method: RangeMethod = ranges  # type: ignore[assignment]  # checked above
-    return CompileOptions(*bits, method, chosen, dict(map(_shape, shapes or ())))
+    budget = None if converters[2] is None else parse_budget(converters[2])
+    return CompileOptions(*bits, method, chosen, dict(map(_shape, shapes or ())), budget)
 
 
 def _shape(text: str) -> tuple[str, tuple[int, ...]]:

@@ -118,6 +118,7 @@ def load_program(path: Path) -> Program:
         steps=steps,
         arrays=record.arrays,
         settings=tuple(record.settings),
+        front=tuple(record.front),
     )
     check_program(program, str(path))
     return program
@@ -187,6 +188,7 @@ def _record(program: Program, files: dict[str, str]) -> ProgramRecord:
         steps=[_step_record(index, step) for index, step in enumerate(program.steps)],
         arrays=program.arrays,
         settings=list(program.settings),
+        front=list(program.front),
         files=files,
     )
 

@@ -20,6 +20,7 @@ from typing import Literal
 
 import numpy as np
 
+from xbarc.ir.front import FrontPoint
 from xbarc.ir.geometry import Geometry
 from xbarc.ir.network import Source, Value
 from xbarc.ir.quantize import Quantizer, Result
@@ -261,6 +262,7 @@ class Program:
         steps: in execution order; values are named as in the ONNX model.
         arrays: physical arrays in use.
         settings: what the compiler was told, name and value, sorted by name.
+        front: allocations of converter bits that were executed on the way; empty without a budget.
     """
 
     name: str
@@ -271,6 +273,7 @@ class Program:
     steps: tuple[Step, ...]
     arrays: int
     settings: tuple[tuple[str, str], ...]
+    front: tuple[FrontPoint, ...] = ()
 
     @property
     def crossbar_steps(self) -> tuple[CrossbarStep, ...]:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from xbarc.ir.front import FrontPoint
 from xbarc.ir.geometry import Dense, Scatter, Window
 from xbarc.ir.program import FitRecord
 from xbarc.ir.quantize import DynamicInput, IntegerInput, StaticInput
@@ -104,4 +105,5 @@ class ProgramRecord(Part):
     steps: list[Annotated[CrossbarRecord | DigitalRecord, Field(discriminator="kind")]]
     arrays: Count
     settings: list[tuple[Text, Text]]
+    front: list[FrontPoint] = []
     files: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]]

@@ -1,0 +1,338 @@
+"""Bits for every converter of a network, under a budget on what the outputs lose.
+
+The layers' histograms say what each setting group would add to its layer's accumulators for each
+number of bits. One run of the network for each layer says how much of such an error reaches the
+outputs. A multiple-choice knapsack then spends bits where they count, for a series of limits; every
+allocation is executed, and the cheapest one that keeps the budget is refined and taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from xbarc.calibration import centre_errors, observe
+from xbarc.cost.parts import adc_energy_pj
+from xbarc.cost.program import input_vectors
+from xbarc.errors import MappingError
+from xbarc.executor import StepRunner
+from xbarc.executor.observer import ObservingLayer
+from xbarc.executor.run import Values
+from xbarc.ir.front import FrontPoint
+from xbarc.ir.program import CrossbarStep, Step, step_inputs
+from xbarc.mapping.calibrated import Table, measure_silence, setting_table, settings_of
+from xbarc.mapping.knapsack import Picked, pick
+from xbarc.numerics.types import AnyArray, Float64Array, Int64Array
+from xbarc.target import Target
+
+_MOST_BITS = 10
+_LADDER = tuple(range(6, 46, 3))
+_REFINE = 4
+_SAMPLES = 2048
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What may be lost against lossless converters.
+
+    Attributes:
+        points: of top-1, in points; needs labels.
+        sqnr_db: least SQNR of the outputs.
+    """
+
+    points: float | None = None
+    sqnr_db: float | None = None
+
+    def kept(self, point: FrontPoint, exact: float | None) -> bool:
+        """Whether a point keeps the budget; `exact` is top-1 of the lossless program."""
+        if self.sqnr_db is not None:
+            return point.measured_db is None or point.measured_db >= self.sqnr_db
+        lost = (exact or 0.0) - (point.top1 or 0.0)
+        return 100 * lost <= (self.points or 0.0) + 1e-9
+
+
+def parse_budget(text: str) -> Budget:
+    """`0.5`: points of top-1; `30dB`: SQNR of the outputs.
+
+    Raises:
+        MappingError: neither.
+    """
+    number = text.lower().removesuffix("db")
+    try:
+        value = float(number)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 200:
+        hint = "points of top-1 such as 0.5 (needs labels), or an output SQNR such as 30dB"
+        raise MappingError(f"'{text[:20]}' is no budget", where="--adc-budget", hint=hint)
+    return Budget(sqnr_db=value) if number != text.lower() else Budget(points=value)
+
+
+@dataclass(frozen=True, eq=False)
+class _Layer:
+    """What the knapsack knows of one crossbar layer.
+
+    Attributes:
+        place: number of the step.
+        table: settings and errors.
+        observer: kept vectors.
+        errors: of the accumulators; axes: group, slice or 1, bits.
+        count: conversions of one inference; axes: group, slice or 1.
+        gain: error of the network's output for an error of one here.
+    """
+
+    place: int
+    step: CrossbarStep
+    table: Table
+    observer: ObservingLayer
+    errors: Float64Array
+    count: Float64Array
+    gain: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """What all stages share; `exact` are the lossless outputs, one array a batch."""
+
+    steps: tuple[Step, ...]
+    target: Target
+    output: str
+    batches: Sequence[Values]
+    labels: AnyArray | None
+    exact: list[AnyArray]
+    progress: Progress | None
+
+
+def fit_budget(
+    steps: Sequence[Step],
+    target: Target,
+    output: str,
+    batches: Sequence[Values],
+    labels: AnyArray | None,
+    budget: Budget,
+    progress: Progress | None = None,
+) -> tuple[tuple[Step, ...], tuple[FrontPoint, ...]]:
+    """Converter settings that keep a budget at the least energy that was found.
+
+    Args:
+        steps: of a program whose converters are lossless as far as the target's width allows.
+        target: the chip.
+        output: name of the output that is judged, one row of scores a sample for top-1.
+        batches: values of the program's inputs.
+        labels: class of each sample.
+        budget: what may be lost.
+        progress: called with a stage's name, its number and the count of stages.
+
+    Returns:
+        The steps, and all allocations that were executed.
+
+    Raises:
+        MappingError: labels are missing, or even the widest converters miss the budget.
+    """
+    if budget.points is not None and labels is None:
+        hint = "put an array 'labels' into the calibration data, or give an SQNR such as 30dB"
+        raise MappingError("points of top-1 need labels", where="--adc-budget", hint=hint)
+    job = _Job(tuple(steps), target, output, batches, labels, [], progress)
+    layers = _layers(job)
+    layers = [_with_gain(job, layer) for layer in layers]
+    uniform = [_executed(job, layers, _uniform(layers, bits), "uniform") for bits in range(2, 9)]
+    found = [_allocated(job, layers, float(decibels)) for decibels in _LADDER]
+    exact = _top1(job, job.exact)
+    best = _refined(job, layers, budget, exact, found)
+    bits, chosen = best
+    changed = _changed(job, layers, bits)
+    points = [point for point, _ in uniform] + [point for point, _ in found]
+    front = [replace(point, chosen=point is chosen) for point in points]
+    return changed, tuple(sorted(front, key=lambda p: (p.kind, p.energy_pj)))
+
+
+Bits = list[Int64Array]
+Executed = tuple[FrontPoint, Bits]
+
+
+def _layers(job: _Job) -> list[_Layer]:
+    """Histograms and tables of all layers, on the lossless program; fills `job.exact`."""
+    values = [dict(batch) for batch in job.batches]
+    runner, found = StepRunner(), list[_Layer]()
+    most = min(_MOST_BITS, job.target.adc.max_bits)
+    for number, step in enumerate(job.steps):
+        _tell(job, f"histograms of {step.name}", number)
+        if isinstance(step, CrossbarStep):
+            observer = observe(step, values, _SAMPLES)
+            table = setting_table(step, job.target, observer.statistics, most)
+            silent = measure_silence(step, table, observer.vectors)
+            errors = table.error.sum(axis=0)
+            errors[..., 0] = np.maximum(errors[..., 0], silent)
+            found.append(_Layer(number, step, table, observer, errors, _counts(step, table)))
+        for batch in values:
+            runner.run(step, batch)
+        runner.forget(step)
+        needed = {name for later in job.steps[number + 1 :] for name in step_inputs(later)}
+        for batch in values:
+            for name in [n for n in batch if n not in needed and n != job.output]:
+                del batch[name]
+    job.exact.extend(np.asarray(batch[job.output], dtype=np.float64) for batch in values)
+    return found
+
+
+def _counts(step: CrossbarStep, table: Table) -> Float64Array:
+    """Conversions of one inference; axes: group, slice or 1."""
+    segments = np.bincount(step.tiling.segment_block, minlength=len(table.groups.size))
+    each = (table.groups.size * segments[:, None]).sum(axis=0).astype(np.float64)
+    slices = table.lo.shape[2]
+    repeats = (input_vectors(step) or 1) * (step.input_slices if slices == 1 else 1)
+    return np.repeat(each[:, None] * repeats, slices, axis=1)
+
+
+def _with_gain(job: _Job, layer: _Layer) -> _Layer:
+    """Run the network with this layer alone made coarse."""
+    _tell(job, f"sensitivity of {layer.step.name}", layer.place)
+    signal = _power(job.exact)
+    gain = 0.0
+    for bits in (4, 6, 2):
+        chosen = np.full(layer.errors.shape[:2], min(bits, layer.errors.shape[2] - 1))
+        predicted = _error(layer, chosen)
+        if predicted <= 0:
+            continue
+        outputs = _run(job, {layer.place: _set(layer, chosen)})
+        gain = _difference(job.exact, outputs) / predicted
+        if signal * 1e-5 <= gain * predicted <= signal * 0.1:
+            break
+    return replace(layer, gain=gain)
+
+
+def _error(layer: _Layer, bits: Int64Array) -> float:
+    return float(np.take_along_axis(layer.errors, bits[..., None], axis=2).sum())
+
+
+def _set(layer: _Layer, bits: Int64Array) -> CrossbarStep:
+    """The layer with these bits, range and step from its table, mean error taken off."""
+    settings = settings_of(layer.step, layer.table, bits[None], "budget")
+    return centre_errors(replace(layer.step, adc=settings), layer.observer)
+
+
+def _run(job: _Job, changed: dict[int, CrossbarStep]) -> list[AnyArray]:
+    """Outputs of the network with some layers replaced."""
+    runner = StepRunner()
+    outputs = []
+    for batch in job.batches:
+        values = dict(batch)
+        for number, step in enumerate(job.steps):
+            runner.run(changed.get(number, step), values)
+        outputs.append(np.asarray(values[job.output], dtype=np.float64))
+    return outputs
+
+
+def _power(outputs: Sequence[AnyArray]) -> float:
+    return float(sum((part**2).sum() for part in outputs))
+
+
+def _difference(exact: Sequence[AnyArray], found: Sequence[AnyArray]) -> float:
+    return float(sum(((a - b) ** 2).sum() for a, b in zip(exact, found, strict=True)))
+
+
+def _decibels(signal: float, error: float) -> float | None:
+    return 10 * float(np.log10(signal / error)) if signal > 0 and error > 0 else None
+
+
+def _top1(job: _Job, outputs: Sequence[AnyArray]) -> float | None:
+    if job.labels is None:
+        return None
+    rows = np.concatenate([part.reshape(len(part), -1).argmax(axis=1) for part in outputs])
+    return float((rows == job.labels[: len(rows)]).mean())
+
+
+def _uniform(layers: list[_Layer], bits: int) -> Bits:
+    """The same bits for all, less where the data needs less."""
+    chosen = []
+    for layer in layers:
+        free = layer.errors <= 0
+        free[..., -1] = True
+        chosen.append(np.minimum(free.argmax(axis=2), bits))
+    return chosen
+
+
+def _executed(
+    job: _Job, layers: list[_Layer], bits: Bits, kind: str, predicted: float | None = None
+) -> Executed:
+    """Execute an allocation and book what it costs."""
+    _tell(job, f"{kind} bits", len(job.steps))
+    changed = {item.place: _set(item, b) for item, b in zip(layers, bits, strict=True)}
+    outputs = _run(job, changed)
+    signal = _power(job.exact)
+    counts = np.concatenate([layer.count.reshape(-1) for layer in layers])
+    widths = np.concatenate([part.reshape(-1) for part in bits])
+    total = max(1.0, float(counts.sum()))
+    energy = [adc_energy_pj(b, job.target.costs.adc) for b in widths.tolist()]
+    point = FrontPoint(
+        kind=kind,
+        bits=float((counts * widths).sum() / total),
+        levels=float((counts * np.where(widths > 0, np.exp2(widths), 0)).sum() / total),
+        energy_pj=float((counts * np.array(energy)).sum()),
+        predicted_db=predicted,
+        measured_db=_decibels(signal, _difference(job.exact, outputs)),
+        top1=_top1(job, outputs),
+    )
+    return point, bits
+
+
+def _allocated(job: _Job, layers: list[_Layer], decibels: float) -> Executed:
+    """The cheapest bits whose predicted error keeps an SQNR, executed."""
+    limit = _power(job.exact) / 10 ** (decibels / 10)
+    picked, bits = _pick(job, layers, limit)
+    return _executed(job, layers, bits, "allocated", _decibels(_power(job.exact), picked.error))
+
+
+def _pick(job: _Job, layers: list[_Layer], limit: float) -> tuple[Picked, Bits]:
+    options = layers[0].errors.shape[2]
+    energy = [adc_energy_pj(b, job.target.costs.adc) for b in range(options)]
+    costs = np.concatenate([np.outer(item.count.reshape(-1), energy) for item in layers])
+    errors = np.concatenate([item.gain * item.errors.reshape(-1, options) for item in layers])
+    picked = pick(costs, errors, limit)
+    ends = np.cumsum([0] + [item.count.size for item in layers])
+    return picked, [
+        picked.choice[a:b].reshape(item.count.shape)
+        for item, a, b in zip(layers, ends[:-1], ends[1:], strict=True)
+    ]
+
+
+def _refined(
+    job: _Job, layers: list[_Layer], budget: Budget, exact: float | None, found: list[Executed]
+) -> tuple[Bits, FrontPoint]:
+    """The cheapest point that keeps the budget, and some more between it and the next cheaper."""
+    kept = [item for item in found if budget.kept(item[0], exact)]
+    if not kept:
+        hint = "a larger budget, or wider converters"
+        raise MappingError(
+            "no allocation of bits keeps the budget", where="--adc-budget", hint=hint
+        )
+    best = min(kept, key=lambda item: item[0].energy_pj)
+    high = _LADDER[found.index(best)]
+    low = float(high - (_LADDER[1] - _LADDER[0]))
+    top = float(high)
+    for _ in range(_REFINE):
+        middle = (low + top) / 2
+        tried = _allocated(job, layers, middle)
+        found.append(tried)
+        if budget.kept(tried[0], exact):
+            top = middle
+            best = tried if tried[0].energy_pj < best[0].energy_pj else best
+        else:
+            low = middle
+    return best[1], best[0]
+
+
+def _changed(job: _Job, layers: list[_Layer], bits: Bits) -> tuple[Step, ...]:
+    """All steps, with the settings that were chosen."""
+    steps: list[Step] = list(job.steps)
+    for layer, part in zip(layers, bits, strict=True):
+        steps[layer.place] = _set(layer, part)
+    return tuple(steps)
+
+
+def _tell(job: _Job, what: str, number: int) -> None:
+    if job.progress is not None:
+        job.progress(what, min(number, len(job.steps) - 1), len(job.steps))

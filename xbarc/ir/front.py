@@ -1,0 +1,31 @@
+"""What converters may cost and what it does to the outputs: points that were executed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class FrontPoint:
+    """One allocation of bits over a network, executed on the calibration data.
+
+    Attributes:
+        kind: `uniform`: the same bits everywhere; `allocated`: chosen for each setting group.
+        bits: mean over conversions.
+        levels: mean of `2**bits` over conversions; 0 bits count nothing.
+        energy_pj: of all conversions of one inference, by the target's converter.
+        predicted_db: SQNR of the output against lossless converters, by the additive model; None
+            where no model was asked.
+        measured_db: the same, executed; None where the outputs are equal.
+        top1: share of labels met, None without labels.
+        chosen: whether the program has these settings.
+    """
+
+    kind: str
+    bits: float
+    levels: float
+    energy_pj: float
+    predicted_db: float | None
+    measured_db: float | None
+    top1: float | None
+    chosen: bool = False
