@@ -22,13 +22,15 @@ from xbarc.executor.observer import ObservingLayer
 from xbarc.executor.run import Values
 from xbarc.ir.front import FrontPoint
 from xbarc.ir.program import CrossbarStep, Step, step_inputs
-from xbarc.mapping.calibrated import Table, measure_silence, setting_table, settings_of
+from xbarc.mapping.calibrated import Table, setting_table, settings_of
 from xbarc.mapping.knapsack import Picked, pick
 from xbarc.numerics.types import AnyArray, Float64Array, Int64Array
+from xbarc.sensitivity import measured_errors
 from xbarc.target import Target
 
 _MOST_BITS = 10
-_LADDER = tuple(range(6, 46, 3))
+_LADDER = tuple(range(45, 8, -3))
+_UNIFORM = range(2, 8)
 _REFINE = 4
 _SAMPLES = 2048
 Progress = Callable[[str, int, int], None]
@@ -138,8 +140,10 @@ def fit_budget(
     job = _Job(tuple(steps), target, output, batches, labels, [], progress)
     layers = _layers(job)
     layers = [_with_gain(job, layer) for layer in layers]
-    uniform = [_executed(job, layers, _uniform(layers, bits), "uniform") for bits in range(2, 9)]
-    found = [_allocated(job, layers, float(decibels)) for decibels in _LADDER]
+    uniform = [_executed(job, layers, _uniform(layers, bits), "uniform") for bits in _UNIFORM]
+    found: list[Executed] = []
+    for decibels in _LADDER:
+        found.append(_allocated(job, layers, float(decibels), found))
     exact = _top1(job, job.exact)
     best = _refined(job, layers, budget, exact, found)
     bits, chosen = best
@@ -163,9 +167,7 @@ def _layers(job: _Job) -> list[_Layer]:
         if isinstance(step, CrossbarStep):
             observer = observe(step, values, _SAMPLES)
             table = setting_table(step, job.target, observer.statistics, most)
-            silent = measure_silence(step, table, observer.vectors)
-            errors = table.error.sum(axis=0)
-            errors[..., 0] = np.maximum(errors[..., 0], silent)
+            errors = measured_errors(step, table, observer.vectors)
             found.append(_Layer(number, step, table, observer, errors, _counts(step, table)))
         for batch in values:
             runner.run(step, batch)
@@ -275,15 +277,49 @@ def _executed(
         predicted_db=predicted,
         measured_db=_decibels(signal, _difference(job.exact, outputs)),
         top1=_top1(job, outputs),
+        top1_error=_spread(job, outputs),
     )
     return point, bits
 
 
-def _allocated(job: _Job, layers: list[_Layer], decibels: float) -> Executed:
-    """The cheapest bits whose predicted error keeps an SQNR, executed."""
-    limit = _power(job.exact) / 10 ** (decibels / 10)
-    picked, bits = _pick(job, layers, limit)
-    return _executed(job, layers, bits, "allocated", _decibels(_power(job.exact), picked.error))
+def _spread(job: _Job, outputs: Sequence[AnyArray]) -> float | None:
+    """Standard error of the difference in top-1: from samples that turned right or wrong."""
+    if job.labels is None:
+        return None
+    right = [
+        np.concatenate([p.reshape(len(p), -1).argmax(axis=1) for p in parts])
+        for parts in (job.exact, outputs)
+    ]
+    labels = job.labels[: len(right[0])]
+    turned = ((right[0] == labels) != (right[1] == labels)).sum()
+    return float(np.sqrt(turned) / max(1, len(labels)))
+
+
+def _allocated(
+    job: _Job, layers: list[_Layer], decibels: float, before: Sequence[Executed]
+) -> Executed:
+    """The cheapest bits whose predicted error keeps an SQNR, executed.
+
+    The model adds errors up as if they were independent; by how much it was wrong at the nearest
+    point that was executed before, it is taken to be wrong again.
+    """
+    signal = _power(job.exact)
+    wrong = _bias(decibels, before)
+    picked, bits = _pick(job, layers, signal / 10 ** ((decibels + wrong) / 10))
+    model = _decibels(signal, picked.error)
+    predicted = None if model is None else model - wrong
+    point, bits = _executed(job, layers, bits, "allocated", predicted)
+    return replace(point, model_db=model), bits
+
+
+def _bias(decibels: float, before: Sequence[Executed]) -> float:
+    """How many dB too good the model was at the point nearest to an SQNR."""
+    known = [
+        (abs(point.measured_db - decibels), point.model_db - point.measured_db)
+        for point, _ in before
+        if point.measured_db is not None and point.model_db is not None
+    ]
+    return min(known)[1] if known else 0.0
 
 
 def _pick(job: _Job, layers: list[_Layer], limit: float) -> tuple[Picked, Bits]:
@@ -310,12 +346,11 @@ def _refined(
             "no allocation of bits keeps the budget", where="--adc-budget", hint=hint
         )
     best = min(kept, key=lambda item: item[0].energy_pj)
-    high = _LADDER[found.index(best)]
-    low = float(high - (_LADDER[1] - _LADDER[0]))
-    top = float(high)
+    top = float(_LADDER[found.index(best)])
+    low = top + _LADDER[1] - _LADDER[0]
     for _ in range(_REFINE):
         middle = (low + top) / 2
-        tried = _allocated(job, layers, middle)
+        tried = _allocated(job, layers, middle, found)
         found.append(tried)
         if budget.kept(tried[0], exact):
             top = middle

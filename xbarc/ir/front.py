@@ -18,6 +18,9 @@ class FrontPoint:
             where no model was asked.
         measured_db: the same, executed; None where the outputs are equal.
         top1: share of labels met, None without labels.
+        top1_error: standard error of the difference to lossless converters, from the samples that
+            turned right or wrong.
+        model_db: the additive model's SQNR before it was corrected by points executed earlier.
         chosen: whether the program has these settings.
     """
 
@@ -28,4 +31,6 @@ class FrontPoint:
     predicted_db: float | None
     measured_db: float | None
     top1: float | None
+    top1_error: float | None = None
+    model_db: float | None = None
     chosen: bool = False

@@ -14,13 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from xbarc.ir.effective import effective_weights
 from xbarc.ir.kinds import conversion_kinds
 from xbarc.ir.program import AdcSettings, CrossbarStep
 from xbarc.ir.statistics import SumStatistics
 from xbarc.mapping.adc import converter_keys
 from xbarc.mapping.setting_loop import best_setting, setting_error
-from xbarc.numerics import slice_inputs
 from xbarc.numerics.types import Float64Array, Int64Array, IntArray
 from xbarc.target import Target
 
@@ -187,26 +185,3 @@ def judged(statistics: SumStatistics, lo: int, step: int, bits: int) -> float:
     counts = statistics.counts.sum(axis=(0, 1, 2)).astype(np.float64)
     moments = _moments(counts / max(1.0, counts.sum()), statistics.sums)
     return float(setting_error(statistics.sums, moments, lo, step, bits))
-
-
-def measure_silence(step: CrossbarStep, table: Table, vectors: IntArray) -> Float64Array:
-    """Error of a group that makes no conversions at all; axes: group, input slice or 1.
-
-    What is left out then is no small rounding error: it follows the inputs, and adds up over
-    columns and row blocks. So it is measured, as the spread of the group's whole share.
-    """
-    count, slices = len(table.groups.kinds), table.lo.shape[2]
-    error = np.zeros((count, slices))
-    if not len(vectors):
-        return error
-    planes = slice_inputs(vectors.astype(np.int64), step.dac_bits, step.input_slices)
-    scale = np.int64(1) << (step.dac_bits * np.arange(step.input_slices, dtype=np.int64))
-    fed = planes * scale[:, None, None, None]
-    fed = fed.sum(axis=0, keepdims=True) if slices == 1 else fed
-    member = table.groups.member[:, step.tiling.segment_block]
-    for number in range(count):
-        weights = effective_weights(step, member == number).astype(np.float64)
-        beta = step.periphery.input_sum.reshape(step.groups, 1, step.outputs)
-        share = fed.astype(np.float64).transpose(0, 2, 1, 3) @ (weights - beta)
-        error[number] = share.var(axis=2).mean(axis=(1, 2))
-    return error

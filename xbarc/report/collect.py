@@ -17,6 +17,7 @@ from xbarc.cost import (
     write_parts,
 )
 from xbarc.ir.program import CrossbarStep, DigitalStep, Program
+from xbarc.report.converters import converter_rows, front_notes, front_rows
 from xbarc.report.layers import layer_row
 from xbarc.report.model import (
     ChipRow,
@@ -48,6 +49,8 @@ def collect(program: Program) -> Report:
         totals=_totals(program, cost, components),
         layers=tuple(layer_row(layer, target) for layer in cost.layers),
         digital=tuple(_digital_row(step, target) for step in program.digital_steps),
+        converters=converter_rows(cost.layers, target),
+        front=front_rows(program),
         components=components,
         chip=_chip_row(target),
         device=tuple(
@@ -55,7 +58,7 @@ def collect(program: Program) -> Report:
             for item in device_estimates(target, cost.levels)
         ),
         sources=source_rows(target),
-        notes=notes(program, cost),
+        notes=(*front_notes(program), *notes(program, cost)),
     )
 
 

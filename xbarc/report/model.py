@@ -123,6 +123,35 @@ class LayerRow(Row):
     area_mm2: float = Field(description="area of the layer's share of the components, mm2")
 
 
+class ConverterRow(Row):
+    """Converters of a layer under one rule for their width; `as set` is the program."""
+
+    layer: str = Field(description="name of the layer, or all layers")
+    rule: str = Field(description="as set, from cells, D.U.B. or worst case")
+    mean_bits: float = Field(description="energy law b: mean bits of a conversion")
+    mean_levels: float = Field(description="energy law 2^b: mean of 2**bits, 0 bits count nothing")
+    energy_uj: float | None = Field(description="by the target's converter, uJ an inference")
+    histogram: dict[int, int] = Field(
+        description="conversions by width in bits, count; of one input vector, or an inference"
+    )
+
+
+class FrontRow(Row):
+    """An allocation of converter bits that was executed on calibration data."""
+
+    kind: str = Field(description="uniform bits, or allocated ones")
+    mean_bits: float = Field(description="mean over conversions, bits")
+    mean_levels: float = Field(description="mean of 2**bits over conversions")
+    energy_uj: float = Field(description="all conversions, by the target's converter, uJ")
+    predicted_db: float | None = Field(description="SQNR of the output by the model, dB")
+    measured_db: float | None = Field(description="SQNR of the output, executed, dB")
+    top1: float | None = Field(description="share of labels met, 0 to 1")
+    top1_error: float | None = Field(
+        description="standard error of the change in `top1`, from samples that changed"
+    )
+    chosen: bool = Field(description="whether the program has these bits")
+
+
 class DigitalRow(Row):
     """A fragment that stays digital."""
 
@@ -205,6 +234,12 @@ class Report(Row):
     layers: tuple[LayerRow, ...] = Field(description="layers on crossbars, in execution order")
     digital: tuple[DigitalRow, ...] = Field(
         description="fragments that stay digital, in execution order"
+    )
+    converters: tuple[ConverterRow, ...] = Field(
+        default=(), description="converters under several rules, by layer and in all"
+    )
+    front: tuple[FrontRow, ...] = Field(
+        default=(), description="energy against error of converter bits; empty without a budget"
     )
     components: Components = Field(description="the parts of every total")
     chip: ChipRow = Field(description="one whole chip of the target")

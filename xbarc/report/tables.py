@@ -28,6 +28,8 @@ def report_tables(report: Report) -> tuple[TableData, ...]:
         totals_table(report),
         layers_table(report.layers),
         placement_table(report.layers),
+        converters_table(report),
+        front_table(report),
         digital_table(report),
         parts_table("Area by component", parts.area),
         parts_table("Energy of one inference by component", parts.energy),
@@ -121,6 +123,47 @@ def placement_table(layers: Sequence[LayerRow]) -> TableData:
     return TableData(
         "Placement (bits / slices; least, mean and most ADC bits)", headings, tuple(rows)
     )
+
+
+def converters_table(report: Report) -> TableData:
+    """Widths by several rules; the last rows are sums."""
+    rows = (
+        (
+            row.layer,
+            row.rule,
+            f"{row.mean_bits:.2f}",
+            f"{row.mean_levels:.1f}",
+            number(row.energy_uj),
+            histogram(row.histogram),
+        )
+        for row in report.converters
+    )
+    headings = ("layer", "rule", "mean b>", "mean 2^b>", "energy uJ>", "conversions by ADC bits")
+    return TableData("Converters, as set and by other rules", headings, tuple(rows))
+
+
+def front_table(report: Report) -> TableData:
+    """Energy against error, from the cheapest on."""
+    rows = (
+        (
+            "chosen" if row.chosen else row.kind,
+            f"{row.mean_bits:.2f}",
+            f"{row.mean_levels:.1f}",
+            number(row.energy_uj),
+            _decibels(row.predicted_db),
+            _decibels(row.measured_db),
+            "" if row.top1 is None else f"{100 * row.top1:.2f} %",
+            "" if row.top1_error is None else f"{100 * row.top1_error:.2f}",
+        )
+        for row in report.front
+    )
+    what = ("bits", "mean b>", "mean 2^b>", "energy uJ>", "predicted dB>", "measured dB>")
+    headings = (*what, "top-1>", "+- points>")
+    return TableData("Converter bits: energy against error", headings, tuple(rows))
+
+
+def _decibels(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f}"
 
 
 def digital_table(report: Report) -> TableData:

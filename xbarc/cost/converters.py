@@ -1,0 +1,84 @@
+"""What a layer's converters cost by several rules for their width, side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from xbarc.cost.counting import conversion_widths
+from xbarc.cost.counts import WIDTHS, Histogram
+from xbarc.cost.dub import block_bits
+from xbarc.cost.parts import adc_energy_pj
+from xbarc.ir.effective import cell_ranges, input_tops
+from xbarc.ir.program import CrossbarStep
+from xbarc.numerics.types import Int64Array
+from xbarc.target import AdcCosts
+
+RULES = ("as set", "from cells", "D.U.B.", "worst case")
+
+
+@dataclass(frozen=True)
+class Widths:
+    """Conversions of one input vector by width, under one rule.
+
+    Attributes:
+        rule: `as set`: the program's; `from cells`: lossless, each column its own; `D.U.B.`: the
+            densest column of a block, in powers of two; `worst case`: every cell at its top level.
+    """
+
+    rule: str
+    histogram: Histogram
+
+    @property
+    def conversions(self) -> float:
+        """Conversions of any width."""
+        return sum(self.histogram)
+
+    @property
+    def bits(self) -> float:
+        """Energy by the law that grows with bits: their sum."""
+        return sum(bits * count for bits, count in enumerate(self.histogram))
+
+    @property
+    def levels(self) -> float:
+        """Energy by the law that grows with levels: the sum of `2**bits`, nothing for 0 bits."""
+        return sum(2.0**bits * count for bits, count in enumerate(self.histogram) if bits)
+
+    def energy_pj(self, costs: AdcCosts) -> float:
+        """Energy by the target's converter, whatever its largest width."""
+        return sum(adc_energy_pj(bits, costs) * n for bits, n in enumerate(self.histogram) if n)
+
+
+def converter_widths(step: CrossbarStep) -> tuple[Widths, ...]:
+    """The widths of a layer by every rule, in the order of `RULES`."""
+    repeats = step.input_slices
+    found = (_from_cells(step), _dub(step), _worst_case(step))
+    histograms = (tuple(int(n) * repeats for n in counts) for counts in found)
+    named = zip(RULES[1:], histograms, strict=True)
+    return (Widths(RULES[0], conversion_widths(step)), *(Widths(*pair) for pair in named))
+
+
+def _count(bits: Int64Array, weights: Int64Array | None = None) -> Int64Array:
+    clipped = np.minimum(bits.reshape(-1), WIDTHS - 1)
+    return np.bincount(clipped, weights, minlength=WIDTHS).astype(np.int64)
+
+
+def _from_cells(step: CrossbarStep) -> Int64Array:
+    low, high = cell_ranges(step)
+    span = (high - low) * int(input_tops(step).max(initial=0))
+    return _count(np.frexp(span.astype(np.float64))[1].astype(np.int64))
+
+
+def _dub(step: CrossbarStep) -> Int64Array:
+    bits = block_bits(step)
+    each = np.diff(step.tiling.conversion_bounds).astype(np.int64)
+    return _count(bits, np.broadcast_to(each, bits.shape).reshape(-1))
+
+
+def _worst_case(step: CrossbarStep) -> Int64Array:
+    rows = np.diff(step.tiling.segment_bounds).astype(np.int64)
+    top = int(input_tops(step).max(initial=0)) * ((1 << step.cells.bits) - 1)
+    signed = 2 if step.periphery.a_sign.size else 1
+    bits = np.frexp((rows * top * signed).astype(np.float64))[1].astype(np.int64)
+    return _count(bits, np.full(len(bits), step.groups * step.conversions))

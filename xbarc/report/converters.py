@@ -1,0 +1,72 @@
+"""Converters of a program, compared with other rules for their width, and the front of a budget."""
+
+from __future__ import annotations
+
+from xbarc.cost import LayerCost
+from xbarc.cost.converters import Widths, converter_widths
+from xbarc.ir.program import Program
+from xbarc.report.model import ConverterRow, FrontRow
+from xbarc.target import Target
+
+
+def converter_rows(layers: tuple[LayerCost, ...], target: Target) -> tuple[ConverterRow, ...]:
+    """A row for each layer and rule, then the sums over layers whose positions are known."""
+    rows, sums = [], dict[str, list[float]]()
+    for layer in layers:
+        for widths in converter_widths(layer.step):
+            rows.append(_row(layer.step.name, widths, layer.positions, target))
+            total = sums.setdefault(widths.rule, [0.0] * len(widths.histogram))
+            for bits, count in enumerate(widths.histogram):
+                total[bits] += count * (layer.positions or 0)
+    if any(layer.positions is None for layer in layers):
+        return tuple(rows)
+    whole = (Widths(rule, tuple(counts)) for rule, counts in sums.items())
+    return (*rows, *(_row("all layers", widths, 1, target) for widths in whole))
+
+
+def _row(layer: str, widths: Widths, positions: int | None, target: Target) -> ConverterRow:
+    conversions = widths.conversions
+    energy = None if positions is None else positions * widths.energy_pj(target.costs.adc) / 1e6
+    return ConverterRow(
+        layer=layer,
+        rule=widths.rule,
+        mean_bits=widths.bits / conversions if conversions else 0.0,
+        mean_levels=widths.levels / conversions if conversions else 0.0,
+        energy_uj=energy,
+        histogram={bits: int(n) for bits, n in enumerate(widths.histogram) if n},
+    )
+
+
+def front_rows(program: Program) -> tuple[FrontRow, ...]:
+    """Allocations that were executed for `--adc-budget`."""
+    return tuple(
+        FrontRow(
+            kind=point.kind,
+            mean_bits=point.bits,
+            mean_levels=point.levels,
+            energy_uj=point.energy_pj / 1e6,
+            predicted_db=point.predicted_db,
+            measured_db=point.measured_db,
+            top1=point.top1,
+            top1_error=point.top1_error,
+            chosen=point.chosen,
+        )
+        for point in program.front
+    )
+
+
+def front_notes(program: Program) -> tuple[str, ...]:
+    """Warnings where the model and what was measured are more than a factor of two apart."""
+    wrong = [
+        point
+        for point in program.front
+        if point.chosen
+        and point.predicted_db is not None
+        and point.measured_db is not None
+        and abs(point.predicted_db - point.measured_db) > 3.01
+    ]
+    return tuple(
+        f"the output error of the chosen converter bits was predicted as {point.predicted_db:.1f}"
+        f" dB and measured as {point.measured_db:.1f} dB: trust what was measured"
+        for point in wrong
+    )
