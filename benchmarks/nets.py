@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -30,7 +31,7 @@ class Builder:
         self._node("Conv", [x, f"{name}.w", f"{name}.b"], name, strides=[stride] * 2, pads=pads)
         return name
 
-    def simple(self, operator: str, *inputs: str, **attributes: object) -> str:
+    def simple(self, operator: str, *inputs: str, **attributes: Any) -> str:
         """Any operator without weights."""
         name = f"{operator.lower()}{len(self.nodes)}"
         self._node(operator, list(inputs), name, **attributes)
@@ -43,7 +44,7 @@ class Builder:
         self._node("MatMul", [x, f"{name}.w"], name)
         return name
 
-    def save(self, path: Path, shape: list[object], classes: int) -> None:
+    def save(self, path: Path, shape: list[Any], classes: int) -> None:
         """Write the model; its input is `x`, its output the last node's."""
         source = helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)
         last = self.nodes[-1].output[0]
@@ -52,10 +53,10 @@ class Builder:
         opset = [helper.make_opsetid("", 17)]
         onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), str(path))
 
-    def _node(self, operator: str, inputs: list[str], name: str, **attributes: object) -> None:
+    def _node(self, operator: str, inputs: list[str], name: str, **attributes: Any) -> None:
         self.nodes.append(helper.make_node(operator, inputs, [name], name=name, **attributes))
 
-    def _constant(self, name: str, values: np.ndarray) -> None:  # type: ignore[type-arg]
+    def _constant(self, name: str, values: np.typing.NDArray[Any]) -> None:
         self.constants.append(numpy_helper.from_array(values.astype(np.float32), name))
 
 
