@@ -27,6 +27,7 @@ COMMANDS = (
     ("passes",),
     ("targets", "list"),
     ("targets", "show"),
+    ("targets", "cost"),
     ("targets", "validate"),
 )
 
@@ -105,7 +106,12 @@ def report_fields() -> str:
         "DigitalRow",
         "Components",
         "PartRow",
+        "ScheduleRow",
+        "ScheduledRow",
+        "PathRow",
+        "AdcModelRow",
         "ChipRow",
+        "LevelRow",
         "DeviceRow",
         "SourceRow",
     )

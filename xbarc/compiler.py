@@ -40,6 +40,7 @@ class CompileOptions:
         ranges: how calibrated ranges are chosen.
         mapping: None takes the target's encoding and the defaults of mapping.
         shapes: input shapes by name, to count with where the model leaves axes open.
+        duplicate: how copies of weights are chosen in reports; see `xbarc.cost.parse_policy`.
     """
 
     weight_bits: int | None = None
@@ -47,6 +48,7 @@ class CompileOptions:
     ranges: RangeMethod = "mse"
     mapping: MapOptions | None = None
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    duplicate: str = "none"
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,8 @@ def compile_model(
     batches = [] if calibration is None else calibration_batches(network.inputs, calibration)
     steps, arrays = _lower(network, plan, batches, progress)
     settings = _settings(plan, calibrated=bool(batches))
+    if chosen.duplicate != "none":
+        settings = tuple(sorted([*settings, ("duplicate", chosen.duplicate)]))
     program = Program(
         network.name,
         network.source,

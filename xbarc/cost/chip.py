@@ -78,7 +78,6 @@ def chip_cost(
     shared = -(-columns // peak.columns_per_conversion)
     timing = vector_timing(target, slices, bits, shared, segments)
     counts = hardware + _activity(target, peak, hardware, bits, timing)
-    outputs = target.array.columns // peak.columns_per_weight
     cells = hardware.arrays * target.array.rows * target.array.columns
     return ChipCost(
         level=level,
@@ -86,7 +85,7 @@ def chip_cost(
         timing=timing,
         energy=_there(energy_parts(counts, target)),
         area=_there(area_parts(counts, target)),
-        macs=hardware.arrays * target.array.rows * outputs,
+        macs=hardware.arrays * target.array.rows * _outputs(target, peak),
         capacity_mib=cells * target.cell.bits / 8 / 2**20,
     )
 
@@ -99,6 +98,12 @@ def assumed_peak(target: Target) -> Peak:
     return Peak(
         columns_per_weight=min(columns, target.array.columns), columns_per_conversion=analog
     )
+
+
+def _outputs(target: Target, peak: Peak) -> float:
+    """Weights of one row of an array; a part of one where a weight takes several arrays."""
+    columns = target.array.columns
+    return columns // peak.columns_per_weight or columns / peak.columns_per_weight
 
 
 def _there(parts: Sequence[CostPart]) -> tuple[CostPart, ...]:
@@ -133,12 +138,12 @@ def _activity(
     """What one input vector of every array makes the hardware do."""
     array, slices = target.array, _slices(target)
     reads = hardware.arrays * timing.segments
-    columns = array.columns // peak.columns_per_conversion
+    columns = max(1, array.columns // peak.columns_per_conversion)
     wide: dict[int, float] = {}
     for width in bits:
         wide[width] = wide.get(width, 0) + reads * columns
     driven = hardware.arrays * array.rows * len(slices)
-    results = hardware.arrays * (array.columns // peak.columns_per_weight)
+    results = hardware.arrays * _outputs(target, peak)
     steps = full_steps({target.adc.max_bits: 1})
     decided = sum(width * count for width, count in wide.items())
     done = Counts(

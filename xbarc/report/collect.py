@@ -250,8 +250,14 @@ def _chip_row(target: Target) -> ChipRow:
         adc_bits=target.adc.max_bits,
         area_mm2=sum_rows(parts, _UM2_PER_MM2),
         parts=parts,
+        buffer_rate=_buffer_rate(target),
         levels=level_rows(target),
     )
+
+
+def _buffer_rate(target: Target) -> float | None:
+    rate = None if target.peak is None else target.peak.buffer_rate
+    return None if rate is None else rate.value
 
 
 def source_rows(target: Target) -> tuple[SourceRow, ...]:

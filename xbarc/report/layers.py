@@ -52,6 +52,7 @@ def layer_row(layer: LayerCost, target: Target) -> LayerRow:
         macs=int(layer.counts.crossbar_macs) if known else None,
         conversions_per_vector=int(layer.vector.all_conversions),
         conversions=int(layer.counts.all_conversions) if known else None,
+        buffer_bytes=int(layer.counts.buffer_bytes) if known else None,
         energy_uj=None if energy is None else energy / 1e6,
         latency_us=None if layer.latency_ns is None else layer.latency_ns / 1e3,
         area_mm2=(area or 0.0) / 1e6,

@@ -144,6 +144,7 @@ class LayerRow(Row):
     macs: int | None = Field(description="multiply-accumulates, count an inference")
     conversions_per_vector: int = Field(description="conversions of one input vector, count")
     conversions: int | None = Field(description="conversions, count an inference")
+    buffer_bytes: int | None = Field(description="bytes through buffers, count an inference")
     energy_uj: float | None = Field(
         description="energy of the layer's share of the components, uJ an inference"
     )
@@ -199,6 +200,7 @@ class ChipRow(Row):
     adc_bits: int = Field(description="width of every converter, bits")
     area_mm2: float | None = Field(description="sum of `parts`, mm2")
     parts: tuple[PartRow, ...] = Field(description="parts of the area, um2")
+    buffer_rate: float | None = Field(description="of one tile's buffer at full load, bytes a ns")
     levels: tuple[LevelRow, ...] = Field(description="the chip at full load, level by level")
 
 
