@@ -23,6 +23,7 @@ COMMANDS = (
     ("verify",),
     ("inspect",),
     ("report",),
+    ("place",),
     ("print",),
     ("passes",),
     ("targets", "list"),

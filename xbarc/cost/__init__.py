@@ -13,6 +13,7 @@ from xbarc.cost.critical import PathPart
 from xbarc.cost.device import Estimate, device_estimates
 from xbarc.cost.duplicate import Policy, parse_policy
 from xbarc.cost.hardware import chip_arrays, full_chip
+from xbarc.cost.mesh import Item, Link, MeshPlacement
 from xbarc.cost.parts import (
     CostPart,
     area_parts,
@@ -32,8 +33,11 @@ __all__ = [
     "CostPart",
     "Counts",
     "Estimate",
+    "Item",
     "LayerCost",
     "LayerSchedule",
+    "Link",
+    "MeshPlacement",
     "PathPart",
     "Policy",
     "ProgramCost",

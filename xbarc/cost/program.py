@@ -14,8 +14,10 @@ from xbarc.cost.counts import Counts
 from xbarc.cost.duplicate import Policy, copies_for, stands
 from xbarc.cost.hardware import Allocation, allocate, bits_decided, share_of, with_copies
 from xbarc.cost.levels import level_counts
+from xbarc.cost.mesh import MeshPlacement
 from xbarc.cost.schedule import PS, Schedule, schedule
 from xbarc.cost.timing import Timing, step_timing
+from xbarc.cost.traffic import placement
 from xbarc.ir.geometry import positions
 from xbarc.ir.program import CrossbarStep, Program
 from xbarc.numerics.types import Int64Array
@@ -56,6 +58,7 @@ class ProgramCost:
         policy: how copies were chosen.
         arrays_once: arrays without copies.
         schedule: None where a shape is not known.
+        placement: places of tiles; None without a mesh, or where a shape is not known.
         unknown: why what happens, or digital work, could not be counted; empty where all is known.
     """
 
@@ -65,6 +68,7 @@ class ProgramCost:
     policy: Policy
     arrays_once: int
     schedule: Schedule | None
+    placement: MeshPlacement | None
     unknown: Unknown
 
     @property
@@ -106,6 +110,8 @@ def program_cost(program: Program, policy: Policy | None = None) -> ProgramCost:
         _layer(step, program, allocation, timings[step.name], (copies[step.name], on[step.name]))
         for step in program.crossbar_steps
     )
+    places = placement(program, copies)
+    layers = _routed(layers, places)
     unknown = Unknown(_unknown_positions(layers), _unknown_digital(program))
     macs = sum(step.macs or 0 for step in program.digital_steps)
     happened = reduce(add, (layer.counts for layer in layers), Counts(digital_macs=macs))
@@ -119,7 +125,19 @@ def program_cost(program: Program, policy: Policy | None = None) -> ProgramCost:
         policy=chosen,
         arrays_once=program.arrays,
         schedule=plan,
+        placement=places,
         unknown=unknown,
+    )
+
+
+def _routed(layers: tuple[LayerCost, ...], places: MeshPlacement | None) -> tuple[LayerCost, ...]:
+    """What routers carry by the places of tiles, where those are known."""
+    if places is None:
+        return layers
+    carried = places.byte_hops
+    return tuple(
+        replace(layer, counts=replace(layer.counts, router_bytes=carried[layer.step.name]))
+        for layer in layers
     )
 
 
