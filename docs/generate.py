@@ -110,6 +110,8 @@ def report_fields() -> str:
         "ScheduleRow",
         "ScheduledRow",
         "PathRow",
+        "OperandsRow",
+        "OperandRow",
         "AdcModelRow",
         "ChipRow",
         "LevelRow",

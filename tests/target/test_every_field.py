@@ -49,8 +49,9 @@ OPTIONAL = {
     "peak.buffer_rate": "B/ns",
     "peak.router_rate": "B/ns",
 }
-# What only few-bit or many-bit converters use: see `test_fields_of_narrow_and_wide_converters`.
-OF_OTHER_CONVERTERS = ("costs.adc.flash_bits", "costs.adc.thermal")
+# What only few-bit or many-bit converters use: see `test_fields_of_narrow_and_wide_converters`;
+# and what only a report on data uses: see tests/cost/test_operands.py.
+OF_OTHER_CONVERTERS = ("costs.adc.flash_bits", "costs.adc.thermal", "costs.read_pulse")
 OTHER_TEXT = {
     "kind": "silicon",
     "cell.variation.kind": "proportional",

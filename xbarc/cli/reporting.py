@@ -17,6 +17,7 @@ from xbarc.errors import EXIT_DONE, InputError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from xbarc.ir.operands import OperandStatistics
     from xbarc.ir.program import CrossbarStep, Program
     from xbarc.report import Comparison, Report, TableData
 
@@ -37,6 +38,10 @@ def report_command(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="[default: stdout]")
     ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="DATA.npz", help="inputs that give energies of arrays by operands"),
+    ] = None,
     duplicate: Annotated[
         str | None,
         typer.Option(
@@ -51,23 +56,37 @@ def report_command(
     In total and of every layer, with the component, count and cited figure behind every number.
     Several programs are put side by side.
     """
+    if len(programs) > 1 and data is not None:
+        raise InputError("takes one program", where="--data", hint="report them one by one")
     if len(programs) > 1:
         return _compare(programs, format, output, duplicate)
     render = _renderer(format)
     if output is not None:
         check_writable(output)
-    emit(render(_report(programs[0], duplicate)), output)
+    emit(render(_report(programs[0], duplicate, data)), output)
     return EXIT_DONE
 
 
-def _report(path: Path, duplicate: str | None) -> Report:
+def _report(path: Path, duplicate: str | None, data: Path | None = None) -> Report:
     from xbarc.cost import parse_policy
     from xbarc.ir.files import load_program
     from xbarc.report import collect
 
     program = load_program(path)
     policy = None if duplicate is None else parse_policy(duplicate, program.target)
-    return collect(program, policy)
+    return collect(program, policy, None if data is None else _operands(program, data))
+
+
+def _operands(program: Program, data: Path) -> dict[str, OperandStatistics]:
+    """Run a program on data and watch its wordlines."""
+    from xbarc.cli.npz import read_npz
+    from xbarc.compiler import calibration_batches
+    from xbarc.executor.operands import OperandWatcher
+
+    watcher = OperandWatcher(program)
+    for batch in calibration_batches(program.inputs, read_npz(data)):
+        watcher.run(batch)
+    return watcher.statistics()
 
 
 def _compare(programs: list[Path], name: str, output: Path | None, duplicate: str | None) -> int:

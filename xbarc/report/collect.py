@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from xbarc.cost import (
@@ -20,6 +20,7 @@ from xbarc.cost import (
     total_band,
     write_parts,
 )
+from xbarc.ir.operands import OperandStatistics
 from xbarc.ir.program import CrossbarStep, DigitalStep, Program
 from xbarc.report.layers import layer_row
 from xbarc.report.model import (
@@ -38,6 +39,7 @@ from xbarc.report.planning import (
     adc_model_rows,
     confirmed_share,
     level_rows,
+    operands_row,
     schedule_row,
     write_time_us,
 )
@@ -47,12 +49,17 @@ _PJ_PER_UJ = 1e6
 _UM2_PER_MM2 = 1e6
 
 
-def collect(program: Program, policy: Policy | None = None) -> Report:
+def collect(
+    program: Program,
+    policy: Policy | None = None,
+    operands: Mapping[str, OperandStatistics] | None = None,
+) -> Report:
     """Gather counts, costs, schedule, estimates and sources of a program.
 
     Args:
         program: what is reported.
         policy: how copies of weights are chosen; what the program was compiled with by default.
+        operands: what the wordlines of each layer carried on some data, for energies by data.
 
     Raises:
         MappingError: the policy cannot be met.
@@ -61,16 +68,18 @@ def collect(program: Program, policy: Policy | None = None) -> Report:
     asked = policy or parse_policy(dict(program.settings).get("duplicate", "none"), target)
     cost = program_cost(program, asked)
     components = _components(cost, target)
+    totals = _totals(program, cost, components)
     return Report(
         name=program.name,
         model_sha256=program.source.sha256,
         target=_target_row(target),
         settings=dict(program.settings),
-        totals=_totals(program, cost, components),
+        totals=totals,
         layers=tuple(layer_row(layer, target) for layer in cost.layers),
         digital=tuple(_digital_row(step, target) for step in program.digital_steps),
         components=components,
         schedule=schedule_row(cost, target),
+        operands=operands_row(cost, target, operands, totals.energy_uj),
         adc_models=adc_model_rows(cost, target),
         chip=_chip_row(target),
         device=tuple(

@@ -243,6 +243,30 @@ class ScheduleRow(Row):
     path: tuple[PathRow, ...] = Field(description="critical path of one inference, in time")
 
 
+class OperandRow(Row):
+    """Energy of one layer's arrays by the data that it was given."""
+
+    name: str = Field(description="name of the layer")
+    driven: float = Field(description="share of wordlines and slices that are not zero, 0 to 1")
+    mean_level: float = Field(description="mean level of an input slice, 0 to 1")
+    array_uj: float | None = Field(
+        description="arrays by `t sum V**2 G`, uJ an inference; null without a read pulse"
+    )
+    array_constant_uj: float = Field(description="arrays by the constant figure, uJ an inference")
+    driver_uj: float = Field(description="drivers of lines that are not zero, uJ an inference")
+    driver_constant_uj: float = Field(description="drivers of all lines, uJ an inference")
+
+
+class OperandsRow(Row):
+    """Energies by data, beside the constant figures of the headline."""
+
+    vectors: int = Field(description="input vectors of all layers that were looked at, count")
+    energy_uj: float | None = Field(
+        description="energy of one inference with these in place of the constant ones, uJ"
+    )
+    layers: tuple[OperandRow, ...] = Field(description="layers, in execution order")
+
+
 class AdcModelRow(Row):
     """What one model says about converters of a width that is in use."""
 
@@ -311,6 +335,9 @@ class Report(Row):
     components: Components = Field(description="the parts of every total")
     schedule: ScheduleRow | None = Field(
         description="when each layer works; null where a shape is not known"
+    )
+    operands: OperandsRow | None = Field(
+        default=None, description="energies by data; null where no data was given"
     )
     adc_models: tuple[AdcModelRow, ...] = Field(
         description="converters in use by several models, the target's own first"

@@ -137,14 +137,20 @@ def _fewer_slices(cost: ProgramCost, target: Target, there: int) -> list[str]:
             found.append(f"cells of {bits} bits: about {number(need)} arrays")
             break
     for weight in (6, 4, 3, 2):
-        need = sum(
-            layer.counts.arrays * min(1.0, -(-weight // cell) / layer.step.weight_slices)
-            for layer in cost.layers
-        )
-        if need <= there:
-            found.append(f"--weight-bits {weight}: about {number(round(need))} arrays")
+        fewer = _arrays_of_weights(cost, -(-weight // cell))
+        if fewer <= there:
+            found.append(f"--weight-bits {weight}: about {number(fewer)} arrays")
             break
     return found
+
+
+def _arrays_of_weights(cost: ProgramCost, slices: int) -> int:
+    need = 0.0
+    for layer in cost.layers:
+        need += (
+            layer.counts.arrays * min(slices, layer.step.weight_slices) / layer.step.weight_slices
+        )
+    return round(need)
 
 
 def _arrays_at(cost: ProgramCost, cell: int, bits: int) -> int:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from xbarc.cost import LEVELS, CostPart, LayerSchedule, ProgramCost, chip_cost
+from xbarc.cost import LEVELS, CostPart, LayerCost, LayerSchedule, ProgramCost, chip_cost
 from xbarc.cost.adc_models import adc_opinions
-from xbarc.report.model import AdcModelRow, LevelRow, PathRow, ScheduledRow, ScheduleRow
+from xbarc.cost.operands import operand_energy
+from xbarc.ir.operands import OperandStatistics
+from xbarc.report.model import (
+    AdcModelRow,
+    LevelRow,
+    OperandRow,
+    OperandsRow,
+    PathRow,
+    ScheduledRow,
+    ScheduleRow,
+)
 from xbarc.target import Target, figures
 
 _PS_PER_US = 1e6
@@ -52,6 +62,53 @@ def _layer(layer: LayerSchedule, interval_ps: int) -> ScheduledRow:
         buffer_bytes=layer.buffer_bytes,
         waits_for_all=layer.waits_for_all,
     )
+
+
+def operands_row(
+    cost: ProgramCost,
+    target: Target,
+    seen: Mapping[str, OperandStatistics] | None,
+    energy_uj: float | None,
+) -> OperandsRow | None:
+    """Energies by data; None where no data was given.
+
+    Args:
+        cost: the program's counts.
+        target: its target.
+        seen: what the wordlines of each layer carried.
+        energy_uj: the headline.
+    """
+    if seen is None:
+        return None
+    rows = tuple(_operands(layer, target, seen[layer.step.name]) for layer in cost.layers)
+    changed = [_change(row) for row in rows]
+    known = [value for value in changed if value is not None]
+    whole = energy_uj is not None and len(known) == len(rows)
+    return OperandsRow(
+        vectors=sum(statistics.vectors for statistics in seen.values()),
+        energy_uj=(energy_uj or 0.0) + sum(known) if whole else None,
+        layers=rows,
+    )
+
+
+def _operands(layer: LayerCost, target: Target, seen: OperandStatistics) -> OperandRow:
+    found, times = operand_energy(layer.step, seen, target), (layer.positions or 0) / 1e6
+    costs = target.costs
+    return OperandRow(
+        name=layer.step.name,
+        driven=found.driven,
+        mean_level=found.mean_level,
+        array_uj=None if found.array_pj is None else found.array_pj * times,
+        array_constant_uj=layer.vector.array_reads * costs.array_energy.value * times,
+        driver_uj=found.driver_pj * times,
+        driver_constant_uj=layer.vector.wordline_drives * costs.driver_energy.value * times,
+    )
+
+
+def _change(row: OperandRow) -> float | None:
+    if row.array_uj is None:
+        return None
+    return row.array_uj - row.array_constant_uj + row.driver_uj - row.driver_constant_uj
 
 
 def adc_model_rows(cost: ProgramCost, target: Target) -> tuple[AdcModelRow, ...]:

@@ -33,6 +33,7 @@ def report_tables(report: Report) -> tuple[TableData, ...]:
         digital_table(report),
         parts_table("Area by component", parts.area),
         parts_table("Energy of one inference by component", parts.energy),
+        operands_table(report),
         adc_table(report),
         parts_table("One whole chip, converters at their widest", report.chip.parts),
         levels_table(report.chip.levels),
@@ -188,6 +189,30 @@ def path_table(report: Report) -> TableData:
     )
     headings = ("on the critical path", "begin us>", "end us>", "rounds>")
     return TableData("Critical path", headings, tuple(rows))
+
+
+def operands_table(report: Report) -> TableData:
+    """Energies by data beside the constant ones."""
+    seen = report.operands
+    rows = (
+        ()
+        if seen is None
+        else tuple(
+            (
+                row.name,
+                percent(row.driven),
+                percent(row.mean_level),
+                number(row.array_uj),
+                number(row.array_constant_uj),
+                number(row.driver_uj),
+                number(row.driver_constant_uj),
+            )
+            for row in seen.layers
+        )
+    )
+    whole = "" if seen is None else f"; one inference: {number(seen.energy_uj)} uJ"
+    headings = ("layer", "lines driven>", "mean level>", "array uJ>", "constant>", "driver uJ>")
+    return TableData(f"Energies by data{whole}", (*headings, "constant>"), rows)
 
 
 def adc_table(report: Report) -> TableData:

@@ -237,6 +237,11 @@ class Costs(Strict):
         description="one array, a level of an input slice, beside `array_energy`; left out: none",
         default=None,
     )
+    read_pulse: Nanosecond | None = Field(
+        description="time in which cells conduct during a read of `cycle`, for energies by "
+        "operands; left out: those are unknown",
+        default=None,
+    )
     convert_step: Nanosecond | None = Field(
         description="a bit of a conversion, where converters are slower the wider they convert; "
         "left out: `adc.rate` whatever the width",
