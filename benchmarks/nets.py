@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -30,7 +31,7 @@ class Builder:
         self._node("Conv", [x, f"{name}.w", f"{name}.b"], name, strides=[stride] * 2, pads=pads)
         return name
 
-    def simple(self, operator: str, *inputs: str, **attributes: object) -> str:
+    def simple(self, operator: str, *inputs: str, **attributes: Any) -> str:
         """Any operator without weights."""
         name = f"{operator.lower()}{len(self.nodes)}"
         self._node(operator, list(inputs), name, **attributes)
@@ -43,7 +44,7 @@ class Builder:
         self._node("MatMul", [x, f"{name}.w"], name)
         return name
 
-    def save(self, path: Path, shape: list[object], classes: int) -> None:
+    def save(self, path: Path, shape: list[Any], classes: int) -> None:
         """Write the model; its input is `x`, its output the last node's."""
         source = helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)
         last = self.nodes[-1].output[0]
@@ -52,10 +53,10 @@ class Builder:
         opset = [helper.make_opsetid("", 17)]
         onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), str(path))
 
-    def _node(self, operator: str, inputs: list[str], name: str, **attributes: object) -> None:
+    def _node(self, operator: str, inputs: list[str], name: str, **attributes: Any) -> None:
         self.nodes.append(helper.make_node(operator, inputs, [name], name=name, **attributes))
 
-    def _constant(self, name: str, values: np.ndarray) -> None:  # type: ignore[type-arg]
+    def _constant(self, name: str, values: np.typing.NDArray[Any]) -> None:
         self.constants.append(numpy_helper.from_array(values.astype(np.float32), name))
 
 
@@ -98,3 +99,63 @@ def resnet20(path: Path) -> None:
 def resnet18(path: Path) -> None:
     """ResNet-18 for 224x224 pictures, 11.7 M weights."""
     residual(path, (64, 128, 256, 512), 2, 7, 224)
+
+
+def plain(
+    path: Path, stages: tuple[tuple[int, ...], ...], dense: tuple[int, ...], size: int
+) -> None:
+    """A VGG-like net: stages of 3x3 convolutions, a pool after each, dense layers at the end.
+
+    Args:
+        path: where to write it.
+        stages: channels of the convolutions of each stage.
+        dense: outputs of the dense layers.
+        size: extent of the picture.
+    """
+    net = Builder(seed=0)
+    x, inputs, extent = "x", 3, size
+    for stage in stages:
+        for outputs in stage:
+            x = net.simple("Relu", net.conv(x, inputs, outputs, 3, 1))
+            inputs = outputs
+        x = net.simple("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2])
+        extent //= 2
+    x = net.simple("Flatten", x)
+    inputs *= extent * extent
+    for index, outputs in enumerate(dense):
+        x = net.dense(x, inputs, outputs, f"fc{index}")
+        if index < len(dense) - 1:
+            x = net.simple("Relu", x)
+        inputs = outputs
+    net.save(path, [1, 3, size, size], dense[-1])
+
+
+def vgg16(path: Path) -> None:
+    """VGG-16 for 224x224 pictures, 138 M weights."""
+    stages = ((64,) * 2, (128,) * 2, (256,) * 3, (512,) * 3, (512,) * 3)
+    plain(path, stages, (4096, 4096, 1000), 224)
+
+
+def vgg8(path: Path) -> None:
+    """NeuroSim's VGG-8 for 32x32 pictures, 13 M weights."""
+    plain(path, ((128,) * 2, (256,) * 2, (512,) * 2), (1024, 10), 32)
+
+
+def squeezenet(path: Path) -> None:
+    """SqueezeNet 1.1 for 224x224 pictures, 1.2 M weights."""
+    net = Builder(seed=0)
+    pool = {"kernel_shape": [3, 3], "strides": [2, 2]}
+    x = net.simple("Relu", net.conv("x", 3, 64, 3, 2))
+    x, inputs = net.simple("MaxPool", x, **pool), 64
+    for index, (squeeze, expand) in enumerate(
+        ((16, 64), (16, 64), (32, 128), (32, 128), (48, 192), (48, 192), (64, 256), (64, 256))
+    ):
+        y = net.simple("Relu", net.conv(x, inputs, squeeze, 1, 1))
+        left = net.simple("Relu", net.conv(y, squeeze, expand, 1, 1))
+        right = net.simple("Relu", net.conv(y, squeeze, expand, 3, 1))
+        x, inputs = net.simple("Concat", left, right, axis=1), 2 * expand
+        if index in (1, 3):
+            x = net.simple("MaxPool", x, **pool)
+    x = net.simple("Relu", net.conv(x, inputs, 1000, 1, 1))
+    x = net.simple("Flatten", net.simple("GlobalAveragePool", x))
+    net.save(path, [1, 3, 224, 224], 1000)

@@ -23,10 +23,12 @@ COMMANDS = (
     ("verify",),
     ("inspect",),
     ("report",),
+    ("place",),
     ("print",),
     ("passes",),
     ("targets", "list"),
     ("targets", "show"),
+    ("targets", "cost"),
     ("targets", "validate"),
 )
 
@@ -105,7 +107,14 @@ def report_fields() -> str:
         "DigitalRow",
         "Components",
         "PartRow",
+        "ScheduleRow",
+        "ScheduledRow",
+        "PathRow",
+        "OperandsRow",
+        "OperandRow",
+        "AdcModelRow",
         "ChipRow",
+        "LevelRow",
         "DeviceRow",
         "SourceRow",
     )

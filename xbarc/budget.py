@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from xbarc.calibration import centre_errors, observe
-from xbarc.cost.parts import adc_energy_pj
+from xbarc.cost.adc_models import adc_energy_pj
 from xbarc.cost.program import input_vectors
 from xbarc.errors import MappingError
 from xbarc.executor import StepRunner

@@ -41,6 +41,7 @@ class CompileOptions:
         shapes: input shapes by name, to count with where the model leaves axes open.
         adc_budget: what the outputs may lose to narrow converters; None: converters as `mapping`
             says.
+        duplicate: how copies of weights are chosen in reports; see `xbarc.cost.parse_policy`.
     """
 
     weight_bits: int | None = None
@@ -49,6 +50,7 @@ class CompileOptions:
     mapping: MapOptions | None = None
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     adc_budget: Budget | None = None
+    duplicate: str = "none"
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,8 @@ def compile_model(
         labels = None if calibration is None else calibration.get("labels")
         steps, front = _set_converters(steps, plan, (network.outputs, feeds, labels), progress)
     settings = _settings(plan, calibrated=bool(batches))
+    if chosen.duplicate != "none":
+        settings = tuple(sorted([*settings, ("duplicate", chosen.duplicate)]))
     program = Program(
         network.name,
         network.source,

@@ -29,7 +29,7 @@ def counts(draw: st.DrawFn) -> Counts:
     whole = st.integers(0, 1 << 40)
     values: dict[str, Any] = {}
     for field in fields(Counts):
-        wide = field.name in ("conversions", "adcs")
+        wide = field.name in ("conversions", "adcs", "bit_steps")
         values[field.name] = tuple(draw(whole) for _ in range(WIDTHS)) if wide else draw(whole)
     return Counts(**values)
 
@@ -56,6 +56,7 @@ def test_a_layer_counted_by_hand() -> None:
     found = vector_counts(dense_step(), small_target())
     assert found == Counts(
         array_reads=(2 * 2 + 2 * 1) * 3,  # arrays x segments of both row blocks, 3 input slices
+        array_pulses=(2 * 2 + 2 * 1) * 3,  # one level a slice of one bit
         wordline_drives=(2 * 4 + 2 * 1) * 3,
         samples=3 * 6 * 3,  # segments x columns x slices
         conversions=widths({1: 9, 2: 9, 3: 18, 4: 18}),

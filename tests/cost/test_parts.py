@@ -10,6 +10,7 @@ from xbarc.cost import (
     area_parts,
     energy_parts,
     full_chip,
+    full_steps,
     total,
     widths,
     write_parts,
@@ -22,6 +23,7 @@ IMA = Counts(
     wordline_drives=1024,
     samples=1024,
     conversions=widths({8: 1024}),
+    bit_steps=full_steps({8: 1024}),
     shift_adds=1024,
     register_bytes=144,
 )

@@ -99,7 +99,8 @@ def test_every_field_says_what_it_is(kind: type[Row]) -> None:
 
 
 def test_numbers_have_a_unit() -> None:
-    words = ("uJ", "mm2", "us", "ns", "1/s", "TOPS/W", "bits", "0 to 1", "`unit`", "how many")
+    words = ["uJ", "mm2", "us", "ns", "1/s", "TOPS/W", "bits", "0 to 1", "`unit`", "how many"]
+    words += ["pJ", "um2", "KiB", "MiB", "mW", "GOPS"]
     fields = [item for row in Row.__subclasses__() for item in row.model_fields.items()]
     numbers = [(n, f) for n, f in fields if float in (f.annotation, *get_args(f.annotation))]
     assert len(numbers) > 15
@@ -173,7 +174,7 @@ def test_json_round_trips_and_repeats() -> None:
     assert Report.model_validate_json(text) == report
     assert render_json(collect(small_program())) == text
     data = json.loads(text)
-    assert data["format"] == 1
+    assert data["format"] == 2
     assert {"arrays", "cells", "cell_utilization", "conversions"} <= set(data["totals"])
 
 

@@ -14,9 +14,10 @@ import pytest
 
 from tests.target.test_load import Data, raw, set_at
 from xbarc.compiler import compile_model
+from xbarc.cost import chip_cost
 from xbarc.errors import MappingError, TargetError
 from xbarc.report import collect
-from xbarc.target import parse_target
+from xbarc.target import load_target, parse_target
 
 MODEL = """
 <ir_version: 8, opset_import: ["" : 17]>
@@ -32,7 +33,25 @@ net (float[1, 1, 8, 8] x) => (float[1, 10] y, float[1, 1] z) {
 LABELS = {"name", "description", "cell.technology"}
 # Where a number comes from: printed in the table of sources, nothing else follows.
 PROVENANCE = ("unit", "source", "via", "confirmed", "note")
-OPTIONAL = {"costs.chip_static": "mW", "costs.chip_area": "um2", "costs.write_energy": "pJ"}
+OPTIONAL = {
+    "costs.chip_static": "mW",
+    "costs.chip_area": "um2",
+    "costs.write_energy": "pJ",
+    "costs.write_time": "ns",
+    "costs.endurance": "cycles",
+    "costs.pulse": "ns",
+    "costs.pulse_energy": "pJ",
+    "costs.vector_time": "ns",
+    "costs.fill": "ns",
+    "costs.digital_rate": "op/ns",
+    "costs.link_rate": "B/ns",
+    "costs.hop": "ns",
+    "peak.buffer_rate": "B/ns",
+    "peak.router_rate": "B/ns",
+}
+# What only few-bit or many-bit converters use: see `test_fields_of_narrow_and_wide_converters`;
+# and what only a report on data uses: see tests/cost/test_operands.py.
+OF_OTHER_CONVERTERS = ("costs.adc.flash_bits", "costs.adc.thermal", "costs.read_pulse")
 OTHER_TEXT = {
     "kind": "silicon",
     "cell.variation.kind": "proportional",
@@ -40,6 +59,7 @@ OTHER_TEXT = {
     "adc.reference": "per-cycle",
     "precision.encoding": "offset",
     "hierarchy.network": "none",
+    "adc.overlap": "none",
 }
 
 
@@ -54,6 +74,8 @@ def leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 def complete() -> Data:
     """rram128 with the figures that it leaves out, on a chip too small for the model."""
     data = raw()
+    data["peak"] = {"columns_per_weight": 4, "columns_per_conversion": 1}
+    data["adc"]["overlap"] = "sample-and-hold"
     for path, unit in OPTIONAL.items():
         figure = {"value": 2.0, "unit": unit, "source": "assumed", "via": "assumed"}
         set_at(data, path, {**figure, "confirmed": False, "note": "for this test"})
@@ -62,7 +84,11 @@ def complete() -> Data:
     return data
 
 
-FIELDS = [(path, value) for path, value in leaves(complete()) if not path.startswith("sources.")]
+FIELDS = [
+    (path, value)
+    for path, value in leaves(complete())
+    if not path.startswith(("sources.", *OF_OTHER_CONVERTERS))
+]
 
 
 def changes(path: str, value: Any) -> Iterator[Any]:
@@ -129,3 +155,35 @@ def test_every_field_changes_something_or_is_refused(
             continue
         skip = ignored(path)
         assert any(after[key] != before[key] for key in before if key not in skip), change
+
+
+NARROW = ("costs.adc.flash_bits=1", "adc.max_bits=3", "array.active_rows=1")
+WIDE = ("costs.adc.thermal=1.0", "costs.adc.thermal_margin=3.0", "costs.convert_step=500.0")
+
+
+@pytest.mark.parametrize("change", [NARROW[0], *WIDE])
+def test_fields_of_narrow_and_wide_converters(change: str) -> None:
+    base = list(NARROW[1:]) if change == NARROW[0] else ["adc.max_bits=12"]
+    before, after = (load_target("rram128", [*base, *more]) for more in ((), (change,)))
+    assert chip_cost(after, "array").energy != chip_cost(before, "array").energy or (
+        chip_cost(after, "array").timing != chip_cost(before, "array").timing
+    )
+
+
+def test_components_cost_area_and_power() -> None:
+    isaac = load_target("isaac")
+    bare = isaac.model_copy(update={"costs": isaac.costs.model_copy(update={"components": ()})})
+    full, less = chip_cost(isaac, "tile"), chip_cost(bare, "tile")
+    assert full.power_mw is not None
+    assert less.power_mw is not None
+    assert full.power_mw - less.power_mw == pytest.approx(9.65)
+    names = [part.name for part in full.area if part.figure.startswith("costs.components.")]
+    assert "tile bus of a tile" in names
+    assert len(names) == 5
+
+
+def test_a_component_without_a_source_is_refused() -> None:
+    data = raw("isaac")
+    data["costs"]["components"][0]["power"]["source"] = "nobody"
+    with pytest.raises(TargetError, match=r"costs.components.0.power: source 'nobody'"):
+        parse_target(data, where="mine")

@@ -111,6 +111,13 @@ def compile_command(
     pack: Annotated[
         str, typer.Option(metavar="layer|network|none", help="which small blocks share arrays")
     ] = "layer",
+    duplicate: Annotated[
+        str,
+        typer.Option(
+            metavar="none|balance|throughput=N|budget=N",
+            help="copies of weights that reports count with; see xbarc report",
+        ),
+    ] = "none",
     shape: Annotated[
         list[str] | None,
         typer.Option(
@@ -149,6 +156,7 @@ def compile_command(
         shape,
         (levers, column_order, adc_budget),
     )
+    options = with_copies(options, duplicate, chosen)
     data = None if calibrate is None else read_npz(calibrate)
     with progress_bar("compile") as advance:
         program = compile_model(model, chosen, options=options, calibration=data, progress=advance)
@@ -162,6 +170,15 @@ def compile_command(
     emit(render_json(report) if json else render_text(report, full=False))
     print(f"wrote {place}", file=sys.stderr)
     return EXIT_DONE
+
+
+def with_copies(options: CompileOptions, duplicate: str, target: Target) -> CompileOptions:
+    """Options with a policy for copies, once it has been read."""
+    from dataclasses import replace
+
+    from xbarc.cost import parse_policy
+
+    return replace(options, duplicate=str(parse_policy(duplicate, target)))
 
 
 def _options(

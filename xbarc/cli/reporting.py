@@ -17,33 +17,98 @@ from xbarc.errors import EXIT_DONE, InputError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from xbarc.ir.operands import OperandStatistics
     from xbarc.ir.program import CrossbarStep, Program
-    from xbarc.report import Report, TableData
+    from xbarc.report import Comparison, Report, TableData
 
 _PROGRAM = typer.Argument(metavar="PROGRAM.xbar", help="what xbarc compile wrote")
 _PIPE_WIDTH = 10_000  # a row stays on its line
 
 
 def report_command(
-    program: Annotated[Path, _PROGRAM],
+    programs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PROGRAM.xbar...", help="what xbarc compile wrote; several are compared"
+        ),
+    ],
     format: Annotated[  # noqa: A002
         str, typer.Option("--format", metavar="text|json|csv|html", help="csv: one row a layer")
     ] = "text",
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="[default: stdout]")
     ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="DATA.npz", help="inputs that give energies of arrays by operands"),
+    ] = None,
+    duplicate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="none|balance|throughput=N|budget=N",
+            help="copies of weights: as many as balance the layers, reach N inferences a second, "
+            "or are fastest within N arrays (or chip)  [default: as compiled]",
+        ),
+    ] = None,
 ) -> int:
-    """Area, energy, latency and counts, with sources.
+    """Area, energy, latency, schedule and counts, with sources.
 
     In total and of every layer, with the component, count and cited figure behind every number.
+    Several programs are put side by side.
     """
-    from xbarc.ir.files import load_program
-    from xbarc.report import collect
-
+    if len(programs) > 1 and data is not None:
+        raise InputError("takes one program", where="--data", hint="report them one by one")
+    if len(programs) > 1:
+        return _compare(programs, format, output, duplicate)
     render = _renderer(format)
     if output is not None:
         check_writable(output)
-    emit(render(collect(load_program(program))), output)
+    emit(render(_report(programs[0], duplicate, data)), output)
+    return EXIT_DONE
+
+
+def _report(path: Path, duplicate: str | None, data: Path | None = None) -> Report:
+    from xbarc.cost import parse_policy
+    from xbarc.ir.files import load_program
+    from xbarc.report import collect
+
+    program = load_program(path)
+    policy = None if duplicate is None else parse_policy(duplicate, program.target)
+    return collect(program, policy, None if data is None else _operands(program, data))
+
+
+def _operands(program: Program, data: Path) -> dict[str, OperandStatistics]:
+    """Run a program on data and watch its wordlines."""
+    from xbarc.cli.npz import read_npz
+    from xbarc.executor.operands import OperandWatcher
+    from xbarc.walk import calibration_batches
+
+    watcher = OperandWatcher(program)
+    for batch in calibration_batches(program.inputs, read_npz(data)):
+        watcher.run(batch)
+    return watcher.statistics()
+
+
+def _compare(programs: list[Path], name: str, output: Path | None, duplicate: str | None) -> int:
+    from xbarc.report import (
+        compare,
+        render_comparison_csv,
+        render_comparison_json,
+        render_comparison_text,
+    )
+
+    found: dict[str, Callable[[Comparison], RenderableType]] = {
+        "csv": render_comparison_csv,
+        "json": render_comparison_json,
+        "text": render_comparison_text,
+    }
+    if name not in found:
+        hint = f"one of {', '.join(found)}, or one program"
+        raise InputError(f"no format '{name}' for several programs", where="--format", hint=hint)
+    if output is not None:
+        check_writable(output)
+    reports = [_report(path, duplicate) for path in programs]
+    emit(found[name](compare(reports, [path.name for path in programs])), output)
     return EXIT_DONE
 
 

@@ -1,4 +1,4 @@
-"""`xbarc targets list`, `show` and `validate`."""
+"""`xbarc targets list`, `show`, `cost` and `validate`."""
 
 from __future__ import annotations
 
@@ -60,6 +60,26 @@ def show_command(
 
     target = load_target(name, settings or ())
     emit(render_target_json(target) if json else render_target_text(target))
+    return EXIT_DONE
+
+
+@app.command("cost")
+def cost_command(
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE.toml", help="which target")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="key.path=value", help="change a field; may be repeated"),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> int:
+    """Power, area and throughput of the chip itself, every array at work."""
+    from xbarc.cli.reporting import emit
+    from xbarc.report import chip_report, render_chip_json, render_chip_text, source_rows
+    from xbarc.target import load_target
+
+    target = load_target(name, settings or ())
+    report = chip_report(target, source_rows(target))
+    emit(render_chip_json(report) if json else render_chip_text(report))
     return EXIT_DONE
 
 

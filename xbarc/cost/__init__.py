@@ -6,38 +6,57 @@ together, `device` estimates what the counts leave out. To add a component, add 
 `parts`, and a figure to the target.
 """
 
-from xbarc.cost.counts import WIDTHS, Counts, widths
+from xbarc.cost.adc_models import adc_area_um2, adc_energy_pj
+from xbarc.cost.chip import LEVELS, ChipCost, chip_cost
+from xbarc.cost.counts import WIDTHS, Counts, full_steps, widths
+from xbarc.cost.critical import PathPart
 from xbarc.cost.device import Estimate, device_estimates
-from xbarc.cost.hardware import full_chip
+from xbarc.cost.duplicate import Policy, parse_policy
+from xbarc.cost.hardware import chip_arrays, full_chip
+from xbarc.cost.mesh import Item, Link, MeshPlacement
 from xbarc.cost.parts import (
     CostPart,
-    adc_area_um2,
-    adc_energy_pj,
     area_parts,
     energy_parts,
     total,
+    total_band,
     write_parts,
 )
 from xbarc.cost.program import LayerCost, ProgramCost, program_cost
+from xbarc.cost.schedule import LayerSchedule, Schedule
 from xbarc.cost.timing import Timing, step_timing
 
 __all__ = [
+    "LEVELS",
     "WIDTHS",
+    "ChipCost",
     "CostPart",
     "Counts",
     "Estimate",
+    "Item",
     "LayerCost",
+    "LayerSchedule",
+    "Link",
+    "MeshPlacement",
+    "PathPart",
+    "Policy",
     "ProgramCost",
+    "Schedule",
     "Timing",
     "adc_area_um2",
     "adc_energy_pj",
     "area_parts",
+    "chip_arrays",
+    "chip_cost",
     "device_estimates",
     "energy_parts",
     "full_chip",
+    "full_steps",
+    "parse_policy",
     "program_cost",
     "step_timing",
     "total",
+    "total_band",
     "widths",
     "write_parts",
 ]

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from xbarc.cost.adc_models import adc_energy_pj
 from xbarc.cost.counting import conversion_widths
 from xbarc.cost.counts import WIDTHS, Histogram
 from xbarc.cost.dub import block_bits
-from xbarc.cost.parts import adc_energy_pj
 from xbarc.ir.effective import cell_ranges, input_tops
 from xbarc.ir.program import CrossbarStep
 from xbarc.numerics.types import Int64Array

@@ -20,8 +20,10 @@ def vector_counts(step: CrossbarStep, target: Target) -> Counts:
     arrays = arrays_of_block_row(step)
     rows = np.diff(step.tiling.row_bounds)
     drives = int((arrays * rows).sum()) * slices
+    reads = int(reads_of_arrays(step, target).sum())
     done = Counts(
-        array_reads=int(reads_of_arrays(step, target).sum()) * slices,
+        array_reads=reads * slices,
+        array_pulses=reads * sum((1 << width) - 1 for width in slice_widths(step)),
         wordline_drives=drives,
         samples=step.groups * int(segments.sum()) * step.cells.columns * slices,
         conversions=conversion_widths(step),
@@ -29,6 +31,12 @@ def vector_counts(step: CrossbarStep, target: Target) -> Counts:
         crossbar_macs=step.groups * step.inputs * step.outputs,
     )
     return done + _traffic(step, target, drives)
+
+
+def slice_widths(step: CrossbarStep) -> tuple[int, ...]:
+    """Bits of each input slice; the last one may be narrower."""
+    first = range(0, step.input_bits, step.dac_bits)
+    return tuple(min(step.dac_bits, step.input_bits - at) for at in first)
 
 
 def segments_of_block(step: CrossbarStep) -> Int64Array:

@@ -22,6 +22,11 @@ def widths(counts: dict[int, float]) -> Histogram:
     return tuple(counts.get(bits, 0) for bits in range(WIDTHS))
 
 
+def full_steps(counts: dict[int, float]) -> Histogram:
+    """Bits that so many conversions decide when each is as wide as its converter."""
+    return widths({bits: bits * count for bits, count in counts.items()})
+
+
 @dataclass(frozen=True)
 class Counts:
     """Counts of a layer, of a program, or of anything else that costs.
@@ -30,24 +35,31 @@ class Counts:
     share of an array, so it need not be whole.
 
     Attributes:
+        array_pulses: levels of input slices that arrays integrate over, where pulses encode them.
         conversions: by width of the conversion, see `widths`.
-        tile_time_ns: tiles times the time they are on.
+        bit_steps: bits that conversions decide, by width of the converter that makes them.
+        array_time_ns: arrays times the time they are on; macros, tiles, chips alike.
         link_time_ns: chips whose links to others are on, times that time.
         adcs: by width of the converter.
         linked_chips: chips whose links to others are in use: none where one chip is enough.
     """
 
     array_reads: float = 0
+    array_pulses: float = 0
     wordline_drives: float = 0
     samples: float = 0
     conversions: Histogram = _NOTHING
+    bit_steps: Histogram = _NOTHING
     shift_adds: float = 0
     register_bytes: float = 0
     buffer_bytes: float = 0
     router_bytes: float = 0
     crossbar_macs: float = 0
     digital_macs: float = 0
+    array_time_ns: float = 0
+    macro_time_ns: float = 0
     tile_time_ns: float = 0
+    chip_time_ns: float = 0
     link_time_ns: float = 0
     cells_written: float = 0
     arrays: float = 0

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from xbarc.cost.counting import segments_of_block
 from xbarc.cost.counts import WIDTHS, Counts, Histogram, widths
 from xbarc.ir.program import CrossbarStep, Program
-from xbarc.numerics.types import Float64Array, Int64Array, UInt8Array
+from xbarc.numerics.types import Float64Array, Int64Array, IntArray, UInt8Array
 from xbarc.target import Target
 
 
@@ -43,25 +44,79 @@ def allocate(program: Program) -> Allocation:
     return Allocation(total, idle_as_its_neighbours, cells)
 
 
+def arrays_of_step(step: CrossbarStep) -> IntArray:
+    """Arrays that a layer touches, sorted."""
+    return np.unique(np.asarray(step.tiling.array))
+
+
 def adcs_per_array(target: Target) -> int:
     """Converters of one array; spare columns join the last one."""
     return max(1, -(-target.array.columns // target.adc.columns_per_adc))
 
 
+def chip_arrays(target: Target) -> int:
+    """Arrays of one chip."""
+    tree = target.hierarchy
+    return tree.arrays_per_macro * tree.macros_per_tile * tree.tiles_per_chip
+
+
 def full_chip(target: Target) -> Counts:
     """One whole chip, its links included, with converters of the target's largest width."""
-    tree = target.hierarchy
-    arrays = tree.arrays_per_macro * tree.macros_per_tile * tree.tiles_per_chip
+    arrays = chip_arrays(target)
     adcs = widths({target.adc.max_bits: arrays * adcs_per_array(target)})
-    return Counts(adcs=adcs, linked_chips=1) + _around(target, arrays)
+    return Counts(adcs=adcs, linked_chips=1) + around(target, arrays)
 
 
-def share_of(step: CrossbarStep, allocation: Allocation) -> Counts:
+def bits_decided(step: CrossbarStep, allocation: Allocation, target: Target) -> Histogram:
+    """Bits that the conversions of one input vector decide, by width of their converter.
+
+    A comparator bank decides all its bits at once; any other converter stops where the conversion
+    is as wide as it needs to be.
+    """
+    places = adc_places(step, target)
+    if not places.size:
+        return widths({})
+    width = allocation.adc_bits.reshape(-1)[places].astype(np.float64)
+    steps = _bits_of_block(step, places.shape)
+    conversions = segments_of_block(step)[None, :, None] * float(step.input_slices)
+    flash = width <= target.costs.adc.flash_bits
+    decided = np.where(flash, width * conversions, steps)
+    found = np.bincount(width.astype(np.int64).ravel(), decided.ravel(), minlength=WIDTHS)
+    return _histogram(found)
+
+
+def _bits_of_block(step: CrossbarStep, shape: tuple[int, ...]) -> Float64Array:
+    """Sums of widths over segments and input slices; axes: group, row block, conversion."""
+    bits = step.adc.bits
+    repeats = step.input_slices if bits.shape[3] == 1 else 1
+    sums = bits.sum(axis=3, dtype=np.int64) * repeats
+    segments = segments_of_block(step)
+    if sums.shape[1] == 1:
+        sums = sums * segments[None, :, None]
+    else:
+        sums = np.add.reduceat(sums, np.cumsum(segments) - segments, axis=1)
+    return np.broadcast_to(sums, shape).astype(np.float64)
+
+
+def with_copies(allocation: Allocation, program: Program, copies: Mapping[str, int]) -> Allocation:
+    """The same with every array as often as its layer's copies ask for."""
+    times = np.ones(program.arrays, dtype=np.int64)
+    for step in program.crossbar_steps:
+        arrays = arrays_of_step(step)
+        times[arrays] = np.maximum(times[arrays], copies.get(step.name, 1))
+    weights = np.broadcast_to(times[:, None], allocation.adc_bits.shape).ravel()
+    adcs = np.bincount(allocation.adc_bits.ravel(), weights, minlength=WIDTHS)
+    total = Counts(adcs=_histogram(adcs)) + around(program.target, int(times.sum()))
+    return replace(allocation, total=total)
+
+
+def share_of(step: CrossbarStep, allocation: Allocation, copies: int = 1) -> Counts:
     """A layer's share of the hardware: of each array by the cells that it uses there."""
     total = allocation.total
     if not total.arrays:
         return Counts()
-    part = cells_of_array(step, int(total.arrays)) / np.maximum(allocation.cells, 1)
+    used = cells_of_array(step, len(allocation.cells))
+    part = copies * used / np.maximum(allocation.cells, 1)
     spread = np.broadcast_to(part[:, None], allocation.adc_bits.shape)
     adcs = np.bincount(allocation.adc_bits.ravel(), spread.ravel(), minlength=WIDTHS)
     arrays = float(part.sum())
@@ -108,10 +163,10 @@ def cells_of_array(step: CrossbarStep, arrays: int) -> Float64Array:
 
 def _count(target: Target, arrays: int, adc_bits: UInt8Array) -> Counts:
     adcs = np.bincount(adc_bits.ravel(), minlength=WIDTHS)
-    return Counts(adcs=_histogram(adcs)) + _around(target, arrays)
+    return Counts(adcs=_histogram(adcs)) + around(target, arrays)
 
 
-def _around(target: Target, arrays: int) -> Counts:
+def around(target: Target, arrays: int) -> Counts:
     """Arrays, and the macros, tiles and chips that they fill."""
     tree = target.hierarchy
     macros = -(-arrays // tree.arrays_per_macro)

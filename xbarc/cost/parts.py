@@ -6,8 +6,17 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from xbarc.cost.counts import Counts, Histogram
-from xbarc.target import AdcCosts, Figure, Target
+from xbarc.cost.adc_models import (
+    adc_area_um2,
+    area_band,
+    energy_band,
+    is_comparators,
+    step_energy_pj,
+)
+from xbarc.cost.counts import Counts
+from xbarc.target import Component, Figure, Target
+
+Band = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -19,6 +28,8 @@ class CostPart:
         unit_cost: None where no source gives the figure.
         total: `count * unit_cost`, in `unit`; None where the unit cost is unknown.
         unit: pJ or um2.
+        low: the total by the least of the sources that disagree; `total` where none does.
+        high: the total by the largest of them.
     """
 
     name: str
@@ -27,51 +38,51 @@ class CostPart:
     unit_cost: float | None
     total: float | None
     unit: str
+    low: float | None = None
+    high: float | None = None
 
 
 def total(parts: Iterable[CostPart]) -> float | None:
     """The sum of the parts; None when one of them is unknown."""
-    values = [part.total for part in parts]
-    known = [value for value in values if value is not None]
-    return math.fsum(known) if len(known) == len(values) else None
+    return _sum(part.total for part in parts)
 
 
-def adc_energy_pj(bits: int, costs: AdcCosts) -> float:
-    """Energy of one conversion: a comparator at 1 bit, the split SAR law above."""
-    if bits <= 1:
-        return bits * costs.comparator_energy.value
-    law = costs.energy_linear.value * bits + costs.energy_exponential.value * 2.0**bits
-    return costs.energy_scale.value * law
+def total_band(parts: Iterable[CostPart]) -> tuple[float | None, float | None]:
+    """The sums over the least and over the largest of the sources that disagree."""
+    rows = tuple(parts)
+    return _sum(part.low for part in rows), _sum(part.high for part in rows)
 
 
-def adc_area_um2(bits: int, costs: AdcCosts) -> float:
-    """Area of one converter of this width."""
-    if bits <= 1:
-        return bits * costs.comparator_area.value
-    return costs.area_linear.value * bits + costs.area_exponential.value * 2.0**bits
+def _sum(values: Iterable[float | None]) -> float | None:
+    found = list(values)
+    known = [value for value in found if value is not None]
+    return math.fsum(known) if len(known) == len(found) else None
 
 
 def energy_parts(counts: Counts, target: Target) -> tuple[CostPart, ...]:
     """Energy of one inference in pJ, by component."""
     costs = target.costs
+    rows = (
+        ("array read", counts.array_reads, "array_energy", costs.array_energy),
+        ("array pulse", counts.array_pulses, "pulse_energy", costs.pulse_energy),
+        ("wordline driver", counts.wordline_drives, "driver_energy", costs.driver_energy),
+        ("sample and hold", counts.samples, "sample_hold_energy", costs.sample_hold_energy),
+    )
+    moved = (
+        ("shift-add", counts.shift_adds, "shift_add_energy", costs.shift_add_energy),
+        ("register, bytes", counts.register_bytes, "register_energy", costs.register_energy),
+        ("buffer, bytes", counts.buffer_bytes, "buffer_energy", costs.buffer_energy),
+        ("router, bytes", counts.router_bytes, "router_energy", costs.router_energy),
+        ("digital MAC", counts.digital_macs, "digital_energy", costs.digital_energy),
+        ("tile leakage, tile ns", counts.tile_time_ns, "tile_static", costs.tile_static),
+    )
+    links = ("chip links, chip ns", counts.link_time_ns, "chip_static", costs.chip_static)
     return (
-        _part("array read", counts.array_reads, "array_energy", costs.array_energy, "pJ"),
-        _part(
-            "wordline driver", counts.wordline_drives, "driver_energy", costs.driver_energy, "pJ"
-        ),
-        _part(
-            "sample and hold", counts.samples, "sample_hold_energy", costs.sample_hold_energy, "pJ"
-        ),
-        *_converters(counts.conversions, "energy", costs.adc, adc_energy_pj, "pJ"),
-        _part("shift-add", counts.shift_adds, "shift_add_energy", costs.shift_add_energy, "pJ"),
-        _part(
-            "register, bytes", counts.register_bytes, "register_energy", costs.register_energy, "pJ"
-        ),
-        _part("buffer, bytes", counts.buffer_bytes, "buffer_energy", costs.buffer_energy, "pJ"),
-        _part("router, bytes", counts.router_bytes, "router_energy", costs.router_energy, "pJ"),
-        _part("digital MAC", counts.digital_macs, "digital_energy", costs.digital_energy, "pJ"),
-        _part("tile leakage, tile ns", counts.tile_time_ns, "tile_static", costs.tile_static, "pJ"),
-        *_given("chip links, chip ns", counts.link_time_ns, "chip_static", costs.chip_static, "pJ"),
+        *(_part(*row, "pJ") for row in rows if row[3] is not None),
+        *_conversions(counts, target),
+        *(_part(*row, "pJ") for row in moved),
+        *_given(*links, "pJ"),
+        *_components(counts, target, "pJ"),
     )
 
 
@@ -86,13 +97,14 @@ def area_parts(counts: Counts, target: Target) -> tuple[CostPart, ...]:
         _part("cell", wordlines * columns, "cell_area", costs.cell_area, "um2"),
         _part("wordline driver", wordlines, "driver_area", costs.driver_area, "um2"),
         _part("sample and hold", bitlines, "sample_hold_area", costs.sample_hold_area, "um2"),
-        *_converters(counts.adcs, "area", costs.adc, adc_area_um2, "um2"),
+        *_converters(counts, target),
         _part("shift-add", counts.all_adcs, "shift_add_area", costs.shift_add_area, "um2"),
         _part("registers of a macro", counts.macros, "register_area", costs.register_area, "um2"),
         _part("buffer, KiB", buffers, "buffer_area", costs.buffer_area, "um2"),
         _part("routers of a tile", routers, "router_area", costs.router_area, "um2"),
         _part("rest of a tile", counts.tiles, "tile_area", costs.tile_area, "um2"),
         *_given("chip links", counts.linked_chips, "chip_area", costs.chip_area, "um2"),
+        *_components(counts, target, "um2"),
     )
 
 
@@ -103,8 +115,18 @@ def write_parts(counts: Counts, target: Target) -> tuple[CostPart, ...]:
 
 
 def _part(name: str, count: float, key: str, figure: Figure | None, unit: str) -> CostPart:
-    cost = None if figure is None else figure.value
-    return CostPart(name, count, f"costs.{key}", cost, _product(count, cost), unit)
+    path = f"costs.{key}"
+    if figure is None:
+        return CostPart(name, count, path, None, None, unit)
+    low, high = figure_band(figure)
+    cost = figure.value
+    return CostPart(name, count, path, cost, count * cost, unit, count * low, count * high)
+
+
+def figure_band(figure: Figure) -> Band:
+    """Least and largest value that sources give."""
+    low = figure.value if figure.low is None else figure.low
+    return low, figure.value if figure.high is None else figure.high
 
 
 def _given(
@@ -114,19 +136,77 @@ def _given(
     return () if figure is None else (_part(name, count, key, figure, unit),)
 
 
-def _converters(
-    counts: Histogram, what: str, costs: AdcCosts, law: Callable[[int, AdcCosts], float], unit: str
-) -> tuple[CostPart, ...]:
-    """A row for each width in use; 0 bits is a conversion that always reads the same."""
+def _conversions(counts: Counts, target: Target) -> tuple[CostPart, ...]:
+    """A row for each width of converters; a conversion pays for each bit that it decides."""
+    costs = target.costs.adc
     rows = []
-    for bits, count in enumerate(counts):
+    for bits, count in enumerate(counts.bit_steps):
         if not count:
             continue
-        key = f"costs.adc.comparator_{what}" if bits <= 1 else f"costs.adc.{what}_*"
-        cost = law(bits, costs)
-        rows.append(CostPart(f"ADC, {bits} bit", count, key, cost, count * cost, unit))
+        few = is_comparators(bits, costs)
+        key = "costs.adc.comparator_energy" if few else "costs.adc.energy_*"
+        cost, (low, high) = step_energy_pj(bits, costs), energy_band(bits, target)
+        rows.append(
+            CostPart(
+                f"ADC of {bits} bit, bits decided",
+                count,
+                key,
+                cost,
+                count * cost,
+                "pJ",
+                count * low / bits,
+                count * high / bits,
+            )
+        )
     return tuple(rows)
 
 
-def _product(count: float, cost: float | None) -> float | None:
-    return None if cost is None else count * cost
+def _converters(counts: Counts, target: Target) -> tuple[CostPart, ...]:
+    """A row for each width of converters; 0 bits is a converter that always reads the same."""
+    rows = []
+    for bits, count in enumerate(counts.adcs):
+        if not count:
+            continue
+        few = is_comparators(bits, target.costs.adc)
+        key = "costs.adc.comparator_area" if few else "costs.adc.area_*"
+        cost, (low, high) = adc_area_um2(bits, target.costs.adc), area_band(bits, target)
+        area = count * cost
+        rows.append(
+            CostPart(f"ADC, {bits} bit", count, key, cost, area, "um2", count * low, count * high)
+        )
+    return tuple(rows)
+
+
+def _components(counts: Counts, target: Target, unit: str) -> tuple[CostPart, ...]:
+    """Hardware of the target's own, by its level; nothing where a figure is left out."""
+    times = {
+        "array": counts.array_time_ns,
+        "macro": counts.macro_time_ns,
+        "tile": counts.tile_time_ns,
+        "chip": counts.chip_time_ns,
+    }
+    stands = {
+        "array": counts.arrays,
+        "macro": counts.macros,
+        "tile": counts.tiles,
+        "chip": counts.chips,
+    }
+    have = times if unit == "pJ" else stands
+    figure_of: Callable[[Component], Figure | None] = _power if unit == "pJ" else _area
+    word = "power" if unit == "pJ" else "area"
+    rows = []
+    for index, item in enumerate(target.costs.components):
+        figure = figure_of(item)
+        if figure is not None:
+            name = f"{item.name}, {item.per} ns" if unit == "pJ" else f"{item.name} of a {item.per}"
+            count = have[item.per] * item.count
+            rows.append(_part(name, count, f"components.{index}.{word}", figure, unit))
+    return tuple(rows)
+
+
+def _power(item: Component) -> Figure | None:
+    return item.power
+
+
+def _area(item: Component) -> Figure | None:
+    return item.area

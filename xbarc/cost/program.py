@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
@@ -10,12 +11,16 @@ import numpy as np
 
 from xbarc.cost.counting import vector_counts
 from xbarc.cost.counts import Counts
-from xbarc.cost.hardware import Allocation, allocate, share_of
+from xbarc.cost.duplicate import Policy, copies_for, stands
+from xbarc.cost.hardware import Allocation, allocate, bits_decided, share_of, with_copies
 from xbarc.cost.levels import level_counts
+from xbarc.cost.mesh import MeshPlacement
+from xbarc.cost.schedule import PS, Schedule, schedule
 from xbarc.cost.timing import Timing, step_timing
+from xbarc.cost.traffic import placement
 from xbarc.ir.geometry import positions
 from xbarc.ir.program import CrossbarStep, Program
-from xbarc.numerics.types import Float64Array, Int64Array
+from xbarc.numerics.types import Int64Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,15 +29,17 @@ class LayerCost:
 
     Attributes:
         positions: input vectors of one inference, None where the input's shape is not known.
+        copies: how often its weights stand there.
         vector: what one input vector does.
         counts: what one inference does, and the layer's share of the hardware; what happens is
             left at zero where positions are unknown.
-        latency_ns: of one inference, None where positions are unknown.
-        levels: cells at each level; axis: level.
+        latency_ns: time that its arrays work in one inference, None where positions are unknown.
+        levels: cells at each level of one copy; axis: level.
     """
 
     step: CrossbarStep
     positions: int | None
+    copies: int
     vector: Counts
     counts: Counts
     timing: Timing
@@ -47,18 +54,32 @@ class ProgramCost:
     Attributes:
         layers: in execution order.
         counts: of one inference, and of all hardware; meaningful for what `unknown` leaves out.
-        levels: cells at each level over all layers.
-        latency_ns: sum over the layers: nothing overlaps in this model.
-        interval_ns: time between two inferences in a pipeline: the busiest array.
+        levels: cells at each level over all layers, one copy of each.
+        policy: how copies were chosen.
+        arrays_once: arrays without copies.
+        schedule: None where a shape is not known.
+        placement: places of tiles; None without a mesh, or where a shape is not known.
         unknown: why what happens, or digital work, could not be counted; empty where all is known.
     """
 
     layers: tuple[LayerCost, ...]
     counts: Counts
     levels: Int64Array
-    latency_ns: float | None
-    interval_ns: float | None
+    policy: Policy
+    arrays_once: int
+    schedule: Schedule | None
+    placement: MeshPlacement | None
     unknown: Unknown
+
+    @property
+    def latency_ns(self) -> float | None:
+        """From the first input to the last result, layers overlapping."""
+        return None if self.schedule is None else self.schedule.latency_ps / PS
+
+    @property
+    def interval_ns(self) -> float | None:
+        """Time between two inferences at full rate."""
+        return None if self.schedule is None else self.schedule.interval_ps / PS
 
 
 @dataclass(frozen=True)
@@ -69,40 +90,98 @@ class Unknown:
     digital: str = ""
 
 
-def program_cost(program: Program) -> ProgramCost:
-    """Count a program."""
-    allocation = allocate(program)
-    layers = tuple(_layer(step, program, allocation) for step in program.crossbar_steps)
+def program_cost(program: Program, policy: Policy | None = None) -> ProgramCost:
+    """Count a program.
+
+    Args:
+        program: what is counted.
+        policy: how copies of weights are chosen; none by default.
+
+    Raises:
+        MappingError: the policy cannot be met.
+    """
+    target, chosen = program.target, policy or Policy()
+    timings = {step.name: step_timing(step, target) for step in program.crossbar_steps}
+    copies = _copies(program, timings, chosen)
+    plan = schedule(program, timings, copies)
+    allocation = with_copies(allocate(program), program, copies)
+    on = _time_on(plan)
+    layers = tuple(
+        _layer(step, program, allocation, timings[step.name], (copies[step.name], on[step.name]))
+        for step in program.crossbar_steps
+    )
+    places = placement(program, copies)
+    layers = _routed(layers, places)
     unknown = Unknown(_unknown_positions(layers), _unknown_digital(program))
     macs = sum(step.macs or 0 for step in program.digital_steps)
     happened = reduce(add, (layer.counts for layer in layers), Counts(digital_macs=macs))
-    levels = np.zeros(1 << program.target.cell.bits, dtype=np.int64)
+    levels = np.zeros(1 << target.cell.bits, dtype=np.int64)
     for layer in layers:
         levels += layer.levels
     return ProgramCost(
         layers=layers,
         counts=_with_hardware(happened, allocation.total),
         levels=levels,
-        latency_ns=_sum_latency(layers),
-        interval_ns=_interval(layers, program.arrays),
+        policy=chosen,
+        arrays_once=program.arrays,
+        schedule=plan,
+        placement=places,
         unknown=unknown,
     )
 
 
-def _layer(step: CrossbarStep, program: Program, allocation: Allocation) -> LayerCost:
-    target = program.target
-    vector, timing = vector_counts(step, target), step_timing(step, target)
+def _routed(layers: tuple[LayerCost, ...], places: MeshPlacement | None) -> tuple[LayerCost, ...]:
+    """What routers carry by the places of tiles, where those are known."""
+    if places is None:
+        return layers
+    carried = places.byte_hops
+    return tuple(
+        replace(layer, counts=replace(layer.counts, router_bytes=carried[layer.step.name]))
+        for layer in layers
+    )
+
+
+def _copies(program: Program, timings: dict[str, Timing], policy: Policy) -> dict[str, int]:
+    layers = stands(program, timings)
+    if layers is None:
+        return {step.name: 1 for step in program.crossbar_steps}
+    return copies_for(layers, policy, program.arrays)
+
+
+def _time_on(plan: Schedule | None) -> dict[str, float]:
+    """The latency, dealt over the layers by the time that each works."""
+    if plan is None:
+        return defaultdict(float)
+    work = sum(layer.busy_ps for layer in plan.layers)
+    share = plan.latency_ps / work / PS if work else 0.0
+    return {layer.name: layer.busy_ps * share for layer in plan.layers}
+
+
+def _layer(
+    step: CrossbarStep,
+    program: Program,
+    allocation: Allocation,
+    timing: Timing,
+    stands_and_on: tuple[int, float],
+) -> LayerCost:
+    target, (copies, on) = program.target, stands_and_on
+    decided = Counts(bit_steps=bits_decided(step, allocation, target))
+    vector = vector_counts(step, target) + decided
     count = input_vectors(step)
-    latency = None if count is None else count * timing.vector_ns
-    on = latency or 0.0
+    latency = None if count is None else -(-count // copies) * timing.vector_ns
+    total = allocation.total
     held = replace(
-        share_of(step, allocation),
-        cells_written=step.cells.count,
-        tile_time_ns=allocation.total.tiles * on,
-        link_time_ns=allocation.total.linked_chips * on,
+        share_of(step, allocation, copies),
+        cells_written=step.cells.count * copies,
+        array_time_ns=total.arrays * on,
+        macro_time_ns=total.macros * on,
+        tile_time_ns=total.tiles * on,
+        chip_time_ns=total.chips * on,
+        link_time_ns=total.linked_chips * on,
     )
     counts = held + vector.times(count or 0)
-    return LayerCost(step, count, vector, counts, timing, latency, level_counts(step.cells))
+    levels = level_counts(step.cells)
+    return LayerCost(step, count, copies, vector, counts, timing, latency, levels)
 
 
 def input_vectors(step: CrossbarStep) -> int | None:
@@ -142,18 +221,3 @@ def _unknown_digital(program: Program) -> str:
         return ""
     shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     return f"the multiply-accumulates of {shown} are not known"
-
-
-def _sum_latency(layers: tuple[LayerCost, ...]) -> float | None:
-    known = [layer.latency_ns for layer in layers if layer.latency_ns is not None]
-    return sum(known) if len(known) == len(layers) else None
-
-
-def _interval(layers: tuple[LayerCost, ...], arrays: int) -> float | None:
-    """Layers that share an array cannot overlap, so their times add up there."""
-    busy: Float64Array = np.zeros(arrays, dtype=np.float64)
-    for layer in layers:
-        if layer.latency_ns is None:
-            return None
-        busy[np.unique(layer.step.tiling.array)] += layer.latency_ns
-    return float(busy.max(initial=0.0))

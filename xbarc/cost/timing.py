@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from xbarc.cost.counting import reads_of_arrays, segments_of_block
+from xbarc.cost.counting import reads_of_arrays, segments_of_block, slice_widths
 from xbarc.cost.hardware import adc_places
 from xbarc.ir.program import CrossbarStep
 from xbarc.numerics.types import IntArray
@@ -20,10 +21,12 @@ class Timing:
     Attributes:
         conversions_per_adc: most conversions that one converter makes in a cycle.
         segments: reads of the busiest array for one input slice, one after another.
-        read_ns: the array's own time.
-        convert_ns: time of the busiest converter; it overlaps the next read (sample and hold).
-        cycle_ns: the longer of the two.
-        vector_ns: segments x input slices x cycle.
+        read_ns: the array's own time for the slowest input slice.
+        convert_ns: time of the busiest converter for that slice.
+        cycle_ns: the longer of the two with sample and hold, their sum without.
+        vector_ns: segments x cycles of all input slices, and what the target adds a vector: after
+            this time the arrays take the next vector.
+        fill_ns: from the end of `vector_ns` to the result, while the next vector is under way.
     """
 
     conversions_per_adc: int
@@ -32,17 +35,58 @@ class Timing:
     convert_ns: float
     cycle_ns: float
     vector_ns: float
+    fill_ns: float = 0.0
 
 
 def step_timing(step: CrossbarStep, target: Target) -> Timing:
     """Time one input vector of a layer."""
     conversions = _conversions_per_adc(step, target)
     segments = int(reads_of_arrays(step, target).max(initial=0))
-    read = target.costs.cycle.value
-    convert = conversions / target.adc.rate.value
-    cycle = max(read, convert)
-    vector = segments * step.input_slices * cycle
-    return Timing(conversions, segments, read, convert, cycle, vector)
+    bits = step.adc.bits.max(axis=(0, 1, 2), initial=0)
+    spread = np.broadcast_to(bits, (step.input_slices,)).tolist()
+    return vector_timing(target, slice_widths(step), spread, conversions, segments)
+
+
+def vector_timing(
+    target: Target,
+    slices: Sequence[int],
+    adc_bits: Sequence[int],
+    conversions_per_adc: int,
+    segments: int,
+) -> Timing:
+    """Time one input vector.
+
+    Args:
+        target: the chip.
+        slices: bits of each input slice.
+        adc_bits: width of the conversions of each input slice.
+        conversions_per_adc: conversions that one converter makes in a cycle.
+        segments: reads of one array for one input slice.
+    """
+    costs = target.costs
+    cycles = [
+        _cycle(target, width, bits, conversions_per_adc)
+        for width, bits in zip(slices, adc_bits, strict=True)
+    ]
+    read, convert, cycle = max(cycles, key=lambda item: item[2], default=(0.0, 0.0, 0.0))
+    wait = 0.0 if costs.vector_time is None else costs.vector_time.value
+    vector = segments * sum(item[2] for item in cycles)
+    fill = 0.0 if costs.fill is None else costs.fill.value
+    vector += wait if vector else 0.0
+    return Timing(conversions_per_adc, segments, read, convert, cycle, vector, fill)
+
+
+def _cycle(target: Target, width: int, bits: int, conversions: int) -> tuple[float, float, float]:
+    """Read, conversion, and both together, of one input slice."""
+    costs = target.costs
+    levels = (1 << width) - 1
+    read = costs.cycle.value + (0.0 if costs.pulse is None else costs.pulse.value * levels)
+    if costs.convert_step is None:
+        convert = conversions / target.adc.rate.value
+    else:
+        convert = conversions * bits * costs.convert_step.value
+    both = max(read, convert) if target.adc.overlap == "sample-and-hold" else read + convert
+    return read, convert, both
 
 
 def _conversions_per_adc(step: CrossbarStep, target: Target) -> int:

@@ -5,7 +5,15 @@ where the cells of a layer or of a block stand. A renderer is a function from th
 JSON, CSV or HTML. To add a format, write its file and name its function here.
 """
 
-from xbarc.report.collect import collect
+from xbarc.report.chip import ChipReport, chip_report, render_chip_json, render_chip_text
+from xbarc.report.collect import collect, source_rows
+from xbarc.report.compare import (
+    Comparison,
+    compare,
+    render_comparison_csv,
+    render_comparison_json,
+    render_comparison_text,
+)
 from xbarc.report.data import render_csv, render_json
 from xbarc.report.html import render_html
 from xbarc.report.inspect import (
@@ -30,11 +38,15 @@ from xbarc.report.text import render_text, rich_table
 
 __all__ = [
     "BlockView",
+    "ChipReport",
+    "Comparison",
     "LayerView",
     "Report",
     "TableData",
     "block_picture",
+    "chip_report",
     "collect",
+    "compare",
     "find_layer",
     "inspect_block",
     "inspect_layer",
@@ -45,6 +57,11 @@ __all__ = [
     "render_block_html",
     "render_block_json",
     "render_block_text",
+    "render_chip_json",
+    "render_chip_text",
+    "render_comparison_csv",
+    "render_comparison_json",
+    "render_comparison_text",
     "render_csv",
     "render_html",
     "render_json",
@@ -55,6 +72,7 @@ __all__ = [
     "render_target_text",
     "render_text",
     "rich_table",
+    "source_rows",
     "target_reference",
     "write_png",
 ]

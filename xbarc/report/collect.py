@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from xbarc.cost import (
     CostPart,
+    Policy,
     ProgramCost,
     area_parts,
+    chip_arrays,
     device_estimates,
     energy_parts,
     full_chip,
+    parse_policy,
     program_cost,
     total,
+    total_band,
     write_parts,
 )
+from xbarc.ir.operands import OperandStatistics
 from xbarc.ir.program import CrossbarStep, DigitalStep, Program
 from xbarc.report.converters import converter_rows, front_notes, front_rows
 from xbarc.report.layers import layer_row
@@ -31,27 +36,54 @@ from xbarc.report.model import (
     Totals,
 )
 from xbarc.report.notes import notes
+from xbarc.report.planning import (
+    adc_model_rows,
+    confirmed_share,
+    level_rows,
+    operands_row,
+    schedule_row,
+    write_time_us,
+)
 from xbarc.target import Figure, FigureList, Provenance, Target, figures
 
 _PJ_PER_UJ = 1e6
 _UM2_PER_MM2 = 1e6
 
 
-def collect(program: Program) -> Report:
-    """Gather counts, costs, estimates and sources of a program."""
-    target, cost = program.target, program_cost(program)
+def collect(
+    program: Program,
+    policy: Policy | None = None,
+    operands: Mapping[str, OperandStatistics] | None = None,
+) -> Report:
+    """Gather counts, costs, schedule, estimates and sources of a program.
+
+    Args:
+        program: what is reported.
+        policy: how copies of weights are chosen; what the program was compiled with by default.
+        operands: what the wordlines of each layer carried on some data, for energies by data.
+
+    Raises:
+        MappingError: the policy cannot be met.
+    """
+    target = program.target
+    asked = policy or parse_policy(dict(program.settings).get("duplicate", "none"), target)
+    cost = program_cost(program, asked)
     components = _components(cost, target)
+    totals = _totals(program, cost, components)
     return Report(
         name=program.name,
         model_sha256=program.source.sha256,
         target=_target_row(target),
         settings=dict(program.settings),
-        totals=_totals(program, cost, components),
+        totals=totals,
         layers=tuple(layer_row(layer, target) for layer in cost.layers),
         digital=tuple(_digital_row(step, target) for step in program.digital_steps),
         converters=converter_rows(cost.layers, target),
         front=front_rows(program),
         components=components,
+        schedule=schedule_row(cost, target),
+        operands=operands_row(cost, target, operands, totals.energy_uj),
+        adc_models=adc_model_rows(cost, target),
         chip=_chip_row(target),
         device=tuple(
             DeviceRow(name=item.name, value=item.value, unit=item.unit, formula=item.formula)
@@ -89,6 +121,8 @@ def _rows(parts: Iterable[CostPart]) -> tuple[PartRow, ...]:
             unit_cost=part.unit_cost,
             total=part.total,
             unit=part.unit,
+            low=part.low,
+            high=part.high,
         )
         for part in parts
     )
@@ -96,24 +130,30 @@ def _rows(parts: Iterable[CostPart]) -> tuple[PartRow, ...]:
 
 def sum_rows(rows: Iterable[PartRow], divisor: float) -> float | None:
     """The total of printed parts; None when one of them is unknown."""
-    parts = (CostPart(r.name, r.count, r.figure, r.unit_cost, r.total, r.unit) for r in rows)
-    found = total(parts)
+    found = total(_cost_part(row) for row in rows)
     return None if found is None else found / divisor
 
 
 def _totals(program: Program, cost: ProgramCost, components: Components) -> Totals:
     counts, target = cost.counts, program.target
-    capacity = program.arrays * array_cells(target)
-    values = _performance(cost, components)
+    capacity = counts.arrays * array_cells(target)
+    values = {**_performance(cost, components), "write_time_us": write_time_us(cost, target)}
+    values |= _bands(cost, components)
+    endurance = target.costs.endurance
+    values["writes_borne"] = None if endurance is None else endurance.value
     reasons = _reasons(cost)
     unknown = {name: reasons[name] for name, value in values.items() if value is None}
     return Totals(
-        arrays=program.arrays,
+        arrays=int(counts.arrays),
+        arrays_once=cost.arrays_once,
+        arrays_missing=max(0, int(counts.arrays) - chip_arrays(target)),
         arrays_without_packing=sum(step.tiling.array.size for step in program.crossbar_steps),
         cells=int(counts.cells_written),
         cell_utilization=counts.cells_written / capacity if capacity else None,
         adcs=int(counts.all_adcs),
-        adc_settings=sum(_adc_settings(step, target) for step in program.crossbar_steps),
+        adc_settings=sum(layer.copies * _adc_settings(layer.step, target) for layer in cost.layers),
+        area_confirmed=confirmed_share(area_parts(counts, target), target),
+        energy_confirmed=confirmed_share(energy_parts(counts, target), target),
         macros=int(counts.macros),
         tiles=int(counts.tiles),
         chips=int(counts.chips),
@@ -155,6 +195,29 @@ def _performance(cost: ProgramCost, components: Components) -> dict[str, Any]:
     }
 
 
+def _bands(cost: ProgramCost, components: Components) -> dict[str, float | None]:
+    """Totals over the least and the largest of the sources that disagree."""
+    happened = not (cost.unknown.positions or cost.unknown.digital)
+    area = _ends(components.area, _UM2_PER_MM2)
+    energy = _ends(components.energy, _PJ_PER_UJ) if happened else (None, None)
+    return {
+        "area_low_mm2": area[0],
+        "area_high_mm2": area[1],
+        "energy_low_uj": energy[0],
+        "energy_high_uj": energy[1],
+    }
+
+
+def _ends(rows: Iterable[PartRow], divisor: float) -> tuple[float | None, float | None]:
+    ends = total_band(_cost_part(row) for row in rows)
+    low, high = (None if end is None else end / divisor for end in ends)
+    return low, high
+
+
+def _cost_part(row: PartRow) -> CostPart:
+    return CostPart(**row.model_dump())
+
+
 def _reasons(cost: ProgramCost) -> dict[str, str]:
     """Why each total would be unknown."""
     happened, digital = cost.unknown.positions, cost.unknown.digital
@@ -165,6 +228,12 @@ def _reasons(cost: ProgramCost) -> dict[str, str]:
         "conversions": happened,
         "area_mm2": "a figure of the target is missing",
         "energy_uj": either,
+        "area_low_mm2": "a figure of the target is missing",
+        "area_high_mm2": "a figure of the target is missing",
+        "energy_low_uj": either,
+        "energy_high_uj": either,
+        "write_time_us": "the target has no costs.write_time: no source gives it",
+        "writes_borne": "the target has no costs.endurance: no source gives it",
         "write_energy_uj": "the target has no costs.write_energy: no source gives it",
         "latency_us": happened,
         "inferences_per_s": happened or "no layer runs on a crossbar",
@@ -193,7 +262,14 @@ def _chip_row(target: Target) -> ChipRow:
         adc_bits=target.adc.max_bits,
         area_mm2=sum_rows(parts, _UM2_PER_MM2),
         parts=parts,
+        buffer_rate=_buffer_rate(target),
+        levels=level_rows(target),
     )
+
+
+def _buffer_rate(target: Target) -> float | None:
+    rate = None if target.peak is None else target.peak.buffer_rate
+    return None if rate is None else rate.value
 
 
 def source_rows(target: Target) -> tuple[SourceRow, ...]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from xbarc.report import page
 from xbarc.report.format import number
+from xbarc.report.pictures import pictures
 from xbarc.report.tables import TableData, citations, report_tables, settings_line
 
 if TYPE_CHECKING:  # Report prints itself through this file
@@ -26,6 +27,7 @@ def render_fragment(report: Report) -> str:
     return page.fragment(
         *_head(report),
         page.table(totals),
+        *pictures(report),
         _layer_bars(report),
         _part_bars("Energy by component, pJ an inference", report.components.energy),
         _part_bars("Area by component, um2", report.components.area),

@@ -8,10 +8,13 @@ import numpy as np
 
 from xbarc.cost import LayerCost, Timing, area_parts, energy_parts, total
 from xbarc.cost.counts import Histogram
+from xbarc.cost.hardware import cells_of_array
 from xbarc.ir.program import CrossbarStep
 from xbarc.ir.quantize import DynamicInput, StaticInput
 from xbarc.report.model import AdcRow, LayerRow, TimingRow
 from xbarc.target import Target
+
+_MOST_ARRAYS = 256
 
 
 def layer_row(layer: LayerCost, target: Target) -> LayerRow:
@@ -38,19 +41,30 @@ def layer_row(layer: LayerCost, target: Target) -> LayerRow:
         column_blocks=column_blocks,
         blocks=step.tiling.array.size,
         arrays=arrays,
+        copies=layer.copies,
         cells=step.cells.count,
         zero_cells=int(layer.levels[0]),
         utilization=step.cells.count / capacity if capacity else None,
+        filling=_filling(step, target),
         adc=adc_row(step.adc.policy, layer.vector.conversions),
         timing=_timing_row(layer.timing),
         positions=layer.positions,
         macs=int(layer.counts.crossbar_macs) if known else None,
         conversions_per_vector=int(layer.vector.all_conversions),
         conversions=int(layer.counts.all_conversions) if known else None,
+        buffer_bytes=int(layer.counts.buffer_bytes) if known else None,
         energy_uj=None if energy is None else energy / 1e6,
         latency_us=None if layer.latency_ns is None else layer.latency_ns / 1e3,
         area_mm2=(area or 0.0) / 1e6,
     )
+
+
+def _filling(step: CrossbarStep, target: Target) -> tuple[float, ...]:
+    """Share of the cells in use of the first arrays of a layer."""
+    first = int(step.tiling.array.min(initial=0))
+    used = cells_of_array(step, int(step.tiling.array.max(initial=-1)) + 1)[first:]
+    cells = target.array.rows * (target.array.columns + target.array.spare_columns)
+    return tuple((used[used > 0][:_MOST_ARRAYS] / cells).tolist())
 
 
 def activation_range(step: CrossbarStep) -> Literal["static", "dynamic", "as given"]:

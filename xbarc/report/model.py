@@ -31,7 +31,9 @@ class TargetRow(Row):
 class Totals(Row):
     """One program, one inference."""
 
-    arrays: int = Field(description="physical arrays in use, count")
+    arrays: int = Field(description="physical arrays in use, copies of weights included, count")
+    arrays_once: int = Field(description="arrays of one copy of every layer, count")
+    arrays_missing: int = Field(description="arrays beyond those of one chip, count; 0: it fits")
     arrays_without_packing: int = Field(description="arrays, had every block its own, count")
     cells: int = Field(description="cells in use, count")
     cell_utilization: float | None = Field(
@@ -51,10 +53,32 @@ class Totals(Row):
     )
     conversions: int | None = Field(description="conversions of all converters, count an inference")
     area_mm2: float | None = Field(description="sum of `components.area`, mm2")
+    area_low_mm2: float | None = Field(
+        description="area by the least of the sources that disagree, mm2"
+    )
+    area_high_mm2: float | None = Field(description="area by the largest of them, mm2")
     energy_uj: float | None = Field(description="sum of `components.energy`, uJ an inference")
+    energy_low_uj: float | None = Field(
+        description="energy by the least of the sources that disagree, uJ"
+    )
+    energy_high_uj: float | None = Field(description="energy by the largest of them, uJ")
+    area_confirmed: float = Field(
+        description="share of the area whose figures were read in a source text, 0 to 1"
+    )
+    energy_confirmed: float = Field(
+        description="share of the energy whose figures were read in a source text, 0 to 1"
+    )
     write_energy_uj: float | None = Field(description="programming all cells once, uJ")
-    latency_us: float | None = Field(description="sum over the layers, digital work left out, us")
-    inferences_per_s: float | None = Field(description="pipelined: the busiest array decides, 1/s")
+    write_time_us: float | None = Field(
+        description="programming all cells once, arrays side by side, row after row, us"
+    )
+    writes_borne: float | None = Field(description="how many times cells can be written")
+    latency_us: float | None = Field(
+        description="from the first input to the last result, layers overlapping, us"
+    )
+    inferences_per_s: float | None = Field(
+        description="at full rate: the busiest array, link or digital unit decides, 1/s"
+    )
     tops_per_watt: float | None = Field(description="2 operations a multiply-accumulate, TOPS/W")
     unknown: dict[str, str] = Field(description="why a total is not known, by its name")
 
@@ -104,11 +128,15 @@ class LayerRow(Row):
     row_blocks: int = Field(description="blocks along the inputs, count")
     column_blocks: int = Field(description="blocks along the columns, count")
     blocks: int = Field(description="groups times row blocks times column blocks, count")
-    arrays: int = Field(description="arrays that the layer touches, count")
+    arrays: int = Field(description="arrays that one copy of the layer touches, count")
+    copies: int = Field(description="how often its weights stand on the chip, count")
     cells: int = Field(description="cells in use, count")
     zero_cells: int = Field(description="cells at level 0, count")
     utilization: float | None = Field(
         description="cells over cells of the arrays it touches, 0 to 1"
+    )
+    filling: tuple[float, ...] = Field(
+        description="share of cells in use of each array it touches, the first 256, 0 to 1"
     )
     adc: AdcRow = Field(description="converter widths")
     timing: TimingRow = Field(description="time of one input vector")
@@ -116,10 +144,13 @@ class LayerRow(Row):
     macs: int | None = Field(description="multiply-accumulates, count an inference")
     conversions_per_vector: int = Field(description="conversions of one input vector, count")
     conversions: int | None = Field(description="conversions, count an inference")
+    buffer_bytes: int | None = Field(description="bytes through buffers, count an inference")
     energy_uj: float | None = Field(
         description="energy of the layer's share of the components, uJ an inference"
     )
-    latency_us: float | None = Field(description="all input vectors one after another, us")
+    latency_us: float | None = Field(
+        description="time that its arrays work in one inference, copies side by side, us"
+    )
     area_mm2: float = Field(description="area of the layer's share of the components, mm2")
 
 
@@ -173,6 +204,12 @@ class PartRow(Row):
     unit_cost: float | None = Field(description="cost of one, in `unit`")
     total: float | None = Field(description="`count * unit_cost`, in `unit`")
     unit: str = Field(description="pJ or um2")
+    low: float | None = Field(
+        default=None, description="total by the least of the sources that disagree, in `unit`"
+    )
+    high: float | None = Field(
+        default=None, description="total by the largest of the sources that disagree, in `unit`"
+    )
 
 
 class Components(Row):
@@ -192,6 +229,93 @@ class ChipRow(Row):
     adc_bits: int = Field(description="width of every converter, bits")
     area_mm2: float | None = Field(description="sum of `parts`, mm2")
     parts: tuple[PartRow, ...] = Field(description="parts of the area, um2")
+    buffer_rate: float | None = Field(description="of one tile's buffer at full load, bytes a ns")
+    levels: tuple[LevelRow, ...] = Field(description="the chip at full load, level by level")
+
+
+class ScheduledRow(Row):
+    """One layer in the schedule of one inference."""
+
+    name: str = Field(description="name of the layer")
+    copies: int = Field(description="input vectors at a time, count")
+    rounds: int = Field(description="how often its arrays work, one after the other, count")
+    round_ns: float = Field(description="time of one round on the arrays, ns")
+    start_us: float = Field(description="begin of its first round, us")
+    end_us: float = Field(description="when its last result is there, us")
+    busy_us: float = Field(description="time that its arrays work in one inference, us")
+    utilization: float = Field(description="busy time over the interval of inferences, 0 to 1")
+    buffer_positions: int = Field(description="most input positions held at once, count")
+    buffer_bytes: int = Field(description="bytes of those, count")
+    waits_for_all: str = Field(description="why it waits for its whole input; empty: it does not")
+
+
+class PathRow(Row):
+    """A stretch of the critical path."""
+
+    name: str = Field(description="name of the layer or fragment")
+    begin_us: float = Field(description="when it begins, us")
+    end_us: float = Field(description="when the result is there that the next one awaits, us")
+    rounds: int = Field(description="rounds in this stretch, count")
+
+
+class ScheduleRow(Row):
+    """When each layer works, and how fast inferences can follow each other."""
+
+    duplicate: str = Field(description="how copies of weights were chosen, as `--duplicate`")
+    latency_us: float = Field(description="from the first input to the last result, us")
+    interval_us: float = Field(description="time between two inferences at full rate, us")
+    bottleneck: str = Field(description="what decides the interval")
+    utilization: float = Field(description="share of the arrays' time that is work, 0 to 1")
+    buffer_kib: float = Field(description="sum of what layers hold at once, KiB")
+    buffer_kib_there: float = Field(description="buffers of the tiles in use, KiB")
+    layers: tuple[ScheduledRow, ...] = Field(description="layers, in execution order")
+    path: tuple[PathRow, ...] = Field(description="critical path of one inference, in time")
+
+
+class OperandRow(Row):
+    """Energy of one layer's arrays by the data that it was given."""
+
+    name: str = Field(description="name of the layer")
+    driven: float = Field(description="share of wordlines and slices that are not zero, 0 to 1")
+    mean_level: float = Field(description="mean level of an input slice, 0 to 1")
+    array_uj: float | None = Field(
+        description="arrays by `t sum V**2 G`, uJ an inference; null without a read pulse"
+    )
+    array_constant_uj: float = Field(description="arrays by the constant figure, uJ an inference")
+    driver_uj: float = Field(description="drivers of lines that are not zero, uJ an inference")
+    driver_constant_uj: float = Field(description="drivers of all lines, uJ an inference")
+
+
+class OperandsRow(Row):
+    """Energies by data, beside the constant figures of the headline."""
+
+    vectors: int = Field(description="input vectors of all layers that were looked at, count")
+    energy_uj: float | None = Field(
+        description="energy of one inference with these in place of the constant ones, uJ"
+    )
+    layers: tuple[OperandRow, ...] = Field(description="layers, in execution order")
+
+
+class AdcModelRow(Row):
+    """What one model says about converters of a width that is in use."""
+
+    bits: int = Field(description="width of the converter, bits")
+    model: str = Field(description="target: the figures of the target; others beside it")
+    source: str = Field(description="id of the source")
+    energy_pj: float | None = Field(description="one full conversion, pJ")
+    area_um2: float | None = Field(description="one converter, um2")
+
+
+class LevelRow(Row):
+    """One array, macro, tile or chip of the target at full load."""
+
+    level: str = Field(description="array, macro, tile or chip")
+    power_mw: float | None = Field(description="power, every array at work, mW")
+    area_mm2: float | None = Field(description="area, mm2")
+    gops: float = Field(description="peak at the target's own precision, 2 operations a MAC, GOPS")
+    capacity_mib: float = Field(description="what the cells hold, MiB")
+    vector_ns: float = Field(description="one input vector, ns")
+    conversions_per_mac: float = Field(description="how many conversions a MAC takes")
 
 
 class DeviceRow(Row):
@@ -223,7 +347,9 @@ class SourceRow(Row):
 class Report(Row):
     """Counts, costs and sources of a program."""
 
-    format: Literal[1] = Field(default=1, description="1: the first one")
+    format: Literal[2] = Field(
+        default=2, description="1: the first one; 2: schedule, copies, bands and models beside"
+    )
     name: str = Field(description="name of the program")
     model_sha256: str = Field(
         description="digest of the model and its external data, SHA-256 in hex"
@@ -242,6 +368,15 @@ class Report(Row):
         default=(), description="energy against error of converter bits; empty without a budget"
     )
     components: Components = Field(description="the parts of every total")
+    schedule: ScheduleRow | None = Field(
+        description="when each layer works; null where a shape is not known"
+    )
+    operands: OperandsRow | None = Field(
+        default=None, description="energies by data; null where no data was given"
+    )
+    adc_models: tuple[AdcModelRow, ...] = Field(
+        description="converters in use by several models, the target's own first"
+    )
     chip: ChipRow = Field(description="one whole chip of the target")
     device: tuple[DeviceRow, ...] = Field(
         description="estimates of what the executor does not apply"

@@ -16,11 +16,11 @@ _KINDS = {
 _OF_THE_PROGRAM = ("The links of the chip", "The ADC law was fitted", "Input ranges found")
 _ALWAYS = (
     "Energies do not depend on the data: each array read and each driven wordline costs the same.",
-    "Latency is the sum over crossbar layers, one input vector after another, without overlap.",
-    "The rate assumes that all layers run as a pipeline. Digital fragments take no time in either.",
+    "A layer takes an input vector once its window is there; buffers hold what that asks for.",
+    "The rate is that of inferences that follow at once; the latency is that of a single one.",
     "Leakage lasts for the whole latency of one inference: in a full pipeline it is shared.",
     "Inputs are read from the buffer once an input vector: windows that overlap share nothing.",
-    "Each row block's sums cross one router; inputs cross none.",
+    "Each row block's sums cross one router; inputs cross none. Layers lie side by side on tiles.",
     "Digital energy is that of multiply-accumulates; element-wise work and moves are not priced.",
     "Digital area is what the tile figures hold.",
     "Clock, control, instruction fetch, power delivery and off-chip memory are not priced.",
@@ -36,6 +36,7 @@ def notes(program: Program, cost: ProgramCost) -> tuple[str, ...]:
         _KINDS[target.kind],
         *_unconfirmed(target),
         *_missing(target),
+        *_untimed(target),
         *_links(target, cost),
         *_converters(target, cost),
         *_ranges(program),
@@ -60,12 +61,25 @@ def _missing(target: Target) -> tuple[str, ...]:
         "costs.chip_static": (target.costs.chip_static, "links between chips use no energy here"),
         "costs.chip_area": (target.costs.chip_area, "links between chips take no area here"),
         "costs.write_energy": (target.costs.write_energy, "the energy of programming is unknown"),
+        "costs.write_time": (target.costs.write_time, "the time of programming is unknown"),
+        "costs.endurance": (target.costs.endurance, "how often cells bear writing is unknown"),
     }
     return tuple(
         f"The target gives no {path}: {effect}."
         for path, (figure, effect) in optional.items()
         if figure is None
     )
+
+
+def _untimed(target: Target) -> tuple[str, ...]:
+    costs = target.costs
+    given = {
+        "digital fragments": costs.digital_rate,
+        "links between tiles": costs.link_rate,
+        "routers": costs.hop,
+    }
+    free = [name for name, figure in given.items() if figure is None]
+    return (f"The target times no {', no '.join(free)}: they take no time.",) if free else ()
 
 
 def _links(target: Target, cost: ProgramCost) -> tuple[str, ...]:
@@ -79,10 +93,21 @@ def _converters(target: Target, cost: ProgramCost) -> tuple[str, ...]:
     found = []
     widest = max((bits for bits, count in enumerate(cost.counts.adcs) if count), default=0)
     if widest > 10:
-        found.append(f"The ADC law was fitted up to 10 bits, and {widest} are in use.")
+        found.append(
+            f"The ADC law was fitted up to 10 bits, and {widest} are in use{_noise(target)}."
+        )
     if target.node_nm < 22:
         found.append("Capacitor arrays shrink more slowly than logic: the ADC area is optimistic.")
     return tuple(found)
+
+
+def _noise(target: Target) -> str:
+    """What is added for thermal noise."""
+    term, margin = target.costs.adc.thermal, target.costs.adc.thermal_margin
+    if term is None:
+        return ", without a term for thermal noise"
+    times = 1.0 if margin is None else margin.value
+    return f"; thermal noise is charged with {term.value:g} pJ 4**bits, {times:g} times the floor"
 
 
 def _ranges(program: Program) -> tuple[str, ...]:
@@ -92,4 +117,5 @@ def _ranges(program: Program) -> tuple[str, ...]:
     text = (
         f"Input ranges found at run time, in {len(dynamic)} of {len(program.crossbar_steps)} layers"
     )
-    return (f"{text}, are not priced; `--calibrate` makes them static.",)
+    why = "are not priced, and each such layer waits for its whole input"
+    return (f"{text}, {why}; `--calibrate` makes them static.",)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from xbarc.report.format import histogram, number, operators, percent
 
 if TYPE_CHECKING:  # Report prints itself through this file
-    from xbarc.report.model import LayerRow, PartRow, Report, SourceRow
+    from xbarc.report.model import LayerRow, LevelRow, PartRow, Report, SourceRow
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,15 @@ def report_tables(report: Report) -> tuple[TableData, ...]:
         placement_table(report.layers),
         converters_table(report),
         front_table(report),
+        schedule_table(report),
+        path_table(report),
         digital_table(report),
         parts_table("Area by component", parts.area),
         parts_table("Energy of one inference by component", parts.energy),
+        operands_table(report),
+        adc_table(report),
         parts_table("One whole chip, converters at their widest", report.chip.parts),
+        levels_table(report.chip.levels),
         device_table(report),
         sources_table(report.sources),
     )
@@ -48,10 +53,10 @@ def settings_line(report: Report) -> str:
 def totals_table(report: Report) -> TableData:
     """Totals, each with the reason where it is unknown."""
     totals = report.totals
-    fits = "fits one chip" if totals.fits_one_chip else "does not fit one chip"
-    room = f"{fits} of {number(report.chip.arrays)} arrays"
+    room = f"{_fits(report)} of {number(report.chip.arrays)} arrays"
     rows = (
         ("arrays", number(totals.arrays), room),
+        ("arrays of one copy of everything", number(totals.arrays_once), _policy(report)),
         ("arrays without packing", number(totals.arrays_without_packing), "one a block"),
         ("macros, tiles, chips", _joined(totals.macros, totals.tiles, totals.chips), ""),
         ("cells in use", number(totals.cells), f"{percent(totals.cell_utilization)} of the arrays"),
@@ -59,14 +64,37 @@ def totals_table(report: Report) -> TableData:
         _row(report, "MACs on crossbars", "macs_crossbar", ""),
         _row(report, "MACs digital", "macs_digital", ""),
         _row(report, "conversions", "conversions", ""),
-        _row(report, "area", "area_mm2", "mm2"),
-        _row(report, "energy of one inference", "energy_uj", "uJ"),
+        _row(report, "area", "area_mm2", f"mm2{_band(totals.area_low_mm2, totals.area_high_mm2)}"),
+        ("area from figures that were read", percent(totals.area_confirmed), ""),
+        _row(report, "energy of one inference", "energy_uj", f"uJ{_energy_band(report)}"),
+        ("energy from figures that were read", percent(totals.energy_confirmed), ""),
         _row(report, "energy of programming", "write_energy_uj", "uJ"),
+        _row(report, "time of programming", "write_time_us", "us"),
         _row(report, "latency of one inference", "latency_us", "us"),
         _row(report, "inferences a second", "inferences_per_s", "pipelined"),
         _row(report, "efficiency", "tops_per_watt", "TOPS/W"),
     )
     return TableData("Totals", ("total", "value>", ""), rows)
+
+
+def _fits(report: Report) -> str:
+    missing = report.totals.arrays_missing
+    return f"{number(missing)} more than the one chip" if missing else "fits one chip"
+
+
+def _policy(report: Report) -> str:
+    plan = report.schedule
+    return "" if plan is None else f"--duplicate {plan.duplicate}"
+
+
+def _energy_band(report: Report) -> str:
+    return _band(report.totals.energy_low_uj, report.totals.energy_high_uj)
+
+
+def _band(low: float | None, high: float | None) -> str:
+    if low is None or high is None or low == high:
+        return ""
+    return f"; {number(low)} to {number(high)} by other sources"
 
 
 def _row(report: Report, label: str, field: str, unit: str) -> tuple[str, ...]:
@@ -164,6 +192,97 @@ def front_table(report: Report) -> TableData:
 
 def _decibels(value: float | None) -> str:
     return "" if value is None else f"{value:.1f}"
+
+
+def schedule_table(report: Report) -> TableData:
+    """When each layer works."""
+    plan = report.schedule
+    if plan is None:
+        return TableData("Schedule", (), ())
+    rows = tuple(
+        (
+            row.name,
+            number(row.copies),
+            number(row.rounds),
+            number(row.round_ns),
+            number(row.start_us),
+            number(row.end_us),
+            percent(row.utilization),
+            number(row.buffer_bytes),
+            row.waits_for_all,
+        )
+        for row in plan.layers
+    )
+    total = f"; arrays work {percent(plan.utilization)} of the time at full rate"
+    limit = f"{plan.bottleneck} limits the rate to an inference every {number(plan.interval_us)} us"
+    headings = ("layer", "copies>", "rounds>", "round ns>", "begin us>", "end us>", "works>")
+    return TableData(
+        f"Schedule of one inference: {limit}{total}",
+        (*headings, "buffer bytes>", "waits for its whole input because"),
+        rows,
+    )
+
+
+def path_table(report: Report) -> TableData:
+    """The critical path."""
+    parts = () if report.schedule is None else report.schedule.path
+    rows = (
+        (part.name, number(part.begin_us), number(part.end_us), number(part.rounds))
+        for part in parts
+    )
+    headings = ("on the critical path", "begin us>", "end us>", "rounds>")
+    return TableData("Critical path", headings, tuple(rows))
+
+
+def operands_table(report: Report) -> TableData:
+    """Energies by data beside the constant ones."""
+    seen = report.operands
+    rows = (
+        ()
+        if seen is None
+        else tuple(
+            (
+                row.name,
+                percent(row.driven),
+                percent(row.mean_level),
+                number(row.array_uj),
+                number(row.array_constant_uj),
+                number(row.driver_uj),
+                number(row.driver_constant_uj),
+            )
+            for row in seen.layers
+        )
+    )
+    whole = "" if seen is None else f"; one inference: {number(seen.energy_uj)} uJ"
+    headings = ("layer", "lines driven>", "mean level>", "array uJ>", "constant>", "driver uJ>")
+    return TableData(f"Energies by data{whole}", (*headings, "constant>"), rows)
+
+
+def adc_table(report: Report) -> TableData:
+    """Converters in use by several models."""
+    rows = (
+        (str(row.bits), row.model, number(row.energy_pj), number(row.area_um2), row.source)
+        for row in report.adc_models
+    )
+    headings = ("ADC bits>", "model", "pJ>", "um2>", "source")
+    return TableData("Converters by several models; the target's own counts", headings, tuple(rows))
+
+
+def levels_table(levels: Sequence[LevelRow]) -> TableData:
+    """The target's chip at full load."""
+    rows = (
+        (
+            row.level,
+            number(row.power_mw),
+            number(row.area_mm2),
+            number(row.gops),
+            number(row.capacity_mib),
+            number(row.vector_ns),
+        )
+        for row in levels
+    )
+    headings = ("level", "mW>", "mm2>", "GOPS>", "MiB>", "vector ns>")
+    return TableData("The target at full load", headings, tuple(rows))
 
 
 def digital_table(report: Report) -> TableData:

@@ -47,6 +47,9 @@ def _settings(part: Strict, prefix: str) -> Iterator[tuple[str, str]]:
             continue
         if isinstance(value, Strict):
             yield from _settings(value, f"{prefix}{name}.")
+        elif isinstance(value, tuple):
+            for index, item in enumerate(value):
+                yield from _settings(item, f"{prefix}{name}.{index}.")
         else:
             yield f"{prefix}{name}", "left out" if value is None else str(value)
 
@@ -76,10 +79,11 @@ def _models() -> Iterator[tuple[str, type[Strict]]]:
 
 def _nested(model: type[Strict], prefix: str) -> Iterator[tuple[str, type[Strict]]]:
     for name, field in model.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, Strict) and not _is_figure(kind):
-            yield f"`[{prefix}{name}]`", kind
-            yield from _nested(kind, f"{prefix}{name}.")
+        several = get_origin(field.annotation) is tuple
+        for kind in (field.annotation, *get_args(field.annotation)):
+            if isinstance(kind, type) and issubclass(kind, Strict) and not _is_figure(kind):
+                yield f"`[[{prefix}{name}]]`" if several else f"`[{prefix}{name}]`", kind
+                yield from _nested(kind, f"{prefix}{name}.")
 
 
 def _is_figure(kind: Any) -> bool:
@@ -111,7 +115,8 @@ def _name(kind: Any) -> str:
     if origin in (Union, types.UnionType):
         return " or ".join(_name(choice) for choice in choices if choice is not type(None))
     if origin is not None and choices:
-        known = {tuple: "list of numbers", dict: "table of tables"}
+        tables = isinstance(choices[0], type) and issubclass(choices[0], Strict)
+        known = {tuple: "list of tables" if tables else "list of numbers", dict: "table of tables"}
         return known.get(origin) or _name(choices[0])
     if _is_figure(kind):
         return "list of figures" if kind is FigureList else "figure"

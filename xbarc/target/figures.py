@@ -45,6 +45,22 @@ class Figure(Provenance):
     """One number with its provenance."""
 
     value: float = Field(description="the number, in `unit`")
+    low: float | None = Field(
+        default=None, description="least value that another source gives, in `unit`"
+    )
+    high: float | None = Field(
+        default=None, description="largest value that another source gives, in `unit`"
+    )
+
+    @model_validator(mode="after")
+    def _band(self) -> Figure:
+        low = self.value if self.low is None else self.low
+        high = self.value if self.high is None else self.high
+        if not low <= self.value <= high:
+            raise ValueError(f"value {self.value:g} is not from low {low:g} to high {high:g}")
+        if low < high and not self.note:
+            raise ValueError("a figure with a band says in its note who disagrees")
+        return self
 
 
 class FigureList(Provenance):
@@ -82,3 +98,6 @@ Ratio: TypeAlias = Annotated[Figure, AfterValidator(InUnit("ratio"))]
 GigaSample: TypeAlias = Annotated[Figure, AfterValidator(InUnit("GS/s", 1e-6))]
 Second: TypeAlias = Annotated[Figure, AfterValidator(InUnit("s", 1e-12))]
 MilliWatt: TypeAlias = Annotated[Figure, AfterValidator(InUnit("mW"))]
+BytePerNano: TypeAlias = Annotated[Figure, AfterValidator(InUnit("B/ns", 1e-9))]
+OpPerNano: TypeAlias = Annotated[Figure, AfterValidator(InUnit("op/ns", 1e-9))]
+Cycles: TypeAlias = Annotated[Figure, AfterValidator(InUnit("cycles", 1.0))]

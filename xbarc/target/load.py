@@ -147,6 +147,8 @@ def _override_figure(figure: dict[str, Any], new: Any, text: str) -> None:
     if key not in figure or isinstance(new, (str, bool, dict)):
         raise TargetError(f"'{text}': expected a number in {figure['unit']}", where="--set")
     figure[key] = [float(v) for v in new] if isinstance(new, list) else float(new)
+    figure.pop("low", None)
+    figure.pop("high", None)
     figure.update(source="assumed", via="assumed", confirmed=False, note=f"set by --set {text}")
 
 

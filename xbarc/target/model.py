@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from xbarc.target.figures import (
+    BytePerNano,
+    Cycles,
     Figure,
     FigureList,
     Fraction,
@@ -14,6 +16,7 @@ from xbarc.target.figures import (
     MilliWatt,
     Nanosecond,
     Ohm,
+    OpPerNano,
     PicoJoule,
     Provenance,
     Ratio,
@@ -124,6 +127,10 @@ class Adc(Strict):
         "stops early), or as many for every column that shares it",
         default=False,
     )
+    overlap: Literal["sample-and-hold", "none"] = Field(
+        default="sample-and-hold",
+        description="sample-and-hold: conversions overlap the next read; none: they follow it",
+    )
 
     @model_validator(mode="after")
     def _one_bit(self) -> Adc:
@@ -171,6 +178,34 @@ class AdcCosts(Strict):
     area_exponential: SquareMicron = Field(description="area a level of the converter")
     comparator_energy: PicoJoule = Field(description="energy of a 1-bit decision")
     comparator_area: SquareMicron = Field(description="area of a sense amplifier")
+    flash_bits: Annotated[int, Field(ge=1, le=4)] = Field(
+        default=1,
+        description="converters of up to this width are `2**b - 1` comparators where those are "
+        "cheaper than the law; 1: never",
+    )
+    thermal: PicoJoule | None = Field(
+        description="noise floor `k 4**b` beyond 10 bits, this is k; left out: not charged",
+        default=None,
+    )
+    thermal_margin: Ratio | None = Field(
+        description="margin of the design over the noise floor; 1 where left out", default=None
+    )
+
+
+class Component(Strict):
+    """Hardware that stands there whatever the program does: control, memories, units, links."""
+
+    name: str = Field(min_length=1, max_length=64, description="what it is")
+    per: Literal["array", "macro", "tile", "chip"] = Field(description="one set of it a ...")
+    count: Annotated[float, Field(gt=0, le=1e6)] = Field(
+        description="how many; a fraction where several share one"
+    )
+    power: MilliWatt | None = Field(
+        description="power of one, always on; left out where no source gives it", default=None
+    )
+    area: SquareMicron | None = Field(
+        description="area of one; left out where no source gives it", default=None
+    )
 
 
 class Costs(Strict):
@@ -197,6 +232,46 @@ class Costs(Strict):
     tile_area: SquareMicron = Field(
         description="the rest of a tile: bus, activation and pooling units, output register"
     )
+    components: tuple[Component, ...] = Field(
+        default=(), strict=False, description="further hardware, each with its own figures"
+    )
+    pulse: Nanosecond | None = Field(
+        description="time a level of an input slice, beside `cycle`; left out: none", default=None
+    )
+    pulse_energy: PicoJoule | None = Field(
+        description="one array, a level of an input slice, beside `array_energy`; left out: none",
+        default=None,
+    )
+    read_pulse: Nanosecond | None = Field(
+        description="time in which cells conduct during a read of `cycle`, for energies by "
+        "operands; left out: those are unknown",
+        default=None,
+    )
+    convert_step: Nanosecond | None = Field(
+        description="a bit of a conversion, where converters are slower the wider they convert; "
+        "left out: `adc.rate` whatever the width",
+        default=None,
+    )
+    vector_time: Nanosecond | None = Field(
+        description="time an input vector beside its reads, when the arrays wait; left out: none",
+        default=None,
+    )
+    fill: Nanosecond | None = Field(
+        description="from buffer to buffer beside the reads, while arrays take the next vector; "
+        "left out: none",
+        default=None,
+    )
+    digital_rate: OpPerNano | None = Field(
+        description="element-wise operations of one tile; left out: digital work takes no time",
+        default=None,
+    )
+    link_rate: BytePerNano | None = Field(
+        description="bytes through the link of one tile; left out: links take no time",
+        default=None,
+    )
+    hop: Nanosecond | None = Field(
+        description="time through one router; left out: none", default=None
+    )
     chip_static: MilliWatt | None = Field(
         description="links of a chip to others, always on; left out where no source gives it",
         default=None,
@@ -206,6 +281,30 @@ class Costs(Strict):
     )
     write_energy: PicoJoule | None = Field(
         description="programming one cell; left out where no source gives it", default=None
+    )
+    write_time: Nanosecond | None = Field(
+        description="programming one row of cells of an array, all pulses; left out where no "
+        "source gives it",
+        default=None,
+    )
+    endurance: Cycles | None = Field(
+        description="times that a cell can be written; left out where no source gives it",
+        default=None,
+    )
+
+
+class Peak(Strict):
+    """What a chip does at full load, for its own roll-up; programs bring their own counts."""
+
+    columns_per_weight: Line = Field(description="bitlines that one weight takes")
+    columns_per_conversion: Line = Field(
+        description="bitlines of one conversion: 2 where pairs are subtracted before it"
+    )
+    buffer_rate: BytePerNano | None = Field(
+        description="bytes of one tile's buffer at full load; left out: not counted", default=None
+    )
+    router_rate: BytePerNano | None = Field(
+        description="bytes of one tile's routers at full load; left out: not counted", default=None
     )
 
 
@@ -237,6 +336,9 @@ class Target(Strict):
     precision: Precision = Field(description="defaults of the compiler")
     hierarchy: Hierarchy = Field(description="from arrays to a chip")
     costs: Costs = Field(description="what the components cost")
+    peak: Peak | None = Field(
+        description="full load of the chip; left out: worked out from precision", default=None
+    )
     sources: dict[str, Source] = Field(
         description="sources that the figures name, beside the shared table"
     )
@@ -263,4 +365,7 @@ def figures(part: Strict, prefix: str = "") -> list[tuple[str, Provenance]]:
             found.append((path, value))
         elif isinstance(value, Strict):
             found.extend(figures(value, f"{path}."))
+        elif isinstance(value, tuple) and value and isinstance(value[0], Strict):
+            for index, item in enumerate(value):
+                found.extend(figures(item, f"{path}.{index}."))
     return found

@@ -1,0 +1,98 @@
+"""`xbarc place`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from xbarc.errors import EXIT_DONE, EXIT_NO
+
+if TYPE_CHECKING:
+    from xbarc.cost import ProgramCost
+    from xbarc.ir.program import Program
+    from xbarc.mapping.phases import Load, Phases
+    from xbarc.report.places import PhasesRow
+
+
+def place_command(
+    program: Annotated[
+        Path, typer.Argument(metavar="PROGRAM.xbar", help="what xbarc compile wrote")
+    ],
+    duplicate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="none|balance|throughput=N|budget=N",
+            help="copies of weights, as for xbarc report  [default: as compiled]",
+        ),
+    ] = None,
+    phases: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="phases in which a program that does not fit is written  [default: fewest]",
+        ),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> int:
+    """Lay a program out on the chip: tiles, traffic, and what to do when it does not fit.
+
+    Leaves with 1 when it does not fit.
+    """
+    from xbarc.cli.reporting import emit
+    from xbarc.cost import parse_policy, program_cost
+    from xbarc.ir.files import load_program
+    from xbarc.report.places import places_report, render_places_json, render_places_text
+
+    loaded = load_program(program)
+    asked = duplicate or dict(loaded.settings).get("duplicate", "none")
+    cost = program_cost(loaded, parse_policy(asked, loaded.target))
+    report = places_report(loaded.name, loaded.target, cost, _turns(loaded, cost, phases))
+    emit(render_places_json(report) if json else render_places_text(report))
+    return EXIT_NO if report.arrays_missing else EXIT_DONE
+
+
+def _turns(program: Program, cost: ProgramCost, phases: int | None) -> PhasesRow | None:
+    """How to run a program in turns; nothing where it fits and nobody asked."""
+    from xbarc.cost import chip_arrays
+    from xbarc.cost.traffic import program_items, program_links
+    from xbarc.mapping.phases import choose_phases, fewest_phases, loads_of
+
+    capacity = chip_arrays(program.target)
+    if cost.schedule is None or (cost.counts.arrays <= capacity and phases is None):
+        return None
+    copies = {layer.step.name: layer.copies for layer in cost.layers}
+    items = program_items(program, copies)
+    loads = loads_of([(item.name, item.arrays) for item in items], capacity)
+    count = phases or fewest_phases(loads, capacity)
+    found = choose_phases(loads, program_links(program), capacity, count)
+    return _phases_row(program, loads, found)
+
+
+def _phases_row(program: Program, loads: tuple[Load, ...], found: Phases) -> PhasesRow:
+    from xbarc.report.places import PhaseRow, PhasesRow
+
+    costs, array = program.target.costs, program.target.array
+    size = {load.name: load.arrays for load in loads}
+    staying = sum(size[name] for name in found.stays)
+    cells = found.written * array.rows * (array.columns + array.spare_columns)
+    times = sum(any(name not in found.stays for name in names) for names in found.phases)
+    energy, time, bears = costs.write_energy, costs.write_time, costs.endurance
+    return PhasesRow(
+        stays=found.stays,
+        phases=tuple(
+            PhaseRow(
+                loads=names,
+                arrays=staying + sum(size[name] for name in names if name not in found.stays),
+            )
+            for names in found.phases
+        ),
+        arrays_written=found.written,
+        arrays_bound=found.bound,
+        bytes_waiting=found.waiting,
+        write_energy_uj=None if energy is None else energy.value * cells / 1e6,
+        write_time_us=None if time is None else time.value * array.rows * times / 1e3,
+        inferences_borne=None if bears is None or not times else bears.value / times,
+    )

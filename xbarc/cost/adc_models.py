@@ -1,0 +1,126 @@
+"""What one converter costs, by the target's law and by others that are printed beside it.
+
+The target's law is a comparator at 1 bit, comparators side by side where those are cheaper, the
+split SAR law above, and a thermal term beyond 10 bits. The others are fits to published parts; they
+give the band of a report and never its headline.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from xbarc.target import AdcCosts, Target
+
+_LARGEST_WITHOUT_NOISE = 10
+
+
+@dataclass(frozen=True)
+class AdcOpinion:
+    """One model's figures for a converter.
+
+    Attributes:
+        energy_pj: one conversion; None outside the range that the model was fitted on.
+        area_um2: one converter; None where the model gives none.
+    """
+
+    model: str
+    source: str
+    energy_pj: float | None
+    area_um2: float | None
+
+
+def adc_energy_pj(bits: int, costs: AdcCosts) -> float:
+    """Energy of one full conversion of a converter of this width."""
+    if bits <= 1:
+        return bits * costs.comparator_energy.value
+    law = costs.energy_linear.value * bits + costs.energy_exponential.value * 2.0**bits
+    law = costs.energy_scale.value * law + _thermal(bits, costs)
+    return _chosen(bits, costs, law, costs.comparator_energy.value)
+
+
+def adc_area_um2(bits: int, costs: AdcCosts) -> float:
+    """Area of one converter of this width."""
+    if bits <= 1:
+        return bits * costs.comparator_area.value
+    law = costs.area_linear.value * bits + costs.area_exponential.value * 2.0**bits
+    return _chosen(bits, costs, law, costs.comparator_area.value)
+
+
+def step_energy_pj(bits: int, costs: AdcCosts) -> float:
+    """Energy of one bit of a conversion: a conversion that stops early pays for what it did."""
+    return adc_energy_pj(bits, costs) / max(1, bits)
+
+
+def is_comparators(bits: int, costs: AdcCosts) -> bool:
+    """Say whether a converter of this width is priced as comparators side by side."""
+    if bits > costs.flash_bits:
+        return bits <= 1
+    linear, levels = costs.energy_linear.value, costs.energy_exponential.value
+    law = costs.energy_scale.value * (linear * bits + levels * 2.0**bits)
+    return bool((2**bits - 1) * costs.comparator_energy.value <= law)
+
+
+def _thermal(bits: int, costs: AdcCosts) -> float:
+    if bits <= _LARGEST_WITHOUT_NOISE or costs.thermal is None:
+        return 0.0
+    margin = 1.0 if costs.thermal_margin is None else costs.thermal_margin.value
+    return float(margin * costs.thermal.value * 4.0**bits)
+
+
+def _chosen(bits: int, costs: AdcCosts, law: float, comparator: float) -> float:
+    return float((2**bits - 1) * comparator) if is_comparators(bits, costs) else law
+
+
+def survey_floor_pj(bits: float) -> float:
+    """Best published converters of any node: nothing general-purpose is below."""
+    return float(0.2672 + 0.14456e-6 * 4.0**bits)
+
+
+def andrulis_pj(bits: int, node_nm: float, rate_hz: float) -> float:
+    """Best-of-survey energy by regression; `bits` is taken as the effective number of bits.
+
+    Raises:
+        ValueError: below 4 bits, where the regression rises again.
+    """
+    if bits < 4:
+        raise ValueError(f"the regression holds from 4 bits, not at {bits}")
+    by_rate = 213.7806687348118 - 2.8719030399529957 * math.log(rate_hz)
+    by_bits = 128.3068287398817 + 3.22051151097957 * bits
+    sndr = 20 * bits * math.log10(2) + 10 * math.log10(1.5)
+    correction = 26.0496215686518 + 1.8800369206815004 * math.log(node_nm)
+    correction += -2.8291256050594527 * math.log(bits) - 1.4702022133784405
+    energy: float = 10 ** ((sndr - min(by_rate, by_bits)) / 10) / 2 * math.exp(correction)
+    return energy
+
+
+def andrulis_um2(energy_pj: float, node_nm: float, rate_hz: float) -> float:
+    """Area that goes with `andrulis_pj`."""
+    area = 1.3461916439910742 + 0.9932794744745022 * math.log(node_nm)
+    area += 0.18071538424508238 * math.log(rate_hz) + 0.29912426192653485 * math.log(energy_pj)
+    return math.exp(area)
+
+
+def adc_opinions(bits: int, target: Target) -> tuple[AdcOpinion, ...]:
+    """What each model says about a converter of this width; the target's own comes first."""
+    costs, rate = target.costs.adc, target.adc.rate.value * 1e9
+    source = costs.energy_linear.source if bits > 1 else costs.comparator_energy.source
+    own = AdcOpinion("target", source, adc_energy_pj(bits, costs), adc_area_um2(bits, costs))
+    floor = AdcOpinion("survey floor", "murmann_survey", survey_floor_pj(bits), None)
+    if bits < 4:
+        return own, AdcOpinion("survey floor", "murmann_survey", None, None)
+    energy = andrulis_pj(bits, target.node_nm, rate)
+    area = andrulis_um2(energy, target.node_nm, rate)
+    return own, floor, AdcOpinion("andrulis2024", "adc_plugin", energy, area)
+
+
+def energy_band(bits: int, target: Target) -> tuple[float, float]:
+    """Least and largest energy of a conversion; 0 where the target has it elsewhere."""
+    found = [o.energy_pj for o in adc_opinions(bits, target) if o.energy_pj is not None]
+    return (min(found), max(found)) if found[0] else (0.0, 0.0)
+
+
+def area_band(bits: int, target: Target) -> tuple[float, float]:
+    """Least and largest area of a converter; 0 where the target has it elsewhere."""
+    found = [o.area_um2 for o in adc_opinions(bits, target) if o.area_um2 is not None]
+    return (min(found), max(found)) if found[0] else (0.0, 0.0)

@@ -1,0 +1,102 @@
+"""The critical path of a schedule: from the last result back to the first input."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from xbarc.cost.streams import Rounds, Stream
+from xbarc.numerics.types import IntArray
+
+
+@dataclass(frozen=True)
+class PathPart:
+    """A stretch of the critical path: a layer at work until the result that the next one awaits."""
+
+    name: str
+    begin_ps: int
+    end_ps: int
+    rounds: int
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """A step that has been scheduled: what it waited for, and when it was done.
+
+    Attributes:
+        sources: values that it reads; for each output position the input position that it needs
+            last, or None where it needs all.
+        rounds: None for a digital fragment.
+        copies: vectors of one round.
+        vector: the vector that completes each position of the result; None: its own.
+        out: the result.
+    """
+
+    name: str
+    sources: tuple[tuple[str, IntArray | None], ...]
+    rounds: Rounds | None
+    copies: int
+    vector: IntArray | None
+    out: Stream
+
+
+def critical_path(makers: Mapping[str, Node], latency: int) -> tuple[PathPart, ...]:
+    """Walk back from the last result: each wait ends when something else was done.
+
+    Args:
+        makers: the step that made each value.
+        latency: when the last result is there.
+    """
+    last = [node for node in makers.values() if node.out.last == latency]
+    parts: list[PathPart] = []
+    node: Node | None = last[0] if last else None
+    position = int(np.argmax(node.out.ready)) if node else 0
+    while node is not None:
+        back = _through_digital if node.rounds is None else _through_crossbar
+        node, position = back(node, position, makers, parts)
+    return tuple(reversed(parts))
+
+
+def _through_crossbar(
+    node: Node, position: int, makers: Mapping[str, Node], parts: list[PathPart]
+) -> tuple[Node | None, int]:
+    """Back to the round that had to wait for its input, and to what it waited for."""
+    rounds = node.rounds
+    if rounds is None or not rounds.start.size:
+        return None, 0
+    vector = position if node.vector is None else int(node.vector[position])
+    at = vector // node.copies
+    waited = np.flatnonzero(rounds.start[: at + 1] == rounds.ready[: at + 1])
+    first = int(waited[-1])
+    end = int(node.out.ready[position])
+    parts.append(PathPart(node.name, int(rounds.start[first]), end, at - first + 1))
+    name, need = node.sources[0]
+    if name not in makers:
+        return None, 0
+    ready = makers[name].out.ready
+    if need is None:
+        return makers[name], int(np.argmax(ready))
+    members = need[first * node.copies : (first + 1) * node.copies]
+    return makers[name], int(members[np.argmax(ready[members])])
+
+
+def _through_digital(
+    node: Node, position: int, makers: Mapping[str, Node], parts: list[PathPart]
+) -> tuple[Node | None, int]:
+    """Back to the input that came last."""
+    best: tuple[int, str, int] | None = None
+    for name, need in node.sources:
+        if name not in makers:
+            continue
+        ready = makers[name].out.ready
+        index = int(np.argmax(ready)) if need is None else int(need[position])
+        if best is None or ready[index] > best[0]:
+            best = (int(ready[index]), name, index)
+    if best is None:
+        return None, 0
+    end = int(node.out.ready[position])
+    if end > best[0]:
+        parts.append(PathPart(node.name, best[0], end, 0))
+    return makers[best[1]], best[2]

@@ -1,0 +1,210 @@
+"""Where layers lie on the chip, and what that makes the routers carry.
+
+Arrays fill tiles one layer after another, so that no room is left over inside a chip. Tiles then
+take their places on the mesh: along a snake first, then by exchanging pairs while that lessens the
+bytes times hops (a quadratic assignment, so a local optimum, with a bound beside it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil, isqrt, sqrt
+
+import numpy as np
+
+from xbarc.numerics.types import Float64Array, Int64Array
+
+_MOST_TILES = 200
+
+
+@dataclass(frozen=True)
+class Item:
+    """What is placed: the arrays of all copies of a layer, and its sums of row blocks.
+
+    Attributes:
+        sums: bytes of partial sums that go to the layer's first tile, an inference.
+    """
+
+    name: str
+    arrays: int
+    sums: float
+
+
+@dataclass(frozen=True)
+class Link:
+    """Bytes from one item to another in an inference."""
+
+    source: str
+    target: str
+    size: float
+
+
+@dataclass(frozen=True)
+class MeshPlacement:
+    """Tiles of each item, and what the routers carry.
+
+    Attributes:
+        grid: rows and columns of the mesh.
+        tiles: place on the mesh and arrays there, of each item.
+        byte_hops: bytes times hops of one inference, by the item that they go to.
+        total: sum of those.
+        bound: no placement of these tiles on this mesh carries less.
+    """
+
+    grid: tuple[int, int]
+    tiles: Mapping[str, tuple[tuple[int, int], ...]]
+    byte_hops: Mapping[str, float]
+    total: float
+    bound: float
+
+    @property
+    def gap(self) -> float:
+        """How far the total may be above the best one."""
+        return self.total / self.bound - 1 if self.bound else 0.0
+
+
+def mesh_grid(tiles: int) -> tuple[int, int]:
+    """Rows and columns: a rectangle that is filled if it is not long and thin, else a square."""
+    for rows in range(isqrt(tiles), 0, -1):
+        if tiles % rows == 0 and tiles // rows <= 2 * rows:
+            return rows, tiles // rows
+    columns = ceil(sqrt(tiles))
+    return ceil(tiles / columns), columns
+
+
+def snake(grid: tuple[int, int]) -> Int64Array:
+    """Places in an order in which each is beside the one before."""
+    rows, columns = grid
+    table = np.arange(rows * columns, dtype=np.int64).reshape(grid)
+    table[1::2] = table[1::2, ::-1].copy()
+    return table.reshape(-1)
+
+
+def fill_tiles(items: Sequence[Item], capacity: int) -> list[dict[str, int]]:
+    """Arrays of each item in each tile, one item after another."""
+    tiles: list[dict[str, int]] = []
+    room = 0
+    for item in items:
+        left = item.arrays
+        while left:
+            if not room:
+                tiles.append({})
+                room = capacity
+            taken = min(room, left)
+            tiles[-1][item.name] = taken
+            room, left = room - taken, left - taken
+    return tiles
+
+
+def place(
+    items: Sequence[Item], links: Iterable[Link], capacity: int, chip_tiles: int
+) -> MeshPlacement:
+    """Place items on a mesh; chips beyond the first continue the mesh.
+
+    Args:
+        items: in the order in which they run.
+        links: what flows between them.
+        capacity: arrays of one tile.
+        chip_tiles: tiles of one chip.
+    """
+    tiles = fill_tiles(items, capacity)
+    grid = mesh_grid(max(chip_tiles, len(tiles)))
+    flows = list(links)
+    traffic = tile_traffic(tiles, items, flows)
+    distance = distances(grid)
+    start = snake(grid)[: len(tiles)]
+    places = improved(traffic, distance, start) if len(tiles) <= _MOST_TILES else start
+    return _described(items, flows, tiles, places, grid, traffic)
+
+
+def distances(grid: tuple[int, int]) -> Int64Array:
+    """Hops between any two places."""
+    row, column = np.divmod(np.arange(grid[0] * grid[1]), grid[1])
+    apart: Int64Array = np.abs(row[:, None] - row) + np.abs(column[:, None] - column)
+    return apart
+
+
+def tile_traffic(
+    tiles: Sequence[Mapping[str, int]], items: Sequence[Item], links: Iterable[Link]
+) -> Float64Array:
+    """Bytes between any two tiles, both ways together, where items lie in equal parts."""
+    share = _shares(tiles, items)
+    total: Float64Array = np.zeros((len(tiles), len(tiles)))
+    for link in links:
+        total += link.size * np.outer(share[link.source], share[link.target])
+    for item in items:
+        home = np.zeros(len(tiles))
+        home[int(np.flatnonzero(share[item.name])[0])] = 1.0
+        total += item.sums * np.outer(share[item.name], home)
+    return total + total.T
+
+
+def _shares(tiles: Sequence[Mapping[str, int]], items: Sequence[Item]) -> dict[str, Float64Array]:
+    return {
+        item.name: np.array([tile.get(item.name, 0) / item.arrays for tile in tiles])
+        for item in items
+    }
+
+
+def improved(traffic: Float64Array, distance: Int64Array, places: Int64Array) -> Int64Array:
+    """Exchange the two tiles that gain most, until none gain; free places count as tiles."""
+    count, free = len(places), len(distance) - len(places)
+    full = np.zeros((len(distance), len(distance)))
+    full[:count, :count] = traffic
+    np.fill_diagonal(full, 0.0)
+    rest = np.setdiff1d(np.arange(len(distance)), places)
+    order = np.concatenate([places, rest]) if free else places.copy()
+    for _ in range(4 * len(order)):
+        gain = _gains(full, distance[np.ix_(order, order)].astype(np.float64))
+        best = int(np.argmin(gain))
+        if gain.flat[best] >= -1e-9 * max(1.0, float(full.sum())):
+            break
+        a, b = divmod(best, len(order))
+        order[[a, b]] = order[[b, a]]
+    return order[:count]
+
+
+def _gains(traffic: Float64Array, hops: Float64Array) -> Float64Array:
+    """Change of the total when two tiles change places; axes: one, other."""
+    now = (traffic * hops).sum(axis=1)
+    moved = traffic @ hops  # [i, j]: tile i at the place of tile j
+    change: Float64Array = moved + moved.T - now[:, None] - now[None, :] + 2 * traffic * hops
+    return change
+
+
+def lower_bound(traffic: Float64Array) -> float:
+    """Every tile has at most four neighbours, eight places two hops away, and so on."""
+    count = len(traffic)
+    near = np.repeat(np.arange(1, count + 1), 4 * np.arange(1, count + 1))[: max(0, count - 1)]
+    apart = traffic.copy()
+    np.fill_diagonal(apart, 0.0)
+    ranked = -np.sort(-apart, axis=1)[:, : len(near)]
+    return float((ranked * near).sum() / 2)
+
+
+def _described(
+    items: Sequence[Item],
+    links: Sequence[Link],
+    tiles: Sequence[Mapping[str, int]],
+    places: Int64Array,
+    grid: tuple[int, int],
+    traffic: Float64Array,
+) -> MeshPlacement:
+    share = _shares(tiles, items)
+    hops = distances(grid)[np.ix_(places, places)]
+    carried = dict.fromkeys((item.name for item in items), 0.0)
+    for link in links:
+        carried[link.target] += link.size * float(share[link.source] @ hops @ share[link.target])
+    for item in items:
+        home = int(np.flatnonzero(share[item.name])[0])
+        carried[item.name] += item.sums * float(share[item.name] @ hops[:, home])
+    where = {
+        item.name: tuple(
+            (int(place), tile[item.name])
+            for place, tile in zip(places, tiles, strict=True)
+            if item.name in tile
+        )
+        for item in items
+    }
+    return MeshPlacement(grid, where, carried, sum(carried.values()), lower_bound(traffic))

@@ -1,0 +1,306 @@
+"""When each layer works: the exact schedule of one inference, and the rate of many.
+
+A layer takes an input vector as soon as its window is there, in the order of memory. Digital
+fragments pass positions on as far as their operators allow. Times are whole picoseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from xbarc.cost.critical import Node, PathPart, critical_path
+from xbarc.cost.flow import Reaches, Whole, fragment_reaches, is_empty
+from xbarc.cost.grids import (
+    Grid,
+    channels,
+    input_grid,
+    pooled_grid,
+    result_grid,
+    vector_grid,
+)
+from xbarc.cost.hardware import arrays_of_step
+from xbarc.cost.streams import (
+    Rounds,
+    Stream,
+    last_user,
+    most_alive,
+    needed_position,
+    run_rounds,
+    whole,
+)
+from xbarc.cost.timing import Timing
+from xbarc.ir.program import CrossbarStep, DigitalStep, Program
+from xbarc.ir.quantize import DynamicInput
+from xbarc.numerics.types import Int64Array, IntArray
+from xbarc.target import Target
+
+PS = 1000
+_EMPTY: Int64Array = np.zeros(0, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class LayerSchedule:
+    """One layer's part of the schedule.
+
+    Attributes:
+        copies: how often its weights stand on the chip.
+        arrays: arrays of one copy.
+        positions: input vectors of one inference.
+        rounds: vectors one after the other, `copies` at a time.
+        round_ps: time of one round on the arrays.
+        start_ps: begin of the first round.
+        end_ps: when its last result is there.
+        busy_ps: time that its arrays work in one inference.
+        buffer_positions: most input positions held at once, inferences following at full rate.
+        buffer_bytes: what those take.
+        waits_for_all: whether it starts only when its whole input is there, and why.
+    """
+
+    name: str
+    copies: int
+    arrays: int
+    positions: int
+    rounds: int
+    round_ps: int
+    start_ps: int
+    end_ps: int
+    busy_ps: int
+    buffer_positions: int
+    buffer_bytes: int
+    waits_for_all: str
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The schedule of a program.
+
+    Attributes:
+        layers: in execution order.
+        latency_ps: from the first input to the last result of an idle chip.
+        interval_ps: time between two inferences that follow each other at full rate.
+        bottleneck: what decides the interval.
+        path: the critical path, in the order of time, without gaps.
+    """
+
+    layers: tuple[LayerSchedule, ...]
+    latency_ps: int
+    interval_ps: int
+    bottleneck: str
+    path: tuple[PathPart, ...]
+
+    @property
+    def utilization(self) -> float:
+        """Share of the arrays' time that is work, at full rate."""
+        arrays = sum(layer.copies * layer.arrays for layer in self.layers)
+        work = sum(layer.copies * layer.arrays * layer.busy_ps for layer in self.layers)
+        return work / (arrays * self.interval_ps) if arrays and self.interval_ps else 0.0
+
+
+@dataclass(eq=False)
+class _State:
+    """Values that are ready, arrays that are free, and what was learnt on the way."""
+
+    target: Target
+    free: Int64Array
+    grids: Mapping[str, Grid]
+    streams: dict[str, Stream] = field(default_factory=dict)
+    makers: dict[str, Node] = field(default_factory=dict)
+    layers: list[LayerSchedule] = field(default_factory=list)
+    held: list[tuple[Int64Array, Int64Array]] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    loads: list[tuple[str, int]] = field(default_factory=list)
+    busy: Int64Array = field(default_factory=lambda: _EMPTY)
+
+
+def schedule(
+    program: Program, timings: Mapping[str, Timing], copies: Mapping[str, int] | None = None
+) -> Schedule | None:
+    """Schedule a program; None where the shape of some layer's input is not known.
+
+    Args:
+        program: what runs.
+        timings: time of one input vector, by the name of the layer.
+        copies: how often each layer's weights stand there; once by default.
+    """
+    if any(input_grid(step) is None for step in program.crossbar_steps):
+        return None
+    none = np.zeros(program.arrays, dtype=np.int64)
+    grids = {step.input: input_grid(step) or () for step in program.crossbar_steps}
+    state = _State(program.target, none.copy(), grids, busy=none.copy())
+    for step in program.steps:
+        if isinstance(step, DigitalStep):
+            _digital(step, state)
+        else:
+            _crossbar(step, timings[step.name], (copies or {}).get(step.name, 1), state)
+    return _finished(program, state)
+
+
+def _crossbar(step: CrossbarStep, timing: Timing, copies: int, state: _State) -> None:
+    source = input_grid(step) or ()
+    grid, reaches = vector_grid(step, source)
+    stream = state.streams.get(step.input, whole(0))
+    why = _why_all(step, stream, source, reaches)
+    lined_up = not why and stream.grid == source
+    need = needed_position(grid, source, reaches) if lined_up else None
+    total = int(np.prod(grid))
+    ready = np.full(total, stream.last) if need is None else stream.ready[need]
+    arrays = arrays_of_step(step)
+    ready = np.maximum(ready, state.free[arrays].max(initial=0))
+    rounds = run_rounds(ready, copies, round(timing.vector_ns * PS), round(timing.fill_ns * PS))
+    sent = _sent(step, rounds.finish, copies, arrays.size, state)
+    out, vector = result_grid(step, source, grid)
+    made = Stream(out, sent if vector is None else sent[vector])
+    node = Node(step.name, ((step.input, need),), rounds, copies, vector, made)
+    state.streams[step.output], state.makers[step.output] = made, node
+    _occupy(step, stream, source, (grid, reaches if lined_up else None), rounds, state)
+    state.layers.append(_layer(step, node, rounds, arrays.size, why))
+
+
+def _occupy(
+    step: CrossbarStep,
+    stream: Stream,
+    source: Grid,
+    vectors: tuple[Grid, Reaches],
+    rounds: Rounds,
+    state: _State,
+) -> None:
+    """Arrays until the last round, and the buffer until the last use of each position."""
+    arrays = arrays_of_step(step)
+    end = int(rounds.start[-1]) + rounds.interval if rounds.start.size else 0
+    state.free[arrays] = np.maximum(state.free[arrays], end)
+    state.busy[arrays] += rounds.interval * rounds.start.size
+    state.held.append(_held(stream, source, vectors, rounds))
+    state.sizes.append(-(-channels(step, source) * step.input_bits // 8))
+
+
+def _why_all(step: CrossbarStep, stream: Stream, source: tuple[int, ...], reaches: Reaches) -> str:
+    """Why a layer waits for its whole input; empty where it does not."""
+    if isinstance(step.quantizer, DynamicInput):
+        return "its range is taken from the whole input at run time"
+    if stream.grid != source:
+        return "" if not stream.last else "what comes before gives its results all at once"
+    return "" if reaches is not None else "its matrices change from position to position"
+
+
+def _sent(
+    step: CrossbarStep, finish: Int64Array, copies: int, arrays: int, state: _State
+) -> Int64Array:
+    """Results after the link of the layer's tiles, where the target gives links a time."""
+    costs, tree = state.target.costs, state.target.hierarchy
+    hop = 0 if costs.hop is None else round(costs.hop.value * PS)
+    if costs.link_rate is None or tree.network == "none":
+        return finish + hop
+    tiles = max(1, copies * arrays // (tree.arrays_per_macro * tree.macros_per_tile))
+    size = step.groups * step.outputs * -(-step.input_bits // 8)
+    each = round(PS * size / (costs.link_rate.value * tiles))
+    state.loads.append((f"link of {step.name}", each * finish.size))
+    return run_rounds(finish, 1, each, hop).finish
+
+
+def _held(
+    stream: Stream, source: Grid, vectors: tuple[Grid, Reaches], rounds: Rounds
+) -> tuple[Int64Array, Int64Array]:
+    """When each input position comes, and when it is no longer needed."""
+    count = int(np.prod(source))
+    arrive = stream.ready if stream.grid == source else np.full(count, stream.last)
+    end = int(rounds.start[-1]) + rounds.interval if rounds.start.size else 0
+    users = last_user(vectors[0], source, vectors[1])
+    if users is None or not rounds.start.size:
+        return arrive, np.full(count, end)
+    return arrive, rounds.start[users // rounds.copies] + rounds.interval
+
+
+def _layer(step: CrossbarStep, node: Node, rounds: Rounds, arrays: int, why: str) -> LayerSchedule:
+    return LayerSchedule(
+        name=step.name,
+        copies=node.copies,
+        arrays=arrays,
+        positions=int(rounds.finish.size),
+        rounds=int(rounds.start.size),
+        round_ps=rounds.interval,
+        start_ps=int(rounds.start[0]) if rounds.start.size else 0,
+        end_ps=int(rounds.finish.max(initial=0)),
+        busy_ps=rounds.interval * int(rounds.start.size),
+        buffer_positions=0,
+        buffer_bytes=0,
+        waits_for_all=why,
+    )
+
+
+def _digital(step: DigitalStep, state: _State) -> None:
+    needs = {} if is_empty(step) else fragment_reaches(step)
+    for output in step.outputs:
+        _digital_output(step, output, needs.get(output), state)
+
+
+def _digital_output(
+    step: DigitalStep, output: str, needs: Mapping[str, Reaches] | None, state: _State
+) -> None:
+    wanted = needs if needs is not None else dict.fromkeys(step.inputs)
+    known = {name: reach for name, reach in wanted.items() if name in state.streams}
+    grid = _grid_of_result(output, known, state)
+    sources: list[tuple[str, IntArray | None]] = []
+    ready = np.zeros(int(np.prod(grid)) if grid else 1, dtype=np.int64)
+    for name, reach in known.items():
+        stream = state.streams[name]
+        need = _needed(grid, stream.grid, reach)
+        ready = np.maximum(ready, stream.last if need is None else stream.ready[need])
+        sources.append((name, need))
+    rate = state.target.costs.digital_rate
+    if rate is not None:
+        each = round(PS * sum(count for _, count in step.operators) / rate.value)
+        state.loads.append((f"digital {step.name}", each * ready.size))
+        ready = run_rounds(ready, 1, each, 0).finish
+    made = Stream(grid, ready)
+    state.makers[output] = Node(step.name, tuple(sources), None, 1, None, made)
+    state.streams[output] = made
+
+
+def _needed(grid: Grid, source: Grid, reach: Reaches) -> IntArray | None:
+    """The input position that each position of a fragment's result needs; None: all of them."""
+    if grid:
+        return needed_position(grid, source, reach)
+    if not isinstance(reach, Whole) or not source:
+        return None
+    inside = needed_position(pooled_grid(source, reach.of), source, reach.of)
+    return None if inside is None else inside[-1:]
+
+
+def _grid_of_result(output: str, needs: Mapping[str, Reaches], state: _State) -> Grid:
+    """Positions of a fragment's result; empty where its inputs do not line up."""
+    grids = {pooled_grid(state.streams[name].grid, reach) for name, reach in needs.items()}
+    if len(grids) != 1:
+        return ()
+    found = grids.pop()
+    hint = state.grids.get(output, found)
+    return hint if len(hint) == len(found) else found
+
+
+def _finished(program: Program, state: _State) -> Schedule:
+    made = [state.streams[v.name].last for v in program.outputs if v.name in state.streams]
+    latency = max(made, default=max((layer.end_ps for layer in state.layers), default=0))
+    interval, bottleneck = _interval(state)
+    layers = tuple(
+        _with_buffer(layer, held, size, interval)
+        for layer, held, size in zip(state.layers, state.held, state.sizes, strict=True)
+    )
+    return Schedule(layers, latency, interval, bottleneck, critical_path(state.makers, latency))
+
+
+def _interval(state: _State) -> tuple[int, str]:
+    """The busiest of arrays, links and digital units, and its name."""
+    found = list(state.loads)
+    found += [(layer.name, layer.busy_ps) for layer in state.layers]
+    shared = int(state.busy.max(initial=0))
+    name, most = max(found, key=lambda item: item[1], default=("", 0))
+    return (shared, "arrays that layers share") if shared > most else (most, name)
+
+
+def _with_buffer(
+    layer: LayerSchedule, held: tuple[Int64Array, Int64Array], size: int, interval: int
+) -> LayerSchedule:
+    alive = most_alive(*held, interval)
+    return replace(layer, buffer_positions=alive, buffer_bytes=alive * size)

@@ -1,0 +1,72 @@
+"""What a program makes the mesh carry: results from layer to layer, sums inside a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from xbarc.cost.counting import accumulator_bytes
+from xbarc.cost.grids import input_grid, vector_grid
+from xbarc.cost.hardware import arrays_of_step
+from xbarc.cost.mesh import Item, Link, MeshPlacement, place
+from xbarc.ir.graph import dataflow
+from xbarc.ir.program import CrossbarStep, Program
+
+
+def program_items(program: Program, copies: Mapping[str, int]) -> tuple[Item, ...]:
+    """The layers with their arrays; each array counts for the first layer that touches it."""
+    seen: set[int] = set()
+    found = []
+    for step in program.crossbar_steps:
+        own = [int(array) for array in arrays_of_step(step) if int(array) not in seen]
+        seen.update(own)
+        blocks = len(step.tiling.row_bounds) - 1
+        sums = _positions(step) * step.groups * step.outputs * accumulator_bytes(step) * blocks
+        arrays = max(1, len(own)) * copies.get(step.name, 1)
+        found.append(Item(step.name, arrays, float(sums if blocks > 1 else 0)))
+    return tuple(found)
+
+
+def program_links(program: Program) -> tuple[Link, ...]:
+    """Bytes from layer to layer, through whatever digital fragments lie between them."""
+    graph = dataflow(program)
+    steps = {step.name: step for step in program.crossbar_steps}
+    found = []
+    for step in program.crossbar_steps:
+        for name in _makers(graph, step.name, steps):
+            source = steps[name]
+            made = _positions(source) * source.groups * source.outputs
+            read = int(np.prod(step.input_shape or (0,)))
+            found.append(Link(name, step.name, min(made, read) * step.input_bits / 8))
+    return tuple(found)
+
+
+def _makers(graph: object, name: str, steps: Mapping[str, CrossbarStep]) -> tuple[str, ...]:
+    """The layers whose results reach a layer without another layer between, sorted."""
+    predecessors = getattr(graph, "predecessors")  # noqa: B009  # networkx has no types
+    todo, seen, found = list(predecessors(name)), set(), set()
+    while todo:
+        one = str(todo.pop())
+        if one in steps:
+            found.add(one)
+        elif one not in seen:
+            seen.add(one)
+            todo.extend(predecessors(one))
+    return tuple(sorted(found))
+
+
+def _positions(step: CrossbarStep) -> int:
+    grid = input_grid(step)
+    return 0 if grid is None else int(np.prod(vector_grid(step, grid)[0]))
+
+
+def placement(program: Program, copies: Mapping[str, int]) -> MeshPlacement | None:
+    """Places on the mesh; None where the target has none, or a shape is not known."""
+    tree = program.target.hierarchy
+    steps = program.crossbar_steps
+    if tree.network == "none" or not steps or any(input_grid(step) is None for step in steps):
+        return None
+    capacity = tree.arrays_per_macro * tree.macros_per_tile
+    items = program_items(program, copies)
+    return place(items, program_links(program), capacity, tree.tiles_per_chip)

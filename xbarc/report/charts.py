@@ -1,0 +1,290 @@
+"""Drawings of a report as inline SVG: shares, roofline, timeline, histogram, filling."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+from xbarc.report.format import number, percent
+
+PALETTE = (
+    "#3b6ea8",
+    "#d98c3f",
+    "#5a9e6f",
+    "#b5547a",
+    "#7a6bb0",
+    "#4fa3b5",
+    "#a8935a",
+    "#8a8f99",
+)
+_GREY, _INK, _PALE = "#c5ccd6", "#1d2430", "#e7eaef"
+_SMALLEST_SHARE = 0.015
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A stretch of the timeline.
+
+    Attributes:
+        work: share of the stretch in which its arrays work.
+        marks: stretches of the critical path in it.
+    """
+
+    name: str
+    begin: float
+    end: float
+    work: float
+    marks: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class Point:
+    """A layer under the roofline: operations a byte, and operations a nanosecond."""
+
+    name: str
+    intensity: float
+    rate: float
+
+
+def _svg(title: str, width: int, height: int, body: Sequence[str]) -> str:
+    size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
+    inside = "\n".join(body)
+    return f'<svg {size} role="img">\n<title>{escape(title)}</title>\n{inside}\n</svg>'
+
+
+def _text(x: float, y: float, text: str, anchor: str = "start") -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+
+
+def _box(x: float, y: float, width: float, height: float, fill: str, title: str = "") -> str:
+    tip = f"<title>{escape(title)}</title>" if title else ""
+    return (
+        f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(0.0, width):.1f}" height="{height:.1f}" '
+        f'fill="{fill}">{tip}</rect>'
+    )
+
+
+def _line(x: float, y: float, to_x: float, to_y: float, colour: str = _GREY) -> str:
+    ends = f'x1="{x:.1f}" y1="{y:.1f}" x2="{to_x:.1f}" y2="{to_y:.1f}"'
+    return f'<line {ends} stroke="{colour}"/>'
+
+
+def shortened(name: str, most: int = 30) -> str:
+    """A name that fits beside a drawing."""
+    return name if len(name) <= most else name[: most - 1] + "…"
+
+
+def pie(title: str, values: Sequence[tuple[str, float]], unit: str) -> str:
+    """Shares of a whole as a ring, the small ones together; empty where there is nothing."""
+    whole = math.fsum(value for _, value in values)
+    if whole <= 0:
+        return ""
+    slices = merged(values, whole)
+    parts, start = [], 0.0
+    for index, (name, value) in enumerate(slices):
+        colour = PALETTE[index % len(PALETTE)]
+        parts.append(_sector(start, start + value / whole, colour, f"{name}: {number(value)}"))
+        y = 24 + 20 * index
+        parts.append(_box(230, y - 10, 12, 12, colour))
+        parts.append(_text(250, y, f"{shortened(name, 34)}  {percent(value / whole)}"))
+        start += value / whole
+    parts.append(_text(105, 102, number(whole), "middle"))
+    parts.append(_text(105, 120, unit, "middle"))
+    return _svg(title, 540, max(215, 30 + 20 * len(slices)), parts)
+
+
+def merged(values: Sequence[tuple[str, float]], whole: float) -> list[tuple[str, float]]:
+    """Largest first; what is beyond the colours or too thin to see becomes one slice."""
+    ranked = sorted((item for item in values if item[1] > 0), key=lambda item: -item[1])
+    room = len(PALETTE) - 1
+    kept = [item for item in ranked[:room] if item[1] / whole >= _SMALLEST_SHARE]
+    rest = ranked[len(kept) :]
+    if len(rest) == 1:
+        return ranked
+    return [*kept, (f"{len(rest)} others", math.fsum(v for _, v in rest))] if rest else kept
+
+
+def _sector(begin: float, end: float, colour: str, title: str) -> str:
+    """A piece of the ring; a whole ring is drawn as two halves."""
+    if end - begin > 0.9999:
+        middle = (begin + end) / 2
+        return _sector(begin, middle, colour, title) + _sector(middle, end, colour, title)
+    corners = []
+    for turn, radius in ((begin, 100), (end, 100), (end, 58), (begin, 58)):
+        angle = 2 * math.pi * turn - math.pi / 2
+        corners.append((105 + radius * math.cos(angle), 107 + radius * math.sin(angle)))
+    large = int(end - begin > 0.5)
+    (a, b), (c, d), (e, f), (g, h) = corners
+    path = f"M {a:.2f} {b:.2f} A 100 100 0 {large} 1 {c:.2f} {d:.2f} L {e:.2f} {f:.2f} "
+    path += f"A 58 58 0 {large} 0 {g:.2f} {h:.2f} Z"
+    tip = f"<title>{escape(title)}</title>"
+    return f'<path d="{path}" fill="{colour}" stroke="#ffffff">{tip}</path>'
+
+
+def timeline(title: str, bars: Sequence[Bar], end: float, unit: str) -> str:
+    """Begin to end of each layer; dark where it is on the critical path."""
+    if not bars or end <= 0:
+        return ""
+    left, width, step = 230, 700, 18
+    parts = _ticks(left, width, 20 + step * len(bars), end, unit)
+    for index, bar in enumerate(bars):
+        y = 24 + step * index
+        x, length = left + width * bar.begin / end, width * (bar.end - bar.begin) / end
+        note = f"{bar.name}: {number(bar.begin)} to {number(bar.end)} {unit}, works "
+        parts.append(_text(left - 8, y + 11, shortened(bar.name), "end"))
+        parts.append(_box(x, y, max(1.0, length), 13, "#b9cde4", note + percent(bar.work)))
+        for begin, stop in bar.marks:
+            at, long = left + width * begin / end, width * (stop - begin) / end
+            parts.append(_box(at, y, max(1.0, long), 13, "#1f4e87", "critical path"))
+        parts.append(_text(min(left + width, x + length) + 6, y + 11, percent(bar.work)))
+    return _svg(title, 1000, 30 + step * len(bars) + 20, parts)
+
+
+def _ticks(left: int, width: int, bottom: int, end: float, unit: str) -> list[str]:
+    parts = []
+    step = nice_step(end)
+    for index in range(int(end / step) + 1):
+        x = left + width * index * step / end
+        parts.append(_line(x, 20, x, bottom, _PALE))
+        parts.append(_text(x, 14, number(index * step), "middle"))
+    parts.append(_text(left - 8, 14, unit, "end"))
+    return parts
+
+
+def nice_step(end: float) -> float:
+    """1, 2 or 5 times a power of ten: at most about eight steps."""
+    rough = end / 8
+    power = 10.0 ** math.floor(math.log10(rough))
+    return next(m * power for m in (1, 2, 5, 10) if m * power >= rough)
+
+
+def histogram(title: str, counts: Sequence[tuple[str, float]]) -> str:
+    """Upright bars with their numbers on top."""
+    largest = max((value for _, value in counts), default=0.0)
+    if largest <= 0:
+        return ""
+    parts, height, step = [], 170, 62
+    whole = math.fsum(value for _, value in counts)
+    for index, (name, value) in enumerate(counts):
+        x, tall = 20 + step * index, max(1.0 if value else 0.0, height * value / largest)
+        parts.append(_box(x, 30 + height - tall, 40, tall, PALETTE[0], f"{name}: {number(value)}"))
+        parts.append(_text(x + 20, 24 + height - tall, percent(value / whole), "middle"))
+        parts.append(_text(x + 20, 48 + height, name, "middle"))
+    parts.append(_line(10, 30 + height, 20 + step * len(counts), 30 + height))
+    return _svg(title, 40 + step * len(counts), height + 62, parts)
+
+
+def filling(title: str, layers: Sequence[tuple[str, Sequence[float], int, int]]) -> str:
+    """A row of squares a layer, a square an array, the darker the fuller.
+
+    Args:
+        title: what the drawing is called.
+        layers: name, share of cells in use of the first arrays, arrays of a copy, copies.
+    """
+    if not any(shares for _, shares, _, _ in layers):
+        return ""
+    parts, step, most = [], 16, 40
+    for index, (name, shares, arrays, copies) in enumerate(layers):
+        y = 6 + step * index
+        parts.append(_text(222, y + 11, shortened(name), "end"))
+        for at, share in enumerate(shares[:most]):
+            tip = f"{name}, array {at}: {percent(share)} of the cells"
+            parts.append(_box(230 + 14 * at, y, 12, 12, shade(share), tip))
+        shown = min(len(shares), most)
+        more = f" + {number(arrays - shown)}" if arrays > shown else ""
+        times = f"  x {number(copies)}" if copies > 1 else ""
+        mean = percent(math.fsum(shares) / len(shares)) if shares else ""
+        parts.append(_text(238 + 14 * shown, y + 11, f"{more}{times}  {mean}"))
+    return _svg(title, 1000, 12 + step * len(layers), parts)
+
+
+def shade(share: float) -> str:
+    """From nearly white at 0 to dark blue at 1."""
+    low, high = (232, 239, 247), (20, 64, 120)
+    mixed = (round(a + (b - a) * min(1.0, share)) for a, b in zip(low, high, strict=True))
+    return "#" + "".join(f"{value:02x}" for value in mixed)
+
+
+def roofline(title: str, points: Sequence[Point], peak: float, bandwidth: float | None) -> str:
+    """Layers below what arrays and buffers allow, both axes logarithmic.
+
+    Args:
+        title: what the drawing is called.
+        points: the layers.
+        peak: operations a nanosecond of all arrays in use.
+        bandwidth: bytes a nanosecond of all buffers in use, None where it is unknown.
+    """
+    shown = [p for p in points if p.intensity > 0 and p.rate > 0]
+    if not shown or peak <= 0:
+        return ""
+    xs = _decades([p.intensity for p in shown])
+    ys = _decades([*(p.rate for p in shown), peak])
+    frame = _Frame(xs, ys)
+    parts = frame.grid()
+    knee = 10.0 ** xs[0] if bandwidth is None else max(peak / bandwidth, 10.0 ** xs[0])
+    knee = min(knee, 10.0 ** xs[1])
+    top = peak if bandwidth is None else min(peak, bandwidth * 10.0 ** xs[1])
+    parts.append(_line(frame.x(knee), frame.y(top), frame.x(10.0 ** xs[1]), frame.y(top), _INK))
+    parts.append(_text(frame.x(10.0 ** xs[1]), frame.y(top) - 5, "arrays in use", "end"))
+    if bandwidth is not None:
+        least = max(10.0 ** xs[0], 10.0 ** ys[0] / bandwidth)
+        if least < knee:
+            roof = (frame.x(least), frame.y(bandwidth * least), frame.x(knee), frame.y(top))
+            parts.append(_line(*roof, _INK))
+            parts.append(_text(frame.x(least) + 6, frame.y(bandwidth * least) - 4, "buffers"))
+    for index, point in enumerate(shown):
+        parts.append(frame.dot(point, PALETTE[index % len(PALETTE)], index + 1))
+    parts += _legend(shown)
+    return _svg(title, 1000, max(430, 40 + 15 * len(shown[:26])), parts)
+
+
+def _decades(values: Sequence[float]) -> tuple[int, int]:
+    low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
+    return low, max(high, low + 1)
+
+
+def _legend(points: Sequence[Point]) -> list[str]:
+    rows = [
+        f"{index + 1}  {shortened(point.name)}  {number(point.rate)} GOPS"
+        for index, point in enumerate(points[:25])
+    ]
+    rows += [f"and {len(points) - 25} more"] if len(points) > 25 else []
+    return [_text(640, 36 + 15 * index, row) for index, row in enumerate(rows)]
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """Logarithmic axes: first and last decade of each."""
+
+    xs: tuple[int, int]
+    ys: tuple[int, int]
+
+    def x(self, value: float) -> float:
+        return 70 + 540 * (math.log10(value) - self.xs[0]) / (self.xs[1] - self.xs[0])
+
+    def y(self, value: float) -> float:
+        return 380 - 350 * (math.log10(value) - self.ys[0]) / (self.ys[1] - self.ys[0])
+
+    def grid(self) -> list[str]:
+        parts = []
+        for decade in range(self.xs[0], self.xs[1] + 1):
+            x = self.x(10.0**decade)
+            parts += [_line(x, 30, x, 380, _PALE), _text(x, 397, _power(decade), "middle")]
+        for decade in range(self.ys[0], self.ys[1] + 1):
+            y = self.y(10.0**decade)
+            parts += [_line(70, y, 610, y, _PALE), _text(62, y + 4, _power(decade), "end")]
+        parts.append(_text(340, 418, "operations a byte of buffer traffic", "middle"))
+        parts.append(_text(8, 18, "GOPS while its arrays work"))
+        return parts
+
+    def dot(self, point: Point, colour: str, index: int) -> str:
+        x, y = self.x(point.intensity), self.y(point.rate)
+        tip = f"<title>{escape(point.name)}: {number(point.rate)} GOPS</title>"
+        circle = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{colour}">{tip}</circle>'
+        return circle + _text(x + 7, y - 4, str(index))
+
+
+def _power(decade: int) -> str:
+    return number(10.0**decade) if -4 < decade < 7 else f"1e{decade}"

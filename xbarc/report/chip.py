@@ -1,0 +1,132 @@
+"""A target's own roll-up as tables and JSON: what `xbarc targets cost` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import Field
+from rich.console import Group
+from rich.text import Text
+
+from xbarc.cost import LEVELS, ChipCost, CostPart, chip_cost
+from xbarc.report.format import number, percent
+from xbarc.report.model import LevelRow, PartRow, Row, SourceRow
+from xbarc.report.planning import level_rows
+from xbarc.report.tables import TableData, levels_table
+from xbarc.report.text import rich_table
+from xbarc.target import Target
+
+
+class LevelParts(Row):
+    """The parts of one level."""
+
+    level: str = Field(description="array, macro, tile or chip")
+    vector_ns: float = Field(description="time of one input vector, ns")
+    energy: tuple[PartRow, ...] = Field(
+        description="parts of the energy of one input vector of every array, pJ"
+    )
+    area: tuple[PartRow, ...] = Field(description="parts of the area, um2")
+
+
+class ChipReport(Row):
+    """A target at full load."""
+
+    format: Literal[1] = Field(default=1, description="1: the first one")
+    name: str = Field(description="name of the target")
+    description: str = Field(description="one sentence about the target")
+    kind: str = Field(description="silicon, modelled or assumed")
+    node_nm: int = Field(description="technology node, nm")
+    gops_per_w: float | None = Field(description="of the whole chip at full load, GOPS/W")
+    gops_per_mm2: float | None = Field(description="of the whole chip, GOPS a mm2")
+    levels: tuple[LevelRow, ...] = Field(description="totals level by level")
+    parts: tuple[LevelParts, ...] = Field(description="the parts of those totals")
+    sources: tuple[SourceRow, ...] = Field(description="every figure with its source")
+
+
+def chip_report(target: Target, sources: tuple[SourceRow, ...]) -> ChipReport:
+    """Roll a target up.
+
+    Args:
+        target: what is rolled up.
+        sources: its figures.
+    """
+    whole = chip_cost(target)
+    power, area = whole.power_mw, whole.area_um2
+    return ChipReport(
+        name=target.name,
+        description=target.description,
+        kind=target.kind,
+        node_nm=target.node_nm,
+        gops_per_w=whole.gops / power * 1e3 if power else None,
+        gops_per_mm2=whole.gops / area * 1e6 if area else None,
+        levels=level_rows(target),
+        parts=tuple(_parts(chip_cost(target, level)) for level in LEVELS),
+        sources=sources,
+    )
+
+
+def _parts(cost: ChipCost) -> LevelParts:
+    return LevelParts(
+        level=cost.level,
+        vector_ns=cost.timing.vector_ns,
+        energy=_rows(cost.energy),
+        area=_rows(cost.area),
+    )
+
+
+def _rows(parts: Sequence[CostPart]) -> tuple[PartRow, ...]:
+    return tuple(PartRow.model_validate(vars(part)) for part in parts)
+
+
+def render_chip_json(report: ChipReport) -> str:
+    """Every digit."""
+    return report.model_dump_json(indent=2) + "\n"
+
+
+def render_chip_text(report: ChipReport) -> Group:
+    """Tables for a terminal."""
+    whole = report.parts[-1]
+    head = f"{report.name}: {report.description} ({report.kind}, {report.node_nm} nm)\n"
+    tail = (
+        f"{number(report.gops_per_w)} GOPS/W, {number(report.gops_per_mm2)} GOPS/mm2 "
+        "at full load and the target's own precision"
+    )
+    tables = (levels_table(report.levels), _power_table(whole), _area_table(whole))
+    return Group(Text(head), *(rich_table(table) for table in tables), Text(tail))
+
+
+def _power_table(level: LevelParts) -> TableData:
+    whole = sum(part.total or 0.0 for part in level.energy)
+    rows = tuple(
+        (
+            part.name,
+            number(part.count),
+            number(part.unit_cost),
+            number((part.total or 0.0) / level.vector_ns),
+            percent((part.total or 0.0) / whole if whole else 0.0),
+            part.figure,
+        )
+        for part in level.energy
+    )
+    total = ("total", "", "", number(whole / level.vector_ns), percent(1.0), "")
+    headings = ("component", "count a vector>", "pJ each>", "mW>", "share>", "figure")
+    return TableData("Power of the chip, every array at work", headings, (*rows, total))
+
+
+def _area_table(level: LevelParts) -> TableData:
+    whole = sum(part.total or 0.0 for part in level.area)
+    rows = tuple(
+        (
+            part.name,
+            number(part.count),
+            number(part.unit_cost),
+            number((part.total or 0.0) / 1e6),
+            percent((part.total or 0.0) / whole if whole else 0.0),
+            part.figure,
+        )
+        for part in level.area
+    )
+    total = ("total", "", "", number(whole / 1e6), percent(1.0), "")
+    headings = ("component", "count>", "um2 each>", "mm2>", "share>", "figure")
+    return TableData("Area of the chip", headings, (*rows, total))

@@ -1,0 +1,155 @@
+"""Several reports side by side: totals with their ratio to the first, and layers by name."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import Field
+from rich.console import Group
+from rich.text import Text
+
+from xbarc.report.format import number
+from xbarc.report.model import Report, Row
+from xbarc.report.tables import TableData
+from xbarc.report.text import rich_table
+
+_TOTALS = (
+    ("arrays", "count"),
+    ("arrays_once", "count"),
+    ("cells", "count"),
+    ("cell_utilization", "0 to 1"),
+    ("adcs", "count"),
+    ("tiles", "count"),
+    ("conversions", "an inference"),
+    ("macs_digital", "an inference"),
+    ("area_mm2", "mm2"),
+    ("energy_uj", "uJ"),
+    ("energy_low_uj", "uJ"),
+    ("energy_high_uj", "uJ"),
+    ("write_energy_uj", "uJ"),
+    ("latency_us", "us"),
+    ("inferences_per_s", "1/s"),
+    ("tops_per_watt", "TOPS/W"),
+)
+_OF_LAYERS = (("energy_uj", "uJ"), ("latency_us", "us"), ("area_mm2", "mm2"))
+
+
+class ComparedRow(Row):
+    """One quantity of every program."""
+
+    name: str = Field(description="total, or layer and quantity")
+    unit: str = Field(description="unit of the values")
+    values: tuple[float | None, ...] = Field(
+        description="a value a program, in `unit`; null where it is unknown"
+    )
+    ratios: tuple[float | None, ...] = Field(
+        description="each value over the first, how many times; null where one is unknown or zero"
+    )
+
+
+class Comparison(Row):
+    """Programs side by side."""
+
+    format: Literal[1] = Field(default=1, description="1: the first one")
+    programs: tuple[str, ...] = Field(description="what is compared: program and target")
+    differences: dict[str, tuple[str, ...]] = Field(
+        description="settings that are not alike, a value a program"
+    )
+    totals: tuple[ComparedRow, ...] = Field(description="totals of the programs")
+    layers: tuple[ComparedRow, ...] = Field(description="layers that all programs have, by name")
+
+
+def compare(reports: Sequence[Report], names: Sequence[str]) -> Comparison:
+    """Put reports side by side.
+
+    Args:
+        reports: at least one.
+        names: what to call them.
+    """
+    programs = tuple(
+        f"{name} on {report.target.name}" for name, report in zip(names, reports, strict=True)
+    )
+    return Comparison(
+        programs=programs,
+        differences=_differences(reports),
+        totals=tuple(
+            _row(name, unit, [getattr(report.totals, name) for report in reports])
+            for name, unit in _TOTALS
+        ),
+        layers=_layers(reports),
+    )
+
+
+def _row(name: str, unit: str, values: Sequence[float | None]) -> ComparedRow:
+    first = values[0]
+    ratios = tuple(None if value is None or not first else value / first for value in values)
+    return ComparedRow(name=name, unit=unit, values=tuple(values), ratios=ratios)
+
+
+def _differences(reports: Sequence[Report]) -> dict[str, tuple[str, ...]]:
+    settings = [
+        {**r.settings, "duplicate": "" if r.schedule is None else r.schedule.duplicate}
+        for r in reports
+    ]
+    names = sorted({name for each in settings for name in each})
+    found = {name: tuple(each.get(name, "") for each in settings) for name in names}
+    return {name: values for name, values in found.items() if len(set(values)) > 1}
+
+
+def _layers(reports: Sequence[Report]) -> tuple[ComparedRow, ...]:
+    tables = [{row.name: row for row in report.layers} for report in reports]
+    common = [row.name for row in reports[0].layers if all(row.name in table for table in tables)]
+    return tuple(
+        _row(f"{name} {quantity}", unit, [getattr(table[name], quantity) for table in tables])
+        for name in common
+        for quantity, unit in _OF_LAYERS
+    )
+
+
+def render_comparison_json(comparison: Comparison) -> str:
+    """Every digit."""
+    return comparison.model_dump_json(indent=2) + "\n"
+
+
+def render_comparison_csv(comparison: Comparison) -> str:
+    """A line a quantity, a column a program."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["name", "unit", *comparison.programs])
+    for row in (*comparison.totals, *comparison.layers):
+        writer.writerow([row.name, row.unit, *row.values])
+    return out.getvalue()
+
+
+def render_comparison_text(comparison: Comparison) -> Group:
+    """Tables for a terminal."""
+    tables = comparison_tables(comparison)
+    head = "\n".join(f"{i + 1}: {name}" for i, name in enumerate(comparison.programs))
+    return Group(Text(head + "\n"), *(rich_table(table) for table in tables if table.rows))
+
+
+def comparison_tables(comparison: Comparison) -> tuple[TableData, ...]:
+    """Settings that differ, totals, layers."""
+    columns = [str(i + 1) for i in range(len(comparison.programs))]
+    settings = tuple((name, *values) for name, values in comparison.differences.items())
+    headings = ("total", "unit", *(f"{column}>" for column in columns))
+    return (
+        TableData("Settings that differ", ("setting", *columns), settings),
+        TableData("Totals, and times the first", headings, tuple(map(_cells, comparison.totals))),
+        TableData(
+            "Layers, and times the first",
+            ("layer", *headings[1:]),
+            tuple(map(_cells, comparison.layers)),
+        ),
+    )
+
+
+def _cells(row: ComparedRow) -> tuple[str, ...]:
+    shown = [
+        number(value) if ratio is None or not index else f"{number(value)} ({ratio:.3g}x)"
+        for index, (value, ratio) in enumerate(zip(row.values, row.ratios, strict=True))
+    ]
+    return (row.name, row.unit, *shown)
