@@ -181,9 +181,10 @@ def test_the_error_recorded_is_the_error_of_the_values() -> None:
     moments = moments_of(layer, x, quantizer=STATIC)
     fitted, _ = _fit(layer, moments, bits=1, feedback="on")
     exact = ExactLayer(layer).run(x, {})
-    scale = fitted.layer.result.scale  # type: ignore[union-attr]
-    offset = fitted.layer.result.bias  # type: ignore[union-attr]
-    steps, offsets = np.float64(scale)[None], np.float64(offset)[None]
+    result = fitted.layer.result
+    assert isinstance(result, FloatResult)
+    steps = result.scale.astype(np.float64)[None]
+    offsets = result.bias.astype(np.float64)[None]
     integers = fitted.layer.weight.tensor.load().astype(np.float64)
     found = relative_error(sum_of(moments), Found(integers, steps, offsets))
     wanted = ((_value(fitted.layer, x) - exact) ** 2).mean(axis=0).sum() / exact.var(axis=0).sum()

@@ -37,7 +37,8 @@ def _moments(
 def _error(block: Block, steps: Float64Array, found: Float64Array) -> Float64Array:
     """Squared error of the products about their mean; axis: group."""
     left = block.target - found * steps[:, None]
-    return np.einsum("gio,gij,gjo->g", left, block.covariance, left)
+    error: Float64Array = np.einsum("gio,gij,gjo->g", left, block.covariance, left)
+    return error
 
 
 def _grids(outputs: int) -> dict[str, Grid]:
