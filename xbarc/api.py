@@ -63,6 +63,8 @@ def compile(  # noqa: A001  # the name users expect: xbarc.compile
     encoding: str | None = None,
     adc: str | int = "lossless",
     ranges: RangeMethod = "mse",
+    weight_slices: int | None = None,
+    feedback: str = "auto",
     shapes: Mapping[str, tuple[int, ...]] | None = None,
     progress: Progress | None = None,
 ) -> CompiledProgram:
@@ -77,6 +79,8 @@ def compile(  # noqa: A001  # the name users expect: xbarc.compile
         encoding: how signed weights sit on cells; None takes the target's.
         adc: `lossless`, `worst-case`, or a number of bits that caps the lossless setting.
         ranges: how calibrated ranges are chosen: `mse`, `percentile` or `minmax`.
+        weight_slices: cells of one sign that hold a weight; None takes as many as it needs.
+        feedback: error feedback where there is calibration data: `auto`, `on` or `off`.
         shapes: input shapes by name, to count with where the model leaves axes open.
         progress: called with a layer's name, its number and the count of layers.
 
@@ -84,7 +88,12 @@ def compile(  # noqa: A001  # the name users expect: xbarc.compile
         XbarcError: the model, the target or the data is at fault; the message says how.
     """
     loaded = target if isinstance(target, Target) else load_target(target)
-    mapping = MapOptions(encoding=encoding or loaded.precision.encoding, adc=str(adc))
+    mapping = MapOptions(
+        encoding=encoding or loaded.precision.encoding,
+        adc=str(adc),
+        slices=weight_slices,
+        feedback=feedback,
+    )
     options = CompileOptions(weight_bits, activation_bits, ranges, mapping, dict(shapes or {}))
     program = compile_model(
         model, loaded, options=options, calibration=calibration, progress=progress

@@ -90,6 +90,10 @@ def compile_model(
     chosen = options or CompileOptions()
     loaded = target if isinstance(target, Target) else load_target(target)
     plan = _plan(chosen, loaded)
+    if calibration is None and plan.mapping.feedback == "on":
+        raise MappingError(
+            "needs calibration data", where="--feedback on", hint="add --calibrate DATA.npz"
+        )
     network = read_network(Path(path), shapes=chosen.shapes)
     verify_network(network)
     network = run_passes(network, PASSES, verify_network)

@@ -50,7 +50,7 @@ class ExactLayer:
             InputError: the tensor has the wrong shape.
         """
         check_shape(self._frame, tensor.shape)
-        codes = real_codes(tensor, self.layer.quantizer, self.layer.geometry, values)
+        codes = centred_codes(tensor, self.layer.quantizer, self.layer.geometry, values)
         return run_codes(self._frame, self, codes, tensor.shape)
 
     def accumulate(self, vectors: AnyArray, trace: LayerTrace | None = None) -> AnyArray:
@@ -65,19 +65,32 @@ class ExactLayer:
         del padded, geometry, trace
 
 
+def centred_codes(
+    tensor: AnyArray, quantizer: Quantizer, geometry: Geometry, values: Mapping[str, Any]
+) -> Codes:
+    """What goes into a layer, as codes whose zero is 0: real numbers, or integers with a step."""
+    samples = sample_axis_first(tensor, geometry)
+    zero = np.zeros(1, dtype=np.int64)
+    if isinstance(quantizer, FloatInput):
+        same: AnyArray = samples.astype(np.float32, copy=False)
+        return Codes(same, zero, np.ones(1))
+    codes = quantize(samples, quantizer, values, "calibration data")
+    return Codes(codes.values - _by_sample(codes.zero, codes), zero, codes.scale)
+
+
 def real_codes(
     tensor: AnyArray, quantizer: Quantizer, geometry: Geometry, values: Mapping[str, Any]
 ) -> Codes:
     """The real numbers that go into a layer, as codes whose zero is 0 and whose step is 1."""
-    samples = sample_axis_first(tensor, geometry)
-    one = np.ones(1)
+    codes = centred_codes(tensor, quantizer, geometry, values)
     if isinstance(quantizer, FloatInput):
-        same: AnyArray = samples.astype(np.float32, copy=False)
-        return Codes(same, np.zeros(1, dtype=np.int64), one)
-    codes = quantize(samples, quantizer, values, "calibration data")
-    spread = (-1,) + (1,) * (codes.values.ndim - 1)
-    real: AnyArray = (codes.values - codes.zero.reshape(spread)) * codes.scale.reshape(spread)
-    return Codes(real, np.zeros(1, dtype=np.int64), one)
+        return codes
+    real: AnyArray = codes.values * _by_sample(codes.scale, codes)
+    return Codes(real, codes.zero, np.ones(1))
+
+
+def _by_sample(numbers: AnyArray, codes: Codes) -> AnyArray:
+    return numbers.reshape((-1,) + (1,) * (codes.values.ndim - 1))
 
 
 def layer_vectors(

@@ -13,15 +13,15 @@ from xbarc.ir.geometry import positions
 from xbarc.ir.network import MatrixLayer
 from xbarc.ir.quantize import Quantizer
 from xbarc.ir.statistics import SecondMoments
-from xbarc.numerics.types import AnyArray, Float64Array, IntArray
+from xbarc.numerics.types import AnyArray, BoolArray, Float64Array, IntArray
 
 WIDEST = 2048
 """Inputs of a block whose products with each other are kept: 32 MB a group."""
 _VECTORS_EACH = 16
 _LEAST_VECTORS = 1 << 15
 _CHUNK = 1 << 22
-_HELD = 0.25
-"""Share of each batch, its last samples, that is not fitted to but judged by."""
+_EVERY = 4
+"""One sample in so many is not fitted to but judged by."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,15 +56,35 @@ def second_moments(
     sums = (_Sums(layer.layer), _Sums(layer.layer))
     most = max(_LEAST_VECTORS, _VECTORS_EACH * layer.layer.rows)
     rng = np.random.default_rng(0)
-    for feed in feeds:
+    for number, feed in enumerate(feeds):
         share = most / max(1, len(feeds) * _vectors(layer.layer, feed))
         for compiled, exact, sample, samples in _pairs(layer, quantizer, feed):
             keep = rng.random(len(sample)) < share
-            held = sample >= np.ceil(samples * (1 - _HELD))
+            held = _held(sample, samples, number, len(feeds))
             for target, chosen in zip(sums, (keep & ~held, keep & held), strict=True):
                 if chosen.any():
                     target.add(compiled[chosen], exact[chosen], layer)
     return sums[0].moments(), sums[1].moments()
+
+
+def _held(sample: IntArray, samples: int, number: int, feeds: int) -> BoolArray:
+    """Which vectors of a batch are judged by: its last quarter of samples.
+
+    Of small batches it is every fourth batch, and of few small batches every fourth vector.
+
+    Args:
+        sample: of each vector.
+        samples: of the batch.
+        number: of the batch.
+        feeds: how many batches there are.
+    """
+    if samples >= _EVERY:
+        last: BoolArray = sample >= np.ceil(samples * (1 - 1 / _EVERY))
+        return last
+    if feeds >= _EVERY:
+        return np.full(len(sample), number % _EVERY == _EVERY - 1)
+    fourth: BoolArray = np.arange(len(sample)) % _EVERY == _EVERY - 1
+    return fourth
 
 
 def _vectors(layer: MatrixLayer, feed: Feed) -> int:
@@ -86,13 +106,18 @@ def _pairs(
 
 
 class _Sums:
-    """Sums that grow batch by batch."""
+    """Sums that grow batch by batch.
+
+    Inputs are taken less the mean of the first vectors: single precision then holds the variance of
+    inputs whose mean is far larger. `moments` puts it back in double precision.
+    """
 
     def __init__(self, layer: MatrixLayer) -> None:
         groups, rows, outputs = layer.groups, layer.rows, layer.outputs
         count = -(-rows // WIDEST)
         self.bounds = np.linspace(0, rows, count + 1).astype(np.int64)
         self.count = 0
+        self.shift = np.zeros((groups, rows))
         self.input_sum = np.zeros((groups, rows))
         sizes = np.diff(self.bounds)
         self.inputs = [np.zeros((groups, int(size), int(size))) for size in sizes]
@@ -110,6 +135,9 @@ class _Sums:
             self._add(x, e, layer.weights)
 
     def _add(self, x: AnyArray, exact: AnyArray, weights: AnyArray) -> None:
+        if not self.count:
+            self.shift = x.mean(axis=1).astype(np.float64)
+        x = x - self.shift[:, None].astype(np.float32)
         self.count += x.shape[1]
         self.input_sum += x.sum(axis=1, dtype=np.float64)
         for number in range(len(self.inputs)):
@@ -124,14 +152,22 @@ class _Sums:
 
     def moments(self) -> SecondMoments:
         """What was added so far."""
+        shift = self.shift.astype(np.float32).astype(np.float64)
+        inputs, targets = [], self.targets.copy()
+        for number, part in enumerate(self.inputs):
+            rows = slice(int(self.bounds[number]), int(self.bounds[number + 1]))
+            s, total = shift[:, rows], self.input_sum[:, rows]
+            mixed = s[:, :, None] * (total + self.count / 2 * s)[:, None]
+            inputs.append(part + mixed + mixed.transpose(0, 2, 1))
+            targets[:, rows] += s[:, :, None] * self.target_sum[number][:, None]
         return SecondMoments(
             self.bounds,
             max(1, self.count),
-            self.input_sum,
-            tuple(self.inputs),
+            self.input_sum + self.count * shift,
+            tuple(inputs),
             self.target_sum,
             self.target_energy,
-            self.targets,
+            targets,
         )
 
 

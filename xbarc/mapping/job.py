@@ -104,19 +104,31 @@ def _fit(
     encoding, cell_bits = find_encoding(options.encoding), target.cell.bits
     low, high = int(weights.min(initial=0)), int(weights.max(initial=0))
     least = encoding.slices(low, high, bits, cell_bits)
-    if options.slices is not None and options.slices >= least:
-        least = options.slices
-    for slices in range(least, max(least, _MOST_CELL_BITS // cell_bits) + 1):
+    for slices in _slice_counts(least, options.slices, cell_bits):
         cut = cut_columns(parts, slices, target.array, options.tile, layer.name)
         places = arrangement or _arranged(weights, parts, cut)
         if _holds(weights, cut, places, cell_bits, slices):
             return slices, cut, places
+    most = options.slices or _MOST_CELL_BITS // cell_bits
     raise MappingError(
-        f"weights from {low} to {high} do not fit {encoding.name} with {slices} cells of"
+        f"weights from {low} to {high} do not fit {encoding.name} with {most} cells of"
         f" {cell_bits} bits a weight",
         where=layer.name,
-        hint="--encoding differential, fewer --weight-bits, or cells with more bits",
+        hint=_remedy(least, options.slices),
     )
+
+
+def _slice_counts(least: int, asked: int | None, cell_bits: int) -> range:
+    """Counts of slices to try; never more than were asked for."""
+    if asked is None:
+        return range(least, max(least, _MOST_CELL_BITS // cell_bits) + 1)
+    return range(asked, asked + (least <= asked))
+
+
+def _remedy(least: int, asked: int | None) -> str:
+    if asked is not None:
+        return f"--weight-slices {max(least, asked + 1)} or more, or cells with more bits"
+    return "--encoding differential, fewer --weight-bits, or cells with more bits"
 
 
 def _arranged(weights: IntArray, parts: tuple[Region, ...], cut: Cut) -> Arrangement:

@@ -90,7 +90,8 @@ def _parts(region: Region, slices: int, usable: int, tile: Tile) -> Iterator[Par
     encoding, outputs = region.encoding, len(region.outputs)
     unit = encoding.unit()
     most = _most_outputs(outputs, slices, encoding, usable)
-    most = max(1, most - most % unit) if most < outputs else most
+    if most < outputs:  # whole segments, unless not even one fits
+        most = (most - most % unit) or most
     blocks = -(-outputs // most)
     even = ceil(outputs / blocks / unit) * unit
     size = most if tile == "fill" else min(most, even)

@@ -13,6 +13,7 @@ import numpy as np
 
 from xbarc.mapping.encodings.base import Encoded, Encoding, Pattern
 from xbarc.mapping.encodings.differential import Differential
+from xbarc.numerics import bits_for
 from xbarc.numerics.types import Float64Array, Int64Array, IntArray
 
 
@@ -28,9 +29,11 @@ class Centred(Encoding):
         return "centre-analog" if self.analog else "centre"
 
     def centre(self, weights: IntArray) -> Int64Array:
-        """The rounded mean of each output's weights."""
+        """The mean of each output's weights, rounded, as far as no weight then takes more bits."""
         mean: Float64Array = weights.mean(axis=1, keepdims=True, dtype=np.float64)
-        return np.rint(mean).astype(np.int64)
+        low, high = weights.min(axis=1, keepdims=True), weights.max(axis=1, keepdims=True)
+        top = (1 << bits_for(max(-int(low.min()), int(high.max())))) - 1
+        return np.clip(np.rint(mean).astype(np.int64), high.astype(np.int64) - top, low + top)
 
     def adjacent(self) -> int:
         """As the pairs."""

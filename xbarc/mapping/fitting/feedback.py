@@ -86,7 +86,7 @@ def feed_back(block: Block, steps: Float64Array, grid: Grid) -> Float64Array:
     Returns:
         Axes: group, input, output.
     """
-    nearest = grid.nearest((steps**2).mean(axis=0))
+    nearest = grid.nearest(steps**2)
     left = block.target / steps[:, None]
     size = left.shape[1]
     found = np.empty_like(left)
@@ -107,7 +107,7 @@ def feed_back(block: Block, steps: Float64Array, grid: Grid) -> Float64Array:
 
 def sweep(block: Block, steps: Float64Array, found: Float64Array, grid: Grid) -> Float64Array:
     """One round of best integers row by row; the error never grows."""
-    nearest = grid.nearest((steps**2).mean(axis=0))
+    nearest = grid.nearest(steps**2)
     better = found.copy()
     slope = block.covariance @ (block.target / steps[:, None] - better)
     for row in range(better.shape[1]):

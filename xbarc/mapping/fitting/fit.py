@@ -24,10 +24,13 @@ from xbarc.mapping.fitting.search import (
     plain_fit,
     refined,
 )
+from xbarc.mapping.job import make_job
 from xbarc.mapping.options import MapOptions
 from xbarc.mapping.order import Arrangement
 from xbarc.numerics import IntFormat
 from xbarc.target import Target
+
+_FINE_BITS = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +66,10 @@ def fit_layer(
     Raises:
         MappingError: the layer cannot be fitted to so few cells.
     """
+    if _is_ample(layer, plain, target, options):
+        wide = fit_layer(layer, target, replace(options, slices=None), plain, moments)
+        exact = Fitted(plain, None, FitRecord("rounding"))
+        return wide if _holds(wide.layer, target, options) else exact
     if options.slices is None and (moments is None or isinstance(layer.weight, IntWeight)):
         return Fitted(plain, None, FitRecord("rounding"))
     task = make_task(layer, plain, target, options, None if moments is None else moments[0])
@@ -77,6 +84,25 @@ def fit_layer(
     better = refined(task, moments[0] + moments[1], better)
     record = FitRecord("feedback", _misfit(task, better), errors[0], errors[1])
     return _finish(layer, plain, task, better, record)
+
+
+def _is_ample(layer: MatrixLayer, plain: MatrixLayer, target: Target, options: MapOptions) -> bool:
+    """Whether the given cells hold the integers as they are, so that none needs fitting.
+
+    Float weights are rounded to the levels there are, unless these are more than 256.
+    """
+    if options.slices is None:
+        return False
+    fine = target.cell.bits * options.slices > _FINE_BITS
+    return (fine or isinstance(layer.weight, IntWeight)) and _holds(plain, target, options)
+
+
+def _holds(layer: MatrixLayer, target: Target, options: MapOptions) -> bool:
+    try:
+        make_job(layer, target, options, None)
+    except MappingError:
+        return False
+    return True
 
 
 def _rounded(layer: MatrixLayer, plain: MatrixLayer) -> Found:
@@ -114,7 +140,7 @@ def _finish(
 ) -> Fitted:
     """Integers, steps and offsets into the layer."""
     low, high = int(found.integers.min(initial=0)), int(found.integers.max(initial=0))
-    bits = max(2, int(max(high, -1 - low)).bit_length() + 1)
+    bits = max(high, -1 - low).bit_length() + 1
     values = found.integers.astype(np.int8 if bits <= 8 else np.int16 if bits <= 16 else np.int32)
     values.flags.writeable = False
     weight = IntWeight(LazyTensor(values.shape, lambda: values), IntFormat(bits, signed=True))

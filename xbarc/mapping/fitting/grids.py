@@ -25,7 +25,7 @@ class Grid(Protocol):
         """A function from targets to integers.
 
         Args:
-            importance: what a squared deviation of each output counts; axis: output.
+            importance: what a squared deviation of each output counts; axes: group or 1, output.
         """
 
     def mixed(self, other: Grid, chosen: BoolArray) -> Grid:
@@ -92,7 +92,7 @@ class Coupled(Grid):
     def nearest(self, importance: Float64Array) -> Nearest:
         """The representable row of least weighted squared deviation."""
         order, signs = self.places.order, self.places.signs.astype(np.float64)
-        blocks = list(self._blocks(importance[order]))
+        blocks = self._blocks(importance[:, order])
 
         def rows_nearest(rows: Float64Array) -> Float64Array:
             turned = rows[:, order] * signs
@@ -116,19 +116,28 @@ class Coupled(Grid):
             forest = _forest(part)
             for _ in range(part.blocks):
                 where = slice(start, start + part.outputs)
-                found.append((where, _solver(forest, self.levels, weight[where])))
+                found.append((where, _solver(forest, self.levels, weight[:, where])))
                 start += part.outputs
         return found
 
 
 def _solver(forest: Forest, levels: int, weight: Float64Array) -> Nearest:
-    """One block: few rows by the encoder that is prepared for them, many at once."""
-    one = RowEncoder(forest, levels, weight)
+    """One block: a row a group by encoders that are prepared for it, many rows at once.
+
+    Args:
+        forest: columns and outputs.
+        levels: of a column.
+        weight: axes: group or 1, output. Rows come group by group, as many of each.
+    """
+    each = [RowEncoder(forest, levels, own) for own in weight[:_FEW_ROWS]]
 
     def solve(rows: Float64Array) -> Float64Array:
+        count = len(rows) // len(weight)
         if len(rows) <= _FEW_ROWS:
-            return np.stack([one.encode_row(row) for row in rows]).astype(np.float64)
-        return encode(forest, rows, levels, weight).values.astype(np.float64)
+            found = [each[number // count].encode_row(row) for number, row in enumerate(rows)]
+            return np.stack(found).astype(np.float64)
+        by_row = weight if len(weight) == 1 else np.repeat(weight, count, axis=0)
+        return encode(forest, rows, levels, by_row).values.astype(np.float64)
 
     return solve
 

@@ -23,7 +23,7 @@ def rescaled(layer: MatrixLayer, found: Found) -> tuple[Result, Int64Array]:
     steps, offset = found.steps.reshape(-1), found.offset.reshape(-1)
     match layer.result:
         case FloatResult() as result:
-            return _real(layer, result, steps, offset), layer.constant
+            return _real(layer, result, steps, offset), np.zeros_like(layer.constant)
         case RequantizedResult() as result:
             return _requantized(layer, result, steps, offset)
         case _:
@@ -39,7 +39,10 @@ def rescaled(layer: MatrixLayer, found: Found) -> tuple[Result, Int64Array]:
 def _real(
     layer: MatrixLayer, result: FloatResult, steps: Float64Array, offset: Float64Array
 ) -> FloatResult:
-    """Offsets are in the units of input times exact weight, which `scale` brings to values."""
+    """Offsets are in the units of input times exact weight, which `scale` brings to values.
+
+    An integer constant was in steps of the exact weights: it joins the bias.
+    """
     if isinstance(layer.geometry, Scatter):
         channel = output_channels(layer)
         by_channel = np.zeros(len(result.scale))
@@ -48,7 +51,9 @@ def _real(
     return replace(
         result,
         scale=_single(result.scale.astype(np.float64) * steps),
-        bias=_single(result.bias + result.scale.astype(np.float64) * offset),
+        bias=_single(
+            result.bias + result.scale.astype(np.float64) * (offset + _unit(layer) * layer.constant)
+        ),
     )
 
 
@@ -56,9 +61,13 @@ def _requantized(
     layer: MatrixLayer, result: RequantizedResult, steps: Float64Array, offset: Float64Array
 ) -> tuple[Result, Int64Array]:
     """The integer constant in the new, coarser steps of the accumulator."""
-    unit = layer.quantizer.scale if isinstance(layer.quantizer, IntegerInput) else 1.0
-    constant = np.rint((layer.constant + offset / unit) / steps).astype(np.int64)
+    constant = np.rint((layer.constant + offset / _unit(layer)) / steps).astype(np.int64)
     return replace(result, multiplier=_single(result.multiplier * steps)), constant
+
+
+def _unit(layer: MatrixLayer) -> float:
+    """Real value of one step of the input, where the model gives integers."""
+    return layer.quantizer.scale if isinstance(layer.quantizer, IntegerInput) else 1.0
 
 
 def _single(values: Float64Array) -> Float32Array:

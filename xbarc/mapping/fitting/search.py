@@ -148,9 +148,23 @@ def _grid(task: Task, steps: Float64Array) -> Grid:
         return Coupled(task.cut.parts, task.places, task.levels)
     if not task.is_shifted:
         return Alone(task.low, task.high)
-    scaled = task.weights / steps[:, None]
-    middle = (scaled.max(axis=1) + scaled.min(axis=1)) / 2
-    return Shifted(task.levels - 1, np.rint(task.levels - 1 - middle))
+    return _shifted(task, task.weights / steps[:, None])
+
+
+def _shifted(task: Task, scaled: Float64Array) -> Shifted:
+    """Around the middle of each output's range, with the parity that leaves less error."""
+    top = task.levels - 1
+    k = np.floor(top - _middle(scaled))
+    errors = []
+    for shift in (k, k + 1):
+        nearest = Shifted(top, shift[:, None]).nearest(np.ones((1, 1)))(scaled)
+        errors.append(np.einsum("gi,gio->go", task.importance, (scaled - nearest) ** 2))
+    return Shifted(top, np.where(errors[1] < errors[0], k + 1, k))
+
+
+def _middle(weights: Float64Array) -> Float64Array:
+    middle: Float64Array = (weights.max(axis=1) + weights.min(axis=1)) / 2
+    return middle
 
 
 def _base_steps(task: Task) -> Float64Array:
@@ -160,8 +174,10 @@ def _base_steps(task: Task) -> Float64Array:
     if not task.is_shifted:
         steps = rounding_steps(task.weights, task.importance, task.low, task.high)
     else:  # half steps around the middle of each output's range
-        middle = (task.weights.max(axis=1) + task.weights.min(axis=1)) / 2
+        middle = _middle(task.weights)
         steps = _odd_steps(task.weights - middle[:, None], task.importance, task.levels - 1)
+        flat = (task.weights == middle[:, None]).all(axis=1)  # the offset alone holds it
+        steps = np.where(flat, np.where(middle != 0, np.abs(middle), 1.0), steps)
     return _shared(task, steps)
 
 
@@ -182,7 +198,7 @@ def _odd_steps(weights: Float64Array, importance: Float64Array, top: int) -> Flo
 
 def _chain_steps(task: Task) -> Float64Array:
     """One factor for the layer times the spread of each output."""
-    scale = spread(task.weights, task.importance)
+    scale = _shared(task, spread(task.weights, task.importance))
     rows = np.linspace(0, task.weights.shape[1] - 1, _SAMPLE_ROWS).astype(int)
     rows = np.unique(rows)
     sample, weight = task.weights[:, rows], task.importance[:, rows]
@@ -199,7 +215,7 @@ def _chain_steps(task: Task) -> Float64Array:
 
 def _all_rows(grid: Grid, scaled: Float64Array, steps: Float64Array) -> Float64Array:
     """Every row by itself; axes: group, input, output."""
-    nearest = grid.nearest((steps**2).mean(axis=0))
+    nearest = grid.nearest(steps**2)
     if isinstance(grid, Shifted):  # whose offsets have an axis for the group
         return np.stack([nearest(scaled[:, row]) for row in range(scaled.shape[1])], axis=1)
     return nearest(scaled.reshape(-1, scaled.shape[2])).reshape(scaled.shape)
