@@ -3,9 +3,12 @@ import pytest
 
 from tests.builders import int_layer, mapped, program_of, small_target
 from xbarc.circuit import Chip, Effects, FaultMap, parse_effects, random_faults
+from xbarc.circuit.direct import direct_conductance
 from xbarc.circuit.faults import fault_map
+from xbarc.circuit.lines import line_model
 from xbarc.errors import InputError
 from xbarc.ir.program import Program
+from xbarc.mapping import ArrayPool
 from xbarc.numerics.types import AnyArray
 from xbarc.target import Target
 
@@ -151,3 +154,32 @@ def test_unknown_effects_are_refused() -> None:
         Effects(parse_effects("lines,rust"))
     with pytest.raises(InputError, match="--time"):
         Effects(seconds=0)
+
+
+def test_wires_act_on_whole_arrays() -> None:
+    """A block's contributions are its place in the effective matrix of its array."""
+    program = _program()
+    step = program.crossbar_steps[0]
+    seen = _levels(program, kinds="lines")
+    array = np.zeros((16, 16))
+    array[:] = _cells(program)[0, :16, :16]
+    lines = line_model(program.target)
+    wanted = direct_conductance((array + 1 / 13) * 13e-6, lines) / 13e-6 - 1 / 13
+    assert step.tiling.array[0, 0, 0] == 0
+    assert np.allclose(seen[0, :16, :16], wanted, atol=1e-5)
+    assert (seen < _cells(program)).all()
+
+
+def test_layers_in_one_array_load_each_others_wordlines() -> None:
+    target = small_target(array__rows=16, array__columns=32, array__active_rows=16)
+    pool = ArrayPool(target.array, "network")
+    weights = np.full((1, 16, 1), 127)
+    steps = [
+        mapped(int_layer(weights, name=name), target, pool=pool, pack="network") for name in "ab"
+    ]
+    both = program_of(steps, target, (None, 16))
+    alone = program_of(steps[:1], target, (None, 16))
+    assert both.arrays == 1
+    effects = Effects(parse_effects("lines"))
+    loaded, free = (Chip(p, effects).levels(steps[0]) for p in (both, alone))
+    assert loaded.sum() < free.sum() - 1e-3

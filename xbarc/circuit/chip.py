@@ -2,20 +2,23 @@
 
 Effects act on physical arrays, in the order of physics: the level's own conductance, the spread of
 programming, stuck cells, drift, and then the wires, which see the conductances that came out. The
-numbers a cell draws belong to its place in its array, so the same chip can be programmed in another
-order of rows and columns.
+periphery subtracts the conductance of level 0 for every driven row, as it would be without wires.
+
+The numbers a cell draws belong to its place in its array, so the same chip can be programmed in
+another order of rows and columns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 
 import numpy as np
 
 from xbarc.circuit.effects import CellModel, Effects, cell_model
 from xbarc.circuit.faults import stuck_grid
+from xbarc.circuit.lines import effective_conductance, line_model
 from xbarc.circuit.random import normals
 from xbarc.ir.program import CrossbarStep, Program
 from xbarc.numerics.types import Float64Array, IntArray
@@ -65,12 +68,15 @@ class Chip:
     Args:
         program: what is programmed.
         effects: what the chip suffers from.
+        threads: share the columns of an array; the result does not depend on it.
     """
 
-    def __init__(self, program: Program, effects: Effects) -> None:
+    def __init__(self, program: Program, effects: Effects, threads: int = 1) -> None:
         self.program = program
         self.effects = effects
+        self.threads = threads
         self.model = cell_model(program.target, effects)
+        self.lines = line_model(program.target)
         array = program.target.array
         self.shape = (array.rows, array.columns + array.spare_columns)
 
@@ -79,17 +85,49 @@ class Chip:
         levels = np.zeros(step.cells.shape, dtype=np.float64)
         cells = step.cells.unpack((slice(None),))
         for array, blocks in blocks_by_array(step).items():
-            for block, values in zip(blocks, self._array(array, blocks, cells), strict=True):
-                levels[block.group, block.rows, block.columns] = values
+            real = self._array(array, self._written(array, step, blocks, cells))
+            for block in blocks:
+                levels[block.group, block.rows, block.columns] = real[block.place]
         return levels
 
-    def _array(self, array: int, blocks: list[Block], cells: IntArray) -> Iterator[Float64Array]:
+    def _written(
+        self, array: int, step: CrossbarStep, blocks: list[Block], cells: IntArray
+    ) -> IntArray:
+        """Levels of a whole array, those of other layers in it too; unused cells are at 0."""
         whole = np.zeros(self.shape, dtype=np.int64)
         for block in blocks:
             whole[block.place] = cells[block.group, block.rows, block.columns]
-        real = programmed(whole, self.model, self.effects, array)
-        for block in blocks:
-            yield real[block.place]
+        if "lines" in self.effects:
+            for other in self._neighbours.get(array, ()):
+                if other is not step:
+                    for block in blocks_by_array(other)[array]:
+                        part = other.cells.unpack((block.group, block.rows))
+                        whole[block.place] = part[:, block.columns]
+        return whole
+
+    @cached_property
+    def _neighbours(self) -> dict[int, list[CrossbarStep]]:
+        """Layers of the arrays that several layers share."""
+        found: dict[int, list[CrossbarStep]] = {}
+        for step in self.program.crossbar_steps:
+            for array in np.unique(step.tiling.array).tolist():
+                found.setdefault(array, []).append(step)
+        return {array: steps for array, steps in found.items() if len(steps) > 1}
+
+    def _array(self, array: int, written: IntArray) -> Float64Array:
+        real = programmed(written, self.model, self.effects, array)
+        if "lines" not in self.effects:
+            return real
+        return self.through_wires(real)
+
+    def through_wires(self, levels: Float64Array) -> Float64Array:
+        """What cells contribute at the end of the wires, in level units; axes: row, column."""
+        model = self.model
+        cells = (levels + model.floor) * model.siemens
+        seen = effective_conductance(
+            cells, self.lines, threads=self.threads, active=self.effects.active
+        )
+        return seen / model.siemens - model.floor
 
 
 def programmed(levels: IntArray, model: CellModel, effects: Effects, array: int) -> Float64Array:

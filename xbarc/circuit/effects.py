@@ -26,6 +26,8 @@ class Effects:
         sample: which chip of the Monte Carlo run.
         seconds: time since programming, for drift.
         fault_map: stuck cells that are known; without it they are drawn by the target's rates.
+        active: for lines, share of rows that read 1 where the others are cut off from their
+            bitlines; 1 where they are driven to zero volt.
     """
 
     kinds: frozenset[str] = frozenset()
@@ -33,6 +35,7 @@ class Effects:
     sample: int = 0
     seconds: float = DAY_S
     fault_map: FaultMap | None = None
+    active: float = 1.0
 
     def __post_init__(self) -> None:
         unknown = sorted(self.kinds - set(KINDS))
@@ -42,6 +45,8 @@ class Effects:
             )
         if not (self.seconds > 0 and np.isfinite(self.seconds)):
             raise InputError(f"{self.seconds} s, expected more than 0", where="--time")
+        if not 0 < self.active <= 1:
+            raise InputError(f"{self.active}, expected a share above 0", where="--gated")
 
     def __contains__(self, kind: str) -> bool:
         return kind in self.kinds
@@ -72,6 +77,7 @@ class CellModel:
         stuck_on, stuck_off: shares of cells.
         read_noise: one standard deviation of one cell in one read.
         drift: factor on a cell's conductance at the time of reading.
+        siemens: one level unit.
     """
 
     position: Float64Array
@@ -83,6 +89,7 @@ class CellModel:
     stuck_off: float
     read_noise: float
     drift: float
+    siemens: float
 
 
 def cell_model(target: Target, effects: Effects) -> CellModel:
@@ -104,6 +111,7 @@ def cell_model(target: Target, effects: Effects) -> CellModel:
         stuck_off=cell.stuck_off.value if faulty else 0.0,
         read_noise=cell.read_noise.value * float(values[-1]) / unit if "noise" in effects else 0.0,
         drift=float(elapsed ** (-cell.drift.exponent.value)),
+        siemens=unit * 1e-6,
     )
 
 
