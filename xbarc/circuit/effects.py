@@ -28,6 +28,8 @@ class Effects:
         fault_map: stuck cells that are known; without it they are drawn by the target's rates.
         active: for lines, share of rows that read 1 where the others are cut off from their
             bitlines; 1 where they are driven to zero volt.
+        converters: without them each layer is one product with the matrix that its cells really
+            stand for, which is quicker; accumulators are then rounded once, not sums.
     """
 
     kinds: frozenset[str] = frozenset()
@@ -36,6 +38,7 @@ class Effects:
     seconds: float = DAY_S
     fault_map: FaultMap | None = None
     active: float = 1.0
+    converters: bool = True
 
     def __post_init__(self) -> None:
         unknown = sorted(self.kinds - set(KINDS))

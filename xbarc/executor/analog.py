@@ -26,6 +26,7 @@ from scipy.special import ndtri
 
 from xbarc.circuit import Chip
 from xbarc.circuit.effects import adc_noise
+from xbarc.circuit.meaning import real_weights
 from xbarc.circuit.random import WORDS, raw_words
 from xbarc.executor import analog_loop
 from xbarc.executor.reference import adc_at
@@ -233,9 +234,40 @@ class AnalogLayer:
             list(pool.map(work, spans))
 
 
-def chip_layer(chip: Chip, step: CrossbarStep, threads: int = 0) -> AnalogLayer:
+class UnconvertedLayer:
+    """One crossbar layer on one chip whose converters neither round nor clamp nor make noise.
+
+    Args:
+        step: the layer.
+        levels: as for `AnalogLayer`.
+    """
+
+    def __init__(self, step: CrossbarStep, levels: Float64Array) -> None:
+        weights = real_weights(step, levels)
+        largest = float(np.abs(weights).sum(axis=1).max(initial=1)) * ((1 << step.input_bits) - 1)
+        grid = 2.0 ** min(GRID_BITS, 52 - ceil(log2(max(2.0, largest))))
+        self._weights = np.rint(weights * grid) / grid
+
+    def accumulate(self, vectors: IntArray, trace: LayerTrace | None = None) -> Int64Array:
+        """Accumulators, rounded to whole numbers once; nothing is counted."""
+        del trace
+        product = vectors.transpose(1, 0, 2).astype(np.float64) @ self._weights
+        found: Int64Array = np.rint(product).astype(np.int64).transpose(1, 0, 2)
+        return found
+
+    def convolve(
+        self, padded: IntArray, geometry: Window, trace: LayerTrace | None = None
+    ) -> IntArray | None:
+        """No shorter way: windows are gathered."""
+        del padded, geometry, trace
+        return None
+
+
+def chip_layer(chip: Chip, step: CrossbarStep, threads: int = 0) -> AnalogLayer | UnconvertedLayer:
     """A layer on a chip, with the chip's noise."""
     effects = chip.effects
+    if not effects.converters:
+        return UnconvertedLayer(step, chip.levels(step))
     noise = Noise(
         chip.model.read_noise,
         adc_noise(chip.program.target, effects),

@@ -9,9 +9,9 @@ import numpy as np
 
 from xbarc.circuit import Chip
 from xbarc.errors import InputError
-from xbarc.executor.analog import AnalogLayer, chip_layer
+from xbarc.executor.analog import chip_layer
 from xbarc.executor.fast import FastLayer
-from xbarc.executor.layer import LayerFrame, run_layer
+from xbarc.executor.layer import Accumulate, LayerFrame, run_layer
 from xbarc.executor.reference import ReferenceLayer
 from xbarc.executor.vectors import DEFAULT_BUDGET
 from xbarc.ir.effective import effective_weights
@@ -47,7 +47,7 @@ class StepRunner:
         self.threads = threads
         self.budget = budget
         self._fragments: dict[str, OnnxSession] = {}
-        self._layers: dict[str, tuple[LayerFrame, FastLayer | ReferenceLayer | AnalogLayer]] = {}
+        self._layers: dict[str, tuple[LayerFrame, Accumulate]] = {}
 
     def run(self, step: Step, values: Values, trace: Trace | None = None) -> None:
         """Execute one step; its outputs are added to `values`."""
@@ -78,7 +78,7 @@ class StepRunner:
         tensor = np.asarray(values[step.input])
         values[step.output] = run_layer(frame, layer, tensor, values, observer, self.budget)
 
-    def _engine(self, step: CrossbarStep) -> FastLayer | ReferenceLayer | AnalogLayer:
+    def _engine(self, step: CrossbarStep) -> Accumulate:
         if self.chip is not None and self.chip.effects.kinds:
             return chip_layer(self.chip, step, self.threads)
         fast = self.engine == "fast"
