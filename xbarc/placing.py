@@ -61,6 +61,21 @@ class Fit:
     layers: tuple[LayerFit, ...]
     sensitivities: Mapping[str, Sensitivity]
 
+    def as_json(self) -> dict[str, Any]:
+        """Plain data: per layer the objective, and the sensitivity of each output."""
+        return {
+            "format": 1,
+            "settings": dict(self.program.settings),
+            "layers": [layer.as_json() for layer in self.layers],
+            "sensitivity": {
+                name: {
+                    kind: None if values is None else [float(f"{v:.6g}") for v in values]
+                    for kind, values in vars(found).items()
+                }
+                for name, found in self.sensitivities.items()
+            },
+        }
+
 
 @dataclass(frozen=True, eq=False)
 class FitOptions:

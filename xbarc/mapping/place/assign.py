@@ -16,7 +16,7 @@ from scipy.optimize import linear_sum_assignment
 
 from xbarc.numerics.types import AnyArray, Float64Array, Int64Array
 
-_SOLVER_LIMIT = 10.0
+_SOLVER_LIMIT = 0.3
 _MOST_CHOICES = 40_000
 _RESOLUTION = 1_000_000_000
 
