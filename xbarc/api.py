@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,9 +28,11 @@ class CompiledProgram:
 
     Attributes:
         program: the data structure itself.
+        extra: further files of its folder, by name.
     """
 
     program: Program
+    extra: Mapping[str, bytes] = field(default_factory=dict)
 
     def save(self, path: str | Path) -> None:
         """Write the `.xbar` directory, whole or not at all.
@@ -39,7 +41,7 @@ class CompiledProgram:
             ProgramError: the path is taken by something else, or cannot be written.
         """
         report = render_json(self.report()).encode()
-        save_program(self.program, Path(path), {"report.json": report})
+        save_program(self.program, Path(path), {"report.json": report, **self.extra})
 
     def report(self) -> Report:
         """Counts and costs; renders itself in a notebook."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from xbarc.cli.effect_options import FAULT_MAP
 from xbarc.errors import EXIT_DONE, InputError
 
 if TYPE_CHECKING:
@@ -88,7 +89,11 @@ def compile_command(
         ),
     ] = None,
     placement: Annotated[
-        str, typer.Option(metavar="none", help="order of rows and columns in an array")
+        str,
+        typer.Option(
+            metavar="none|heaviest|srs|drs|rows|optimal|faults",
+            help="order of rows and columns in an array; all but none need --calibrate",
+        ),
     ] = "none",
     levers: Annotated[
         str,
@@ -105,6 +110,15 @@ def compile_command(
             "than REACH bitlines",
         ),
     ] = "array",
+    correct: Annotated[
+        str,
+        typer.Option(
+            metavar="LIST",
+            help="make up for wires and known faults: some of gain, outputs, predistort, feedback, "
+            "partner; needs --calibrate",
+        ),
+    ] = "",
+    fault_map: Annotated[Path | None, FAULT_MAP] = None,
     tile: Annotated[
         str, typer.Option(metavar="fill|even", help="fill arrays first, or cut evenly")
     ] = "fill",
@@ -137,6 +151,7 @@ def compile_command(
 
     Writes the folder OUT.xbar, whole or not at all, and prints a short report.
     """
+    from xbarc.cli.fitting import fitted
     from xbarc.cli.npz import read_npz
     from xbarc.cli.progress import progress_bar
     from xbarc.compiler import compile_model
@@ -151,7 +166,7 @@ def compile_command(
         (weight_bits, activation_bits),
         ranges,
         encoding,
-        (adc, placement, tile, pack),
+        (adc, "none", tile, pack),
         (weight_slices, feedback),
         shape,
         (levers, column_order, adc_budget),
@@ -160,11 +175,12 @@ def compile_command(
     data = None if calibrate is None else read_npz(calibrate)
     with progress_bar("compile") as advance:
         program = compile_model(model, chosen, options=options, calibration=data, progress=advance)
+        program, extra = fitted(program, data, (placement, correct, fault_map), advance)
     from xbarc.api import CompiledProgram
     from xbarc.cli.reporting import emit
     from xbarc.report import render_json, render_text
 
-    compiled = CompiledProgram(program)
+    compiled = CompiledProgram(program, extra)
     compiled.save(place)
     report = compiled.report()
     emit(render_json(report) if json else render_text(report, full=False))

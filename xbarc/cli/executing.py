@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from xbarc.cli.effect_options import DAY_S, EFFECTS, FAULT_MAP, GATED, SAMPLES, SEED, TIME
 from xbarc.errors import EXIT_BUG, EXIT_DONE, EXIT_NO, InputError, ProgramError
 
 if TYPE_CHECKING:
@@ -46,29 +47,44 @@ def run_command(
     ] = None,
     threads: Annotated[int, _THREADS] = 0,
     budget: Annotated[int, _BUDGET] = _DEFAULT_BUDGET,
+    effects: Annotated[str, EFFECTS] = "",
+    seed: Annotated[int, SEED] = 0,
+    samples: Annotated[int, SAMPLES] = 1,
+    time: Annotated[float, TIME] = DAY_S,
+    fault_map: Annotated[Path | None, FAULT_MAP] = None,
+    gated: Annotated[float, GATED] = 1.0,
 ) -> int:
     """Run a program on inputs; every ADC code on request.
+
+    With effects and more than one sample, outputs have the chip as their first axis.
 
     A model with a fixed batch runs as often as the samples in IN.npz need. `labels` in IN.npz are
     left out where the model has no such input.
     """
+    from xbarc.cli.effects import read_effects
     from xbarc.cli.files import check_writable
     from xbarc.cli.npz import write_npz
     from xbarc.compiler import split_batches
     from xbarc.executor.run import Executor
     from xbarc.ir.files import load_program
     from xbarc.ir.trace import Trace
+    from xbarc.robustness import chips_of
 
     chosen = _engine(engine)
     for path in (outputs, *([] if trace is None else [trace])):
         check_writable(path)
     loaded = load_program(program)
-    executor = Executor(loaded, chosen, budget, threads)
+    chosen_effects = read_effects(loaded, effects, seed, time, fault_map, gated)
     observer = None if trace is None else Trace(keep_codes=True)
     batches = split_batches(loaded.inputs, _feeds(loaded, inputs), most=sys.maxsize)
-    results = [executor.run(batch, trace=observer) for batch in batches]
+    chips: list[list[Any]] = []
+    for chip in chips_of(loaded, chosen_effects, samples):
+        executor = Executor(loaded, chosen, budget, threads, chip)
+        results = [executor.run(batch, trace=observer) for batch in batches]
+        chips.append([_join(parts) for parts in zip(*results, strict=True)])
     names = [value.name for value in loaded.outputs]
-    write_npz(outputs, dict(zip(names, map(_join, zip(*results, strict=True)), strict=True)))
+    joined = chips[0] if len(chips) == 1 else [_stack(parts) for parts in zip(*chips, strict=True)]
+    write_npz(outputs, dict(zip(names, joined, strict=True)))
     if trace is not None and observer is not None:
         write_npz(trace, _trace_arrays(observer))
     return EXIT_DONE
@@ -95,6 +111,13 @@ def _join(parts: tuple[Any, ...]) -> Any:
             hint="run one batch at a time",
         )
     return np.stack(parts) if parts[0].ndim == 0 else np.concatenate(parts)
+
+
+def _stack(parts: tuple[Any, ...]) -> Any:
+    """One output of all chips."""
+    import numpy as np
+
+    return np.stack(parts)
 
 
 def _engine(name: str) -> Engine:
@@ -141,6 +164,12 @@ def check_command(
     ] = None,
     threads: Annotated[int, _THREADS] = 0,
     budget: Annotated[int, _BUDGET] = _DEFAULT_BUDGET,
+    effects: Annotated[str, EFFECTS] = "",
+    seed: Annotated[int, SEED] = 0,
+    samples: Annotated[int, SAMPLES] = 1,
+    time: Annotated[float, TIME] = DAY_S,
+    fault_map: Annotated[Path | None, FAULT_MAP] = None,
+    gated: Annotated[float, GATED] = 1.0,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> int:
     """Compare a program with its float model, on data.
@@ -150,11 +179,12 @@ def check_command(
     """
     from json import dumps
 
+    from xbarc.cli.effects import read_effects, spread_table
     from xbarc.cli.npz import read_npz
     from xbarc.cli.progress import progress_bar
-    from xbarc.evaluate import evaluate
-    from xbarc.executor.run import Executor
+    from xbarc.cli.reporting import emit_tables
     from xbarc.ir.files import load_program
+    from xbarc.robustness import monte_carlo
 
     chosen = _engine(engine)
     if min_agreement is not None and not 0 <= min_agreement <= 1:
@@ -162,19 +192,24 @@ def check_command(
     loaded = load_program(program)
     source = model or _source_model(loaded, program)
     arrays = read_npz(data)
+    suffered = read_effects(loaded, effects, seed, time, fault_map, gated)
     with progress_bar("check") as advance:
-        result = evaluate(
+        spread = monte_carlo(
             loaded,
             arrays,
             source,
-            executor=Executor(loaded, chosen, budget, threads),
+            suffered,
+            samples,
+            (chosen, budget, threads),
             progress=lambda done, total: advance("samples", done, total),
         )
     if json:
-        print(dumps(result.as_json(), indent=1, allow_nan=False))
+        print(dumps(spread.as_json(), indent=1, allow_nan=False))
     else:
-        _print_evaluation(result)
-    return _answer(result.agreement, min_agreement)
+        _print_evaluation(spread.runs[0])
+        if suffered.kinds:
+            emit_tables(spread_table(spread))
+    return _answer(spread.least_agreement, min_agreement)
 
 
 def _answer(agreement: float | None, least: float | None) -> int:

@@ -1,10 +1,12 @@
 """Executing a program: every ADC code that the chip must give, and the values that follow.
 
 `reference` is the definition in plain integers, `fast` gives the same bits sooner, `plain` is the
-product that a lossless program must equal. An engine is a class with `accumulate` and `convolve`;
-to add one, write its file and let `run.StepRunner` choose it.
+product that a lossless program must equal, `analog` runs the real-valued cells of a chip. An engine
+is a class with `accumulate` and `convolve`; to add one, write its file and let `run.StepRunner`
+choose it.
 """
 
+from xbarc.executor.analog import AnalogLayer, Noise
 from xbarc.executor.fast import FastLayer
 from xbarc.executor.layer import LayerFrame, run_layer
 from xbarc.executor.plain import PlainLayer, plain_frame
@@ -12,10 +14,12 @@ from xbarc.executor.reference import ReferenceLayer
 from xbarc.executor.run import Engine, Executor, StepRunner, check_feeds, layer_frame
 
 __all__ = [
+    "AnalogLayer",
     "Engine",
     "Executor",
     "FastLayer",
     "LayerFrame",
+    "Noise",
     "PlainLayer",
     "ReferenceLayer",
     "StepRunner",

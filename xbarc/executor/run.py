@@ -7,9 +7,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from xbarc.circuit import Chip
 from xbarc.errors import InputError
+from xbarc.executor.analog import chip_layer
 from xbarc.executor.fast import FastLayer
-from xbarc.executor.layer import LayerFrame, run_layer
+from xbarc.executor.layer import Accumulate, LayerFrame, run_layer
 from xbarc.executor.reference import ReferenceLayer
 from xbarc.executor.vectors import DEFAULT_BUDGET
 from xbarc.ir.effective import effective_weights
@@ -30,16 +32,22 @@ class StepRunner:
         engine: `fast` or `reference`; they give the same bits.
         budget: largest count of input codes that a layer gathers at a time; bounds memory.
         threads: 0 takes all; the results do not depend on it.
+        chip: with effects, the analog engine runs its cells instead.
     """
 
     def __init__(
-        self, engine: Engine = "fast", budget: int = DEFAULT_BUDGET, threads: int = 0
+        self,
+        engine: Engine = "fast",
+        budget: int = DEFAULT_BUDGET,
+        threads: int = 0,
+        chip: Chip | None = None,
     ) -> None:
         self.engine = engine
+        self.chip = chip
         self.threads = threads
         self.budget = budget
         self._fragments: dict[str, OnnxSession] = {}
-        self._layers: dict[str, tuple[LayerFrame, FastLayer | ReferenceLayer]] = {}
+        self._layers: dict[str, tuple[LayerFrame, Accumulate]] = {}
 
     def run(self, step: Step, values: Values, trace: Trace | None = None) -> None:
         """Execute one step; its outputs are added to `values`."""
@@ -64,13 +72,17 @@ class StepRunner:
 
     def _crossbar(self, step: CrossbarStep, values: Values, trace: Trace | None) -> None:
         if step.name not in self._layers:
-            fast = self.engine == "fast"
-            engine = FastLayer(step, self.threads) if fast else ReferenceLayer(step)
-            self._layers[step.name] = (layer_frame(step), engine)
+            self._layers[step.name] = (layer_frame(step), self._engine(step))
         frame, layer = self._layers[step.name]
         observer = None if trace is None else trace.layer(step.name)
         tensor = np.asarray(values[step.input])
         values[step.output] = run_layer(frame, layer, tensor, values, observer, self.budget)
+
+    def _engine(self, step: CrossbarStep) -> Accumulate:
+        if self.chip is not None and self.chip.effects.kinds:
+            return chip_layer(self.chip, step, self.threads)
+        fast = self.engine == "fast"
+        return FastLayer(step, self.threads) if fast else ReferenceLayer(step)
 
 
 def layer_frame(step: CrossbarStep) -> LayerFrame:
@@ -92,7 +104,7 @@ class Executor:
     Args:
         program: what to run.
         engine: `fast` or `reference`.
-        budget, threads: as for `StepRunner`.
+        budget, threads, chip: as for `StepRunner`.
     """
 
     def __init__(
@@ -101,9 +113,10 @@ class Executor:
         engine: Engine = "fast",
         budget: int = DEFAULT_BUDGET,
         threads: int = 0,
+        chip: Chip | None = None,
     ) -> None:
         self.program = program
-        self.runner = StepRunner(engine, budget, threads)
+        self.runner = StepRunner(engine, budget, threads, chip)
         self._last = last_uses(program)
 
     def run(

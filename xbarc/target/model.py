@@ -13,6 +13,7 @@ from xbarc.target.figures import (
     FigureList,
     Fraction,
     GigaSample,
+    Lsb,
     MilliWatt,
     Nanosecond,
     Ohm,
@@ -54,12 +55,19 @@ class Variation(Strict):
         description="absolute: sigma in uS whatever the level; proportional: a share of the level"
     )
     sigma: Figure = Field(description="uS for absolute, fraction for proportional")
+    levels: FigureList | None = Field(
+        description="sigma of each level in uS, level 0 first, instead of `sigma`; may be left out",
+        default=None,
+    )
 
     @model_validator(mode="after")
     def _unit(self) -> Variation:
         unit = "uS" if self.kind == "absolute" else "fraction"
         if self.sigma.unit != unit or self.sigma.value < 0:
             raise ValueError(f"sigma of {self.kind} variation is not negative, in {unit}")
+        listed = self.levels
+        if listed is not None and (listed.unit != "uS" or min(listed.values, default=-1.0) < 0):
+            raise ValueError("levels of the variation are not negative, in uS")
         return self
 
 
@@ -98,6 +106,10 @@ class Cell(Strict):
         if len(self.conductance.values) != 1 << self.bits:
             found = len(self.conductance.values)
             raise ValueError(f"{self.bits} bits need {1 << self.bits} conductances, found {found}")
+        spread = self.variation.levels
+        if spread is not None and len(spread.values) != 1 << self.bits:
+            found = len(spread.values)
+            raise ValueError(f"{self.bits} bits need {1 << self.bits} sigmas, found {found}")
         if self.stuck_on.value + self.stuck_off.value > 1:
             raise ValueError("stuck_on and stuck_off add up to more than 1")
         return self
@@ -130,6 +142,11 @@ class Adc(Strict):
     overlap: Literal["sample-and-hold", "none"] = Field(
         default="sample-and-hold",
         description="sample-and-hold: conversions overlap the next read; none: they follow it",
+    )
+    noise: Lsb | None = Field(
+        description="noise at the input, one standard deviation in steps of the conversion; left "
+        "out where no source gives it",
+        default=None,
     )
 
     @model_validator(mode="after")

@@ -1,0 +1,163 @@
+"""One manufactured sample of a program: what every cell really contributes, in level units.
+
+Effects act on physical arrays, in the order of physics: the level's own conductance, the spread of
+programming, stuck cells, drift, and then the wires, which see the conductances that came out. The
+periphery subtracts the conductance of level 0 for every driven row, as it would be without wires.
+
+The numbers a cell draws belong to its place in its array, so the same chip can be programmed in
+another order of rows and columns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+
+import numpy as np
+
+from xbarc.circuit.effects import CellModel, Effects, cell_model
+from xbarc.circuit.faults import stuck_grid
+from xbarc.circuit.lines import effective_conductance, line_model
+from xbarc.circuit.random import normals
+from xbarc.ir.program import CrossbarStep, Program
+from xbarc.numerics.types import Float64Array, IntArray
+
+Place = tuple[slice, slice]
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """A block of a layer and where it lies in its array.
+
+    Attributes:
+        group: matrix of the layer.
+        row_block, column_block: which block of the matrix.
+        rows, columns: its part of the layer's cells.
+        place: its wordlines and bitlines in the array.
+    """
+
+    group: int
+    row_block: int
+    column_block: int
+    rows: slice
+    columns: slice
+    place: Place
+
+
+def blocks_by_array(step: CrossbarStep) -> dict[int, list[Block]]:
+    """Blocks of a layer by physical array, in ascending order of arrays."""
+    tiling = step.tiling
+    found: dict[int, list[Block]] = {}
+    for g, i, j in product(*map(range, tiling.array.shape)):
+        rows = slice(int(tiling.row_bounds[i]), int(tiling.row_bounds[i + 1]))
+        columns = slice(int(tiling.column_bounds[j]), int(tiling.column_bounds[j + 1]))
+        top, left = int(tiling.row_offset[g, i, j]), int(tiling.column_offset[g, i, j])
+        place = (
+            slice(top, top + rows.stop - rows.start),
+            slice(left, left + columns.stop - columns.start),
+        )
+        block = Block(g, i, j, rows, columns, place)
+        found.setdefault(int(tiling.array[g, i, j]), []).append(block)
+    return dict(sorted(found.items()))
+
+
+class Chip:
+    """One sample of a program's chip.
+
+    Args:
+        program: what is programmed.
+        effects: what the chip suffers from.
+        threads: share the columns of an array; the result does not depend on it.
+    """
+
+    def __init__(self, program: Program, effects: Effects, threads: int = 1) -> None:
+        self.program = program
+        self.effects = effects
+        self.threads = threads
+        self.model = cell_model(program.target, effects)
+        self.lines = line_model(program.target)
+        array = program.target.array
+        self.shape = (array.rows, array.columns + array.spare_columns)
+
+    def levels(self, step: CrossbarStep) -> Float64Array:
+        """What each cell of a layer contributes; axes: group, row, column."""
+        levels = np.zeros(step.cells.shape, dtype=np.float64)
+        cells = step.cells.unpack((slice(None),))
+        for array, blocks in blocks_by_array(step).items():
+            real = self._array(array, self._written(array, step, blocks, cells))
+            for block in blocks:
+                levels[block.group, block.rows, block.columns] = real[block.place]
+        return levels
+
+    def _written(
+        self, array: int, step: CrossbarStep, blocks: list[Block], cells: IntArray
+    ) -> IntArray:
+        """Levels of a whole array, those of other layers in it too; unused cells are at 0."""
+        whole = np.zeros(self.shape, dtype=np.int64)
+        for block in blocks:
+            whole[block.place] = cells[block.group, block.rows, block.columns]
+        if "lines" in self.effects:
+            for other in self._neighbours.get(array, ()):
+                if other is not step:
+                    for block in blocks_by_array(other)[array]:
+                        part = other.cells.unpack((block.group, block.rows))
+                        whole[block.place] = part[:, block.columns]
+        return whole
+
+    @cached_property
+    def _neighbours(self) -> dict[int, list[CrossbarStep]]:
+        """Layers of the arrays that several layers share."""
+        found: dict[int, list[CrossbarStep]] = {}
+        for step in self.program.crossbar_steps:
+            for array in np.unique(step.tiling.array).tolist():
+                found.setdefault(array, []).append(step)
+        return {array: steps for array, steps in found.items() if len(steps) > 1}
+
+    def _array(self, array: int, written: IntArray) -> Float64Array:
+        real = programmed(written, self.model, self.effects, array)
+        if "lines" not in self.effects:
+            return real
+        return self.through_wires(real)
+
+    def through_wires(self, levels: Float64Array) -> Float64Array:
+        """What cells contribute at the end of the wires, in level units; axes: row, column."""
+        model = self.model
+        cells = (levels + model.floor) * model.siemens
+        seen = effective_conductance(
+            cells, self.lines, threads=self.threads, active=self.effects.active
+        )
+        return seen / model.siemens - model.floor
+
+
+def programmed(levels: IntArray, model: CellModel, effects: Effects, array: int) -> Float64Array:
+    """An array after programming, at the time of reading, in level units; axes: row, column.
+
+    Args:
+        levels: what was written.
+        model: figures of the cell.
+        effects: seed, sample and fault map.
+        array: which physical array it is.
+    """
+    real = model.position[levels]
+    if model.sigma.any() or model.relative:
+        drawn = normals(effects.seed, "variation", (array, effects.sample), levels.size)
+        sigma = np.hypot(model.sigma[levels], model.relative * (real + model.floor))
+        real = np.maximum(real + sigma * drawn.reshape(levels.shape), -model.floor)
+    if model.drift != 1.0:
+        real = (real + model.floor) * model.drift - model.floor
+    return _with_faults(real, model, effects, array)
+
+
+def _with_faults(
+    real: Float64Array, model: CellModel, effects: Effects, array: int
+) -> Float64Array:
+    if "faults" in effects and effects.fault_map is not None:
+        row, column, level = effects.fault_map.of(array)
+        real[row, column] = model.position[level]
+    elif model.stuck_on or model.stuck_off:
+        rates = (model.stuck_on, model.stuck_off)
+        rows, columns = real.shape
+        grid = stuck_grid((rows, columns), rates, effects.seed, (array, effects.sample))
+        real = np.where(grid > 0, model.position[-1], np.where(grid < 0, 0.0, real))
+    return real

@@ -1,0 +1,140 @@
+"""Which effects are on, and the figures of a cell in level units."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from xbarc.circuit.faults import FaultMap
+from xbarc.errors import InputError
+from xbarc.numerics.types import Float64Array
+from xbarc.target import Target
+
+KINDS = ("levels", "lines", "variation", "faults", "noise", "drift")
+DAY_S = 86400.0
+
+
+@dataclass(frozen=True, eq=False)
+class Effects:
+    """What a chip is to suffer from.
+
+    Attributes:
+        kinds: some of `KINDS`.
+        seed: of everything random.
+        sample: which chip of the Monte Carlo run.
+        seconds: time since programming, for drift.
+        fault_map: stuck cells that are known; without it they are drawn by the target's rates.
+        active: for lines, share of rows that read 1 where the others are cut off from their
+            bitlines; 1 where they are driven to zero volt.
+        converters: without them each layer is one product with the matrix that its cells really
+            stand for, which is quicker; accumulators are then rounded once, not sums.
+    """
+
+    kinds: frozenset[str] = frozenset()
+    seed: int = 0
+    sample: int = 0
+    seconds: float = DAY_S
+    fault_map: FaultMap | None = None
+    active: float = 1.0
+    converters: bool = True
+
+    def __post_init__(self) -> None:
+        unknown = sorted(self.kinds - set(KINDS))
+        if unknown:
+            raise InputError(
+                f"no effect '{unknown[0]}'", where="--effects", hint=f"some of {', '.join(KINDS)}"
+            )
+        if not (self.seconds > 0 and np.isfinite(self.seconds)):
+            raise InputError(f"{self.seconds} s, expected more than 0", where="--time")
+        if not 0 < self.active <= 1:
+            raise InputError(f"{self.active}, expected a share above 0", where="--gated")
+
+    def __contains__(self, kind: str) -> bool:
+        return kind in self.kinds
+
+    @property
+    def is_random(self) -> bool:
+        """Whether two samples can differ."""
+        drawn = "faults" in self and self.fault_map is None
+        return drawn or bool(self.kinds & {"variation", "noise"})
+
+
+def parse_effects(text: str) -> frozenset[str]:
+    """Names separated by commas; `none` and nothing at all mean no effect."""
+    names = [name.strip() for name in text.split(",")]
+    return frozenset(name for name in names if name not in ("", "none"))
+
+
+@dataclass(frozen=True, eq=False)
+class CellModel:
+    """A cell's figures in level units: 1 is the conductance between two levels, equally spaced.
+
+    Attributes:
+        position: where each level lies; whole numbers unless the target's own spacing is on.
+        sigma: absolute part of the programming spread at each level; axis: level.
+        relative: proportional part, of the conductance above zero.
+        floor: conductance of level 0; the periphery subtracts it for every driven row.
+        top: the highest level.
+        stuck_on, stuck_off: shares of cells.
+        read_noise: one standard deviation of one cell in one read.
+        drift: factor on a cell's conductance at the time of reading.
+        siemens: one level unit.
+    """
+
+    position: Float64Array
+    sigma: Float64Array
+    relative: float
+    floor: float
+    top: float
+    stuck_on: float
+    stuck_off: float
+    read_noise: float
+    drift: float
+    siemens: float
+
+
+def cell_model(target: Target, effects: Effects) -> CellModel:
+    """The figures that these effects switch on; those that are off are zero."""
+    cell = target.cell
+    values = np.array(cell.conductance.values, dtype=np.float64)
+    unit = float(values[-1] - values[0]) / (len(values) - 1)
+    whole = np.arange(len(values), dtype=np.float64)
+    elapsed = effects.seconds / cell.drift.reference.value if "drift" in effects else 1.0
+    sigma, relative = _spread(target, unit) if "variation" in effects else (0 * whole, 0.0)
+    faulty = "faults" in effects and effects.fault_map is None
+    return CellModel(
+        position=(values - values[0]) / unit if "levels" in effects else whole,
+        sigma=sigma,
+        relative=relative,
+        floor=float(values[0]) / unit,
+        top=float(len(values) - 1),
+        stuck_on=cell.stuck_on.value if faulty else 0.0,
+        stuck_off=cell.stuck_off.value if faulty else 0.0,
+        read_noise=cell.read_noise.value * float(values[-1]) / unit if "noise" in effects else 0.0,
+        drift=float(elapsed ** (-cell.drift.exponent.value)),
+        siemens=unit * 1e-6,
+    )
+
+
+def _spread(target: Target, unit: float) -> tuple[Float64Array, float]:
+    """Absolute spread of each level, and the proportional one."""
+    variation, levels = target.cell.variation, len(target.cell.conductance.values)
+    if variation.levels is not None:
+        return np.array(variation.levels.values, dtype=np.float64) / unit, 0.0
+    if variation.kind == "proportional":
+        return np.zeros(levels), variation.sigma.value
+    return np.full(levels, variation.sigma.value / unit), 0.0
+
+
+def adc_noise(target: Target, effects: Effects) -> float:
+    """One standard deviation at the converter's input, in steps of the converter."""
+    noise = target.adc.noise
+    return noise.value if noise is not None and "noise" in effects else 0.0
+
+
+def names_of(kinds: Iterable[str]) -> tuple[str, ...]:
+    """Effects in the order of `KINDS`."""
+    chosen = set(kinds)
+    return tuple(kind for kind in KINDS if kind in chosen)

@@ -1,0 +1,49 @@
+"""From options to effects, and from a Monte Carlo run to a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from xbarc.circuit import Effects, parse_effects
+from xbarc.circuit.effects import names_of
+from xbarc.circuit.faults import fault_map
+from xbarc.cli.npz import read_npz
+from xbarc.errors import InputError
+from xbarc.ir.program import Program
+from xbarc.report import TableData
+from xbarc.robustness import MonteCarlo, Spread
+
+
+def read_effects(
+    program: Program, text: str, seed: int, seconds: float, known: Path | None, gated: float
+) -> Effects:
+    """What the options ask for.
+
+    Raises:
+        InputError: an unknown effect, or a map of faults that is not one.
+    """
+    kinds = parse_effects(text)
+    if known is not None and "faults" not in kinds:
+        raise InputError("needs --effects faults", where="--fault-map")
+    cells = None if known is None else fault_map(read_npz(known), program.target)
+    return Effects(kinds, seed, 0, seconds, cells, gated)
+
+
+def spread_table(result: MonteCarlo) -> TableData:
+    """Mean, spread and worst over the chips."""
+    kinds = ", ".join(names_of(result.effects.kinds))
+    rows = tuple(
+        (name, *_shares(spread))
+        for name, spread in (("top-1", result.top1), ("agreement", result.agreement))
+        if spread is not None
+    )
+    title = f"{kinds}; seed {result.effects.seed}, {len(result.runs)} chips; layers: first chip"
+    return TableData(title, ("", "mean>", "spread>", "worst>"), rows)
+
+
+def _shares(spread: Spread) -> tuple[str, str, str]:
+    return (
+        f"{100 * spread.mean:.2f} %",
+        f"{100 * spread.deviation:.2f} %",
+        f"{100 * spread.worst:.2f} %",
+    )

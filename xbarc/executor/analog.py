@@ -1,0 +1,333 @@
+"""The analog engine: the cells of one chip are real numbers, everything after the converter is not.
+
+A column sum of real contributions passes the converter of the program unchanged,
+`clamp(floor((S - lo) / step + 1/2), 0, 2**bits - 1)`; the codes go on as in every other engine.
+
+What a conversion sees of a row is rounded to a multiple of `2**-k` of a level, which is far below
+what any cell holds. `k` is at most `GRID_BITS` and so small that no sum of a segment can need more
+bits than a float has: 24 in float32 where that leaves `FINE_BITS`, otherwise 53 in float64. Every
+product and every sum of such numbers is exact: results do not depend on threads, on the BLAS, or
+on the order of rows, and where all contributions are whole numbers they are the bits of the
+reference engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache, partial
+from math import ceil, log2, prod
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+from scipy.special import ndtri
+
+from xbarc.circuit import Chip
+from xbarc.circuit.effects import adc_noise
+from xbarc.circuit.meaning import real_weights
+from xbarc.circuit.random import WORDS, raw_words
+from xbarc.executor import analog_loop
+from xbarc.executor.reference import adc_at
+from xbarc.executor.saturating import available_cores
+from xbarc.ir.effective import conversion_matrix
+from xbarc.ir.geometry import Window
+from xbarc.ir.program import CrossbarStep
+from xbarc.ir.trace import LayerTrace
+from xbarc.numerics.types import AnyArray, Float64Array, Int64Array, IntArray
+
+GRID_BITS = 20
+FINE_BITS = 12
+NOISE_BITS = 16
+"""Noise takes one of `2**NOISE_BITS` equally likely values, the middle quantiles of a normal."""
+_CHUNK_SUMS = 1 << 21
+
+
+@dataclass(frozen=True)
+class Noise:
+    """What differs from read to read.
+
+    Attributes:
+        cell: one standard deviation of one cell, in levels.
+        adc: one standard deviation at a converter's input, in its steps.
+        seed: of the run.
+        sample: which chip.
+    """
+
+    cell: float = 0.0
+    adc: float = 0.0
+    seed: int = 0
+    sample: int = 0
+
+    def __bool__(self) -> bool:
+        return self.cell > 0 or self.adc > 0
+
+
+@dataclass(frozen=True, eq=False)
+class _Segment:
+    """One set of rows that are active together.
+
+    Attributes:
+        seen: what each conversion sees of each row; axes: conversion, row.
+        settings: lo, step and largest code; axes: which, conversion, input slice or 1.
+        entries, starts: as `analog_loop.convert_and_add` takes them.
+        place: group and number of the segment.
+    """
+
+    rows: IntArray
+    seen: AnyArray
+    settings: Float64Array
+    entries: AnyArray
+    starts: AnyArray
+    place: tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """One call: what goes in and what is filled; codes only where they are kept."""
+
+    vectors: IntArray
+    acc: Int64Array
+    missed: Int64Array
+    codes: Int64Array
+
+
+class AnalogLayer:
+    """One crossbar layer on one chip.
+
+    Args:
+        step: the layer.
+        levels: what each cell contributes, in level units; axes: group, row, column.
+        noise: of reads and converters.
+        threads: 0 takes all; the results do not depend on it.
+    """
+
+    def __init__(
+        self,
+        step: CrossbarStep,
+        levels: Float64Array,
+        noise: Noise | None = None,
+        threads: int = 0,
+    ) -> None:
+        if levels.shape != step.cells.shape:
+            raise ValueError(f"levels {levels.shape} for cells {step.cells.shape}")
+        self.step = step
+        self.noise = noise or Noise()
+        self._threads = threads or available_cores()
+        self._a = conversion_matrix(step.periphery, step.conversions, step.cells.columns)
+        self._reads = np.asarray(abs(self._a).sum(axis=1), dtype=np.float64).reshape(-1)
+        self._levels = levels
+        self._segments = [
+            self._prepare(group, number)
+            for group in range(step.groups)
+            for number in range(len(step.tiling.segment_bounds) - 1)
+        ]
+        self._seen_vectors = 0
+
+    def accumulate(self, vectors: IntArray, trace: LayerTrace | None = None) -> Int64Array:
+        """As `ReferenceLayer.accumulate`; noise goes on where the last call ended."""
+        step, count = self.step, vectors.shape[0]
+        keep = trace is not None and trace.keep_codes
+        work = _Work(
+            vectors,
+            np.zeros((count, step.groups, step.outputs), dtype=np.int64),
+            np.zeros(count, dtype=np.int64),
+            np.zeros(self._code_shape(count) if keep else (0,), dtype=np.int64),
+        )
+        size = max(1, _CHUNK_SUMS // max(1, step.conversions * step.input_slices))
+        spans = [slice(at, min(count, at + size)) for at in range(0, count, size)]
+        self._share(partial(self._span, work), spans)
+        if trace is not None:
+            trace.vectors += count
+            trace.conversions += prod(self._code_shape(count))
+            trace.saturated += int(work.missed.sum())
+            trace.codes.extend([work.codes] if keep else [])
+        self._seen_vectors += count
+        beta = step.periphery.input_sum.reshape(step.groups, step.outputs)
+        total: Int64Array = work.acc + vectors.sum(axis=2, dtype=np.int64)[:, :, None] * beta
+        return total
+
+    def convolve(
+        self, padded: IntArray, geometry: Window, trace: LayerTrace | None = None
+    ) -> IntArray | None:
+        """No shorter way: windows are gathered."""
+        del padded, geometry, trace
+        return None
+
+    def _span(self, work: _Work, span: slice) -> None:
+        """Some vectors through every segment."""
+        count = span.stop - span.start
+        acc = np.zeros((self.step.groups, self.step.outputs, count), dtype=np.int64)
+        for segment in self._segments:
+            group, number = segment.place
+            sums = self._sums(segment, work.vectors, span)
+            if work.codes.ndim > 1:
+                work.codes[span, group, number] = _codes(segment, sums)
+            analog_loop.convert_and_add(
+                *(sums, segment.settings, self.step.dac_bits, segment.entries, segment.starts),
+                *(acc[group], work.missed[span]),
+            )
+        work.acc[span] = acc.transpose(2, 0, 1)
+
+    def _code_shape(self, vectors: int) -> tuple[int, ...]:
+        step = self.step
+        segments = len(step.tiling.segment_bounds) - 1
+        return (vectors, step.groups, segments, step.input_slices, step.conversions)
+
+    def _prepare(self, group: int, number: int) -> _Segment:
+        step = self.step
+        first, last = (int(b) for b in step.tiling.segment_bounds[number : number + 2])
+        block = int(step.tiling.segment_block[number])
+        seen = self._a @ self._levels[group, first:last].T
+        entries, starts = sorted_entries(step, group, block)
+        settings = adc_settings(step, group, number)
+        rows = np.asarray(step.tiling.row_input[first:last])
+        return _Segment(
+            rows, on_grid(seen, step.dac_bits), settings, entries, starts, (group, number)
+        )
+
+    def _sums(self, segment: _Segment, vectors: IntArray, span: slice) -> AnyArray:
+        """Sums with their noise; axes: conversion, input slice, vector."""
+        step = self.step
+        wires = vectors[span, segment.place[0]].T[segment.rows]
+        shape = (wires.shape[0], step.input_slices, wires.shape[1])
+        planes = np.empty(shape, dtype=segment.seen.dtype)
+        mask = (1 << step.dac_bits) - 1
+        for s in range(step.input_slices):
+            planes[:, s] = (wires >> (step.dac_bits * s)) & mask
+        sums: AnyArray = (segment.seen @ planes.reshape(len(planes), -1)).reshape(-1, *shape[1:])
+        if self.noise:
+            self._add_noise(segment, planes, sums, span)
+        return sums
+
+    def _add_noise(self, segment: _Segment, planes: AnyArray, sums: AnyArray, span: slice) -> None:
+        """A number a conversion, by the vector's place in the run and the conversion's own."""
+        step, (group, number) = self.step, segment.place
+        conversions, slices, vectors = sums.shape
+        unit = WORDS * 64 // NOISE_BITS
+        width = -(-conversions * slices // unit) * unit
+        place = (
+            crc32(step.name.encode()),
+            group * (len(step.tiling.segment_bounds) - 1) + number,
+            self.noise.sample,
+        )
+        each = width * NOISE_BITS // 64
+        first = (self._seen_vectors + span.start) * each
+        words = raw_words(self.noise.seed, "noise", place, vectors * each, first)
+        analog_loop.add_noise(
+            sums,
+            words.view(np.uint16).reshape(vectors, width),
+            quantiles(),
+            np.square(planes, dtype=np.float64).sum(axis=0) * self.noise.cell**2,
+            self._reads,
+            np.square(segment.settings[1] * self.noise.adc),
+        )
+
+    def _share(self, work: Callable[[slice], None], spans: list[slice]) -> None:
+        threads = min(self._threads, len(spans))
+        if threads < 2:
+            for span in spans:
+                work(span)
+            return
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(work, spans))
+
+
+class UnconvertedLayer:
+    """One crossbar layer on one chip whose converters neither round nor clamp nor make noise.
+
+    Args:
+        step: the layer.
+        levels: as for `AnalogLayer`.
+    """
+
+    def __init__(self, step: CrossbarStep, levels: Float64Array) -> None:
+        weights = real_weights(step, levels)
+        largest = float(np.abs(weights).sum(axis=1).max(initial=1)) * ((1 << step.input_bits) - 1)
+        grid = 2.0 ** min(GRID_BITS, 52 - ceil(log2(max(2.0, largest))))
+        self._weights = np.rint(weights * grid) / grid
+
+    def accumulate(self, vectors: IntArray, trace: LayerTrace | None = None) -> Int64Array:
+        """Accumulators, rounded to whole numbers once; nothing is counted."""
+        del trace
+        product = vectors.transpose(1, 0, 2).astype(np.float64) @ self._weights
+        found: Int64Array = np.rint(product).astype(np.int64).transpose(1, 0, 2)
+        return found
+
+    def convolve(
+        self, padded: IntArray, geometry: Window, trace: LayerTrace | None = None
+    ) -> IntArray | None:
+        """No shorter way: windows are gathered."""
+        del padded, geometry, trace
+        return None
+
+
+def chip_layer(chip: Chip, step: CrossbarStep, threads: int = 0) -> AnalogLayer | UnconvertedLayer:
+    """A layer on a chip, with the chip's noise."""
+    effects = chip.effects
+    if not effects.converters:
+        return UnconvertedLayer(step, chip.levels(step))
+    noise = Noise(
+        chip.model.read_noise,
+        adc_noise(chip.program.target, effects),
+        effects.seed,
+        effects.sample,
+    )
+    return AnalogLayer(step, chip.levels(step), noise, threads)
+
+
+def _codes(segment: _Segment, sums: AnyArray) -> Int64Array:
+    """Codes by the definition itself; axes: vector, input slice, conversion."""
+    lo, step, top = segment.settings[..., None]
+    exact = sums.astype(np.float64)
+    codes = np.clip(np.floor((2 * (exact - lo) + step) / (2 * step)), 0, top)
+    found: Int64Array = codes.astype(np.int64).transpose(2, 1, 0)
+    return found
+
+
+def on_grid(seen: Float64Array, dac_bits: int) -> AnyArray:
+    """What conversions see of rows, rounded so that every sum is exact in the type that is given.
+
+    Args:
+        seen: in level units; axes: conversion, row.
+        dac_bits: bits of an input slice.
+    """
+    largest = float(np.abs(seen).sum(axis=1).max(initial=0)) * ((1 << dac_bits) - 1)
+    whole = ceil(log2(max(1.0, largest) * 1.001))
+    narrow = 24 - whole >= FINE_BITS
+    grid = 2.0 ** min(GRID_BITS, (24 if narrow else 52) - whole)
+    rounded = np.rint(seen * grid) / grid
+    return np.ascontiguousarray(rounded, dtype=np.float32 if narrow else np.float64)
+
+
+@cache
+def quantiles() -> AnyArray:
+    """Equally likely values of a standard normal, of unit variance."""
+    count = 1 << NOISE_BITS
+    values = ndtri((np.arange(count) + 0.5) / count)
+    table: AnyArray = (values / values.std()).astype(np.float32)
+    return table
+
+
+def sorted_entries(step: CrossbarStep, group: int, block: int) -> tuple[AnyArray, AnyArray]:
+    """Entries of `R` sorted by conversion: output, sign, exponent; and where each starts."""
+    p = step.periphery
+    code = p.r_code[group % p.r_code.shape[0], block % p.r_code.shape[1]].astype(np.int64)
+    kept = np.flatnonzero(code)
+    order = kept[np.argsort(p.r_conversion[kept], kind="stable")]
+    output = p.r_output[order].astype(np.int64)
+    entries = np.stack([output, np.sign(code[order]), np.abs(code[order]) - 1])
+    starts = np.searchsorted(p.r_conversion[order], np.arange(step.conversions + 1))
+    return entries, starts
+
+
+def adc_settings(step: CrossbarStep, group: int, number: int) -> Float64Array:
+    """lo, step and largest code of a segment; axes: which, conversion, input slice or 1."""
+    parts: list[Any] = []
+    slices = max(array.shape[3] for array in (step.adc.lo, step.adc.step, step.adc.bits))
+    for s in range(slices):
+        lo, width, bits = adc_at(step, group, number, s)
+        top = (np.int64(1) << np.asarray(bits, dtype=np.int64)) - 1
+        parts.append([np.broadcast_to(a, step.conversions) for a in (lo, width, top)])
+    return np.ascontiguousarray(np.moveaxis(np.array(parts, dtype=np.float64), 0, 2))

@@ -1,0 +1,69 @@
+"""Another order of wordlines and bitlines, with the same results."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from xbarc.ir.program import AdcSettings, CrossbarStep, read_only
+from xbarc.mapping.adc import adc_settings
+from xbarc.numerics import PackedCells, pack_cells
+from xbarc.numerics.types import IntArray
+from xbarc.target import Target
+
+
+def permute_rows(step: CrossbarStep, order: IntArray) -> CrossbarStep:
+    """Wordline `i` takes what wordline `order[i]` had: its cells and its input.
+
+    Rows stay in their segment, or the ADC settings of the segments would no longer fit; whoever
+    moves them across segments calls `resized` afterwards.
+    """
+    cells = step.cells.unpack((slice(None),))[:, order]
+    tiling = replace(step.tiling, row_input=np.asarray(step.tiling.row_input)[order])
+    return replace(step, cells=_packed(cells, step.cells.bits), tiling=tiling)
+
+
+def permute_columns(step: CrossbarStep, order: IntArray) -> CrossbarStep:
+    """Bitline `j` takes what bitline `order[j]` had; conversions of single columns go along."""
+    cells = step.cells.unpack((slice(None),))[:, :, order]
+    new = np.empty(len(order), dtype=np.int32)
+    new[order] = np.arange(len(order), dtype=np.int32)
+    p = step.periphery
+    adc = step.adc
+    if p.a_sign.size:
+        p = replace(p, a_column=new[p.a_column])
+    else:
+        p = replace(p, r_conversion=new[p.r_conversion])
+        adc = _reordered(adc, order)
+    return replace(step, cells=_packed(cells, step.cells.bits), periphery=p, adc=adc)
+
+
+def _packed(cells: IntArray, bits: int) -> PackedCells:
+    packed = pack_cells(np.ascontiguousarray(cells, dtype=np.uint8), bits)
+    return replace(packed, data=read_only(packed.data))
+
+
+def _reordered(adc: AdcSettings, order: IntArray) -> AdcSettings:
+    """Settings of the conversions in their new order."""
+    bits, lo, step = (
+        slice(None) if array.shape[2] == 1 else order for array in (adc.bits, adc.lo, adc.step)
+    )
+    return AdcSettings(adc.bits[:, :, bits], adc.lo[:, :, lo], adc.step[:, :, step], adc.policy)
+
+
+def resized(step: CrossbarStep, target: Target) -> CrossbarStep:
+    """ADC settings for the new neighbours, where they follow from the cells alone."""
+    policy = step.adc.policy
+    if policy in ("lossless", "worst-case") or policy.isdecimal():
+        return replace(step, adc=adc_settings(step, target, policy))
+    return step
+
+
+def to_sense_side(step: CrossbarStep, target: Target) -> CrossbarStep:
+    """Blocks that do not fill their array move down, next to the sense side of the bitlines."""
+    tiling = step.tiling
+    sizes = np.diff(tiling.row_bounds).reshape(1, -1, 1)
+    mirrored = target.array.rows - tiling.row_offset - sizes
+    offset = np.asarray(mirrored, dtype=tiling.row_offset.dtype)
+    return replace(step, tiling=replace(tiling, row_offset=offset))

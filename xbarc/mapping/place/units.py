@@ -1,0 +1,55 @@
+"""Columns that must stay neighbours: pairs, and chains of encodings that subtract neighbours."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from xbarc.ir.program import CrossbarStep
+from xbarc.numerics.types import BoolArray, Int64Array, IntArray
+
+
+def column_units(step: CrossbarStep) -> list[list[Int64Array]]:
+    """Units of each column block: columns in their order, which must stay side by side.
+
+    Joined are the columns of one conversion, and neighbours that one output reads with opposite
+    entries: a pair shares its attenuation only where it shares its place.
+    """
+    joined = _joined_with_next(step)
+    bounds = [int(b) for b in step.tiling.column_bounds]
+    joined[np.asarray(bounds[1:]) - 1] = False
+    starts = np.flatnonzero(~np.concatenate([[False], joined[:-1]]))
+    ends = np.append(starts[1:], len(joined))
+    units: list[list[Int64Array]] = [[] for _ in bounds[1:]]
+    block = np.searchsorted(bounds, starts, side="right") - 1
+    for start, end, owner in zip(starts.tolist(), ends.tolist(), block.tolist(), strict=True):
+        units[owner].append(np.arange(start, end))
+    return units
+
+
+def _joined_with_next(step: CrossbarStep) -> BoolArray:
+    columns, p = step.cells.columns, step.periphery
+    joined = np.zeros(columns, dtype=bool)
+    if p.a_sign.size:
+        label = _components(p.a_conversion, p.a_column, step.conversions, columns)
+        joined[:-1] = label[:-1] == label[1:]
+        return joined
+    value = p.r_value[0, 0]
+    kept = np.flatnonzero(value)
+    output, column, value = p.r_output[kept], p.r_conversion[kept], value[kept]
+    order = np.lexsort((column, output))
+    output, column, value = output[order], column[order], value[order]
+    pair = (np.diff(output) == 0) & (np.diff(column) == 1) & (value[1:] == -value[:-1])
+    joined[column[:-1][pair]] = True
+    return joined
+
+
+def _components(
+    conversion: IntArray, column: IntArray, conversions: int, columns: int
+) -> Int64Array:
+    """Equal numbers for columns that conversions tie together."""
+    size = conversions + columns
+    graph = coo_array((np.ones(len(column)), (conversion, conversions + column)), (size, size))
+    label = connected_components(graph, directed=False)[1][conversions:]
+    return np.asarray(label, dtype=np.int64)

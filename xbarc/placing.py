@@ -1,0 +1,240 @@
+"""A compiled program onto its chip: placement, and the corrections of what the wires took.
+
+Works on whole programs, layer by layer in execution order. Placement only changes where things lie.
+Corrections change levels or scales for one kind of chip, so they are named in the settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from xbarc.circuit import Chip, Effects
+from xbarc.circuit.faults import FaultMap
+from xbarc.correcting import CORRECTIONS, correct_layer
+from xbarc.errors import InputError
+from xbarc.executor.record import Moments
+from xbarc.executor.run import StepRunner
+from xbarc.ir.program import CrossbarStep, Program
+from xbarc.ir.verify import verify_program
+from xbarc.mapping.place.faults import FaultJob, place_around_faults
+from xbarc.mapping.place.layer import METHODS, Job, place_layer
+from xbarc.numerics.types import AnyArray, Float64Array, Int64Array
+from xbarc.sensing import Sensitivity, gather_moments, importance_of, layer_sensitivity
+
+SWAPS = 8
+Data = Mapping[str, AnyArray]
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class LayerFit:
+    """What was done to a layer; costs are expected squared errors, weighted by sensitivity.
+
+    Attributes:
+        before, after: cost as mapped and as placed.
+        gap: of the assignment.
+        tried: orders solved on the exact matrix.
+        level_gain: what levels aim at, as a share of the weights; 1 without pre-distortion.
+    """
+
+    name: str
+    before: float
+    after: float
+    gap: float
+    tried: int
+    level_gain: float = 1.0
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return dict(vars(self))
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """A program on its chip, what was done, and the sensitivities that it was done by."""
+
+    program: Program
+    layers: tuple[LayerFit, ...]
+    sensitivities: Mapping[str, Sensitivity]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data: per layer the objective, and the sensitivity of each output."""
+        return {
+            "format": 1,
+            "settings": dict(self.program.settings),
+            "layers": [layer.as_json() for layer in self.layers],
+            "sensitivity": {
+                name: {
+                    kind: None if values is None else [float(f"{v:.6g}") for v in values]
+                    for kind, values in vars(found).items()
+                }
+                for name, found in self.sensitivities.items()
+            },
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class FitOptions:
+    """What to do to a compiled program.
+
+    Attributes:
+        placement: one of `METHODS`.
+        corrections: some of `CORRECTIONS`.
+        effects: of the chip that placement and corrections know: its wires and its fault map.
+        swaps: exchanges tried on the exact matrix, for `optimal`.
+    """
+
+    placement: str = "none"
+    corrections: frozenset[str] = frozenset()
+    effects: Effects = Effects(frozenset({"lines"}))  # noqa: RUF009  # frozen
+    swaps: int = SWAPS
+
+    def __post_init__(self) -> None:
+        if self.placement not in METHODS:
+            raise InputError(
+                f"'{self.placement}' is not available",
+                where="--placement",
+                hint=f"one of {', '.join(METHODS)}",
+            )
+        unknown = sorted(self.corrections - set(CORRECTIONS))
+        if unknown:
+            raise InputError(
+                f"no correction '{unknown[0]}'",
+                where="--correct",
+                hint=f"some of {', '.join(CORRECTIONS)}",
+            )
+        if self.placement == "faults" and self.effects.fault_map is None:
+            raise InputError("needs --fault-map", where="--placement faults")
+
+
+def fit_program(
+    program: Program, data: Data, options: FitOptions, progress: Progress | None = None
+) -> Fit:
+    """Place and correct a program for its target's wires and known faults.
+
+    Args:
+        program: as it was compiled.
+        data: inputs by name, with `labels` where there are any; unlabelled is enough.
+        options: what to do.
+        progress: called with the layer's name, its number and the count of layers.
+    """
+    moments = gather_moments(program, data)
+    ranked = _sensitivities(program, data, options)
+    found, layers = program, []
+    for number, step in enumerate(program.crossbar_steps):
+        if progress is not None:
+            progress(step.name, number, len(program.crossbar_steps))
+        if options.placement == "drs":
+            runner = _partly_wired(found, options.effects, number)
+            ranked[step.name] = layer_sensitivity(found, step.name, data, runner)
+        new, done = _fit_layer(found, step, moments[step.name], ranked.get(step.name), options)
+        found = replaced(found, new)
+        layers.append(done)
+    settings = dict(found.settings)
+    settings["placement"] = options.placement
+    if options.corrections:
+        settings["corrections"] = ", ".join(c for c in CORRECTIONS if c in options.corrections)
+    found = replace(found, settings=tuple(sorted(settings.items())))
+    verify_program(found)
+    return Fit(found, tuple(layers), ranked)
+
+
+def replaced(program: Program, step: CrossbarStep) -> Program:
+    """The program with another step of the same name."""
+    steps = tuple(step if old.name == step.name else old for old in program.steps)
+    return replace(program, steps=steps)
+
+
+def _sensitivities(program: Program, data: Data, options: FitOptions) -> dict[str, Sensitivity]:
+    if options.placement in ("none", "heaviest", "drs"):
+        return {}
+    runner = StepRunner()
+    return {
+        step.name: layer_sensitivity(program, step.name, data, runner)
+        for step in program.crossbar_steps
+    }
+
+
+class _PartlyWired(StepRunner):
+    """The layers of a chip that are placed already; the others are ideal."""
+
+    def __init__(self, chip: Chip, placed: frozenset[str]) -> None:
+        super().__init__(chip=chip)
+        self._placed = placed
+        self._ideal = StepRunner()
+
+    def run(self, step: Any, values: Any, trace: Any = None) -> None:
+        if step.name in self._placed:
+            super().run(step, values, trace)
+        else:
+            self._ideal.run(step, values, trace)
+
+
+def _partly_wired(program: Program, effects: Effects, placed: int) -> StepRunner:
+    names = frozenset(step.name for step in program.crossbar_steps[:placed])
+    return _PartlyWired(Chip(program, effects), names)
+
+
+def _fit_layer(
+    program: Program,
+    step: CrossbarStep,
+    moments: Moments,
+    sensitivity: Sensitivity | None,
+    options: FitOptions,
+) -> tuple[CrossbarStep, LayerFit]:
+    importance = importance_of(step, moments, sensitivity)
+
+    def wired(changed: CrossbarStep) -> Float64Array:
+        return Chip(replaced(program, changed), options.effects).levels(changed)
+
+    if options.placement == "faults":
+        job = FaultJob(
+            program.target, importance, stuck_of(program, options), _alone(program, step)
+        )
+        placed, before, after = place_around_faults(step, job)
+        done = LayerFit(step.name, before, after, 0.0, 1)
+    else:
+        result = place_layer(
+            Job(step, program.target, importance, wired), options.placement, options.swaps
+        )
+        placed = result.step
+        done = LayerFit(step.name, result.before, result.after, result.gap, result.tried)
+    if not options.corrections:
+        return placed, done
+    corrected, gain = correct_layer(
+        placed, step, importance, wired, options.corrections, _knowledge(program, options)
+    )
+    return corrected, replace(done, level_gain=gain)
+
+
+def _knowledge(program: Program, options: FitOptions) -> tuple[Any, FaultMap | None]:
+    return program.target, options.effects.fault_map
+
+
+def _alone(program: Program, step: CrossbarStep) -> bool:
+    """Whether no other layer uses the step's arrays."""
+    own = np.unique(step.tiling.array)
+    return not any(
+        np.isin(own, other.tiling.array).any()
+        for other in program.crossbar_steps
+        if other.name != step.name
+    )
+
+
+def stuck_of(program: Program, options: FitOptions) -> Callable[[int], Int64Array]:
+    """Dense picture of a map of stuck cells, array by array."""
+    array, known = program.target.array, options.effects.fault_map
+    shape = (array.rows, array.columns + array.spare_columns)
+
+    def of(number: int) -> Int64Array:
+        grid = np.full(shape, -1, dtype=np.int64)
+        if known is not None:
+            row, column, level = known.of(number)
+            grid[row, column] = level
+        return grid
+
+    return of

@@ -1,0 +1,133 @@
+"""A program on chips as they are made: the same data on several samples, and their spread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xbarc.circuit import Chip, Effects
+from xbarc.circuit.effects import names_of
+from xbarc.evaluate import Evaluation, Progress, evaluate
+from xbarc.executor.run import Engine, Executor
+from xbarc.ir.program import Program
+from xbarc.numerics.types import AnyArray
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean, standard deviation over chips, and the least."""
+
+    mean: float
+    deviation: float
+    worst: float
+
+
+@dataclass(frozen=True, eq=False)
+class MonteCarlo:
+    """A run on several chips.
+
+    Attributes:
+        effects: what they suffered from; its sample is the first chip's.
+        runs: an evaluation a chip.
+    """
+
+    effects: Effects
+    runs: tuple[Evaluation, ...]
+
+    @property
+    def top1(self) -> Spread | None:
+        """Of the program, where there are labels."""
+        return _spread([run.top1_crossbar for run in self.runs])
+
+    @property
+    def agreement(self) -> Spread | None:
+        """With the float model."""
+        return _spread([run.agreement for run in self.runs])
+
+    @property
+    def least_agreement(self) -> float | None:
+        """Of the worst chip."""
+        return None if self.agreement is None else self.agreement.worst
+
+    def as_json(self) -> dict[str, Any]:
+        """The evaluation of the first chip, with means over chips and the whole spread."""
+        data = self.runs[0].as_json()
+        if not self.effects.kinds:
+            return data
+        effects = self.effects
+        data["top1_crossbar"] = None if self.top1 is None else self.top1.mean
+        data["agreement"] = None if self.agreement is None else self.agreement.mean
+        data["effects"] = {
+            "kinds": list(names_of(effects.kinds)),
+            "seed": effects.seed,
+            "seconds": effects.seconds,
+            "gated": effects.active,
+            "fault_map": effects.fault_map is not None,
+            "chips": len(self.runs),
+            "top1": None if self.top1 is None else vars(self.top1),
+            "agreement": None if self.agreement is None else vars(self.agreement),
+            "runs": [
+                {
+                    "sample": number,
+                    "top1_crossbar": run.top1_crossbar,
+                    "agreement": run.agreement,
+                    "output_sqnr_db": run.output_sqnr_db,
+                }
+                for number, run in enumerate(self.runs)
+            ],
+        }
+        return data
+
+
+def _spread(values: list[float | None]) -> Spread | None:
+    known = [value for value in values if value is not None]
+    if not known:
+        return None
+    return Spread(float(np.mean(known)), float(np.std(known)), min(known))
+
+
+def chips_of(program: Program, effects: Effects, samples: int) -> Iterator[Chip | None]:
+    """Chips to run: one without randomness, None where there is no effect at all."""
+    if not effects.kinds:
+        yield None
+        return
+    for sample in range(samples if effects.is_random else 1):
+        yield Chip(program, replace(effects, sample=sample))
+
+
+def monte_carlo(
+    program: Program,
+    data: Mapping[str, AnyArray],
+    model: Path,
+    effects: Effects,
+    samples: int = 1,
+    how: tuple[Engine, int, int] | None = None,
+    progress: Progress | None = None,
+) -> MonteCarlo:
+    """Evaluate a program on chips.
+
+    Args:
+        program: the compiled program.
+        data: as for `evaluate`.
+        model: the float model.
+        effects: what every chip suffers from.
+        samples: chips to draw, where anything is random.
+        how: engine, budget and threads; the engine only counts without effects.
+        progress: called with samples done and samples in all, of each chip.
+    """
+    engine, budget, threads = how or ("fast", 1 << 24, 0)
+    runs = [
+        evaluate(
+            program,
+            data,
+            model,
+            executor=Executor(program, engine, budget, threads, chip),
+            progress=progress,
+        )
+        for chip in chips_of(program, effects, samples)
+    ]
+    return MonteCarlo(effects, tuple(runs))

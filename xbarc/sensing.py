@@ -1,0 +1,189 @@
+"""What a network's layers see and how much their outputs matter, measured on data.
+
+Sensitivities are finite output perturbations: one output channel of a layer loses a tenth, and
+everything after it runs again. Each image loses another channel, so one run serves many channels.
+No gradients, no framework, any operators in between. With labels the change of the loss is taken
+too, otherwise the change of the scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from xbarc.circuit.meaning import Importance, real_weights
+from xbarc.evaluate import labelled_batches
+from xbarc.executor.fast import FastLayer
+from xbarc.executor.layer import run_layer
+from xbarc.executor.record import Moments, Recorder
+from xbarc.executor.run import StepRunner, Values, layer_frame
+from xbarc.ir.geometry import Dense
+from xbarc.ir.program import CrossbarStep, Program
+from xbarc.numerics.types import AnyArray, Float64Array
+
+PERTURBATION = 0.1
+_EACH = 16
+_MOST_IMAGES = 128
+
+
+@dataclass(frozen=True, eq=False)
+class Sensitivity:
+    """Of a layer's outputs, each losing a share `PERTURBATION`; axis: output of all groups.
+
+    Attributes:
+        scores: mean squared change of the network's output, over the perturbation squared.
+        loss: mean rise of the cross-entropy over the perturbation; None without labels.
+        fisher: mean square of the same; None without labels.
+    """
+
+    scores: Float64Array
+    loss: Float64Array | None
+    fisher: Float64Array | None
+
+    @property
+    def ranking(self) -> Float64Array:
+        """Fisher where there are labels, else the label-free proxy."""
+        return self.scores if self.fisher is None else self.fisher
+
+
+def gather_moments(
+    program: Program, data: Mapping[str, AnyArray], images: int = _MOST_IMAGES
+) -> dict[str, Moments]:
+    """Moments of every layer's input codes, on the program itself; by layer name."""
+    runner = StepRunner()
+    moments = {s.name: Moments(s.groups, s.inputs) for s in program.crossbar_steps}
+    for feeds, _, _ in labelled_batches(program, _first(data, images)):
+        values: Values = dict(feeds)
+        for step in program.steps:
+            if not isinstance(step, CrossbarStep):
+                runner.run(step, values)
+                continue
+            engine = Recorder(FastLayer(step), moments[step.name])
+            tensor = np.asarray(values[step.input])
+            values[step.output] = run_layer(layer_frame(step), engine, tensor, values)
+    return moments
+
+
+def _first(data: Mapping[str, AnyArray], images: int) -> dict[str, AnyArray]:
+    return {name: array[:images] for name, array in data.items()}
+
+
+def layer_sensitivity(
+    program: Program,
+    name: str,
+    data: Mapping[str, AnyArray],
+    runner: StepRunner,
+    images: int = _MOST_IMAGES,
+) -> Sensitivity:
+    """Sensitivity of one layer's outputs.
+
+    Args:
+        program: what runs.
+        name: the layer.
+        data: inputs, and `labels` where there are any.
+        runner: executes steps; with a chip, on its wires.
+        images: of the data that are used.
+    """
+    index = next(i for i, step in enumerate(program.steps) if step.name == name)
+    step = program.steps[index]
+    if not isinstance(step, CrossbarStep):
+        raise TypeError(f"{name} is no crossbar layer")
+    tallies: list[_Tally] = []
+    for feeds, labels, count in labelled_batches(program, _first(data, images)):
+        values: Values = dict(feeds)
+        for earlier in program.steps[: index + 1]:
+            runner.run(earlier, values)
+        base = dict(values)
+        plain = _scores(program, index, base, runner)
+        size = _channel_count(step, values[step.output])
+        tally = _Tally(size, labels is not None)
+        for turn in range(-(-size * _EACH // max(1, count))):
+            lost = (np.arange(count) + turn * count) % size
+            changed = dict(values)
+            changed[step.output] = _weakened(step, np.asarray(values[step.output]), lost)
+            tally.add(lost, plain, _scores(program, index, changed, runner), labels)
+        tallies.append(tally)
+    return _joined(tallies)
+
+
+class _Tally:
+    def __init__(self, channels: int, labelled: bool) -> None:
+        self.count = np.zeros(channels)
+        self.scores = np.zeros(channels)
+        self.loss = np.zeros(channels) if labelled else None
+        self.fisher = np.zeros(channels) if labelled else None
+
+    def add(
+        self, lost: AnyArray, plain: AnyArray, found: AnyArray, labels: AnyArray | None
+    ) -> None:
+        """One run: the channel that each image lost, and scores before and after."""
+        np.add.at(self.count, lost, 1.0)
+        np.add.at(self.scores, lost, np.square(found - plain).sum(axis=1) / PERTURBATION**2)
+        if self.loss is None or self.fisher is None or labels is None:
+            return
+        change = (_loss(found, labels) - _loss(plain, labels)) / PERTURBATION
+        np.add.at(self.loss, lost, change)
+        np.add.at(self.fisher, lost, np.square(change))
+
+
+def _joined(tallies: list[_Tally]) -> Sensitivity:
+    count = np.maximum(1, sum(t.count for t in tallies))
+
+    def mean(name: str) -> Float64Array | None:
+        parts = [getattr(t, name) for t in tallies]
+        return None if any(p is None for p in parts) else np.asarray(sum(parts) / count)
+
+    scores = mean("scores")
+    return Sensitivity(np.zeros(0) if scores is None else scores, mean("loss"), mean("fisher"))
+
+
+def _channel_axis(step: CrossbarStep) -> int:
+    return step.geometry.output_axis if isinstance(step.geometry, Dense) else 1
+
+
+def _channel_count(step: CrossbarStep, output: Any) -> int:
+    return int(np.shape(output)[_channel_axis(step)])
+
+
+def _weakened(step: CrossbarStep, output: AnyArray, lost: AnyArray) -> AnyArray:
+    """Every image with another channel a little weaker."""
+    moved = np.moveaxis(output.copy(), _channel_axis(step), -1)
+    flat = moved.reshape(len(lost), -1, moved.shape[-1])
+    kept = np.ones((len(lost), flat.shape[-1]), dtype=np.float64)
+    kept[np.arange(len(lost)), lost] = 1 - PERTURBATION
+    changed = (flat * kept[:, None, :]).astype(output.dtype).reshape(moved.shape)
+    return np.ascontiguousarray(np.moveaxis(changed, -1, _channel_axis(step)))
+
+
+def _scores(program: Program, index: int, values: Values, runner: StepRunner) -> Float64Array:
+    """The first output after the steps that follow; axes: image, score."""
+    for step in program.steps[index + 1 :]:
+        runner.run(step, values)
+    found = np.asarray(values[program.outputs[0].name], dtype=np.float64)
+    return found.reshape(len(found), -1)
+
+
+def _loss(scores: Float64Array, labels: AnyArray) -> Float64Array:
+    """Cross-entropy of each image."""
+    top = scores.max(axis=1, keepdims=True)
+    total = np.log(np.exp(scores - top).sum(axis=1)) + top[:, 0]
+    wanted: Float64Array = total - scores[np.arange(len(labels)), labels]
+    return wanted
+
+
+def importance_of(
+    step: CrossbarStep, moments: Moments, sensitivity: Sensitivity | None
+) -> Importance:
+    """Price of errors in a layer; without sensitivities each output counts by its own energy."""
+    matrix = moments.matrix
+    mean = moments.total / max(1, moments.count)
+    weights = real_weights(step, step.cells.unpack((slice(None),)))
+    energy = np.einsum("gio,gio->go", weights, matrix @ weights)
+    floor = max(float(energy.mean()) * 1e-6, 1e-30)
+    wanted = np.ones_like(energy)
+    if sensitivity is not None and sensitivity.ranking.size == energy.size:
+        wanted = sensitivity.ranking.reshape(energy.shape)
+    return Importance(matrix, mean, wanted / np.maximum(energy, floor))
