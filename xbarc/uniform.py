@@ -23,12 +23,15 @@ from xbarc.ir.program import AdcSettings, CrossbarStep
 from xbarc.ir.quantize import FloatResult
 from xbarc.ir.scales import ChannelStatistics
 from xbarc.ir.trace import LayerTrace
+from xbarc.mapping import MapOptions
+from xbarc.mapping.encodings import find_encoding
 from xbarc.mapping.one_adc import SumHistogram, choose_adc, one_setting, sum_histogram
 from xbarc.numerics.types import AnyArray, IntArray
 from xbarc.oracle import Oracle
-from xbarc.passes.alike import quantize_alike
+from xbarc.passes.alike import LayerSteps, input_alike, weights_alike
 from xbarc.passes.equalise import apply_scales, balance_weights
 from xbarc.passes.one_range import Bits, OneRange, Share, choose_one_range
+from xbarc.target import Target
 
 Values = dict[str, Any]
 EQUALISE = get_args(Share)
@@ -170,6 +173,57 @@ class Request:
     bits: Bits
     active_rows: int
 
+    @property
+    def scales(self) -> bool:
+        """Whether the reader has to find out which channels may be scaled."""
+        return self.uniform or self.share != "none"
+
+
+def make_request(
+    target: Target,
+    mapping: MapOptions,
+    bits: tuple[int, int],
+    share: Share | None,
+    uniform: bool | None,
+) -> Request:
+    """What was asked for; None takes the target's word, and scales channels for one range.
+
+    Args:
+        target: the chip.
+        mapping: its converters' width is that of the one range, where it is a number.
+        bits: of weights and of activations.
+        share: what has a scale of its own.
+        uniform: whether all layers share one range.
+
+    Raises:
+        MappingError: there is no such share.
+    """
+    one = target.precision.uniform if uniform is None else uniform
+    chosen = share or ("channel" if one else "none")
+    if chosen not in EQUALISE:
+        raise MappingError(
+            f"'{chosen}' is not available",
+            where="--equalise",
+            hint=f"one of {', '.join(EQUALISE)}",
+        )
+    if one and mapping.adc != "lossless" and not mapping.adc.isdecimal():
+        raise MappingError(
+            f"--adc {mapping.adc} gives layers converters of their own",
+            where="--uniform",
+            hint="--adc BITS, or nothing: then as many bits as the target's converter has",
+        )
+    adc = int(mapping.adc) if mapping.adc.isdecimal() else target.adc.max_bits
+    widths = Bits(_weight_bits(target, mapping, bits[0]), bits[1], adc if one else 0)
+    return Request(chosen, one, widths, target.array.active_rows)
+
+
+def _weight_bits(target: Target, mapping: MapOptions, bits: int) -> int:
+    """Bits of the integers that the cells of a weight hold, where their number is given."""
+    if mapping.slices is None:
+        return bits
+    low, high = find_encoding(mapping.encoding).reach(target.cell.bits, mapping.slices)
+    return max(-low, high).bit_length() + 1
+
 
 @dataclass(frozen=True, eq=False)
 class Whole:
@@ -187,12 +241,14 @@ class Whole:
     bits: Bits
     adc: AdcSettings | None = None
 
-    def quantized(self, layer: MatrixLayer) -> MatrixLayer | None:
-        """A layer with the steps of the one range; None where there is none."""
-        if self.one is None:
-            return None
-        widths = (self.bits.weights, self.bits.activations)
-        return quantize_alike(layer, self.one.layers[layer.name], widths)
+    def steps(self, layer: MatrixLayer) -> LayerSteps | None:
+        """The steps that a layer shares with all others; None where each has its own."""
+        return None if self.one is None else self.one.layers[layer.name]
+
+    def quantized(self, layer: MatrixLayer, steps: LayerSteps) -> tuple[MatrixLayer, MatrixLayer]:
+        """A layer with shared input codes, and the same with plainly rounded weights."""
+        ranged = input_alike(layer, steps, self.bits.activations)
+        return ranged, weights_alike(ranged, steps, self.bits.weights)
 
     def finished(self, layer: MatrixLayer, step: CrossbarStep) -> CrossbarStep:
         """A step that remembers how it was scaled, with the converters that all share."""
@@ -216,9 +272,7 @@ class Whole:
         return found
 
 
-def plan_whole(
-    network: Network, model: Path, batches: Sequence[Values], request: Request
-) -> Whole:
+def plan_whole(network: Network, model: Path, batches: Sequence[Values], request: Request) -> Whole:
     """Scale a network's channels, and choose the range that its layers share.
 
     Raises:

@@ -63,7 +63,7 @@ class Visit:
             raise Stopped
         return self.constants[name] if name else None
 
-    def attribute(self, name: str, default: AnyArray | int | str | None = None) -> AnyArray:
+    def attribute(self, name: str, default: float | bytes | AnyArray | None = None) -> AnyArray:
         """An attribute as an array."""
         for item in self.node.attribute:
             if item.name == name:
@@ -110,7 +110,7 @@ def _clip(visit: Visit) -> list[Labels]:
 def _bound(visit: Visit, index: int, name: str, default: float) -> float:
     given = visit.constant(index)
     if given is None:
-        given = visit.attribute(name, np.float32(default))
+        given = visit.attribute(name, default)
     bound = float(given.reshape(-1)[0])
     return default if abs(bound) >= float(np.finfo(np.float32).max) else bound
 

@@ -52,7 +52,8 @@ def sum_histogram(step: CrossbarStep, sums: Int64Array, accumulators: Int64Array
     each = entries[:, step.tiling.segment_block][:, :, None, :] * slices[:, None]
     counted = np.broadcast_to(each / max(signal * len(sums), 1e-30), sums.shape)
     values, places = np.unique(sums, return_inverse=True)
-    return SumHistogram(values, np.bincount(places.reshape(-1), weights=counted.reshape(-1)))
+    total = np.bincount(places.reshape(-1), weights=counted.reshape(-1))
+    return SumHistogram(values, total.astype(np.float64))
 
 
 def _output_scales(step: CrossbarStep) -> Float64Array:
@@ -70,7 +71,7 @@ def choose_adc(histograms: Sequence[SumHistogram], bits: int) -> tuple[int, int]
     values = np.concatenate([item.values for item in histograms])
     weights = np.concatenate([item.weights for item in histograms])
     values, places = np.unique(values, return_inverse=True)
-    weights = np.bincount(places, weights=weights)
+    weights = np.bincount(places, weights=weights).astype(np.float64)
     top = (1 << bits) - 1
     low, high = min(int(values[0]), 0), max(int(values[-1]), 1)
     best = (np.inf, 0, 1)

@@ -24,30 +24,26 @@ class LayerSteps:
     signed: bool = False
 
 
-def quantize_alike(layer: MatrixLayer, steps: LayerSteps, bits: tuple[int, int]) -> MatrixLayer:
-    """Integer weights and static input codes of given steps; what does not fit is clipped.
+def input_alike(layer: MatrixLayer, steps: LayerSteps, bits: int) -> MatrixLayer:
+    """Static input codes of a given step; a layer whose input is integers keeps them."""
+    if not isinstance(layer.quantizer, FloatInput):
+        return layer
+    zero = 1 << (bits - 1) if steps.signed else 0
+    return replace(layer, quantizer=StaticInput(bits, steps.input, zero))
 
-    Args:
-        layer: real weights, real inputs.
-        steps: of this layer.
-        bits: of weights (sign included) and of activations.
-    """
+
+def weights_alike(layer: MatrixLayer, steps: LayerSteps, bits: int) -> MatrixLayer:
+    """Integer weights of a given step, plainly rounded; what does not fit is clipped."""
     result = layer.result
     if not isinstance(layer.weight, FloatWeight) or not isinstance(result, FloatResult):
         raise TypeError("only real weights with real results share a range")
-    top = (1 << (bits[0] - 1)) - 1
+    top = (1 << (bits - 1)) - 1
     rounded = np.rint(layer.weight.tensor.load() / np.float32(steps.weight))
-    values = np.clip(rounded, -top, top).astype(np.int8 if bits[0] <= 8 else np.int16)
-    values.flags.writeable = False
+    values = np.clip(rounded, -top, top).astype(np.int8 if bits <= 8 else np.int16)
     scale = result.scale * np.float32(steps.weight)
-    scale.flags.writeable = False
-    tensor = LazyTensor(values.shape, lambda: values)
-    layer = replace(
+    values.flags.writeable = scale.flags.writeable = False
+    return replace(
         layer,
-        weight=IntWeight(tensor, IntFormat(bits[0], signed=True)),
+        weight=IntWeight(LazyTensor(values.shape, lambda: values), IntFormat(bits, signed=True)),
         result=replace(result, scale=scale),
     )
-    if not isinstance(layer.quantizer, FloatInput):
-        return layer
-    zero = 1 << (bits[1] - 1) if steps.signed else 0
-    return replace(layer, quantizer=StaticInput(bits[1], steps.input, zero))

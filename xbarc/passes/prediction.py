@@ -191,7 +191,8 @@ def least_error(
 
     def moved(shift: Float64Array) -> Float64Array:
         full = np.concatenate([[0.0], np.clip(shift, -_FARTHEST, _FARTHEST)])
-        return start + full[free]
+        found: Float64Array = start + full[free]
+        return found
 
     def value(shift: Float64Array) -> tuple[float, Float64Array]:
         error, gradient = predicted(moved(shift), facts, levels)
