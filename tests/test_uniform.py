@@ -11,6 +11,7 @@ import pytest
 
 from tests.builders import small_target
 from tests.frontend.onnx_models import model_file
+from xbarc.cli import main
 from xbarc.compiler import CompileOptions, compile_model
 from xbarc.errors import MappingError
 from xbarc.evaluate import evaluate, self_check
@@ -186,3 +187,23 @@ def test_options_that_do_not_exist(model: Path, more: dict[str, object]) -> None
     mapping = MapOptions(adc="worst-case")
     with pytest.raises(MappingError):
         compile_model(model, small_target(), options=_options(mapping=mapping, **more))
+
+
+def test_a_factor_that_is_not_positive_breaks_a_rule(program: Program) -> None:
+    first = program.crossbar_steps[0]
+    assert first.equalised is not None
+    wrong = replace(first, equalised=first.equalised * 0)
+    steps = tuple(wrong if step is first else step for step in program.steps)
+    assert [name for name, _ in broken_rules(replace(program, steps=steps))] == ["result_shapes"]
+
+
+def test_the_command_line(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, data = tmp_path / "net.xbar", tmp_path / "data.npz"
+    np.savez(data, **_data())  # type: ignore[arg-type]  # its stub takes allow_pickle for a name
+    arguments = ["compile", str(model), "-o", str(out), "--uniform", "--weight-bits", "4"]
+    arguments += ["--set", "input.dac_bits=6", "--activation-bits", "6", "--feedback", "off"]
+    assert main(arguments) == 2
+    assert "--calibrate" in capsys.readouterr().err
+    assert main([*arguments, "--calibrate", str(data), "--equalise", "layer"]) == 0
+    assert "one_converter" in dict(load_program(out).settings)
+    assert main(["verify", str(out)]) == 0

@@ -37,7 +37,7 @@ Values = dict[str, Any]
 EQUALISE = get_args(Share)
 _POSITIONS = 512
 _QUANTILES = 128
-_VECTORS = 1024
+_VECTORS, _LEAST_VECTORS, _PRODUCTS = 1024, 64, 1 << 29
 _SEED = 0
 
 
@@ -146,7 +146,9 @@ def watched_sums(step: CrossbarStep, batches: Sequence[Values]) -> SumHistogram:
         step: lossless, so that codes are sums.
         batches: values that the layer reads, by name.
     """
-    watch = _Watch(step.groups, step.outputs, max(1, _VECTORS // max(1, len(batches))))
+    each = step.groups * step.inputs * step.cells.columns * step.input_slices
+    vectors = int(np.clip(_PRODUCTS // max(1, each), _LEAST_VECTORS, _VECTORS))
+    watch = _Watch(step.groups, step.outputs, max(1, vectors // max(1, len(batches))))
     frame = layer_frame(step)
     for values in batches:
         run_layer(frame, watch, np.asarray(values[step.input]), values)

@@ -20,6 +20,7 @@ from onnx import numpy_helper
 from xbarc.errors import ModelError, XbarcError
 from xbarc.frontend.homogeneous import RULES, Stopped, Visit, stopping
 from xbarc.frontend.labels import Joins, Labels, numbered
+from xbarc.frontend.load import BROKEN
 from xbarc.frontend.shapes import Known, Partial, complete, declared_shapes, layer_shape, probe
 from xbarc.ir.geometry import Dense, Window
 from xbarc.ir.network import DigitalFragment, FloatWeight, Layer, MatrixLayer, layer_inputs
@@ -162,7 +163,7 @@ def _visit(walk: _Walk, visit: Visit) -> None:
     rule = RULES.get(node.op_type, stopping) if node.domain == "" else stopping
     try:
         found = rule(visit)
-    except (Stopped, XbarcError, ValueError, IndexError):
+    except (Stopped, XbarcError, *BROKEN):
         for name in (*node.input, *_captured(node)):
             walk.stop(name)
         return
