@@ -18,13 +18,18 @@ from xbarc.ir.program import CrossbarStep, DigitalStep, Program, Step
 from xbarc.ir.verify import verify_network, verify_program
 from xbarc.mapping import ArrayPool, MapOptions, map_layer
 from xbarc.mapping.fitting import fit_layer
+from xbarc.mapping.one_adc import SumHistogram
 from xbarc.numerics.types import AnyArray
 from xbarc.passes import RangeMethod, RemoveDeadLayers, quantize_input, quantize_weights
+from xbarc.passes.one_range import Share
 from xbarc.pipeline import Pass, run_passes
 from xbarc.target import Target, load_target
+from xbarc.uniform import Request, Whole, make_request, plan_whole, watched_sums
 from xbarc.walk import Walk, calibration_batches, split_batches
 
 PASSES: tuple[Pass[Network], ...] = (RemoveDeadLayers(),)
+
+_WIDEST = 16
 
 Progress = Callable[[str, int, int], None]
 
@@ -42,6 +47,9 @@ class CompileOptions:
         adc_budget: what the outputs may lose to narrow converters; None: converters as `mapping`
             says.
         duplicate: how copies of weights are chosen in reports; see `xbarc.cost.parse_policy`.
+        equalise: what is scaled so that few bits serve all channels: `none`, `layer` or `channel`;
+            None scales channels where all layers share one range, and nothing elsewhere.
+        uniform: whether all layers share one range of weights, of inputs and of converters.
     """
 
     weight_bits: int | None = None
@@ -51,6 +59,8 @@ class CompileOptions:
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     adc_budget: Budget | None = None
     duplicate: str = "none"
+    equalise: Share | None = None
+    uniform: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +70,7 @@ class _Plan:
     activation_bits: int
     ranges: RangeMethod
     mapping: MapOptions
+    whole: Request
     budget: Budget | None = None
 
 
@@ -94,17 +105,21 @@ def compile_model(
         raise MappingError(
             "needs calibration data", where="--feedback on", hint="add --calibrate DATA.npz"
         )
-    network = read_network(Path(path), shapes=chosen.shapes)
+    network = read_network(Path(path), shapes=chosen.shapes, scales=plan.whole.scales)
     verify_network(network)
     network = run_passes(network, PASSES, verify_network)
     batches = [] if calibration is None else calibration_batches(network.inputs, calibration)
-    steps, arrays = _lower(network, plan, batches, progress)
+    whole = plan_whole(network, Path(path), batches, plan.whole)
+    lowering = plan if whole.one is None else _lossless(plan)
+    if whole.one is not None:
+        whole = _with_converters(whole, lowering, batches, progress)
+    steps, arrays = _lower(whole, lowering, batches, progress)
     front: tuple[FrontPoint, ...] = ()
     if plan.mapping.from_data:
         feeds = [] if calibration is None else calibration_batches(network.inputs, calibration)
         labels = None if calibration is None else calibration.get("labels")
         steps, front = _set_converters(steps, plan, (network.outputs, feeds, labels), progress)
-    settings = _settings(plan, calibrated=bool(batches))
+    settings = _settings(plan, whole, calibrated=bool(batches))
     if chosen.duplicate != "none":
         settings = tuple(sorted([*settings, ("duplicate", chosen.duplicate)]))
     program = Program(
@@ -156,14 +171,16 @@ def _plan(options: CompileOptions, target: Target) -> _Plan:
     mapping = options.mapping or MapOptions(encoding=target.precision.encoding)
     if options.adc_budget is not None:
         mapping = replace(mapping, adc="budget")
-    return _Plan(target, weight_bits, activation_bits, options.ranges, mapping, options.adc_budget)
+    bits = (weight_bits, activation_bits)
+    whole = make_request(target, mapping, bits, options.equalise, options.uniform)
+    return _Plan(target, *bits, options.ranges, mapping, whole, options.adc_budget)
 
 
 def _or(given: int | None, default: int) -> int:
     return default if given is None else given
 
 
-def _settings(plan: _Plan, *, calibrated: bool) -> tuple[tuple[str, str], ...]:
+def _settings(plan: _Plan, whole: Whole, *, calibrated: bool) -> tuple[tuple[str, str], ...]:
     ranges = f"static ({plan.ranges})" if calibrated else "dynamic (each sample)"
     found = {
         "activation_bits": str(plan.activation_bits),
@@ -179,13 +196,38 @@ def _settings(plan: _Plan, *, calibrated: bool) -> tuple[tuple[str, str], ...]:
         "weight_bits": str(plan.weight_bits),
         "weight_slices": "as needed" if plan.mapping.slices is None else str(plan.mapping.slices),
     }
-    return tuple(sorted(found.items()))
+    return tuple(sorted((found | whole.settings()).items()))
+
+
+def _lossless(plan: _Plan) -> _Plan:
+    """The plan with converters that are wide enough for every sum."""
+    wide = plan.target.adc.model_copy(update={"max_bits": _WIDEST})
+    target = plan.target.model_copy(update={"adc": wide})
+    return replace(plan, target=target, mapping=replace(plan.mapping, adc="lossless"))
+
+
+def _with_converters(
+    whole: Whole, lossless: _Plan, batches: list[Values], progress: Progress | None
+) -> Whole:
+    """The one converter setting, from the sums of a program that is lossless."""
+    sums: list[SumHistogram] = []
+
+    def watch(step: CrossbarStep, walk: Walk) -> None:
+        sums.append(watched_sums(step, walk.batches))
+
+    _lower(whole, lossless, [dict(values) for values in batches], progress, watch)
+    return whole.read_by(sums)
 
 
 def _lower(
-    network: Network, plan: _Plan, batches: list[Values], progress: Progress | None
+    whole: Whole,
+    plan: _Plan,
+    batches: list[Values],
+    progress: Progress | None,
+    watch: Callable[[CrossbarStep, Walk], None] | None = None,
 ) -> tuple[tuple[Step, ...], int]:
     """Layers to steps in execution order; calibration data runs through the steps made so far."""
+    network = whole.network
     pool = ArrayPool(plan.target.array, plan.mapping.pack)
     steps: list[Step] = []
     walk = Walk(network, batches, exact=plan.mapping.feedback != "off")
@@ -195,7 +237,9 @@ def _lower(
         if isinstance(layer, DigitalFragment):
             step: Step = _digital(layer)
         else:
-            step = _crossbar(layer, plan, walk, pool)
+            step = _crossbar(layer, plan, walk, pool, whole)
+            if watch is not None:
+                watch(step, walk)
         steps.append(step)
         walk.advance(number, step)
     return tuple(steps), pool.used
@@ -213,16 +257,24 @@ def _digital(layer: DigitalFragment) -> DigitalStep:
     )
 
 
-def _crossbar(layer: MatrixLayer, plan: _Plan, walk: Walk, pool: ArrayPool) -> CrossbarStep:
+def _crossbar(
+    layer: MatrixLayer, plan: _Plan, walk: Walk, pool: ArrayPool, whole: Whole
+) -> CrossbarStep:
     """Ranges of the input, integers for the weights, cells, converters; data where there is any."""
     try:
-        ranged = quantize_input(layer, plan.activation_bits, walk.ranges(layer), plan.ranges)
-        plain = quantize_weights(ranged, plan.weight_bits)
+        shared = whole.steps(layer)
+        if shared is None:
+            ranged = quantize_input(layer, plan.activation_bits, walk.ranges(layer), plan.ranges)
+            plain = quantize_weights(ranged, plan.weight_bits)
+        else:
+            ranged, plain = whole.quantized(layer, shared)
         wanted = _wants_moments(layer, plan)
         moments = walk.moments(layer, ranged.quantizer) if wanted else None
-        fitted = fit_layer(ranged, plan.target, plan.mapping, plain, moments)
+        step = None if shared is None else shared.weight
+        fitted = fit_layer(ranged, plan.target, plan.mapping, plain, moments, step)
         where = (plan.target, plan.mapping, pool)
-        return map_layer(fitted.layer, *where, fitted.arrangement, fitted.record)
+        made = map_layer(fitted.layer, *where, fitted.arrangement, fitted.record)
+        return whole.finished(layer, made)
     except ValueError as error:
         raise MappingError(str(error), where=layer.name) from error
 

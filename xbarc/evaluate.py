@@ -133,7 +133,9 @@ def evaluate(
         wanted = oracle.run(feeds)
         names = [v.name for v in program.outputs]
         values = runner.run(feeds, [*names, *exposed], trace=trace)
-        _book(tally, wanted, dict(zip([*names, *exposed], values, strict=True)), names, exposed)
+        found = dict(zip([*names, *exposed], values, strict=True))
+        found |= {step.output: step.original(found[step.output]) for step in program.crossbar_steps}
+        _book(tally, wanted, found, names, exposed)
         _classify(tally, wanted[names[0]], values[0], labels)
         tally.samples += count
         if progress is not None:

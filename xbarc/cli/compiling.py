@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -86,6 +87,22 @@ def compile_command(
             metavar="POINTS|NNdB",
             help="bits of every converter from calibration data, within this loss of top-1 (needs "
             "labels) or at this SQNR of the output",
+        ),
+    ] = None,
+    equalise: Annotated[
+        str | None,
+        typer.Option(
+            metavar="none|layer|channel",
+            help="scale layers or channels so that few bits serve all of them  "
+            "[default: channel with --uniform, else none]",
+        ),
+    ] = None,
+    uniform: Annotated[
+        bool | None,
+        typer.Option(
+            "--uniform/--own-ranges",
+            help="one range of weights, inputs and converters for all layers; needs --calibrate  "
+            "[default: the target's]",
         ),
     ] = None,
     placement: Annotated[
@@ -172,6 +189,7 @@ def compile_command(
         (levers, column_order, adc_budget),
     )
     options = with_copies(options, duplicate, chosen)
+    options = replace(options, equalise=equalise, uniform=uniform)  # type: ignore[arg-type]  # checked there
     data = None if calibrate is None else read_npz(calibrate)
     with progress_bar("compile") as advance:
         program = compile_model(model, chosen, options=options, calibration=data, progress=advance)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
@@ -19,19 +20,23 @@ from xbarc.frontend.normalise import Normal, normalise
 from xbarc.frontend.order import execution_order
 from xbarc.frontend.partition import borders, cut
 from xbarc.frontend.saturation import widen_products
+from xbarc.frontend.scales import free_scales
 from xbarc.frontend.shapes import input_shapes
 from xbarc.frontend.views import Views
 from xbarc.ir.geometry import Dim
 from xbarc.ir.network import Network, Source, Value
 
 
-def read_network(path: Path, *, shapes: Mapping[str, tuple[int, ...]] | None = None) -> Network:
+def read_network(
+    path: Path, *, shapes: Mapping[str, tuple[int, ...]] | None = None, scales: bool = False
+) -> Network:
     """Read an ONNX file as a network of matrix layers and digital fragments.
 
     Args:
         path: the model; it is never written.
         shapes: concrete shapes of inputs by name, for counting. A symbolic dimension that stays
             open counts as 1.
+        scales: find out which channels may be scaled, for equalisation.
 
     Raises:
         ModelError: the file is damaged or dangerous.
@@ -41,7 +46,12 @@ def read_network(path: Path, *, shapes: Mapping[str, tuple[int, ...]] | None = N
     path = Path(path)
     loaded = load_model(path)
     try:
-        return _network(normalise(loaded), Source(_text(path), loaded.digest), shapes)
+        normal = normalise(loaded)
+        network = _network(normal, Source(_text(path), loaded.digest), shapes)
+        if scales:
+            found = free_scales(normal.model.graph, network.layers, shapes)
+            network = replace(network, scales=found)
+        return network  # noqa: TRY300  # the handlers below guard all of it
     except XbarcError as error:
         raise relocated(error, str(path)) from error
     except BROKEN as error:

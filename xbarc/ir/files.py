@@ -174,6 +174,8 @@ def _step_arrays(step: CrossbarStep) -> dict[str, AnyArray]:
             arrays |= {"result.multiplier": step.result.multiplier}
         case IntegerResult():
             pass
+    if step.equalised is not None:
+        arrays["result.equalised"] = step.equalised
     return arrays
 
 
@@ -365,6 +367,7 @@ def _load_crossbar(record: CrossbarRecord, own: Mapping[str, AnyArray]) -> Cross
         periphery=Periphery(**{name: own[f"periphery.{name}"] for name in _PERIPHERY}),
         adc=AdcSettings(adc["bits"], adc["lo"], adc["step"], record.adc_policy, notes),
         input_shape=None if record.input_shape is None else tuple(record.input_shape),
+        equalised=own.get("result.equalised"),
     )
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from xbarc.ir.geometry import Geometry, Shape
 from xbarc.ir.quantize import Quantizer, Result
+from xbarc.ir.scales import FreeScales
 from xbarc.numerics import IntFormat
-from xbarc.numerics.types import AnyArray, Int64Array
+from xbarc.numerics.types import AnyArray, Float32Array, Int64Array
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,8 @@ class MatrixLayer:
         result: how accumulators become values; its arrays have the axis of `constant`. The scale of
             a float layer holds what the model asks beside the weights (1 for plain Conv).
         input_shape: shape of the input for one inference, where it is known.
+        equalised: what equalisation multiplied the outputs by, None where nothing did; axis as
+            `constant`.
     """
 
     name: str
@@ -76,6 +79,7 @@ class MatrixLayer:
     constant: Int64Array
     result: Result
     input_shape: tuple[int, ...] | None = None
+    equalised: Float32Array | None = None
 
     @property
     def groups(self) -> int:
@@ -131,13 +135,18 @@ class Source:
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """Layers in execution order; a value is named by the ONNX tensor it came from."""
+    """Layers in execution order; a value is named by the ONNX tensor it came from.
+
+    Attributes:
+        scales: which channels may be scaled, where the reader was asked to find out.
+    """
 
     name: str
     source: Source
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
     layers: tuple[Layer, ...]
+    scales: FreeScales | None = None
 
     @property
     def matrix_layers(self) -> tuple[MatrixLayer, ...]:

@@ -21,11 +21,11 @@ from typing import Literal
 import numpy as np
 
 from xbarc.ir.front import FrontPoint
-from xbarc.ir.geometry import Geometry
+from xbarc.ir.geometry import Dense, Geometry
 from xbarc.ir.network import Source, Value
 from xbarc.ir.quantize import Quantizer, Result
 from xbarc.numerics.packing import PackedCells
-from xbarc.numerics.types import AnyArray, Int64Array, IntArray, UInt8Array
+from xbarc.numerics.types import AnyArray, Float32Array, Int64Array, IntArray, UInt8Array
 from xbarc.target import Target
 
 
@@ -172,6 +172,9 @@ class CrossbarStep:
         outputs: outputs of one group's matrix.
         input_shape: shape of the input for one inference, where it is known.
         fit: how the integers were chosen, for people.
+        equalised: what equalisation multiplied the outputs by, None where nothing did; axis:
+            output of all groups (channel). Later layers divide by it; whoever looks at the layer's
+            output in between has to.
     """
 
     name: str
@@ -194,6 +197,7 @@ class CrossbarStep:
     outputs: int
     input_shape: tuple[int, ...] | None
     fit: FitRecord | None = None
+    equalised: Float32Array | None = None
 
     @property
     def groups(self) -> int:
@@ -204,6 +208,18 @@ class CrossbarStep:
     def input_slices(self) -> int:
         """Cycles that feed one input."""
         return -(-self.input_bits // self.dac_bits)
+
+    def original(self, output: AnyArray) -> AnyArray:
+        """The layer's output as the model means it, equalisation taken back."""
+        if self.equalised is None:
+            return output
+        axis = 1
+        if isinstance(self.geometry, Dense):
+            axis = -1 if output.ndim == 1 else self.geometry.output_axis
+        shape = [1] * output.ndim
+        shape[axis] = self.equalised.size
+        restored: AnyArray = output / self.equalised.reshape(shape)
+        return restored
 
     @property
     def conversions(self) -> int:

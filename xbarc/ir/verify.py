@@ -270,7 +270,7 @@ def adc_shapes(step: CrossbarStep) -> Iterator[str]:
 
 
 def result_shapes(step: CrossbarStep) -> Iterator[str]:
-    """Scales and biases have a number for each output channel."""
+    """Scales, biases and equalisation have a number for each output channel."""
     channels = step.groups * step.outputs
     if isinstance(step.geometry, Scatter):
         channels //= prod(step.geometry.kernel)
@@ -279,6 +279,10 @@ def result_shapes(step: CrossbarStep) -> Iterator[str]:
         arrays = {"scale": step.result.scale, "bias": step.result.bias}
     if isinstance(step.result, RequantizedResult):
         arrays = {"multiplier": step.result.multiplier}
+    if step.equalised is not None:
+        arrays["equalised"] = step.equalised
+        if not np.all(step.equalised > 0):
+            yield "equalised by a number that is not positive"
     for name, array in arrays.items():
         if array.shape != (channels,) or not np.isfinite(array).all():
             yield f"{name} has shape {array.shape} or is not finite, expected ({channels},)"

@@ -171,6 +171,10 @@ class Precision(Strict):
     weight_bits: int = Field(ge=2, le=16, description="bits of a weight, sign included")
     activation_bits: int = Field(ge=1, le=16, description="bits of an activation")
     encoding: Name = Field(description="how signed weights sit on cells that are never negative")
+    uniform: bool = Field(
+        default=False,
+        description="whether all layers share one range of weights, inputs and converters",
+    )
 
 
 class Hierarchy(Strict):

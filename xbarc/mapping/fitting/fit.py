@@ -53,6 +53,7 @@ def fit_layer(
     options: MapOptions,
     plain: MatrixLayer,
     moments: tuple[SecondMoments, SecondMoments] | None,
+    step: float | None = None,
 ) -> Fitted:
     """Choose integers for a layer.
 
@@ -62,6 +63,8 @@ def fit_layer(
         options: the encoding, and the cells of a weight where they are given.
         plain: the layer with plainly rounded integer weights.
         moments: of the vectors to fit and of those to judge by; None without calibration data.
+        step: real value of one step of all weights, where it is given: then an offset for each
+            output is all that is fitted beside the integers.
 
     Raises:
         MappingError: the layer cannot be fitted to so few cells.
@@ -73,6 +76,7 @@ def fit_layer(
     if options.slices is None and (moments is None or isinstance(layer.weight, IntWeight)):
         return Fitted(plain, None, FitRecord("rounding"))
     task = make_task(layer, plain, target, options, None if moments is None else moments[0])
+    task = replace(task, step=step)
     first = plain_fit(task) if options.slices is not None else _rounded(layer, plain)
     if moments is None or isinstance(layer.geometry, Scatter):
         return _finish(layer, plain, task, first, FitRecord("rounding", _misfit(task, first)))

@@ -67,6 +67,7 @@ class Task:
         low, high: integers of an output that stands alone.
         levels: levels of a column.
         cut, places: blocks, order and signs where outputs share columns, otherwise None.
+        step: the one step of all outputs, where it is given: no gain is free then.
     """
 
     weights: Float64Array
@@ -78,6 +79,7 @@ class Task:
     levels: int
     cut: Cut | None
     places: Arrangement | None
+    step: float | None = None
 
 
 def make_task(
@@ -168,7 +170,9 @@ def _middle(weights: Float64Array) -> Float64Array:
 
 
 def _base_steps(task: Task) -> Float64Array:
-    """Steps of least error of plain rounding."""
+    """Steps of least error of plain rounding, where they are not given."""
+    if task.step is not None:
+        return np.full((len(task.weights), task.weights.shape[2]), task.step)
     if task.cut is not None:
         return _chain_steps(task)
     if not task.is_shifted:
@@ -246,26 +250,26 @@ def fed_back(task: Task, moments: SecondMoments) -> Found:
     parts = blocks(moments, task.weights)
     base = _base_steps(task)
     best = _tried(task, moments, parts, base)
-    if _is_worth_a_search(task, parts):
+    if task.step is None and _is_worth_a_search(task, parts):
         for factor in FACTORS:
             best = _better(task, best, _tried(task, moments, parts, base * factor))
         middle = best[0].steps
         for factor in FINE_FACTORS:
             best = _better(task, best, _tried(task, moments, parts, middle * factor))
-    return _swept(moments, best[0], parts)
+    return _swept(task, moments, best[0], parts)
 
 
 def _tried(task: Task, moments: SecondMoments, parts: list[Block], steps: Float64Array) -> _Judged:
     """Error feedback at these steps, and the error that is left of each output."""
     grid = _grid(task, steps)
     integers = np.concatenate([feed_back(part, steps, grid) for part in parts], axis=1)
-    found = _with_line(moments, integers, steps, grid)
+    found = _with_line(task, moments, integers, steps, grid)
     return found, _error(moments, found)
 
 
 def refined(task: Task, moments: SecondMoments, found: Found) -> Found:
     """Sweeps over other moments, from integers that are already good."""
-    return _swept(moments, found, blocks(moments, task.weights))
+    return _swept(task, moments, found, blocks(moments, task.weights))
 
 
 def _is_worth_a_search(task: Task, parts: list[Block]) -> bool:
@@ -297,7 +301,7 @@ def _better(task: Task, old: _Judged, new: _Judged) -> _Judged:
     return mixed, np.where(wins, new[1], old[1])
 
 
-def _swept(moments: SecondMoments, found: Found, parts: list[Block]) -> Found:
+def _swept(task: Task, moments: SecondMoments, found: Found, parts: list[Block]) -> Found:
     """Best integers row by row, and the gain and offset that then suit, in turns."""
     bounds = moments.bounds.tolist()
     pieces = [found.integers[:, first:last] for first, last in pairwise(bounds)]
@@ -307,7 +311,7 @@ def _swept(moments: SecondMoments, found: Found, parts: list[Block]) -> Found:
             sweep(part, found.steps, piece, found.grid)
             for part, piece in zip(parts, pieces, strict=True)
         ]
-        found = _with_line(moments, np.concatenate(pieces, axis=1), found.steps, found.grid)
+        found = _with_line(task, moments, np.concatenate(pieces, axis=1), found.steps, found.grid)
         error = float(_error(moments, found).sum())
         if error > _WORTH_A_SWEEP * least:
             break
@@ -316,7 +320,10 @@ def _swept(moments: SecondMoments, found: Found, parts: list[Block]) -> Found:
 
 
 def _with_line(
-    moments: SecondMoments, integers: Float64Array, steps: Float64Array, grid: Grid
+    task: Task, moments: SecondMoments, integers: Float64Array, steps: Float64Array, grid: Grid
 ) -> Found:
-    gain, offset = product_sums(moments, integers * steps[:, None]).line()
+    sums = product_sums(moments, integers * steps[:, None])
+    if task.step is not None:
+        return Found(integers, steps, sums.y - sums.z, grid)
+    gain, offset = sums.line()
     return Found(integers, steps * gain, offset, grid)
