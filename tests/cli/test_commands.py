@@ -20,7 +20,19 @@ from xbarc.passes import RangeMethod
 from xbarc.target import target_names
 from xbarc.target.load import target_folder
 
-COMMANDS = ("compile", "run", "check", "verify", "inspect", "report", "print", "passes", "targets")
+COMMANDS = (
+    "compile",
+    "run",
+    "check",
+    "verify",
+    "inspect",
+    "report",
+    "place",
+    "print",
+    "passes",
+    "study",
+    "targets",
+)
 
 
 def test_help_names_every_command(xbarc: Run) -> None:
@@ -131,6 +143,7 @@ def test_every_option_of_compile_is_recorded(
         "adc": "5",
         "encoding": "offset",
         "feedback": "on",
+        "levers": "none",
         "pack": "network",
         "placement": "none",
         "rounding": "half_even",

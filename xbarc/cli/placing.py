@@ -37,7 +37,7 @@ def place_command(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> int:
-    """Lay a program out on the chip: tiles, traffic, and what to do when it does not fit.
+    """Lay a program out on the chip: tiles and their traffic.
 
     Leaves with 1 when it does not fit.
     """
