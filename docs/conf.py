@@ -26,9 +26,12 @@ exclude_patterns = [
     "transcripts",
     # included by pages, no pages themselves
     "reference/_generated/commands.md",
+    "reference/_generated/effects.md",
+    "reference/_generated/effects-of-all.md",
     "reference/_generated/report-fields.md",
     "reference/_generated/target-list.md",
     "reference/accuracy-table.md",
+    "reference/few-bit-table.md",
 ]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3

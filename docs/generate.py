@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 from typing import get_args
 
+import effects
 from pydantic.fields import FieldInfo
 
 from xbarc.cli import main
@@ -40,6 +41,10 @@ def write_all(folder: Path) -> None:
     _write(folder / "target-fields.md", target_fields())
     _write(folder / "target-list.md", target_list())
     _write(folder / "report-fields.md", report_fields())
+    _write(folder / "effects.md", effects.table())
+    _write(folder / "effects-of-all.md", effects.same_for_all())
+    for name, text in effects.pictures().items():
+        _write(folder / f"encoding-{name}.txt", text)
 
 
 def _write(path: Path, text: str) -> None:

@@ -62,7 +62,7 @@ RUNS = (
     Run("targets", "xbarc targets list"),
     Run("wrong-target", "xbarc compile models/fashion-mlp.onnx --set array.row=64", code=2),
     Run("narrow-adc", "xbarc compile models/fashion-mlp.onnx --set adc.max_bits=4", code=2),
-    Run("no-encoding", "xbarc compile models/fashion-mlp.onnx --encoding acm", code=2),
+    Run("no-encoding", "xbarc compile models/fashion-mlp.onnx --encoding morse", code=2),
 )
 
 

@@ -23,6 +23,7 @@ from xbarc.ir.statistics import SecondMoments
 from xbarc.mapping import ArrayPool, MapOptions, encoding_names, map_layer
 from xbarc.mapping.fitting import Fitted, fit_layer
 from xbarc.mapping.fitting.fit import relative_error
+from xbarc.mapping.fitting.grids import Alone
 from xbarc.mapping.fitting.search import Found
 from xbarc.numerics.types import AnyArray, Float64Array
 from xbarc.passes import quantize_weights
@@ -43,7 +44,7 @@ def _fit(
     )
     fitted = fit_layer(ranged, target, chosen, quantize_weights(ranged, 8), moments)
     pool = ArrayPool(target.array, chosen.pack)
-    step = map_layer(fitted.layer, target, chosen, pool, fitted.arrangement)
+    step = map_layer(fitted.layer, target, chosen, pool, fitted.arrangement, fitted.record)
     assert np.array_equal(effective_weights(step), fitted.layer.weight.tensor.load())
     assert is_lossless(step)
     return fitted, step
@@ -186,7 +187,7 @@ def test_the_error_recorded_is_the_error_of_the_values() -> None:
     steps = result.scale.astype(np.float64)[None]
     offsets = result.bias.astype(np.float64)[None]
     integers = fitted.layer.weight.tensor.load().astype(np.float64)
-    found = relative_error(sum_of(moments), Found(integers, steps, offsets))
+    found = relative_error(sum_of(moments), Found(integers, steps, offsets, Alone(-1, 1)))
     wanted = ((_value(fitted.layer, x) - exact) ** 2).mean(axis=0).sum() / exact.var(axis=0).sum()
     assert found == pytest.approx(float(wanted), rel=1e-3)
 
@@ -322,13 +323,16 @@ def test_zeros_and_single_weights(name: str) -> None:
 def test_order_and_sign_are_recorded() -> None:
     layer = float_layer(_weights(1, 20, 12))
     fitted, step = _fit(layer, encoding="acm")
-    record = fitted.record
+    record = step.fit
     assert fitted.arrangement is not None
-    assert record.order_cost is not None
-    assert record.natural_cost is not None
-    assert 0 < record.order_cost < record.natural_cost
+    assert record is not None
+    costs = (record.order_bound, record.order_cost, record.greedy_cost, record.natural_cost)
+    bound, cost, greedy, natural = (0.0 if item is None else item for item in costs)
+    assert 0 < bound <= cost <= greedy < natural
     assert step.periphery.r_output.size == 2 * 12
-    assert _fit(layer, encoding="bias-column")[0].record.order_cost is None
+    star = _fit(layer, encoding="bias-column")[1].fit
+    assert star is not None
+    assert star.order_cost is None
 
 
 def test_a_bias_is_kept_and_joined_by_the_offset() -> None:

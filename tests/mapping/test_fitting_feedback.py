@@ -46,7 +46,7 @@ def _grids(outputs: int) -> dict[str, Grid]:
     star = (Part(find_encoding("bias-column"), 1, outputs),)
     return {
         "alone": Alone(-1, 1),
-        "shifted": Shifted(1, np.ones(outputs)),
+        "shifted": Shifted(1, np.ones((1, outputs))),
         "chain": Coupled(chain, in_order(np.arange(outputs)), 2),
         "star": Coupled(star, in_order(np.arange(outputs)), 3),
     }
@@ -85,7 +85,7 @@ def test_feedback_beats_rounding_on_correlated_inputs(grid: str) -> None:
         (block,) = blocks(moments, weights)
         steps = np.full((1, 5), 1.0)
         chosen = _grids(5)[grid]
-        plain = np.stack([chosen.nearest(row[None], np.ones(5))[0] for row in block.target[0]])
+        plain = np.stack([chosen.nearest(np.ones((1, 5)))(row[None])[0] for row in block.target[0]])
         fed = feed_back(block, steps, chosen)
         ratios.append(float((_error(block, steps, fed) / _error(block, steps, plain[None]))[0]))
     assert max(ratios) < 1
@@ -157,7 +157,7 @@ def test_many_rows_go_block_by_block() -> None:
     steps, grid = np.full((1, 3), 0.7), Alone(-2, 2)
     left, found = block.target.copy(), np.empty_like(block.target)
     for row in range(150):
-        found[0, row] = grid.nearest(left[:, row] / steps, np.ones(3))
+        found[0, row] = grid.nearest(steps**2)(left[:, row] / steps)
         error = (left[0, row] - found[0, row] * steps[0]) / block.factor[0, row, row]
         left[0, row + 1 :] -= np.outer(block.factor[0, row, row + 1 :], error)
     fed = feed_back(block, steps, grid)

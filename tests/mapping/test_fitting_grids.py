@@ -35,7 +35,7 @@ def _deviation(rows: Float64Array, found: Float64Array, weight: Float64Array) ->
 
 @given(rows_of(4), st.integers(-5, 0), st.integers(0, 5))
 def test_alone_is_the_nearest_integer(rows: Float64Array, low: int, high: int) -> None:
-    found = Alone(low, high).nearest(rows, np.ones(4))
+    found = Alone(low, high).nearest(np.ones((1, 4)))(rows)
     every = np.arange(low, high + 1)
     assert np.isin(found, every).all()
     least = np.abs(rows[:, :, None] - every).min(axis=2)
@@ -45,7 +45,7 @@ def test_alone_is_the_nearest_integer(rows: Float64Array, low: int, high: int) -
 @given(rows_of(4), st.integers(1, 7), st.integers(-6, 6))
 def test_shifted_is_the_nearest_of_its_parity(rows: Float64Array, top: int, k: int) -> None:
     shifts = np.array([k, k + 1, 0, top], dtype=np.float64)
-    found = Shifted(top, shifts).nearest(rows, np.ones(4))
+    found = Shifted(top, shifts[None]).nearest(np.ones((1, 4)))(rows)
     for output in range(4):
         every = 2 * np.arange(top + 1) - shifts[output]
         assert np.isin(found[:, output], every).all()
@@ -83,7 +83,7 @@ def test_coupled_is_the_best_row_that_columns_hold(
     places = Arrangement(np.array(order), np.array(signs, dtype=np.int8), 0.0, 0.0, 0.0, None)
     grid = _coupled(name, 1, 3, levels, places)
     importance = np.array([1.0, 0.2, 3.0])
-    found = grid.nearest(rows, importance)
+    found = grid.nearest(importance[None])(rows)
     every = np.empty((len(_representable(grid)), 3))
     every[:, order] = _representable(grid) * np.array(signs)
     held = {tuple(row) for row in every.tolist()}
@@ -98,18 +98,47 @@ def test_coupled_blocks_do_not_see_each_other() -> None:
     importance = rng.random(6) + 0.1
     grid = _coupled("acm", 2, 3, 3, in_order(np.arange(6)))
     alone = _coupled("acm", 1, 3, 3, in_order(np.arange(3)))
-    found = grid.nearest(rows, importance)
+    found = grid.nearest(importance[None])(rows)
     for start in (0, 3):
         part = slice(start, start + 3)
-        assert np.array_equal(found[:, part], alone.nearest(rows[:, part], importance[part]))
+        assert np.array_equal(found[:, part], alone.nearest(importance[None, part])(rows[:, part]))
 
 
-def test_importance_may_differ_from_row_to_row() -> None:
+def test_importance_may_differ_from_group_to_group() -> None:
     """The same targets, with either output more important: its own error is the smaller."""
     grid = _coupled("acm", 1, 2, 2, in_order(np.arange(2)))
     rows = np.array([[1.0, 1.0], [1.0, 1.0]])  # two steps down need three levels, there are two
-    found = grid.nearest(rows, np.array([[10.0, 1.0], [1.0, 10.0]]))
+    found = grid.nearest(np.array([[10.0, 1.0], [1.0, 10.0]]))(rows)
     assert found.tolist() == [[1.0, 0.0], [0.0, 1.0]]
+
+
+@settings(max_examples=10)
+@given(st.integers(1, 3), st.integers(1, 9), st.integers(0, 2**16))
+def test_few_rows_and_many_rows_are_encoded_alike(groups: int, count: int, seed: int) -> None:
+    """Rows come group by group; few go by encoders prepared for them, many at once."""
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(size=(groups * count, 6)) * 2
+    importance = rng.random((groups, 6)) + 0.1
+    grid = _coupled("acm", 2, 3, 3, in_order(np.arange(6)))
+    found = grid.nearest(importance)(rows)
+    for group in range(groups):
+        own = grid.nearest(importance[group : group + 1])
+        for row in range(group * count, (group + 1) * count):
+            assert np.array_equal(found[row], own(rows[row : row + 1])[0])
+
+
+def test_candidates_are_mixed_output_by_output() -> None:
+    chosen = np.array([[True, False]])
+    one, other = Shifted(3, np.array([[1.0, 2.0]])), Shifted(3, np.array([[5.0, 6.0]]))
+    mixed = one.mixed(other, chosen)
+    assert isinstance(mixed, Shifted)
+    assert mixed.k.tolist() == [[5.0, 2.0]]
+    assert Alone(0, 1).mixed(Alone(0, 1), chosen) == Alone(0, 1)
+    with pytest.raises(TypeError, match="two kinds"):
+        one.mixed(Alone(0, 1), chosen)
+    grid = _coupled("acm", 1, 2, 2, in_order(np.arange(2)))
+    with pytest.raises(TypeError, match="cannot be mixed"):
+        grid.mixed(grid, chosen)
 
 
 @settings(max_examples=20)
@@ -136,9 +165,9 @@ def test_steps_of_nothing() -> None:
     assert spread(np.full((1, 4, 1), -3.0), np.ones((1, 4))).tolist() == [[3.0]]
 
 
-@pytest.mark.parametrize("grid", [Alone(0, 0), Shifted(0, np.zeros(2))])
+@pytest.mark.parametrize("grid", [Alone(0, 0), Shifted(0, np.zeros((1, 2)))])
 def test_a_grid_of_one_number(grid: Grid) -> None:
-    assert not grid.nearest(np.array([[5.0, -5.0]]), np.ones(2)).any()
+    assert not grid.nearest(np.ones((1, 2)))(np.array([[5.0, -5.0]])).any()
 
 
 def _case(

@@ -57,6 +57,13 @@ def fashion_test() -> dict[str, AnyArray]:
     }
 
 
+def fashion_training(count: int, seed: int = 0) -> dict[str, AnyArray]:
+    """Images of Fashion-MNIST that the nets were trained on, drawn with a seed, without labels."""
+    pixels = _read_idx(_present(_FASHION / "train-images-idx3-ubyte.gz"), 16)
+    chosen = np.random.default_rng(seed).permutation(55_000)[:count]
+    return {"image": pixels.reshape(-1, 1, 28, 28)[chosen].astype(np.float32) / np.float32(255)}
+
+
 def _read_idx(path: Path, header: int) -> AnyArray:
     return np.frombuffer(gzip.decompress(path.read_bytes()), np.uint8, offset=header)
 
