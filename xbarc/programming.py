@@ -17,11 +17,12 @@ from typing import Literal
 import numpy as np
 
 from xbarc.circuit import Chip
+from xbarc.circuit.meaning import real_weights
 from xbarc.circuit.writing import layer_cells
 from xbarc.errors import MappingError
 from xbarc.executor import StepRunner
 from xbarc.executor.run import Values
-from xbarc.ir.effective import effective_weights, real_weights
+from xbarc.ir.effective import effective_weights
 from xbarc.ir.geometry import Scatter
 from xbarc.ir.network import MatrixLayer, Network
 from xbarc.ir.program import CrossbarStep, Program, Step
@@ -130,7 +131,7 @@ def _program(task: _Task, walk: Walk, flow: Flow) -> tuple[CrossbarStep, LayerOu
         return step, LayerOutcome(step.name, "as programmed")
     both = moments[0] + moments[1]
     method: Method = "refitted"
-    if flow == "read-back" and stands_alone(step.encoding):
+    if flow == "read-back" and stands_alone(step.encoding) and not task.options.levers:
         method = "read-back"
         step = _read_back(task, both)
     fitted, after = _refit(task, step, both)
@@ -188,4 +189,5 @@ def _read_back(task: _Task, moments: SecondMoments) -> CrossbarStep:
     pool: ArrayPool = KeptPlaces(step.tiling, ArrayPool(target.array, options.pack))
     filled = replace(own, weight=integer_weight(chosen))
     mapped = map_layer(filled, target, options, pool, plan.places)
-    return replace(mapped, fit=step.fit)
+    adc = step.adc if options.from_data else mapped.adc
+    return replace(mapped, fit=step.fit, choice=step.choice, adc=adc)

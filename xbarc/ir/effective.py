@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from xbarc.ir.program import CrossbarStep, Periphery
-from xbarc.numerics.types import BoolArray, Float64Array, Int64Array, IntArray
+from xbarc.numerics.types import BoolArray, Int64Array, IntArray
 
 _CHUNK_CELLS = 1 << 24
 
@@ -53,22 +53,6 @@ def effective_weights(step: CrossbarStep, chosen: BoolArray | None = None) -> ND
         part = (matrix @ cells.T).T
         weights[group, step.tiling.row_input[rows]] = part + beta[group]
     return weights
-
-
-def real_weights(step: CrossbarStep, levels: Float64Array) -> Float64Array:
-    """As `effective_weights`, for cells that hold real numbers instead of the program's.
-
-    Args:
-        step: the layer.
-        levels: what each cell contributes, in level units; axes: group, row, column.
-
-    Returns:
-        Axes: group, input, output.
-    """
-    weights = np.zeros((step.groups, step.inputs, step.outputs))
-    for group, rows, matrix in _pieces(step, None):
-        weights[group, step.tiling.row_input[rows]] = (matrix @ levels[group, rows].T).T
-    return weights + step.periphery.input_sum.reshape(step.groups, 1, step.outputs)
 
 
 def _pieces(
