@@ -103,9 +103,9 @@ def choose_encoding(
     if not tried:
         raise problems[names[0]]
     tried.sort(key=lambda one: one.rank)
-    best, reason = _best(tried, options.budget)
+    best, reason = _best(tried, options.encoding_budget)
     pool.adopt(best.pool)
-    record = _record(tried, problems, options.budget, reason)
+    record = _record(tried, problems, options.encoding_budget, reason)
     return replace(best.step, choice=record)
 
 

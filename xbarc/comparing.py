@@ -24,7 +24,7 @@ from xbarc.ir.program import CrossbarStep, Program
 from xbarc.mapping import MapOptions
 from xbarc.mapping.fitting import real_steps
 from xbarc.numerics.types import AnyArray
-from xbarc.programming import program_chip
+from xbarc.programming import can_read_back, program_chip
 from xbarc.report import collect
 from xbarc.robustness import Spread
 from xbarc.target import Figure, Target, Variation
@@ -245,7 +245,7 @@ def _noise_rows(bench: _Bench, program: Program, mapping: MapOptions) -> tuple[N
     given = bench.calibration
     batches = [] if given is None else calibration_batches(bench.network.inputs, given)
     rows = []
-    for variant in VARIANTS if batches else VARIANTS[:1]:
+    for variant in _variants(program, mapping, batches):
         seen = [
             _on_chip(bench, noisy, mapping, batches, (variant, sample))
             for sample in range(noise.seeds)
@@ -253,6 +253,14 @@ def _noise_rows(bench: _Bench, program: Program, mapping: MapOptions) -> tuple[N
         top1 = spread([one.top1_crossbar for one in seen])
         rows.append(NoiseRow(variant, top1, spread([one.agreement for one in seen])))
     return tuple(rows)
+
+
+def _variants(program: Program, mapping: MapOptions, batches: list[Values]) -> tuple[Variant, ...]:
+    """What can be done: nothing without calibration data, read-back where rows stand alone."""
+    if not batches:
+        return VARIANTS[:1]
+    readable = any(can_read_back(step, mapping) for step in program.crossbar_steps)
+    return VARIANTS if readable else VARIANTS[:2]
 
 
 def _on_chip(

@@ -249,7 +249,7 @@ def _with_converters(
 def _encoding(mapping: MapOptions) -> str:
     if mapping.encoding != AUTO:
         return mapping.encoding
-    return f"{AUTO} (error of a layer up to {mapping.budget:g})"
+    return f"{AUTO} (error of a layer up to {mapping.encoding_budget:g})"
 
 
 def _lower(

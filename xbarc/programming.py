@@ -86,7 +86,8 @@ def program_chip(
         chip: the sample; its effects say what deviates.
         batches: calibration data, in batches that the model takes.
         options: the choices of mapping that `program` was compiled with.
-        flow: what is done beyond writing the cells.
+        flow: what is done beyond writing the cells; layers whose rows cannot be read back one by
+            one are refitted.
         progress: called with a layer's name, its number and the count of layers.
 
     Raises:
@@ -116,6 +117,11 @@ def program_chip(
     return Programmed(replace(program, steps=tuple(steps)), tuple(outcomes))
 
 
+def can_read_back(step: CrossbarStep, options: MapOptions) -> bool:
+    """Whether the rows of a layer can be chosen one after another, as they are read back."""
+    return stands_alone(step.encoding) and not options.levers
+
+
 @dataclass(frozen=True, eq=False)
 class _Task:
     layer: MatrixLayer
@@ -131,7 +137,7 @@ def _program(task: _Task, walk: Walk, flow: Flow) -> tuple[CrossbarStep, LayerOu
         return step, LayerOutcome(step.name, "as programmed")
     both = moments[0] + moments[1]
     method: Method = "refitted"
-    if flow == "read-back" and stands_alone(step.encoding) and not task.options.levers:
+    if flow == "read-back" and can_read_back(step, task.options):
         method = "read-back"
         step = _read_back(task, both)
     fitted, after = _refit(task, step, both)

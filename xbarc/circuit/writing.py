@@ -39,9 +39,11 @@ class LayerCells:
         """What the cells of one row hold after writing; axes: group, column."""
         model = self.model
         real = model.position[levels]
-        sigma = np.hypot(model.sigma[levels], model.relative * (real + model.floor))
-        real = np.maximum(real + sigma * self.drawn[:, row], -model.floor)
-        real = (real + model.floor) * model.drift - model.floor
+        if model.sigma.any() or model.relative:
+            sigma = np.hypot(model.sigma[levels], model.relative * (real + model.floor))
+            real = np.maximum(real + sigma * self.drawn[:, row], -model.floor)
+        if model.drift != 1.0:
+            real = (real + model.floor) * model.drift - model.floor
         stuck = self.stuck[:, row]
         return np.where(stuck == _FREE, real, model.position[stuck])
 

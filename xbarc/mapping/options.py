@@ -36,8 +36,8 @@ class MapOptions:
             the output error on held-back samples, `on` always, `off` never.
         levers: what makes column sums small; see `levers.py`.
         columns: what the wiring behind the columns allows their order to be.
-        budget: with `auto`, the squared error of a layer's products over their variance that a
-            cheaper encoding may cost.
+        encoding_budget: with `auto`, the squared error of a layer's products over their variance
+            that a cheaper encoding may cost.
     """
 
     encoding: str = "differential"
@@ -49,7 +49,7 @@ class MapOptions:
     feedback: str = "auto"
     levers: tuple[Lever, ...] = ()
     columns: ColumnRule = field(default_factory=ColumnRule)
-    budget: float = BUDGET
+    encoding_budget: float = BUDGET
 
     @property
     def from_data(self) -> bool:
@@ -59,9 +59,9 @@ class MapOptions:
     def __post_init__(self) -> None:
         if self.encoding != AUTO:
             find_encoding(self.encoding)
-        if not 0 <= self.budget <= 1:
+        if not 0 <= self.encoding_budget <= 1:
             raise MappingError(
-                f"{self.budget:g} is no share, expected 0 to 1", where="--encoding-budget"
+                f"{self.encoding_budget:g} is no share, expected 0 to 1", where="--encoding-budget"
             )
         name, colon, number = self.adc.partition(":")
         known = name == "calibrated" and colon and number.isdecimal() and 0 < int(number[:9]) <= 16
