@@ -134,6 +134,7 @@ def test_an_encoding_that_does_not_fit_leaves_the_others(
     none = xbarc(*where, "--set", "adc.max_bits=2", "--encodings", "differential,bias-column")
     none.refused("the ADC of rram128 has 2")
     assert not problems["differential"]
+    assert "need 7 bits" in problems["bias-column"]
 
 
 @pytest.mark.parametrize(
