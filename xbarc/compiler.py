@@ -8,6 +8,7 @@ from pathlib import Path
 
 from xbarc.budget import Budget, fit_budget
 from xbarc.calibration import calibrate_converters, uniform
+from xbarc.choosing import choose_encoding
 from xbarc.errors import MappingError, XbarcError
 from xbarc.executor.run import Values
 from xbarc.frontend import read_network
@@ -16,7 +17,7 @@ from xbarc.ir.geometry import Scatter
 from xbarc.ir.network import DigitalFragment, FloatWeight, MatrixLayer, Network, Value
 from xbarc.ir.program import CrossbarStep, DigitalStep, Program, Step
 from xbarc.ir.verify import verify_network, verify_program
-from xbarc.mapping import ArrayPool, MapOptions, map_layer
+from xbarc.mapping import AUTO, ArrayPool, MapOptions, map_layer
 from xbarc.mapping.fitting import fit_layer
 from xbarc.mapping.one_adc import SumHistogram
 from xbarc.numerics.types import AnyArray
@@ -105,9 +106,7 @@ def compile_model(
         raise MappingError(
             "needs calibration data", where="--feedback on", hint="add --calibrate DATA.npz"
         )
-    network = read_network(Path(path), shapes=chosen.shapes, scales=plan.whole.scales)
-    verify_network(network)
-    network = run_passes(network, PASSES, verify_network)
+    network = _network(Path(path), plan, chosen)
     batches = [] if calibration is None else calibration_batches(network.inputs, calibration)
     whole = plan_whole(network, Path(path), batches, plan.whole)
     lowering = plan if whole.one is None else _lossless(plan)
@@ -161,6 +160,34 @@ def _set_converters(
     return done, ()
 
 
+def _network(path: Path, plan: _Plan, options: CompileOptions) -> Network:
+    """Read, checked, and through all passes."""
+    network = read_network(path, shapes=options.shapes, scales=plan.whole.scales)
+    verify_network(network)
+    return run_passes(network, PASSES, verify_network)
+
+
+def prepared_network(
+    path: Path,
+    target: Target,
+    options: CompileOptions | None = None,
+    calibration: Mapping[str, AnyArray] | None = None,
+) -> Network:
+    """The network of a model as its layers are mapped: through all passes, channels scaled.
+
+    Args:
+        path, target, options, calibration: as `compile_model` takes them.
+
+    Raises:
+        ModelError: the model cannot be read or run.
+    """
+    chosen = options or CompileOptions()
+    plan = _plan(chosen, target)
+    network = _network(path, plan, chosen)
+    batches = [] if calibration is None else calibration_batches(network.inputs, calibration)
+    return plan_whole(network, path, batches, plan.whole).network
+
+
 def _plan(options: CompileOptions, target: Target) -> _Plan:
     weight_bits = _or(options.weight_bits, target.precision.weight_bits)
     activation_bits = _or(options.activation_bits, target.precision.activation_bits)
@@ -186,7 +213,7 @@ def _settings(plan: _Plan, whole: Whole, *, calibrated: bool) -> tuple[tuple[str
         "activation_bits": str(plan.activation_bits),
         "activation_ranges": ranges,
         "adc": plan.mapping.adc,
-        "encoding": plan.mapping.encoding,
+        "encoding": _encoding(plan.mapping),
         "feedback": plan.mapping.feedback if calibrated else "off (no calibration data)",
         "levers": ", ".join(plan.mapping.levers) or "none",
         "pack": plan.mapping.pack,
@@ -217,6 +244,12 @@ def _with_converters(
 
     _lower(whole, lossless, [dict(values) for values in batches], progress, watch)
     return whole.read_by(sums)
+
+
+def _encoding(mapping: MapOptions) -> str:
+    if mapping.encoding != AUTO:
+        return mapping.encoding
+    return f"{AUTO} (error of a layer up to {mapping.encoding_budget:g})"
 
 
 def _lower(
@@ -271,8 +304,10 @@ def _crossbar(
         wanted = _wants_moments(layer, plan)
         moments = walk.moments(layer, ranged.quantizer) if wanted else None
         step = None if shared is None else shared.weight
-        fitted = fit_layer(ranged, plan.target, plan.mapping, plain, moments, step)
         where = (plan.target, plan.mapping, pool)
+        if plan.mapping.encoding == AUTO:
+            return whole.finished(layer, choose_encoding(ranged, plain, moments, *where))
+        fitted = fit_layer(ranged, plan.target, plan.mapping, plain, moments, step)
         made = map_layer(fitted.layer, *where, fitted.arrangement, fitted.record)
         return whole.finished(layer, made)
     except ValueError as error:
@@ -286,4 +321,11 @@ def _wants_moments(layer: MatrixLayer, plan: _Plan) -> bool:
     return plan.mapping.slices is not None or isinstance(layer.weight, FloatWeight)
 
 
-__all__ = ["PASSES", "CompileOptions", "XbarcError", "compile_model", "split_batches"]
+__all__ = [
+    "PASSES",
+    "CompileOptions",
+    "XbarcError",
+    "compile_model",
+    "prepared_network",
+    "split_batches",
+]

@@ -23,7 +23,7 @@ from xbarc.ir.program import AdcSettings, CrossbarStep
 from xbarc.ir.quantize import FloatResult
 from xbarc.ir.scales import ChannelStatistics
 from xbarc.ir.trace import LayerTrace
-from xbarc.mapping import MapOptions
+from xbarc.mapping import AUTO, MapOptions
 from xbarc.mapping.encodings import find_encoding
 from xbarc.mapping.one_adc import SumHistogram, choose_adc, one_setting, sum_histogram
 from xbarc.numerics.types import AnyArray, IntArray
@@ -207,6 +207,12 @@ def make_request(
             f"'{chosen}' is not available",
             where="--equalise",
             hint=f"one of {', '.join(EQUALISE)}",
+        )
+    if one and mapping.encoding == AUTO:
+        raise MappingError(
+            "all layers are alike, so none has an encoding of its own",
+            where="--encoding auto",
+            hint="name an encoding, or leave --uniform out",
         )
     if one and mapping.adc != "lossless" and not mapping.adc.isdecimal():
         raise MappingError(

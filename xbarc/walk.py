@@ -33,13 +33,21 @@ class Walk:
         network: what is compiled.
         batches: calibration data; empty where there is none, and then nothing is executed.
         exact: whether the exact network is executed too, for error feedback.
+        runner: executes the compiled prefix; None takes the fast engine.
     """
 
-    def __init__(self, network: Network, batches: list[Values], *, exact: bool) -> None:
+    def __init__(
+        self,
+        network: Network,
+        batches: list[Values],
+        *,
+        exact: bool,
+        runner: StepRunner | None = None,
+    ) -> None:
         self.network = network
         self.batches = batches
         self.exact = [dict(values) for values in batches] if exact else []
-        self._runner = StepRunner()
+        self._runner = runner or StepRunner()
 
     def ranges(self, layer: MatrixLayer) -> RangeStatistics | None:
         """Histogram of a layer's input; None without data."""

@@ -11,7 +11,7 @@ from types import TracebackType
 
 import typer
 
-from xbarc.cli import compiling, executing, placing, reporting, studies, targets
+from xbarc.cli import comparing, compiling, executing, placing, reporting, studies, targets
 from xbarc.errors import EXIT_BUG, EXIT_DONE, EXIT_INTERRUPTED, EXIT_USER, XbarcError
 
 _CODES = (
@@ -32,6 +32,7 @@ app = typer.Typer(
 app.command("compile")(compiling.compile_command)
 app.command("run")(executing.run_command)
 app.command("check")(executing.check_command)
+app.command("compare")(comparing.compare_command)
 app.command("verify")(executing.verify_command)
 app.command("inspect")(reporting.inspect_command)
 app.command("report")(reporting.report_command)

@@ -55,9 +55,18 @@ def compile_command(
             help="how signed weights sit on cells: differential, differential-analog, offset, "
             "offset-unflipped, bias-column, bias-column-analog, bias-column-mid, acm, acm-analog, "
             "segmented:4, segmented:4-analog (or any count), one-signed, unipolar, "
-            "twos-complement, centre or centre-analog  [default: the target's]",
+            "twos-complement, centre or centre-analog; auto for the cheapest of each layer  "
+            "[default: the target's]",
         ),
     ] = None,
+    encoding_budget: Annotated[
+        float,
+        typer.Option(
+            metavar="SHARE",
+            help="with --encoding auto: squared error of a layer's products over their variance "
+            "that a cheaper encoding may cost",
+        ),
+    ] = 0.01,
     weight_slices: Annotated[
         int | None,
         typer.Option(
@@ -184,7 +193,7 @@ def compile_command(
         ranges,
         encoding,
         (adc, "none", tile, pack),
-        (weight_slices, feedback),
+        (weight_slices, feedback, encoding_budget),
         shape,
         (levers, column_order, adc_budget),
     )
@@ -221,7 +230,7 @@ def _options(
     ranges: str,
     encoding: str | None,
     mapping: tuple[str, str, str, str],
-    fitting: tuple[int | None, str],
+    fitting: tuple[int | None, str, float],
     shapes: list[str] | None,
     converters: tuple[str, str, str | None],
 ) -> CompileOptions:
@@ -244,6 +253,7 @@ def _options(
         pack=pack,  # type: ignore[arg-type]
         slices=fitting[0],
         feedback=fitting[1],
+        encoding_budget=fitting[2],
         levers=parse_levers(converters[0]),
         columns=column_rule(converters[1]),
     )

@@ -241,9 +241,9 @@ def _print_evaluation(result: Evaluation) -> None:
         f"{result.samples:,} samples",
         ("", "float model>", "crossbar program>"),
         (
-            ("top-1", _percent(result.top1_float), _percent(result.top1_crossbar)),
-            ("agreement", "", _percent(result.agreement)),
-            ("output SQNR", "", _decibel(result.output_sqnr_db, result.identical)),
+            ("top-1", percent(result.top1_float), percent(result.top1_crossbar)),
+            ("agreement", "", percent(result.agreement)),
+            ("output SQNR", "", decibel(result.output_sqnr_db, result.identical)),
         ),
     )
     layers = TableData(
@@ -252,7 +252,7 @@ def _print_evaluation(result: Evaluation) -> None:
         tuple(
             (
                 layer.name,
-                _decibel(layer.sqnr_db, layer.identical),
+                decibel(layer.sqnr_db, layer.identical),
                 f"{layer.conversions:,}",
                 f"{layer.saturated:,}",
             )
@@ -262,11 +262,13 @@ def _print_evaluation(result: Evaluation) -> None:
     emit_tables(whole, layers)
 
 
-def _percent(share: float | None) -> str:
+def percent(share: float | None) -> str:
+    """A share with two decimals, for tables of accuracies."""
     return "-" if share is None else f"{100 * share:.2f} %"
 
 
-def _decibel(value: float | None, identical: bool) -> str:
+def decibel(value: float | None, identical: bool) -> str:
+    """A ratio, or that there is no difference at all."""
     if identical:
         return "identical"
     return "-" if value is None else f"{value:.1f} dB"

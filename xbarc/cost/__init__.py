@@ -24,6 +24,7 @@ from xbarc.cost.parts import (
 )
 from xbarc.cost.program import LayerCost, ProgramCost, program_cost
 from xbarc.cost.schedule import LayerSchedule, Schedule
+from xbarc.cost.single import Price, layer_price
 from xbarc.cost.timing import Timing, step_timing
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "MeshPlacement",
     "PathPart",
     "Policy",
+    "Price",
     "ProgramCost",
     "Schedule",
     "Timing",
@@ -53,6 +55,7 @@ __all__ = [
     "full_chip",
     "full_steps",
     "parse_policy",
+    "layer_price",
     "program_cost",
     "step_timing",
     "total",

@@ -157,6 +157,43 @@ class FitRecord:
     order_bound: float | None = None
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """An encoding that was tried for a layer.
+
+    Attributes:
+        error: what the choice was made by; 0 where nothing is lost.
+        area_um2, energy_pj: of the layer by itself; of one input vector where the input's shape is
+            not known.
+        problem: why it does not fit; empty where it does.
+    """
+
+    encoding: str
+    error: float | None = None
+    area_um2: float | None = None
+    energy_pj: float | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class ChoiceRecord:
+    """Why a layer has its encoding, where the compiler chose it.
+
+    Attributes:
+        measure: `output`: squared error of the products over their variance, on held-back
+            calibration samples; `weight`: squared error of the weights over their energy; `none`:
+            all encodings hold the same integers.
+        budget: error that a cheaper encoding may cost.
+        reason: in a few words.
+        candidates: cheapest first, by area times energy; those that do not fit come last.
+    """
+
+    measure: Literal["output", "weight", "none"]
+    budget: float
+    reason: str
+    candidates: tuple[Candidate, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class CrossbarStep:
     """One matrix layer on crossbars.
@@ -175,6 +212,7 @@ class CrossbarStep:
         equalised: what equalisation multiplied the outputs by, None where nothing did; axis:
             output of all groups (channel). Later layers divide by it; whoever looks at the layer's
             output in between has to.
+        choice: why the encoding was chosen, for people; None where the user named it.
     """
 
     name: str
@@ -198,6 +236,7 @@ class CrossbarStep:
     input_shape: tuple[int, ...] | None
     fit: FitRecord | None = None
     equalised: Float32Array | None = None
+    choice: ChoiceRecord | None = None
 
     @property
     def groups(self) -> int:

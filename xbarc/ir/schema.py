@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from xbarc.ir.front import FrontPoint
 from xbarc.ir.geometry import Dense, Scatter, Window
-from xbarc.ir.program import FitRecord
+from xbarc.ir.program import ChoiceRecord, FitRecord
 from xbarc.ir.quantize import DynamicInput, IntegerInput, StaticInput
 from xbarc.target import Target
 
@@ -71,6 +71,7 @@ class CrossbarRecord(Part):
     outputs: Count
     input_shape: list[Count] | None
     fit: FitRecord | None = None
+    choice: ChoiceRecord | None = None
 
 
 class DigitalRecord(Part):

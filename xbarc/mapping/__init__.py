@@ -7,11 +7,12 @@ live in `encodings/`, cutting in `tiling.py`, physical places in `pack.py`, conv
 from xbarc.mapping.choices import LEVERS, column_rule, parse_levers
 from xbarc.mapping.encodings import encoding_names
 from xbarc.mapping.layer import map_layer
-from xbarc.mapping.options import ADC_POLICIES, PLACEMENTS, MapOptions, Pack, Tile
+from xbarc.mapping.options import ADC_POLICIES, AUTO, PLACEMENTS, MapOptions, Pack, Tile
 from xbarc.mapping.pack import ArrayPool
 
 __all__ = [
     "ADC_POLICIES",
+    "AUTO",
     "LEVERS",
     "PLACEMENTS",
     "ArrayPool",

@@ -117,7 +117,7 @@ def _encode(job: Job) -> tuple[PackedCells, list[Int64Array]]:
     packed = np.empty((groups, rows, packed_bytes(columns, job.cell_bits)), dtype=np.uint8)
     collected: list[list[Int64Array]] = [[] for _ in job.cut.parts]
     for first, last in _row_chunks(job, columns):
-        pieces = _encode_rows(job, first, last)
+        pieces = encode_rows(job, first, last)
         for found, piece in zip(collected, pieces, strict=True):
             found.append(piece.r_value)
         row0, row1 = int(job.bounds[first]), int(job.bounds[last])
@@ -146,7 +146,7 @@ def _row_chunks(job: Job, columns: int) -> Iterator[tuple[int, int]]:
         yield first, min(blocks, first + step)
 
 
-def _encode_rows(job: Job, first: int, last: int) -> list[Encoded]:
+def encode_rows(job: Job, first: int, last: int) -> list[Encoded]:
     """Encode some row blocks, one call for the blocks of like size."""
     row0, row1 = int(job.bounds[first]), int(job.bounds[last])
     bounds = job.bounds[first : last + 1] - row0

@@ -15,6 +15,9 @@ PLACEMENTS = ("none",)
 ADC_POLICIES = ("lossless", "worst-case", "calibrated", "calibrated:BITS")
 MOST_SLICES = 16
 FEEDBACK = ("auto", "on", "off")
+AUTO = "auto"
+"""The encoding that is chosen for each layer by itself."""
+BUDGET = 0.01
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class MapOptions:
     """Choices of mapping.
 
     Attributes:
-        encoding: name of the encoding.
+        encoding: name of the encoding, or `auto` for the cheapest of each layer.
         adc: `lossless`, `worst-case`, or a number of bits that caps the lossless setting.
         tile: `fill` fills arrays first, `even` cuts a layer into blocks of like size.
         pack: small blocks share arrays within a layer, across layers that run one after the other,
@@ -33,6 +36,8 @@ class MapOptions:
             the output error on held-back samples, `on` always, `off` never.
         levers: what makes column sums small; see `levers.py`.
         columns: what the wiring behind the columns allows their order to be.
+        encoding_budget: with `auto`, the squared error of a layer's products over their variance
+            that a cheaper encoding may cost.
     """
 
     encoding: str = "differential"
@@ -44,6 +49,7 @@ class MapOptions:
     feedback: str = "auto"
     levers: tuple[Lever, ...] = ()
     columns: ColumnRule = field(default_factory=ColumnRule)
+    encoding_budget: float = BUDGET
 
     @property
     def from_data(self) -> bool:
@@ -51,7 +57,12 @@ class MapOptions:
         return self.adc.startswith(("calibrated", "budget"))
 
     def __post_init__(self) -> None:
-        find_encoding(self.encoding)
+        if self.encoding != AUTO:
+            find_encoding(self.encoding)
+        if not 0 <= self.encoding_budget <= 1:
+            raise MappingError(
+                f"{self.encoding_budget:g} is no share, expected 0 to 1", where="--encoding-budget"
+            )
         name, colon, number = self.adc.partition(":")
         known = name == "calibrated" and colon and number.isdecimal() and 0 < int(number[:9]) <= 16
         free = self.adc.isdecimal() or known or name == "budget"

@@ -30,6 +30,14 @@ class ArrayPool:
     used: int = 0
     free: list[list[int]] = field(default_factory=list)
 
+    def copy(self) -> ArrayPool:
+        """A pool in the same state, to try something on."""
+        return ArrayPool(self.array, self.pack, self.used, [list(item) for item in self.free])
+
+    def adopt(self, other: ArrayPool) -> None:
+        """Take over the state of a copy."""
+        self.used, self.free = other.used, other.free
+
     def place(
         self, groups: int, rows: IntArray, columns: IntArray
     ) -> tuple[IntArray, IntArray, IntArray]:

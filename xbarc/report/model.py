@@ -109,6 +109,36 @@ class TimingRow(Row):
     vector_ns: float = Field(description="one input vector: all cycles of all segments, ns")
 
 
+class CandidateRow(Row):
+    """An encoding that was tried for a layer."""
+
+    encoding: str = Field(description="name of the encoding")
+    error: float | None = Field(description="by `measure`; null where it does not fit")
+    area_mm2: float | None = Field(
+        description="of the layer by itself, in the part of macros and tiles that it fills, mm2"
+    )
+    energy_uj: float | None = Field(
+        description="of the layer by itself, uJ an inference; an input vector where positions are "
+        "not known"
+    )
+    problem: str = Field(description="why it does not fit; empty where it does")
+
+
+class ChoiceRow(Row):
+    """Why a layer has its encoding, with `--encoding auto`."""
+
+    measure: Literal["output", "weight", "none"] = Field(
+        description="output: squared error of the products over their variance, on held-back "
+        "calibration samples; weight: squared error of the weights over their energy; none: all "
+        "hold the same integers"
+    )
+    budget: float = Field(description="error that a cheaper encoding may cost")
+    reason: str = Field(description="why this one")
+    candidates: tuple[CandidateRow, ...] = Field(
+        description="cheapest first, by area times energy; those that do not fit come last"
+    )
+
+
 class LayerRow(Row):
     """One layer on crossbars; `area_mm2` and the arrays' surroundings are its share."""
 
@@ -152,6 +182,9 @@ class LayerRow(Row):
         description="time that its arrays work in one inference, copies side by side, us"
     )
     area_mm2: float = Field(description="area of the layer's share of the components, mm2")
+    choice: ChoiceRow | None = Field(
+        default=None, description="why this encoding; null where it was asked for by name"
+    )
 
 
 class ConverterRow(Row):

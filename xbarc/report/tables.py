@@ -12,6 +12,13 @@ if TYPE_CHECKING:  # Report prints itself through this file
     from xbarc.report.model import LayerRow, LevelRow, PartRow, Report, SourceRow
 
 
+_MEASURES = {
+    "output": "error: of the products, held-back samples",
+    "weight": "error: of the weights",
+    "none": "no error",
+}
+
+
 @dataclass(frozen=True)
 class TableData:
     """A table; headings that end in `>` are those of right-aligned columns."""
@@ -28,6 +35,7 @@ def report_tables(report: Report) -> tuple[TableData, ...]:
         totals_table(report),
         layers_table(report.layers),
         placement_table(report.layers),
+        candidates_table(report.layers),
         converters_table(report),
         front_table(report),
         schedule_table(report),
@@ -283,6 +291,36 @@ def levels_table(levels: Sequence[LevelRow]) -> TableData:
     )
     headings = ("level", "mW>", "mm2>", "GOPS>", "MiB>", "vector ns>")
     return TableData("The target at full load", headings, tuple(rows))
+
+
+def chosen_table(layers: Sequence[LayerRow]) -> TableData:
+    """What was chosen, a row a layer."""
+    rows = tuple(
+        (row.name, row.encoding, row.choice.reason, _MEASURES[row.choice.measure])
+        for row in layers
+        if row.choice is not None
+    )
+    return TableData("Encodings chosen", ("layer", "encoding", "why", "by"), rows)
+
+
+def candidates_table(layers: Sequence[LayerRow]) -> TableData:
+    """What there was to choose from, a row a candidate."""
+    headings = ("layer", "candidate", "", "error>", "area mm2>", "energy uJ>", "does not fit")
+    rows = tuple(
+        (
+            row.name,
+            one.encoding,
+            "chosen" if one.encoding == row.encoding else "",
+            "-" if one.error is None else f"{one.error:.3g}",
+            "-" if one.area_mm2 is None else number(one.area_mm2),
+            "-" if one.energy_uj is None else number(one.energy_uj),
+            one.problem,
+        )
+        for row in layers
+        if row.choice is not None
+        for one in row.choice.candidates
+    )
+    return TableData("Candidates, cheapest first by area times energy", headings, rows)
 
 
 def digital_table(report: Report) -> TableData:

@@ -15,6 +15,7 @@ from xbarc.report.model import Report
 from xbarc.report.notes import specific
 from xbarc.report.tables import (
     TableData,
+    chosen_table,
     citations,
     layers_table,
     report_tables,
@@ -40,7 +41,12 @@ def render_text(report: Report, *, full: bool = True) -> Group:
 def _brief(report: Report) -> Group:
     """Totals, layers, what stayed digital, and notes on this program alone."""
     stayed, notes = stayed_table(report), specific(report.notes)
-    tables = (totals_table(report), layers_table(report.layers), stayed)
+    tables = (
+        totals_table(report),
+        layers_table(report.layers),
+        chosen_table(report.layers),
+        stayed,
+    )
     parts: list[RenderableType] = [_head(report)]
     parts += [rich_table(table) for table in tables if table.rows]
     if report.digital and not stayed.rows:

@@ -20,6 +20,7 @@ from xbarc.target.model import (
     Precision,
     Source,
     Target,
+    Variation,
     Wires,
     figures,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "Provenance",
     "Source",
     "Target",
+    "Variation",
     "Wires",
     "figures",
     "load_target",

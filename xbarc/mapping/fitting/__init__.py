@@ -5,6 +5,17 @@ give a layer with integer weights, scales and biases. What a row of cells can ho
 add one, write it in `grids.py` and let `make_grid` choose it.
 """
 
-from xbarc.mapping.fitting.fit import Fitted, fit_layer
+from xbarc.mapping.fitting.adjust import adjusted, real_steps
+from xbarc.mapping.fitting.fit import Fitted, fit_layer, integer_weight
+from xbarc.mapping.fitting.search import make_task
+from xbarc.mapping.fitting.written import write_fed_back
 
-__all__ = ["Fitted", "fit_layer"]
+__all__ = [
+    "Fitted",
+    "adjusted",
+    "fit_layer",
+    "integer_weight",
+    "make_task",
+    "real_steps",
+    "write_fed_back",
+]

@@ -28,6 +28,7 @@ from xbarc.mapping.job import make_job
 from xbarc.mapping.options import MapOptions
 from xbarc.mapping.order import Arrangement
 from xbarc.numerics import IntFormat
+from xbarc.numerics.types import Float64Array
 from xbarc.target import Target
 
 _FINE_BITS = 8
@@ -139,15 +140,20 @@ def _misfit(task: Task, found: Found) -> float:
     return float(np.sqrt(error / energy)) if energy > 0 else 0.0
 
 
+def integer_weight(integers: Float64Array) -> IntWeight:
+    """Whole numbers as weights of the least width that holds them."""
+    low, high = int(integers.min(initial=0)), int(integers.max(initial=0))
+    bits = max(high, -1 - low).bit_length() + 1
+    values = integers.astype(np.int8 if bits <= 8 else np.int16 if bits <= 16 else np.int32)
+    values.flags.writeable = False
+    return IntWeight(LazyTensor(values.shape, lambda: values), IntFormat(bits, signed=True))
+
+
 def _finish(
     layer: MatrixLayer, plain: MatrixLayer, task: Task, found: Found, record: FitRecord
 ) -> Fitted:
     """Integers, steps and offsets into the layer."""
-    low, high = int(found.integers.min(initial=0)), int(found.integers.max(initial=0))
-    bits = max(high, -1 - low).bit_length() + 1
-    values = found.integers.astype(np.int8 if bits <= 8 else np.int16 if bits <= 16 else np.int32)
-    values.flags.writeable = False
-    weight = IntWeight(LazyTensor(values.shape, lambda: values), IntFormat(bits, signed=True))
+    weight = integer_weight(found.integers)
     result, constant = rescaled(layer, found)
     fitted = replace(plain, weight=weight, result=result, constant=constant)
     return Fitted(fitted, task.places, record)

@@ -1,0 +1,94 @@
+"""Writing a chip row by row: what the cells of one row hold, whatever levels are chosen for them.
+
+A `Chip` gives the cells of a layer that is already mapped. Who reads cells back while the rest is
+still to be written needs them before that: the numbers that a cell draws are those of its place, so
+a row that is written here holds what `Chip.levels` gives for the same levels later on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from xbarc.circuit.chip import Chip, blocks_by_array
+from xbarc.circuit.effects import CellModel
+from xbarc.circuit.faults import stuck_grid
+from xbarc.circuit.random import normals
+from xbarc.ir.program import CrossbarStep
+from xbarc.numerics.types import Float64Array, IntArray
+
+_FREE = -1
+
+
+@dataclass(frozen=True, eq=False)
+class LayerCells:
+    """The cells of a layer before anything is written.
+
+    Attributes:
+        model: figures of a cell.
+        drawn: standard normal numbers; axes: group, row, column.
+        stuck: the level at which a cell is stuck, or -1; axes as `drawn`.
+    """
+
+    model: CellModel
+    drawn: Float64Array
+    stuck: IntArray
+
+    def write(self, row: int, levels: IntArray) -> Float64Array:
+        """What the cells of one row hold after writing; axes: group, column."""
+        model = self.model
+        real = model.position[levels]
+        if model.sigma.any() or model.relative:
+            sigma = np.hypot(model.sigma[levels], model.relative * (real + model.floor))
+            real = np.maximum(real + sigma * self.drawn[:, row], -model.floor)
+        if model.drift != 1.0:
+            real = (real + model.floor) * model.drift - model.floor
+        stuck = self.stuck[:, row]
+        return np.where(stuck == _FREE, real, model.position[stuck])
+
+
+def layer_cells(chip: Chip, step: CrossbarStep) -> LayerCells:
+    """The cells under a layer.
+
+    Args:
+        chip: the sample.
+        step: says which arrays, and where in them.
+
+    Raises:
+        ValueError: wires join the cells of an array, so that no row can be looked at by itself.
+    """
+    if "lines" in chip.effects:
+        raise ValueError("with line resistance, rows do not stand alone")
+    drawn = np.zeros(step.cells.shape)
+    stuck = np.full(step.cells.shape, _FREE, dtype=np.int64)
+    spread = bool(chip.model.sigma.any() or chip.model.relative)
+    for array, blocks in blocks_by_array(step).items():
+        numbers = _drawn(chip, array) if spread else np.zeros(chip.shape)
+        fixed = _stuck(chip, array)
+        for block in blocks:
+            drawn[block.group, block.rows, block.columns] = numbers[block.place]
+            stuck[block.group, block.rows, block.columns] = fixed[block.place]
+    return LayerCells(chip.model, drawn, stuck)
+
+
+def _drawn(chip: Chip, array: int) -> Float64Array:
+    rows, columns = chip.shape
+    effects = chip.effects
+    place = (array, effects.sample)
+    return normals(effects.seed, "variation", place, rows * columns).reshape(chip.shape)
+
+
+def _stuck(chip: Chip, array: int) -> IntArray:
+    """Level at which each cell of an array is stuck, -1 where it is not."""
+    effects, model = chip.effects, chip.model
+    found = np.full(chip.shape, _FREE, dtype=np.int64)
+    if "faults" in effects and effects.fault_map is not None:
+        row, column, level = effects.fault_map.of(array)
+        found[row, column] = level
+    elif model.stuck_on or model.stuck_off:
+        rates = (model.stuck_on, model.stuck_off)
+        grid = stuck_grid(chip.shape, rates, effects.seed, (array, effects.sample))
+        found[grid > 0] = len(model.position) - 1
+        found[grid < 0] = 0
+    return found

@@ -1,0 +1,202 @@
+"""`xbarc compare`."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from xbarc.errors import EXIT_DONE, InputError
+
+if TYPE_CHECKING:
+    from xbarc.comparing import Comparison, NoiseRow, NoiseSettings, Row
+    from xbarc.report import TableData
+
+_USUAL = "differential,segmented:4,acm,bias-column,unipolar"
+
+
+# Longer than our functions may be: typer makes the options from this signature, one each.
+def compare_command(
+    model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="the trained network")],
+    data: Annotated[
+        Path, typer.Option(metavar="DATA.npz", help="arrays by input name, and labels if any")
+    ],
+    target: Annotated[
+        str,
+        typer.Option(metavar="NAME|FILE.toml", help="what to compile for; see xbarc targets list"),
+    ] = "rram128",
+    encodings: Annotated[
+        str,
+        typer.Option(metavar="NAMES", help="commas between; as for --encoding of xbarc compile"),
+    ] = _USUAL,
+    calibrate: Annotated[
+        Path | None,
+        typer.Option(metavar="DATA.npz", help="inputs for static ranges and error feedback"),
+    ] = None,
+    weight_bits: Annotated[
+        int | None, typer.Option(metavar="N", help="2 to 16  [default: the target's]")
+    ] = None,
+    activation_bits: Annotated[
+        int | None, typer.Option(metavar="N", help="1 to 16  [default: the target's]")
+    ] = None,
+    weight_slices: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="cells of one sign a weight  [default: as many as needed]"),
+    ] = None,
+    feedback: Annotated[str, typer.Option(metavar="auto|on|off", help="error feedback")] = "auto",
+    encoding_budget: Annotated[
+        float, typer.Option(metavar="SHARE", help="for the encoding auto, as xbarc compile")
+    ] = 0.01,
+    adc: Annotated[
+        str, typer.Option(metavar="lossless|...|BITS", help="as for xbarc compile")
+    ] = "lossless",
+    noise: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIGMA[:range]",
+            help="also on chips whose cells deviate: 0.05 is 5 % of a cell's conductance, "
+            "0.05:range 5 % of the range between the lowest and the highest level",
+        ),
+    ] = None,
+    seeds: Annotated[int, typer.Option(metavar="K", min=1, max=10_000, help="chips to draw")] = 3,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="of the chips")] = 0,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="key.path=value", help="change a field of the target; may be repeated"
+        ),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> int:
+    """Compare encodings: what each costs, and what it leaves of the accuracy.
+
+    Compiles, reports and checks the model with one encoding after another: a row each. With
+    --noise the cells deviate from what was programmed, on K chips: blind; with gain and offset of
+    each output fitted again after programming; and with every row read back before the next one is
+    chosen. The last two need --calibrate.
+    """
+    from json import dumps
+
+    from xbarc.cli.npz import read_npz
+    from xbarc.cli.progress import progress_bar
+    from xbarc.comparing import compare
+    from xbarc.compiler import CompileOptions
+    from xbarc.mapping import MapOptions
+    from xbarc.target import load_target
+
+    names = [name.strip() for name in encodings.split(",") if name.strip()]
+    if not names:
+        raise InputError("names no encoding", where="--encodings", hint=f"for example {_USUAL}")
+    for name in names:
+        MapOptions(encoding=name)  # a wrong name is told before long work
+    suffered = None if noise is None else _noise(noise, seeds, seed)
+    mapping = MapOptions(
+        adc=adc, slices=weight_slices, feedback=feedback, encoding_budget=encoding_budget
+    )
+    options = CompileOptions(weight_bits, activation_bits, mapping=mapping)
+    with progress_bar("compare") as advance:
+        found = compare(
+            model,
+            load_target(target, settings or ()),
+            names,
+            read_npz(data),
+            options=options,
+            calibration=None if calibrate is None else read_npz(calibrate),
+            noise=suffered,
+            progress=advance,
+        )
+    if json:
+        print(dumps(found.as_json(), indent=1, allow_nan=False))
+    else:
+        _print(found)
+    return EXIT_DONE
+
+
+def _noise(text: str, seeds: int, seed: int) -> NoiseSettings:
+    from xbarc.comparing import NoiseSettings
+
+    number, colon, kind = text.partition(":")
+    try:
+        sigma = float(number)
+    except ValueError:
+        sigma = -1.0
+    if not (math.isfinite(sigma) and 0 <= sigma <= 1) or (colon and kind != "range"):
+        raise InputError(
+            f"'{text}' is not SIGMA or SIGMA:range", where="--noise", hint="for example 0.05"
+        )
+    return NoiseSettings(sigma, bool(colon), seeds, seed)
+
+
+def _print(found: Comparison) -> None:
+    from xbarc.cli.reporting import emit_tables
+
+    emit_tables(*tables(found))
+
+
+def tables(found: Comparison) -> tuple[TableData, ...]:
+    """A row an encoding, a row for each way to program it, and what did not fit."""
+    from xbarc.report import TableData
+
+    good = [row for row in found.rows if not row.problem]
+    head = (
+        *("encoding", "columns>", "an output>", "arrays>", "conversions>", "area mm2>"),
+        *("energy uJ>", "weight error>", "output SQNR>", "top-1 float>", "top-1>", "agreement>"),
+    )
+    title = f"{found.model} on {found.target}, {found.samples:,} samples"
+    all_rows = TableData(title, head, tuple(_cells(row) for row in good))
+    bad = tuple((row.encoding, row.problem) for row in found.rows if row.problem)
+    problems = TableData("Encodings that do not fit", ("encoding", "why"), bad)
+    return (all_rows, _noise_table(found, good), problems)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    from xbarc.cli.executing import decibel, percent
+    from xbarc.report.format import number
+
+    return (
+        row.encoding,
+        number(row.columns),
+        number(row.columns_per_output),
+        number(row.arrays),
+        number(row.conversions),
+        number(row.area_mm2),
+        number(row.energy_uj),
+        percent(row.weight_error),
+        decibel(row.output_sqnr_db, row.identical),
+        percent(row.top1_float),
+        percent(row.top1_crossbar),
+        percent(row.agreement),
+    )
+
+
+def _noise_table(found: Comparison, good: list[Row]) -> TableData:
+    from xbarc.report import TableData
+
+    noise = found.noise
+    title = ""
+    if noise is not None:
+        what = "the range" if noise.of_range else "the conductance"
+        title = f"Cells deviate by {100 * noise.sigma:g} % of {what}; seed {noise.seed}, "
+        title += f"{noise.seeds} chips"
+    head = (
+        *("encoding", "programmed", "top-1 mean>", "spread>", "worst>", "points lost>"),
+        *("agreement mean>", "spread>", "worst>"),
+    )
+    rows = tuple((row.encoding, *_noise_cells(row, one)) for row in good for one in row.noise)
+    return TableData(title, head, rows)
+
+
+def _noise_cells(row: Row, one: NoiseRow) -> tuple[str, ...]:
+    from xbarc.cli.executing import percent
+
+    top1, agreement = one.top1, one.agreement
+    lost = "-"
+    if top1 is not None and row.top1_float is not None:
+        lost = f"{100 * (row.top1_float - top1.mean):.2f}"
+    found: list[str] = [one.variant]
+    for spread, extra in ((top1, [lost]), (agreement, [])):
+        shares = (None,) * 3 if spread is None else (spread.mean, spread.deviation, spread.worst)
+        found += [*map(percent, shares), *extra]
+    return tuple(found)

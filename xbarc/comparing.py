@@ -1,0 +1,286 @@
+"""Encodings side by side: the same network, target and data, a row an encoding.
+
+Nothing is measured here that the single commands do not give: a row holds what `compile`, `report`
+and `check` say of that encoding, and with device noise what `check` says of chips drawn alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from xbarc.circuit import Chip, Effects
+from xbarc.compiler import CompileOptions, compile_model, prepared_network
+from xbarc.errors import MappingError
+from xbarc.evaluate import Evaluation, evaluate
+from xbarc.executor.run import Executor, Values
+from xbarc.ir.effective import effective_weights
+from xbarc.ir.network import MatrixLayer, Network
+from xbarc.ir.program import CrossbarStep, Program
+from xbarc.mapping import MapOptions
+from xbarc.mapping.fitting import real_steps
+from xbarc.numerics.types import AnyArray
+from xbarc.programming import can_read_back, program_chip
+from xbarc.report import collect
+from xbarc.robustness import Spread
+from xbarc.target import Figure, Target, Variation
+from xbarc.walk import calibration_batches
+
+Variant = Literal["blind", "refitted", "read-back"]
+VARIANTS: tuple[Variant, ...] = ("blind", "refitted", "read-back")
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class NoiseSettings:
+    """Deviation of programmed cells, and how many chips are drawn.
+
+    Attributes:
+        sigma: one standard deviation, as a share of a cell's conductance or of the cell's range.
+        of_range: of the range between the lowest and the highest level, whatever the level is.
+        seeds: chips.
+        seed: of everything random.
+    """
+
+    sigma: float
+    of_range: bool = False
+    seeds: int = 3
+    seed: int = 0
+
+    def target(self, target: Target) -> Target:
+        """The target with this deviation instead of its own."""
+        values = target.cell.conductance.values
+        unit = "uS" if self.of_range else "fraction"
+        sigma = self.sigma * (values[-1] - values[0]) if self.of_range else self.sigma
+        figure = Figure(
+            value=sigma,
+            unit=unit,
+            source="assumed",
+            via="assumed",
+            confirmed=False,
+            note="asked for with --noise",
+        )
+        kind: Literal["absolute", "proportional"] = "absolute" if self.of_range else "proportional"
+        variation = Variation(kind=kind, sigma=figure)
+        cell = target.cell.model_copy(update={"variation": variation})
+        return target.model_copy(update={"cell": cell})
+
+
+@dataclass(frozen=True)
+class NoiseRow:
+    """One way to program, over several chips.
+
+    Attributes:
+        top1: share; None where there are no labels.
+        agreement: with the float model; None where there are no scores.
+    """
+
+    variant: Variant
+    top1: Spread | None
+    agreement: Spread | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One encoding; shares are between 0 and 1.
+
+    Attributes:
+        columns: of all layers, row blocks apart; what shares a column counts once.
+        columns_per_output: the same over all outputs.
+        weight_error: root of the mean square error of the weights over that of the weights.
+        problem: why there is nothing to say of this encoding; empty where there is.
+    """
+
+    encoding: str
+    columns: int | None = None
+    columns_per_output: float | None = None
+    arrays: int | None = None
+    conversions: int | None = None
+    area_mm2: float | None = None
+    energy_uj: float | None = None
+    weight_error: float | None = None
+    output_sqnr_db: float | None = None
+    identical: bool = False
+    top1_float: float | None = None
+    top1_crossbar: float | None = None
+    agreement: float | None = None
+    noise: tuple[NoiseRow, ...] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """All rows, in the order asked for."""
+
+    model: str
+    target: str
+    samples: int
+    noise: NoiseSettings | None
+    rows: tuple[Row, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "model": self.model,
+            "target": self.target,
+            "samples": self.samples,
+            "noise": None if self.noise is None else asdict(self.noise),
+            "rows": [asdict(row) for row in self.rows],
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class _Bench:
+    """What all encodings have in common."""
+
+    model: Path
+    target: Target
+    options: CompileOptions
+    data: Mapping[str, AnyArray]
+    calibration: Mapping[str, AnyArray] | None
+    network: Network
+    noise: NoiseSettings | None
+
+
+def compare(
+    model: str | Path,
+    target: Target,
+    encodings: Sequence[str],
+    data: Mapping[str, AnyArray],
+    *,
+    options: CompileOptions | None = None,
+    calibration: Mapping[str, AnyArray] | None = None,
+    noise: NoiseSettings | None = None,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Compile, report and check a model with one encoding after another.
+
+    Args:
+        model: the ONNX file.
+        target: for all of them.
+        encodings: names; each becomes a row.
+        data: arrays by input name, and `labels` where there are labels.
+        options: as for `compile_model`; the encoding in it does not count.
+        calibration: as for `compile_model`. Without it chips are only programmed blind.
+        noise: also run chips whose cells deviate.
+        progress: called with an encoding, its number and the count of encodings.
+
+    Raises:
+        MappingError: no encoding fits; the message is that of the first.
+        XbarcError: the model, the target or the data is at fault.
+    """
+    path, chosen = Path(model), options or CompileOptions()
+    network = prepared_network(path, chosen)
+    bench = _Bench(path, target, chosen, data, calibration, network, noise)
+    rows: list[Row] = []
+    problems: list[MappingError] = []
+    samples = 0
+    for number, encoding in enumerate(encodings):
+        if progress is not None:
+            progress(encoding, number, len(encodings))
+        try:
+            row, samples = _row(bench, encoding)
+        except MappingError as error:
+            problems.append(error)
+            row = Row(encoding, problem=str(error))
+        rows.append(row)
+    if len(problems) == len(rows) and problems:
+        raise problems[0]
+    return Comparison(str(path), target.name, samples, noise, tuple(rows))
+
+
+def _row(bench: _Bench, encoding: str) -> tuple[Row, int]:
+    mapping = replace(bench.options.mapping or MapOptions(), encoding=encoding)
+    options = replace(bench.options, mapping=mapping)
+    program = compile_model(
+        bench.model, bench.target, options=options, calibration=bench.calibration
+    )
+    seen = evaluate(program, bench.data, bench.model)
+    totals = collect(program).totals
+    columns = sum(step.groups * step.cells.columns for step in program.crossbar_steps)
+    outputs = sum(step.groups * step.outputs for step in program.crossbar_steps)
+    row = Row(
+        encoding=encoding,
+        columns=columns,
+        columns_per_output=columns / outputs if outputs else None,
+        arrays=totals.arrays,
+        conversions=totals.conversions,
+        area_mm2=totals.area_mm2,
+        energy_uj=totals.energy_uj,
+        weight_error=weight_error(bench.network, program),
+        output_sqnr_db=seen.output_sqnr_db,
+        identical=seen.identical,
+        top1_float=seen.top1_float,
+        top1_crossbar=seen.top1_crossbar,
+        agreement=seen.agreement,
+        noise=_noise_rows(bench, program, mapping),
+    )
+    return row, seen.samples
+
+
+def weight_error(network: Network, program: Program) -> float | None:
+    """Root of the mean square error of all weights over that of the weights; None without any.
+
+    With error feedback it is larger than with rounding, for it is the outputs that are fitted.
+    """
+    error = energy = 0.0
+    for layer, step in zip(network.layers, program.steps, strict=True):
+        if isinstance(layer, MatrixLayer) and isinstance(step, CrossbarStep):
+            exact = np.asarray(layer.weight.tensor.load(), dtype=np.float64)
+            found = effective_weights(step) * real_steps(layer, step)[:, None]
+            error += float(((exact - found) ** 2).sum())
+            energy += float((exact**2).sum())
+    return float(np.sqrt(error / energy)) if energy > 0 else None
+
+
+def _noise_rows(bench: _Bench, program: Program, mapping: MapOptions) -> tuple[NoiseRow, ...]:
+    noise = bench.noise
+    if noise is None:
+        return ()
+    noisy = replace(program, target=noise.target(program.target))
+    given = bench.calibration
+    batches = [] if given is None else calibration_batches(bench.network.inputs, given)
+    rows = []
+    for variant in _variants(program, mapping, batches):
+        seen = [
+            _on_chip(bench, noisy, mapping, batches, (variant, sample))
+            for sample in range(noise.seeds)
+        ]
+        top1 = spread([one.top1_crossbar for one in seen])
+        rows.append(NoiseRow(variant, top1, spread([one.agreement for one in seen])))
+    return tuple(rows)
+
+
+def _variants(program: Program, mapping: MapOptions, batches: list[Values]) -> tuple[Variant, ...]:
+    """What can be done: nothing without calibration data, read-back where rows stand alone."""
+    if not batches:
+        return VARIANTS[:1]
+    readable = any(can_read_back(step, mapping) for step in program.crossbar_steps)
+    return VARIANTS if readable else VARIANTS[:2]
+
+
+def _on_chip(
+    bench: _Bench,
+    program: Program,
+    mapping: MapOptions,
+    batches: list[Values],
+    which: tuple[Variant, int],
+) -> Evaluation:
+    variant, sample = which
+    seed = bench.noise.seed if bench.noise is not None else 0
+    chip = Chip(program, Effects(frozenset({"variation"}), seed, sample))
+    if variant != "blind":
+        program = program_chip(program, bench.network, chip, batches, mapping, variant).program
+    return evaluate(program, bench.data, bench.model, executor=Executor(program, chip=chip))
+
+
+def spread(values: Sequence[float | None]) -> Spread | None:
+    """Mean, standard deviation and least of what is known."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return None
+    return Spread(float(np.mean(known)), float(np.std(known)), min(known))
