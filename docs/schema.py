@@ -1,6 +1,6 @@
 """Write the JSON schema of `report.json` under its format number.
 
-    python docs/schema.py
+python docs/schema.py
 """
 
 import json
