@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import fsum
 from pathlib import Path
 from typing import Any
@@ -21,9 +23,13 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks import nets
+from xbarc.compiler import CompileOptions, compile_model
 from xbarc.cost import ChipCost, adc_area_um2, adc_energy_pj, chip_cost
 from xbarc.cost.adc_models import adc_opinions
 from xbarc.cost.parts import CostPart
+from xbarc.mapping import MapOptions
+from xbarc.report import Report, collect
 from xbarc.target import Target, load_target
 
 TABLE = ROOT / "docs" / "reference" / "anchors-table.md"
@@ -59,6 +65,8 @@ def rows() -> list[Row]:
 
 def rebuild(row: Row) -> Anchor:
     """Evaluate one row."""
+    if row["quantity"] in NETWORKS:
+        return Anchor(row, NETWORKS[row["quantity"]](row))
     target = load_target(row["target"], row.get("set", ()))
     return Anchor(row, QUANTITIES[row["quantity"]](row, target))
 
@@ -136,6 +144,46 @@ QUANTITIES: dict[str, Callable[[Row, Target], float]] = {
 }
 
 
+@lru_cache(maxsize=1)
+def _network(name: str, target: str, settings: tuple[str, ...], options: str) -> Report:
+    """Report of a net with random weights; rows that differ only in the quantity share it."""
+    encoding, adc = options.split(",")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{name}.onnx"
+        getattr(nets, name)(path)
+        mapping = MapOptions(encoding=encoding, adc=adc)
+        chip = load_target(target, settings)
+        return collect(compile_model(path, chip, options=CompileOptions(mapping=mapping)))
+
+
+def _compiled(row: Row) -> Report:
+    options = row.get("compile", {"encoding": "differential", "adc": "lossless"})
+    return _network(
+        row["network"],
+        row["target"],
+        tuple(row.get("set", ())),
+        f"{options['encoding']},{options['adc']}",
+    )
+
+
+def _network_tops(row: Row) -> float:
+    totals = _compiled(row).totals
+    return 2 * (totals.macs_crossbar or 0) * (totals.inferences_per_s or 0.0) / 1e12
+
+
+NETWORKS: dict[str, Callable[[Row], float]] = {
+    "network_ops": lambda row: float(2 * (_compiled(row).totals.macs_crossbar or 0)),
+    "network_mm2": lambda row: _compiled(row).totals.area_mm2 or 0.0,
+    "network_tops": _network_tops,
+    "network_tops_per_w": lambda row: _compiled(row).totals.tops_per_watt or 0.0,
+}
+
+
+def _remark(anchor: Anchor) -> str:
+    note = str(anchor.row.get("note", ""))
+    return note if anchor.holds else f"**not reached**; {anchor.row.get('open', note)}"
+
+
 def table(found: Sequence[Anchor]) -> str:
     """The Markdown table of the docs."""
     lines = ["| anchor | kind | published | rebuilt | error | accepted | source | note |"]
@@ -148,7 +196,7 @@ def table(found: Sequence[Anchor]) -> str:
         lines.append(
             f"| {row['id']} | {row['kind']} | {row['published']:g} {row['unit']} "
             f"| {anchor.rebuilt:.5g} | {error} | {accepted} | {row['source']} "
-            f"| {row.get('note', '')} |"
+            f"| {_remark(anchor)} |"
         )
     return "\n".join(lines) + "\n"
 
@@ -157,12 +205,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true")
     write = parser.parse_args().write
-    found = [rebuild(row) for row in rows() if row["quantity"] in QUANTITIES]
+    found = [rebuild(row) for row in rows()]
     text = table(found)
     print(text)
     if write:
         TABLE.write_text(text)
-    return 0 if all(anchor.holds for anchor in found) else 1
+    return 0 if all(anchor.holds or "open" in anchor.row for anchor in found) else 1
 
 
 if __name__ == "__main__":

@@ -32,6 +32,8 @@ exclude_patterns = [
     "reference/_generated/target-list.md",
     "reference/accuracy-table.md",
     "reference/few-bit-table.md",
+    "reference/anchors-table.md",
+    "reference/duplication-table.md",
 ]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3

@@ -169,3 +169,33 @@ def test_levels_are_counted_on_packed_bytes(bits: int, rows: int, columns: int, 
     cells = rng.integers(0, 1 << bits, (2, rows, columns)).astype(np.uint8)
     found = level_counts(pack_cells(cells, bits))
     assert found.tolist() == np.bincount(cells.ravel(), minlength=1 << bits).tolist()
+
+
+def test_every_conversion_pays_for_its_bits_on_its_own_converter() -> None:
+    """By hand: each conversion of each segment and slice, and the converter that makes it."""
+    step, target = dense_step(), small_target("costs.adc.flash_bits=1")
+    program = program_of(step, digital_step(), grouped_step(), target=target, arrays=5)
+    found = program_cost(program).layers[0].vector
+    widths_of = {
+        (0, 0): 3,
+        (0, 1): 4,
+        (1, 0): 2,
+    }  # column block and converter; arrays 0, 2 and 1, 3
+    expected: dict[int, float] = {}
+    for _segment in range(3):
+        for _slice in range(3):
+            for conversion, bits in enumerate([3, 3, 4, 4, 1, 2]):
+                block, place = divmod(conversion, 4)
+                converter = widths_of[(block, place // 2)]
+                expected[converter] = expected.get(converter, 0) + bits
+    assert found.bit_steps == widths(expected)
+    assert found.conversions == widths({1: 9, 2: 9, 3: 18, 4: 18})
+
+
+def test_comparators_side_by_side_decide_all_their_bits_at_once() -> None:
+    target = small_target()
+    program = program_of(dense_step(), grouped_step(), target=target, arrays=5)
+    found = program_cost(program).layers[0].vector
+    # the converter of 2 bits makes conversions of 1 and 2 bits: 2 bits each, 9 of either
+    assert found.bit_steps[2] == 2 * 18
+    assert found.bit_steps[3] == 3 * 18

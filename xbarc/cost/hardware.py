@@ -29,13 +29,27 @@ class Allocation:
     cells: Float64Array
 
 
-def allocate(program: Program) -> Allocation:
-    """Size every converter by its widest conversion, and count what the arrays need around them."""
+def places_of(program: Program) -> dict[str, IntArray]:
+    """The converter of each conversion of every layer, see `adc_places`."""
+    return {
+        step.name: adc_places(step, program.target).astype(np.int32)
+        for step in program.crossbar_steps
+    }
+
+
+def allocate(program: Program, converters: Mapping[str, IntArray] | None = None) -> Allocation:
+    """Size every converter by its widest conversion, and count what the arrays need around them.
+
+    Args:
+        program: what is counted.
+        converters: what `places_of` gave.
+    """
+    known = places_of(program) if converters is None else converters
     target, arrays = program.target, program.arrays
     bits = np.zeros(arrays * adcs_per_array(target), dtype=np.uint8)
     cells = np.zeros(arrays, dtype=np.float64)
     for step in program.crossbar_steps:
-        places = adc_places(step, target)
+        places = known[step.name]
         np.maximum.at(bits, places.reshape(-1), _widest(step, places.shape).reshape(-1))
         cells += cells_of_array(step, arrays)
     table = bits.reshape(arrays, adcs_per_array(target))
@@ -67,13 +81,22 @@ def full_chip(target: Target) -> Counts:
     return Counts(adcs=adcs, linked_chips=1) + around(target, arrays)
 
 
-def bits_decided(step: CrossbarStep, allocation: Allocation, target: Target) -> Histogram:
+def bits_decided(
+    step: CrossbarStep, allocation: Allocation, target: Target, places: IntArray | None = None
+) -> Histogram:
     """Bits that the conversions of one input vector decide, by width of their converter.
 
     A comparator bank decides all its bits at once; any other converter stops where the conversion
     is as wide as it needs to be.
+
+    Args:
+        step: the layer.
+        allocation: the program's converters.
+        target: the chip.
+        places: what `adc_places` gives.
     """
-    places = adc_places(step, target)
+    if places is None:
+        places = adc_places(step, target)
     if not places.size:
         return widths({})
     width = allocation.adc_bits.reshape(-1)[places].astype(np.float64)

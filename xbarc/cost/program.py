@@ -12,7 +12,7 @@ import numpy as np
 from xbarc.cost.counting import vector_counts
 from xbarc.cost.counts import Counts
 from xbarc.cost.duplicate import Policy, copies_for, stands
-from xbarc.cost.hardware import Allocation, allocate, bits_decided, share_of, with_copies
+from xbarc.cost.hardware import Allocation, allocate, bits_decided, places_of, share_of, with_copies
 from xbarc.cost.levels import level_counts
 from xbarc.cost.mesh import MeshPlacement
 from xbarc.cost.schedule import PS, Schedule, schedule
@@ -21,6 +21,7 @@ from xbarc.cost.traffic import placement
 from xbarc.ir.geometry import positions
 from xbarc.ir.program import CrossbarStep, Program
 from xbarc.numerics.types import Int64Array
+from xbarc.target import Target
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,13 +102,27 @@ def program_cost(program: Program, policy: Policy | None = None) -> ProgramCost:
         MappingError: the policy cannot be met.
     """
     target, chosen = program.target, policy or Policy()
-    timings = {step.name: step_timing(step, target) for step in program.crossbar_steps}
+    converters = places_of(program)
+    timings = {
+        step.name: step_timing(step, target, converters[step.name])
+        for step in program.crossbar_steps
+    }
     copies = _copies(program, timings, chosen)
     plan = schedule(program, timings, copies)
-    allocation = with_copies(allocate(program), program, copies)
+    allocation = with_copies(allocate(program, converters), program, copies)
     on = _time_on(plan)
+    decided = {
+        step.name: bits_decided(step, allocation, target, converters[step.name])
+        for step in program.crossbar_steps
+    }
     layers = tuple(
-        _layer(step, program, allocation, timings[step.name], (copies[step.name], on[step.name]))
+        _layer(
+            step,
+            target,
+            allocation,
+            (timings[step.name], Counts(bit_steps=decided[step.name])),
+            (copies[step.name], on[step.name]),
+        )
         for step in program.crossbar_steps
     )
     places = placement(program, copies)
@@ -159,13 +174,12 @@ def _time_on(plan: Schedule | None) -> dict[str, float]:
 
 def _layer(
     step: CrossbarStep,
-    program: Program,
+    target: Target,
     allocation: Allocation,
-    timing: Timing,
+    found: tuple[Timing, Counts],
     stands_and_on: tuple[int, float],
 ) -> LayerCost:
-    target, (copies, on) = program.target, stands_and_on
-    decided = Counts(bit_steps=bits_decided(step, allocation, target))
+    (timing, decided), (copies, on) = found, stands_and_on
     vector = vector_counts(step, target) + decided
     count = input_vectors(step)
     latency = None if count is None else -(-count // copies) * timing.vector_ns

@@ -32,6 +32,7 @@ from xbarc.cost.streams import (
     whole,
 )
 from xbarc.cost.timing import Timing
+from xbarc.ir.geometry import Dense
 from xbarc.ir.program import CrossbarStep, DigitalStep, Program
 from xbarc.ir.quantize import DynamicInput
 from xbarc.numerics.types import Int64Array, IntArray
@@ -178,7 +179,7 @@ def _occupy(
 
 def _why_all(step: CrossbarStep, stream: Stream, source: tuple[int, ...], reaches: Reaches) -> str:
     """Why a layer waits for its whole input; empty where it does not."""
-    if isinstance(step.quantizer, DynamicInput):
+    if isinstance(step.quantizer, DynamicInput) and not isinstance(step.geometry, Dense):
         return "its range is taken from the whole input at run time"
     if stream.grid != source:
         return "" if not stream.last else "what comes before gives its results all at once"

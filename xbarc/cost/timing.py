@@ -38,9 +38,16 @@ class Timing:
     fill_ns: float = 0.0
 
 
-def step_timing(step: CrossbarStep, target: Target) -> Timing:
-    """Time one input vector of a layer."""
-    conversions = _conversions_per_adc(step, target)
+def step_timing(step: CrossbarStep, target: Target, places: IntArray | None = None) -> Timing:
+    """Time one input vector of a layer.
+
+    Args:
+        step: the layer.
+        target: the chip.
+        places: what `adc_places` gives.
+    """
+    known = adc_places(step, target) if places is None else places
+    conversions = _conversions_per_adc(step, target, known)
     segments = int(reads_of_arrays(step, target).max(initial=0))
     bits = step.adc.bits.max(axis=(0, 1, 2), initial=0)
     spread = np.broadcast_to(bits, (step.input_slices,)).tolist()
@@ -89,15 +96,14 @@ def _cycle(target: Target, width: int, bits: int, conversions: int) -> tuple[flo
     return read, convert, both
 
 
-def _conversions_per_adc(step: CrossbarStep, target: Target) -> int:
+def _conversions_per_adc(step: CrossbarStep, target: Target, places: IntArray) -> int:
     """Most conversions of one converter in one read: of a block, or of all that is read at once."""
-    places = adc_places(step, target)
     if not places.size:
         return 0
     of_block = _longest_run(np.sort(places, axis=2))
     if int(segments_of_block(step).max()) > 1:
         return of_block
-    by_converter = int(np.unique(places, return_counts=True)[1].max())
+    by_converter = int(np.bincount(places.ravel() - int(places.min())).max())
     together = max(1, target.array.active_rows // int(np.diff(step.tiling.row_bounds).min()))
     return min(by_converter, of_block * together)
 

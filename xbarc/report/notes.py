@@ -15,7 +15,7 @@ _KINDS = {
 }
 _OF_THE_PROGRAM = ("The links of the chip", "The ADC law was fitted", "Input ranges found")
 _ALWAYS = (
-    "Energies do not depend on the data: each array read and each driven wordline costs the same.",
+    "The totals do not depend on data: each read and each wordline costs the same; see `--data`.",
     "A layer takes an input vector once its window is there; buffers hold what that asks for.",
     "The rate is that of inferences that follow at once; the latency is that of a single one.",
     "Leakage lasts for the whole latency of one inference: in a full pipeline it is shared.",
@@ -117,5 +117,5 @@ def _ranges(program: Program) -> tuple[str, ...]:
     text = (
         f"Input ranges found at run time, in {len(dynamic)} of {len(program.crossbar_steps)} layers"
     )
-    why = "are not priced, and each such layer waits for its whole input"
+    why = "are not priced, and convolutions among them wait for their whole input"
     return (f"{text}, {why}; `--calibrate` makes them static.",)
