@@ -19,7 +19,14 @@ from xbarc.ir.verify import verify_network, verify_program
 from xbarc.mapping import ArrayPool, MapOptions, map_layer
 from xbarc.mapping.fitting import fit_layer
 from xbarc.numerics.types import AnyArray
-from xbarc.passes import RangeMethod, RemoveDeadLayers, quantize_input, quantize_weights
+from xbarc.passes import (
+    Pruning,
+    RangeMethod,
+    RemoveDeadLayers,
+    prune_weights,
+    quantize_input,
+    quantize_weights,
+)
 from xbarc.pipeline import Pass, run_passes
 from xbarc.target import Target, load_target
 from xbarc.walk import Walk, calibration_batches, split_batches
@@ -41,6 +48,7 @@ class CompileOptions:
         shapes: input shapes by name, to count with where the model leaves axes open.
         adc_budget: what the outputs may lose to narrow converters; None: converters as `mapping`
             says.
+        pruning: weights that become zero before anything else; None: none.
     """
 
     weight_bits: int | None = None
@@ -49,6 +57,7 @@ class CompileOptions:
     mapping: MapOptions | None = None
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     adc_budget: Budget | None = None
+    pruning: Pruning | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +68,7 @@ class _Plan:
     ranges: RangeMethod
     mapping: MapOptions
     budget: Budget | None = None
+    pruning: Pruning | None = None
 
 
 def compile_model(
@@ -148,7 +158,15 @@ def _plan(options: CompileOptions, target: Target) -> _Plan:
     mapping = options.mapping or MapOptions(encoding=target.precision.encoding)
     if options.adc_budget is not None:
         mapping = replace(mapping, adc="budget")
-    return _Plan(target, weight_bits, activation_bits, options.ranges, mapping, options.adc_budget)
+    return _Plan(
+        target,
+        weight_bits,
+        activation_bits,
+        options.ranges,
+        mapping,
+        options.adc_budget,
+        options.pruning,
+    )
 
 
 def _or(given: int | None, default: int) -> int:
@@ -166,6 +184,7 @@ def _settings(plan: _Plan, *, calibrated: bool) -> tuple[tuple[str, str], ...]:
         "levers": ", ".join(plan.mapping.levers) or "none",
         "pack": plan.mapping.pack,
         "placement": plan.mapping.placement,
+        "pruning": "none" if plan.pruning is None else str(plan.pruning),
         "rounding": "half_even",
         "tile": plan.mapping.tile,
         "weight_bits": str(plan.weight_bits),
@@ -209,9 +228,13 @@ def _crossbar(layer: MatrixLayer, plan: _Plan, walk: Walk, pool: ArrayPool) -> C
     """Ranges of the input, integers for the weights, cells, converters; data where there is any."""
     try:
         ranged = quantize_input(layer, plan.activation_bits, walk.ranges(layer), plan.ranges)
-        plain = quantize_weights(ranged, plan.weight_bits)
         wanted = _wants_moments(layer, plan)
         moments = walk.moments(layer, ranged.quantizer) if wanted else None
+        if plan.pruning is not None:
+            first = None if moments is None else moments[0] + moments[1]
+            rows = plan.target.array.rows
+            ranged, moments = prune_weights(ranged, plan.pruning, rows, first), None
+        plain = quantize_weights(ranged, plan.weight_bits)
         fitted = fit_layer(ranged, plan.target, plan.mapping, plain, moments)
         where = (plan.target, plan.mapping, pool)
         return map_layer(fitted.layer, *where, fitted.arrangement, fitted.record)

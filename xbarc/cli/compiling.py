@@ -79,6 +79,14 @@ def compile_command(
             "and step from calibration data, or at most BITS (saturating)",
         ),
     ] = "lossless",
+    prune: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SHARE[:balanced|free]",
+            help="set this share of the weights to zero, as many in every column of an array or "
+            "wherever they are small; with calibration data the others make it good",
+        ),
+    ] = None,
     adc_budget: Annotated[
         str | None,
         typer.Option(
@@ -147,7 +155,7 @@ def compile_command(
         (adc, placement, tile, pack),
         (weight_slices, feedback),
         shape,
-        (levers, column_order, adc_budget),
+        (levers, column_order, adc_budget, prune),
     )
     data = None if calibrate is None else read_npz(calibrate)
     with progress_bar("compile") as advance:
@@ -172,14 +180,14 @@ def _options(
     mapping: tuple[str, str, str, str],
     fitting: tuple[int | None, str],
     shapes: list[str] | None,
-    converters: tuple[str, str, str | None],
+    converters: tuple[str, str, str | None, str | None],
 ) -> CompileOptions:
     from typing import get_args
 
     from xbarc.budget import parse_budget
     from xbarc.compiler import CompileOptions
     from xbarc.mapping import MapOptions, column_rule, parse_levers
-    from xbarc.passes import RangeMethod
+    from xbarc.passes import RangeMethod, parse_pruning
 
     if ranges not in get_args(RangeMethod):
         known = ", ".join(get_args(RangeMethod))
@@ -198,7 +206,9 @@ def _options(
     )
     method: RangeMethod = ranges  # type: ignore[assignment]  # checked above
     budget = None if converters[2] is None else parse_budget(converters[2])
-    return CompileOptions(*bits, method, chosen, dict(map(_shape, shapes or ())), budget)
+    pruning = None if converters[3] is None else parse_pruning(converters[3])
+    shown = dict(map(_shape, shapes or ()))
+    return CompileOptions(*bits, method, chosen, shown, budget, pruning)
 
 
 def _shape(text: str) -> tuple[str, tuple[int, ...]]:
