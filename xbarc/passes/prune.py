@@ -2,8 +2,9 @@
 
 `balanced` keeps as many weights of every output in every set of rows that will share an array, so
 that no column stays dense; `free` keeps the largest of the whole layer. With second moments of the
-inputs the choice weighs a weight by what it does to the outputs, and what a zero leaves out is fed
-into the rows still to come (after Frantar & Alistarh 2023, SparseGPT, arXiv 2301.00774).
+inputs the choice weighs a weight by what it does to the outputs, and the kept weights take over
+what the zeros leave out: by least squares, or on very wide layers row by row (after Frantar &
+Alistarh 2023, SparseGPT, arXiv 2301.00774).
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from xbarc.numerics.types import BoolArray, Float64Array
 
 PrunePattern = Literal["balanced", "free"]
 _DAMPING = 0.01
+_MOST_WORK = 2.0**37
+"""Multiplications up to which the kept weights are solved for, output by output."""
 
 
 @dataclass(frozen=True)
@@ -103,24 +106,55 @@ def _fed_back(
     weights: Float64Array, pruning: Pruning, rows: int, moments: SecondMoments, group: int
 ) -> Float64Array:
     """One group's weights; blocks whose products of inputs are known are pruned one by one."""
-    found = weights.copy()
-    factors = [_factor(block[group]) for block in moments.inputs]
     spans = list(pairwise(int(bound) for bound in moments.bounds))
+    damped = [_damped(block[group]) for block in moments.inputs]
+    factors = [_factor(block) for block in damped]
     scale = np.concatenate([np.diag(factor) for factor in factors])
     kept = keep_mask((np.abs(weights) / scale[:, None])[None], pruning, rows)[0]
-    for (first, last), factor in zip(spans, factors, strict=True):
-        for i in range(first, last):
-            row = factor[i - first]
-            gone = np.where(kept[i], 0.0, found[i]) / row[i - first]
-            found[i + 1 : last] -= row[i - first + 1 :, None] * gone
-            found[i] = np.where(kept[i], found[i], 0.0)
+    found = weights.copy()
+    for (first, last), block, factor in zip(spans, damped, factors, strict=True):
+        part, stays = weights[first:last], kept[first:last]
+        work = weights.shape[1] * float(last - first) ** 3
+        solve = _solved if work < _MOST_WORK else _swept
+        found[first:last] = solve(part, stays, block, factor)
     return found
 
 
-def _factor(moments: Float64Array) -> Float64Array:
-    """Upper Cholesky factor of the inverse, with damping; unused inputs get a unit."""
+def _solved(
+    weights: Float64Array, kept: BoolArray, moments: Float64Array, factor: Float64Array
+) -> Float64Array:
+    """The kept weights of each output, by least squares on the output's own inputs."""
+    del factor
+    found = np.zeros_like(weights)
+    wanted = moments @ weights
+    for output in range(weights.shape[1]):
+        stays = np.flatnonzero(kept[:, output])
+        inside = moments[np.ix_(stays, stays)]
+        found[stays, output] = np.linalg.solve(inside, wanted[stays, output])
+    return found
+
+
+def _swept(
+    weights: Float64Array, kept: BoolArray, moments: Float64Array, factor: Float64Array
+) -> Float64Array:
+    """Row by row: what a zero leaves out goes into the rows still to come."""
+    del moments
+    found = weights.copy()
+    for i in range(len(weights)):
+        gone = np.where(kept[i], 0.0, found[i]) / factor[i, i]
+        found[i + 1 :] -= factor[i, i + 1 :, None] * gone
+        found[i] = np.where(kept[i], found[i], 0.0)
+    return found
+
+
+def _damped(moments: Float64Array) -> Float64Array:
+    """Products of inputs with a part of the mean square added, so that none is singular."""
     damped = moments.copy()
-    diagonal = np.diagonal(damped)
-    damped[np.diag_indices_from(damped)] += _DAMPING * (diagonal.mean() or 1.0)
+    damped[np.diag_indices_from(damped)] += _DAMPING * (np.diagonal(moments).mean() or 1.0)
+    return damped
+
+
+def _factor(damped: Float64Array) -> Float64Array:
+    """Upper Cholesky factor of the inverse: its diagonal weighs what a zero would do."""
     factor: Float64Array = np.linalg.cholesky(np.linalg.inv(damped)).T
     return factor
