@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xbarc.budget import parse_budget
 from xbarc.compiler import CompileOptions, Progress, compile_model
 from xbarc.ir.files import load_program, save_program
 from xbarc.ir.program import Program
 from xbarc.ir.text import program_text
-from xbarc.mapping import MapOptions
+from xbarc.mapping import MapOptions, parse_levers
 from xbarc.numerics.types import AnyArray
-from xbarc.passes import RangeMethod
+from xbarc.passes import RangeMethod, parse_pruning
 from xbarc.report import Report, collect, render_json
 from xbarc.session import InferenceSession
 from xbarc.target import Target, load_target
@@ -68,6 +69,9 @@ def compile(  # noqa: A001  # the name users expect: xbarc.compile
     weight_slices: int | None = None,
     feedback: str = "auto",
     shapes: Mapping[str, tuple[int, ...]] | None = None,
+    levers: str = "none",
+    adc_budget: str | None = None,
+    prune: str | None = None,
     progress: Progress | None = None,
 ) -> CompiledProgram:
     """Compile an ONNX model for a target.
@@ -79,11 +83,17 @@ def compile(  # noqa: A001  # the name users expect: xbarc.compile
         weight_bits: 2 to 16; None takes the target's.
         activation_bits: 1 to 16; None takes the target's.
         encoding: how signed weights sit on cells; None takes the target's.
-        adc: `lossless`, `worst-case`, or a number of bits that caps the lossless setting.
+        adc: `lossless`, `worst-case`, `calibrated`, `calibrated:BITS`, or a number of bits that
+            caps the lossless setting.
         ranges: how calibrated ranges are chosen: `mse`, `percentile` or `minmax`.
         weight_slices: cells of one sign that hold a weight; None takes as many as it needs.
         feedback: error feedback where there is calibration data: `auto`, `on` or `off`.
         shapes: input shapes by name, to count with where the model leaves axes open.
+        levers: what makes converters narrow at the same results: `none`, `all`, or some of
+            `recode,centre,deal,group`.
+        adc_budget: bits of every converter from calibration data: points of top-1 that may be lost,
+            such as `0.5` (needs `labels`), or an SQNR of the output, such as `30dB`.
+        prune: share of the weights that become zero, `0.5` or `0.5:free`.
         progress: called with a layer's name, its number and the count of layers.
 
     Raises:
@@ -95,8 +105,17 @@ def compile(  # noqa: A001  # the name users expect: xbarc.compile
         adc=str(adc),
         slices=weight_slices,
         feedback=feedback,
+        levers=parse_levers(levers),
     )
-    options = CompileOptions(weight_bits, activation_bits, ranges, mapping, dict(shapes or {}))
+    options = CompileOptions(
+        weight_bits,
+        activation_bits,
+        ranges,
+        mapping,
+        dict(shapes or {}),
+        None if adc_budget is None else parse_budget(adc_budget),
+        pruning=None if prune is None else parse_pruning(prune),
+    )
     program = compile_model(
         model, loaded, options=options, calibration=calibration, progress=progress
     )

@@ -16,12 +16,20 @@ from xbarc.ir.front import FrontPoint
 from xbarc.ir.geometry import Scatter
 from xbarc.ir.network import DigitalFragment, FloatWeight, MatrixLayer, Network, Value
 from xbarc.ir.program import CrossbarStep, DigitalStep, Program, Step
+from xbarc.ir.statistics import SecondMoments
 from xbarc.ir.verify import verify_network, verify_program
 from xbarc.mapping import AUTO, ArrayPool, MapOptions, map_layer
 from xbarc.mapping.fitting import fit_layer
 from xbarc.mapping.one_adc import SumHistogram
 from xbarc.numerics.types import AnyArray
-from xbarc.passes import RangeMethod, RemoveDeadLayers, quantize_input, quantize_weights
+from xbarc.passes import (
+    Pruning,
+    RangeMethod,
+    RemoveDeadLayers,
+    prune_weights,
+    quantize_input,
+    quantize_weights,
+)
 from xbarc.passes.one_range import Share
 from xbarc.pipeline import Pass, run_passes
 from xbarc.target import Target, load_target
@@ -51,6 +59,7 @@ class CompileOptions:
         equalise: what is scaled so that few bits serve all channels: `none`, `layer` or `channel`;
             None scales channels where all layers share one range, and nothing elsewhere.
         uniform: whether all layers share one range of weights, of inputs and of converters.
+        pruning: weights that become zero before anything else; None: none.
     """
 
     weight_bits: int | None = None
@@ -62,6 +71,7 @@ class CompileOptions:
     duplicate: str = "none"
     equalise: Share | None = None
     uniform: bool | None = None
+    pruning: Pruning | None = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +83,7 @@ class _Plan:
     mapping: MapOptions
     whole: Request
     budget: Budget | None = None
+    pruning: Pruning | None = None
 
 
 def compile_model(
@@ -176,7 +187,10 @@ def prepared_network(
     """The network of a model as its layers are mapped: through all passes, channels scaled.
 
     Args:
-        path, target, options, calibration: as `compile_model` takes them.
+        path: as `compile_model` takes it, like all that follow.
+        target: loaded.
+        options: None takes all defaults.
+        calibration: arrays by input name.
 
     Raises:
         ModelError: the model cannot be read or run.
@@ -200,7 +214,8 @@ def _plan(options: CompileOptions, target: Target) -> _Plan:
         mapping = replace(mapping, adc="budget")
     bits = (weight_bits, activation_bits)
     whole = make_request(target, mapping, bits, options.equalise, options.uniform)
-    return _Plan(target, *bits, options.ranges, mapping, whole, options.adc_budget)
+    ways = (options.adc_budget, options.pruning)
+    return _Plan(target, *bits, options.ranges, mapping, whole, *ways)
 
 
 def _or(given: int | None, default: int) -> int:
@@ -218,6 +233,7 @@ def _settings(plan: _Plan, whole: Whole, *, calibrated: bool) -> tuple[tuple[str
         "levers": ", ".join(plan.mapping.levers) or "none",
         "pack": plan.mapping.pack,
         "placement": plan.mapping.placement,
+        "pruning": "none" if plan.pruning is None else str(plan.pruning),
         "rounding": "half_even",
         "tile": plan.mapping.tile,
         "weight_bits": str(plan.weight_bits),
@@ -298,11 +314,17 @@ def _crossbar(
         shared = whole.steps(layer)
         if shared is None:
             ranged = quantize_input(layer, plan.activation_bits, walk.ranges(layer), plan.ranges)
+        else:
+            ranged = whole.quantized(layer, shared)[0]
+        wanted = plan.pruning is not None or _wants_moments(layer, plan)
+        moments = walk.moments(layer, ranged.quantizer) if wanted else None
+        if plan.pruning is not None:
+            layer = _pruned(layer, plan, plan.pruning, moments)
+            ranged, moments = replace(layer, quantizer=ranged.quantizer), None
+        if shared is None:
             plain = quantize_weights(ranged, plan.weight_bits)
         else:
             ranged, plain = whole.quantized(layer, shared)
-        wanted = _wants_moments(layer, plan)
-        moments = walk.moments(layer, ranged.quantizer) if wanted else None
         step = None if shared is None else shared.weight
         where = (plan.target, plan.mapping, pool)
         if plan.mapping.encoding == AUTO:
@@ -312,6 +334,17 @@ def _crossbar(
         return whole.finished(layer, made)
     except ValueError as error:
         raise MappingError(str(error), where=layer.name) from error
+
+
+def _pruned(
+    layer: MatrixLayer,
+    plan: _Plan,
+    pruning: Pruning,
+    moments: tuple[SecondMoments, SecondMoments] | None,
+) -> MatrixLayer:
+    """The layer with some weights at zero, the others made good for it where there is data."""
+    known = None if moments is None else moments[0] + moments[1]
+    return prune_weights(layer, pruning, plan.target.array.rows, known)
 
 
 def _wants_moments(layer: MatrixLayer, plan: _Plan) -> bool:

@@ -90,6 +90,14 @@ def compile_command(
             "and step from calibration data, or at most BITS (saturating)",
         ),
     ] = "lossless",
+    prune: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SHARE[:balanced|free]",
+            help="set this share of the weights to zero, as many in every column of an array or "
+            "wherever they are small; with calibration data the others make it good",
+        ),
+    ] = None,
     adc_budget: Annotated[
         str | None,
         typer.Option(
@@ -195,7 +203,7 @@ def compile_command(
         (adc, "none", tile, pack),
         (weight_slices, feedback, encoding_budget),
         shape,
-        (levers, column_order, adc_budget),
+        (levers, column_order, adc_budget, prune),
     )
     options = with_copies(options, duplicate, chosen)
     options = replace(options, equalise=equalise, uniform=uniform)  # type: ignore[arg-type]  # checked there
@@ -232,14 +240,14 @@ def _options(
     mapping: tuple[str, str, str, str],
     fitting: tuple[int | None, str, float],
     shapes: list[str] | None,
-    converters: tuple[str, str, str | None],
+    converters: tuple[str, str, str | None, str | None],
 ) -> CompileOptions:
     from typing import get_args
 
     from xbarc.budget import parse_budget
     from xbarc.compiler import CompileOptions
     from xbarc.mapping import MapOptions, column_rule, parse_levers
-    from xbarc.passes import RangeMethod
+    from xbarc.passes import RangeMethod, parse_pruning
 
     if ranges not in get_args(RangeMethod):
         known = ", ".join(get_args(RangeMethod))
@@ -259,7 +267,9 @@ def _options(
     )
     method: RangeMethod = ranges  # type: ignore[assignment]  # checked above
     budget = None if converters[2] is None else parse_budget(converters[2])
-    return CompileOptions(*bits, method, chosen, dict(map(_shape, shapes or ())), budget)
+    pruning = None if converters[3] is None else parse_pruning(converters[3])
+    shown = dict(map(_shape, shapes or ()))
+    return CompileOptions(*bits, method, chosen, shown, budget, pruning=pruning)
 
 
 def _shape(text: str) -> tuple[str, tuple[int, ...]]:

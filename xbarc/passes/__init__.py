@@ -7,12 +7,16 @@ that memory holds one layer's weights.
 
 from xbarc.passes.activations import RangeMethod, choose_range, quantize_input
 from xbarc.passes.dead import RemoveDeadLayers
+from xbarc.passes.prune import Pruning, parse_pruning, prune_weights
 from xbarc.passes.weights import quantize_weights
 
 __all__ = [
+    "Pruning",
     "RangeMethod",
     "RemoveDeadLayers",
     "choose_range",
+    "parse_pruning",
+    "prune_weights",
     "quantize_input",
     "quantize_weights",
 ]

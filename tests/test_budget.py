@@ -1,0 +1,133 @@
+"""Converters from data, from the model to the program: uniform, and under a budget."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import xbarc
+from tests.models.places import MODELS, shipped_images
+from xbarc.api import CompiledProgram
+from xbarc.budget import Budget, parse_budget
+from xbarc.errors import MappingError
+from xbarc.ir.effective import is_lossless
+from xbarc.ir.front import FrontPoint
+from xbarc.ir.verify import verify_program
+from xbarc.report import render_html, render_json
+from xbarc.target import load_target
+
+MLP = MODELS / "fashion-mlp.onnx"
+
+
+@pytest.fixture(scope="module")
+def data() -> dict[str, Any]:
+    return shipped_images(160)
+
+
+@pytest.fixture(scope="module", params=["static", "per-cycle"])
+def budgeted(request: pytest.FixtureRequest, data: dict[str, Any]) -> CompiledProgram:
+    target = load_target("rram128", [f'adc.reference="{request.param}"'])
+    return xbarc.compile(MLP, target, calibration=data, adc_budget="18dB")
+
+
+def test_the_front_has_ten_points_and_one_is_chosen(budgeted: CompiledProgram) -> None:
+    front = budgeted.report().front
+    allocated = [row for row in front if row.kind == "allocated"]
+    assert len(allocated) >= 10
+    assert sum(row.chosen for row in front) == 1
+    energies = [row.energy_uj for row in allocated]
+    assert energies == sorted(energies)
+
+
+def test_the_chosen_point_keeps_the_budget_and_is_cheaper_than_uniform_bits(
+    budgeted: CompiledProgram,
+) -> None:
+    front = budgeted.report().front
+    chosen = next(row for row in front if row.chosen)
+    assert chosen.measured_db is not None
+    assert chosen.measured_db >= 18
+    uniform = [
+        row.mean_levels
+        for row in front
+        if row.kind == "uniform" and (row.measured_db is None or row.measured_db >= 18)
+    ]
+    assert chosen.mean_levels < 0.8 * min(uniform)
+
+
+def test_what_was_measured_is_what_the_program_does(
+    budgeted: CompiledProgram, data: dict[str, Any]
+) -> None:
+    """The program, executed anew, has the error that its front states."""
+    target = budgeted.program.target
+    exact = xbarc.compile(MLP, target, calibration=data, adc="calibrated:10")
+    feeds = {"image": data["image"]}
+    wanted, found = (p.session().run(None, feeds)[0] for p in (exact, budgeted))
+    chosen = next(row for row in budgeted.report().front if row.chosen)
+    decibels = 10 * np.log10((wanted**2).sum() / ((wanted - found) ** 2).sum())
+    assert chosen.measured_db == pytest.approx(decibels, abs=0.3)
+    assert not all(is_lossless(step) for step in budgeted.program.crossbar_steps)
+    verify_program(budgeted.program)
+
+
+def test_engines_agree_and_files_keep_everything(
+    budgeted: CompiledProgram, data: dict[str, Any], tmp_path: Path
+) -> None:
+    budgeted.save(tmp_path / "b.xbar")
+    loaded = xbarc.load(tmp_path / "b.xbar")
+    assert loaded.program.front == budgeted.program.front
+    feeds = {"image": data["image"][:3]}
+    fast = loaded.session().run(None, feeds)[0]
+    assert np.array_equal(fast, budgeted.session("reference").run(None, feeds)[0])
+    report = loaded.report()
+    assert "energy against error" in render_html(report)
+    assert '"front"' in render_json(report)
+
+
+def test_calibrated_bits_hold_the_accuracy_that_a_cap_loses(data: dict[str, Any]) -> None:
+    exact, calibrated, capped = (
+        xbarc.compile(MLP, calibration=data, adc=adc) for adc in ("lossless", "calibrated:4", "4")
+    )
+    feeds = {"image": data["image"]}
+    wanted = exact.session().run(None, feeds)[0]
+    errors = [((p.session().run(None, feeds)[0] - wanted) ** 2).sum() for p in (calibrated, capped)]
+    assert errors[0] < 0.1 * errors[1]
+    assert int(max(s.adc.bits.max() for s in calibrated.program.crossbar_steps)) == 4
+
+
+def test_the_same_data_give_the_same_bytes(data: dict[str, Any]) -> None:
+    first, second = (
+        xbarc.compile(MLP, calibration=data, adc="calibrated:5", levers="recode") for _ in range(2)
+    )
+    for one, two in zip(first.program.crossbar_steps, second.program.crossbar_steps, strict=True):
+        assert one.adc.lo.tobytes() == two.adc.lo.tobytes()
+        assert one.periphery.constant.tobytes() == two.periphery.constant.tobytes()
+
+
+@pytest.mark.parametrize("adc", ["calibrated", "calibrated:5"])
+def test_calibration_needs_data(adc: str) -> None:
+    with pytest.raises(MappingError, match="needs calibration data"):
+        xbarc.compile(MLP, adc=adc)
+
+
+def test_points_need_labels(data: dict[str, Any]) -> None:
+    with pytest.raises(MappingError, match="points of top-1 need labels"):
+        xbarc.compile(MLP, calibration={"image": data["image"][:8]}, adc_budget="0.5")
+
+
+@pytest.mark.parametrize("text", ["much", "-1", "nan", "1e9", "dB"])
+def test_wrong_budgets_are_refused(text: str) -> None:
+    with pytest.raises(MappingError, match="is no budget"):
+        parse_budget(text)
+
+
+def test_budgets_in_points_and_decibels() -> None:
+    assert parse_budget("0.5") == Budget(points=0.5)
+    assert parse_budget("30dB") == Budget(sqnr_db=30.0)
+    point = FrontPoint("allocated", 2.0, 4.0, 1.0, 20.0, 19.0, 0.90)
+    assert Budget(points=0.5).kept(point, 0.905)
+    assert not Budget(points=0.5).kept(point, 0.906)
+    assert Budget(sqnr_db=19.0).kept(point, None)
+    assert not Budget(sqnr_db=19.5).kept(point, None)
