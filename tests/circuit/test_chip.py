@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -183,3 +185,21 @@ def test_layers_in_one_array_load_each_others_wordlines() -> None:
     effects = Effects(parse_effects("lines"))
     loaded, free = (Chip(p, effects).levels(steps[0]) for p in (both, alone))
     assert loaded.sum() < free.sum() - 1e-3
+
+
+def test_faults_hit_the_bitline_that_a_column_really_has() -> None:
+    program = _program()
+    step = program.crossbar_steps[0]
+    columns = step.cells.columns
+    block = np.searchsorted(step.tiling.column_bounds, np.arange(columns), side="right") - 1
+    last = step.tiling.column_bounds[block + 1]
+    mirrored = (last - 1 - np.arange(columns))[None, None, :]
+    tiling = replace(step.tiling, column_order=mirrored)
+    turned = replace(program, steps=(replace(step, tiling=tiling),))
+    known = FaultMap(*(np.array([v]) for v in (0, 2, 3, 3)))
+    plain = _levels(program, kinds="faults", fault_map=known)
+    other = _levels(turned, kinds="faults", fault_map=known)
+    assert (plain != _cells(program)).sum() + (other != _cells(program)).sum() > 0
+    assert plain[0, 2, 3] == 3
+    assert other[0, 2, int(last[0]) - 1 - 3] == 3
+    assert np.array_equal(np.delete(plain[0, 2], 3), np.delete(_cells(program)[0, 2], 3))

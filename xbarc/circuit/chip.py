@@ -21,9 +21,9 @@ from xbarc.circuit.faults import stuck_grid
 from xbarc.circuit.lines import effective_conductance, line_model
 from xbarc.circuit.random import normals
 from xbarc.ir.program import CrossbarStep, Program
-from xbarc.numerics.types import Float64Array, IntArray
+from xbarc.numerics.types import Float64Array, Int64Array, IntArray
 
-Place = tuple[slice, slice]
+Place = tuple[slice, Int64Array]
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,11 +55,27 @@ def blocks_by_array(step: CrossbarStep) -> dict[int, list[Block]]:
         top, left = int(tiling.row_offset[g, i, j]), int(tiling.column_offset[g, i, j])
         place = (
             slice(top, top + rows.stop - rows.start),
-            slice(left, left + columns.stop - columns.start),
+            left + bitlines(step, (g, i, j)),
         )
         block = Block(g, i, j, rows, columns, place)
         found.setdefault(int(tiling.array[g, i, j]), []).append(block)
     return dict(sorted(found.items()))
+
+
+def bitlines(step: CrossbarStep, at: tuple[int, ...]) -> Int64Array:
+    """Bitline of each column of a block, counted from the block's first one.
+
+    Args:
+        step: the layer.
+        at: group, row block, column block.
+    """
+    g, i, j = at
+    first, last = (int(b) for b in step.tiling.column_bounds[j : j + 2])
+    order = step.tiling.column_order
+    if order is None:
+        return np.arange(last - first)
+    found = order[g % order.shape[0], i % order.shape[1], first:last]
+    return np.asarray(found, dtype=np.int64)
 
 
 class Chip:

@@ -15,7 +15,7 @@ from pathlib import Path
 from xbarc.errors import ProgramError
 
 MANIFEST = "program.json"
-FILE_NAME = re.compile(r"cells\.safetensors|report\.json|digital/[0-9]{5}\.onnx")
+FILE_NAME = re.compile(r"cells\.safetensors|(?:report|placement)\.json|digital/[0-9]{5}\.onnx")
 
 _AT_FDCWD = -100
 _EXCHANGE = 2

@@ -13,6 +13,7 @@ from itertools import product
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from xbarc.circuit.chip import bitlines
 from xbarc.circuit.meaning import Importance, column_shares
 from xbarc.errors import MappingError
 from xbarc.ir.program import CrossbarStep
@@ -47,6 +48,7 @@ class FaultJob:
 def place_around_faults(step: CrossbarStep, job: FaultJob) -> tuple[CrossbarStep, float, float]:
     """The layer in a better order, and its expected cost before and after."""
     before = fault_cost(step, job)
+    step = replace(step, tiling=replace(step.tiling, column_order=None))
     best, cost = step, before
     for _ in range(_ROUNDS):
         if job.alone:
@@ -103,10 +105,10 @@ def _ranges(step: CrossbarStep, at: tuple[int, ...]) -> tuple[slice, slice]:
 
 def _window(step: CrossbarStep, job: FaultJob, at: tuple[int, ...]) -> Int64Array:
     """What is stuck under a block; axes: row, column of the block."""
-    rows, columns = _ranges(step, at)
+    rows, _ = _ranges(step, at)
     top, left = int(step.tiling.row_offset[at]), int(step.tiling.column_offset[at])
     whole = job.stuck(int(step.tiling.array[at]))
-    return whole[top : top + rows.stop - rows.start, left : left + columns.stop - columns.start]
+    return whole[top : top + rows.stop - rows.start, left + bitlines(step, at)]
 
 
 def _columns(step: CrossbarStep, job: FaultJob) -> CrossbarStep:
@@ -163,7 +165,7 @@ def _shifted(step: CrossbarStep, job: FaultJob) -> CrossbarStep:
             continue
         rows, columns = _ranges(step, at)
         size, left = rows.stop - rows.start, int(tiling.column_offset[at])
-        stuck = job.stuck(int(tiling.array[at]))[:, left : left + columns.stop - columns.start]
+        stuck = job.stuck(int(tiling.array[at]))[:, left + bitlines(step, at)]
         costs = [
             sum(
                 float(t[at[0], rows, columns][stuck[o : o + size] == v].sum())

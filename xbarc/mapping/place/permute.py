@@ -25,8 +25,11 @@ def permute_rows(step: CrossbarStep, order: IntArray) -> CrossbarStep:
 
 
 def permute_columns(step: CrossbarStep, order: IntArray) -> CrossbarStep:
-    """Bitline `j` takes what bitline `order[j]` had; conversions of single columns go along."""
-    cells = step.cells.unpack((slice(None),))[:, :, order]
+    """Bitline `j` takes what bitline `order[j]` had; conversions of single columns go along.
+
+    This order is the only one then: what grouped columns by converter before is given up.
+    """
+    levels = step.cells.unpack((slice(None),))[:, :, order]
     new = np.empty(len(order), dtype=np.int32)
     new[order] = np.arange(len(order), dtype=np.int32)
     p = step.periphery
@@ -36,7 +39,9 @@ def permute_columns(step: CrossbarStep, order: IntArray) -> CrossbarStep:
     else:
         p = replace(p, r_conversion=new[p.r_conversion])
         adc = _reordered(adc, order)
-    return replace(step, cells=_packed(cells, step.cells.bits), periphery=p, adc=adc)
+    tiling = replace(step.tiling, column_order=None)
+    cells = _packed(levels, step.cells.bits)
+    return replace(step, cells=cells, periphery=p, adc=adc, tiling=tiling)
 
 
 def _packed(cells: IntArray, bits: int) -> PackedCells:
@@ -49,7 +54,7 @@ def _reordered(adc: AdcSettings, order: IntArray) -> AdcSettings:
     bits, lo, step = (
         slice(None) if array.shape[2] == 1 else order for array in (adc.bits, adc.lo, adc.step)
     )
-    return AdcSettings(adc.bits[:, :, bits], adc.lo[:, :, lo], adc.step[:, :, step], adc.policy)
+    return replace(adc, bits=adc.bits[:, :, bits], lo=adc.lo[:, :, lo], step=adc.step[:, :, step])
 
 
 def resized(step: CrossbarStep, target: Target) -> CrossbarStep:

@@ -1,0 +1,126 @@
+"""`--effects` on run and check, `--placement` and `--correct` on compile, `xbarc study`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.cli.conftest import FASHION, MLP, Run
+from xbarc.circuit import random_faults
+from xbarc.cli.npz import write_npz
+from xbarc.ir.files import load_program
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twenty labelled images."""
+    path = tmp_path_factory.mktemp("few") / "few.npz"
+    with np.load(FASHION) as data:
+        np.savez(path, image=data["image"][:20], labels=data["labels"][:20])
+    return path
+
+
+def _logits(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    with np.load(path) as data:
+        return np.asarray(data["logits"])
+
+
+def test_no_effect_is_the_plain_program(xbarc: Run, mlp: Path, few: Path, tmp_path: Path) -> None:
+    plain, none = tmp_path / "plain.npz", tmp_path / "none.npz"
+    xbarc("run", mlp, "--inputs", few, "--outputs", plain)
+    xbarc("run", mlp, "--inputs", few, "--outputs", none, "--effects", "none", "--samples", 3)
+    assert np.array_equal(_logits(plain), _logits(none))
+
+
+def test_chips_are_the_first_axis(xbarc: Run, mlp: Path, few: Path, tmp_path: Path) -> None:
+    out, again = tmp_path / "out.npz", tmp_path / "again.npz"
+    common = ("--inputs", few, "--effects", "variation", "--samples", 2, "--seed", 4)
+    xbarc("run", mlp, *common, "--outputs", out)
+    xbarc("run", mlp, *common, "--outputs", again, "--threads", 1)
+    assert _logits(out).shape == (2, 20, 10)
+    assert np.array_equal(_logits(out), _logits(again))
+    assert not np.array_equal(_logits(out)[0], _logits(out)[1])
+
+
+def test_check_gives_mean_spread_and_worst(xbarc: Run, mlp: Path, few: Path) -> None:
+    common = ("check", mlp, "--data", few, "--model", MLP, "--effects", "faults,drift")
+    found = xbarc(*common, "--samples", 2, "--json").json["effects"]
+    runs = [run["top1_crossbar"] for run in found["runs"]]
+    assert found["kinds"] == ["faults", "drift"]
+    assert found["top1"]["worst"] == min(runs)
+    assert found["top1"]["mean"] == pytest.approx(sum(runs) / 2)
+    assert "worst" in xbarc(*common).out
+
+
+def test_a_map_of_faults_from_a_file(xbarc: Run, mlp: Path, few: Path, tmp_path: Path) -> None:
+    program = load_program(mlp)
+    known = tmp_path / "faults.npz"
+    write_npz(known, random_faults(program.target, program.arrays, 7).arrays())
+    given, drawn = tmp_path / "given.npz", tmp_path / "drawn.npz"
+    common = ("run", mlp, "--inputs", few, "--effects", "faults")
+    xbarc(*common, "--fault-map", known, "--outputs", given)
+    xbarc(*common, "--seed", 7, "--outputs", drawn)
+    assert np.array_equal(_logits(given), _logits(drawn))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--effects", "rust"),
+        ("--effects", "drift", "--time", "0"),
+        ("--effects", "lines", "--gated", "2"),
+    ],
+)
+def test_wrong_effects(
+    xbarc: Run, mlp: Path, few: Path, tmp_path: Path, wrong: tuple[str, ...]
+) -> None:
+    out = tmp_path / "out.npz"
+    xbarc("run", mlp, "--inputs", few, "--outputs", out, *wrong).refused(wrong[-2])
+
+
+def test_placement_needs_data(xbarc: Run, tmp_path: Path) -> None:
+    common = ("compile", MLP, "-o", tmp_path / "out.xbar")
+    xbarc(*common, "--placement", "rows").refused("--placement", "--calibrate")
+    xbarc(*common, "--correct", "gain").refused("--correct", "--calibrate")
+    xbarc(*common, "--placement", "nowhere").refused("--placement", "not available")
+
+
+def _labelled(npz: Callable[..., Path], samples: Any) -> Path:
+    return npz(x=samples, labels=np.arange(7) % 3)
+
+
+def test_a_placed_program_says_what_was_done(
+    xbarc: Run, model: Callable[..., Path], npz: Callable[..., Path], samples: Any, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.xbar"
+    known = _labelled(npz, samples)
+    options = ("--placement", "optimal", "--correct", "predistort,gain", "--calibrate", known)
+    done = xbarc("compile", model(), "-o", out, *options)
+    assert done.code == 0, done.err
+    settings = dict(load_program(out).settings)
+    assert settings["placement"] == "optimal"
+    assert settings["corrections"] == "gain, predistort"
+    kept = json.loads((out / "placement.json").read_text())
+    (layer,) = kept["layers"]
+    assert layer["after"] <= layer["before"]
+    assert len(kept["sensitivity"][layer["name"]]["fisher"]) == 3
+    assert xbarc("verify", out).code == 0
+
+
+def test_a_study_of_lines(
+    xbarc: Run, model: Callable[..., Path], npz: Callable[..., Path], samples: Any, tmp_path: Path
+) -> None:
+    drawn, known = tmp_path / "study.svg", _labelled(npz, samples)
+    common = ("study", "lines", model(), "--data", known, "--calibrate", known, "--quick")
+    cases = ("--scales", "0.1,1", "--placements", "none", "--corrections", "none,gain")
+    done = xbarc(*common, *cases, "--json", "--picture", drawn)
+    points = done.json["points"]
+    assert [point["corrections"] for point in points] == ["none", "gain"] * 2
+    assert drawn.read_text().startswith("<svg")
+    assert "r T^2/R_on" in xbarc(*common, *cases).out
+    xbarc(*common, "--scales", "one").refused("--scales")
