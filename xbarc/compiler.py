@@ -176,7 +176,10 @@ def prepared_network(
     """The network of a model as its layers are mapped: through all passes, channels scaled.
 
     Args:
-        path, target, options, calibration: as `compile_model` takes them.
+        path: the model.
+        target: says whether all layers share one range.
+        options: None takes all defaults.
+        calibration: as `compile_model` takes it.
 
     Raises:
         ModelError: the model cannot be read or run.
