@@ -14,7 +14,7 @@ import effects
 from pydantic.fields import FieldInfo
 
 from xbarc.cli import main
-from xbarc.report import model, target_reference
+from xbarc.report import model, row, target_reference
 from xbarc.target import load_target, target_names
 
 COMMANDS = (
@@ -128,7 +128,7 @@ def report_fields() -> str:
     )
     parts = []
     for name in names:
-        kind = getattr(model, name)
+        kind = getattr(model, name, None) or getattr(row, name)
         first = (kind.__doc__ or "").strip().splitlines()[0]
         parts += ["", f"### {name}", "", first, "", "| field | type | meaning |", "|---|---|---|"]
         parts += [_field_line(key, field) for key, field in kind.model_fields.items()]

@@ -25,7 +25,7 @@ from xbarc.mapping import ArrayPool, MapOptions, map_layer
 from xbarc.report import collect
 from xbarc.walk import Walk
 
-SMALL = {"array__rows": 16, "array__columns": 16, "array__active_rows": 16}
+SMALL: dict[str, Any] = {"array__rows": 16, "array__columns": 16, "array__active_rows": 16}
 
 
 def chosen(
@@ -188,7 +188,7 @@ def test_a_price_does_not_depend_on_where_the_layer_lies(
 
 def test_a_price_is_made_of_the_counts_of_the_report(tmp_path: Path) -> None:
     """Whole tiles apart, a program of one layer costs what its only layer costs."""
-    tree = {
+    tree: dict[str, Any] = {
         "hierarchy__arrays_per_macro": 1,
         "hierarchy__macros_per_tile": 1,
     }

@@ -13,15 +13,16 @@ from tests.builders import small_target
 from tests.floats import float_data, write_floats
 from xbarc import programming
 from xbarc.circuit import Chip, Effects
+from xbarc.circuit.meaning import real_weights
 from xbarc.comparing import NoiseSettings
 from xbarc.compiler import CompileOptions, compile_model, prepared_network
 from xbarc.errors import MappingError
 from xbarc.executor.run import Executor
-from xbarc.ir.effective import is_lossless, real_weights
+from xbarc.ir.effective import is_lossless
 from xbarc.ir.network import Network
 from xbarc.ir.program import Program
 from xbarc.ir.verify import verify_program
-from xbarc.mapping import MapOptions
+from xbarc.mapping import MapOptions, fitting
 from xbarc.oracle import Oracle
 from xbarc.programming import Flow, Programmed, program_chip
 from xbarc.walk import calibration_batches
@@ -58,7 +59,7 @@ def bench(folder: Path, encoding: str = "differential", **noise: Any) -> Bench:
     mapping = MapOptions(encoding=encoding, slices=1)
     options = CompileOptions(mapping=mapping)
     program = compile_model(model, target, options=options, calibration=float_data(400))
-    return Bench(model, program, prepared_network(model, options), mapping)
+    return Bench(model, program, prepared_network(model, target, options), mapping)
 
 
 @pytest.mark.parametrize("encoding", ["differential", "acm", "bias-column", "segmented:4"])
@@ -102,7 +103,7 @@ def test_what_was_read_back_is_what_runs(
     here = bench(tmp_path, encoding)
     chip = here.chip(2, kinds)
     seen = []
-    write = programming.write_fed_back
+    write = fitting.write_fed_back
 
     def watched(*arguments: Any) -> Any:
         seen.append(write(*arguments))

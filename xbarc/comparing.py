@@ -174,7 +174,7 @@ def compare(
         XbarcError: the model, the target or the data is at fault.
     """
     path, chosen = Path(model), options or CompileOptions()
-    network = prepared_network(path, chosen)
+    network = prepared_network(path, target, chosen, calibration)
     bench = _Bench(path, target, chosen, data, calibration, network, noise)
     rows: list[Row] = []
     problems: list[MappingError] = []

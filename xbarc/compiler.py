@@ -187,10 +187,10 @@ def prepared_network(
     """The network of a model as its layers are mapped: through all passes, channels scaled.
 
     Args:
-        path: as `compile_model` takes it, like all that follow.
-        target: loaded.
+        path: the model.
+        target: says whether all layers share one range.
         options: None takes all defaults.
-        calibration: arrays by input name.
+        calibration: as `compile_model` takes it.
 
     Raises:
         ModelError: the model cannot be read or run.

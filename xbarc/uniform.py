@@ -227,7 +227,7 @@ def make_request(
 
 def _weight_bits(target: Target, mapping: MapOptions, bits: int) -> int:
     """Bits of the integers that the cells of a weight hold, where their number is given."""
-    if mapping.slices is None:
+    if mapping.slices is None or mapping.encoding == AUTO:
         return bits
     low, high = find_encoding(mapping.encoding).reach(target.cell.bits, mapping.slices)
     return max(-low, high).bit_length() + 1

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tests.builders import int_layer, small_target
-from xbarc.ir.effective import effective_weights, real_weights
+from xbarc.circuit.meaning import real_weights
+from xbarc.ir.effective import effective_weights
 from xbarc.mapping import ArrayPool, MapOptions, map_layer
 from xbarc.mapping.order import arrange, given
 from xbarc.mapping.rows import KeptPlaces, row_cells, stands_alone

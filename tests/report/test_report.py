@@ -22,7 +22,8 @@ from tests.report.programs import (
 from xbarc.ir.program import Program
 from xbarc.report import Report, collect, render_csv, render_html, render_json, render_text
 from xbarc.report.format import histogram, number, operators, percent
-from xbarc.report.model import PartRow, Row
+from xbarc.report.model import PartRow
+from xbarc.report.row import Row
 from xbarc.target import figures
 
 Golden = Callable[[str, str], None]

@@ -11,8 +11,9 @@ from rich.text import Text
 
 from xbarc.cost import LEVELS, ChipCost, CostPart, chip_cost
 from xbarc.report.format import number, percent
-from xbarc.report.model import LevelRow, PartRow, Row, SourceRow
+from xbarc.report.model import LevelRow, PartRow, SourceRow
 from xbarc.report.planning import level_rows
+from xbarc.report.row import Row
 from xbarc.report.tables import TableData, levels_table
 from xbarc.report.text import rich_table
 from xbarc.target import Target

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from xbarc.ir.program import ChoiceRecord
-from xbarc.report.model import CandidateRow, ChoiceRow
+from xbarc.report.row import CandidateRow, ChoiceRow
 
 _PJ_PER_UJ = 1e6
 _UM2_PER_MM2 = 1e6

@@ -12,7 +12,8 @@ from rich.console import Group
 from rich.text import Text
 
 from xbarc.report.format import number
-from xbarc.report.model import Report, Row
+from xbarc.report.model import Report
+from xbarc.report.row import Row
 from xbarc.report.tables import TableData
 from xbarc.report.text import rich_table
 

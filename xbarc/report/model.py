@@ -7,15 +7,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from xbarc.report.html import render_fragment
-
-
-class Row(BaseModel):
-    """Base of every part of a report."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from xbarc.report.row import ChoiceRow, Row
 
 
 class TargetRow(Row):
@@ -107,36 +102,6 @@ class TimingRow(Row):
     cycle_ns: float = Field(description="the longer of the two, ns")
     limit: Literal["array read", "conversion"] = Field(description="which of the two is longer")
     vector_ns: float = Field(description="one input vector: all cycles of all segments, ns")
-
-
-class CandidateRow(Row):
-    """An encoding that was tried for a layer."""
-
-    encoding: str = Field(description="name of the encoding")
-    error: float | None = Field(description="by `measure`; null where it does not fit")
-    area_mm2: float | None = Field(
-        description="of the layer by itself, in the part of macros and tiles that it fills, mm2"
-    )
-    energy_uj: float | None = Field(
-        description="of the layer by itself, uJ an inference; an input vector where positions are "
-        "not known"
-    )
-    problem: str = Field(description="why it does not fit; empty where it does")
-
-
-class ChoiceRow(Row):
-    """Why a layer has its encoding, with `--encoding auto`."""
-
-    measure: Literal["output", "weight", "none"] = Field(
-        description="output: squared error of the products over their variance, on held-back "
-        "calibration samples; weight: squared error of the weights over their energy; none: all "
-        "hold the same integers"
-    )
-    budget: float = Field(description="error that a cheaper encoding may cost")
-    reason: str = Field(description="why this one")
-    candidates: tuple[CandidateRow, ...] = Field(
-        description="cheapest first, by area times energy; those that do not fit come last"
-    )
 
 
 class LayerRow(Row):
