@@ -24,10 +24,12 @@ MLP = MODELS / "fashion-mlp.onnx"
 
 @pytest.fixture(scope="module")
 def data() -> dict[str, Any]:
-    return shipped_images(160)
+    return shipped_images(48)
 
 
-@pytest.fixture(scope="module", params=["static", "per-cycle"])
+@pytest.fixture(
+    scope="module", params=["static", pytest.param("per-cycle", marks=pytest.mark.slow)]
+)
 def budgeted(request: pytest.FixtureRequest, data: dict[str, Any]) -> CompiledProgram:
     target = load_target("rram128", [f'adc.reference="{request.param}"'])
     return xbarc.compile(MLP, target, calibration=data, adc_budget="18dB")
