@@ -36,7 +36,7 @@ class ChoiceRow(Row):
         "calibration samples; weight: squared error of the weights over their energy; none: all "
         "hold the same integers"
     )
-    budget: float = Field(description="error that a cheaper encoding may cost")
+    budget: float = Field(description="error that a cheaper encoding may cost, in `measure`")
     reason: str = Field(description="why this one")
     candidates: tuple[CandidateRow, ...] = Field(
         description="cheapest first, by area times energy; those that do not fit come last"
