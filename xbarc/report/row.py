@@ -17,7 +17,9 @@ class CandidateRow(Row):
     """An encoding that was tried for a layer."""
 
     encoding: str = Field(description="name of the encoding")
-    error: float | None = Field(description="by `measure`; null where it does not fit")
+    error: float | None = Field(
+        description="by `measure`, a share from 0 to 1 and beyond; null where it does not fit"
+    )
     area_mm2: float | None = Field(
         description="of the layer by itself, in the part of macros and tiles that it fills, mm2"
     )
@@ -36,7 +38,7 @@ class ChoiceRow(Row):
         "calibration samples; weight: squared error of the weights over their energy; none: all "
         "hold the same integers"
     )
-    budget: float = Field(description="error that a cheaper encoding may cost")
+    budget: float = Field(description="error that a cheaper encoding may cost, 0 to 1")
     reason: str = Field(description="why this one")
     candidates: tuple[CandidateRow, ...] = Field(
         description="cheapest first, by area times energy; those that do not fit come last"
