@@ -256,7 +256,7 @@ def _print_evaluation(result: Evaluation) -> None:
                 decibel(layer.sqnr_db, layer.identical),
                 f"{layer.conversions:,}",
                 f"{layer.saturated:,}",
-                *((_percent(layer.agreement),) if bits else ()),
+                *((percent(layer.agreement),) if bits else ()),
             )
             for layer in result.layers
         ),
