@@ -9,13 +9,15 @@ from pathlib import Path
 from xbarc.budget import Budget, fit_budget
 from xbarc.calibration import calibrate_converters, uniform
 from xbarc.choosing import choose_encoding
+from xbarc.comparators import SenseWalk
 from xbarc.errors import MappingError, XbarcError
 from xbarc.executor.run import Values
-from xbarc.frontend import read_network
+from xbarc.frontend import BinaryOptions, read_network
 from xbarc.ir.front import FrontPoint
 from xbarc.ir.geometry import Scatter
 from xbarc.ir.network import DigitalFragment, FloatWeight, MatrixLayer, Network, Value
 from xbarc.ir.program import CrossbarStep, DigitalStep, Program, Step
+from xbarc.ir.quantize import BinaryInput
 from xbarc.ir.statistics import SecondMoments
 from xbarc.ir.verify import verify_network, verify_program
 from xbarc.mapping import AUTO, ArrayPool, MapOptions, map_layer
@@ -29,6 +31,7 @@ from xbarc.passes import (
     prune_weights,
     quantize_input,
     quantize_weights,
+    widen_binary,
 )
 from xbarc.passes.one_range import Share
 from xbarc.pipeline import Pass, run_passes
@@ -173,8 +176,11 @@ def _set_converters(
 
 def _network(path: Path, plan: _Plan, options: CompileOptions) -> Network:
     """Read, checked, and through all passes."""
-    network = read_network(path, shapes=options.shapes, scales=plan.whole.scales)
+    network = read_network(
+        path, shapes=options.shapes, scales=plan.whole.scales, binary=_binary(plan)
+    )
     verify_network(network)
+    _check_senses(network, plan)
     return run_passes(network, PASSES, verify_network)
 
 
@@ -218,6 +224,30 @@ def _plan(options: CompileOptions, target: Target) -> _Plan:
     return _Plan(target, *bits, options.ranges, mapping, whole, *ways)
 
 
+def _compares(plan: _Plan) -> bool:
+    """Whether the target reads sums by comparison, and was not told to saturate instead."""
+    return plan.target.adc.kind == "sense-amplifier" and not plan.mapping.adc.isdecimal()
+
+
+def _binary(plan: _Plan) -> BinaryOptions:
+    sense = plan.mapping.sense
+    return BinaryOptions(_compares(plan), sense.sign_of_zero, sense.allow_ternary)
+
+
+def _check_senses(network: Network, plan: _Plan) -> None:
+    """Refuse a network of which nothing could be compared."""
+    if not _compares(plan) or network.matrix_layers:
+        return
+    notes = sum(len(layer.notes) for layer in network.layers if isinstance(layer, DigitalFragment))
+    if notes:
+        raise MappingError(
+            f"none of the {notes} matrix operators is binary, and {plan.target.name} only compares"
+            " sums with thresholds",
+            where=network.name,
+            hint="a target with converters, or --adc 1 for 1-bit sums that saturate",
+        )
+
+
 def _or(given: int | None, default: int) -> int:
     return default if given is None else given
 
@@ -239,7 +269,7 @@ def _settings(plan: _Plan, whole: Whole, *, calibrated: bool) -> tuple[tuple[str
         "weight_bits": str(plan.weight_bits),
         "weight_slices": "as needed" if plan.mapping.slices is None else str(plan.mapping.slices),
     }
-    return tuple(sorted((found | whole.settings()).items()))
+    return tuple(sorted((found | whole.settings() | _sense_settings(plan)).items()))
 
 
 def _lossless(plan: _Plan) -> _Plan:
@@ -268,6 +298,19 @@ def _encoding(mapping: MapOptions) -> str:
     return f"{AUTO} (error of a layer up to {mapping.encoding_budget:g})"
 
 
+def _sense_settings(plan: _Plan) -> dict[str, str]:
+    if not _compares(plan):
+        return {}
+    sense = plan.mapping.sense
+    return {
+        "sense_bits": str(sense.bits),
+        "sense_rows": sense.rows,
+        "sign_of_zero": sense.sign_of_zero,
+        "split": sense.split,
+        "thresholds": sense.thresholds,
+    }
+
+
 def _lower(
     whole: Whole,
     plan: _Plan,
@@ -279,19 +322,29 @@ def _lower(
     network = whole.network
     pool = ArrayPool(plan.target.array, plan.mapping.pack)
     steps: list[Step] = []
-    walk = Walk(network, batches, exact=plan.mapping.feedback != "off")
+    walk = Walk(network, batches, exact=_wants_exact(network, plan))
+    sense = SenseWalk(network, plan.target, plan.mapping.sense)
     for number, layer in enumerate(network.layers):
         if progress is not None:
             progress(layer.name, number, len(network.layers))
         if isinstance(layer, DigitalFragment):
             step: Step = _digital(layer)
+        elif _compares(plan) and isinstance(layer.quantizer, BinaryInput):
+            step = sense.crossbar(layer, batches, pool)
         else:
             step = _crossbar(layer, plan, walk, pool, whole)
             if watch is not None:
                 watch(step, walk)
         steps.append(step)
+        sense.advance(number, step)
         walk.advance(number, step)
     return tuple(steps), pool.used
+
+
+def _wants_exact(network: Network, plan: _Plan) -> bool:
+    """Whether the exact network runs beside the compiled one; binary layers bring their own."""
+    binary = any(isinstance(layer.quantizer, BinaryInput) for layer in network.matrix_layers)
+    return plan.mapping.feedback != "off" and not binary
 
 
 def _digital(layer: DigitalFragment) -> DigitalStep:
@@ -311,6 +364,7 @@ def _crossbar(
 ) -> CrossbarStep:
     """Ranges of the input, integers for the weights, cells, converters; data where there is any."""
     try:
+        layer = widen_binary(layer)
         shared = whole.steps(layer)
         if shared is None:
             ranged = quantize_input(layer, plan.activation_bits, walk.ranges(layer), plan.ranges)

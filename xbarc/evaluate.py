@@ -11,11 +11,12 @@ import numpy as np
 
 from xbarc.compiler import split_batches
 from xbarc.errors import InputError, ProgramError
-from xbarc.executor import FastLayer, ReferenceLayer
+from xbarc.executor import layer_engine
 from xbarc.executor.run import Executor
 from xbarc.frontend import runnable_model, source_digest
 from xbarc.ir.effective import effective_weights, is_lossless
-from xbarc.ir.program import CrossbarStep, Program
+from xbarc.ir.program import CrossbarStep, Program, step_outputs
+from xbarc.ir.quantize import ABSENT, DOWN, UP, SignResult
 from xbarc.ir.trace import Trace
 from xbarc.ir.verify import broken_rules
 from xbarc.numerics.types import AnyArray, Int64Array
@@ -55,6 +56,8 @@ class LayerResult:
         sqnr_db: None where the outputs are identical or the float model has no such value.
         identical: whether every value is equal.
         saturated: conversions whose sum lay beyond the ADC.
+        agreement: share of bits that equal the float model's, behind the layer's pool; None for
+            layers that do not give bits.
     """
 
     name: str
@@ -62,6 +65,7 @@ class LayerResult:
     identical: bool
     conversions: int
     saturated: int
+    agreement: float | None = None
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,7 @@ class _Tally:
     agree: int = 0
     output: _Noise = field(default_factory=_Noise)
     layers: dict[str, _Noise] = field(default_factory=dict)
+    bits: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
 def evaluate(
@@ -123,7 +128,7 @@ def evaluate(
         InputError: the data does not fit the model.
     """
     _check_source(program, model)
-    exposed = tuple(step.output for step in program.crossbar_steps)
+    exposed = _exposed(program)
     oracle = Oracle(runnable_model(model), exposed)
     runner = executor or Executor(program)
     trace, tally = Trace(), _Tally()
@@ -141,6 +146,18 @@ def evaluate(
         if progress is not None:
             progress(tally.samples, total)
     return _evaluation(program, tally, trace)
+
+
+def _exposed(program: Program) -> tuple[str, ...]:
+    """Tensors of layers that the float model has as well."""
+    known = {name for step in program.steps for name in step_outputs(step)}
+    names = [name for step in program.crossbar_steps for name in (step.output, _bits_name(step))]
+    return tuple(dict.fromkeys(name for name in names if name in known))
+
+
+def _bits_name(step: CrossbarStep) -> str:
+    """The tensor that a layer's bits stand for."""
+    return step.sense.value if step.sense is not None and step.sense.value else step.output
 
 
 def _check_source(program: Program, model: Path) -> None:
@@ -198,6 +215,9 @@ def _book(
     for name in exposed:
         if _is_numeric(wanted.get(name)) and np.shape(wanted[name]) == np.shape(found[name]):
             tally.layers.setdefault(name, _Noise()).add(wanted[name], found[name])
+            equal, total = tally.bits.get(name, (0, 0))
+            same = int(np.count_nonzero(wanted[name] == found[name]))
+            tally.bits[name] = (equal + same, total + int(np.size(found[name])))
 
 
 def _is_numeric(value: Any) -> bool:
@@ -221,7 +241,9 @@ def _classify(tally: _Tally, wanted: Any, found: Any, labels: AnyArray | None) -
 def _evaluation(program: Program, tally: _Tally, trace: Trace) -> Evaluation:
     layers = []
     for step in program.crossbar_steps:
-        noise, seen = tally.layers.get(step.output), trace.layer(step.name)
+        name = _bits_name(step)
+        noise, seen = tally.layers.get(name), trace.layer(step.name)
+        bits = tally.bits.get(name, (0, 0)) if isinstance(step.result, SignResult) else (0, 0)
         layers.append(
             LayerResult(
                 name=step.name,
@@ -229,6 +251,7 @@ def _evaluation(program: Program, tally: _Tally, trace: Trace) -> Evaluation:
                 identical=noise is not None and noise.error == 0,
                 conversions=seen.conversions,
                 saturated=seen.saturated,
+                agreement=_share(*bits),
             )
         )
     return Evaluation(
@@ -276,8 +299,8 @@ def self_check(
 
 def _check_layer(step: CrossbarStep, rng: np.random.Generator) -> Iterator[tuple[str, str]]:
     vectors = _test_vectors(step, rng)
-    reference = ReferenceLayer(step).accumulate(vectors)
-    fast = FastLayer(step).accumulate(vectors)
+    reference = layer_engine(step, fast=False).accumulate(vectors)
+    fast = layer_engine(step).accumulate(vectors)
     if not np.array_equal(fast, reference):
         yield "fast == reference", f"{step.name}: {int((fast != reference).sum())} sums differ"
     if is_lossless(step):
@@ -292,6 +315,10 @@ def _test_vectors(step: CrossbarStep, rng: np.random.Generator) -> Int64Array:
     segments = step.tiling.segment_bounds.size - 1
     each = step.groups * segments * step.input_slices * step.conversions
     count = int(np.clip(_VERIFY_CONVERSIONS // max(1, each), 3, 16))
+    if step.sense is not None:
+        states = rng.choice(np.array([UP, DOWN, ABSENT]), (count, step.groups, step.inputs))
+        states[0], states[1] = DOWN, UP
+        return states.astype(np.int64)
     top = (1 << step.input_bits) - 1
     vectors = rng.integers(0, top + 1, (count, step.groups, step.inputs), dtype=np.int64)
     vectors[0], vectors[1] = 0, top

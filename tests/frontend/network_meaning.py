@@ -9,7 +9,13 @@ import numpy as np
 
 from xbarc.ir.geometry import Dense, Scatter, Window, scatter_extent, window_output, window_pads
 from xbarc.ir.network import DigitalFragment, FloatWeight, MatrixLayer, Network
-from xbarc.ir.quantize import FloatResult, IntegerInput, IntegerResult, RequantizedResult
+from xbarc.ir.quantize import (
+    FloatResult,
+    IntegerInput,
+    IntegerResult,
+    RequantizedResult,
+    SignResult,
+)
 from xbarc.numerics.types import AnyArray
 from xbarc.runtime import OnnxSession
 
@@ -57,6 +63,9 @@ def _finish(layer: MatrixLayer, source: AnyArray, weights: AnyArray, scale: floa
         return np.asarray(real.astype(result.dtype))
     if isinstance(result, IntegerResult):
         return np.asarray(sums.astype(result.dtype))
+    if isinstance(result, SignResult):
+        fires = (sums >= spread(result.threshold)) != spread(result.flip).astype(bool)
+        return np.where(fires, result.high, result.low).astype(result.dtype)
     return _requantize(sums, spread(result.multiplier), result)
 
 

@@ -13,7 +13,7 @@ from tests.frontend.onnx_models import check, f32, matrix_layer, model_file, nor
 from xbarc.errors import ModelError, UnsupportedError
 from xbarc.frontend import read_network, runnable_model
 from xbarc.ir.network import FloatWeight, IntWeight
-from xbarc.ir.quantize import FloatInput, FloatResult, IntegerInput
+from xbarc.ir.quantize import BinaryInput, FloatInput, FloatResult, IntegerInput
 from xbarc.numerics import IntFormat
 from xbarc.numerics.types import AnyArray
 from xbarc.runtime import OnnxSession
@@ -185,7 +185,9 @@ def test_bipolar_network(tmp_path: Path) -> None:
         s=np.float32(0.5),
     )
     layer = matrix_layer(check(path, x=normal(7, 6)))
-    assert layer.quantizer == IntegerInput(-2, 2, 0.5, 0)
+    assert layer.quantizer == BinaryInput(-1.0, 1.0)
+    assert isinstance(layer.result, FloatResult)
+    assert np.all(layer.result.scale == 0.25)
     assert set(np.unique(layer.weight.tensor.load())) == {-1, 1}
 
 

@@ -11,7 +11,16 @@ from types import TracebackType
 
 import typer
 
-from xbarc.cli import comparing, compiling, executing, placing, reporting, studies, targets
+from xbarc.cli import (
+    comparing,
+    compiling,
+    executing,
+    placing,
+    reporting,
+    splitting,
+    studies,
+    targets,
+)
 from xbarc.errors import EXIT_BUG, EXIT_DONE, EXIT_INTERRUPTED, EXIT_USER, XbarcError
 
 _CODES = (
@@ -38,6 +47,8 @@ app.command("inspect")(reporting.inspect_command)
 app.command("report")(reporting.report_command)
 app.command("place")(placing.place_command)
 app.command("print")(reporting.print_command)
+app.command("export")(splitting.export_command)
+app.command("import")(splitting.import_command)
 app.command("passes")(compiling.passes_command)
 app.add_typer(studies.app, name="study", help="Sweep a figure of the target.")
 app.add_typer(targets.app, name="targets", help="List, show and validate targets.")

@@ -14,6 +14,7 @@ from xbarc.errors import EXIT_DONE, InputError
 
 if TYPE_CHECKING:
     from xbarc.compiler import CompileOptions
+    from xbarc.mapping import SenseOptions
     from xbarc.target import Target
 
 
@@ -166,6 +167,40 @@ def compile_command(
             help="copies of weights that reports count with; see xbarc report",
         ),
     ] = "none",
+    split: Annotated[
+        str,
+        typer.Option(
+            metavar="strided|consecutive|FILE.npz",
+            help="binary layers: how inputs are dealt over groups that fit an array; a file holds "
+            "a group number an input, by the layer's name",
+        ),
+    ] = "strided",
+    thresholds: Annotated[
+        str,
+        typer.Option(
+            metavar="calibrated|mean|even",
+            help="binary layers: thresholds of groups; without --calibrate always even",
+        ),
+    ] = "calibrated",
+    sense_bits: Annotated[
+        int, typer.Option(metavar="N", help="binary layers: 1, 2 or 3 bits a sense amplifier reads")
+    ] = 1,
+    sense_rows: Annotated[
+        str,
+        typer.Option(
+            metavar="complementary|zero-one",
+            help="binary layers: two wordlines an input, or one and two columns an output",
+        ),
+    ] = "complementary",
+    sign_of_zero: Annotated[
+        str,
+        typer.Option(
+            metavar="onnx|plus|minus", help="what Sign(0) means; in ONNX it is 0, neither sign"
+        ),
+    ] = "onnx",
+    allow_ternary: Annotated[
+        bool, typer.Option("--allow-ternary", help="binary layers may have weights of 0")
+    ] = False,
     shape: Annotated[
         list[str] | None,
         typer.Option(
@@ -204,6 +239,7 @@ def compile_command(
         (weight_slices, feedback, encoding_budget),
         shape,
         (levers, column_order, adc_budget, prune),
+        _sense(split, (thresholds, sense_rows, sign_of_zero), sense_bits, allow_ternary),
     )
     options = with_copies(options, duplicate, chosen)
     options = replace(options, equalise=equalise, uniform=uniform)  # type: ignore[arg-type]  # checked there
@@ -241,6 +277,7 @@ def _options(
     fitting: tuple[int | None, str, float],
     shapes: list[str] | None,
     converters: tuple[str, str, str | None, str | None],
+    sense: SenseOptions,
 ) -> CompileOptions:
     from typing import get_args
 
@@ -264,12 +301,30 @@ def _options(
         encoding_budget=fitting[2],
         levers=parse_levers(converters[0]),
         columns=column_rule(converters[1]),
+        sense=sense,
     )
     method: RangeMethod = ranges  # type: ignore[assignment]  # checked above
     budget = None if converters[2] is None else parse_budget(converters[2])
     pruning = None if converters[3] is None else parse_pruning(converters[3])
     shown = dict(map(_shape, shapes or ()))
     return CompileOptions(*bits, method, chosen, shown, budget, pruning=pruning)
+
+
+def _sense(split: str, names: tuple[str, str, str], bits: int, allow_ternary: bool) -> SenseOptions:
+    from xbarc.cli.npz import read_npz
+    from xbarc.mapping import SenseOptions, read_groups
+
+    groups = read_groups(read_npz(Path(split))) if split.endswith(".npz") else {}
+    thresholds, rows, zero = names
+    return SenseOptions(
+        split="given" if groups else split,  # type: ignore[arg-type]  # checked by SenseOptions
+        thresholds=thresholds,  # type: ignore[arg-type]
+        bits=bits,
+        rows=rows,  # type: ignore[arg-type]
+        sign_of_zero=zero,  # type: ignore[arg-type]
+        allow_ternary=allow_ternary,
+        groups=groups,
+    )
 
 
 def _shape(text: str) -> tuple[str, tuple[int, ...]]:

@@ -246,15 +246,17 @@ def _print_evaluation(result: Evaluation) -> None:
             ("output SQNR", "", decibel(result.output_sqnr_db, result.identical)),
         ),
     )
+    bits = any(layer.agreement is not None for layer in result.layers)
     layers = TableData(
         "Layers, with errors of earlier ones",
-        ("layer", "SQNR>", "conversions>", "saturated>"),
+        ("layer", "SQNR>", "conversions>", "saturated>", *(("equal bits>",) if bits else ())),
         tuple(
             (
                 layer.name,
                 decibel(layer.sqnr_db, layer.identical),
                 f"{layer.conversions:,}",
                 f"{layer.saturated:,}",
+                *((percent(layer.agreement),) if bits else ()),
             )
             for layer in result.layers
         ),

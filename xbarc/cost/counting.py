@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from xbarc.cost.counts import WIDTHS, Counts, Histogram
+from xbarc.cost.counts import WIDTHS, Counts, Histogram, widths
 from xbarc.ir.program import AdcSettings, CrossbarStep
 from xbarc.numerics import bits_for
 from xbarc.numerics.types import BoolArray, Int64Array
@@ -81,8 +81,14 @@ def arrays_of_block_row(step: CrossbarStep) -> Int64Array:
 
 
 def conversion_widths(step: CrossbarStep) -> Histogram:
-    """Conversions of one input vector by width, without ever writing broadcast axes out."""
+    """Conversions of one input vector by width, without ever writing broadcast axes out.
+
+    A sense amplifier makes one comparison a level, each of 1 bit.
+    """
     segments = len(step.tiling.segment_bounds) - 1
+    if step.sense is not None:
+        compared = step.groups * segments * step.conversions * step.sense.levels
+        return widths({1: compared})
     full = (step.groups, segments, step.conversions, step.input_slices)
     repeats = 1
     for have, want in zip(step.adc.bits.shape, full, strict=True):

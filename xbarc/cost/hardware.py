@@ -168,6 +168,8 @@ def adc_places(step: CrossbarStep, target: Target) -> Int64Array:
 
 def _widest(step: CrossbarStep, shape: tuple[int, ...]) -> UInt8Array:
     """Widest conversion over the segments of a row block and over input slices."""
+    if step.sense is not None:
+        return np.ones(shape, dtype=np.uint8)
     bits = step.adc.bits.max(axis=3, initial=0)
     if bits.shape[1] > 1:
         segments = segments_of_block(step)

@@ -48,6 +48,7 @@ def step_timing(step: CrossbarStep, target: Target, places: IntArray | None = No
     """
     known = adc_places(step, target) if places is None else places
     conversions = _conversions_per_adc(step, target, known)
+    conversions *= step.sense.levels if step.sense else 1
     segments = int(reads_of_arrays(step, target).max(initial=0))
     bits = step.adc.bits.max(axis=(0, 1, 2), initial=0)
     spread = np.broadcast_to(bits, (step.input_slices,)).tolist()

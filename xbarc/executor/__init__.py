@@ -9,9 +9,23 @@ choose it.
 from xbarc.executor.analog import AnalogLayer, Noise
 from xbarc.executor.fast import FastLayer
 from xbarc.executor.layer import LayerFrame, run_layer
+from xbarc.executor.observe import (
+    ProductLayer,
+    observe_sums,
+    pooled_bits,
+    product_frame,
+    sum_shift,
+)
 from xbarc.executor.plain import PlainLayer, plain_frame
 from xbarc.executor.reference import ReferenceLayer
-from xbarc.executor.run import Engine, Executor, StepRunner, check_feeds, layer_frame
+from xbarc.executor.run import (
+    Engine,
+    Executor,
+    StepRunner,
+    check_feeds,
+    layer_engine,
+    layer_frame,
+)
 
 __all__ = [
     "AnalogLayer",
@@ -21,10 +35,16 @@ __all__ = [
     "LayerFrame",
     "Noise",
     "PlainLayer",
+    "ProductLayer",
     "ReferenceLayer",
     "StepRunner",
     "check_feeds",
+    "layer_engine",
     "layer_frame",
+    "observe_sums",
     "plain_frame",
+    "pooled_bits",
+    "product_frame",
     "run_layer",
+    "sum_shift",
 ]

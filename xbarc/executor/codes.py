@@ -10,6 +10,10 @@ import numpy as np
 
 from xbarc.errors import InputError, ProgramError
 from xbarc.ir.quantize import (
+    ABSENT,
+    DOWN,
+    UP,
+    BinaryInput,
     DynamicInput,
     FloatInput,
     FloatResult,
@@ -18,6 +22,7 @@ from xbarc.ir.quantize import (
     Quantizer,
     RequantizedResult,
     Result,
+    SignResult,
     StaticInput,
 )
 from xbarc.numerics.rounding import round_to_int
@@ -54,6 +59,8 @@ def quantize(
             return _static(_real(tensor, where), quantizer)
         case DynamicInput():
             return _dynamic(_real(tensor, where), quantizer)
+        case BinaryInput():
+            return _binary(_real(tensor, where), quantizer, where)
         case FloatInput():
             raise ProgramError("the range of the input was never chosen", where=where)
 
@@ -92,6 +99,23 @@ def _from_integers(
             )
     codes = (tensor.astype(np.int32) - quantizer.low).astype(code_dtype(quantizer.bits))
     return Codes(codes, np.array([zero - quantizer.low]), np.array([quantizer.scale]))
+
+
+def _binary(real: Float32Array, quantizer: BinaryInput, where: str) -> Codes:
+    """One of two values, or zero."""
+    high, low = real == np.float32(quantizer.high), real == np.float32(quantizer.low)
+    codes = np.where(high, np.uint8(UP), np.uint8(DOWN))
+    known = high | low
+    if not known.all():
+        if real[~known].any():
+            found = float(real[~known & (real != 0)].reshape(-1)[0])
+            raise InputError(
+                f"the input holds {found:g}, expected {quantizer.low:g} or {quantizer.high:g}",
+                where=where,
+            )
+        codes[~known] = ABSENT
+    zero = np.array([quantizer.zero_code], dtype=np.int64)
+    return Codes(codes, zero, np.array([float(np.float32(quantizer.scale))]))
 
 
 def _static(real: Float32Array, quantizer: StaticInput) -> Codes:
@@ -136,6 +160,12 @@ def to_values(acc: IntArray, result: Result, scale: Float64Array) -> AnyArray:
                 return real.astype(result.dtype)
         case IntegerResult():
             return acc.astype(result.dtype)
+        case SignResult():
+            reached = acc >= _by_channel(result.threshold, acc.ndim)
+            turned = reached != _by_channel(result.flip.astype(np.bool_), acc.ndim)
+            dtype = np.dtype(result.dtype).type
+            values: AnyArray = np.where(turned, dtype(result.high), dtype(result.low))
+            return values
         case RequantizedResult():
             return _requantize(acc, result)
 

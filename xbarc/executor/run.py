@@ -13,6 +13,7 @@ from xbarc.executor.analog import chip_layer
 from xbarc.executor.fast import FastLayer
 from xbarc.executor.layer import Accumulate, LayerFrame, run_layer
 from xbarc.executor.reference import ReferenceLayer
+from xbarc.executor.senses import SenseLayer, SenseReference
 from xbarc.executor.vectors import DEFAULT_BUDGET
 from xbarc.ir.effective import effective_weights
 from xbarc.ir.network import Value
@@ -23,6 +24,16 @@ from xbarc.runtime import OnnxSession
 Engine = Literal["fast", "reference"]
 Values = dict[str, Any]
 Progress = Callable[[str], None]
+
+
+LayerEngine = FastLayer | ReferenceLayer | SenseLayer | SenseReference
+
+
+def layer_engine(step: CrossbarStep, *, fast: bool = True, threads: int = 0) -> LayerEngine:
+    """The engine of one layer; both kinds give the same bits."""
+    if step.sense is not None:
+        return SenseLayer(step, threads) if fast else SenseReference(step)
+    return FastLayer(step, threads) if fast else ReferenceLayer(step)
 
 
 class StepRunner:
@@ -80,20 +91,25 @@ class StepRunner:
 
     def _engine(self, step: CrossbarStep) -> Accumulate:
         if self.chip is not None and self.chip.effects.kinds:
+            if step.sense is not None:
+                raise InputError("no effects of the chip on sense amplifiers yet", where=step.name)
             return chip_layer(self.chip, step, self.threads)
-        fast = self.engine == "fast"
-        return FastLayer(step, self.threads) if fast else ReferenceLayer(step)
+        return layer_engine(step, fast=self.engine == "fast", threads=self.threads)
 
 
 def layer_frame(step: CrossbarStep) -> LayerFrame:
     """What both engines share of a crossbar step."""
+    if step.sense is None:
+        weight_sums = effective_weights(step).sum(axis=1, dtype=np.int64)
+    else:  # codes of binary inputs have no zero point
+        weight_sums = np.zeros((step.groups, step.outputs), dtype=np.int64)
     return LayerFrame(
         name=step.name,
         geometry=step.geometry,
         quantizer=step.quantizer,
         result=step.result,
         constant=step.periphery.constant,
-        weight_sums=effective_weights(step).sum(axis=1, dtype=np.int64),
+        weight_sums=weight_sums,
         inputs=step.inputs,
     )
 

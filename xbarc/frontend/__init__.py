@@ -10,6 +10,15 @@ it into `matching.RECOGNISERS`; raise `StaysDigital` with the reason where a cro
 the node. To add a notation of integers, give `views.Views` a way to see it.
 """
 
+from xbarc.frontend.binary import BinaryOptions
 from xbarc.frontend.reader import read_network, runnable_model, source_digest
+from xbarc.frontend.split_export import read_split, split_model
 
-__all__ = ["read_network", "runnable_model", "source_digest"]
+__all__ = [
+    "BinaryOptions",
+    "read_network",
+    "read_split",
+    "runnable_model",
+    "source_digest",
+    "split_model",
+]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from xbarc.frontend.binary import BinaryOptions, binarise, is_binary
 from xbarc.frontend.constants import Constants
 from xbarc.frontend.convolutions import (
     match_conv,
@@ -16,6 +17,7 @@ from xbarc.frontend.convolutions import (
 )
 from xbarc.frontend.emit import inner_nodes, name_of
 from xbarc.frontend.fold import fold_followers
+from xbarc.frontend.levels import LevelMap
 from xbarc.frontend.normalise import Normal
 from xbarc.frontend.products import (
     match_gemm,
@@ -67,6 +69,10 @@ _NO_FORM = frozenset(
     ]
 )
 
+_SAME_RANK = frozenset(
+    ("Relu", "Sigmoid", "Sign", "Clip", "Identity", "Dropout", "BatchNormalization")
+)
+
 
 @dataclass(frozen=True, eq=False)
 class Matching:
@@ -81,17 +87,24 @@ class Matching:
     notes: dict[ir.Node, str]
 
 
-def match_layers(normal: Normal) -> Matching:
+def match_layers(normal: Normal, binary: BinaryOptions) -> Matching:
     """Recognise matrix operators, fold what follows them, and make the rest exact."""
     scene = _scene(normal)
+    levels = LevelMap(normal.constants)
+    levels.learn(normal.nodes)
     found: list[Matched] = []
     notes: dict[ir.Node, str] = {}
     for node in normal.nodes:
         if normal.constants.holds(node.outputs[0]):
             continue
         matched = _match(node, scene, notes)
-        if matched is not None:
-            found.append(fold_followers(matched, scene))
+        if matched is None:
+            continue
+        matched = binarise(matched, scene, levels, binary)
+        if binary.senses and not is_binary(matched):
+            notes[node] = _note(node, "it is not binary, and the target only compares")
+            continue
+        found.append(fold_followers(matched, scene))
     widen_products(list(notes), scene.views)
     return Matching(tuple(found), notes)
 
@@ -145,6 +158,6 @@ def _implied_rank(node: ir.Node, ranks: dict[ir.Value, int], constants: Constant
     if node.op_type == "MatMul":
         sides = [ranks.get(value, 0) for value in node.inputs if value is not None]
         return max(sides) if len(sides) == 2 and min(sides) >= 2 else None
-    same = node.op_type in ("Relu", "Sigmoid", "Identity", "Dropout", "BatchNormalization")
+    same = node.op_type in _SAME_RANK
     first = node.inputs[0] if same else None
     return None if first is None else ranks.get(first)

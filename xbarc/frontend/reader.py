@@ -12,6 +12,7 @@ import onnx_ir as ir
 
 from xbarc.errors import ModelError, XbarcError
 from xbarc.frontend import element_types
+from xbarc.frontend.binary import BinaryOptions
 from xbarc.frontend.emit import emit_whole, name_of
 from xbarc.frontend.fragments import build_layers, relocated
 from xbarc.frontend.load import BROKEN, load_model, reason
@@ -28,7 +29,11 @@ from xbarc.ir.network import Network, Source, Value
 
 
 def read_network(
-    path: Path, *, shapes: Mapping[str, tuple[int, ...]] | None = None, scales: bool = False
+    path: Path,
+    *,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
+    scales: bool = False,
+    binary: BinaryOptions | None = None,
 ) -> Network:
     """Read an ONNX file as a network of matrix layers and digital fragments.
 
@@ -37,6 +42,7 @@ def read_network(
         shapes: concrete shapes of inputs by name, for counting. A symbolic dimension that stays
             open counts as 1.
         scales: find out which channels may be scaled, for equalisation.
+        binary: how binary networks are read.
 
     Raises:
         ModelError: the file is damaged or dangerous.
@@ -47,7 +53,9 @@ def read_network(
     loaded = load_model(path)
     try:
         normal = normalise(loaded)
-        network = _network(normal, Source(_text(path), loaded.digest), shapes)
+        network = _network(
+            normal, Source(_text(path), loaded.digest), shapes, binary or BinaryOptions()
+        )
         if scales:
             found = free_scales(normal.model.graph, network.layers, shapes)
             network = replace(network, scales=found)
@@ -64,11 +72,14 @@ def _text(path: Path) -> str:
 
 
 def _network(
-    normal: Normal, source: Source, shapes: Mapping[str, tuple[int, ...]] | None
+    normal: Normal,
+    source: Source,
+    shapes: Mapping[str, tuple[int, ...]] | None,
+    binary: BinaryOptions,
 ) -> Network:
     graph = normal.model.graph
     extents = input_shapes(graph, shapes)
-    matching = match_layers(normal)
+    matching = match_layers(normal, binary)
     nodes = execution_order(graph)
     stages = cut(nodes, matching.layers, graph, normal.constants)
     found = borders(stages, graph, normal.constants)

@@ -145,6 +145,9 @@ def _signed_range(
 
 def lossless_conversions(step: CrossbarStep) -> BoolArray:
     """Where step is 1 and the range covers every sum; axes: group, segment, conversion."""
+    if step.sense is not None:
+        segments = len(step.tiling.segment_bounds) - 1
+        return np.zeros((step.groups, segments, step.conversions), dtype=np.bool_)
     low, high = cell_ranges(step)
     tops = input_tops(step)
     tops = tops.max(keepdims=True) if max(_slices_told(step)) == 1 else tops

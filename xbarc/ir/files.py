@@ -22,10 +22,11 @@ from xbarc.ir.program import (
     DigitalStep,
     Periphery,
     Program,
+    Sense,
     Step,
     Tiling,
 )
-from xbarc.ir.quantize import FloatResult, IntegerResult, RequantizedResult, Result
+from xbarc.ir.quantize import FloatResult, IntegerResult, RequantizedResult, Result, SignResult
 from xbarc.ir.schema import (
     ARRAYS,
     FORMAT,
@@ -33,6 +34,7 @@ from xbarc.ir.schema import (
     DigitalRecord,
     ProgramRecord,
     ResultRecord,
+    SenseRecord,
     SourceRecord,
     ValueRecord,
 )
@@ -62,7 +64,16 @@ _PERIPHERY = (
     "input_sum",
 )
 _ADC = ("bits", "lo", "step")
-_APART = {"kind", "result", "cell_bits", "columns", "adc_policy", "adc_notes", "input_shape"}
+_APART = {
+    "kind",
+    "result",
+    "cell_bits",
+    "columns",
+    "adc_policy",
+    "adc_notes",
+    "input_shape",
+    "sense",
+}
 _AXES = {
     "cells": 3,
     "adc": 4,
@@ -71,6 +82,7 @@ _AXES = {
     "column_offset": 3,
     "column_order": 3,
     "r_code": 3,
+    "thresholds": 4,
 }
 
 
@@ -167,7 +179,11 @@ def _step_arrays(step: CrossbarStep) -> dict[str, AnyArray]:
         arrays["tiling.column_order"] = step.tiling.column_order
     arrays.update({f"periphery.{name}": getattr(step.periphery, name) for name in _PERIPHERY})
     arrays.update({f"adc.{name}": getattr(step.adc, name) for name in _ADC})
+    if step.sense is not None:
+        arrays |= {"sense.thresholds": step.sense.thresholds, "sense.drive": step.sense.drive}
     match step.result:
+        case SignResult():
+            arrays |= {"sign.threshold": step.result.threshold, "sign.flip": step.result.flip}
         case FloatResult():
             arrays |= {"result.scale": step.result.scale, "result.bias": step.result.bias}
         case RequantizedResult():
@@ -225,14 +241,17 @@ def _step_record(index: int, step: Step) -> CrossbarRecord | DigitalRecord:
         adc_policy=step.adc.policy,
         adc_notes=list(step.adc.notes),
         input_shape=None if step.input_shape is None else list(step.input_shape),
+        sense=None if step.sense is None else SenseRecord(value=step.sense.value),
     )
 
 
 def _result_record(result: Result) -> ResultRecord:
-    zero = result.zero_point if isinstance(result, RequantizedResult) else 0
-    return ResultRecord.model_validate(
-        {"kind": result.kind, "dtype": result.dtype, "zero_point": zero}
-    )
+    own = {
+        name: getattr(result, name)
+        for name in ("zero_point", "high", "low")
+        if hasattr(result, name)
+    }
+    return ResultRecord.model_validate({"kind": result.kind, "dtype": result.dtype} | own)
 
 
 def _read_manifest(path: Path) -> ProgramRecord:
@@ -368,7 +387,14 @@ def _load_crossbar(record: CrossbarRecord, own: Mapping[str, AnyArray]) -> Cross
         adc=AdcSettings(adc["bits"], adc["lo"], adc["step"], record.adc_policy, notes),
         input_shape=None if record.input_shape is None else tuple(record.input_shape),
         equalised=own.get("result.equalised"),
+        sense=_load_sense(record.sense, own),
     )
+
+
+def _load_sense(record: SenseRecord | None, own: Mapping[str, AnyArray]) -> Sense | None:
+    if record is None:
+        return None
+    return Sense(own["sense.thresholds"], own["sense.drive"], record.value)
 
 
 def _check_forms(layer: str, own: Mapping[str, AnyArray]) -> None:
@@ -389,6 +415,9 @@ def _load_result(record: ResultRecord, own: Mapping[str, AnyArray]) -> Result:
             return FloatResult(own["result.scale"], own["result.bias"], record.dtype)
         case "integer":
             return IntegerResult(record.dtype)
+        case "sign":
+            arrays = (own["sign.threshold"], own["sign.flip"])
+            return SignResult(*arrays, record.high, record.low, record.dtype)
         case "requantized":
             return RequantizedResult(own["result.multiplier"], record.zero_point, record.dtype)
 

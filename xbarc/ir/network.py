@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from xbarc.ir.geometry import Geometry, Shape
+from xbarc.ir.geometry import Geometry, Shape, Window
 from xbarc.ir.quantize import Quantizer, Result
 from xbarc.ir.scales import FreeScales
 from xbarc.numerics import IntFormat
@@ -52,6 +52,19 @@ class IntWeight:
 Weight = FloatWeight | IntWeight
 
 
+@dataclass(frozen=True)
+class Pooling:
+    """A MaxPool over the bits of a layer.
+
+    Attributes:
+        window: the pool's loop.
+        value: tensor of the model that the pooled bits stand for.
+    """
+
+    window: Window
+    value: str
+
+
 @dataclass(frozen=True, eq=False)
 class MatrixLayer:
     """A product with a constant matrix, which goes to crossbars.
@@ -67,6 +80,7 @@ class MatrixLayer:
         input_shape: shape of the input for one inference, where it is known.
         equalised: what equalisation multiplied the outputs by, None where nothing did; axis as
             `constant`.
+        pooling: what a MaxPool does to a thresholded result before anybody else reads it.
     """
 
     name: str
@@ -80,6 +94,7 @@ class MatrixLayer:
     result: Result
     input_shape: tuple[int, ...] | None = None
     equalised: Float32Array | None = None
+    pooling: Pooling | None = None
 
     @property
     def groups(self) -> int:

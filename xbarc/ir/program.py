@@ -4,6 +4,7 @@ The meaning, for one layer with inputs `x`, cells `g` and input slices `u_s` (de
 
     column sum   S[s,k]  = sum_c A[k,c] sum_r u_s[r] g[r,c]      over the rows active together
     code         q       = clamp(floor((S - lo) / step + 1/2), 0, 2**bits - 1),  S' = lo + step q
+                           or, with sense amplifiers, how many thresholds S reaches, S' = q
     accumulator  acc[o]  = sum over active groups, s, k of 2**(d s) R[o,k] S'[s,k]
                            + a[o] + beta[o] sum_r x[r]
 
@@ -195,6 +196,31 @@ class ChoiceRecord:
 
 
 @dataclass(frozen=True, eq=False)
+class Sense:
+    """Comparisons in place of conversions: `code = sum over levels of [S >= threshold]`.
+
+    With one level a conversion is a 1-bit sense amplifier; with three or seven it compares as often
+    and gives 2 or 3 bits. The code is read back as itself: `S' = q`.
+
+    Attributes:
+        thresholds: axes: group, segment, conversion, level; they do not fall along levels.
+        drive: which input codes drive each wordline: a sum of `UP`, `DOWN` and `ABSENT`;
+            axis: row.
+        value: tensor of the model that the layer's bits stand for, after pooling; empty where the
+            layer's own output stands for itself.
+    """
+
+    thresholds: IntArray
+    drive: UInt8Array
+    value: str = ""
+
+    @property
+    def levels(self) -> int:
+        """Comparisons a conversion."""
+        return int(self.thresholds.shape[3])
+
+
+@dataclass(frozen=True, eq=False)
 class CrossbarStep:
     """One matrix layer on crossbars.
 
@@ -213,6 +239,7 @@ class CrossbarStep:
             output of all groups (channel). Later layers divide by it; whoever looks at the layer's
             output in between has to.
         choice: why the encoding was chosen, for people; None where the user named it.
+        sense: comparisons in place of the converters; `adc` then only tells the code's width.
     """
 
     name: str
@@ -237,6 +264,7 @@ class CrossbarStep:
     fit: FitRecord | None = None
     equalised: Float32Array | None = None
     choice: ChoiceRecord | None = None
+    sense: Sense | None = None
 
     @property
     def groups(self) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from xbarc.numerics.rounding import Rounding
-from xbarc.numerics.types import Float32Array
+from xbarc.numerics.types import Float32Array, Int64Array, UInt8Array
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,39 @@ class DynamicInput:
     kind: Literal["dynamic"] = "dynamic"
 
 
-Quantizer = FloatInput | IntegerInput | StaticInput | DynamicInput
+@dataclass(frozen=True)
+class BinaryInput:
+    """The tensor holds `high` and `low`; the code says which wordlines of an input are driven.
+
+    Code 1 (`UP`) means `high`, 2 (`DOWN`) means `low`, and 4 (`ABSENT`) means neither: zero padding
+    where zero is not one of the two, or the 0 that ONNX's Sign gives for 0.
+
+    Attributes:
+        low, high: the two values, `low < high`: of opposite sign and equal size, or one of them 0.
+        scale: real value of one step of the accumulator.
+    """
+
+    low: float
+    high: float
+    scale: float = 1.0
+    kind: Literal["binary"] = "binary"
+
+    @property
+    def bits(self) -> int:
+        """Cycles that feed one code are counted from its bits."""
+        return 1
+
+    @property
+    def zero_code(self) -> int:
+        """The code of a border filled with zeros."""
+        if self.low == 0:
+            return DOWN
+        return UP if self.high == 0 else ABSENT
+
+
+UP, DOWN, ABSENT = 1, 2, 4
+
+Quantizer = FloatInput | IntegerInput | StaticInput | DynamicInput | BinaryInput
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,4 +137,22 @@ class RequantizedResult:
     kind: Literal["requantized"] = "requantized"
 
 
-Result = FloatResult | IntegerResult | RequantizedResult
+@dataclass(frozen=True, eq=False)
+class SignResult:
+    """`y = high where (acc >= threshold[o]) differs from flip[o], else low`.
+
+    Attributes:
+        threshold: axes: output.
+        flip: 1 where the comparison is turned round; axes: output.
+        high, low: the two values that the model goes on with.
+    """
+
+    threshold: Int64Array
+    flip: UInt8Array
+    high: float = 1.0
+    low: float = -1.0
+    dtype: str = "float32"
+    kind: Literal["sign"] = "sign"
+
+
+Result = FloatResult | IntegerResult | RequantizedResult | SignResult

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from xbarc.ir.front import FrontPoint
 from xbarc.ir.geometry import Dense, Scatter, Window
 from xbarc.ir.program import ChoiceRecord, FitRecord
-from xbarc.ir.quantize import DynamicInput, IntegerInput, StaticInput
+from xbarc.ir.quantize import BinaryInput, DynamicInput, IntegerInput, StaticInput
 from xbarc.target import Target
 
 FORMAT: Literal[1] = 1
@@ -40,11 +40,19 @@ class ValueRecord(Part):
 class ResultRecord(Part):
     """How accumulators become values; the arrays are in the array file."""
 
-    kind: Literal["float", "integer", "requantized"]
+    kind: Literal["float", "integer", "requantized", "sign"]
     dtype: Literal[
         "float16", "float32", "float64", "int8", "uint8", "int16", "uint16", "int32", "int64"
     ]
     zero_point: int = 0
+    high: float = 1.0
+    low: float = -1.0
+
+
+class SenseRecord(Part):
+    """Comparisons of a layer; thresholds and wordlines are in the array file."""
+
+    value: Text
 
 
 class CrossbarRecord(Part):
@@ -56,7 +64,9 @@ class CrossbarRecord(Part):
     input: Text
     output: Text
     geometry: Annotated[Dense | Window | Scatter, Field(discriminator="kind")]
-    quantizer: Annotated[IntegerInput | StaticInput | DynamicInput, Field(discriminator="kind")]
+    quantizer: Annotated[
+        IntegerInput | StaticInput | DynamicInput | BinaryInput, Field(discriminator="kind")
+    ]
     result: ResultRecord
     input_bits: Annotated[int, Field(ge=1, le=16)]
     dac_bits: Annotated[int, Field(ge=1, le=16)]
@@ -72,6 +82,7 @@ class CrossbarRecord(Part):
     input_shape: list[Count] | None
     fit: FitRecord | None = None
     choice: ChoiceRecord | None = None
+    sense: SenseRecord | None = None
 
 
 class DigitalRecord(Part):

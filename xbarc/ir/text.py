@@ -86,6 +86,10 @@ def _crossbar(step: CrossbarStep) -> Iterator[str]:
         f"    blocks {list(tiling.array.shape)} in {np.unique(tiling.array).size} arrays, "
         f"{tiling.segment_bounds.size - 1} segments, {step.conversions} conversions"
     )
+    if step.sense is not None:
+        thresholds = checksum(step.sense.thresholds)
+        yield f"    sense, {step.sense.levels} comparisons a conversion, thresholds {thresholds}"
+        return
     bits = step.adc.bits
     yield f"    adc {step.adc.policy}, {bits.min(initial=0)} to {bits.max(initial=0)} bits"
 

@@ -15,7 +15,7 @@ import numpy as np
 from xbarc.errors import ProgramError, VerifyError
 from xbarc.ir.geometry import Scatter
 from xbarc.ir.program import CrossbarStep, Program, step_inputs, step_outputs
-from xbarc.ir.quantize import FloatInput, FloatResult, RequantizedResult
+from xbarc.ir.quantize import FloatInput, FloatResult, RequantizedResult, SignResult
 from xbarc.ir.verify_network import (
     NETWORK_RULES,
     geometry_faults,
@@ -23,6 +23,7 @@ from xbarc.ir.verify_network import (
     value_flow,
     verify_network,
 )
+from xbarc.ir.verify_sense import SENSE_RULES
 from xbarc.numerics.types import AnyArray
 
 _LARGEST_EXPONENT = 62
@@ -124,7 +125,7 @@ def adc_buildable(program: Program) -> Iterator[str]:
     """No conversion has more bits than the target's converter."""
     limit = program.target.adc.max_bits
     for step in program.crossbar_steps:
-        widest = int(step.adc.bits.max(initial=0))
+        widest = 1 if step.sense else int(step.adc.bits.max(initial=0))
         if widest > limit:
             yield f"{step.name}: conversions of {widest} bits, the converter has {limit}"
 
@@ -194,6 +195,8 @@ def columns_ordered(step: CrossbarStep) -> Iterator[str]:
 def rows_read_inputs(step: CrossbarStep) -> Iterator[str]:
     """Every wordline carries an input of the layer, and every input has its wordline once."""
     inputs = step.tiling.row_input
+    if step.sense is not None:
+        return  # an input may have several wordlines: see verify_sense
     if inputs.shape != (step.cells.shape[1],):
         yield f"{inputs.size} wordlines have an input, the cells have {step.cells.shape[1]}"
     elif inputs.size != step.inputs or not np.array_equal(np.sort(inputs), np.arange(step.inputs)):
@@ -274,11 +277,7 @@ def result_shapes(step: CrossbarStep) -> Iterator[str]:
     channels = step.groups * step.outputs
     if isinstance(step.geometry, Scatter):
         channels //= prod(step.geometry.kernel)
-    arrays: dict[str, AnyArray] = {}
-    if isinstance(step.result, FloatResult):
-        arrays = {"scale": step.result.scale, "bias": step.result.bias}
-    if isinstance(step.result, RequantizedResult):
-        arrays = {"multiplier": step.result.multiplier}
+    arrays = _result_arrays(step)
     if step.equalised is not None:
         arrays["equalised"] = step.equalised
         if not np.all(step.equalised > 0):
@@ -286,6 +285,18 @@ def result_shapes(step: CrossbarStep) -> Iterator[str]:
     for name, array in arrays.items():
         if array.shape != (channels,) or not np.isfinite(array).all():
             yield f"{name} has shape {array.shape} or is not finite, expected ({channels},)"
+
+
+def _result_arrays(step: CrossbarStep) -> dict[str, AnyArray]:
+    match step.result:
+        case FloatResult():
+            return {"scale": step.result.scale, "bias": step.result.bias}
+        case RequantizedResult():
+            return {"multiplier": step.result.multiplier}
+        case SignResult():
+            return {"threshold": step.result.threshold, "flip": step.result.flip}
+        case _:
+            return {}
 
 
 def geometry_sound(step: CrossbarStep) -> Iterator[str]:
@@ -344,6 +355,7 @@ STEP_RULES: tuple[StepRule, ...] = (
     result_shapes,
     input_chosen,
     accumulators_fit,
+    *SENSE_RULES,
 )
 PROGRAM_RULES: tuple[ProgramRule, ...] = (
     names_unique,

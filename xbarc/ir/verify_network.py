@@ -8,7 +8,7 @@ from math import prod
 from xbarc.errors import VerifyError
 from xbarc.ir.geometry import Dense, Geometry, Scatter, Window
 from xbarc.ir.network import MatrixLayer, Network, layer_inputs, layer_outputs
-from xbarc.ir.quantize import FloatResult, RequantizedResult
+from xbarc.ir.quantize import FloatResult, RequantizedResult, SignResult
 
 _LARGEST_STEP = 1 << 62
 
@@ -85,6 +85,8 @@ def _result_lengths(layer: MatrixLayer, channels: int) -> Iterator[str]:
         lengths |= {"scale": layer.result.scale.shape, "bias": layer.result.bias.shape}
     if isinstance(layer.result, RequantizedResult):
         lengths["multiplier"] = layer.result.multiplier.shape
+    if isinstance(layer.result, SignResult):
+        lengths |= {"threshold": layer.result.threshold.shape, "flip": layer.result.flip.shape}
     for name, shape in lengths.items():
         if shape != (channels,):
             yield f"{layer.name}: {name} has shape {shape}, expected ({channels},)"

@@ -9,6 +9,20 @@ from xbarc.mapping.encodings import encoding_names
 from xbarc.mapping.layer import map_layer
 from xbarc.mapping.options import ADC_POLICIES, AUTO, PLACEMENTS, MapOptions, Pack, Tile
 from xbarc.mapping.pack import ArrayPool
+from xbarc.mapping.senses import (
+    Fit,
+    SenseOptions,
+    SplitSums,
+    fit_counts,
+    fit_thresholds,
+    fitted,
+    map_senses,
+    mean_start,
+    read_groups,
+    retuned,
+    with_counts,
+    with_thresholds,
+)
 
 __all__ = [
     "ADC_POLICIES",
@@ -16,11 +30,23 @@ __all__ = [
     "LEVERS",
     "PLACEMENTS",
     "ArrayPool",
+    "Fit",
     "MapOptions",
     "Pack",
+    "SenseOptions",
+    "SplitSums",
     "Tile",
     "column_rule",
     "encoding_names",
+    "fit_counts",
+    "fit_thresholds",
+    "fitted",
     "map_layer",
+    "map_senses",
+    "mean_start",
     "parse_levers",
+    "read_groups",
+    "retuned",
+    "with_counts",
+    "with_thresholds",
 ]

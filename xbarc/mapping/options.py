@@ -8,6 +8,7 @@ from typing import Literal, get_args
 from xbarc.errors import MappingError
 from xbarc.mapping.choices import ColumnRule, Lever
 from xbarc.mapping.encodings import find_encoding
+from xbarc.mapping.sense_options import SenseOptions
 
 Tile = Literal["fill", "even"]
 Pack = Literal["layer", "network", "none"]
@@ -38,6 +39,7 @@ class MapOptions:
         columns: what the wiring behind the columns allows their order to be.
         encoding_budget: with `auto`, the squared error of a layer's products over their variance
             that a cheaper encoding may cost.
+        sense: how binary layers are split and compared, on targets with sense amplifiers.
     """
 
     encoding: str = "differential"
@@ -55,6 +57,8 @@ class MapOptions:
     def from_data(self) -> bool:
         """Whether converters are set from calibration data, after mapping."""
         return self.adc.startswith(("calibrated", "budget"))
+
+    sense: SenseOptions = field(default_factory=SenseOptions)
 
     def __post_init__(self) -> None:
         if self.encoding != AUTO:

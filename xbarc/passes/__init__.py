@@ -6,6 +6,7 @@ that memory holds one layer's weights.
 """
 
 from xbarc.passes.activations import RangeMethod, choose_range, quantize_input
+from xbarc.passes.binary import widen_binary
 from xbarc.passes.dead import RemoveDeadLayers
 from xbarc.passes.prune import Pruning, parse_pruning, prune_weights
 from xbarc.passes.weights import quantize_weights
@@ -19,4 +20,5 @@ __all__ = [
     "prune_weights",
     "quantize_input",
     "quantize_weights",
+    "widen_binary",
 ]

@@ -148,6 +148,10 @@ class Adc(Strict):
         "out where no source gives it",
         default=None,
     )
+    offset: Ratio | None = Field(
+        default=None,
+        description="sigma of a sense amplifier's threshold, in units of one conducting cell",
+    )
 
     @model_validator(mode="after")
     def _one_bit(self) -> Adc:

@@ -1,0 +1,54 @@
+"""One broken rule of layers read by comparisons each."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.binary_models import bnn_target
+from tests.builders import int_layer, program_of
+from xbarc.ir.program import CrossbarStep, Sense
+from xbarc.ir.quantize import BinaryInput, IntegerInput, SignResult
+from xbarc.ir.verify import broken_rules
+from xbarc.ir.verify_sense import SENSE_RULES
+from xbarc.mapping import ArrayPool, SenseOptions, map_senses
+
+
+def _step() -> CrossbarStep:
+    target = bnn_target(8)
+    weights = np.array([[[1, -1], [1, 1], [-1, 1], [1, 1], [-1, -1]]], np.int8)
+    sign = SignResult(np.array([1, -1]), np.zeros(2, np.uint8))
+    layer = int_layer(weights, weight_bits=2, quantizer=BinaryInput(-1, 1), result=sign)
+    return map_senses(layer, target, SenseOptions(), ArrayPool(target.array, "layer"))
+
+
+def _broken(step: CrossbarStep) -> set[str]:
+    return {rule for rule, _ in broken_rules(program_of([step], bnn_target(8), (None, 5)))}
+
+
+def _sense(step: CrossbarStep, **changes: object) -> CrossbarStep:
+    assert isinstance(step.sense, Sense)
+    return replace(step, sense=replace(step.sense, **changes))  # type: ignore[arg-type]
+
+
+def _wrong() -> dict[str, CrossbarStep]:
+    good = _step()
+    assert good.sense is not None
+    falling = np.repeat(good.sense.thresholds, 3, axis=3) * np.array([1, 0, 2], np.int32)
+    return {
+        "senses_read_binary_codes": replace(good, quantizer=IntegerInput(0, 1)),
+        "two_values": replace(good, quantizer=BinaryInput(-1, 2)),
+        "sense_rows": _sense(good, drive=good.sense.drive * 0),
+        "sense_thresholds": _sense(good, thresholds=falling),
+    }
+
+
+def test_a_good_step_breaks_nothing() -> None:
+    assert _broken(_step()) == set()
+
+
+@pytest.mark.parametrize("rule", [rule.__name__ for rule in SENSE_RULES])
+def test_sense_rule_broken_alone(rule: str) -> None:
+    assert _broken(_wrong()[rule]) == {rule}

@@ -1,0 +1,154 @@
+"""Binary networks from ONNX to bits: exact where one array holds a layer, refused where it must."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.binary_models import SIGNS, bnn_target, both, compiled, conv_net, dense_net, senses
+from tests.frontend.onnx_models import model_file
+from xbarc.compiler import compile_model
+from xbarc.errors import MappingError, UnsupportedError
+from xbarc.evaluate import evaluate, self_check
+from xbarc.ir.files import load_program, save_program
+from xbarc.ir.quantize import SignResult
+from xbarc.ir.text import program_text
+from xbarc.numerics.types import AnyArray
+
+
+def _noise(*shape: int, seed: int = 1) -> AnyArray:
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("sign", SIGNS)
+def test_one_group_equals_the_model_in_every_notation(sign: str, tmp_path: Path) -> None:
+    path = dense_net(tmp_path, sign)
+    program = compiled(path, bnn_target(64))
+    assert [step.name for step in senses(program)] == ["MatMul:a1", "MatMul:a2"]
+    for found, wanted in both(path, program, ["y"], b0=_noise(200, 20)):
+        assert np.array_equal(found, wanted)
+    assert not list(self_check(program))
+
+
+@pytest.mark.parametrize("pool_last", [False, True])
+@pytest.mark.parametrize(("channels", "pads"), [(4, 1), (3, 1), (5, 2), (4, 0)])
+def test_zero_padding_and_pools_are_exact(
+    channels: int, pads: int, pool_last: bool, tmp_path: Path
+) -> None:
+    path = conv_net(tmp_path, channels, pool_last, pads)
+    program = compiled(path, bnn_target(256))
+    (step,) = senses(program)
+    wordlines = 4 if channels % 2 and pads else 2
+    assert step.cells.shape[1] == wordlines * channels * 9
+    for found, wanted in both(path, program, ["y"], x=_noise(20, channels, 6, 6)):
+        assert np.array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("rows", ["complementary", "zero-one"])
+def test_split_layers_give_the_same_bits_in_both_engines(rows: str, tmp_path: Path) -> None:
+    path = dense_net(tmp_path)
+    data = {"b0": _noise(300, 20)}
+    program = compiled(path, bnn_target(10), data, rows=rows, bits=2)
+    both(path, program, ["y"], b0=_noise(50, 20, seed=3))
+    assert not list(self_check(program))
+    assert all(step.sense is not None and step.sense.levels == 3 for step in senses(program))
+
+
+def test_zero_one_rows_are_exact(tmp_path: Path) -> None:
+    path = dense_net(tmp_path)
+    program = compiled(path, bnn_target(24), rows="zero-one")
+    for found, wanted in both(path, program, ["y"], b0=_noise(100, 20)):
+        assert np.array_equal(found, wanted)
+
+
+def test_calibration_lowers_the_wrong_bits(tmp_path: Path) -> None:
+    path = dense_net(tmp_path, inputs=40)
+    target, data, test = bnn_target(16), {"b0": _noise(2000, 40)}, {"b0": _noise(2000, 40, seed=9)}
+    equal = {}
+    for thresholds in ("even", "mean", "calibrated"):
+        program = compiled(path, target, data, thresholds=thresholds)
+        result = evaluate(program, test, path)
+        equal[thresholds] = np.mean([layer.agreement or 0 for layer in result.layers])
+    assert equal["even"] < equal["mean"] <= equal["calibrated"] + 0.005
+    assert equal["calibrated"] > equal["even"] + 0.01
+
+
+def test_converters_take_binary_layers_exactly(tmp_path: Path) -> None:
+    nets = (
+        (dense_net, {"b0": _noise(50, 20)}),
+        (conv_net, {"x": _noise(10, 4, 6, 6)}),
+    )
+    for make, feeds in nets:
+        path = make(tmp_path)
+        program = compile_model(path, "rram128")
+        binary = [s for s in program.crossbar_steps if isinstance(s.result, SignResult)]
+        assert binary
+        names = [s.output for s in binary if not s.output.endswith("/bits")] or ["f"]
+        for found, wanted in both(path, program, names, **feeds):
+            assert np.array_equal(found, wanted)
+
+
+def test_programs_survive_the_disk(tmp_path: Path) -> None:
+    program = compiled(conv_net(tmp_path), bnn_target(32), {"x": _noise(30, 4, 6, 6)})
+    save_program(program, tmp_path / "a.xbar")
+    again = load_program(tmp_path / "a.xbar")
+    assert program_text(again) == program_text(program)
+    assert "comparisons a conversion" in program_text(again)
+
+
+TIE = """net (float[N, 4] x) => (float[N, 2] y) {
+    s = Sign (x) a = MatMul (s, w) t = Sign (a) y = MatMul (t, v) }"""
+
+
+def _tie_net(folder: Path) -> Path:
+    weights = np.array([[1, -1], [1, 1], [1, 1], [-1, 1]], np.float32)
+    return model_file(folder, TIE, w=weights, v=_noise(2, 2))
+
+
+def test_sign_of_zero_is_what_the_user_says(tmp_path: Path) -> None:
+    path = _tie_net(tmp_path)
+    with pytest.raises(UnsupportedError, match="a sum of 0 in output 0 makes Sign"):
+        compiled(path, bnn_target())
+    x = np.array([[1, 1, -1, 1], [1, 1, 1, -1]], np.float32)  # sums 0 and 0, 4 and 0
+    for side, value in (("plus", 1), ("minus", -1)):
+        program = compiled(path, bnn_target(), sign_of_zero=side)
+        ((found, wanted),) = both(path, program, ["t"], x=x)
+        assert np.array_equal(wanted == 0, [[True, True], [False, True]])
+        assert np.array_equal(found, np.where(wanted == 0, value, wanted))
+
+
+def test_converters_keep_the_sign_of_zero(tmp_path: Path) -> None:
+    path = _tie_net(tmp_path)
+    x = np.sign(_noise(40, 4))
+    for found, wanted in both(path, compile_model(path, "rram128"), ["t"], x=x):
+        assert np.array_equal(found, wanted)
+
+
+def test_ternary_weights_only_when_asked_for(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    weights = rng.choice(np.array([-1, 0, 1], np.float32), (9, 5))
+    offset = np.full(5, 0.5, np.float32)
+    graph = """net (float[N, 9] x) => (float[N, 5] y) {
+        s = Sign (x) a = MatMul (s, w) b = Add (a, h) t = Sign (b) y = MatMul (t, v) }"""
+    path = model_file(tmp_path, graph, w=weights, h=offset, v=rng.random((5, 5), np.float32))
+    with pytest.raises(UnsupportedError, match="weights are 0"):
+        compiled(path, bnn_target())
+    program = compiled(path, bnn_target(), allow_ternary=True)
+    for found, wanted in both(path, program, ["t"], x=_noise(60, 9)):
+        assert np.array_equal(found, wanted)
+
+
+def test_refusals_give_numbers(tmp_path: Path) -> None:
+    path = dense_net(tmp_path)
+    with pytest.raises(MappingError, match="an input needs 2 wordlines, the array drives 1"):
+        compiled(path, bnn_target(1))
+    with pytest.raises(MappingError, match="has 20 inputs, an array takes 8"):
+        compiled(path, bnn_target(16), split="given", groups={"MatMul:a1": np.zeros(20, int)})
+
+
+def test_networks_without_binary_layers_are_refused(tmp_path: Path) -> None:
+    graph = "net (float[N, 2] x) => (float[N, 2] y) { y = MatMul (x, w) }"
+    with pytest.raises(MappingError, match="none of the 1 matrix operators is binary"):
+        compile_model(model_file(tmp_path, graph, w=_noise(2, 2)), "bnn128")

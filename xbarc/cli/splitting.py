@@ -1,0 +1,53 @@
+"""`xbarc export` and `xbarc import`: split binary networks, out to a trainer and back."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from xbarc.errors import EXIT_DONE, InputError
+
+
+def export_command(
+    program: Annotated[Path, typer.Argument(metavar="OUT.xbar", help="a compiled binary network")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="SPLIT.onnx")],
+) -> int:
+    """Write a split binary network as ONNX: groups, thresholds and votes as plain operators."""
+    from xbarc.frontend import split_model
+    from xbarc.ir.files import load_program
+
+    data = split_model(load_program(program))
+    try:
+        output.write_bytes(data)
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", where=str(output)) from error
+    print(f"wrote {output}", file=sys.stderr)
+    return EXIT_DONE
+
+
+def import_command(
+    program: Annotated[Path, typer.Argument(metavar="OUT.xbar", help="the program to change")],
+    tuned: Annotated[Path, typer.Argument(metavar="SPLIT.onnx", help="from export, then tuned")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="NEW.xbar")],
+) -> int:
+    """Take thresholds and votes from a tuned split network into a program."""
+    from xbarc.api import CompiledProgram
+    from xbarc.frontend import read_split
+    from xbarc.ir.files import load_program
+    from xbarc.ir.folder import check_replaceable
+    from xbarc.ir.verify import check_program
+    from xbarc.mapping import retuned
+
+    check_replaceable(output)
+    try:
+        found = read_split(tuned)
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", where=str(tuned)) from error
+    changed = retuned(load_program(program), found)
+    check_program(changed, str(tuned))
+    CompiledProgram(changed).save(output)
+    print(f"wrote {output}", file=sys.stderr)
+    return EXIT_DONE

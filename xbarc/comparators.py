@@ -1,0 +1,176 @@
+"""Compiling layers that are read by comparisons, and the walk that tells what they should say.
+
+Beside the compiled prefix, the unsplit network runs on the same calibration data. The thresholds of
+a split layer are chosen so that, on what the compiled prefix gives it, its bits are those of the
+unsplit network: errors of earlier layers are made good as far as that is possible.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from xbarc.errors import MappingError
+from xbarc.executor import (
+    ProductLayer,
+    StepRunner,
+    observe_sums,
+    pooled_bits,
+    product_frame,
+    run_layer,
+    sum_shift,
+)
+from xbarc.executor.run import Values
+from xbarc.ir.network import MatrixLayer, Network, layer_inputs
+from xbarc.ir.program import CrossbarStep, Step
+from xbarc.ir.quantize import BinaryInput, FloatResult, SignResult
+from xbarc.mapping import (
+    ArrayPool,
+    Fit,
+    SenseOptions,
+    SplitSums,
+    fit_counts,
+    fit_thresholds,
+    fitted,
+    map_senses,
+    mean_start,
+    with_counts,
+    with_thresholds,
+)
+from xbarc.numerics.types import AnyArray, Float64Array, IntArray
+from xbarc.passes import widen_binary
+from xbarc.target import Target
+
+_SUMS = 1 << 25
+"""Sums that are kept of one layer; windows beyond that are left out at random."""
+_LARGEST_CODE = 2
+
+
+@dataclass(eq=False)
+class SenseWalk:
+    """The layers of one network on sense amplifiers.
+
+    Attributes:
+        network: what is compiled.
+        target, options: what to compile for.
+        clean: values of the unsplit network, a dictionary a batch; None as long as they are those
+            of the compiled prefix.
+    """
+
+    network: Network
+    target: Target
+    options: SenseOptions
+    clean: list[Values] | None = None
+    fits: dict[str, Fit] = field(default_factory=dict)
+    _runner: StepRunner = field(default_factory=StepRunner)
+
+    def crossbar(self, layer: MatrixLayer, batches: list[Values], pool: ArrayPool) -> CrossbarStep:
+        """A layer, with thresholds from data where there is data and a choice.
+
+        Raises:
+            MappingError: the layer cannot be split within the target.
+        """
+        step = map_senses(layer, self.target, self.options, pool)
+        if not batches or not fitted(step):
+            self._advance_clean(layer)
+            return step
+        if self.clean is None:
+            self.clean = [dict(values) for values in batches]
+        wanted = self._advance_clean(layer)
+        counted = isinstance(layer.result, FloatResult)
+        if self.options.thresholds == "even" and not counted:
+            return step
+        return self._calibrated(layer, step, batches, wanted)
+
+    def advance(self, number: int, step: Step) -> None:
+        """Run a step of any kind on the clean values, and drop what nobody reads any more."""
+        if self.clean is None:
+            return
+        layer = self.network.layers[number]
+        binary = isinstance(layer, MatrixLayer) and isinstance(layer.quantizer, BinaryInput)
+        for values in self.clean:
+            if not binary:
+                self._runner.run(step, values)
+        self._runner.forget(step)
+        later = self.network.layers[number + 1 :]
+        needed = {name for item in later for name in layer_inputs(item)}
+        for values in self.clean:
+            for name in [name for name in values if name not in needed]:
+                del values[name]
+
+    def _advance_clean(self, layer: MatrixLayer) -> list[AnyArray]:
+        """The unsplit layer's outputs, a batch each."""
+        if self.clean is None:
+            return []
+        wide = widen_binary(layer)
+        engine = ProductLayer(wide, _LARGEST_CODE)
+        frame = product_frame(wide, engine)
+        for values in self.clean:
+            values[layer.output] = run_layer(frame, engine, values[layer.input], values)
+        return [values[layer.output] for values in self.clean]
+
+    def _calibrated(
+        self, layer: MatrixLayer, step: CrossbarStep, batches: list[Values], wanted: list[AnyArray]
+    ) -> CrossbarStep:
+        if step.sense is None:
+            raise MappingError("no comparisons to calibrate", where=layer.name)
+        seen = self._gather(layer, step, batches, wanted)
+        shift = sum_shift(step)
+        even: IntArray = step.sense.thresholds + np.int32(shift)
+        start: IntArray = even
+        if self.options.thresholds != "even":
+            start = mean_start(layer, self.target, self.options, seen, shift)
+        if isinstance(layer.result, FloatResult):
+            moved = replace(step.sense, thresholds=(start - shift).astype(np.int32))
+            line = fit_counts(seen, start)
+            return with_counts(replace(step, sense=moved), layer, line)
+        search = self.options.thresholds == "calibrated"
+        fit = fit_thresholds(seen, start, search)
+        if search:
+            fit = _better(fit, fit_thresholds(seen, even, search))
+        self.fits[layer.name] = fit
+        return with_thresholds(step, replace(fit, thresholds=fit.thresholds - np.int32(shift)))
+
+    def _gather(
+        self, layer: MatrixLayer, step: CrossbarStep, batches: list[Values], wanted: list[AnyArray]
+    ) -> SplitSums:
+        pool = None if layer.pooling is None else layer.pooling.window
+        goals = [_goal(layer, values) for values in wanted]
+        windows = sum(goal.shape[1] for goal in goals)
+        each = layer.groups * step.conversions * (len(step.tiling.segment_bounds) - 1)
+        each *= 1 if pool is None else int(np.prod(pool.kernel))
+        keep = np.sort(
+            np.random.default_rng(0).permutation(windows)[: max(1, _SUMS // max(1, each))]
+        )
+        sums, kept, first = [], [], 0
+        for values, goal in zip(batches, goals, strict=True):
+            inside = keep[(keep >= first) & (keep < first + goal.shape[1])] - first
+            sums.append(observe_sums(step, values[layer.input], pool, inside))
+            kept.append(goal[:, inside])
+            first += goal.shape[1]
+        shape = (layer.groups, layer.outputs, -1)
+        return SplitSums(np.concatenate(sums, axis=3), np.concatenate(kept, axis=1).reshape(shape))
+
+
+def _goal(layer: MatrixLayer, values: AnyArray) -> AnyArray:
+    """What the unsplit layer says of each window: bits, or `sum w x`; axes: output, window."""
+    result, quantizer = layer.result, layer.quantizer
+    pool = None if layer.pooling is None else layer.pooling.window
+    if isinstance(result, SignResult):
+        return pooled_bits(values == np.asarray(result.high, values.dtype), layer.geometry, pool)
+    if not isinstance(result, FloatResult) or not isinstance(quantizer, BinaryInput):
+        raise MappingError(f"a {result.kind} result cannot be compared", where=layer.name)
+    axis = values.ndim - 1 if layer.geometry.kind == "dense" else 1
+    real: Float64Array = np.moveaxis(values, axis, 0).reshape(values.shape[axis], -1)
+    scale = result.scale.astype(np.float64) * float(np.float32(quantizer.scale))
+    usable = np.where(scale == 0, 1.0, scale)[:, None]
+    return (real.astype(np.float64) - result.bias[:, None]) / usable
+
+
+def _better(first: Fit, second: Fit) -> Fit:
+    """Output by output, the fit with fewer wrong windows."""
+    use = second.wrong < first.wrong
+    thresholds: IntArray = np.where(use[:, None, :, None], second.thresholds, first.thresholds)
+    votes = np.where(use, second.votes, first.votes)
+    return Fit(thresholds, votes, np.minimum(first.wrong, second.wrong))

@@ -1,0 +1,93 @@
+"""Pools behind thresholded layers: the pool moves behind the threshold and takes bits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import onnx_ir as ir
+
+from xbarc.frontend.emit import name_of
+from xbarc.frontend.levels import LevelMap, Levels
+from xbarc.frontend.region import Region
+from xbarc.frontend.scene import Scene
+from xbarc.numerics.types import AnyArray, BoolArray
+
+
+def pool_bits(
+    start: ir.Value,
+    region: Region,
+    after: BoolArray,
+    values: tuple[float, float],
+    scene: Scene,
+    levels: LevelMap,
+) -> ir.Value:
+    """Put `MaxPool`, and where outputs are turned round a `Mul`, behind a layer's bits.
+
+    Args:
+        start: the layer's output, in front of everything that its threshold stands for.
+        region: what is replaced.
+        after: outputs that are turned round behind the pool; axis: output.
+        values: low and high of the tensor that the region gave.
+        scene: facts about the graph.
+        levels: learns of the new values.
+
+    Returns:
+        The tensor of bits, +1 and -1, which the layer now gives.
+    """
+    name = name_of(region.exit)
+    bits = ir.Value(name=f"{name_of(start)}/bits")
+    nodes = [ir.Node("", "Identity", [start], name=f"{name_of(start)}/bits", outputs=[bits])]
+    pooled = ir.Value(name=f"{name}/pooled")
+    if region.pool is None:
+        raise ValueError("the region has no pool")
+    attributes = list(region.pool.attributes.values())
+    nodes.append(ir.Node("", "MaxPool", [bits], attributes, name=f"{name}/pool", outputs=[pooled]))
+    low, high = values
+    result = pooled
+    factor = np.where(after, -1.0, 1.0) * (high - low) / 2
+    if np.any(factor != 1):
+        result = _arithmetic("Mul", result, factor, f"{name}/turned", region, nodes)
+    if high + low:
+        centre = np.full(factor.shape, (high + low) / 2)
+        result = _arithmetic("Add", result, centre, f"{name}/moved", region, nodes)
+    _replace(region, nodes, result, scene, levels)
+    pair = Levels(frozenset((-1.0, 1.0)))
+    levels.found.update({bits: pair, pooled: pair})
+    levels.found[result] = Levels(frozenset((low, high)))
+    return bits
+
+
+def _arithmetic(
+    kind: str, value: ir.Value, operand: AnyArray, name: str, region: Region, nodes: list[ir.Node]
+) -> ir.Value:
+    rank = len(region.pool.attributes["kernel_shape"].as_ints()) if region.pool else 0
+    shaped = operand.astype(np.float32).reshape(-1, *(1,) * rank)
+    constant = ir.Value(name=f"{name}/constant")
+    tensor = ir.AttrTensor("value", ir.tensor(shaped, name=f"{name}/constant"))
+    nodes.append(ir.Node("", "Constant", [], [tensor], name=f"{name}/constant", outputs=[constant]))
+    output = ir.Value(name=name)
+    nodes.append(ir.Node("", kind, [value, constant], name=name, outputs=[output]))
+    return output
+
+
+def _replace(
+    region: Region, nodes: list[ir.Node], result: ir.Value, scene: Scene, levels: LevelMap
+) -> None:
+    old, graph = region.exit, scene.views.graph
+    node = old.producer()
+    if node is None:
+        raise ValueError("a region ends in a node's output")
+    name = old.name
+    ir.convenience.replace_nodes_and_values(graph, node, [node], nodes, [old], [result])
+    result.name = name
+    scene.constants.note(nodes)
+    if old in scene.ranks:
+        scene.ranks[result] = scene.ranks[old]
+    given = scene.views.given
+    for key, view in list(given.items()):
+        if view.integers is old:
+            given[key] = replace(view, integers=result)
+    if old in given:
+        given[result] = given.pop(old)
+    levels.found.pop(old, None)

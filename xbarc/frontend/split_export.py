@@ -1,0 +1,229 @@
+"""A program of comparisons written back as ONNX: what a trainer needs to tune a split network.
+
+Every layer becomes planes of its two values (and of left-out inputs), one convolution or product
+that gives the sums of all groups, comparisons with `LAYER/thresholds`, a sum of votes and a
+comparison with `LAYER/votes`. ONNX Runtime gives the program's own values on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from onnx import helper, numpy_helper
+
+from xbarc.errors import ModelError, UnsupportedError
+from xbarc.frontend.emit import EMITTED_IR
+from xbarc.ir.geometry import Dense, Window
+from xbarc.ir.network import Value
+from xbarc.ir.program import CrossbarStep, DigitalStep, Program, Sense
+from xbarc.ir.quantize import ABSENT, DOWN, UP, BinaryInput, FloatResult, SignResult
+from xbarc.numerics.types import AnyArray, Float32Array
+
+_OLDEST = 13
+_STATES = (UP, DOWN, ABSENT)
+
+
+@dataclass(eq=False)
+class _Graph:
+    opset: int = _OLDEST
+    nodes: list[onnx.NodeProto] = field(default_factory=list)
+    initializers: dict[str, onnx.TensorProto] = field(default_factory=dict)
+
+    def node(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
+        self.nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
+        return output
+
+    def constant(self, name: str, array: AnyArray) -> str:
+        self.initializers[name] = numpy_helper.from_array(np.ascontiguousarray(array), name)
+        return name
+
+
+def split_model(program: Program) -> bytes:
+    """The program as one ONNX model, with the model's own inputs and outputs.
+
+    Raises:
+        UnsupportedError: a layer is read by converters, or has a form that is not written.
+    """
+    graph = _Graph()
+    for step in program.steps:
+        if isinstance(step, DigitalStep):
+            _fragment(step, graph)
+        else:
+            _layer(step, graph)
+    if graph.opset < _OLDEST:
+        raise UnsupportedError(f"opset {graph.opset}, at least {_OLDEST} is needed", where="export")
+    inputs, outputs = (
+        [_port(value) for value in side] for side in (program.inputs, program.outputs)
+    )
+    held = list(graph.initializers.values())
+    made = helper.make_graph(graph.nodes, "split", inputs, outputs, held)
+    opset = [helper.make_opsetid("", graph.opset)]
+    model = helper.make_model(made, opset_imports=opset, ir_version=EMITTED_IR)
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def read_split(path: Path) -> dict[str, tuple[AnyArray, AnyArray]]:
+    """Thresholds and votes by layer name, from a model that `split_model` wrote.
+
+    Raises:
+        ModelError: the file is no such model.
+    """
+    try:
+        tensors = onnx.ModelProto.FromString(path.read_bytes()).graph.initializer
+        arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in tensors}
+    except (DecodeError, ValueError, TypeError) as error:
+        raise ModelError("is no ONNX model with data inside", where=str(path)) from error
+    names = [n.removesuffix("/thresholds") for n in arrays if n.endswith("/thresholds")]
+    if not names:
+        raise ModelError("holds no thresholds; xbarc export writes them", where=str(path))
+    return {name: _parts(name, arrays) for name in names}
+
+
+def _parts(name: str, arrays: Mapping[str, AnyArray]) -> tuple[AnyArray, AnyArray]:
+    votes = arrays.get(f"{name}/votes", np.zeros(0, np.float32))
+    return arrays[f"{name}/thresholds"].reshape(-1), votes.reshape(-1)
+
+
+def _port(value: Value) -> onnx.ValueInfoProto:
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(value.dtype))
+    return helper.make_tensor_value_info(value.name, kind, value.shape)
+
+
+def _fragment(step: DigitalStep, graph: _Graph) -> None:
+    model = onnx.ModelProto.FromString(step.model)
+    if model.functions or any(item.domain for item in model.opset_import):
+        raise UnsupportedError("operators outside standard ONNX", where=step.name)
+    graph.opset = model.opset_import[0].version
+    graph.nodes.extend(model.graph.node)
+    graph.initializers.update({tensor.name: tensor for tensor in model.graph.initializer})
+
+
+def _layer(step: CrossbarStep, graph: _Graph) -> None:
+    sense, quantizer = step.sense, step.quantizer
+    if sense is None or not isinstance(quantizer, BinaryInput):
+        raise UnsupportedError("the layer is read by converters", where=step.name)
+    if step.groups > 1 or (
+        isinstance(step.geometry, Window) and step.geometry.auto_pad != "explicit"
+    ):
+        raise UnsupportedError("grouped or automatically padded convolutions", where=step.name)
+    planes = _planes(step, quantizer, graph)
+    cells = _cells(step, sense)
+    spread = (1, -1) + (1,) * (
+        len(step.geometry.kernel) if isinstance(step.geometry, Window) else 0
+    )
+    sums = _product(step, graph, planes, cells, "sums")
+    segments, levels = cells.shape[2], sense.levels
+    thresholds = sense.thresholds[0].reshape(segments * step.conversions, levels).T
+    stacked = thresholds.astype(np.float32).reshape(levels, *spread)
+    limits = graph.constant(f"{step.name}/thresholds", stacked)
+    wide = graph.node("Unsqueeze", [sums, _axis(graph)], f"{step.name}/wide")
+    reached = graph.node("GreaterOrEqual", [wide, limits], f"{step.name}/reached")
+    bits = graph.node("Cast", [reached], f"{step.name}/bits01", to=onnx.TensorProto.FLOAT)
+    codes = graph.node("ReduceSum", [bits, _axis(graph)], f"{step.name}/codes", keepdims=0)
+    adder = np.tile(np.eye(step.outputs, dtype=np.float32), (segments, 1))
+    count = _add_votes(step, graph, codes, adder)
+    _result(step, graph, count, spread[1:], quantizer)
+
+
+def _axis(graph: _Graph) -> str:
+    return graph.constant("split/axis", np.array([0], np.int64))
+
+
+def _planes(step: CrossbarStep, quantizer: BinaryInput, graph: _Graph) -> str:
+    """Where the input is high, low, or neither, one after another along channels."""
+    name = step.name
+    parts = []
+    for kind, number in (("high", quantizer.high), ("low", quantizer.low)):
+        limit = graph.constant(f"{name}/{kind}_value", np.array(number, np.float32))
+        same = graph.node("Equal", [step.input, limit], f"{name}/is_{kind}")
+        parts.append(graph.node("Cast", [same], f"{name}/{kind}", to=onnx.TensorProto.FLOAT))
+    one = graph.constant("split/one", np.array(1, np.float32))
+    either = graph.node("Add", parts, f"{name}/either")
+    parts.append(graph.node("Sub", [one, either], f"{name}/absent"))
+    geometry = step.geometry
+    if isinstance(geometry, Window) and any(geometry.pads):
+        rank = len(geometry.kernel)
+        pads = [0, 0, *geometry.pads[:rank], 0, 0, *geometry.pads[rank:]]
+        amounts = graph.constant(f"{name}/pads", np.array(pads, np.int64))
+        zero = graph.constant("split/zero", np.array(0, np.float32))
+        parts = [
+            graph.node(
+                "Pad", [part, amounts, one if state == quantizer.zero_code else zero], f"{part}/pad"
+            )
+            for part, state in zip(parts, _STATES, strict=True)
+        ]
+    return graph.node(
+        "Concat", parts, f"{name}/planes", axis=1 if step.geometry.kind != "dense" else -1
+    )
+
+
+def _cells(step: CrossbarStep, sense: Sense) -> Float32Array:
+    """What a plane's element adds to a sum; axes: state, input, segment, conversion."""
+    bounds = step.tiling.segment_bounds
+    found = np.zeros((3, step.inputs, len(bounds) - 1, step.conversions), np.float32)
+    for number, first in enumerate(bounds[:-1]):
+        rows = slice(int(first), int(bounds[number + 1]))
+        cells = step.cells.unpack((0, rows)).astype(np.float32)
+        if step.periphery.a_sign.size:
+            cells = cells[:, 0::2] - cells[:, 1::2]
+        for place, state in enumerate(_STATES):
+            driven = (sense.drive[rows] & state) != 0
+            np.add.at(found, (place, step.tiling.row_input[rows][driven], number), cells[driven])
+    return found
+
+
+def _product(step: CrossbarStep, graph: _Graph, planes: str, cells: Float32Array, what: str) -> str:
+    geometry, name = step.geometry, f"{step.name}/{what}"
+    if isinstance(geometry, Dense):
+        if geometry.contract_axis != -1 or geometry.output_axis != -1:
+            raise UnsupportedError("a product with its constant on the left", where=step.name)
+        matrix = graph.constant(f"{name}_cells", cells.reshape(3 * step.inputs, -1))
+        return graph.node("MatMul", [planes, matrix], name)
+    if not isinstance(geometry, Window):
+        raise UnsupportedError("a transposed convolution", where=step.name)
+    kernel = cells.reshape(3 * step.inputs, -1).T
+    shape = (kernel.shape[0], -1, *geometry.kernel)
+    weights = graph.constant(f"{name}_cells", kernel.reshape(shape))
+    loop = {"strides": list(geometry.strides), "dilations": list(geometry.dilations)}
+    return graph.node("Conv", [planes, weights], name, **loop)
+
+
+def _add_votes(step: CrossbarStep, graph: _Graph, codes: str, adder: Float32Array) -> str:
+    name = f"{step.name}/count"
+    if isinstance(step.geometry, Dense):
+        return graph.node("MatMul", [codes, graph.constant(f"{name}_adder", adder)], name)
+    rank = len(step.geometry.kernel)
+    ones = graph.constant(f"{name}_adder", adder.T.reshape(*adder.T.shape, *(1,) * rank))
+    return graph.node("Conv", [codes, ones], name)
+
+
+def _result(
+    step: CrossbarStep,
+    graph: _Graph,
+    count: str,
+    spread: tuple[int, ...],
+    quantizer: BinaryInput,
+) -> None:
+    name, result = step.name, step.result
+    if isinstance(result, SignResult):
+        votes = result.threshold.astype(np.float32).reshape(spread)
+        fires = graph.node(
+            "GreaterOrEqual", [count, graph.constant(f"{name}/votes", votes)], f"{name}/fires"
+        )
+        high = graph.constant(f"{name}/result_high", np.array(result.high, result.dtype))
+        low = graph.constant(f"{name}/result_low", np.array(result.low, result.dtype))
+        graph.node("Where", [fires, high, low], step.output)
+    elif isinstance(result, FloatResult):
+        unit = float(np.float32(quantizer.scale))
+        scale = (result.scale.astype(np.float64) * unit).astype(np.float32).reshape(spread)
+        scaled = graph.node(
+            "Mul", [count, graph.constant(f"{name}/slope", scale)], f"{name}/scaled"
+        )
+        bias = graph.constant(f"{name}/start", result.bias.astype(np.float32).reshape(spread))
+        graph.node("Add", [scaled, bias], step.output)
