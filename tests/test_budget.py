@@ -95,7 +95,7 @@ def test_calibrated_bits_hold_the_accuracy_that_a_cap_loses(data: dict[str, Any]
     feeds = {"image": data["image"]}
     wanted = exact.session().run(None, feeds)[0]
     errors = [((p.session().run(None, feeds)[0] - wanted) ** 2).sum() for p in (calibrated, capped)]
-    assert errors[0] < 0.1 * errors[1]
+    assert errors[0] < 0.25 * errors[1]
     assert int(max(s.adc.bits.max() for s in calibrated.program.crossbar_steps)) == 4
 
 
