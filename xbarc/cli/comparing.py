@@ -70,7 +70,7 @@ def compare_command(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> int:
-    """Compare encodings: what each costs, and what it leaves of the accuracy.
+    """Encodings side by side: cost, accuracy, deviating cells.
 
     Compiles, reports and checks the model with one encoding after another: a row each. With
     --noise the cells deviate from what was programmed, on K chips: blind; with gain and offset of
