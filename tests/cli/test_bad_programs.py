@@ -239,7 +239,6 @@ ARRAYS: dict[str, Change] = {
     "huge constant": fill("periphery.constant", -(1 << 63)),
     "huge beta": fill("periphery.input_sum", -(1 << 63)),
     "adc bits": fill("adc.bits", 200),
-    "no adc bits": fill("adc.bits", 0),
     "adc shape": put("adc.bits", np.ones((5, 5, 5, 5), np.uint8)),
     "adc of three axes": put("adc.lo", np.zeros((1, 1, 1), I32)),
     "adc lo": put("adc.lo", np.full((1, 1, 1, 1), -(1 << 63), I64)),

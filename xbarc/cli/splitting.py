@@ -15,7 +15,7 @@ def export_command(
     program: Annotated[Path, typer.Argument(metavar="OUT.xbar", help="a compiled binary network")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="SPLIT.onnx")],
 ) -> int:
-    """Write a split binary network as ONNX: groups, thresholds and votes as plain operators."""
+    """Write a split binary network as ONNX, for any trainer."""
     from xbarc.frontend import split_model
     from xbarc.ir.files import load_program
 
@@ -33,7 +33,7 @@ def import_command(
     tuned: Annotated[Path, typer.Argument(metavar="SPLIT.onnx", help="from export, then tuned")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="NEW.xbar")],
 ) -> int:
-    """Take thresholds and votes from a tuned split network into a program."""
+    """Take thresholds and votes of a tuned split network."""
     from xbarc.api import CompiledProgram
     from xbarc.frontend import read_split
     from xbarc.ir.files import load_program

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 
 from xbarc.cost.flow import POINT, Reaches, window_reach
@@ -24,6 +26,22 @@ def input_grid(step: CrossbarStep) -> Grid | None:
     if len(shape) != len(step.geometry.kernel) + 2:
         return None
     return (shape[0], *shape[2:])
+
+
+def positions_held(step: CrossbarStep) -> int | None:
+    """Positions of a layer's largest grid: input, vectors or result; None where it is unknown."""
+    source = input_grid(step)
+    if source is None:
+        return None
+    other = source
+    match step.geometry:
+        case Window() as window:
+            other = (source[0], *window_output(window, source[1:]))
+        case Scatter() as scatter:
+            other = (source[0], *scatter_extent(scatter, source[1:])[0])
+        case Dense():
+            pass
+    return max(prod(source), prod(other))
 
 
 def vector_grid(step: CrossbarStep, grid: Grid) -> tuple[Grid, Reaches]:

@@ -18,6 +18,7 @@ from xbarc.cost.grids import (
     channels,
     input_grid,
     pooled_grid,
+    positions_held,
     result_grid,
     vector_grid,
 )
@@ -116,17 +117,22 @@ class _State:
     busy: Int64Array = field(default_factory=lambda: _EMPTY)
 
 
+MOST_POSITIONS = 1 << 25
+"""Of one layer: times of 33 million vectors, a picture of 5,800 x 5,800, are kept in memory."""
+
+
 def schedule(
     program: Program, timings: Mapping[str, Timing], copies: Mapping[str, int] | None = None
 ) -> Schedule | None:
-    """Schedule a program; None where the shape of some layer's input is not known.
+    """Schedule a program; None where a layer's input shape is not known, or beyond all measure.
 
     Args:
         program: what runs.
         timings: time of one input vector, by the name of the layer.
         copies: how often each layer's weights stand there; once by default.
     """
-    if any(input_grid(step) is None for step in program.crossbar_steps):
+    sizes = [positions_held(step) for step in program.crossbar_steps]
+    if any(size is None or size > MOST_POSITIONS for size in sizes):
         return None
     none = np.zeros(program.arrays, dtype=np.int64)
     grids = {step.input: input_grid(step) or () for step in program.crossbar_steps}
