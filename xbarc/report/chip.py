@@ -14,7 +14,8 @@ from xbarc.report.format import number, percent
 from xbarc.report.model import LevelRow, PartRow, SourceRow
 from xbarc.report.planning import level_rows
 from xbarc.report.row import Row
-from xbarc.report.tables import TableData, levels_table
+from xbarc.report.table import TableData
+from xbarc.report.tables import levels_table
 from xbarc.report.text import rich_table
 from xbarc.target import Target
 

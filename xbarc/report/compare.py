@@ -14,7 +14,7 @@ from rich.text import Text
 from xbarc.report.format import number
 from xbarc.report.model import Report
 from xbarc.report.row import Row
-from xbarc.report.tables import TableData
+from xbarc.report.table import TableData
 from xbarc.report.text import rich_table
 
 _TOTALS = (

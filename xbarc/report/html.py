@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from xbarc.report import page
 from xbarc.report.format import number
 from xbarc.report.pictures import pictures
-from xbarc.report.tables import TableData, citations, report_tables, settings_line
+from xbarc.report.table import TableData
+from xbarc.report.tables import citations, report_tables, settings_line
 
 if TYPE_CHECKING:  # Report prints itself through this file
     from xbarc.report.model import PartRow, Report

@@ -10,7 +10,7 @@ from xbarc.numerics.types import Int64Array
 from xbarc.report.format import histogram, number
 from xbarc.report.inspect import BlockView, LayerView
 from xbarc.report.picture import shrink
-from xbarc.report.tables import TableData
+from xbarc.report.table import TableData
 from xbarc.report.text import rich_table
 
 _SHADES = " ░▒▓█"

@@ -12,6 +12,7 @@ from xbarc.cost.hardware import cells_of_array
 from xbarc.ir.program import CrossbarStep
 from xbarc.ir.quantize import DynamicInput, StaticInput
 from xbarc.report.choices import choice_row
+from xbarc.report.fits import fit_row
 from xbarc.report.model import AdcRow, LayerRow, TimingRow
 from xbarc.target import Target
 
@@ -58,6 +59,7 @@ def layer_row(layer: LayerCost, target: Target) -> LayerRow:
         latency_us=None if layer.latency_ns is None else layer.latency_ns / 1e3,
         area_mm2=(area or 0.0) / 1e6,
         choice=choice_row(step.choice),
+        fit=fit_row(step.fit),
     )
 
 

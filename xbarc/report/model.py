@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import Field
 
 from xbarc.report.html import render_fragment
-from xbarc.report.row import ChoiceRow, Row
+from xbarc.report.row import ChoiceRow, FitRow, Row
 
 
 class TargetRow(Row):
@@ -149,6 +149,9 @@ class LayerRow(Row):
     area_mm2: float = Field(description="area of the layer's share of the components, mm2")
     choice: ChoiceRow | None = Field(
         default=None, description="why this encoding; null where it was asked for by name"
+    )
+    fit: FitRow | None = Field(
+        default=None, description="how the integers were chosen; null where nothing was"
     )
 
 

@@ -6,7 +6,7 @@ import base64
 from collections.abc import Sequence
 from html import escape
 
-from xbarc.report.tables import TableData
+from xbarc.report.table import TableData
 
 _STYLE = """
 .xbarc { font: 14px/1.45 system-ui, sans-serif; color: #1d2430; max-width: 1200px; }

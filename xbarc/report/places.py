@@ -12,7 +12,7 @@ from rich.text import Text
 from xbarc.cost import ProgramCost, chip_arrays
 from xbarc.report.format import number, percent
 from xbarc.report.row import Row
-from xbarc.report.tables import TableData
+from xbarc.report.table import TableData
 from xbarc.report.text import rich_table
 from xbarc.target import Target
 

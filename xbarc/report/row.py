@@ -13,6 +13,32 @@ class Row(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class FitRow(Row):
+    """How a layer's integers were chosen."""
+
+    method: Literal["rounding", "feedback"] = Field(description="plain rounding, or error feedback")
+    weight_error: float | None = Field(
+        description="root mean square error of the weights over that of the weights, 0 to 1 and "
+        "beyond; null where nothing was fitted"
+    )
+    plain_error: float | None = Field(
+        description="squared error of the products over their variance with plain rounding, on "
+        "held-back calibration samples, 0 to 1; null without data"
+    )
+    output_error: float | None = Field(
+        description="the same with the integers taken, 0 to 1; null without data"
+    )
+    order_cost: float | None = Field(
+        description="cost of the order and signs of a chain of columns, in the `unit` of its "
+        "criterion; null where outputs share no columns"
+    )
+    greedy_cost: float | None = Field(description="the same, chosen greedily, in that `unit`")
+    natural_cost: float | None = Field(description="the same, as outputs come, in that `unit`")
+    order_bound: float | None = Field(
+        description="what no order can be below, in that `unit`; null where none is known"
+    )
+
+
 class CandidateRow(Row):
     """An encoding that was tried for a layer."""
 

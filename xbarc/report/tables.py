@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from xbarc.report.fits import fit_table
 from xbarc.report.format import histogram, number, operators, percent
+from xbarc.report.table import TableData
 
 if TYPE_CHECKING:  # Report prints itself through this file
     from xbarc.report.model import LayerRow, LevelRow, PartRow, Report, SourceRow
@@ -19,15 +20,6 @@ _MEASURES = {
 }
 
 
-@dataclass(frozen=True)
-class TableData:
-    """A table; headings that end in `>` are those of right-aligned columns."""
-
-    title: str
-    headings: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-
 def report_tables(report: Report) -> tuple[TableData, ...]:
     """Every table of a report, in reading order."""
     parts = report.components
@@ -36,6 +28,7 @@ def report_tables(report: Report) -> tuple[TableData, ...]:
         layers_table(report.layers),
         placement_table(report.layers),
         candidates_table(report.layers),
+        fit_table(report.layers),
         converters_table(report),
         front_table(report),
         schedule_table(report),

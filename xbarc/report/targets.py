@@ -11,7 +11,8 @@ from rich.console import Group
 from rich.text import Text
 
 from xbarc.report.collect import source_rows
-from xbarc.report.tables import TableData, citations, sources_table
+from xbarc.report.table import TableData
+from xbarc.report.tables import citations, sources_table
 from xbarc.report.text import rich_table
 from xbarc.target import Figure, FigureList, Provenance, Source, Target
 from xbarc.target.figures import Strict

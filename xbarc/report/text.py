@@ -13,8 +13,8 @@ from rich.text import Text
 from xbarc.report.format import operators
 from xbarc.report.model import Report
 from xbarc.report.notes import specific
+from xbarc.report.table import TableData
 from xbarc.report.tables import (
-    TableData,
     chosen_table,
     citations,
     layers_table,
