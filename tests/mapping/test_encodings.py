@@ -256,7 +256,9 @@ def test_any_order_and_sign_round_trips(case: Drawn, name: str, data: st.DataObj
 def test_one_signed_drops_partners_only_where_signs_agree(case: Drawn, rows: int) -> None:
     weights = case.weights
     step = _step("one-signed", weights, case.bits, array__rows=rows)
-    blocks = np.split(weights, range(rows, weights.shape[1], rows), axis=1)
+    tiling = step.tiling
+    assert len(tiling.row_bounds) - 1 == ceil(weights.shape[1] / rows)
+    blocks = np.split(weights[:, tiling.row_input], tiling.row_bounds[1:-1].tolist(), axis=1)
     alone = np.ones(weights.shape[2], dtype=bool)
     for block in blocks:  # by hand: no output has both signs in one block of any group
         mixed = (block > 0).any(axis=1) & (block < 0).any(axis=1)
@@ -392,3 +394,25 @@ def test_segments_of_any_length(name: str) -> None:
 def test_the_same_weights_give_the_same_cells() -> None:
     found = [_step("acm", _weights(9, 30)).cells.data.tobytes() for _ in range(2)]
     assert found[0] == found[1]
+
+
+def test_inputs_are_dealt_so_that_signs_agree() -> None:
+    """Two outputs of mixed sign on four row blocks: each block holds one combination of signs."""
+    rng = np.random.default_rng(3)
+    signs = np.repeat([[1, 1], [1, -1], [-1, 1], [-1, -1]], 16, axis=0)
+    weights = rng.permutation(signs * rng.integers(1, 100, signs.shape))[None]
+    target = small_target(array__rows=16, array__columns=32, array__active_rows=16)
+    step = mapped(int_layer(weights), target, encoding="one-signed")
+    assert step.cells.columns == 2 * step.weight_slices
+    assert np.array_equal(effective_weights(step), weights)
+    assert sorted(step.tiling.row_input.tolist()) == list(range(64))
+    pairs = mapped(int_layer(weights), target, encoding="differential")
+    assert pairs.cells.columns == 2 * step.cells.columns
+
+
+def test_no_row_block_more_for_the_sake_of_signs() -> None:
+    weights = np.random.default_rng(4).integers(-100, 100, (1, 60, 7))
+    target = small_target(array__rows=16, array__columns=64, array__active_rows=16)
+    step = mapped(int_layer(weights), target, encoding="one-signed")
+    assert len(step.tiling.row_bounds) - 1 == 4
+    assert np.array_equal(effective_weights(step), weights)

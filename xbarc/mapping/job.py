@@ -65,6 +65,9 @@ def make_job(
     if shift:
         weights = weights >> shift
     bounds = row_bounds(layer.rows, target.array, options.tile)
+    dealt = encoding.rows(weights, bounds)
+    if dealt is not None:
+        weights, bounds = weights[:, dealt[0]], dealt[1]
     parts = encoding.regions(weights, bounds) or (_all(encoding, layer.outputs),)
     slices, cut, places = _fit(layer, target, options, (weights, parts, bits, arrangement))
     plain = bool((places.order[:-1] < places.order[1:]).all() and (places.signs == 1).all())
@@ -80,6 +83,7 @@ def make_job(
         shift,
         centre,
         cut,
+        None if dealt is None else dealt[0],
     )
 
 

@@ -40,7 +40,8 @@ def pull(job: Job, target: Target, levers: tuple[Lever, ...]) -> Job:
         return job
     if "deal" in levers and job.weights.shape[1] > target.array.rows:
         order = deal_rows(job.weights, job.bounds, target.array.active_rows, target.cell.bits)
-        job = replace(job, weights=job.weights[:, order], row_input=order)
+        before = order if job.row_input is None else job.row_input[order]
+        job = replace(job, weights=job.weights[:, order], row_input=before)
     if "centre" in levers:
         job = _centred(job, target, joined=pairs.analog)
     if "recode" in levers and job.slices > 1:

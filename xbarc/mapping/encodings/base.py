@@ -80,6 +80,14 @@ class Encoding(Protocol):
         del weights
         return None
 
+    def rows(self, weights: IntArray, row_bounds: IntArray) -> tuple[IntArray, IntArray] | None:
+        """Which inputs share a row block: input of each row, and the blocks' bounds.
+
+        Axes of weights: group, row, output. None keeps the natural order.
+        """
+        del weights, row_bounds
+        return None
+
     def regions(self, weights: IntArray, row_bounds: IntArray) -> tuple[Region, ...] | None:
         """Outputs that other encodings take over; axes of weights: group, row, output."""
         del weights, row_bounds

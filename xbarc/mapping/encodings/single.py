@@ -1,12 +1,14 @@
 """Outputs whose weights have one sign: their magnitudes need no partner column.
 
 `Single` holds outputs whose weights agree in sign within each row block; the sign of a block is an
-entry of `R`. `OneSigned` looks for such outputs and gives all others a differential pair.
+entry of `R`. `OneSigned` looks for such outputs, chooses which inputs share a row block so that
+there are more of them, and gives all others a differential pair.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -68,6 +70,10 @@ class OneSigned(Encoding):
         """What `--encoding` calls it."""
         return "one-signed"
 
+    def rows(self, weights: IntArray, row_bounds: IntArray) -> tuple[IntArray, IntArray] | None:
+        """Inputs whose weights agree in sign for as many outputs as the row blocks allow."""
+        return rows_by_sign(weights, row_bounds)
+
     def regions(self, weights: IntArray, row_bounds: IntArray) -> tuple[Region, ...]:
         """Outputs of one sign in each row block first, then the others."""
         alone = one_signed(weights, row_bounds)
@@ -99,6 +105,39 @@ class OneSigned(Encoding):
 
 
 _PAIRS = Differential()
+
+
+def rows_by_sign(weights: IntArray, row_bounds: IntArray) -> tuple[IntArray, IntArray] | None:
+    """Deal inputs over row blocks such that many outputs have one sign in each.
+
+    Output after output, those of the least minority first: inputs are split by the sign of their
+    weight as long as no row block more is needed. The count of blocks sets the limit: `n` blocks
+    tell at most `log2(n)` mixed outputs apart, so this pays for layers with few outputs.
+
+    Args:
+        weights: axes: group, row, output. Groups share their inputs' order, so more than one
+            keeps it.
+        row_bounds: first row of each row block, and the end.
+
+    Returns:
+        Input of each row and the new bounds; None where nothing is gained.
+    """
+    blocks, size = len(row_bounds) - 1, int(np.diff(row_bounds).max(initial=0))
+    if weights.shape[0] != 1 or blocks < 2:
+        return None
+    negative = weights[0] < 0
+    minority = np.minimum(negative.sum(axis=0), (weights[0] > 0).sum(axis=0))
+    label = np.zeros(len(negative), dtype=np.int64)
+    for output in np.argsort(minority, kind="stable"):
+        split = np.unique(2 * label + negative[:, output], return_inverse=True)[1]
+        if int((-(-np.bincount(split) // size)).sum()) <= blocks:
+            label = split
+    if not label.any():
+        return None
+    ends = np.cumsum(np.bincount(label))
+    starts = [np.arange(first, last, size) for first, last in pairwise([0, *ends.tolist()])]
+    bounds = np.append(np.concatenate(starts), len(label)).astype(np.int32)
+    return np.argsort(label, kind="stable").astype(np.int32), bounds
 
 
 def one_signed(weights: IntArray, row_bounds: IntArray) -> BoolArray:
