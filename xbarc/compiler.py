@@ -39,6 +39,7 @@ from xbarc.target import Target, load_target
 from xbarc.uniform import Request, Whole, make_request, plan_whole, watched_sums
 from xbarc.walk import Walk, calibration_batches, split_batches
 
+_FINE_BITS = 8
 PASSES: tuple[Pass[Network], ...] = (RemoveDeadLayers(),)
 
 _WIDEST = 16
@@ -344,7 +345,10 @@ def _lower(
 def _wants_exact(network: Network, plan: _Plan) -> bool:
     """Whether the exact network runs beside the compiled one; binary layers bring their own."""
     binary = any(isinstance(layer.quantizer, BinaryInput) for layer in network.matrix_layers)
-    return plan.mapping.feedback != "off" and not binary
+    asked = plan.pruning is not None or any(
+        _wants_moments(layer, plan) for layer in network.matrix_layers
+    )
+    return asked and plan.mapping.feedback != "off" and not binary
 
 
 def _digital(layer: DigitalFragment) -> DigitalStep:
@@ -402,10 +406,16 @@ def _pruned(
 
 
 def _wants_moments(layer: MatrixLayer, plan: _Plan) -> bool:
-    """Whether an error is left that feedback could make good."""
+    """Whether an error is left that feedback could make good.
+
+    With 8 bits and more the weights lose less than the activations do, and nobody asked for it.
+    """
     if plan.mapping.feedback == "off" or isinstance(layer.geometry, Scatter):
         return False
-    return plan.mapping.slices is not None or isinstance(layer.weight, FloatWeight)
+    if plan.mapping.slices is not None:
+        return True
+    fine = plan.mapping.feedback == "auto" and plan.weight_bits >= _FINE_BITS
+    return isinstance(layer.weight, FloatWeight) and not fine
 
 
 __all__ = [

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.linalg import cholesky, solve_triangular
 
 from xbarc.ir.statistics import SecondMoments
-from xbarc.mapping.fitting.grids import Grid
+from xbarc.mapping.fitting.grids import Grid, Nearest
 from xbarc.numerics.types import Float64Array
 
 DAMPING = 0.01
@@ -106,17 +106,33 @@ def feed_back(block: Block, steps: Float64Array, grid: Grid) -> Float64Array:
 
 
 def sweep(block: Block, steps: Float64Array, found: Float64Array, grid: Grid) -> Float64Array:
-    """One round of best integers row by row; the error never grows."""
+    """One round of best integers row by row; the error never grows.
+
+    What a changed row does to the rows of its own run is told at once, to all others by one
+    product a run.
+    """
     nearest = grid.nearest(steps**2)
     better = found.copy()
     slope = block.covariance @ (block.target / steps[:, None] - better)
-    for row in range(better.shape[1]):
-        variance = block.covariance[:, row, row, None]
-        live = variance > 0
-        aim = better[:, row] + np.where(live, slope[:, row] / np.where(live, variance, 1), 0)
-        chosen = np.where(live, nearest(aim), better[:, row])
-        change = chosen - better[:, row]
-        if change.any():
-            slope -= block.covariance[:, :, row, None] * change[:, None]
-            better[:, row] = chosen
+    for start in range(0, better.shape[1], _LAZY):
+        rows = slice(start, start + _LAZY)
+        before = better[:, rows].copy()
+        own = slope[:, rows].copy()
+        _sweep_run(block.covariance[:, rows, rows], own, better[:, rows], nearest)
+        slope -= block.covariance[:, :, rows] @ (better[:, rows] - before)
     return better
+
+
+def _sweep_run(
+    covariance: Float64Array, slope: Float64Array, integers: Float64Array, nearest: Nearest
+) -> None:
+    """Best integers of a run of rows, in place; `slope` follows."""
+    for row in range(integers.shape[1]):
+        variance = covariance[:, row, row, None]
+        live = variance > 0
+        aim = integers[:, row] + np.where(live, slope[:, row] / np.where(live, variance, 1), 0)
+        chosen = np.where(live, nearest(aim), integers[:, row])
+        change = chosen - integers[:, row]
+        if change.any():
+            slope -= covariance[:, :, row, None] * change[:, None]
+            integers[:, row] = chosen

@@ -306,7 +306,7 @@ def _swept(task: Task, moments: SecondMoments, found: Found, parts: list[Block])
     bounds = moments.bounds.tolist()
     pieces = [found.integers[:, first:last] for first, last in pairwise(bounds)]
     least = np.inf
-    for _ in range(_SWEEPS if _work(parts) < _SWEEP_WORK else 0):
+    for _ in range(min(_SWEEPS, int(_SWEEP_WORK / max(1.0, _work(parts))))):
         pieces = [
             sweep(part, found.steps, piece, found.grid)
             for part, piece in zip(parts, pieces, strict=True)
