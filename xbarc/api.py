@@ -68,6 +68,7 @@ def compile(  # noqa: A001  # the name users expect: xbarc.compile
     ranges: RangeMethod = "mse",
     weight_slices: int | None = None,
     feedback: str = "auto",
+    encoding_budget: float = 0.01,
     shapes: Mapping[str, tuple[int, ...]] | None = None,
     levers: str = "none",
     adc_budget: str | None = None,
@@ -88,6 +89,7 @@ def compile(  # noqa: A001  # the name users expect: xbarc.compile
         ranges: how calibrated ranges are chosen: `mse`, `percentile` or `minmax`.
         weight_slices: cells of one sign that hold a weight; None takes as many as it needs.
         feedback: error feedback where there is calibration data: `auto`, `on` or `off`.
+        encoding_budget: squared error over variance that `encoding="auto"` may cost a layer.
         shapes: input shapes by name, to count with where the model leaves axes open.
         levers: what makes converters narrow at the same results: `none`, `all`, or some of
             `recode,centre,deal,group`.
@@ -105,6 +107,7 @@ def compile(  # noqa: A001  # the name users expect: xbarc.compile
         adc=str(adc),
         slices=weight_slices,
         feedback=feedback,
+        encoding_budget=encoding_budget,
         levers=parse_levers(levers),
     )
     options = CompileOptions(
