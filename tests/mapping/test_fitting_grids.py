@@ -6,7 +6,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.builders import float_layer, moments_of
@@ -142,6 +142,7 @@ def test_candidates_are_mixed_output_by_output() -> None:
 
 
 @settings(max_examples=20)
+@example(0, (-8, 7))  # the best step is beyond the one that just reaches the largest weight
 @given(st.integers(0, 2**16), st.sampled_from([(-1, 1), (-3, 3), (-2, 1), (-8, 7)]))
 def test_rounding_steps_are_no_worse_than_a_finer_search(seed: int, ends: tuple[int, int]) -> None:
     rng = np.random.default_rng(seed)
@@ -155,7 +156,7 @@ def test_rounding_steps_are_no_worse_than_a_finer_search(seed: int, ends: tuple[
     found = float(rounding_steps(weights, importance, low, high)[0, 0])
     largest = np.abs(weights).max()
     finest = min(error(step) for step in np.geomspace(largest / 100, 2 * largest, 1500))
-    assert error(found) <= 1.4 * finest  # its candidates are 5 % apart, and few weights are rough
+    assert error(found) <= 1.1 * finest
 
 
 def test_steps_of_nothing() -> None:

@@ -6,7 +6,8 @@ import numpy as np
 
 from xbarc.numerics.types import Float64Array
 
-_RATIO = 2.0 ** np.linspace(-3.5, 0.1, 49)
+_FEWEST, _MOST = 56, 900
+_WORK = 2e8
 FACTORS = (0.84, 1.19, 0.71, 1.41, 1.68)
 """Candidates around the best step of plain rounding; error feedback likes other steps than it."""
 FINE_FACTORS = (0.94, 1.06)
@@ -17,6 +18,9 @@ def rounding_steps(
     weights: Float64Array, importance: Float64Array, low: int, high: int
 ) -> Float64Array:
     """Steps of least weighted squared rounding error, for outputs that stand alone.
+
+    Candidates are 5 % apart in large layers. In small ones, whose error is a rough function of the
+    step, they are up to 16 times as dense.
 
     Args:
         weights: axes: group, input, output.
@@ -33,7 +37,7 @@ def rounding_steps(
     )
     full = np.where(reach > 0, reach, 1.0)
     best, least = full.copy(), np.full(full.shape, np.inf)
-    for ratio in _RATIO:
+    for ratio in _candidates(weights.size):
         steps = full * ratio
         scaled = weights / steps[:, None]
         error = (scaled - np.clip(np.rint(scaled), low, high)) ** 2
@@ -41,6 +45,12 @@ def rounding_steps(
         better = cost < least
         best[better], least[better] = steps[better], cost[better]
     return best
+
+
+def _candidates(size: int) -> Float64Array:
+    """Shares of the step that just reaches the largest weight; of few weights a larger may do."""
+    count = int(np.clip(_WORK / max(1, size), _FEWEST, _MOST))
+    return np.exp2(np.linspace(-3.5, 0.6, count))
 
 
 def spread(weights: Float64Array, importance: Float64Array) -> Float64Array:
