@@ -16,7 +16,7 @@ from itertools import product
 
 import numpy as np
 
-from xbarc.circuit.effects import CellModel, Effects, cell_model
+from xbarc.circuit.effects import CellModel, Effects, cell_model, sense_offset
 from xbarc.circuit.faults import stuck_grid
 from xbarc.circuit.lines import effective_conductance, line_model
 from xbarc.circuit.random import normals
@@ -105,6 +105,26 @@ class Chip:
             for block in blocks:
                 levels[block.group, block.rows, block.columns] = real[block.place]
         return levels
+
+    def offsets(self, step: CrossbarStep) -> Float64Array:
+        """What each conversion's sense amplifier adds to its sum; axes: group, row block, it.
+
+        An amplifier keeps its offset, whatever it compares and whichever of its bitlines it reads.
+        """
+        lines, tiling, target = step.bitlines(), step.tiling, self.program.target
+        sigma = sense_offset(target, self.effects)
+        if not sigma:
+            return np.zeros(lines.shape)
+        block = np.searchsorted(tiling.column_bounds, step.first_columns(), side="right") - 1
+        arrays = np.broadcast_to(np.asarray(tiling.array)[:, :, block], lines.shape)
+        amplifiers = -(-self.shape[1] // target.adc.columns_per_adc)
+        found = np.empty(lines.shape)
+        for array in np.unique(arrays).tolist():
+            place = (array, self.effects.sample)
+            drawn = normals(self.effects.seed, "offset", place, amplifiers) * sigma
+            mine = arrays == array
+            found[mine] = drawn[lines[mine] // target.adc.columns_per_adc]
+        return found
 
     def _written(
         self, array: int, step: CrossbarStep, blocks: list[Block], cells: IntArray

@@ -12,7 +12,7 @@ from xbarc.errors import InputError
 from xbarc.numerics.types import Float64Array
 from xbarc.target import Target
 
-KINDS = ("levels", "lines", "variation", "faults", "noise", "drift")
+KINDS = ("levels", "lines", "variation", "faults", "noise", "drift", "offset")
 DAY_S = 86400.0
 
 
@@ -58,7 +58,7 @@ class Effects:
     def is_random(self) -> bool:
         """Whether two samples can differ."""
         drawn = "faults" in self and self.fault_map is None
-        return drawn or bool(self.kinds & {"variation", "noise"})
+        return drawn or bool(self.kinds & {"variation", "noise", "offset"})
 
 
 def parse_effects(text: str) -> frozenset[str]:
@@ -132,6 +132,12 @@ def adc_noise(target: Target, effects: Effects) -> float:
     """One standard deviation at the converter's input, in steps of the converter."""
     noise = target.adc.noise
     return noise.value if noise is not None and "noise" in effects else 0.0
+
+
+def sense_offset(target: Target, effects: Effects) -> float:
+    """Sigma of the threshold from one sense amplifier to the next, in level units."""
+    offset = target.adc.offset
+    return offset.value if offset is not None and "offset" in effects else 0.0
 
 
 def names_of(kinds: Iterable[str]) -> tuple[str, ...]:

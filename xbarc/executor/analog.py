@@ -24,8 +24,6 @@ from zlib import crc32
 import numpy as np
 from scipy.special import ndtri
 
-from xbarc.circuit import Chip
-from xbarc.circuit.effects import adc_noise
 from xbarc.circuit.meaning import real_weights
 from xbarc.circuit.random import WORDS, raw_words
 from xbarc.executor import analog_loop
@@ -65,7 +63,7 @@ class Noise:
 
 
 @dataclass(frozen=True, eq=False)
-class _Segment:
+class Segment:
     """One set of rows that are active together.
 
     Attributes:
@@ -94,7 +92,7 @@ class _Work:
 
 
 class AnalogLayer:
-    """One crossbar layer on one chip.
+    """One crossbar layer on one chip, read by converters.
 
     Args:
         step: the layer.
@@ -102,6 +100,8 @@ class AnalogLayer:
         noise: of reads and converters.
         threads: 0 takes all; the results do not depend on it.
     """
+
+    _reads_a_code = 1
 
     def __init__(
         self,
@@ -140,7 +140,7 @@ class AnalogLayer:
         self._share(partial(self._span, work), spans)
         if trace is not None:
             trace.vectors += count
-            trace.conversions += prod(self._code_shape(count))
+            trace.conversions += prod(self._code_shape(count)) * self._reads_a_code
             trace.saturated += int(work.missed.sum())
             trace.codes.extend([work.codes] if keep else [])
         self._seen_vectors += count
@@ -163,19 +163,31 @@ class AnalogLayer:
             group, number = segment.place
             sums = self._sums(segment, work.vectors, span)
             if work.codes.ndim > 1:
-                work.codes[span, group, number] = _codes(segment, sums)
-            analog_loop.convert_and_add(
-                *(sums, segment.settings, self.step.dac_bits, segment.entries, segment.starts),
-                *(acc[group], work.missed[span]),
-            )
+                work.codes[span, group, number] = self._codes(segment, sums)
+            self._read(segment, sums, acc[group], work.missed[span])
         work.acc[span] = acc.transpose(2, 0, 1)
+
+    def _read(self, segment: Segment, sums: AnyArray, acc: Int64Array, missed: Int64Array) -> None:
+        """Convert sums and add them up; axes of `acc`: output, vector."""
+        analog_loop.convert_and_add(
+            *(sums, segment.settings, self.step.dac_bits, segment.entries, segment.starts),
+            *(acc, missed),
+        )
+
+    def _codes(self, segment: Segment, sums: AnyArray) -> Int64Array:
+        """Codes by the definition itself; axes: vector, input slice, conversion."""
+        lo, step, top = segment.settings[..., None]
+        exact = sums.astype(np.float64)
+        codes = np.clip(np.floor((2 * (exact - lo) + step) / (2 * step)), 0, top)
+        found: Int64Array = codes.astype(np.int64).transpose(2, 1, 0)
+        return found
 
     def _code_shape(self, vectors: int) -> tuple[int, ...]:
         step = self.step
         segments = len(step.tiling.segment_bounds) - 1
         return (vectors, step.groups, segments, step.input_slices, step.conversions)
 
-    def _prepare(self, group: int, number: int) -> _Segment:
+    def _prepare(self, group: int, number: int) -> Segment:
         step = self.step
         first, last = (int(b) for b in step.tiling.segment_bounds[number : number + 2])
         block = int(step.tiling.segment_block[number])
@@ -183,12 +195,21 @@ class AnalogLayer:
         entries, starts = sorted_entries(step, group, block)
         settings = adc_settings(step, group, number)
         rows = np.asarray(step.tiling.row_input[first:last])
-        return _Segment(
+        return Segment(
             rows, on_grid(seen, step.dac_bits), settings, entries, starts, (group, number)
         )
 
-    def _sums(self, segment: _Segment, vectors: IntArray, span: slice) -> AnyArray:
+    def _sums(self, segment: Segment, vectors: IntArray, span: slice) -> AnyArray:
         """Sums with their noise; axes: conversion, input slice, vector."""
+        planes = self._planes(segment, vectors, span)
+        shape = planes.shape
+        sums: AnyArray = (segment.seen @ planes.reshape(len(planes), -1)).reshape(-1, *shape[1:])
+        if self.noise:
+            self._add_noise(segment, np.square(planes, dtype=np.float64).sum(axis=0), sums, span)
+        return sums
+
+    def _planes(self, segment: Segment, vectors: IntArray, span: slice) -> AnyArray:
+        """What drives the wordlines; axes: row, input slice, vector."""
         step = self.step
         wires = vectors[span, segment.place[0]].T[segment.rows]
         shape = (wires.shape[0], step.input_slices, wires.shape[1])
@@ -196,13 +217,17 @@ class AnalogLayer:
         mask = (1 << step.dac_bits) - 1
         for s in range(step.input_slices):
             planes[:, s] = (wires >> (step.dac_bits * s)) & mask
-        sums: AnyArray = (segment.seen @ planes.reshape(len(planes), -1)).reshape(-1, *shape[1:])
-        if self.noise:
-            self._add_noise(segment, planes, sums, span)
-        return sums
+        return planes
 
-    def _add_noise(self, segment: _Segment, planes: AnyArray, sums: AnyArray, span: slice) -> None:
-        """A number a conversion, by the vector's place in the run and the conversion's own."""
+    def _add_noise(self, segment: Segment, power: AnyArray, sums: AnyArray, span: slice) -> None:
+        """A number a conversion, by the vector's place in the run and the conversion's own.
+
+        Args:
+            segment: what is read.
+            power: squares of what drives the rows, added up; axes: input slice, vector.
+            sums: is added to.
+            span: which vectors of this call.
+        """
         step, (group, number) = self.step, segment.place
         conversions, slices, vectors = sums.shape
         unit = WORDS * 64 // NOISE_BITS
@@ -219,7 +244,7 @@ class AnalogLayer:
             sums,
             words.view(np.uint16).reshape(vectors, width),
             quantiles(),
-            np.square(planes, dtype=np.float64).sum(axis=0) * self.noise.cell**2,
+            power * self.noise.cell**2,
             self._reads,
             np.square(segment.settings[1] * self.noise.adc),
         )
@@ -261,29 +286,6 @@ class UnconvertedLayer:
         """No shorter way: windows are gathered."""
         del padded, geometry, trace
         return None
-
-
-def chip_layer(chip: Chip, step: CrossbarStep, threads: int = 0) -> AnalogLayer | UnconvertedLayer:
-    """A layer on a chip, with the chip's noise."""
-    effects = chip.effects
-    if not effects.converters:
-        return UnconvertedLayer(step, chip.levels(step))
-    noise = Noise(
-        chip.model.read_noise,
-        adc_noise(chip.program.target, effects),
-        effects.seed,
-        effects.sample,
-    )
-    return AnalogLayer(step, chip.levels(step), noise, threads)
-
-
-def _codes(segment: _Segment, sums: AnyArray) -> Int64Array:
-    """Codes by the definition itself; axes: vector, input slice, conversion."""
-    lo, step, top = segment.settings[..., None]
-    exact = sums.astype(np.float64)
-    codes = np.clip(np.floor((2 * (exact - lo) + step) / (2 * step)), 0, top)
-    found: Int64Array = codes.astype(np.int64).transpose(2, 1, 0)
-    return found
 
 
 def on_grid(seen: Float64Array, dac_bits: int) -> AnyArray:

@@ -81,3 +81,29 @@ def add_noise(sums, drawn, quantiles, cells, reads, converters):
             for v in range(vectors):
                 sigma = sqrt(cells[s, v] * reads[k] + own)
                 sums[k, s, v] += sigma * quantiles[drawn[v, k * slices + s]]
+
+
+@_compiled
+def compare_and_add(sums, bounds, entries, starts, acc):
+    """Count the bounds that every sum reaches, and add the counts to their outputs.
+
+    Args:
+        sums: axes: conversion, level or 1, vector.
+        bounds: axes: conversion, level.
+        entries: as for `convert_and_add`.
+        starts: as for `convert_and_add`.
+        acc: is added to; axes: output, vector.
+    """
+    conversions, kept, vectors = sums.shape
+    reached = np.zeros(vectors, dtype=np.int64)
+    for k in range(conversions):
+        reached[:] = 0
+        for level in range(bounds.shape[1]):
+            bound, line = bounds[k, level], sums[k, min(level, kept - 1)]
+            for v in range(vectors):
+                reached[v] += line[v] >= bound
+        for e in range(starts[k], starts[k + 1]):
+            factor = entries[1, e] << entries[2, e]
+            row = acc[entries[0, e]]
+            for v in range(vectors):
+                row[v] += factor * reached[v]

@@ -8,8 +8,10 @@ from typing import Any, Literal
 import numpy as np
 
 from xbarc.circuit import Chip
+from xbarc.circuit.effects import adc_noise
 from xbarc.errors import InputError
-from xbarc.executor.analog import chip_layer
+from xbarc.executor.analog import AnalogLayer, Noise, UnconvertedLayer
+from xbarc.executor.analog_senses import AnalogSenses
 from xbarc.executor.fast import FastLayer
 from xbarc.executor.layer import Accumulate, LayerFrame, run_layer
 from xbarc.executor.reference import ReferenceLayer
@@ -34,6 +36,24 @@ def layer_engine(step: CrossbarStep, *, fast: bool = True, threads: int = 0) -> 
     if step.sense is not None:
         return SenseLayer(step, threads) if fast else SenseReference(step)
     return FastLayer(step, threads) if fast else ReferenceLayer(step)
+
+
+def chip_layer(
+    chip: Chip, step: CrossbarStep, threads: int = 0
+) -> AnalogLayer | AnalogSenses | UnconvertedLayer:
+    """The engine of one layer on a chip, with the chip's offsets and noise."""
+    effects = chip.effects
+    noise = Noise(
+        chip.model.read_noise,
+        adc_noise(chip.program.target, effects),
+        effects.seed,
+        effects.sample,
+    )
+    if step.sense is not None:
+        return AnalogSenses(step, chip.levels(step), chip.offsets(step), noise, threads)
+    if not effects.converters:
+        return UnconvertedLayer(step, chip.levels(step))
+    return AnalogLayer(step, chip.levels(step), noise, threads)
 
 
 class StepRunner:
@@ -91,8 +111,6 @@ class StepRunner:
 
     def _engine(self, step: CrossbarStep) -> Accumulate:
         if self.chip is not None and self.chip.effects.kinds:
-            if step.sense is not None:
-                raise InputError("no effects of the chip on sense amplifiers yet", where=step.name)
             return chip_layer(self.chip, step, self.threads)
         return layer_engine(step, fast=self.engine == "fast", threads=self.threads)
 

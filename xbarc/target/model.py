@@ -150,7 +150,8 @@ class Adc(Strict):
     )
     offset: Ratio | None = Field(
         default=None,
-        description="sigma of a sense amplifier's threshold, in units of one conducting cell",
+        description="sigma of the threshold from one sense amplifier to the next, in level units "
+        "(binary cells: one conducting cell)",
     )
 
     @model_validator(mode="after")
