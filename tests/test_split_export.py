@@ -9,7 +9,16 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from tests.binary_models import bnn_target, compiled, conv_net, dense_net
+from tests.binary_models import (
+    bnn_target,
+    compiled,
+    conv_net,
+    dense_net,
+    normal,
+    pm_one,
+    senses,
+)
+from tests.frontend.onnx_models import model_file
 from xbarc.cli import main
 from xbarc.errors import UnsupportedError
 from xbarc.executor import Executor
@@ -39,6 +48,27 @@ def test_onnx_gives_the_programs_values(bits: int, tmp_path: Path) -> None:
     x = _data(10, 3, 6, 6)
     _equal(compiled(conv_net(tmp_path, 3), bnn_target(20), {"x": x}, bits=bits), x=x)
     _equal(compiled(dense_net(tmp_path), bnn_target(7), rows="zero-one"), b0=_data(30, 20))
+
+
+@pytest.mark.parametrize("pads", ["pads = [2, 0, 1, 1]", 'auto_pad = "SAME_LOWER"'])
+def test_grouped_and_automatically_padded_convolutions(pads: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    path = model_file(
+        tmp_path,
+        f"""net (float[N, 6, 7, 6] x) => (float[N, 9, H, W] y) {{
+        s = Sign (x)
+        c = Conv <group = 3, kernel_shape = [3, 2], strides = [2, 1], {pads}> (s, w)
+        n = BatchNormalization (c, n_gamma, n_beta, n_mean, n_variance)
+        y = Sign (n) }}""",
+        w=pm_one(rng, 9, 2, 3, 2),
+        **normal(rng, "n", 9),
+    )
+    x = _data(20, 6, 7, 6)
+    program = compiled(path, bnn_target(10), {"x": x})
+    (step,) = senses(program)
+    assert step.groups == 3
+    assert len(step.tiling.segment_bounds) > 2
+    _equal(program, x=x)
 
 
 def test_tuned_numbers_come_back(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ import typer
 
 DAY_S = 86400.0
 EFFECTS = typer.Option(
-    metavar="LIST", help="some of levels, lines, variation, faults, noise, drift; commas between"
+    metavar="LIST",
+    help="some of levels, lines, variation, faults, noise, drift, offset; commas between",
 )
 SEED = typer.Option(metavar="N", min=0, help="of everything random")
 SAMPLES = typer.Option(metavar="K", min=1, max=100_000, help="chips to draw")

@@ -16,14 +16,11 @@ def export_command(
     output: Annotated[Path, typer.Option("-o", "--output", metavar="SPLIT.onnx")],
 ) -> int:
     """Write a split binary network as ONNX, for any trainer."""
+    from xbarc.cli.files import write_bytes
     from xbarc.frontend import split_model
     from xbarc.ir.files import load_program
 
-    data = split_model(load_program(program))
-    try:
-        output.write_bytes(data)
-    except OSError as error:
-        raise InputError(f"cannot be written: {error.strerror}", where=str(output)) from error
+    write_bytes(output, split_model(load_program(program)))
     print(f"wrote {output}", file=sys.stderr)
     return EXIT_DONE
 

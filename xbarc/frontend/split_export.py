@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise, product
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -108,26 +110,24 @@ def _layer(step: CrossbarStep, graph: _Graph) -> None:
     sense, quantizer = step.sense, step.quantizer
     if sense is None or not isinstance(quantizer, BinaryInput):
         raise UnsupportedError("the layer is read by converters", where=step.name)
-    if step.groups > 1 or (
-        isinstance(step.geometry, Window) and step.geometry.auto_pad != "explicit"
-    ):
-        raise UnsupportedError("grouped or automatically padded convolutions", where=step.name)
+    if step.groups > 1 and isinstance(step.geometry, Dense):
+        raise UnsupportedError("a stack of products", where=step.name)
     planes = _planes(step, quantizer, graph)
     cells = _cells(step, sense)
     spread = (1, -1) + (1,) * (
         len(step.geometry.kernel) if isinstance(step.geometry, Window) else 0
     )
-    sums = _product(step, graph, planes, cells, "sums")
-    segments, levels = cells.shape[2], sense.levels
-    thresholds = sense.thresholds[0].reshape(segments * step.conversions, levels).T
+    outside = cells[:, _STATES.index(quantizer.zero_code)].sum(axis=1)
+    sums = _product(step, graph, planes, cells, outside)
+    levels = sense.levels
+    thresholds = sense.thresholds.reshape(-1, levels).T
     stacked = thresholds.astype(np.float32).reshape(levels, *spread)
     limits = graph.constant(f"{step.name}/thresholds", stacked)
     wide = graph.node("Unsqueeze", [sums, _axis(graph)], f"{step.name}/wide")
     reached = graph.node("GreaterOrEqual", [wide, limits], f"{step.name}/reached")
     bits = graph.node("Cast", [reached], f"{step.name}/bits01", to=onnx.TensorProto.FLOAT)
     codes = graph.node("ReduceSum", [bits, _axis(graph)], f"{step.name}/codes", keepdims=0)
-    adder = np.tile(np.eye(step.outputs, dtype=np.float32), (segments, 1))
-    count = _add_votes(step, graph, codes, adder)
+    count = _add_votes(step, graph, codes, cells.shape[3])
     _result(step, graph, count, spread[1:], quantizer)
 
 
@@ -136,7 +136,11 @@ def _axis(graph: _Graph) -> str:
 
 
 def _planes(step: CrossbarStep, quantizer: BinaryInput, graph: _Graph) -> str:
-    """Where the input is high, low, or neither, one after another along channels."""
+    """Where the input is high, low, or neither, one after another along channels.
+
+    What a left-out input counts as is taken off by one: then it is 0 outside the picture, as
+    convolutions pad, and -1 inside where it does not hold. `_product` adds that one back.
+    """
     name = step.name
     parts = []
     for kind, number in (("high", quantizer.high), ("low", quantizer.low)):
@@ -146,61 +150,86 @@ def _planes(step: CrossbarStep, quantizer: BinaryInput, graph: _Graph) -> str:
     one = graph.constant("split/one", np.array(1, np.float32))
     either = graph.node("Add", parts, f"{name}/either")
     parts.append(graph.node("Sub", [one, either], f"{name}/absent"))
-    geometry = step.geometry
-    if isinstance(geometry, Window) and any(geometry.pads):
-        rank = len(geometry.kernel)
-        pads = [0, 0, *geometry.pads[:rank], 0, 0, *geometry.pads[rank:]]
-        amounts = graph.constant(f"{name}/pads", np.array(pads, np.int64))
-        zero = graph.constant("split/zero", np.array(0, np.float32))
-        parts = [
-            graph.node(
-                "Pad", [part, amounts, one if state == quantizer.zero_code else zero], f"{part}/pad"
-            )
-            for part, state in zip(parts, _STATES, strict=True)
-        ]
-    return graph.node(
-        "Concat", parts, f"{name}/planes", axis=1 if step.geometry.kind != "dense" else -1
-    )
+    outside = _STATES.index(quantizer.zero_code)
+    parts[outside] = graph.node("Sub", [parts[outside], one], f"{parts[outside]}/less_one")
+    if step.geometry.kind == "dense":
+        return graph.node("Concat", parts, f"{name}/planes", axis=-1)
+    planes = graph.node("Concat", parts, f"{name}/planes", axis=1)
+    return _by_group(step, graph, planes) if step.groups > 1 else planes
+
+
+def _by_group(step: CrossbarStep, graph: _Graph, planes: str) -> str:
+    """The planes of one group side by side, as a grouped convolution reads them."""
+    channels = step.inputs // prod(_window(step).kernel)
+    number = np.arange(3 * step.groups * channels).reshape(3, step.groups, channels)
+    order = graph.constant(f"{step.name}/by_group", number.transpose(1, 0, 2).reshape(-1))
+    return graph.node("Gather", [planes, order], f"{planes}/grouped", axis=1)
+
+
+def _window(step: CrossbarStep) -> Window:
+    if not isinstance(step.geometry, Window):
+        raise UnsupportedError("a transposed convolution", where=step.name)
+    return step.geometry
 
 
 def _cells(step: CrossbarStep, sense: Sense) -> Float32Array:
-    """What a plane's element adds to a sum; axes: state, input, segment, conversion."""
+    """What a plane's element adds to a sum; axes: group, state, input, segment, conversion."""
     bounds = step.tiling.segment_bounds
-    found = np.zeros((3, step.inputs, len(bounds) - 1, step.conversions), np.float32)
-    for number, first in enumerate(bounds[:-1]):
-        rows = slice(int(first), int(bounds[number + 1]))
-        cells = step.cells.unpack((0, rows)).astype(np.float32)
+    shape = (step.groups, 3, step.inputs, len(bounds) - 1, step.conversions)
+    found = np.zeros(shape, np.float32)
+    for group, (number, (first, last)) in product(range(step.groups), enumerate(pairwise(bounds))):
+        rows = slice(int(first), int(last))
+        cells = step.cells.unpack((group, rows)).astype(np.float32)
         if step.periphery.a_sign.size:
             cells = cells[:, 0::2] - cells[:, 1::2]
         for place, state in enumerate(_STATES):
             driven = (sense.drive[rows] & state) != 0
-            np.add.at(found, (place, step.tiling.row_input[rows][driven], number), cells[driven])
+            inputs = step.tiling.row_input[rows][driven]
+            np.add.at(found, (group, place, inputs, number), cells[driven])
     return found
 
 
-def _product(step: CrossbarStep, graph: _Graph, planes: str, cells: Float32Array, what: str) -> str:
-    geometry, name = step.geometry, f"{step.name}/{what}"
+def _product(
+    step: CrossbarStep, graph: _Graph, planes: str, cells: Float32Array, outside: Float32Array
+) -> str:
+    """Sums of all groups.
+
+    Args:
+        step: the layer.
+        graph: is added to.
+        planes: tensor of the layer's input.
+        cells: as `_cells` gives them.
+        outside: sums where every input counts as left out; axes: group, segment, conversion.
+    """
+    geometry, name = step.geometry, f"{step.name}/sums"
+    start = graph.constant(f"{name}_start", outside.reshape(-1))
     if isinstance(geometry, Dense):
         if geometry.contract_axis != -1 or geometry.output_axis != -1:
             raise UnsupportedError("a product with its constant on the left", where=step.name)
         matrix = graph.constant(f"{name}_cells", cells.reshape(3 * step.inputs, -1))
-        return graph.node("MatMul", [planes, matrix], name)
-    if not isinstance(geometry, Window):
-        raise UnsupportedError("a transposed convolution", where=step.name)
-    kernel = cells.reshape(3 * step.inputs, -1).T
-    shape = (kernel.shape[0], -1, *geometry.kernel)
+        inside = graph.node("MatMul", [planes, matrix], f"{name}_inside")
+        return graph.node("Add", [inside, start], name)
+    window = _window(step)
+    kernel = cells.reshape(step.groups, 3 * step.inputs, -1).transpose(0, 2, 1)
+    shape = (-1, 3 * step.inputs // prod(window.kernel), *window.kernel)
     weights = graph.constant(f"{name}_cells", kernel.reshape(shape))
-    loop = {"strides": list(geometry.strides), "dilations": list(geometry.dilations)}
-    return graph.node("Conv", [planes, weights], name, **loop)
+    loop: dict[str, Any] = {"strides": list(window.strides), "dilations": list(window.dilations)}
+    if window.auto_pad == "explicit":
+        loop["pads"] = list(window.pads)
+    else:
+        loop["auto_pad"] = window.auto_pad.upper()
+    return graph.node("Conv", [planes, weights, start], name, group=step.groups, **loop)
 
 
-def _add_votes(step: CrossbarStep, graph: _Graph, codes: str, adder: Float32Array) -> str:
+def _add_votes(step: CrossbarStep, graph: _Graph, codes: str, segments: int) -> str:
     name = f"{step.name}/count"
+    adder = np.tile(np.eye(step.outputs, dtype=np.float32), (segments, 1))
     if isinstance(step.geometry, Dense):
         return graph.node("MatMul", [codes, graph.constant(f"{name}_adder", adder)], name)
-    rank = len(step.geometry.kernel)
-    ones = graph.constant(f"{name}_adder", adder.T.reshape(*adder.T.shape, *(1,) * rank))
-    return graph.node("Conv", [codes, ones], name)
+    rank = len(_window(step).kernel)
+    kernel = np.tile(adder.T, (step.groups, 1))
+    ones = graph.constant(f"{name}_adder", kernel.reshape(*kernel.shape, *(1,) * rank))
+    return graph.node("Conv", [codes, ones], name, group=step.groups)
 
 
 def _result(

@@ -20,7 +20,7 @@ def retuned(program: Program, found: Mapping[str, tuple[AnyArray, AnyArray]]) ->
 
     Args:
         program: what to change.
-        found: thresholds (axes: level, segment, output, in one line) and votes by layer name.
+        found: thresholds (axes: level, group, segment, output, in one line) and votes by layer.
 
     Raises:
         MappingError: a layer is unknown, or the numbers are not as many as it has.
@@ -46,9 +46,9 @@ def _retuned(step: CrossbarStep, thresholds: AnyArray, votes: AnyArray) -> Cross
         raise MappingError(
             f"{thresholds.size} thresholds, expected {old.size} finite ones", where=step.name
         )
-    _, segments, conversions, levels = old.shape
+    levels = old.shape[3]
     whole = np.ceil(np.clip(thresholds, -(2**30), 2**30)).astype(np.int32)
-    shaped = whole.reshape(levels, 1, segments, conversions).transpose(1, 2, 3, 0)
+    shaped = whole.reshape(levels, *old.shape[:3]).transpose(1, 2, 3, 0)
     sense = replace(step.sense, thresholds=np.sort(np.ascontiguousarray(shaped), axis=3))
     result = step.result
     if isinstance(result, SignResult):
