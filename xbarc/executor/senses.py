@@ -1,25 +1,27 @@
-"""Layers read by sense amplifiers: the plain definition, and packed rows counted word by word."""
+"""Layers read by sense amplifiers: the plain definition, and many vectors side by side."""
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
+from math import prod
 
 import numpy as np
 from scipy import sparse
 
-from xbarc.executor.popcount import compare_agreements, compare_sums, pack_rows, set_bits
+from xbarc.executor import bitplanes
+from xbarc.executor.saturating import available_cores
+from xbarc.executor.windows import block_extent
 from xbarc.ir.effective import conversion_matrix, output_matrix
 from xbarc.ir.geometry import Window
 from xbarc.ir.program import CrossbarStep, Sense
-from xbarc.ir.quantize import ABSENT, DOWN, UP
+from xbarc.ir.quantize import ABSENT
 from xbarc.ir.trace import LayerTrace
-from xbarc.numerics.types import BoolArray, Int64Array, IntArray, UInt8Array
+from xbarc.numerics.types import BoolArray, Int64Array, IntArray
 
-_WORD = 64
-_CHUNK = 1 << 12
-_WORTH_THREADS = 1 << 14
+_CHUNK = 8 * bitplanes.BLOCK
+_WORTH_LINES = bitplanes.BLOCK // 2
 
 
 def driven_rows(step: CrossbarStep, sense: Sense, group_codes: IntArray, rows: slice) -> BoolArray:
@@ -96,26 +98,17 @@ class SenseReference:
 
 @dataclass(frozen=True, eq=False)
 class _Segment:
-    """Cells and wordlines of one segment of one group, packed along rows.
+    """One segment of one group as `bitplanes.compare` takes it."""
 
-    Attributes:
-        paired: rows are one of complementary pairs, whose partner the kernel counts as well.
-        inputs, masks: what drives each packed row; axis: row.
-        cells: axes: word, column.
-    """
-
-    paired: bool
-    inputs: IntArray
-    masks: UInt8Array
-    cells: IntArray
-    thresholds: IntArray
+    inputs: Int64Array
+    masks: Int64Array
+    lists: Int64Array
+    thresholds: Int64Array
+    bits: int
 
 
 class SenseLayer:
-    """The fast way: 64 wordlines a word, sums as population counts, the comparison in the loop.
-
-    Where wordlines come in complementary pairs with complementary cells, as they do for binary
-    weights, one word holds 64 inputs: agreements are counted by exclusive or.
+    """The fast way: many vectors a machine word, sums and comparisons as chains of adders.
 
     Args:
         step: the layer.
@@ -125,107 +118,189 @@ class SenseLayer:
     def __init__(self, step: CrossbarStep, threads: int = 0) -> None:
         self._reference = SenseReference(step)
         self.step, self.sense = self._reference.step, self._reference.sense
-        self._threads = threads or os.cpu_count() or 1
-        self._plain = _is_plain(step)
-        self._segments: list[list[_Segment]] = []
-        if self._plain:
-            bounds = [int(b) for b in step.tiling.segment_bounds]
+        self._threads = threads or available_cores()
+        bounds = [int(b) for b in step.tiling.segment_bounds]
+        self._votes = max(1, ((len(bounds) - 1) * self.sense.levels).bit_length())
+        self._segments: list[list[_Segment]] | None = None
+        if _adds_codes(step):
             self._segments = [
-                [self._pack(g, n, slice(bounds[n], bounds[n + 1])) for n in range(len(bounds) - 1)]
+                [self._lists(g, n, slice(*span)) for n, span in enumerate(pairwise(bounds))]
                 for g in range(step.groups)
             ]
 
     def accumulate(self, vectors: IntArray, trace: LayerTrace | None = None) -> IntArray:
         """As `SenseReference.accumulate`; codes are kept by the reference itself."""
-        if not self._plain or (trace is not None and trace.keep_codes):
+        if self._segments is None or (trace is not None and trace.keep_codes):
             return self._reference.accumulate(vectors, trace)
         _book(self.step, vectors.shape[0], trace)
-        by_input = np.ascontiguousarray(vectors.transpose(1, 2, 0), dtype=np.uint8)
-        acc = np.zeros((vectors.shape[0], self.step.groups, self.step.outputs), dtype=np.int64)
-        spans = [slice(at, at + _CHUNK) for at in range(0, vectors.shape[0], _CHUNK)]
-        if self._threads == 1 or vectors.shape[0] < _WORTH_THREADS:
-            for span in spans:
-                self._chunk(by_input, acc, span)
-            return acc
-        with ThreadPoolExecutor(self._threads) as pool:
-            list(pool.map(lambda span: self._chunk(by_input, acc, span), spans))
-        return acc
+        places, shifts = np.arange(self.step.inputs), np.zeros(1, dtype=np.int64)
+        return self._compare(self._segments, vectors, places, shifts)[:, 0]
 
     def convolve(
         self, padded: IntArray, geometry: Window, trace: LayerTrace | None = None
     ) -> IntArray | None:
-        """No shorter way: windows are gathered."""
-        del padded, geometry, trace
-        return None
+        """Windows are not gathered: positions along the last axis read planes further on.
 
-    def _chunk(self, by_input: UInt8Array, acc: IntArray, span: slice) -> None:
-        for group, segments in enumerate(self._segments):
-            codes = by_input[group, :, span]
-            for part in segments:
-                out = acc[span, group]
-                if part.paired:
-                    ups = pack_rows(codes, part.inputs, np.uint8(UP))
-                    downs = pack_rows(codes, part.inputs, np.uint8(DOWN))
-                    both = _both(codes, part)
-                    compare_agreements(ups, downs, both, part.cells, part.thresholds, out)
-                else:
-                    words = set_bits(codes, part.inputs, part.masks)
-                    compare_sums(words, part.cells, part.thresholds, out)
+        Vectors are images and lines; where they are few, a block would be almost empty.
+        """
+        extent = block_extent(padded, geometry)
+        vectors = padded.shape[0] * prod(extent[:-1])
+        kept = trace is not None and trace.keep_codes
+        if self._segments is None or kept or vectors < _WORTH_LINES:
+            return None
+        _book(self.step, padded.shape[0] * prod(extent), trace)
+        lines, places = _lines(padded, geometry, self.step.groups)
+        shifts = np.arange(extent[-1]) * geometry.strides[-1]
+        acc = self._compare(self._segments, lines, places, shifts)
+        images = acc.reshape(padded.shape[0], *extent, acc.shape[2] * acc.shape[3])
+        found: IntArray = np.moveaxis(images, -1, 1)
+        return found
 
-    def _pack(self, group: int, number: int, rows: slice) -> _Segment:
+    def _compare(
+        self,
+        segments: list[list[_Segment]],
+        vectors: IntArray,
+        places: IntArray,
+        shifts: IntArray,
+    ) -> IntArray:
+        """Votes of every position of every vector.
+
+        Args:
+            segments: of each group.
+            vectors: binary codes; axes: vector, group, place.
+            places: where position 0 finds each input.
+            shifts: how much further the others do.
+
+        Returns:
+            Axes: vector, position, group, output.
+        """
+        count, step = vectors.shape[0], self.step
+        acc = np.zeros((step.groups, count, len(shifts) * step.outputs), dtype=np.int32)
+        spans = [slice(at, min(count, at + _CHUNK)) for at in range(0, count, _CHUNK)]
+
+        def work(span: slice) -> None:
+            for group, parts in enumerate(segments):
+                self._chunk(parts, vectors[span, group], places, shifts, acc[group, span])
+
+        if self._threads == 1 or len(spans) == 1:
+            for span in spans:
+                work(span)
+        else:
+            with ThreadPoolExecutor(self._threads) as pool:
+                list(pool.map(work, spans))
+        return acc.reshape(step.groups, count, len(shifts), step.outputs).transpose(1, 2, 0, 3)
+
+    def _chunk(
+        self,
+        segments: list[_Segment],
+        codes: IntArray,
+        places: IntArray,
+        shifts: IntArray,
+        acc: IntArray,
+    ) -> None:
+        states = _state_planes(codes)
+        shape = (len(states), len(shifts), self.step.outputs, self._votes, bitplanes.WORDS)
+        votes = np.zeros(shape, dtype=np.uint64)
+        for number, part in enumerate(segments):
+            rows = np.stack([places[part.inputs], part.masks])
+            bitplanes.compare(
+                *(states, rows, shifts, part.lists, part.thresholds, part.bits),
+                *(number * self.sense.levels, votes),
+            )
+        octets = votes.view(np.uint8).transpose(
+            3, 0, 4, 1, 2
+        )  # bit, block, octet, position, output
+        flat = np.ascontiguousarray(octets).reshape(self._votes, -1, acc.shape[1])
+        bitplanes.unpack(flat, acc)
+
+    def _lists(self, group: int, number: int, rows: slice) -> _Segment:
+        """Which wordlines each conversion adds up, and which ones it takes off.
+
+        A wordline that is taken off counts as one that is not driven, less one always.
+        """
         step = self.step
-        cells = step.cells.unpack((group, rows))
-        inputs = np.asarray(step.tiling.row_input[rows], dtype=np.int64)
-        masks = np.asarray(self.sense.drive[rows], dtype=np.uint8)
-        thresholds = np.ascontiguousarray(self.sense.thresholds[group, number].T, dtype=np.int64)
-        half = _pairs(inputs, masks, cells)
-        paired = half > 0
-        if paired:
-            inputs, masks, cells = inputs[:half], masks[:half], cells[:half]
-        return _Segment(paired, inputs, masks, pack_columns(cells), thresholds)
+        cells = step.cells.unpack((group, rows)).astype(np.int64)
+        seen = conversion_matrix(step.periphery, step.conversions, step.cells.columns) @ cells.T
+        conversion, row = np.nonzero(seen)
+        taken = seen[conversion, row] < 0
+        count = np.abs(seen).sum(axis=1)
+        width = -(-int(count.max(initial=1)) // bitplanes.AT_ONCE) * bitplanes.AT_ONCE
+        lists = np.full((step.conversions, width), 2 * len(cells), dtype=np.int64)
+        place = np.arange(row.size) - (np.cumsum(count) - count)[conversion]
+        lists[conversion, place] = row + taken * len(cells)
+        less = (seen < 0).sum(axis=1)
+        thresholds = self.sense.thresholds[group, number].T + less
+        return _Segment(
+            np.asarray(step.tiling.row_input[rows], dtype=np.int64),
+            np.asarray(self.sense.drive[rows], dtype=np.int64),
+            lists,
+            np.ascontiguousarray(thresholds, dtype=np.int64),
+            max(bitplanes.LOW_BITS, int(count.max(initial=0)).bit_length()),
+        )
 
 
-def _both(codes: UInt8Array, part: _Segment) -> IntArray:
-    """How many absent inputs of each vector drive both of their wordlines."""
-    counted = part.inputs[(part.masks & ABSENT) != 0]
-    total: IntArray = (codes[counted] == ABSENT).sum(axis=0, dtype=np.int32)
-    return total
+def _lines(padded: IntArray, geometry: Window, groups: int) -> tuple[IntArray, IntArray]:
+    """Whole lines along the last axis, once for each offset of the kernel along the others.
+
+    Returns:
+        Codes (axes: vector, group, place), a vector being an image and the other positions; and the
+        place of each input of a window at position 0.
+    """
+    out = block_extent(padded, geometry)[:-1]
+    offsets = list(np.ndindex(*geometry.kernel[:-1]))
+    parts = []
+    for offset in offsets:
+        first = [k * d for k, d in zip(offset, geometry.dilations[:-1], strict=True)]
+        kept = tuple(
+            slice(f, f + (n - 1) * s + 1, s)
+            for f, n, s in zip(first, out, geometry.strides[:-1], strict=True)
+        )
+        parts.append(np.moveaxis(padded[(slice(None), slice(None), *kept)], 1, -2))
+    stacked = np.stack(parts, axis=-3)  # image, positions, offset, channel, place on the line
+    channels, width = padded.shape[1] // groups, padded.shape[-1]
+    split = stacked.reshape(-1, len(offsets), groups, channels * width)
+    vectors = split.transpose(0, 2, 1, 3).reshape(len(split), groups, -1)
+    along = np.arange(geometry.kernel[-1]) * geometry.dilations[-1]
+    channel = np.arange(channels)[:, None, None] * width
+    offset_place = np.arange(len(offsets))[:, None] * channels * width
+    places: IntArray = (channel + offset_place + along).reshape(-1)
+    return vectors, places
 
 
-def _pairs(inputs: IntArray, masks: UInt8Array, cells: UInt8Array) -> int:
-    """Rows of the first half, where the second half is its complement; 0 where it is not."""
-    half = len(inputs) // 2
-    if len(inputs) % 2 or not half or not np.array_equal(inputs[:half], inputs[half:]):
-        return 0
-    first, second = masks[:half], masks[half:]
-    directions = np.all(first & (UP | DOWN) == UP) and np.all(second & (UP | DOWN) == DOWN)
-    same = np.array_equal(first & ABSENT, second & ABSENT)
-    complement = np.array_equal(cells[:half] ^ 1, cells[half:])
-    return half if directions and same and complement and cells.max(initial=0) <= 1 else 0
+def _state_planes(codes: IntArray) -> IntArray:
+    """Codes in each state as planes; codes have the axes vector, place.
+
+    Returns:
+        Axes: block, state, place, word.
+    """
+    count, places = codes.shape
+    blocks = -(-count // bitplanes.BLOCK)
+    states = 3 if int(codes.max(initial=0)) >= ABSENT else 2
+    octets = np.empty((states, blocks * bitplanes.BLOCK // 8, places), dtype=np.uint8)
+    bitplanes.pack(np.ascontiguousarray(codes, dtype=np.uint8), octets)
+    split = octets.reshape(states, blocks, -1, places).transpose(1, 0, 3, 2)
+    planes: IntArray = np.ascontiguousarray(split).view("<u8").astype(np.uint64, copy=False)
+    return planes
 
 
-def pack_columns(cells: UInt8Array) -> IntArray:
-    """Binary cells as words; axes: row, column -> word, column."""
-    rows, columns = cells.shape
-    words = -(-rows // _WORD)
-    padded = np.zeros((columns, words * _WORD), dtype=np.uint8)
-    padded[:, :rows] = cells.T
-    packed = np.packbits(padded, axis=1, bitorder="little").view("<u8").astype(np.uint64)
-    return np.ascontiguousarray(packed.T)
-
-
-def _is_plain(step: CrossbarStep) -> bool:
-    """One binary column a conversion, one conversion an output, codes added as they are."""
+def _adds_codes(step: CrossbarStep) -> bool:
+    """Binary cells of which each conversion sees at most one a row; codes are added as they are."""
     p = step.periphery
     diagonal = np.arange(step.outputs)
-    return (
+    plain = (
         step.cells.bits == 1
-        and not p.a_sign.size
         and step.conversions == step.outputs
         and np.array_equal(p.r_output, diagonal)
         and np.array_equal(p.r_conversion, diagonal)
         and bool(np.all(p.r_code == 1))
     )
+    return plain and _at_most_one(step)
+
+
+def _at_most_one(step: CrossbarStep) -> bool:
+    a = conversion_matrix(step.periphery, step.conversions, step.cells.columns)
+    blocks = [step.cells.unpack((group,)).astype(np.int64) for group in range(step.groups)]
+    return all(int(np.abs(a @ cells.T).max(initial=0)) <= 1 for cells in blocks)
 
 
 def _book(step: CrossbarStep, vectors: int, trace: LayerTrace | None) -> None:
