@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks import nets
 from xbarc.compiler import CompileOptions, compile_model
-from xbarc.cost import ChipCost, adc_area_um2, adc_energy_pj, chip_cost
+from xbarc.cost import ChipCost, adc_area_um2, adc_energy_pj, chip_cost, parse_policy
 from xbarc.cost.adc_models import adc_opinions
 from xbarc.cost.parts import CostPart
 from xbarc.mapping import MapOptions
@@ -144,16 +144,22 @@ QUANTITIES: dict[str, Callable[[Row, Target], float]] = {
 }
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=4)
 def _network(name: str, target: str, settings: tuple[str, ...], options: str) -> Report:
     """Report of a net with random weights; rows that differ only in the quantity share it."""
-    encoding, adc = options.split(",")
+    encoding, adc, copies = options.split(",")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{name}.onnx"
         getattr(nets, name)(path)
         mapping = MapOptions(encoding=encoding, adc=adc)
-        chip = load_target(target, settings)
-        return collect(compile_model(path, chip, options=CompileOptions(mapping=mapping)))
+        chip = load_target(_place(target), settings)
+        program = compile_model(path, chip, options=CompileOptions(mapping=mapping))
+        return collect(program, parse_policy(copies, chip))
+
+
+def _place(target: str) -> str | Path:
+    """A file of this repository, or the name of a shipped target."""
+    return ROOT / target if target.endswith(".toml") else target
 
 
 def _compiled(row: Row) -> Report:
@@ -162,7 +168,7 @@ def _compiled(row: Row) -> Report:
         row["network"],
         row["target"],
         tuple(row.get("set", ())),
-        f"{options['encoding']},{options['adc']}",
+        f"{options['encoding']},{options['adc']},{options.get('duplicate', 'none')}",
     )
 
 
@@ -171,11 +177,21 @@ def _network_tops(row: Row) -> float:
     return 2 * (totals.macs_crossbar or 0) * (totals.inferences_per_s or 0.0) / 1e12
 
 
+def _tops_per_w(row: Row) -> float:
+    return _compiled(row).totals.tops_per_watt or 0.0
+
+
+def _gain(row: Row) -> float:
+    """Efficiency with the row's settings over that with the settings that it names beside them."""
+    return _tops_per_w(row) / _tops_per_w({**row, "set": row["beside"]})
+
+
 NETWORKS: dict[str, Callable[[Row], float]] = {
     "network_ops": lambda row: float(2 * (_compiled(row).totals.macs_crossbar or 0)),
     "network_mm2": lambda row: _compiled(row).totals.area_mm2 or 0.0,
     "network_tops": _network_tops,
-    "network_tops_per_w": lambda row: _compiled(row).totals.tops_per_watt or 0.0,
+    "network_tops_per_w": _tops_per_w,
+    "network_gain": _gain,
 }
 
 

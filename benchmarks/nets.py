@@ -18,17 +18,20 @@ class Builder:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
 
-    def conv(self, x: str, inputs: int, outputs: int, kernel: int, stride: int) -> str:
+    def conv(
+        self, x: str, inputs: int, outputs: int, kernel: int, stride: int, groups: int = 1
+    ) -> str:
         """A convolution with bias and same padding."""
         name = f"conv{len(self.nodes)}"
-        fan_in = inputs * kernel * kernel
-        shape = (outputs, inputs, kernel, kernel)
+        fan_in = inputs // groups * kernel * kernel
+        shape = (outputs, inputs // groups, kernel, kernel)
         weights = self.rng.standard_normal(shape, dtype=np.float32) * np.sqrt(2 / fan_in)
         bias = self.rng.standard_normal(outputs, dtype=np.float32) * 0.1
         self._constant(f"{name}.w", weights)
         self._constant(f"{name}.b", bias)
         pads = [kernel // 2] * 4
-        self._node("Conv", [x, f"{name}.w", f"{name}.b"], name, strides=[stride] * 2, pads=pads)
+        rest = {"strides": [stride] * 2, "pads": pads, "group": groups}
+        self._node("Conv", [x, f"{name}.w", f"{name}.b"], name, **rest)
         return name
 
     def simple(self, operator: str, *inputs: str, **attributes: Any) -> str:
@@ -158,4 +161,36 @@ def squeezenet(path: Path) -> None:
             x = net.simple("MaxPool", x, **pool)
     x = net.simple("Relu", net.conv(x, inputs, 1000, 1, 1))
     x = net.simple("Flatten", net.simple("GlobalAveragePool", x))
+    net.save(path, [1, 3, 224, 224], 1000)
+
+
+def resnet50(path: Path) -> None:
+    """ResNet-50 for 224x224 pictures, 25.5 M weights."""
+    net = Builder(seed=0)
+    x = net.simple("Relu", net.conv("x", 3, 64, 7, 2))
+    x = net.simple("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
+    inputs = 64
+    for stage, (inner, depth) in enumerate(((64, 3), (128, 4), (256, 6), (512, 3))):
+        for block in range(depth):
+            step = 2 if stage and not block else 1
+            y = net.simple("Relu", net.conv(x, inputs, inner, 1, 1))
+            y = net.simple("Relu", net.conv(y, inner, inner, 3, step))
+            y = net.conv(y, inner, 4 * inner, 1, 1)
+            short = x if block else net.conv(x, inputs, 4 * inner, 1, step)
+            x, inputs = net.simple("Relu", net.simple("Add", y, short)), 4 * inner
+    x = net.simple("Flatten", net.simple("GlobalAveragePool", x))
+    net.dense(x, inputs, 1000, "fc")
+    net.save(path, [1, 3, 224, 224], 1000)
+
+
+def mobilenet(path: Path) -> None:
+    """MobileNet v1 for 224x224 pictures, 4.2 M weights."""
+    net = Builder(seed=0)
+    x, inputs = net.simple("Relu", net.conv("x", 3, 32, 3, 2)), 32
+    stages = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *((512, 1),) * 5)
+    for outputs, step in (*stages, (1024, 2), (1024, 1)):
+        y = net.simple("Relu", net.conv(x, inputs, inputs, 3, step, groups=inputs))
+        x, inputs = net.simple("Relu", net.conv(y, inputs, outputs, 1, 1)), outputs
+    x = net.simple("Flatten", net.simple("GlobalAveragePool", x))
+    net.dense(x, inputs, 1000, "fc")
     net.save(path, [1, 3, 224, 224], 1000)
