@@ -7,15 +7,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.binary_models import SIGNS, bnn_target, both, compiled, conv_net, dense_net, senses
+from tests.binary_models import (
+    SIGNS,
+    bnn_target,
+    both,
+    compiled,
+    conv_net,
+    dense_net,
+    pm_one,
+    senses,
+)
 from tests.frontend.onnx_models import model_file
-from xbarc.compiler import compile_model
+from xbarc.compiler import CompileOptions, compile_model
 from xbarc.errors import MappingError, UnsupportedError
 from xbarc.evaluate import evaluate, self_check
+from xbarc.executor import Executor
 from xbarc.ir.files import load_program, save_program
 from xbarc.ir.quantize import SignResult
 from xbarc.ir.text import program_text
+from xbarc.mapping import MapOptions
 from xbarc.numerics.types import AnyArray
+from xbarc.placing import FitOptions, fit_program
 
 
 def _noise(*shape: int, seed: int = 1) -> AnyArray:
@@ -152,3 +164,28 @@ def test_networks_without_binary_layers_are_refused(tmp_path: Path) -> None:
     graph = "net (float[N, 2] x) => (float[N, 2] y) { y = MatMul (x, w) }"
     with pytest.raises(MappingError, match="none of the 1 matrix operators is binary"):
         compile_model(model_file(tmp_path, graph, w=_noise(2, 2)), "bnn128")
+
+
+def test_there_are_no_converters_to_calibrate(tmp_path: Path) -> None:
+    options = CompileOptions(mapping=MapOptions(adc="calibrated:4"))
+    with pytest.raises(MappingError, match="has no converters"):
+        compile_model(dense_net(tmp_path), bnn_target(), options=options)
+
+
+@pytest.mark.parametrize("placement", ["heaviest", "srs", "drs", "rows", "optimal"])
+def test_placement_changes_no_bit(tmp_path: Path, placement: str) -> None:
+    """Also where a binary layer feeds another one, whose inputs cannot be a little weaker."""
+    rng = np.random.default_rng(3)
+    path = model_file(
+        tmp_path,
+        """net (float[N, 21] x) => (float[N, 3] y) {
+        s = Sign (x) a = MatMul (s, w1) t = Sign (a) b = MatMul (t, w2) u = Sign (b)
+        y = MatMul (u, w3) }""",
+        w1=pm_one(rng, 21, 9),
+        w2=pm_one(rng, 9, 6),
+        w3=rng.normal(size=(6, 3)).astype(np.float32),
+    )
+    data = {"x": rng.normal(size=(64, 21)).astype(np.float32)}
+    program = compiled(path, bnn_target(16, 16), data)
+    placed = fit_program(program, data, FitOptions(placement)).program
+    assert np.array_equal(Executor(placed).run(data)[0], Executor(program).run(data)[0])

@@ -236,8 +236,16 @@ def _binary(plan: _Plan) -> BinaryOptions:
 
 
 def _check_senses(network: Network, plan: _Plan) -> None:
-    """Refuse a network of which nothing could be compared."""
-    if not _compares(plan) or network.matrix_layers:
+    """Refuse a network of which nothing could be compared, and converters where there are none."""
+    if not _compares(plan):
+        return
+    if plan.mapping.adc.startswith(("calibrated", "budget")):
+        raise MappingError(
+            f"{plan.target.name} compares sums with thresholds and has no converters to set",
+            where="--adc-budget" if plan.mapping.adc == "budget" else "--adc",
+            hint="leave it out: thresholds follow from the calibration data",
+        )
+    if network.matrix_layers:
         return
     notes = sum(len(layer.notes) for layer in network.layers if isinstance(layer, DigitalFragment))
     if notes:

@@ -3,7 +3,8 @@
 Sensitivities are finite output perturbations: one output channel of a layer loses a tenth, and
 everything after it runs again. Each image loses another channel, so one run serves many channels.
 No gradients, no framework, any operators in between. With labels the change of the loss is taken
-too, otherwise the change of the scores.
+too, otherwise the change of the scores. A binary layer's channel cannot lose a tenth: it is turned
+round.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from xbarc.executor.record import Moments, Recorder
 from xbarc.executor.run import StepRunner, Values, layer_frame
 from xbarc.ir.geometry import Dense
 from xbarc.ir.program import CrossbarStep, Program
+from xbarc.ir.quantize import SignResult
 from xbarc.numerics.types import AnyArray, Float64Array
 
 PERTURBATION = 0.1
@@ -149,9 +151,14 @@ def _channel_count(step: CrossbarStep, output: Any) -> int:
 
 
 def _weakened(step: CrossbarStep, output: AnyArray, lost: AnyArray) -> AnyArray:
-    """Every image with another channel a little weaker."""
+    """Every image with another channel a little weaker, or turned round where it is binary."""
     moved = np.moveaxis(output.copy(), _channel_axis(step), -1)
     flat = moved.reshape(len(lost), -1, moved.shape[-1])
+    if isinstance(step.result, SignResult):
+        image = np.arange(len(lost))
+        turned = step.result.low + step.result.high - flat[image, :, lost]
+        flat[image, :, lost] = turned.astype(output.dtype)
+        return np.ascontiguousarray(np.moveaxis(flat.reshape(moved.shape), -1, _channel_axis(step)))
     kept = np.ones((len(lost), flat.shape[-1]), dtype=np.float64)
     kept[np.arange(len(lost)), lost] = 1 - PERTURBATION
     changed = (flat * kept[:, None, :]).astype(output.dtype).reshape(moved.shape)

@@ -12,6 +12,7 @@ from xbarc.executor import Executor, layer_engine
 from xbarc.executor.senses import SenseLayer, SenseReference
 from xbarc.ir.program import CrossbarStep
 from xbarc.ir.trace import LayerTrace
+from xbarc.mapping.place import permute_columns
 from xbarc.numerics.types import AnyArray
 
 
@@ -53,6 +54,15 @@ def test_pairs_of_columns_are_taken_off(tmp_path: Path) -> None:
     assert step.periphery.a_sign.min() < 0
     assert SenseLayer(step)._segments is not None
     _same(step, _codes(step, 600, (1, 2)))
+
+
+def test_columns_in_another_order(tmp_path: Path) -> None:
+    (step, *_) = senses(compiled(dense_net(tmp_path), bnn_target(16)))
+    moved = permute_columns(step, np.random.default_rng(0).permutation(step.cells.columns))
+    assert SenseLayer(moved)._segments is not None
+    codes = _codes(step, 600, (1, 2, 4))
+    _same(moved, codes)
+    assert np.array_equal(SenseLayer(moved).accumulate(codes), SenseLayer(step).accumulate(codes))
 
 
 GEOMETRIES = {

@@ -122,6 +122,7 @@ class SenseLayer:
         bounds = [int(b) for b in step.tiling.segment_bounds]
         self._votes = max(1, ((len(bounds) - 1) * self.sense.levels).bit_length())
         self._segments: list[list[_Segment]] | None = None
+        self._read = np.asarray(step.periphery.r_conversion)[np.argsort(step.periphery.r_output)]
         if _adds_codes(step):
             self._segments = [
                 [self._lists(g, n, slice(*span)) for n, span in enumerate(pairwise(bounds))]
@@ -233,8 +234,8 @@ class SenseLayer:
         return _Segment(
             np.asarray(step.tiling.row_input[rows], dtype=np.int64),
             np.asarray(self.sense.drive[rows], dtype=np.int64),
-            lists,
-            np.ascontiguousarray(thresholds, dtype=np.int64),
+            lists[self._read],
+            np.ascontiguousarray(thresholds[:, self._read], dtype=np.int64),
             max(bitplanes.LOW_BITS, int(count.max(initial=0)).bit_length()),
         )
 
@@ -284,14 +285,11 @@ def _state_planes(codes: IntArray) -> IntArray:
 
 
 def _adds_codes(step: CrossbarStep) -> bool:
-    """Binary cells of which each conversion sees at most one a row; codes are added as they are."""
+    """Binary cells of which each conversion sees at most one a row; an output adds its codes up."""
     p = step.periphery
-    diagonal = np.arange(step.outputs)
     plain = (
         step.cells.bits == 1
-        and step.conversions == step.outputs
-        and np.array_equal(p.r_output, diagonal)
-        and np.array_equal(p.r_conversion, diagonal)
+        and np.array_equal(np.sort(p.r_output), np.arange(step.outputs))
         and bool(np.all(p.r_code == 1))
     )
     return plain and _at_most_one(step)

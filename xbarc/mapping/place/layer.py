@@ -160,10 +160,14 @@ def order_rows(job: Job, step: CrossbarStep) -> CrossbarStep:
 
 
 def _exchangeable_rows(step: CrossbarStep) -> list[tuple[int, int]]:
-    """Ranges of rows that may change places: all where `R` is the same for every row block."""
+    """Ranges of rows that may change places: all where `R` is the same for every row block.
+
+    Sums that are compared have thresholds of their own.
+    """
     segments = step.tiling.segment_bounds
     blocks = step.tiling.row_bounds
-    if step.periphery.r_code.shape[1] == 1 and len(segments) == len(blocks):
+    alike = step.periphery.r_code.shape[1] == 1 and step.sense is None
+    if alike and len(segments) == len(blocks):
         return [(0, int(blocks[-1]))]
     return [(int(a), int(b)) for a, b in pairwise(segments)]
 

@@ -14,14 +14,15 @@ from xbarc.target import Target
 
 
 def permute_rows(step: CrossbarStep, order: IntArray) -> CrossbarStep:
-    """Wordline `i` takes what wordline `order[i]` had: its cells and its input.
+    """Wordline `i` takes what wordline `order[i]` had: its cells, its input, what drives it.
 
     Rows stay in their segment, or the ADC settings of the segments would no longer fit; whoever
-    moves them across segments calls `resized` afterwards.
+    moves them across segments calls `resized` afterwards. Rows that are compared never leave it.
     """
     cells = step.cells.unpack((slice(None),))[:, order]
     tiling = replace(step.tiling, row_input=np.asarray(step.tiling.row_input)[order])
-    return replace(step, cells=_packed(cells, step.cells.bits), tiling=tiling)
+    sense = step.sense and replace(step.sense, drive=step.sense.drive[order])
+    return replace(step, cells=_packed(cells, step.cells.bits), tiling=tiling, sense=sense)
 
 
 def permute_columns(step: CrossbarStep, order: IntArray) -> CrossbarStep:
@@ -32,16 +33,16 @@ def permute_columns(step: CrossbarStep, order: IntArray) -> CrossbarStep:
     levels = step.cells.unpack((slice(None),))[:, :, order]
     new = np.empty(len(order), dtype=np.int32)
     new[order] = np.arange(len(order), dtype=np.int32)
-    p = step.periphery
-    adc = step.adc
+    p, adc, sense = step.periphery, step.adc, step.sense
     if p.a_sign.size:
         p = replace(p, a_column=new[p.a_column])
     else:
         p = replace(p, r_conversion=new[p.r_conversion])
         adc = _reordered(adc, order)
+        sense = sense and replace(sense, thresholds=sense.thresholds[:, :, order])
     tiling = replace(step.tiling, column_order=None)
     cells = _packed(levels, step.cells.bits)
-    return replace(step, cells=cells, periphery=p, adc=adc, tiling=tiling)
+    return replace(step, cells=cells, periphery=p, adc=adc, tiling=tiling, sense=sense)
 
 
 def _packed(cells: IntArray, bits: int) -> PackedCells:
