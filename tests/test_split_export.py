@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,8 @@ from xbarc.errors import UnsupportedError
 from xbarc.executor import Executor
 from xbarc.frontend import split_model
 from xbarc.ir.files import load_program, save_program
-from xbarc.ir.program import Program
+from xbarc.ir.program import CrossbarStep, Program
+from xbarc.mapping.place import permute_columns
 from xbarc.runtime import OnnxSession
 from xbarc.target import load_target
 
@@ -48,6 +50,18 @@ def test_onnx_gives_the_programs_values(bits: int, tmp_path: Path) -> None:
     x = _data(10, 3, 6, 6)
     _equal(compiled(conv_net(tmp_path, 3), bnn_target(20), {"x": x}, bits=bits), x=x)
     _equal(compiled(dense_net(tmp_path), bnn_target(7), rows="zero-one"), b0=_data(30, 20))
+
+
+def test_columns_in_another_order(tmp_path: Path) -> None:
+    x = _data(40, 20)
+    program = compiled(dense_net(tmp_path), bnn_target(10), {"b0": x})
+    steps = tuple(
+        permute_columns(step, np.random.default_rng(1).permutation(step.cells.columns))
+        if isinstance(step, CrossbarStep)
+        else step
+        for step in program.steps
+    )
+    _equal(replace(program, steps=steps), b0=x)
 
 
 @pytest.mark.parametrize("pads", ["pads = [2, 0, 1, 1]", 'auto_pad = "SAME_LOWER"'])

@@ -21,6 +21,7 @@ from onnx import helper, numpy_helper
 
 from xbarc.errors import ModelError, UnsupportedError
 from xbarc.frontend.emit import EMITTED_IR
+from xbarc.ir.effective import conversion_matrix
 from xbarc.ir.geometry import Dense, Window
 from xbarc.ir.network import Value
 from xbarc.ir.program import CrossbarStep, DigitalStep, Program, Sense
@@ -177,11 +178,10 @@ def _cells(step: CrossbarStep, sense: Sense) -> Float32Array:
     bounds = step.tiling.segment_bounds
     shape = (step.groups, 3, step.inputs, len(bounds) - 1, step.conversions)
     found = np.zeros(shape, np.float32)
+    seen = conversion_matrix(step.periphery, step.conversions, step.cells.columns)
     for group, (number, (first, last)) in product(range(step.groups), enumerate(pairwise(bounds))):
         rows = slice(int(first), int(last))
-        cells = step.cells.unpack((group, rows)).astype(np.float32)
-        if step.periphery.a_sign.size:
-            cells = cells[:, 0::2] - cells[:, 1::2]
+        cells = (seen @ step.cells.unpack((group, rows)).astype(np.int64).T).T
         for place, state in enumerate(_STATES):
             driven = (sense.drive[rows] & state) != 0
             inputs = step.tiling.row_input[rows][driven]
@@ -223,7 +223,9 @@ def _product(
 
 def _add_votes(step: CrossbarStep, graph: _Graph, codes: str, segments: int) -> str:
     name = f"{step.name}/count"
-    adder = np.tile(np.eye(step.outputs, dtype=np.float32), (segments, 1))
+    once = np.zeros((step.conversions, step.outputs), np.float32)
+    once[step.periphery.r_conversion, step.periphery.r_output] = 1
+    adder = np.tile(once, (segments, 1))
     if isinstance(step.geometry, Dense):
         return graph.node("MatMul", [codes, graph.constant(f"{name}_adder", adder)], name)
     rank = len(_window(step).kernel)
