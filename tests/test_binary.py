@@ -18,6 +18,7 @@ from tests.binary_models import (
     senses,
 )
 from tests.frontend.onnx_models import model_file
+from xbarc.comparing import NoiseSettings, compare
 from xbarc.compiler import CompileOptions, compile_model
 from xbarc.errors import MappingError, UnsupportedError
 from xbarc.evaluate import evaluate, self_check
@@ -28,6 +29,7 @@ from xbarc.ir.text import program_text
 from xbarc.mapping import MapOptions
 from xbarc.numerics.types import AnyArray
 from xbarc.placing import FitOptions, fit_program
+from xbarc.target import load_target
 
 
 def _noise(*shape: int, seed: int = 1) -> AnyArray:
@@ -189,3 +191,19 @@ def test_placement_changes_no_bit(tmp_path: Path, placement: str) -> None:
     program = compiled(path, bnn_target(16, 16), data)
     placed = fit_program(program, data, FitOptions(placement)).program
     assert np.array_equal(Executor(placed).run(data)[0], Executor(program).run(data)[0])
+
+
+def test_encodings_are_compared_where_converters_read(tmp_path: Path) -> None:
+    """Thresholds stay where no gain can act; on sense amplifiers there is no encoding at all."""
+    path, data = dense_net(tmp_path), {"b0": _noise(60, 20)}
+    target = load_target("rram128")
+    noise = NoiseSettings(0.05, seeds=1)
+    found = compare(path, target, ["differential"], data, calibration=data, noise=noise)
+    blind, refitted, *_ = found.rows[0].noise
+    assert (blind.variant, refitted.variant) == ("blind", "refitted")
+    assert blind.agreement is not None
+    assert refitted.agreement is not None
+    assert refitted.agreement.mean > 0.8
+    assert refitted.agreement.mean >= blind.agreement.mean - 0.05
+    with pytest.raises(MappingError, match="no layer has an encoding"):
+        compare(path, bnn_target(), ["differential"], data)

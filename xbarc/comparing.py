@@ -199,6 +199,12 @@ def _row(bench: _Bench, encoding: str) -> tuple[Row, int]:
     program = compile_model(
         bench.model, bench.target, options=options, calibration=bench.calibration
     )
+    if all(step.sense is not None for step in program.crossbar_steps):
+        raise MappingError(
+            "no layer has an encoding: sense amplifiers read them all",
+            where=program.name,
+            hint="a target with converters, such as rram128",
+        )
     seen = evaluate(program, bench.data, bench.model)
     totals = collect(program).totals
     columns = sum(step.groups * step.cells.columns for step in program.crossbar_steps)
@@ -225,11 +231,12 @@ def _row(bench: _Bench, encoding: str) -> tuple[Row, int]:
 def weight_error(network: Network, program: Program) -> float | None:
     """Root of the mean square error of all weights over that of the weights; None without any.
 
-    With error feedback it is larger than with rounding, for it is the outputs that are fitted.
+    Binary layers on sense amplifiers hold theirs exactly and are left out. With error feedback it
+    is larger than with rounding, for it is the outputs that are fitted.
     """
     error = energy = 0.0
     for layer, step in zip(network.layers, program.steps, strict=True):
-        if isinstance(layer, MatrixLayer) and isinstance(step, CrossbarStep):
+        if isinstance(layer, MatrixLayer) and isinstance(step, CrossbarStep) and not step.sense:
             exact = np.asarray(layer.weight.tensor.load(), dtype=np.float64)
             found = effective_weights(step) * real_steps(layer, step)[:, None]
             error += float(((exact - found) ** 2).sum())

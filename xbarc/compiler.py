@@ -351,12 +351,16 @@ def _lower(
 
 
 def _wants_exact(network: Network, plan: _Plan) -> bool:
-    """Whether the exact network runs beside the compiled one; binary layers bring their own."""
-    binary = any(isinstance(layer.quantizer, BinaryInput) for layer in network.matrix_layers)
-    asked = plan.pruning is not None or any(
-        _wants_moments(layer, plan) for layer in network.matrix_layers
+    """Whether the exact network runs beside the compiled one; compared layers bring their own."""
+    read = [
+        layer
+        for layer in network.matrix_layers
+        if not (_compares(plan) and isinstance(layer.quantizer, BinaryInput))
+    ]
+    asked = bool(read) and (
+        plan.pruning is not None or any(_wants_moments(layer, plan) for layer in read)
     )
-    return asked and plan.mapping.feedback != "off" and not binary
+    return asked and plan.mapping.feedback != "off"
 
 
 def _digital(layer: DigitalFragment) -> DigitalStep:

@@ -26,7 +26,7 @@ from xbarc.ir.effective import effective_weights
 from xbarc.ir.geometry import Scatter
 from xbarc.ir.network import MatrixLayer, Network
 from xbarc.ir.program import CrossbarStep, Program, Step
-from xbarc.ir.quantize import IntegerInput, IntegerResult, StaticInput
+from xbarc.ir.quantize import IntegerInput, IntegerResult, SignResult, StaticInput
 from xbarc.ir.statistics import SecondMoments
 from xbarc.mapping import ArrayPool, MapOptions, map_layer
 from xbarc.mapping.fitting import adjusted, integer_weight, make_task, real_steps, write_fed_back
@@ -147,7 +147,8 @@ def _program(task: _Task, walk: Walk, flow: Flow) -> tuple[CrossbarStep, LayerOu
 
 def _is_adjustable(task: _Task) -> bool:
     """Whether gain and offset are the program's to choose, and the zero point is known."""
-    if isinstance(task.layer.geometry, Scatter) or isinstance(task.layer.result, IntegerResult):
+    kept = isinstance(task.layer.result, IntegerResult | SignResult)
+    if kept or isinstance(task.layer.geometry, Scatter):
         return False
     return _zero(task.step) is not None
 

@@ -21,6 +21,7 @@ from xbarc.ir.program import DigitalStep, Step
 from xbarc.ir.quantize import Quantizer
 from xbarc.ir.statistics import RangeStatistics, SecondMoments
 from xbarc.numerics.types import AnyArray
+from xbarc.passes import widen_binary
 
 CALIBRATION_BATCH = 64
 _BINS = 2048
@@ -70,7 +71,7 @@ class Walk:
             Feed(np.asarray(own[layer.input]), np.asarray(exact[layer.input]), own, exact)
             for own, exact in zip(self.batches, self.exact, strict=True)
         ]
-        pair = second_moments(ExactLayer(layer), quantizer, feeds)
+        pair = second_moments(ExactLayer(widen_binary(layer)), quantizer, feeds)
         return pair if min(part.count for part in pair) > 1 else None
 
     def advance(self, number: int, step: Step) -> None:
@@ -80,7 +81,9 @@ class Walk:
         layer = self.network.layers[number]
         for values in self.batches:
             self._runner.run(step, values)
-        exact = ExactLayer(layer) if isinstance(layer, MatrixLayer) and self.exact else None
+        exact = None
+        if isinstance(layer, MatrixLayer) and self.exact:
+            exact = ExactLayer(widen_binary(layer))
         for values in self.exact:
             if isinstance(step, DigitalStep):
                 self._runner.run(step, values)

@@ -8,7 +8,13 @@ from xbarc.errors import MappingError
 from xbarc.ir.geometry import Scatter
 from xbarc.ir.network import MatrixLayer
 from xbarc.ir.program import CrossbarStep
-from xbarc.ir.quantize import FloatResult, IntegerResult, RequantizedResult, Result
+from xbarc.ir.quantize import (
+    FloatResult,
+    IntegerResult,
+    RequantizedResult,
+    Result,
+    SignResult,
+)
 from xbarc.ir.statistics import SecondMoments
 from xbarc.mapping.fitting.grids import Alone
 from xbarc.mapping.fitting.quality import product_sums
@@ -29,7 +35,7 @@ def real_steps(layer: MatrixLayer, step: CrossbarStep) -> Float64Array:
             ratio = found.astype(np.float64) / own
         case RequantizedResult(multiplier=own), RequantizedResult(multiplier=found):
             ratio = found.astype(np.float64) / own
-        case IntegerResult(), IntegerResult():
+        case (IntegerResult(), IntegerResult()) | (SignResult(), SignResult()):
             ratio = np.ones(layer.groups * layer.outputs)
         case _:
             raise MappingError("is not the layer that was mapped", where=layer.name)
