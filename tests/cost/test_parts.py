@@ -15,7 +15,14 @@ from xbarc.cost import (
     widths,
     write_parts,
 )
-from xbarc.target import load_target
+from xbarc.cost.adc_models import (
+    energy_band,
+    further_opinions,
+    neurosim_sar_pj,
+    zigzag_pj,
+    zigzag_um2,
+)
+from xbarc.target import energy_factor, load_target
 
 # One cycle of a whole ISAAC macro (8 arrays), everything busy.
 IMA = Counts(
@@ -104,3 +111,18 @@ def test_an_unknown_figure_makes_the_total_unknown() -> None:
 def test_a_total_is_the_sum_of_its_parts() -> None:
     parts = energy_parts(IMA, small_target())
     assert total(parts) == pytest.approx(sum(part.count * known(part.unit_cost) for part in parts))
+
+
+def test_other_tools_converters_are_printed_beside_the_band() -> None:
+    """Check values of both models at their own nodes, and the band without them."""
+    assert zigzag_pj(8) == pytest.approx(0.701, abs=0.001)
+    assert zigzag_um2(8) == pytest.approx(2085, rel=0.001)
+    assert neurosim_sar_pj(8, 32) == pytest.approx(0.1614, abs=0.0001)
+    target = load_target("rram128")
+    found = {opinion.model: opinion for opinion in further_opinions(8, target)}
+    assert found["zigzag"].node_factor == pytest.approx(energy_factor(28, 32))
+    assert found["NeuroSim SAR"].energy_pj == pytest.approx(0.1614, abs=0.0001)
+    assert energy_band(8, target)[0] > neurosim_sar_pj(8, 32)
+    assert further_opinions(1, target) == ()
+    with pytest.raises(ValueError, match="no figures at 28 nm"):
+        neurosim_sar_pj(8, 28)

@@ -85,7 +85,7 @@ def test_a_histogram_and_a_filling() -> None:
     assert "x 3" in svg
     assert "+ 60" in svg
     assert filling("f", []) == ""
-    assert shade(0.0) == "#e8eff7"
+    assert shade(0.0) == "color-mix(in srgb, var(--path) 0%, var(--pale))"
     assert shade(2.0) == shade(1.0)
 
 

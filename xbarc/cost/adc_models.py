@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from xbarc.target import AdcCosts, Target
+from xbarc.target import AdcCosts, Target, area_factor, energy_factor
 
 _LARGEST_WITHOUT_NOISE = 10
 
@@ -22,12 +22,15 @@ class AdcOpinion:
     Attributes:
         energy_pj: one conversion; None outside the range that the model was fitted on.
         area_um2: one converter; None where the model gives none.
+        node_factor: what its energy was multiplied by for the target's node; None where the model
+            has the node in it.
     """
 
     model: str
     source: str
     energy_pj: float | None
     area_um2: float | None
+    node_factor: float | None = None
 
 
 def adc_energy_pj(bits: int, costs: AdcCosts) -> float:
@@ -112,6 +115,56 @@ def adc_opinions(bits: int, target: Target) -> tuple[AdcOpinion, ...]:
     energy = andrulis_pj(bits, target.node_nm, rate)
     area = andrulis_um2(energy, target.node_nm, rate)
     return own, floor, AdcOpinion("andrulis2024", "adc_plugin", energy, area)
+
+
+# NeuroSim's SAR converter, low standby power: microwatt a bit and at rest, by node in nm.
+_NEUROSIM_SAR = {
+    7: (0.1061, 0.8847),
+    10: (0.1823, 1.5073),
+    14: (0.3132, 2.5681),
+    22: (0.538, 4.3753),
+    32: (1.1294, 8.8998),
+    45: (2.1691, 16.693),
+    65: (3.7506, 25.844),
+    90: (5.9869, 37.462),
+    130: (8.4483, 65.243),
+}
+_ZIGZAG_NM, _ZIGZAG_V = 28, 0.9
+
+
+def zigzag_pj(bits: int) -> float:
+    """Fit to converters of three SRAM macros at 28 nm and 0.9 V."""
+    return float((100 * bits + 0.001 * 4.0**bits) * _ZIGZAG_V**2 / 1000)
+
+
+def zigzag_um2(bits: int) -> float:
+    """Area that goes with `zigzag_pj`; the fit's 0 for one bit is left out by those who call."""
+    return float(10 ** (-0.0369 * bits + 1.206) * 2.0**bits)
+
+
+def neurosim_sar_pj(bits: int, node_nm: int) -> float:
+    """NeuroSim's SAR converter on a column of high resistance: no reference buffer, no calibration.
+
+    Raises:
+        ValueError: the tool has no such node.
+    """
+    if node_nm not in _NEUROSIM_SAR:
+        raise ValueError(f"no figures at {node_nm} nm, only at {sorted(_NEUROSIM_SAR)}")
+    slope, rest = _NEUROSIM_SAR[node_nm]
+    return (slope * bits + rest) * (bits + 1) * 1e-3
+
+
+def further_opinions(bits: int, target: Target) -> tuple[AdcOpinion, ...]:
+    """Models of other tools that hold here; printed beside the band and no part of it."""
+    found = []
+    if bits >= 2 and 7 <= target.node_nm <= 130:
+        factor = energy_factor(_ZIGZAG_NM, target.node_nm)
+        area = zigzag_um2(bits) * area_factor(_ZIGZAG_NM, target.node_nm)
+        found.append(AdcOpinion("zigzag", "zigzag_imc", zigzag_pj(bits) * factor, area, factor))
+        if target.node_nm in _NEUROSIM_SAR:
+            energy = neurosim_sar_pj(bits, target.node_nm)
+            found.append(AdcOpinion("NeuroSim SAR", "neurosim14", energy, None))
+    return tuple(found)
 
 
 def energy_band(bits: int, target: Target) -> tuple[float, float]:

@@ -40,6 +40,7 @@ from xbarc.numerics.types import Int64Array, IntArray
 from xbarc.target import Target
 
 PS = 1000
+_DIGITAL = "digital "
 _EMPTY: Int64Array = np.zeros(0, dtype=np.int64)
 
 
@@ -85,6 +86,8 @@ class Schedule:
         interval_ps: time between two inferences that follow each other at full rate.
         bottleneck: what decides the interval.
         path: the critical path, in the order of time, without gaps.
+        digital_ps: time that digital units work in one inference; None where the target has no rate
+            for them, and then it is no part of latency and interval.
     """
 
     layers: tuple[LayerSchedule, ...]
@@ -92,6 +95,7 @@ class Schedule:
     interval_ps: int
     bottleneck: str
     path: tuple[PathPart, ...]
+    digital_ps: int | None = None
 
     @property
     def utilization(self) -> float:
@@ -259,7 +263,7 @@ def _digital_output(
     rate = state.target.costs.digital_rate
     if rate is not None:
         each = round(PS * sum(count for _, count in step.operators) / rate.value)
-        state.loads.append((f"digital {step.name}", each * ready.size))
+        state.loads.append((f"{_DIGITAL}{step.name}", each * ready.size))
         ready = run_rounds(ready, 1, each, 0).finish
     made = Stream(grid, ready)
     state.makers[output] = Node(step.name, tuple(sources), None, 1, None, made)
@@ -294,7 +298,15 @@ def _finished(program: Program, state: _State) -> Schedule:
         _with_buffer(layer, held, size, interval)
         for layer, held, size in zip(state.layers, state.held, state.sizes, strict=True)
     )
-    return Schedule(layers, latency, interval, bottleneck, critical_path(state.makers, latency))
+    path = critical_path(state.makers, latency)
+    work = _digital_time(state) if program.digital_steps else 0
+    return Schedule(layers, latency, interval, bottleneck, path, work)
+
+
+def _digital_time(state: _State) -> int | None:
+    if state.target.costs.digital_rate is None:
+        return None
+    return sum(time for name, time in state.loads if name.startswith(_DIGITAL))
 
 
 def _interval(state: _State) -> tuple[int, str]:

@@ -19,7 +19,7 @@ PALETTE = (
     "#a8935a",
     "#8a8f99",
 )
-_GREY, _INK, _PALE = "#c5ccd6", "#1d2430", "#e7eaef"
+_GREY, _INK, _PALE = "var(--line)", "var(--ink)", "var(--pale)"  # of the page, light or dark
 _SMALLEST_SHARE = 0.015
 
 
@@ -120,7 +120,7 @@ def _sector(begin: float, end: float, colour: str, title: str) -> str:
     path = f"M {a:.2f} {b:.2f} A 100 100 0 {large} 1 {c:.2f} {d:.2f} L {e:.2f} {f:.2f} "
     path += f"A 58 58 0 {large} 0 {g:.2f} {h:.2f} Z"
     tip = f"<title>{escape(title)}</title>"
-    return f'<path d="{path}" fill="{colour}" stroke="#ffffff">{tip}</path>'
+    return f'<path d="{path}" fill="{colour}" stroke="var(--paper)">{tip}</path>'
 
 
 def timeline(title: str, bars: Sequence[Bar], end: float, unit: str) -> str:
@@ -134,10 +134,10 @@ def timeline(title: str, bars: Sequence[Bar], end: float, unit: str) -> str:
         x, length = left + width * bar.begin / end, width * (bar.end - bar.begin) / end
         note = f"{bar.name}: {number(bar.begin)} to {number(bar.end)} {unit}, works "
         parts.append(_text(left - 8, y + 11, shortened(bar.name), "end"))
-        parts.append(_box(x, y, max(1.0, length), 13, "#b9cde4", note + percent(bar.work)))
+        parts.append(_box(x, y, max(1.0, length), 13, "var(--work)", note + percent(bar.work)))
         for begin, stop in bar.marks:
             at, long = left + width * begin / end, width * (stop - begin) / end
-            parts.append(_box(at, y, max(1.0, long), 13, "#1f4e87", "critical path"))
+            parts.append(_box(at, y, max(1.0, long), 13, "var(--path)", "critical path"))
         parts.append(_text(min(left + width, x + length) + 6, y + 11, percent(bar.work)))
     return _svg(title, 1000, 30 + step * len(bars) + 20, parts)
 
@@ -201,10 +201,8 @@ def filling(title: str, layers: Sequence[tuple[str, Sequence[float], int, int]])
 
 
 def shade(share: float) -> str:
-    """From nearly white at 0 to dark blue at 1."""
-    low, high = (232, 239, 247), (20, 64, 120)
-    mixed = (round(a + (b - a) * min(1.0, share)) for a, b in zip(low, high, strict=True))
-    return "#" + "".join(f"{value:02x}" for value in mixed)
+    """From nearly the page's colour at 0 to that of the critical path at 1."""
+    return f"color-mix(in srgb, var(--path) {100 * min(1.0, share):.0f}%, var(--pale))"
 
 
 def roofline(title: str, points: Sequence[Point], peak: float, bandwidth: float | None) -> str:
@@ -233,7 +231,7 @@ def roofline(title: str, points: Sequence[Point], peak: float, bandwidth: float 
         if least < knee:
             roof = (frame.x(least), frame.y(bandwidth * least), frame.x(knee), frame.y(top))
             parts.append(_line(*roof, _INK))
-            parts.append(_text(frame.x(least) + 6, frame.y(bandwidth * least) - 4, "buffers"))
+            parts.append(_text(frame.x(least) + 6, frame.y(bandwidth * least) + 16, "buffers"))
     for index, point in enumerate(shown):
         parts.append(frame.dot(point, PALETTE[index % len(PALETTE)], index + 1))
     parts += _legend(shown)

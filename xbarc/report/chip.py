@@ -10,8 +10,9 @@ from rich.console import Group
 from rich.text import Text
 
 from xbarc.cost import LEVELS, ChipCost, CostPart, chip_cost
+from xbarc.report.chip_rows import LevelRow, SourceRow
 from xbarc.report.format import number, percent
-from xbarc.report.model import LevelRow, PartRow, SourceRow
+from xbarc.report.model import PartRow
 from xbarc.report.planning import level_rows
 from xbarc.report.row import Row
 from xbarc.report.table import TableData

@@ -22,19 +22,10 @@ from xbarc.cost import (
 )
 from xbarc.ir.operands import OperandStatistics
 from xbarc.ir.program import CrossbarStep, DigitalStep, Program
+from xbarc.report.chip_rows import DeviceRow, SourceRow
 from xbarc.report.converters import converter_rows, front_notes, front_rows
 from xbarc.report.layers import layer_row
-from xbarc.report.model import (
-    ChipRow,
-    Components,
-    DeviceRow,
-    DigitalRow,
-    PartRow,
-    Report,
-    SourceRow,
-    TargetRow,
-    Totals,
-)
+from xbarc.report.model import ChipRow, Components, DigitalRow, PartRow, Report, TargetRow, Totals
 from xbarc.report.notes import notes
 from xbarc.report.planning import (
     adc_model_rows,
@@ -182,6 +173,8 @@ def _performance(cost: ProgramCost, components: Components) -> dict[str, Any]:
     energy = sum_rows(components.energy, _PJ_PER_UJ) if happened and digital else None
     macs = counts.crossbar_macs + counts.digital_macs
     interval, latency = cost.interval_ns, cost.latency_ns
+    plan = cost.schedule
+    work = None if plan is None else plan.digital_ps
     return {
         "macs_crossbar": int(counts.crossbar_macs) if happened else None,
         "macs_digital": int(counts.digital_macs) if digital else None,
@@ -190,6 +183,7 @@ def _performance(cost: ProgramCost, components: Components) -> dict[str, Any]:
         "energy_uj": energy,
         "write_energy_uj": sum_rows(components.write, _PJ_PER_UJ),
         "latency_us": None if latency is None else latency / 1e3,
+        "digital_time_us": None if work is None else work / 1e6,
         "inferences_per_s": 1e9 / interval if interval else None,
         "tops_per_watt": 2 * macs / (energy * _PJ_PER_UJ) if energy else None,
     }
@@ -236,6 +230,7 @@ def _reasons(cost: ProgramCost) -> dict[str, str]:
         "writes_borne": "the target has no costs.endurance: no source gives it",
         "write_energy_uj": "the target has no costs.write_energy: no source gives it",
         "latency_us": happened,
+        "digital_time_us": happened or "the target has no costs.digital_rate: not in the latency",
         "inferences_per_s": happened or "no layer runs on a crossbar",
         "tops_per_watt": either or "the program spends no energy",
     }
@@ -279,6 +274,8 @@ def source_rows(target: Target) -> tuple[SourceRow, ...]:
 
 def _source_row(path: str, figure: Provenance, target: Target) -> SourceRow:
     source = target.sources.get(figure.source)
+    was = figure.scaled if isinstance(figure, Figure) else None
+    law = target.sources.get(was.source) if was else None
     return SourceRow(
         path=path,
         values=_values(figure),
@@ -290,6 +287,12 @@ def _source_row(path: str, figure: Provenance, target: Target) -> SourceRow:
         kind=source.kind if source else "assumed",
         cite=source.cite if source else "",
         url=source.url if source else "",
+        scaled_from_nm=was.from_nm if was else None,
+        scaled_from_value=was.value if was else None,
+        scale_factor=was.factor if was else None,
+        scale_source=was.source if was else "",
+        scale_cite=law.cite if law else "",
+        scale_url=law.url if law else "",
     )
 
 

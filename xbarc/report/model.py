@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from xbarc.report.chip_rows import AdcModelRow, DeviceRow, LevelRow, SourceRow
 from xbarc.report.html import render_fragment
 from xbarc.report.row import ChoiceRow, FitRow, Row
 
@@ -68,6 +69,10 @@ class Totals(Row):
         description="programming all cells once, arrays side by side, row after row, us"
     )
     writes_borne: float | None = Field(description="how many times cells can be written")
+    digital_time_us: float | None = Field(
+        default=None,
+        description="work of digital units, a part of the latency where it is known, us",
+    )
     latency_us: float | None = Field(
         description="from the first input to the last result, layers overlapping, us"
     )
@@ -295,54 +300,6 @@ class OperandsRow(Row):
         description="energy of one inference with these in place of the constant ones, uJ"
     )
     layers: tuple[OperandRow, ...] = Field(description="layers, in execution order")
-
-
-class AdcModelRow(Row):
-    """What one model says about converters of a width that is in use."""
-
-    bits: int = Field(description="width of the converter, bits")
-    model: str = Field(description="target: the figures of the target; others beside it")
-    source: str = Field(description="id of the source")
-    energy_pj: float | None = Field(description="one full conversion, pJ")
-    area_um2: float | None = Field(description="one converter, um2")
-
-
-class LevelRow(Row):
-    """One array, macro, tile or chip of the target at full load."""
-
-    level: str = Field(description="array, macro, tile or chip")
-    power_mw: float | None = Field(description="power, every array at work, mW")
-    area_mm2: float | None = Field(description="area, mm2")
-    gops: float = Field(description="peak at the target's own precision, 2 operations a MAC, GOPS")
-    capacity_mib: float = Field(description="what the cells hold, MiB")
-    vector_ns: float = Field(description="one input vector, ns")
-    conversions_per_mac: float = Field(description="how many conversions a MAC takes")
-
-
-class DeviceRow(Row):
-    """A first-order estimate of what the executor does not apply."""
-
-    name: str = Field(description="what is estimated")
-    value: float | None = Field(description="the estimate, in `unit`")
-    unit: str = Field(description="unit of the value")
-    formula: str = Field(description="how it is worked out")
-
-
-class SourceRow(Row):
-    """A figure of the target and where it comes from."""
-
-    path: str = Field(description="dotted path of the figure in the target")
-    values: tuple[float, ...] = Field(description="the numbers, in `unit`")
-    unit: str = Field(description="unit of the values")
-    source: str = Field(description="id of the source, or assumed")
-    via: str = Field(
-        description="direct, code, quoted, derived, rebuilt, recalled, assumed: how it was taken"
-    )
-    confirmed: bool = Field(description="whether the figure was read in a source text")
-    note: str = Field(description="what a reader must know to use the figure")
-    kind: str = Field(description="paper, survey, software, manual, digest; assumed")
-    cite: str = Field(description="author, title, place, year; empty where assumed")
-    url: str = Field(description="where to read it; may be empty")
 
 
 class Report(Row):

@@ -8,18 +8,29 @@ from html import escape
 
 from xbarc.report.table import TableData
 
+_LIGHT = "--ink: #1d2430; --quiet: #5d6878; --line: #c5ccd6; --pale: #e7eaef; --paper: #ffffff;"
+_DARK = "--ink: #e3e7ee; --quiet: #9aa5b4; --line: #4a5463; --pale: #2c333e; --paper: #171b21;"
+_BARS = "--bar: #3b6ea8; --work: #b9cde4; --path: #1f4e87;"
+_DARK_BARS = "--bar: #5b8fca; --work: #33506f; --path: #8dbdf0;"
+_THEME = f"""
+.xbarc {{ color-scheme: light dark; {_LIGHT} {_BARS} }}
+@media (prefers-color-scheme: dark) {{ .xbarc {{ {_DARK} {_DARK_BARS} }} }}
+@media print {{ .xbarc {{ {_LIGHT} {_BARS} }} }}
+"""
 _STYLE = """
-.xbarc { font: 14px/1.45 system-ui, sans-serif; color: #1d2430; max-width: 1200px; }
+.xbarc { font: 14px/1.45 system-ui, sans-serif; max-width: 1200px; padding: 8px; }
+.xbarc { color: var(--ink); background: var(--paper); }
 .xbarc h1 { font-size: 22px; margin: 0 0 2px; } .xbarc h2 { font-size: 16px; margin: 28px 0 6px; }
-.xbarc p { margin: 4px 0; } .xbarc .quiet { color: #5d6878; }
+.xbarc p { margin: 4px 0; } .xbarc .quiet { color: var(--quiet); }
 .xbarc .scroll { overflow-x: auto; }
 .xbarc table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-.xbarc th { text-align: left; border-bottom: 2px solid #c5ccd6; white-space: nowrap; }
+.xbarc th { text-align: left; border-bottom: 2px solid var(--line); white-space: nowrap; }
 .xbarc th, .xbarc td { padding: 3px 12px 3px 0; vertical-align: top; }
-.xbarc td { border-bottom: 1px solid #e7eaef; overflow-wrap: anywhere; }
+.xbarc td { border-bottom: 1px solid var(--pale); overflow-wrap: anywhere; }
 .xbarc .right { text-align: right; white-space: nowrap; }
-.xbarc svg text { font: 12px system-ui, sans-serif; fill: #1d2430; }
-.xbarc img { image-rendering: pixelated; max-width: 100%; border: 1px solid #c5ccd6; }
+.xbarc svg { max-width: 100%; height: auto; }
+.xbarc svg text { font: 12px system-ui, sans-serif; fill: var(--ink); }
+.xbarc img { image-rendering: pixelated; max-width: 100%; border: 1px solid var(--line); }
 """
 _BAR_X, _BAR_WIDTH, _BAR_STEP = 250, 560, 20
 
@@ -28,6 +39,7 @@ def page(title: str, body: str) -> str:
     """A whole document."""
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="color-scheme" content="light dark">\n'
         f"<title>{escape(title)}</title>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
     )
 
@@ -40,7 +52,7 @@ def image(png: bytes, text: str) -> str:
 
 def fragment(*parts: str) -> str:
     """A part of a document that brings its own style, for notebooks too."""
-    return f'<style>{_STYLE}</style>\n<div class="xbarc">\n' + "\n".join(parts) + "\n</div>"
+    return f'<style>{_THEME}{_STYLE}</style>\n<div class="xbarc">\n' + "\n".join(parts) + "\n</div>"
 
 
 def heading(text: str, level: int = 2) -> str:
@@ -99,6 +111,6 @@ def _bar(index: int, name: str, share: float, label: str) -> str:
     return (
         f'<text x="{_BAR_X - 8}" y="{top + 15}" text-anchor="end">{escape(short)}'
         f"<title>{escape(name)}</title></text>"
-        f'<rect x="{_BAR_X}" y="{top + 3}" width="{width:.1f}" height="14" fill="#3b6ea8"/>'
+        f'<rect x="{_BAR_X}" y="{top + 3}" width="{width:.1f}" height="14" fill="var(--bar)"/>'
         f'<text x="{_BAR_X + width + 6:.1f}" y="{top + 15}">{escape(label)}</text>'
     )

@@ -17,7 +17,7 @@ def pictures(report: Report) -> tuple[str, ...]:
     drawn = (
         ("Energy by component", _energy(report)),
         ("Area by component", _area(report)),
-        ("Pipeline of one inference, dark: critical path", _timeline(report)),
+        ("Pipeline of one inference, strong: critical path", _timeline(report)),
         ("Roofline", _roofline(report)),
         ("Conversions of one inference by ADC bits", _bits(report)),
         ("Filling of arrays, a square each", _filling(report)),

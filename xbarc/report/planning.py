@@ -5,18 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from xbarc.cost import LEVELS, CostPart, LayerCost, LayerSchedule, ProgramCost, chip_cost
-from xbarc.cost.adc_models import adc_opinions
+from xbarc.cost.adc_models import adc_opinions, further_opinions
 from xbarc.cost.operands import operand_energy
 from xbarc.ir.operands import OperandStatistics
-from xbarc.report.model import (
-    AdcModelRow,
-    LevelRow,
-    OperandRow,
-    OperandsRow,
-    PathRow,
-    ScheduledRow,
-    ScheduleRow,
-)
+from xbarc.report.chip_rows import AdcModelRow, LevelRow
+from xbarc.report.model import OperandRow, OperandsRow, PathRow, ScheduledRow, ScheduleRow
 from xbarc.target import Target, figures
 
 _PS_PER_US = 1e6
@@ -120,10 +113,13 @@ def adc_model_rows(cost: ProgramCost, target: Target) -> tuple[AdcModelRow, ...]
             source=opinion.source,
             energy_pj=opinion.energy_pj,
             area_um2=opinion.area_um2,
+            node_factor=opinion.node_factor,
+            in_band=in_band,
         )
         for bits, count in enumerate(cost.counts.adcs)
         if count and bits
-        for opinion in adc_opinions(bits, target)
+        for opinions, in_band in ((adc_opinions, True), (further_opinions, False))
+        for opinion in opinions(bits, target)
     )
 
 

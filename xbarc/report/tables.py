@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from xbarc.report.cited import sources_table
 from xbarc.report.fits import fit_table
 from xbarc.report.format import histogram, number, operators, percent
 from xbarc.report.table import TableData
 
 if TYPE_CHECKING:  # Report prints itself through this file
-    from xbarc.report.model import LayerRow, LevelRow, PartRow, Report, SourceRow
+    from xbarc.report.chip_rows import LevelRow
+    from xbarc.report.model import LayerRow, PartRow, Report
 
 
 _MEASURES = {
@@ -71,7 +73,9 @@ def totals_table(report: Report) -> TableData:
         ("energy from figures that were read", percent(totals.energy_confirmed), ""),
         _row(report, "energy of programming", "write_energy_uj", "uJ"),
         _row(report, "time of programming", "write_time_us", "us"),
+        _row(report, "writes that cells bear", "writes_borne", "times"),
         _row(report, "latency of one inference", "latency_us", "us"),
+        _row(report, "time of digital work", "digital_time_us", "us, in the latency"),
         _row(report, "inferences a second", "inferences_per_s", "pipelined"),
         _row(report, "efficiency", "tops_per_watt", "TOPS/W"),
     )
@@ -262,10 +266,17 @@ def operands_table(report: Report) -> TableData:
 def adc_table(report: Report) -> TableData:
     """Converters in use by several models."""
     rows = (
-        (str(row.bits), row.model, number(row.energy_pj), number(row.area_um2), row.source)
+        (
+            str(row.bits),
+            row.model if row.in_band else f"{row.model}, beside the band",
+            number(row.energy_pj),
+            number(row.area_um2),
+            "" if row.node_factor is None else f"x {row.node_factor:.3g}",
+            row.source,
+        )
         for row in report.adc_models
     )
-    headings = ("ADC bits>", "model", "pJ>", "um2>", "source")
+    headings = ("ADC bits>", "model", "pJ>", "um2>", "by node>", "source")
     return TableData("Converters by several models; the target's own counts", headings, tuple(rows))
 
 
@@ -361,25 +372,3 @@ def device_table(report: Report) -> TableData:
     rows = ((row.name, number(row.value), row.unit, row.formula) for row in report.device)
     headings = ("estimate", "value>", "unit", "how")
     return TableData("Device effects, estimated: nothing of this is applied", headings, tuple(rows))
-
-
-def sources_table(sources: Sequence[SourceRow]) -> TableData:
-    """Every figure with the text it comes from."""
-    rows = (
-        (
-            row.path,
-            ", ".join(f"{value:g}" for value in row.values),
-            row.unit,
-            row.source,
-            row.via if row.confirmed else f"{row.via}, not confirmed",
-            row.note,
-        )
-        for row in sources
-    )
-    return TableData("Figures", ("figure", "value>", "unit", "source", "via", "note"), tuple(rows))
-
-
-def citations(sources: Sequence[SourceRow]) -> tuple[tuple[str, str, str], ...]:
-    """Each cited source once: id, citation, address."""
-    cited = {row.source: (row.source, row.cite, row.url) for row in sources if row.cite}
-    return tuple(cited[name] for name in sorted(cited))

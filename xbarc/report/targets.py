@@ -10,9 +10,9 @@ from pydantic.fields import FieldInfo
 from rich.console import Group
 from rich.text import Text
 
+from xbarc.report.cited import citations, sources_table
 from xbarc.report.collect import source_rows
 from xbarc.report.table import TableData
-from xbarc.report.tables import citations, sources_table
 from xbarc.report.text import rich_table
 from xbarc.target import Figure, FigureList, Provenance, Source, Target
 from xbarc.target.figures import Strict

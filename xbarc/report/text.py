@@ -10,13 +10,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from xbarc.report.cited import citations
 from xbarc.report.format import operators
 from xbarc.report.model import Report
 from xbarc.report.notes import specific
 from xbarc.report.table import TableData
 from xbarc.report.tables import (
     chosen_table,
-    citations,
     layers_table,
     report_tables,
     settings_line,

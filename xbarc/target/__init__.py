@@ -24,6 +24,7 @@ from xbarc.target.model import (
     Wires,
     figures,
 )
+from xbarc.target.nodes import area_factor, energy_factor
 
 __all__ = [
     "Adc",
@@ -43,6 +44,8 @@ __all__ = [
     "Target",
     "Variation",
     "Wires",
+    "area_factor",
+    "energy_factor",
     "figures",
     "load_target",
     "parse_target",

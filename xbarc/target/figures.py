@@ -41,8 +41,17 @@ class Provenance(Strict):
         return self
 
 
+class Scaled(Strict):
+    """What a figure was at the node that its source gives it for."""
+
+    from_nm: float = Field(description="node of the source, nm", strict=False)
+    value: float = Field(description="the number there, in the figure's unit", strict=False)
+    factor: float = Field(description="what it was multiplied by")
+    source: str = Field(description="id of the source of the factor")
+
+
 class Figure(Provenance):
-    """One number with its provenance."""
+    """One number with its provenance; a `node_nm` in a file scales it to the node of the target."""
 
     value: float = Field(description="the number, in `unit`")
     low: float | None = Field(
@@ -50,6 +59,9 @@ class Figure(Provenance):
     )
     high: float | None = Field(
         default=None, description="largest value that another source gives, in `unit`"
+    )
+    scaled: Scaled | None = Field(
+        default=None, description="written by the loader: the source's own node, value and factor"
     )
 
     @model_validator(mode="after")

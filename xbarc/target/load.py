@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from xbarc.errors import TargetError
 from xbarc.target.figures import InUnit, Strict
 from xbarc.target.model import Target
+from xbarc.target.nodes import at_node
 
 _SHARED_SOURCES = "sources.toml"
 _LARGEST_FILE = 1 << 20
@@ -43,6 +44,7 @@ def load_target(name: str | Path, overrides: Iterable[str] = ()) -> Target:
     shared = _read_toml(target_folder() / _SHARED_SOURCES)
     for override in overrides:
         _override(data, override)
+    data = at_node(data, data.get("node_nm"), str(name))
     own = data.get("sources", {})
     if isinstance(own, dict):
         data["sources"] = {**_used_sources(shared.get("sources", {}), data), **own}
@@ -55,8 +57,9 @@ def parse_target(data: Mapping[str, Any], *, where: str) -> Target:
     Raises:
         TargetError: every wrong field with its dotted path, what was found and what is expected.
     """
+    here = at_node(data, data.get("node_nm"), where)
     try:
-        return Target.model_validate(data)
+        return Target.model_validate(here)
     except ValidationError as error:
         raise TargetError(_explain(error), where=where, hint=_hint(error)) from error
 
@@ -94,6 +97,8 @@ def _used_sources(table: Any, data: Mapping[str, Any]) -> dict[str, Any]:
             if isinstance(source, str):
                 named.add(source)
             todo.extend(item.values())
+        elif isinstance(item, list):
+            todo.extend(item)
     return {name: table[name] for name in sorted(named) if name in table}
 
 
@@ -149,6 +154,7 @@ def _override_figure(figure: dict[str, Any], new: Any, text: str) -> None:
     figure[key] = [float(v) for v in new] if isinstance(new, list) else float(new)
     figure.pop("low", None)
     figure.pop("high", None)
+    figure.pop("node_nm", None)
     figure.update(source="assumed", via="assumed", confirmed=False, note=f"set by --set {text}")
 
 

@@ -1,0 +1,73 @@
+"""Rows about the target: its figures, its chip, models beside them."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from xbarc.report.row import Row
+
+
+class DeviceRow(Row):
+    """A first-order estimate of what the executor does not apply."""
+
+    name: str = Field(description="what is estimated")
+    value: float | None = Field(description="the estimate, in `unit`")
+    unit: str = Field(description="unit of the value")
+    formula: str = Field(description="how it is worked out")
+
+
+class AdcModelRow(Row):
+    """What one model says about converters of a width that is in use."""
+
+    bits: int = Field(description="width of the converter, bits")
+    model: str = Field(description="target: the figures of the target; others beside it")
+    source: str = Field(description="id of the source")
+    energy_pj: float | None = Field(description="one full conversion, pJ")
+    area_um2: float | None = Field(description="one converter, um2")
+    node_factor: float | None = Field(
+        default=None,
+        description="how many times the energy at the model's own node; null: no such factor",
+    )
+    in_band: bool = Field(default=True, description="whether the band of the totals holds it")
+
+
+class LevelRow(Row):
+    """One array, macro, tile or chip of the target at full load."""
+
+    level: str = Field(description="array, macro, tile or chip")
+    power_mw: float | None = Field(description="power, every array at work, mW")
+    area_mm2: float | None = Field(description="area, mm2")
+    gops: float = Field(description="peak at the target's own precision, 2 operations a MAC, GOPS")
+    capacity_mib: float = Field(description="what the cells hold, MiB")
+    vector_ns: float = Field(description="one input vector, ns")
+    conversions_per_mac: float = Field(description="how many conversions a MAC takes")
+
+
+class SourceRow(Row):
+    """A figure of the target and where it comes from."""
+
+    path: str = Field(description="dotted path of the figure in the target")
+    values: tuple[float, ...] = Field(description="the numbers, in `unit`")
+    unit: str = Field(description="unit of the values")
+    source: str = Field(description="id of the source, or assumed")
+    via: str = Field(
+        description="direct, code, quoted, derived, rebuilt, recalled, assumed: how it was taken"
+    )
+    confirmed: bool = Field(description="whether the figure was read in a source text")
+    note: str = Field(description="what a reader must know to use the figure")
+    kind: str = Field(description="paper, survey, software, manual, digest; assumed")
+    cite: str = Field(description="author, title, place, year; empty where assumed")
+    url: str = Field(description="where to read it; may be empty")
+    scaled_from_nm: float | None = Field(
+        default=None,
+        description="node that the source gives the figure for, nm; null: the target's",
+    )
+    scaled_from_value: float | None = Field(
+        default=None, description="the figure there, in `unit`; null where it was not scaled"
+    )
+    scale_factor: float | None = Field(
+        default=None, description="how many times that the figure is; null where it was not scaled"
+    )
+    scale_source: str = Field(default="", description="id of the factor's source; may be empty")
+    scale_cite: str = Field(default="", description="author, title, place, year of that")
+    scale_url: str = Field(default="", description="where to read that")
