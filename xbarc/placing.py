@@ -14,6 +14,8 @@ import numpy as np
 
 from xbarc.circuit import Chip, Effects
 from xbarc.circuit.faults import FaultMap
+from xbarc.circuit.lines import TOLERANCE
+from xbarc.circuit.meaning import Importance
 from xbarc.correcting import CORRECTIONS, correct_layer
 from xbarc.errors import InputError
 from xbarc.executor.record import Moments
@@ -21,9 +23,11 @@ from xbarc.executor.run import StepRunner
 from xbarc.ir.program import CrossbarStep, Program
 from xbarc.ir.verify import verify_program
 from xbarc.mapping.place.faults import FaultJob, place_around_faults
-from xbarc.mapping.place.layer import METHODS, Job, place_layer
+from xbarc.mapping.place.layer import METHODS, Job, Placed, order_rows, place_layer
+from xbarc.mapping.place.permute import resized, to_sense_side
 from xbarc.numerics.types import AnyArray, Float64Array, Int64Array
 from xbarc.sensing import Sensitivity, gather_moments, importance_of, layer_sensitivity
+from xbarc.steering import ENOUGH, Steered, steer
 
 SWAPS = 8
 Data = Mapping[str, AnyArray]
@@ -55,11 +59,16 @@ class LayerFit:
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """A program on its chip, what was done, and the sensitivities that it was done by."""
+    """A program on its chip, what was done, and the sensitivities that it was done by.
+
+    Attributes:
+        steered: what was executed to choose orders, for `optimal`; None where nothing was.
+    """
 
     program: Program
     layers: tuple[LayerFit, ...]
     sensitivities: Mapping[str, Sensitivity]
+    steered: Steered | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Plain data: per layer the objective, and the sensitivity of each output."""
@@ -67,6 +76,7 @@ class Fit:
             "format": 1,
             "settings": dict(self.program.settings),
             "layers": [layer.as_json() for layer in self.layers],
+            "executed": None if self.steered is None else self.steered.as_json(),
             "sensitivity": {
                 name: {
                     kind: None if values is None else [float(f"{v:.6g}") for v in values]
@@ -125,13 +135,15 @@ def fit_program(
     moments = gather_moments(program, data)
     ranked = _sensitivities(program, data, options)
     found, layers = program, []
+    steered, placed = _placed_together(program, data, moments, ranked, options, progress)
     for number, step in enumerate(program.crossbar_steps):
         if progress is not None:
             progress(step.name, number, len(program.crossbar_steps))
         if options.placement == "drs":
             runner = _partly_wired(found, options.effects, number)
             ranked[step.name] = layer_sensitivity(found, step.name, data, runner)
-        new, done = _fit_layer(found, step, moments[step.name], ranked.get(step.name), options)
+        importance = importance_of(step, moments[step.name], ranked.get(step.name))
+        new, done = _fit_layer(found, step, importance, options, placed.get(step.name))
         found = replaced(found, new)
         layers.append(done)
     settings = dict(found.settings)
@@ -140,7 +152,7 @@ def fit_program(
         settings["corrections"] = ", ".join(c for c in CORRECTIONS if c in options.corrections)
     found = replace(found, settings=tuple(sorted(settings.items())))
     verify_program(found)
-    return Fit(found, tuple(layers), ranked)
+    return Fit(found, tuple(layers), ranked, steered)
 
 
 def replaced(program: Program, step: CrossbarStep) -> Program:
@@ -179,18 +191,62 @@ def _partly_wired(program: Program, effects: Effects, placed: int) -> StepRunner
     return _PartlyWired(Chip(program, effects), names)
 
 
+def _placed_together(
+    program: Program,
+    data: Data,
+    moments: Mapping[str, Moments],
+    ranked: Mapping[str, Sensitivity],
+    options: FitOptions,
+    progress: Progress | None,
+) -> tuple[Steered | None, dict[str, Placed]]:
+    """All layers by the answers of the executed network, for `optimal`.
+
+    Comparisons have no cells that could be executed on wires, so nothing is done with them.
+    """
+    steps = program.crossbar_steps
+    if options.placement != "optimal" or not steps or any(s.sense is not None for s in steps):
+        return None, {}
+    importance = {step.name: importance_of(step, moments[step.name], None) for step in steps}
+    exact: dict[str, Placed] = {}
+    rows: dict[str, CrossbarStep] = {}
+    for step in steps:
+        ranking = importance_of(step, moments[step.name], ranked.get(step.name))
+        job = Job(step, program.target, ranking, _wired(program, options, ENOUGH))
+        exact[step.name] = place_layer(job, "optimal", options.swaps)
+        job = replace(job, importance=importance[step.name])
+        rows[step.name] = order_rows(job, to_sense_side(step, program.target))
+    starts = {
+        "none": {step.name: step for step in steps},
+        "rows": rows,
+        "exact": {name: found.step for name, found in exact.items()},
+    }
+    steered = steer(program, data, options.effects, (importance, starts), progress)
+    return steered, {
+        name: replace(found, step=resized(steered.steps[name], program.target))
+        for name, found in exact.items()
+    }
+
+
+def _wired(
+    program: Program, options: FitOptions, tolerance: float = TOLERANCE
+) -> Callable[[CrossbarStep], Float64Array]:
+    """What the cells of a layer contribute, whatever its order."""
+
+    def levels(changed: CrossbarStep) -> Float64Array:
+        chip = Chip(replaced(program, changed), options.effects, tolerance=tolerance)
+        return chip.levels(changed)
+
+    return levels
+
+
 def _fit_layer(
     program: Program,
     step: CrossbarStep,
-    moments: Moments,
-    sensitivity: Sensitivity | None,
+    importance: Importance,
     options: FitOptions,
+    given: Placed | None,
 ) -> tuple[CrossbarStep, LayerFit]:
-    importance = importance_of(step, moments, sensitivity)
-
-    def wired(changed: CrossbarStep) -> Float64Array:
-        return Chip(replaced(program, changed), options.effects).levels(changed)
-
+    wired = _wired(program, options)
     if options.placement == "faults":
         job = FaultJob(
             program.target, importance, stuck_of(program, options), _alone(program, step)
@@ -198,11 +254,11 @@ def _fit_layer(
         placed, before, after = place_around_faults(step, job)
         done = LayerFit(step.name, before, after, 0.0, 1)
     else:
-        result = place_layer(
-            Job(step, program.target, importance, wired), options.placement, options.swaps
-        )
+        layer = Job(step, program.target, importance, wired)
+        result = given or place_layer(layer, options.placement, options.swaps)
         placed = result.step
-        done = LayerFit(step.name, result.before, result.after, result.gap, result.tried)
+        after = result.after if given is None else layer.error(placed)
+        done = LayerFit(step.name, result.before, after, result.gap, result.tried)
     if not options.corrections:
         return placed, done
     corrected, gain = correct_layer(

@@ -76,6 +76,28 @@ def test_proportional_variation_grows_with_the_conductance() -> None:
         assert abs(change[cells == level].std() / wanted - 1) < 0.2
 
 
+def _spread_by_level(sigmas: list[float]) -> AnyArray:
+    """Standard deviation of the cells at each level, in uS, where each level has its own."""
+    figure = f'{{values={sigmas}, unit="uS", source="assumed", via="assumed", confirmed=false, '
+    target = small_target(
+        array__rows=16,
+        array__columns=16,
+        array__active_rows=16,
+        cell__variation__levels=figure + 'note="a test"}',
+    )
+    program = _program(target)
+    cells = _cells(program)
+    change = (_levels(program, kinds="variation") - cells) * 13.0
+    return np.array([change[cells == level].std() for level in range(4)])
+
+
+def test_levels_may_have_a_spread_each() -> None:
+    found = _spread_by_level([0.0, 0.5, 0.0, 2.0])
+    assert found[[0, 2]].tolist() == [0.0, 0.0]
+    assert np.allclose(found[[1, 3]], [0.5, 2.0], rtol=0.15)
+    assert not _spread_by_level([0.0] * 4).any()
+
+
 def test_a_chip_is_its_seed_and_sample() -> None:
     program = _program()
     first = _levels(program, kinds="variation,faults", seed=1)

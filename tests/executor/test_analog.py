@@ -10,7 +10,7 @@ from tests.executor.test_engines import mapped_or_none
 from tests.strategies import Case, cases
 from xbarc.circuit import Chip, Effects
 from xbarc.executor import AnalogLayer, Noise, ReferenceLayer
-from xbarc.executor.analog import on_grid
+from xbarc.executor.analog import chip_layer, on_grid
 from xbarc.executor.run import Executor
 from xbarc.ir.program import CrossbarStep
 from xbarc.ir.trace import LayerTrace
@@ -133,6 +133,29 @@ def test_other_seeds_and_samples_make_other_noise() -> None:
     ]
     assert not np.array_equal(runs[0], runs[1])
     assert not np.array_equal(runs[0], runs[2])
+
+
+def _noisy(noise: float | None) -> AnyArray:
+    """Results on a chip whose converters have this noise and nothing else."""
+    figures: dict[str, Any] = {"cell__read_noise__value": 0.0}
+    if noise is not None:
+        figures["adc__noise"] = noise
+    target = small_target(array__rows=16, array__columns=16, array__active_rows=8, **figures)
+    weights = np.random.default_rng(0).integers(-128, 128, (1, 40, 7))
+    step = mapped(int_layer(weights), target)
+    chip = Chip(program_of([step], target, (None, 40)), Effects(frozenset({"noise"}), seed=4))
+    layer = chip_layer(chip, step)
+    assert isinstance(layer, AnalogLayer)
+    return layer.accumulate(_vectors(step, 200))
+
+
+def test_noise_of_converters_changes_results() -> None:
+    """In steps of the converter: far below half a step nothing is seen, beyond it much is."""
+    plain = _noisy(None)
+    assert np.array_equal(_noisy(0.0), plain)
+    assert np.array_equal(_noisy(0.01), plain)
+    small, large = (np.abs(_noisy(noise) - plain).mean() for noise in (0.4, 1.6))
+    assert 0 < small < large
 
 
 def test_a_chip_without_effects_runs_the_plain_program() -> None:

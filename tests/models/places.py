@@ -59,9 +59,16 @@ def fashion_test() -> dict[str, AnyArray]:
 
 def fashion_training(count: int, seed: int = 0) -> dict[str, AnyArray]:
     """Images of Fashion-MNIST that the nets were trained on, drawn with a seed, without labels."""
+    return {"image": fashion_labelled(count, seed)["image"]}
+
+
+def fashion_labelled(count: int, seed: int = 0) -> dict[str, AnyArray]:
+    """As `fashion_training`, with labels."""
     pixels = _read_idx(_present(_FASHION / "train-images-idx3-ubyte.gz"), 16)
+    labels = _read_idx(_present(_FASHION / "train-labels-idx1-ubyte.gz"), 8)
     chosen = np.random.default_rng(seed).permutation(55_000)[:count]
-    return {"image": pixels.reshape(-1, 1, 28, 28)[chosen].astype(np.float32) / np.float32(255)}
+    images = pixels.reshape(-1, 1, 28, 28)[chosen].astype(np.float32) / np.float32(255)
+    return {"image": images, "labels": labels[chosen].astype(np.int64)}
 
 
 def _read_idx(path: Path, header: int) -> AnyArray:

@@ -18,7 +18,7 @@ import numpy as np
 
 from xbarc.circuit.effects import CellModel, Effects, cell_model, sense_offset
 from xbarc.circuit.faults import stuck_grid
-from xbarc.circuit.lines import effective_conductance, line_model
+from xbarc.circuit.lines import TOLERANCE, effective_conductance, line_model
 from xbarc.circuit.random import normals
 from xbarc.ir.program import CrossbarStep, Program
 from xbarc.numerics.types import Float64Array, Int64Array, IntArray
@@ -85,12 +85,20 @@ class Chip:
         program: what is programmed.
         effects: what the chip suffers from.
         threads: share the columns of an array; the result does not depend on it.
+        tolerance: of the solution of the wires; a search can do with less.
     """
 
-    def __init__(self, program: Program, effects: Effects, threads: int = 1) -> None:
+    def __init__(
+        self,
+        program: Program,
+        effects: Effects,
+        threads: int = 1,
+        tolerance: float = TOLERANCE,
+    ) -> None:
         self.program = program
         self.effects = effects
         self.threads = threads
+        self.tolerance = tolerance
         self.model = cell_model(program.target, effects)
         self.lines = line_model(program.target)
         array = program.target.array
@@ -161,7 +169,11 @@ class Chip:
         model = self.model
         cells = (levels + model.floor) * model.siemens
         seen = effective_conductance(
-            cells, self.lines, threads=self.threads, active=self.effects.active
+            cells,
+            self.lines,
+            tolerance=self.tolerance,
+            threads=self.threads,
+            active=self.effects.active,
         )
         return seen / model.siemens - model.floor
 

@@ -138,7 +138,8 @@ class _Ladders:
     far_sense: float
 
 
-def _prepare(cells: Float64Array, lines: LineModel) -> _Ladders:
+def prepare(cells: Float64Array, lines: LineModel) -> _Ladders:
+    """Ladders of all lines of an array."""
     flipped = np.ascontiguousarray(cells[::-1])
     path = max(lines.driver_path, _FEWEST_OHM if lines.both_drivers else 0.0)
     end = max(lines.sense_path, _FEWEST_OHM if lines.both_senses else 0.0)
@@ -161,8 +162,8 @@ def _solve(
     """One array; a right-hand side for each column."""
     if not cells.size:
         return np.zeros(cells.shape)
-    ladders = _prepare(cells * active, lines)
-    driven = ladders if active == 1.0 else _prepare(cells, lines)
+    ladders = prepare(cells * active, lines)
+    driven = ladders if active == 1.0 else prepare(cells, lines)
     steps = chebyshev(contraction(ladders), tolerance)
     found = np.empty(cells.shape)
     columns = cells.shape[1]

@@ -92,6 +92,10 @@ class StepRunner:
         self._fragments.pop(step.name, None)
         self._layers.pop(step.name, None)
 
+    def prepare(self, step: CrossbarStep, engine: Accumulate) -> None:
+        """Run a layer by this engine from now on."""
+        self._layers[step.name] = (layer_frame(step), engine)
+
     def _digital(self, step: DigitalStep, values: Values) -> None:
         if step.name not in self._fragments:
             self._fragments[step.name] = OnnxSession(

@@ -11,6 +11,7 @@ import numpy as np
 from xbarc.circuit.meaning import Importance, column_shares, real_weights, weight_error
 from xbarc.ir.program import CrossbarStep
 from xbarc.mapping.place.assign import assign, assign_sorted
+from xbarc.mapping.place.groups import arrange_groups
 from xbarc.mapping.place.permute import permute_columns, permute_rows, resized, to_sense_side
 from xbarc.mapping.place.units import column_units
 from xbarc.numerics.types import Float64Array, Int64Array
@@ -106,10 +107,14 @@ def _candidates(job: Job) -> Iterator[tuple[CrossbarStep, float]]:
 
 
 def _swapped(step: CrossbarStep, swaps: int) -> Iterator[CrossbarStep]:
-    """Neighbouring units of the widest block exchanged, one pair after another."""
-    units = max(column_units(step), key=len)
+    """Units of like width exchanged, one pair after another, in blocks drawn by what they hold."""
+    if step.tiling.column_order is not None:
+        return
+    blocks = [units for units in column_units(step) if len(units) > 1]
+    sizes = np.array([len(units) for units in blocks], dtype=np.float64)
     rng = np.random.default_rng(0)
-    for _ in range(swaps if len(units) > 1 else 0):
+    for _ in range(swaps if blocks else 0):
+        units = blocks[int(rng.choice(len(blocks), p=sizes / sizes.sum()))]
         one, two = sorted(rng.choice(len(units), 2, replace=False).tolist())
         if len(units[one]) == len(units[two]):
             order = np.arange(step.cells.columns)
@@ -130,7 +135,7 @@ def attenuation(job: Job, step: CrossbarStep) -> Float64Array:
     return found
 
 
-def _filled(values: Float64Array) -> Float64Array:
+def filled(values: Float64Array) -> Float64Array:
     """Prices along a line; places where nothing conducts take those of their neighbours."""
     known = np.flatnonzero(np.isfinite(values))
     if not known.size:
@@ -138,7 +143,8 @@ def _filled(values: Float64Array) -> Float64Array:
     return np.interp(np.arange(len(values)), known, values[known])
 
 
-def _means(values: Float64Array, axis: int) -> Float64Array:
+def means(values: Float64Array, axis: int) -> Float64Array:
+    """Means along an axis over what is a number; NaN where nothing is."""
     counted = np.isfinite(values)
     total = np.where(counted, values, 0).sum(axis=axis)
     mean: Float64Array = np.where(
@@ -150,16 +156,16 @@ def _means(values: Float64Array, axis: int) -> Float64Array:
 def order_rows(job: Job, step: CrossbarStep) -> CrossbarStep:
     """Rows that matter most to the wordlines that lose least, within what may be exchanged."""
     weight = column_shares(step, cells_of(step), job.importance).sum(axis=(0, 2))
-    price = _means(attenuation(job, step), 1)
+    price = means(attenuation(job, step), 1)
     order = np.arange(len(weight))
-    for first, last in _exchangeable_rows(step):
+    for first, last in exchangeable_rows(step):
         part = slice(first, last)
-        found = assign_sorted(weight[part], _filled(price[part]))
+        found = assign_sorted(weight[part], filled(price[part]))
         order[first + found.start] = np.arange(first, last)
     return permute_rows(step, order)
 
 
-def _exchangeable_rows(step: CrossbarStep) -> list[tuple[int, int]]:
+def exchangeable_rows(step: CrossbarStep) -> list[tuple[int, int]]:
     """Ranges of rows that may change places: all where `R` is the same for every row block.
 
     Sums that are compared have thresholds of their own.
@@ -185,18 +191,37 @@ def order_columns(
     """
     levels = cells_of(step)
     if weight_of == "heaviest":
-        weight = levels.sum(axis=(0, 1))
+        weight = levels.sum(axis=0)
     else:
-        weight = column_shares(step, levels, job.importance).sum(axis=(0, 1))
-    price = _means(attenuation(job, step), 0) if weight_of == "exact" else None
+        weight = column_shares(step, levels, job.importance).sum(axis=0)
+    price = means(attenuation(job, step), 0) if weight_of == "exact" else None
+    return arrange_columns(step, weight, price, job.target.adc.columns_per_adc)
+
+
+def arrange_columns(
+    step: CrossbarStep, weight: Float64Array, price: Float64Array | None, shared: int
+) -> tuple[CrossbarStep, float]:
+    """Units to places, within each column block, and the gap of the assignments.
+
+    Columns that were grouped by converter stay with their group, and groups change places.
+
+    Args:
+        step: the layer.
+        weight: of its cells; axes: row, column.
+        price: of each place; None counts from the driver.
+        shared: bitlines of a converter.
+    """
+    if step.tiling.column_order is not None:
+        return arrange_groups(step, weight, shared), 0.0
+    total = weight.sum(axis=0)
     order = np.arange(step.cells.columns)
     gaps = [0.0]
     for units in column_units(step):
         first = int(units[0][0])
         size = sum(map(len, units))
         line = np.arange(size, dtype=np.float64)
-        prices = line if price is None else _filled(price[first : first + size])
-        found = assign(_unit_costs(units, weight, prices), _widths(units))
+        prices = line if price is None else filled(price[first : first + size])
+        found = assign(_unit_costs(units, total, prices), _widths(units))
         gaps.append(found.gap)
         for unit, start in zip(units, found.start.tolist(), strict=True):
             order[first + start : first + start + len(unit)] = unit

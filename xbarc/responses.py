@@ -1,0 +1,152 @@
+"""How the network answers when outputs of its layers weaken, and how far two answers lie apart.
+
+Wires make every output of a layer smaller, none larger, so what they do adds up with its sign: a
+layer's weakened outputs push the scores one way together, or against each other. A `Response` keeps
+the sign, image by image, where a sensitivity keeps only the mean square.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from xbarc.evaluate import labelled_batches
+from xbarc.executor.run import StepRunner, Values, last_uses
+from xbarc.ir.geometry import Dense
+from xbarc.ir.program import CrossbarStep, Program
+from xbarc.ir.quantize import FloatResult
+from xbarc.numerics.types import AnyArray, Float64Array
+
+PERTURBATION = 0.1
+_FEWEST, _MOST = 8, 64
+_RUNS = 8192
+_MOST_SCORES = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Responses:
+    """First-order changes of the scores, in units in which their squares are divergences.
+
+    Attributes:
+        layers: by layer; axes: image and score (joined), output of all groups.
+    """
+
+    layers: Mapping[str, Float64Array]
+
+
+def _weakened(step: CrossbarStep, output: AnyArray, channel: int) -> AnyArray:
+    """The output with a channel a little weaker; its bias is digital, and stays."""
+    axis = step.geometry.output_axis if isinstance(step.geometry, Dense) else 1
+    changed = np.moveaxis(output.copy(), axis, -1)
+    result = step.result
+    known = isinstance(result, FloatResult) and result.bias.size == changed.shape[-1]
+    bias = result.bias.reshape(-1)[channel] if known else 0.0  # type: ignore[union-attr]  # known
+    part = changed[..., channel]
+    changed[..., channel] = (part - PERTURBATION * (part - bias)).astype(output.dtype)
+    return np.ascontiguousarray(np.moveaxis(changed, -1, axis))
+
+
+def some_images(data: Mapping[str, AnyArray], first: int, count: int) -> dict[str, AnyArray]:
+    """Part of the data, labels left out; what lies beyond its end is taken from the beginning."""
+    fed = {name: array for name, array in data.items() if name != "labels"}
+    size = min((len(array) for array in fed.values()), default=0)
+    start = first if first + count <= size else max(0, size - count)
+    return {name: array[start : start + count] for name, array in fed.items()}
+
+
+def run_from(program: Program, index: int, values: Values, runner: StepRunner) -> Float64Array:
+    """Scores of the steps from `index` on; axes: image, score; `values` are used up."""
+    last = last_uses(program)
+    for number in range(index, len(program.steps)):
+        runner.run(program.steps[number], values)
+        for name in last.get(number, ()):
+            values.pop(name, None)
+    found = np.asarray(values[program.outputs[0].name], dtype=np.float64)
+    return found.reshape(len(found), -1)
+
+
+class _Units:
+    """Half the squared norm is the divergence to second order.
+
+    Several scores of an image are taken for those of a classifier: the divergence is that of the
+    probabilities. A single score counts by its square, in units of the scores.
+    """
+
+    def __init__(self, plain: Float64Array) -> None:
+        images, scores = plain.shape
+        chosen = np.linspace(0, scores - 1, min(scores, _MOST_SCORES)).astype(np.int64)
+        self._chosen = np.unique(chosen)
+        self._is_class = 1 < scores <= _MOST_SCORES
+        self._share = probabilities(plain) if self._is_class else None
+        self._scale = 1 / np.sqrt(max(1, images))
+        if not self._is_class:
+            self._scale /= float(np.sqrt(np.square(plain).mean() * len(self._chosen))) or 1.0
+
+    def __call__(self, change: Float64Array) -> Float64Array:
+        part: Float64Array = change[:, self._chosen] * self._scale
+        if self._share is None:
+            return part
+        centred = part - (self._share * part).sum(axis=1, keepdims=True)
+        scaled: Float64Array = np.sqrt(self._share) * centred
+        return scaled
+
+
+def responses(program: Program, data: Mapping[str, AnyArray]) -> Responses:
+    """Responses of all layers, each output on every one of the first images.
+
+    Args:
+        program: what runs, on ideal cells.
+        data: inputs by name; labels are not needed.
+    """
+    channels = [step.groups * step.outputs for step in program.crossbar_steps]
+    count = int(np.clip(_RUNS // max(1, *channels), _FEWEST, _MOST))
+    runner, parts = StepRunner(), []
+    for feeds, _, _ in labelled_batches(program, some_images(data, 0, count)):
+        parts.append(_batch(program, dict(feeds), runner))
+    return Responses(
+        {
+            step.name: np.concatenate([part[step.name] for part in parts]) / np.sqrt(len(parts))
+            for step in program.crossbar_steps
+        }
+    )
+
+
+def _batch(program: Program, values: Values, runner: StepRunner) -> dict[str, Float64Array]:
+    plain = run_from(program, 0, dict(values), runner)
+    units = _Units(plain)
+    found = {}
+    for index, step in enumerate(program.steps):
+        runner.run(step, values)
+        if not isinstance(step, CrossbarStep):
+            continue
+        output = np.asarray(values[step.output])
+        columns = []
+        for channel in range(step.groups * step.outputs):
+            changed = {**values, step.output: _weakened(step, output, channel)}
+            moved = run_from(program, index + 1, changed, runner) - plain
+            columns.append(units(moved / PERTURBATION).reshape(-1))
+        found[step.name] = np.stack(columns, axis=1)
+    return found
+
+
+def probabilities(scores: Float64Array) -> Float64Array:
+    """Softmax; axes: image, score."""
+    raised = np.exp(scores - scores.max(axis=1, keepdims=True))
+    found: Float64Array = raised / raised.sum(axis=1, keepdims=True)
+    return found
+
+
+def divergence(plain: Float64Array, found: Float64Array) -> float:
+    """How far scores lie from those of the plain program: mean over images.
+
+    Kullback and Leibler's where there are several scores, else half the relative squared error.
+    """
+    if not 1 < plain.shape[1] <= _MOST_SCORES:
+        scale = float(np.square(plain).mean())
+        return float(np.square(found - plain).mean()) / (2 * scale) if scale > 0 else 0.0
+    share = probabilities(plain)
+    tiny = np.finfo(np.float64).tiny
+    ratio = np.log(np.maximum(share, tiny)) - np.log(np.maximum(probabilities(found), tiny))
+    return float((share * ratio).sum(axis=1).mean())
