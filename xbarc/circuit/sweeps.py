@@ -15,19 +15,11 @@ the largest quotient of a positive vector and its image.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numba import njit
 
+from xbarc.numerics.compiled import compiled
 
-def _compiled(function: Any) -> Any:
-    """Compile a function; its code is kept between processes where a folder can be written."""
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
-    try:
-        return njit(cache=True, **options)(function)
-    except RuntimeError:  # numba found no place for its cache
-        return njit(**options)(function)
+_compiled = compiled(error_model="numpy", fastmath={"contract"})
 
 
 @_compiled

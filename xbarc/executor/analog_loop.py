@@ -9,18 +9,12 @@ order of additions. Vectors are the innermost axis, where the compiler finds the
 from __future__ import annotations
 
 from math import floor, sqrt
-from typing import Any
 
 import numpy as np
-from numba import njit
 
+from xbarc.numerics.compiled import compiled
 
-def _compiled(function: Any) -> Any:
-    """Compile a function; its code is kept between processes where a folder can be written."""
-    try:
-        return njit(cache=True, nogil=True, error_model="numpy")(function)
-    except RuntimeError:  # numba found no place for its cache
-        return njit(nogil=True, error_model="numpy")(function)
+_compiled = compiled(error_model="numpy")
 
 
 @_compiled

@@ -17,9 +17,12 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit
 from numba.core import types
 from numba.extending import intrinsic
+
+from xbarc.numerics.compiled import compiled
+
+_compiled = compiled(error_model="numpy")
 
 WORDS = 8
 """64-bit words of a plane."""
@@ -33,14 +36,6 @@ _BYTES = 32
 _WORD = ir.IntType(64)
 _PLANE = ir.VectorType(_WORD, WORDS)
 _instruction: Any = intrinsic  # its own types describe the builder, not the function built
-
-
-def _compiled(function: Any) -> Any:
-    """Compile a function; its code is kept between processes where a folder can be written."""
-    try:
-        return njit(cache=True, nogil=True, error_model="numpy")(function)
-    except RuntimeError:  # numba found no place for its cache
-        return njit(nogil=True, error_model="numpy")(function)
 
 
 class _Memory:

@@ -9,12 +9,13 @@ import numpy as np
 
 from xbarc.executor import lookup
 from xbarc.executor.shuffle import DIGIT_BITS, HAS_SHUFFLE, LANES
+from xbarc.numerics.compiled import compiled
 
 _add_sums: Any = lookup._by_shuffle if HAS_SHUFFLE else lookup._by_loops
 _raise_floor: Any = lookup._raise_floor
 
 
-@lookup._compiled
+@compiled()
 def _sum_slice(tables, floor, packed, counts, place, planes, sums):
     """Sums of one conversion over the planes of one input slice."""
     chunk, k = place
@@ -30,7 +31,7 @@ def _sum_slice(tables, floor, packed, counts, place, planes, sums):
             _add_sums(tables, packed, (k, digit), (chunk, bit), by, sums)
 
 
-@lookup._compiled
+@compiled()
 def count_sums(tables, floor, packed, counts, bits, kinds, vectors, scale, histogram):
     """Count the sums of every conversion of one group and segment.
 

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from numba import njit
 
 from xbarc.executor import shuffle
 from xbarc.executor.shuffle import (
@@ -30,16 +29,9 @@ from xbarc.executor.shuffle import (
     NARROW_REACH,
     NIBBLES,
 )
+from xbarc.numerics.compiled import compiled
 
 _LOG = logging.getLogger("xbarc")
-
-
-def _compiled(function: Any) -> Any:
-    """Compile a function; its code is kept between processes where a folder can be written."""
-    try:
-        return njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # numba found no place for its cache
-        return njit(nogil=True)(function)
 
 
 def announce_compilation() -> None:
@@ -67,7 +59,7 @@ _sum_and_convert_four_narrow = cast(Any, shuffle.sum_and_convert_four_narrow)
 _pack_nibble = cast(Any, shuffle.pack_nibble)
 
 
-@_compiled
+@compiled()
 def _by_shuffle(tables, packed, table, plane, shift, sums):
     """Add the sums of a table (conversion, digit) over a plane (chunk, bit), shifted."""
     nibbles = packed.shape[2]
@@ -81,7 +73,7 @@ def _by_shuffle(tables, packed, table, plane, shift, sums):
     )
 
 
-@_compiled
+@compiled()
 def _at_once_by_shuffle(tables, packed, k, plane, lo, top, shift, _sums, joined, outside):
     """Sums of one conversion over one plane, converted with step 1, shifted and added."""
     nibbles = packed.shape[2]
@@ -98,7 +90,7 @@ def _at_once_by_shuffle(tables, packed, k, plane, lo, top, shift, _sums, joined,
     )
 
 
-@_compiled
+@compiled()
 def _four_by_shuffle(tables, packed, k, plane, lo, top, shift, _sums, joined, outside):
     """The same for four planes, one after another in weight."""
     nibbles = packed.shape[2]
@@ -112,7 +104,7 @@ def _four_by_shuffle(tables, packed, k, plane, lo, top, shift, _sums, joined, ou
         _sum_and_convert_four(table, index, stride, groups, lo, top, by, codes, misses)
 
 
-@_compiled
+@compiled()
 def _any_by_shuffle(tables, packed, k, plane, adc, place, shift, _sums, joined, outside):
     """Any steps: one plane, or four with a setting each; `place` is slice, next slice, planes."""
     nibbles = packed.shape[2]
@@ -130,7 +122,7 @@ def _any_by_shuffle(tables, packed, k, plane, adc, place, shift, _sums, joined, 
         _sum_and_convert_any(table, index, stride, groups, *numbers, apart, by, codes, misses)
 
 
-@_compiled
+@compiled()
 def _any_by_loops(tables, packed, k, plane, adc, place, shift, sums, joined, outside):
     """The same on any CPU."""
     for q in range(place[2]):
@@ -141,13 +133,13 @@ def _any_by_loops(tables, packed, k, plane, adc, place, shift, sums, joined, out
         _convert_step(sums, adc[0, k, at], adc[1, k, at], adc[2, k, at], shift + q, joined, outside)
 
 
-@_compiled
+@compiled()
 def _alike(adc, k):
     """Whether a conversion has step 1 and one setting for all input slices."""
     return adc.shape[2] == 1 and adc[1, k, 0] == 1
 
 
-@_compiled
+@compiled()
 def _small(adc, k):
     """Whether quotients of a conversion's converter are exact in float32."""
     for at in range(adc.shape[2]):
@@ -156,7 +148,7 @@ def _small(adc, k):
     return True
 
 
-@_compiled
+@compiled()
 def _at_once_by_loops(tables, packed, k, plane, lo, top, shift, sums, joined, outside):
     """The same on any CPU."""
     for lane in range(LANES):
@@ -165,7 +157,7 @@ def _at_once_by_loops(tables, packed, k, plane, lo, top, shift, sums, joined, ou
     _convert_step(sums, lo, np.int32(1), top, shift, joined, outside)
 
 
-@_compiled
+@compiled()
 def _four_by_loops(tables, packed, k, plane, lo, top, shift, sums, joined, outside):
     """The same on any CPU."""
     for q in range(4):
@@ -173,7 +165,7 @@ def _four_by_loops(tables, packed, k, plane, lo, top, shift, sums, joined, outsi
         _at_once_by_loops(tables, packed, k, at, lo, top, shift + q, sums, joined, outside)
 
 
-@_compiled
+@compiled()
 def _by_loops(tables, packed, table, plane, shift, sums):
     """The same on any CPU."""
     for nibble in range(packed.shape[2]):
@@ -183,7 +175,7 @@ def _by_loops(tables, packed, table, plane, shift, sums):
             sums[vector] += np.int32(row[where[LANE[vector]]]) << shift
 
 
-@_compiled
+@compiled()
 def _convert_step(sums, lo, step, top, shift, joined, outside):
     """Converter of any step and shift-and-add on 32 lanes.
 
@@ -197,7 +189,7 @@ def _convert_step(sums, lo, step, top, shift, joined, outside):
         joined[lane] += np.int32((kept * step + lo) << shift)
 
 
-@_compiled
+@compiled()
 def _spread_row(row, base, joined, sign, by):
     """One entry of `R`: add or subtract 32 joined codes, shifted, on a row of accumulators."""
     if sign > 0:
@@ -208,7 +200,7 @@ def _spread_row(row, base, joined, sign, by):
             row[base + lane] -= np.int64(joined[lane]) << by
 
 
-@_compiled
+@compiled()
 def _raise_floor(floor, counts, shift, sums):
     """Add what tables left out: the floor of the cells, for each wordline that is on."""
     for vector in range(LANES):
@@ -216,7 +208,7 @@ def _raise_floor(floor, counts, shift, sums):
 
 
 def _loop(add_sums: Any, at_once: Any, four: Any, of_any: Any) -> Any:  # noqa: C901  # compiled twice
-    @_compiled
+    @compiled()
     def sum_slice(tables, floor, packed, counts, chunk, k, first, end, sums):
         for lane in range(LANES):
             sums[lane] = 0
@@ -229,7 +221,7 @@ def _loop(add_sums: Any, at_once: Any, four: Any, of_any: Any) -> Any:  # noqa: 
                 by = bit - first + DIGIT_BITS * digit
                 add_sums(tables, packed, (k, digit), (chunk, bit), by, sums)
 
-    @_compiled
+    @compiled()
     def join_slices(tables, floor, packed, counts, adc, bits, chunk, k, sums, joined, outside):
         planes, dac_bits = bits
         last = adc.shape[2] - 1
@@ -272,7 +264,7 @@ def _loop(add_sums: Any, at_once: Any, four: Any, of_any: Any) -> Any:  # noqa: 
             else:
                 _convert_step(sums, lo, step, top, by, joined, outside)
 
-    @_compiled
+    @compiled()
     def convert_and_add(
         tables, floor, packed, counts, adc, bits, entries, starts, acc, missed, span
     ):
@@ -314,7 +306,7 @@ convert_and_add_anywhere = _loop(*_LOOPS)
 """The same without the byte shuffle, which tests hold equal on CPUs that have it."""
 
 
-@_compiled
+@compiled()
 def pack_planes(codes, rows, packed, counts, span):
     """Pack input codes into nibbles of four wordlines, a bit plane at a time.
 
@@ -346,7 +338,7 @@ def pack_planes(codes, rows, packed, counts, span):
             counts[chunk, plane, LANES] = np.int32(_any(packed[chunk, plane]))
 
 
-@_compiled
+@compiled()
 def _any(plane):
     """Whether any byte of a plane is set."""
     found = np.uint8(0)
@@ -356,7 +348,7 @@ def _any(plane):
     return found != 0
 
 
-@_compiled
+@compiled()
 def count_planes(packed, counts):
     """Wordlines that are on, for each lane; axes as for `pack_planes`."""
     for chunk in range(packed.shape[0]):
@@ -368,7 +360,7 @@ def count_planes(packed, counts):
                     counts[chunk, plane, lane] += on
 
 
-@_compiled
+@compiled()
 def make_tables(cells, tables):
     """Sums of each subset of four cells, digit by digit.
 

@@ -9,20 +9,10 @@ The code runs without the interpreter's lock, so that threads share the rows.
 
 from __future__ import annotations
 
-from typing import Any
-
-from numba import njit
+from xbarc.numerics.compiled import compiled
 
 
-def _compiled(function: Any) -> Any:
-    """Compile a function; its code is kept between processes where a folder can be written."""
-    try:
-        return njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # numba found no place for its cache
-        return njit(nogil=True)(function)
-
-
-@_compiled
+@compiled()
 def _least(costs):
     """The first of the least costs."""
     least = 0
@@ -32,7 +22,7 @@ def _least(costs):
     return least
 
 
-@_compiled
+@compiled()
 def _message_any(costs, target, weight, g, best, who):
     """Least cost for each level of the parent, over all levels of the child."""
     levels = g.shape[0]
@@ -52,7 +42,7 @@ def _message_any(costs, target, weight, g, best, who):
             who[b] = a if better else who[b]
 
 
-@_compiled
+@compiled()
 def _message_convex(costs, target, weight, g, best, who):
     """The same for levels one step apart, in linear time.
 
@@ -80,7 +70,7 @@ def _message_convex(costs, target, weight, g, best, who):
         best[b] = costs[a] + weight * (away * away)
 
 
-@_compiled
+@compiled()
 def _climb(target, weight, g, convex, steps, costs, best, who, choice):
     """Costs of all vertices from the leaves up, and each child's choice; axes: step, level."""
     for k in range(steps.shape[0]):
@@ -101,7 +91,7 @@ def _climb(target, weight, g, convex, steps, costs, best, who, choice):
                 parent[b] += best[b]
 
 
-@_compiled
+@compiled()
 def encode_rows(targets, weights, g, convex, steps, components, costs, best, who, choice, levels):
     """Best level of every vertex; axes of `levels`: row, vertex.
 
@@ -120,7 +110,7 @@ def encode_rows(targets, weights, g, convex, steps, components, costs, best, who
                 levels[row, part[k, 0]] = choice[k, levels[row, part[k, 1]]]
 
 
-@_compiled
+@compiled()
 def match_rows(targets, weights, top, plus, minus, levels):
     """The optimum of single edges with levels 0..top: the nearest value, halves towards zero."""
     for row in range(targets.shape[0]):
@@ -135,7 +125,7 @@ def match_rows(targets, weights, top, plus, minus, levels):
             levels[row, minus[edge]] = 0 if target > 0 else nearest
 
 
-@_compiled
+@compiled()
 def differences(levels, plus, minus, g, values):
     """Value of every edge; axes: row, edge."""
     for row in range(levels.shape[0]):
@@ -143,7 +133,7 @@ def differences(levels, plus, minus, g, values):
             values[row, edge] = g[levels[row, plus[edge]]] - g[levels[row, minus[edge]]]
 
 
-@_compiled
+@compiled()
 def potentials(values, steps, components, out):
     """Sums of values along the paths from the roots, whose potential is 0; axes: row, vertex."""
     for row in range(values.shape[0]):

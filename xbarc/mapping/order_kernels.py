@@ -8,21 +8,12 @@ takes linear time. `rise` and `fall` go by position; a chain is `cut` positions,
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numba import njit
+
+from xbarc.numerics.compiled import compiled
 
 
-def _compiled(function: Any) -> Any:
-    """Compile a function; its code is kept between processes where a folder can be written."""
-    try:
-        return njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # numba found no place for its cache
-        return njit(nogil=True)(function)
-
-
-@_compiled
+@compiled()
 def greedy(gram, cut, keep, signs, order, sign):
     """Append, again and again, what leaves the prefix with the least energy.
 
@@ -47,7 +38,7 @@ def greedy(gram, cut, keep, signs, order, sign):
             along[item] = kept * (along[item] + sign[position] * gram[best, item])
 
 
-@_compiled
+@compiled()
 def _field(row, order, sign, rise, fall, keep, out):
     """`sum_q K[p, q] s_q row[o_q]` of one chain, for all its positions p, in linear time."""
     count = order.shape[0]
@@ -62,7 +53,7 @@ def _field(row, order, sign, rise, fall, keep, out):
         total += fall[p] * sign[p] * row[order[p]]
 
 
-@_compiled
+@compiled()
 def energy(gram, cut, rise, fall, keep, order, sign):
     """The cost of an arrangement."""
     count = gram.shape[0]
@@ -79,7 +70,7 @@ def energy(gram, cut, rise, fall, keep, order, sign):
     return total
 
 
-@_compiled
+@compiled()
 def window_fields(gram, cut, rise, fall, keep, order, sign, positions, fields):
     """Field at each position of a window (first axis) on each of its outputs (second axis)."""
     count, buffer = gram.shape[0], np.empty(cut)
@@ -95,14 +86,14 @@ def window_fields(gram, cut, rise, fall, keep, order, sign, positions, fields):
             fields[m, x] = buffer[positions[m] - begin]
 
 
-@_compiled
+@compiled()
 def _pair(k_m, k_q, k_mq, at_m, at_q, norm_m, norm_q, inner, t_m, t_q):
     """The part of the cost that belongs to two positions with given outputs and signs."""
     own = k_m * norm_m + k_q * norm_q + 2.0 * k_mq * t_m * t_q * inner
     return own + 2.0 * (t_m * at_m + t_q * at_q)
 
 
-@_compiled
+@compiled()
 def _best_pair(k_m, k_q, k_mq, at_m, at_q, norm_m, norm_q, inner, t_m, t_q, signs):
     """Least cost over the signs of two positions, and those signs."""
     best = _pair(k_m, k_q, k_mq, at_m, at_q, norm_m, norm_q, inner, t_m, t_q)
@@ -116,7 +107,7 @@ def _best_pair(k_m, k_q, k_mq, at_m, at_q, norm_m, norm_q, inner, t_m, t_q, sign
     return best, best_m, best_q
 
 
-@_compiled
+@compiled()
 def _try(m, q, kernel, gram, fields, at, sign, signs):
     """Gain of exchanging two positions (or not), with the best signs: gain, exchanged, signs."""
     x, z = at[m], at[q]
@@ -135,7 +126,7 @@ def _try(m, q, kernel, gram, fields, at, sign, signs):
     return now - stay, 0, a, b
 
 
-@_compiled
+@compiled()
 def _put(m, x, s_x, kernel, gram, fields, at, sign):
     """Set output and sign of a position and update the fields; how many positions changed."""
     before, s_before = at[m], sign[m]
@@ -150,7 +141,7 @@ def _put(m, x, s_x, kernel, gram, fields, at, sign):
     return changed
 
 
-@_compiled
+@compiled()
 def _best_partner(m, kernel, gram, fields, at, sign, signs):
     """The other position of the exchange that gains most: gain, position, exchanged, signs."""
     best = (0.0, -1, 0, 1.0, 1.0)
@@ -162,7 +153,7 @@ def _best_partner(m, kernel, gram, fields, at, sign, signs):
     return best
 
 
-@_compiled
+@compiled()
 def descend(kernel, gram, fields, at, sign, signs, least, budget):
     """Best exchange for each position in turn, until none gains or the budget is used.
 
@@ -184,14 +175,14 @@ def descend(kernel, gram, fields, at, sign, signs, least, budget):
     return budget
 
 
-@_compiled
+@compiled()
 def _random(state, below):
     """The next number of a linear congruential generator, from 0 up to `below`."""
     state[0] = state[0] * np.uint64(6364136223846793005) + np.uint64(1442695040888963407)
     return int((state[0] >> np.uint64(33)) % np.uint64(below))
 
 
-@_compiled
+@compiled()
 def _kick(state, kernel, gram, fields, at, sign, signs):
     """Reverse a short random run of positions, and negate it where signs are free."""
     count = at.shape[0]
@@ -208,7 +199,7 @@ def _kick(state, kernel, gram, fields, at, sign, signs):
     return used * count
 
 
-@_compiled
+@compiled()
 def _window_energy(fields, own, at, sign):
     """Twice the part of the cost that a window takes part in, less what is outside of it."""
     total = 0.0
@@ -217,7 +208,7 @@ def _window_energy(fields, own, at, sign):
     return total
 
 
-@_compiled
+@compiled()
 def _copy(from_fields, from_at, from_sign, fields, at, sign):
     """Copy the state of a window."""
     for m in range(at.shape[0]):
@@ -226,7 +217,7 @@ def _copy(from_fields, from_at, from_sign, fields, at, sign):
             fields[m, y] = from_fields[m, y]
 
 
-@_compiled
+@compiled()
 def _outside(kernel, gram, fields, at, sign, own):
     """Fields from what is outside of the window."""
     for m in range(at.shape[0]):
@@ -238,7 +229,7 @@ def _outside(kernel, gram, fields, at, sign, own):
                     own[m, y] -= kernel[m, r] * sign[r] * gram[at[r], y]
 
 
-@_compiled
+@compiled()
 def iterate(kernel, gram, fields, at, sign, signs, least, budget, seed):
     """Descend, disturb a random run and descend again; the best is kept. Arrays as in `descend`."""
     own, kept_fields = np.empty_like(fields), np.empty_like(fields)

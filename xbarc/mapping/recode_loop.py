@@ -15,23 +15,15 @@ the least total sum and are lowered bit by bit, the widest column first, as long
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numba import njit
+
+from xbarc.numerics.compiled import compiled
 
 _SLOPE = 0.02
 """Price of a unit of a sum below its target, in units of squared excess."""
 
 
-def _compiled(function: Any) -> Any:
-    try:
-        return njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # numba found no place for its cache
-        return njit(nogil=True)(function)
-
-
-@_compiled
+@compiled()
 def _width(total, top):
     """Bits that number the sums `0 .. top * total`."""
     bits, left = 0, total * top
@@ -41,19 +33,19 @@ def _width(total, top):
     return bits
 
 
-@_compiled
+@compiled()
 def _target(bits, top):
     """Largest sum of cells that this many bits hold."""
     return ((1 << bits) - 1) // top
 
 
-@_compiled
+@compiled()
 def _price(total, target):
     over = total - target
     return _SLOPE * total + (np.float64(over) * over if over > 0 else 0.0)
 
 
-@_compiled
+@compiled()
 def _set_prices(sums, targets, column, prices):
     """What each digit would add to the price of a column; entry 0 stays 0."""
     base = prices.shape[1]
@@ -62,7 +54,7 @@ def _set_prices(sums, targets, column, prices):
         prices[column, digit] = _price(sums[column] + digit, targets[column]) - now
 
 
-@_compiled
+@compiled()
 def _forward(magnitude, cell_bits, prices, sides, negative, cost, came):
     """Cheapest way to each state after each digit; a state is the carry, 0 or 1."""
     base, slices = 1 << cell_bits, cost.shape[0] - 1
@@ -80,7 +72,7 @@ def _forward(magnitude, cell_bits, prices, sides, negative, cost, came):
                 cost[j + 1, 1], came[j + 1, 1] = here + prices[down, base - x], carry
 
 
-@_compiled
+@compiled()
 def _backward(magnitude, cell_bits, came, sign, out):
     """Digits along the cheapest way."""
     carry, base = 0, 1 << cell_bits
@@ -91,7 +83,7 @@ def _backward(magnitude, cell_bits, came, sign, out):
         carry = before
 
 
-@_compiled
+@compiled()
 def _move(digits, sums, sides, by):
     """Add digits to the sums of their columns, `by` times."""
     for j in range(digits.shape[0]):
@@ -102,7 +94,7 @@ def _move(digits, sums, sides, by):
             sums[sides * j + sides - 1] -= by * value
 
 
-@_compiled
+@compiled()
 def _renew(digits, sums, targets, prices):
     """Prices of the columns that digits stand on."""
     sides = sums.shape[0] // digits.shape[0]
@@ -112,7 +104,7 @@ def _renew(digits, sums, targets, prices):
             _set_prices(sums, targets, sides * j + side, prices)
 
 
-@_compiled
+@compiled()
 def _sweep(weights, cell_bits, digits, sums, targets, scratch):
     """Every weight takes its cheapest digits, given all others."""
     prices, cost, came, old = scratch
@@ -135,7 +127,7 @@ def _sweep(weights, cell_bits, digits, sums, targets, scratch):
         _renew(own, sums, targets, prices)
 
 
-@_compiled
+@compiled()
 def _excess(sums, targets):
     total = np.int64(0)
     for column in range(sums.shape[0]):
@@ -143,7 +135,7 @@ def _excess(sums, targets):
     return total
 
 
-@_compiled
+@compiled()
 def _widest(bits, closed):
     """The widest column that may still be lowered, or -1."""
     best = -1
@@ -153,14 +145,14 @@ def _widest(bits, closed):
     return best
 
 
-@_compiled
+@compiled()
 def _measure(sums, top, bits, targets):
     for column in range(sums.shape[0]):
         bits[column] = _width(sums[column], top)
         targets[column] = _target(bits[column], top)
 
 
-@_compiled
+@compiled()
 def _lower(weights, cell_bits, top, digits, sums, scratch, tries):
     """Lower the widths of columns one by one, as long as a few sweeps meet them."""
     columns = sums.shape[0]
@@ -189,7 +181,7 @@ def _lower(weights, cell_bits, top, digits, sums, scratch, tries):
             targets[column] = _target(bits[column], top)
 
 
-@_compiled
+@compiled()
 def recode(weights, cell_bits, top, sides, tries, digits, span):
     """Choose the digits of each problem: the weights of one output in one set of rows.
 

@@ -10,17 +10,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from xbarc.numerics.compiled import compiled
 
 
-def _compiled(function: Any) -> Any:
-    try:
-        return njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # numba found no place for its cache
-        return njit(nogil=True)(function)
-
-
-@_compiled
+@compiled()
 def _place(sums, first):
     """Bins whose sum is below `first`; sums are evenly spaced."""
     if len(sums) < 2:
@@ -29,7 +23,7 @@ def _place(sums, first):
     return min(max((first - sums[0] + gap - 1) // gap, 0), len(sums))
 
 
-@_compiled
+@compiled()
 def setting_error(sums, moments, lo, step, bits):
     """Sum of squared differences between sums and what they read back as.
 
@@ -59,7 +53,7 @@ def setting_error(sums, moments, lo, step, bits):
     return max(total, 0.0)
 
 
-@_compiled
+@compiled()
 def best_setting(sums, moments, bits, tries):
     """Lower end, step and error of the best setting found for this many bits.
 
@@ -88,7 +82,7 @@ def best_setting(sums, moments, bits, tries):
     return best
 
 
-@_compiled
+@compiled()
 def _try_ends(sums, moments, bits, step, first, last, tries, best):
     """Lower ends from the first sum to where the range ends at the last, and a bit beyond."""
     free = max(last - first - ((1 << bits) - 1) * step, np.int64(0)) + step // 2
