@@ -254,3 +254,11 @@ def test_items_alive_are_counted_over_all_inferences(
         )
         most = max(most, alive)
     assert most_alive(arrive, leave, period) == most
+
+
+def test_an_empty_batch_takes_no_time() -> None:
+    program = program_of(dense_step(input_shape=(0, 5)), target=small_target(), arrays=4)
+    cost = program_cost(program)
+    assert cost.schedule is not None
+    assert (cost.schedule.latency_ps, cost.schedule.path) == (0, ())
+    assert cost.counts.all_conversions == 0

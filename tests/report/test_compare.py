@@ -48,6 +48,20 @@ def test_only_common_layers_are_compared() -> None:
     assert found.programs == ("a on rram128", "b on rram128")
 
 
+def test_programs_of_different_nets_are_named_and_share_no_layer_of_another_matrix() -> None:
+    mine = collect(small_program())
+    other = mine.model_copy(
+        update={
+            "name": "other",
+            "model_sha256": "f" * 64,
+            "layers": tuple(row.model_copy(update={"inputs": 999}) for row in mine.layers),
+        }
+    )
+    found = compare([mine, other], ["a", "b"])
+    assert found.layers == ()
+    assert found.differences == {"model": (f"small {'0' * 12}", f"other {'f' * 12}")}
+
+
 def test_every_format_of_a_comparison() -> None:
     found = two()
     assert Comparison.model_validate_json(render_comparison_json(found)) == found

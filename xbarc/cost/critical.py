@@ -49,7 +49,8 @@ def critical_path(makers: Mapping[str, Node], latency: int) -> tuple[PathPart, .
         makers: the step that made each value.
         latency: when the last result is there.
     """
-    last = [node for node in makers.values() if node.out.last == latency]
+    made = (node for node in makers.values() if node.out.ready.size)  # none of an empty batch
+    last = [node for node in made if node.out.last == latency]
     parts: list[PathPart] = []
     node: Node | None = last[0] if last else None
     position = int(np.argmax(node.out.ready)) if node else 0
@@ -73,7 +74,7 @@ def _through_crossbar(
     end = int(node.out.ready[position])
     parts.append(PathPart(node.name, int(rounds.start[first]), end, at - first + 1))
     name, need = node.sources[0]
-    if name not in makers:
+    if name not in makers or not makers[name].out.ready.size:
         return None, 0
     ready = makers[name].out.ready
     if need is None:
@@ -88,7 +89,7 @@ def _through_digital(
     """Back to the input that came last."""
     best: tuple[int, str, int] | None = None
     for name, need in node.sources:
-        if name not in makers:
+        if name not in makers or not makers[name].out.ready.size:
             continue
         ready = makers[name].out.ready
         index = int(np.argmax(ready)) if need is None else int(need[position])

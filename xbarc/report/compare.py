@@ -12,7 +12,7 @@ from rich.console import Group
 from rich.text import Text
 
 from xbarc.report.format import number
-from xbarc.report.model import Report
+from xbarc.report.model import LayerRow, Report
 from xbarc.report.row import Row
 from xbarc.report.table import TableData
 from xbarc.report.text import rich_table
@@ -25,6 +25,7 @@ _TOTALS = (
     ("adcs", "count"),
     ("tiles", "count"),
     ("conversions", "an inference"),
+    ("macs_crossbar", "an inference"),
     ("macs_digital", "an inference"),
     ("area_mm2", "mm2"),
     ("energy_uj", "uJ"),
@@ -57,10 +58,12 @@ class Comparison(Row):
     format: Literal[1] = Field(default=1, description="1: the first one")
     programs: tuple[str, ...] = Field(description="what is compared: program and target")
     differences: dict[str, tuple[str, ...]] = Field(
-        description="settings that are not alike, a value a program"
+        description="settings, and models, that are not alike; a value a program"
     )
     totals: tuple[ComparedRow, ...] = Field(description="totals of the programs")
-    layers: tuple[ComparedRow, ...] = Field(description="layers that all programs have, by name")
+    layers: tuple[ComparedRow, ...] = Field(
+        description="layers that all programs have, by name and matrix"
+    )
 
 
 def compare(reports: Sequence[Report], names: Sequence[str]) -> Comparison:
@@ -92,7 +95,11 @@ def _row(name: str, unit: str, values: Sequence[float | None]) -> ComparedRow:
 
 def _differences(reports: Sequence[Report]) -> dict[str, tuple[str, ...]]:
     settings = [
-        {**r.settings, "duplicate": "" if r.schedule is None else r.schedule.duplicate}
+        {
+            **r.settings,
+            "duplicate": "" if r.schedule is None else r.schedule.duplicate,
+            "model": f"{r.name} {r.model_sha256[:12]}",
+        }
         for r in reports
     ]
     names = sorted({name for each in settings for name in each})
@@ -101,13 +108,19 @@ def _differences(reports: Sequence[Report]) -> dict[str, tuple[str, ...]]:
 
 
 def _layers(reports: Sequence[Report]) -> tuple[ComparedRow, ...]:
+    """Layers of one name and one matrix: those of other nets are no basis for a ratio."""
     tables = [{row.name: row for row in report.layers} for report in reports]
-    common = [row.name for row in reports[0].layers if all(row.name in table for table in tables)]
+    shapes = [{name: _shape(row) for name, row in table.items()} for table in tables]
+    common = [name for name in tables[0] if all(x.get(name) == shapes[0][name] for x in shapes)]
     return tuple(
         _row(f"{name} {quantity}", unit, [getattr(table[name], quantity) for table in tables])
         for name in common
         for quantity, unit in _OF_LAYERS
     )
+
+
+def _shape(row: LayerRow) -> tuple[str, int, int, int, int | None]:
+    return row.operator, row.inputs, row.outputs, row.groups, row.positions
 
 
 def render_comparison_json(comparison: Comparison) -> str:
