@@ -1,10 +1,12 @@
 """Binary networks on sense amplifiers: accuracy after splitting, on Fashion-MNIST.
 
-    python benchmarks/binary.py MODEL.onnx [--rows 512 256 128] [--cases calibrated even two-bit]
-        [--calibration-sets 3] [--calibration-images 5000] [--images 10000]
+    python benchmarks/binary.py MODEL.onnx... [--rows 512 256 128] [--cases calibrated even two-bit]
+        [--calibration-sets 0 1 2] [--calibration-images 5000] [--images 10000] [--log FILE]
+    python benchmarks/binary.py --table FILE
 
-One JSON line a compilation. Calibration images are drawn, without labels, from the first 55,000
-training images; accuracy is measured on the test images.
+One JSON line a compilation; with `--log` lines are added to a file, and what it holds already is
+not measured again. `--table` prints mean and spread of a log as Markdown. Calibration images are
+drawn, without labels, from the first 55,000 training images; accuracy is that of test images.
 """
 
 from __future__ import annotations
@@ -13,11 +15,14 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from xbarc.api import CompiledProgram
 from xbarc.compiler import CompileOptions, compile_model
 from xbarc.evaluate import evaluate
 from xbarc.executor import Executor
@@ -31,61 +36,130 @@ from fetch import CACHE, as_input, fashion_mnist
 CASES: dict[str, dict[str, Any]] = {
     "unsplit": {},
     "calibrated": {},
-    "mean": {"thresholds": "mean"},
-    "even": {"thresholds": "even"},
-    "even-consecutive": {"thresholds": "even", "split": "consecutive"},
-    "consecutive": {"split": "consecutive"},
+    "extra-50": {"extra_groups": 0.5},
+    "extra-100": {"extra_groups": 1.0},
     "two-bit": {"bits": 2},
+    "no-refit": {"refit": False},
+    "partition": {"split": "partition"},
+    "mean": {"thresholds": "mean"},
+    "even": {"thresholds": "even", "refit": False},
+    "even-consecutive": {"thresholds": "even", "split": "consecutive", "refit": False},
+    "consecutive": {"split": "consecutive"},
 }
+_TALL = 16384
 
 
 def compiled(model: Path, rows: int, case: str, images: Any) -> Program:
     """A program on arrays of this many rows; `unsplit` on arrays large enough."""
-    tall = 16384 if case == "unsplit" else rows
-    target = load_target("bnn128", [f"array.rows={tall}", f"array.active_rows={tall}"])
+    target = load_target(f"bnn{rows}")
+    if case == "unsplit":
+        target = load_target("bnn512", [f"array.rows={_TALL}", f"array.active_rows={_TALL}"])
     sense = SenseOptions(**CASES[case])
     options = CompileOptions(mapping=MapOptions(encoding="differential", sense=sense))
     return compile_model(model, target, options=options, calibration={"image": images})
 
 
+def key(line: dict[str, Any]) -> tuple[Any, ...]:
+    """What tells one measurement from another."""
+    names = ("model", "rows", "case", "calibration", "calibration_images", "images")
+    return tuple(line[name] for name in names)
+
+
+def measured(wanted: dict[str, Any], model: Path, training: Any, test: dict[str, Any]) -> Any:
+    """The line with its results."""
+    order = np.random.default_rng(wanted["calibration"]).permutation(len(training))
+    images = training[order[: wanted["calibration_images"]]]
+    start = time.process_time()
+    program = compiled(model, wanted["rows"], wanted["case"], images)
+    seconds = time.process_time() - start
+    result = evaluate(program, test, model, executor=Executor(program))
+    totals = CompiledProgram(program).report().totals
+    return wanted | {
+        "top1_float": result.top1_float,
+        "top1": result.top1_crossbar,
+        "agreement": result.agreement,
+        "layers": {layer.name: layer.agreement for layer in result.layers},
+        "groups": {s.name: len(s.tiling.segment_bounds) - 1 for s in program.crossbar_steps},
+        "arrays": totals.arrays,
+        "conversions": totals.conversions,
+        "energy_uj": totals.energy_uj,
+        "area_mm2": totals.area_mm2,
+        "cpu_seconds": round(seconds, 1),
+    }
+
+
+def table(lines: list[dict[str, Any]]) -> Iterator[str]:
+    """Points lost against ONNX Runtime, mean and spread over what was measured, as Markdown."""
+    yield "| net | rows | case | nets x sets | float | lost | from, to | agreement | arrays |"
+    yield "|---|--:|---|--:|--:|--:|--:|--:|--:|"
+    rows: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for line in lines:
+        kind = "MLP" if "mlp" in line["model"] else "CNN"
+        tall = "any" if line["case"] == "unsplit" else line["rows"]
+        rows.setdefault((kind, tall, line["case"]), []).append(line)
+    for (kind, tall, case), found in rows.items():
+        lost = [100 * (line["top1_float"] - line["top1"]) for line in found]
+        nets = len({line["model"] for line in found})
+        mean = [float(np.mean([line[n] for line in found])) for n in ("top1_float", "agreement")]
+        spread = f"{min(lost):.2f} to {max(lost):.2f}"
+        yield (
+            f"| {kind} | {tall} | {case} | {nets} x {len(found) / nets:.3g} | {100 * mean[0]:.2f}"
+            f" | {np.mean(lost):.2f} | {spread} | {mean[1]:.4f} | {found[0]['arrays']} |"
+        )
+
+
+def _read(log: Path | None) -> list[dict[str, Any]]:
+    if log is None or not log.exists():
+        return []
+    return [json.loads(line) for line in log.read_text().splitlines() if line]
+
+
+def _data(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
+    training = as_input(fashion_mnist(options.cache, "train")[0][:55_000])
+    pixels, labels = fashion_mnist(options.cache, "test")
+    count = options.images
+    classes = labels[:count].astype(np.int64)
+    return training, {"image": as_input(pixels[:count]), "labels": classes}
+
+
+def measure(options: argparse.Namespace) -> None:
+    """Print one line a compilation that is not in the log yet."""
+    done = {key(line) for line in _read(options.log)}
+    training, test = _data(options)
+    sizes = (options.calibration_images, options.images)
+    for number, rows, case, model in product(
+        options.calibration_sets, options.rows, options.cases, options.models
+    ):
+        names = ("model", "rows", "case", "calibration", "calibration_images", "images")
+        wanted = dict(zip(names, (model.stem, rows, case, number, *sizes), strict=True))
+        if key(wanted) in done:
+            continue
+        line = json.dumps(measured(wanted, model, training, test))
+        print(line, flush=True)
+        if options.log is not None:
+            with options.log.open("a") as file:
+                file.write(line + "\n")
+
+
 def main() -> int:
-    """Print one line a compilation."""
+    """Measure, or print a table."""
     parser = argparse.ArgumentParser(description="Accuracy of split binary networks.")
-    parser.add_argument("model", type=Path)
-    parser.add_argument("--rows", type=int, nargs="+", default=[512, 256, 128])
+    parser.add_argument("models", type=Path, nargs="*")
+    parser.add_argument(
+        "--rows", type=int, nargs="+", choices=[512, 256, 128], default=[512, 256, 128]
+    )
     parser.add_argument("--cases", nargs="+", choices=CASES, default=["calibrated"])
-    parser.add_argument("--calibration-sets", type=int, default=1)
+    parser.add_argument("--calibration-sets", type=int, nargs="+", default=[0])
     parser.add_argument("--calibration-images", type=int, default=5000)
     parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--cache", type=Path, default=CACHE)
+    parser.add_argument("--log", type=Path)
+    parser.add_argument("--table", type=Path, metavar="LOG", help="only print this log's table")
     options = parser.parse_args()
-    training = as_input(fashion_mnist(options.cache, "train")[0][:55_000])
-    pixels, labels = fashion_mnist(options.cache, "test")
-    test = {
-        "image": as_input(pixels[: options.images]),
-        "labels": labels[: options.images].astype(np.int64),
-    }
-    for rows in options.rows:
-        for case in options.cases:
-            for seed in range(options.calibration_sets):
-                order = np.random.default_rng(seed).permutation(len(training))
-                images = training[order[: options.calibration_images]]
-                start = time.monotonic()
-                program = compiled(options.model, rows, case, images)
-                seconds = time.monotonic() - start
-                result = evaluate(program, test, options.model, executor=Executor(program))
-                line = {
-                    "model": options.model.stem,
-                    "rows": rows,
-                    "case": case,
-                    "calibration": seed,
-                    "top1_float": result.top1_float,
-                    "top1": result.top1_crossbar,
-                    "agreement": result.agreement,
-                    "layers": {layer.name: layer.agreement for layer in result.layers},
-                    "seconds": round(seconds, 1),
-                }
-                print(json.dumps(line), flush=True)
+    if options.table is None:
+        measure(options)
+    else:
+        print("\n".join(table(_read(options.table))))
     return 0
 
 

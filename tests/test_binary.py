@@ -89,6 +89,43 @@ def test_calibration_lowers_the_wrong_bits(tmp_path: Path) -> None:
     assert equal["calibrated"] > equal["even"] + 0.01
 
 
+def test_the_classifier_is_fitted_to_a_split_network(tmp_path: Path) -> None:
+    path = dense_net(tmp_path, inputs=40)
+    data, test = {"b0": _noise(2000, 40)}, {"b0": _noise(2000, 40, seed=9)}
+    plain, fitted = (compiled(path, bnn_target(16), data, refit=r) for r in (False, True))
+    assert not any("classifier fitted" in note for s in plain.digital_steps for note in s.notes)
+    assert any("classifier fitted" in note for s in fitted.digital_steps for note in s.notes)
+    before, after = (evaluate(p, test, path) for p in (plain, fitted))
+    assert [layer.agreement for layer in before.layers] == [x.agreement for x in after.layers]
+    assert before.output_sqnr_db is not None
+    assert after.output_sqnr_db is not None
+    assert after.output_sqnr_db > before.output_sqnr_db
+
+
+def test_a_network_in_one_array_keeps_its_classifier(tmp_path: Path) -> None:
+    path = dense_net(tmp_path)
+    program = compiled(path, bnn_target(48), {"b0": _noise(300, 20)})
+    for found, wanted in both(path, program, ["y"], b0=_noise(100, 20, seed=3)):
+        assert np.array_equal(found, wanted)
+
+
+def test_more_groups_tell_more(tmp_path: Path) -> None:
+    path = dense_net(tmp_path, inputs=40)
+    data, test = {"b0": _noise(2000, 40)}, {"b0": _noise(2000, 40, seed=9)}
+    agreement = []
+    for extra in (0.0, 1.0):
+        program = compiled(path, bnn_target(20), data, extra_groups=extra, refit=False)
+        assert not list(self_check(program))
+        assert [len(s.tiling.segment_bounds) - 1 for s in senses(program)] == (
+            [4, 3] if not extra else [8, 6]
+        )
+        result = evaluate(program, test, path)
+        agreement.append(np.mean([layer.agreement or 0 for layer in result.layers]))
+    assert agreement[1] > agreement[0] + 0.02
+    with pytest.raises(MappingError, match="expected 0 to 8"):
+        compiled(path, bnn_target(20), data, extra_groups=9.0)
+
+
 def test_converters_take_binary_layers_exactly(tmp_path: Path) -> None:
     nets = (
         (dense_net, {"b0": _noise(50, 20)}),

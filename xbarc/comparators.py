@@ -22,12 +22,14 @@ from xbarc.executor import (
     sum_shift,
 )
 from xbarc.executor.run import Values
+from xbarc.frontend import read_classifier, with_classifier, with_features
 from xbarc.ir.network import MatrixLayer, Network, layer_inputs
-from xbarc.ir.program import CrossbarStep, Step
+from xbarc.ir.program import CrossbarStep, DigitalStep, Step
 from xbarc.ir.quantize import BinaryInput, FloatResult, SignResult
 from xbarc.mapping import (
     ArrayPool,
     Fit,
+    Refit,
     SenseOptions,
     SplitSums,
     fit_counts,
@@ -35,11 +37,13 @@ from xbarc.mapping import (
     fitted,
     map_senses,
     mean_start,
+    refit_classifier,
     with_counts,
     with_thresholds,
 )
 from xbarc.numerics.types import AnyArray, Float64Array, IntArray
 from xbarc.passes import widen_binary
+from xbarc.runtime import OnnxSession
 from xbarc.target import Target
 
 _SUMS = 1 << 25
@@ -56,6 +60,8 @@ class SenseWalk:
         target, options: what to compile for.
         clean: values of the unsplit network, a dictionary a batch; None as long as they are those
             of the compiled prefix.
+        fits: thresholds that were found, by layer name.
+        refit: the classifier's new weights; None where it stayed as it is.
     """
 
     network: Network
@@ -63,6 +69,7 @@ class SenseWalk:
     options: SenseOptions
     clean: list[Values] | None = None
     fits: dict[str, Fit] = field(default_factory=dict)
+    refit: Refit | None = None
     _runner: StepRunner = field(default_factory=StepRunner)
 
     def crossbar(self, layer: MatrixLayer, batches: list[Values], pool: ArrayPool) -> CrossbarStep:
@@ -98,6 +105,36 @@ class SenseWalk:
         for values in self.clean:
             for name in [name for name in values if name not in needed]:
                 del values[name]
+
+    def refitted(self, number: int, step: DigitalStep, batches: list[Values]) -> DigitalStep:
+        """The last fragment, its classifier fitted to what the unsplit network says.
+
+        Args:
+            number: the layer's.
+            step: as it stands in the model.
+            batches: values of the compiled prefix.
+        """
+        if not self.options.refit or self.clean is None or number + 1 < len(self.network.layers):
+            return step
+        output = self.network.outputs[0].name
+        found = read_classifier(step.model, output)
+        if found is None:
+            return step
+        session = OnnxSession(with_features(step.model, found), where=step.name)
+        features = _joined(_run(session, step, batches, found.features))
+        wanted = _joined(_run(session, step, self.clean, output))
+        if features.ndim != 2 or wanted.ndim != 2:
+            return step
+        old, biased = (found.weight, found.bias), bool(found.bias_name)
+        self.refit = refit_classifier(features, wanted, *old, biased=biased)
+        if self.refit is None:
+            return step
+        fresh = with_classifier(step.model, found, self.refit.weight, self.refit.bias)
+        note = (
+            "classifier fitted to the unsplit network's scores: divergence on held-back samples"
+            f" {self.refit.before:.4f} before, {self.refit.after:.4f} after"
+        )
+        return replace(step, model=fresh, notes=(*step.notes, note))
 
     def _advance_clean(self, layer: MatrixLayer) -> list[AnyArray]:
         """The unsplit layer's outputs, a batch each."""
@@ -151,6 +188,20 @@ class SenseWalk:
             first += goal.shape[1]
         shape = (layer.groups, layer.outputs, -1)
         return SplitSums(np.concatenate(sums, axis=3), np.concatenate(kept, axis=1).reshape(shape))
+
+
+def _run(
+    session: OnnxSession, step: DigitalStep, batches: list[Values], name: str
+) -> list[AnyArray]:
+    """A tensor of a fragment, batch after batch."""
+    if name in step.inputs:
+        return [np.asarray(values[name]) for values in batches]
+    feeds = ({key: values[key] for key in step.inputs} for values in batches)
+    return [np.asarray(session.run(feed, (name,))[0]) for feed in feeds]
+
+
+def _joined(parts: list[AnyArray]) -> Float64Array:
+    return np.concatenate(parts).astype(np.float64)
 
 
 def _goal(layer: MatrixLayer, values: AnyArray) -> AnyArray:

@@ -312,6 +312,7 @@ def _sense_settings(plan: _Plan) -> dict[str, str]:
         return {}
     sense = plan.mapping.sense
     return {
+        "extra_groups": f"{sense.extra_groups:g}",
         "sense_bits": str(sense.bits),
         "sense_rows": sense.rows,
         "sign_of_zero": sense.sign_of_zero,
@@ -337,7 +338,7 @@ def _lower(
         if progress is not None:
             progress(layer.name, number, len(network.layers))
         if isinstance(layer, DigitalFragment):
-            step: Step = _digital(layer)
+            step: Step = sense.refitted(number, _digital(layer), batches)
         elif _compares(plan) and isinstance(layer.quantizer, BinaryInput):
             step = sense.crossbar(layer, batches, pool)
         else:

@@ -52,3 +52,14 @@ def test_a_good_step_breaks_nothing() -> None:
 @pytest.mark.parametrize("rule", [rule.__name__ for rule in SENSE_RULES])
 def test_sense_rule_broken_alone(rule: str) -> None:
     assert _broken(_wrong()[rule]) == {rule}
+
+
+def test_an_input_may_stand_in_several_groups_but_in_none_more_than_elsewhere() -> None:
+    step = _step()
+    rows = np.array(step.tiling.row_input)
+    first = slice(*(int(b) for b in step.tiling.segment_bounds[:2]))
+    for old, new in ((rows[first][0], rows[first][1]), (rows.max(), step.inputs)):
+        moved = rows.copy()
+        moved[np.flatnonzero(moved == old)[0]] = new
+        broken = replace(step, tiling=replace(step.tiling, row_input=moved))
+        assert "sense_rows" in _broken(broken)

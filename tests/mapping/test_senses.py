@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import product
 
 import numpy as np
@@ -11,10 +12,12 @@ from hypothesis import strategies as st
 from tests.binary_models import bnn_target
 from tests.builders import Window, int_layer
 from xbarc.executor import layer_engine
+from xbarc.executor.senses import SenseReference
 from xbarc.ir.network import MatrixLayer
 from xbarc.ir.quantize import ABSENT, DOWN, UP, BinaryInput, SignResult
 from xbarc.mapping import ArrayPool, SenseOptions, SplitSums, fit_thresholds, map_senses
 from xbarc.mapping.sense_options import Rows, Split
+from xbarc.mapping.senses.deal import deal
 from xbarc.mapping.senses.split import wordlines
 from xbarc.numerics.types import AnyArray
 
@@ -107,6 +110,43 @@ def test_strided_groups_take_every_kernel_position() -> None:
     for first, last in zip(lines.bounds[:-1], lines.bounds[1:], strict=True):
         positions = np.bincount(lines.inputs[first:last] % 9, minlength=9)
         assert np.all(positions == 4)  # two channels, two wordlines each
+
+
+@given(
+    inputs=st.integers(2, 80),
+    capacity=st.integers(1, 60),
+    split=st.sampled_from(["strided", "partition", "consecutive"]),
+    extra=st.sampled_from([0.0, 0.5, 1.0, 8.0]),
+)
+def test_groups_hold_every_input_and_none_twice(
+    inputs: int, capacity: int, split: Split, extra: float
+) -> None:
+    parts = deal(_layer(0, inputs, 2), SenseOptions(split=split, extra_groups=extra), capacity)
+    least = -(-inputs // capacity)
+    assert len(parts) == (1 if least == 1 else min(inputs, math.ceil(least * (1 + extra))))
+    assert np.array_equal(np.unique(np.concatenate(parts)), np.arange(inputs))
+    assert all(len(np.unique(part)) == len(part) <= capacity for part in parts)
+    slots = sum(len(part) for part in parts)
+    filled = split == "strided" and len(parts) > 1 and len(parts) * capacity * 3 >= inputs * 4
+    assert slots == (len(parts) * capacity if filled else inputs)
+    uses = np.bincount(np.concatenate(parts))
+    assert uses.max() - uses.min() <= 2
+
+
+@given(seed=st.integers(0, 1000), inputs=st.integers(9, 40))
+def test_overlapping_groups_sum_their_own_inputs(seed: int, inputs: int) -> None:
+    layer, target = _layer(seed, inputs, 3), bnn_target(2 * inputs - 6)
+    step = map_senses(layer, target, SenseOptions(), ArrayPool(target.array, "layer"))
+    parts = deal(layer, SenseOptions(), inputs - 3)
+    assert len(parts) == len(step.tiling.segment_bounds) - 1 == 2
+    codes = np.random.default_rng(seed).choice([UP, DOWN], (20, inputs))
+    signs = np.where(codes == UP, 1, -1)
+    assert isinstance(layer.result, SignResult)
+    turn = np.where(layer.result.flip, -1, 1)
+    weights = layer.weight.tensor.load()[0].astype(np.int64) * turn
+    for number, part in enumerate(parts):
+        sums = SenseReference(step).sums(codes, 0, number)
+        assert np.array_equal(2 * sums - len(part), signs[:, part] @ weights[part])
 
 
 def _wrong(sums: AnyArray, wanted: AnyArray, places: object, votes: int) -> float:

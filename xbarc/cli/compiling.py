@@ -170,11 +170,19 @@ def compile_command(
     split: Annotated[
         str,
         typer.Option(
-            metavar="strided|consecutive|FILE.npz",
+            metavar="strided|partition|consecutive|FILE.npz",
             help="binary layers: how inputs are dealt over groups that fit an array; a file holds "
             "a group number an input, by the layer's name",
         ),
     ] = "strided",
+    extra_groups: Annotated[
+        float,
+        typer.Option(metavar="SHARE", help="binary layers: groups beyond the fewest that fit"),
+    ] = 0.0,
+    refit: Annotated[
+        bool,
+        typer.Option(help="fit the classifier behind a split network to the unsplit one's scores"),
+    ] = True,
     thresholds: Annotated[
         str,
         typer.Option(
@@ -242,6 +250,7 @@ def compile_command(
         _sense(split, (thresholds, sense_rows, sign_of_zero), sense_bits, allow_ternary),
     )
     options = with_copies(options, duplicate, chosen)
+    options = with_groups(options, extra_groups, refit)
     options = replace(options, equalise=equalise, uniform=uniform)  # type: ignore[arg-type]  # checked there
     data = None if calibrate is None else read_npz(calibrate)
     with progress_bar("compile") as advance:
@@ -266,6 +275,16 @@ def with_copies(options: CompileOptions, duplicate: str, target: Target) -> Comp
     from xbarc.cost import parse_policy
 
     return replace(options, duplicate=str(parse_policy(duplicate, target)))
+
+
+def with_groups(options: CompileOptions, extra: float, refit: bool) -> CompileOptions:
+    """Options with more groups of binary layers, and with or without a fitted classifier."""
+    from dataclasses import replace
+
+    if options.mapping is None:
+        return options
+    sense = replace(options.mapping.sense, extra_groups=extra, refit=refit)
+    return replace(options, mapping=replace(options.mapping, sense=sense))
 
 
 def _options(

@@ -40,7 +40,7 @@ def two_values(step: CrossbarStep) -> Iterator[str]:
 
 
 def sense_rows(step: CrossbarStep) -> Iterator[str]:
-    """Every input has the same count of wordlines, and every wordline codes that drive it."""
+    """Where an input stands it has as many wordlines as any, and each has codes that drive it."""
     if step.sense is None:
         return
     rows, drive = step.tiling.row_input, step.sense.drive
@@ -50,10 +50,12 @@ def sense_rows(step: CrossbarStep) -> Iterator[str]:
     if rows.size and not (rows.min() >= 0 and rows.max() < step.inputs):
         yield f"a wordline carries an input beyond {step.inputs}"
         return
-    each = np.bincount(rows, minlength=step.inputs)
-    if each.size and each.min() != each.max():
-        yield f"inputs have {each.min()} to {each.max()} wordlines, expected alike"
-    if each.size and each.min() == 0:
+    ends = np.asarray(step.tiling.segment_bounds)[1:-1].astype(np.int64)
+    counts = [np.bincount(part, minlength=step.inputs) for part in np.split(rows, ends)]
+    used = np.concatenate([part[part > 0] for part in counts])
+    if used.size and used.min() != used.max():
+        yield f"inputs have {used.min()} to {used.max()} wordlines, expected alike"
+    if rows.size and np.sum(counts, axis=0).min() == 0:
         yield "an input has no wordline"
     if np.any((drive & (UP | DOWN)) == 0) or np.any(drive & ~np.uint8(_STATES)):
         yield "a wordline is driven by no code, or by one that there is not"

@@ -11,6 +11,7 @@ from xbarc.mapping.options import ADC_POLICIES, AUTO, PLACEMENTS, MapOptions, Pa
 from xbarc.mapping.pack import ArrayPool
 from xbarc.mapping.senses import (
     Fit,
+    Refit,
     SenseOptions,
     SplitSums,
     fit_counts,
@@ -19,6 +20,7 @@ from xbarc.mapping.senses import (
     map_senses,
     mean_start,
     read_groups,
+    refit_classifier,
     retuned,
     with_counts,
     with_thresholds,
@@ -33,6 +35,7 @@ __all__ = [
     "Fit",
     "MapOptions",
     "Pack",
+    "Refit",
     "SenseOptions",
     "SplitSums",
     "Tile",
@@ -46,6 +49,7 @@ __all__ = [
     "mean_start",
     "parse_levers",
     "read_groups",
+    "refit_classifier",
     "retuned",
     "with_counts",
     "with_thresholds",

@@ -11,10 +11,11 @@ import numpy as np
 from xbarc.errors import InputError, MappingError
 from xbarc.numerics.types import AnyArray, Int64Array
 
-Split = Literal["strided", "consecutive", "given"]
+Split = Literal["strided", "partition", "consecutive", "given"]
 Thresholds = Literal["calibrated", "mean", "even"]
 Rows = Literal["complementary", "zero-one"]
 SignOfZero = Literal["onnx", "plus", "minus"]
+_MOST_EXTRA = 8
 
 
 @dataclass(frozen=True)
@@ -22,10 +23,13 @@ class SenseOptions:
     """Choices of binary layers.
 
     Attributes:
-        split: input i goes to group `i mod G` (strided; in a convolution i counts the channels of
-            one kernel position before the next), to group `i // (n / G)` in the order of the
-            weights (consecutive), or to the group that `groups` gives.
+        split: input i goes to group `i mod G` (in a convolution i counts the channels of one kernel
+            position before the next), and free wordlines repeat inputs of other groups (strided) or
+            stay free (partition); or to group `i // (n / G)` in the order of the weights
+            (consecutive), or to the group that `groups` gives.
         groups: the group of each input, by layer name.
+        extra_groups: groups beyond the fewest that fit, as a share of these; layers that fit one
+            array, and groups that are given, stay as they are.
         thresholds: from data over thresholds and votes together (calibrated), from the mean sum of
             each group (mean), or the layer's threshold in equal shares (even). The first two fall
             back to even without data.
@@ -34,6 +38,8 @@ class SenseOptions:
             two columns that are subtracted (zero-one).
         sign_of_zero: what Sign(0) means.
         allow_ternary: weights may be 0.
+        refit: whether the real classifier behind a split network is fitted to what the unsplit one
+            says of calibration data.
     """
 
     split: Split = "strided"
@@ -43,12 +49,18 @@ class SenseOptions:
     sign_of_zero: SignOfZero = "onnx"
     allow_ternary: bool = False
     groups: Mapping[str, Int64Array] = field(default_factory=dict)
+    extra_groups: float = 0.0
+    refit: bool = True
 
     def __post_init__(self) -> None:
         _one_of("--split", self.split, get_args(Split))
         _one_of("--thresholds", self.thresholds, get_args(Thresholds))
         _one_of("--sense-rows", self.rows, get_args(Rows))
         _one_of("--sign-of-zero", self.sign_of_zero, get_args(SignOfZero))
+        if not 0 <= self.extra_groups <= _MOST_EXTRA:
+            raise MappingError(
+                f"{self.extra_groups:g}, expected 0 to {_MOST_EXTRA}", where="--extra-groups"
+            )
         if self.bits not in (1, 2, 3):
             raise MappingError(f"{self.bits} bits, expected 1, 2 or 3", where="--sense-bits")
 

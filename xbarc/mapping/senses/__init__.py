@@ -1,16 +1,18 @@
 """Binary layers on arrays that are read by sense amplifiers.
 
-`options` says what a user may choose, `split` deals inputs over groups that fit an array, `layer`
-lays out wordlines and cells, `search` chooses thresholds from sums that were seen.
+`deal` deals inputs over groups that fit an array, `split` gives them wordlines, `layer` lays out
+cells, `search` chooses thresholds from sums that were seen, `refit` fits the classifier behind.
 """
 
 from xbarc.mapping.sense_options import SenseOptions, read_groups
 from xbarc.mapping.senses.layer import fitted, map_senses, mean_start, with_counts, with_thresholds
+from xbarc.mapping.senses.refit import Refit, refit_classifier
 from xbarc.mapping.senses.retune import retuned
 from xbarc.mapping.senses.search import Fit, SplitSums, fit_counts, fit_thresholds
 
 __all__ = [
     "Fit",
+    "Refit",
     "SenseOptions",
     "SplitSums",
     "fit_counts",
@@ -19,6 +21,7 @@ __all__ = [
     "map_senses",
     "mean_start",
     "read_groups",
+    "refit_classifier",
     "retuned",
     "with_counts",
     "with_thresholds",

@@ -177,7 +177,7 @@ def _halves(job: _Job) -> tuple[Int64Array, int]:
 def even_thresholds(job: _Job) -> IntArray:
     """Equal shares of the layer's threshold; axes: group, segment, conversion, level."""
     offset, factor = _halves(job)
-    sizes = np.diff(job.lines.bounds) / job.lines.bounds[-1]
+    sizes = np.diff(job.lines.bounds) / (job.layer.rows * job.lines.copies)
     target = np.zeros(offset.shape[::2]) if job.threshold is None else job.threshold
     share = target[:, None, :] * sizes[None, :, None]
     if job.lines.groups == 1 and job.threshold is not None:
@@ -204,7 +204,8 @@ def mean_start(
     offset, factor = _halves(job)
     share = np.zeros(offset.shape[::2])
     if job.threshold is not None:
-        due = (job.threshold + offset.sum(axis=1)) / factor + shift * job.lines.groups
+        total = job.threshold * job.lines.share + offset.sum(axis=1)
+        due = total / factor + shift * job.lines.groups
         share = due - mean_totals(seen)
     return mean_thresholds(seen, share, level_places(job.levels))
 
@@ -241,7 +242,7 @@ def blind_counts(job: _Job) -> tuple[Float64Array, Float64Array]:
     if sizes is None:
         sizes = np.broadcast_to(np.diff(job.lines.bounds)[None, :, None], offset.shape)
     sigma = np.sqrt(np.maximum(1.0, sizes)).mean(axis=1)
-    slope = sigma * count_slope(job.levels)
+    slope = sigma * count_slope(job.levels) / job.lines.share
     start = -slope * job.lines.groups * job.levels / 2
     return slope.reshape(-1), start.reshape(-1)
 

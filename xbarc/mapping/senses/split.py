@@ -1,4 +1,4 @@
-"""Dealing the inputs of a layer over groups that fit an array, and each group over wordlines."""
+"""The inputs of each group of a layer on wordlines."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from xbarc.ir.geometry import Window
 from xbarc.ir.network import MatrixLayer
 from xbarc.ir.quantize import ABSENT, DOWN, UP, BinaryInput
 from xbarc.mapping.sense_options import SenseOptions
+from xbarc.mapping.senses.deal import deal, kernel_size
 from xbarc.numerics.types import Int64Array, IntArray, UInt8Array
 from xbarc.target import Target
 
@@ -24,12 +25,14 @@ class Wordlines:
         drive: codes that drive it; axis: row.
         bounds: first row of each group, and the end.
         copies: wordlines an input.
+        share: how often an input stands in a group, on average; 1 where no two groups overlap.
     """
 
     inputs: IntArray
     drive: UInt8Array
     bounds: IntArray
     copies: int
+    share: float = 1.0
 
     @property
     def groups(self) -> int:
@@ -45,21 +48,26 @@ def wordlines(layer: MatrixLayer, target: Target, options: SenseOptions) -> Word
     """
     most = min(target.array.rows, target.array.active_rows)
     copies = _copies(layer, options, most)
-    member = _members(layer, options, most // copies, copies, most)
-    order = np.argsort(member, kind="stable")
-    sizes = np.bincount(member)
-    both = _absent_drives_both(layer, member)
+    if most < copies:
+        raise MappingError(
+            f"an input needs {copies} wordlines, the array drives {most} together",
+            where=layer.name,
+            hint="a target with more rows",
+        )
+    parts = deal(layer, options, most // copies)
     inputs: list[IntArray] = []
     drive: list[UInt8Array] = []
-    for part in np.split(order, np.cumsum(sizes)[:-1]):
-        for mask, absent in _sides(both[part], copies):
+    for part in parts:
+        for mask, absent in _sides(_absent_drives_both(layer, part), copies):
             inputs.append(part)
             drive.append((mask | (absent * ABSENT)).astype(np.uint8))
+    sizes = np.array([len(part) for part in parts])
     return Wordlines(
         np.concatenate(inputs).astype(np.int32),
         np.concatenate(drive),
         np.append(0, np.cumsum(sizes * copies)).astype(np.int32),
         copies,
+        int(sizes.sum()) / layer.rows,
     )
 
 
@@ -107,66 +115,13 @@ def _balanced(layer: MatrixLayer) -> bool:
     return channels % 2 == 0 and bool(np.asarray(layer.weight.tensor.load()).all())
 
 
-def _members(
-    layer: MatrixLayer, options: SenseOptions, capacity: int, copies: int, most: int
-) -> Int64Array:
-    if options.split == "given" and layer.name in options.groups:
-        return _given(layer, options.groups[layer.name], capacity)
-    if capacity < 1:
-        raise MappingError(
-            f"an input needs {copies} wordlines, the array drives {most} together",
-            where=layer.name,
-            hint="a target with more rows",
-        )
-    groups = -(-layer.rows // capacity)
-    if options.split == "consecutive":
-        bounds = np.arange(groups + 1) * layer.rows // groups
-        return np.repeat(np.arange(groups), np.diff(bounds)).astype(np.int64)
-    return _strided(layer, groups)
+def _absent_drives_both(layer: MatrixLayer, part: Int64Array) -> IntArray:
+    """Inputs of a group that drive both wordlines when they are left out: every other one.
 
-
-def _strided(layer: MatrixLayer, groups: int) -> Int64Array:
-    """Input after input to group after group, the channels of one kernel position in a row.
-
-    In the order of the weights, channel by channel, three groups of a 3x3 kernel would be its three
-    columns, and at a border one of them would see nothing but padding.
-    """
-    kernel = int(np.prod(layer.geometry.kernel)) if isinstance(layer.geometry, Window) else 1
-    channels = layer.rows // kernel
-    index = np.arange(layer.rows)
-    turn = (index % kernel) * channels + index // kernel
-    return (turn % groups).astype(np.int64)
-
-
-def _given(layer: MatrixLayer, member: Int64Array, capacity: int) -> Int64Array:
-    if member.shape != (layer.rows,):
-        raise MappingError(
-            f"groups for {member.size} inputs, the layer has {layer.rows}", where=layer.name
-        )
-    sizes = np.bincount(member)
-    if sizes.min(initial=1) == 0:
-        raise MappingError(f"group {int(sizes.argmin())} has no input", where=layer.name)
-    if sizes.max() > capacity:
-        raise MappingError(
-            f"group {int(sizes.argmax())} has {int(sizes.max())} inputs, an array takes {capacity}",
-            where=layer.name,
-            hint=f"at least {-(-layer.rows // max(1, capacity))} groups",
-        )
-    return member
-
-
-def _absent_drives_both(layer: MatrixLayer, member: Int64Array) -> IntArray:
-    """Inputs that drive both wordlines when they are left out: every other one.
-
-    Counted within each group and kernel position, and on from one position to the next, so that any
-    set of positions that is left out counts as nearly half agreements, and exactly half where each
+    Counted along each kernel position, and on from one position to the next, so that any set of
+    positions that is left out counts as nearly half agreements, and exactly half where each
     position has an even number of inputs.
     """
-    geometry = layer.geometry
-    kernel = int(np.prod(geometry.kernel)) if isinstance(geometry, Window) else 1
-    both = np.zeros(layer.rows, dtype=np.int64)
-    order = np.lexsort((np.arange(layer.rows), np.arange(layer.rows) % kernel, member))
-    starts = np.flatnonzero(np.diff(member[order], prepend=-1))
-    for run in np.split(order, starts[1:]):
-        both[run] = np.arange(len(run)) % 2
+    both = np.zeros(len(part), dtype=np.int64)
+    both[np.lexsort((part, part % kernel_size(layer)))] = np.arange(len(part)) % 2
     return both

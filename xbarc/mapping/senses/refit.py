@@ -1,0 +1,109 @@
+"""A real classifier fitted to what comes out of a split network. Pure functions of arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from xbarc.numerics.types import Float64Array
+
+_PENALTIES = (30.0, 100.0, 300.0, 1000.0, 3000.0)
+_ROUNDS = 40
+_HELD_BACK = 5  # every fifth sample judges
+_FEWEST = 100
+
+
+@dataclass(frozen=True, eq=False)
+class Refit:
+    """New weights of a classifier, and what they are worth on samples that did not choose them.
+
+    Attributes:
+        weight: axes: feature, class.
+        bias: axis: class.
+        before, after: mean divergence (Kullback and Leibler, nats) of the scores' softmax from the
+            wanted one.
+    """
+
+    weight: Float64Array
+    bias: Float64Array
+    before: float
+    after: float
+
+
+def refit_classifier(
+    features: Float64Array,
+    wanted: Float64Array,
+    weight: Float64Array,
+    bias: Float64Array,
+    *,
+    biased: bool = True,
+) -> Refit | None:
+    """Weights whose scores on `features` tell the same classes as the wanted scores.
+
+    The divergence of the softmax is lowered, with a penalty on leaving the old weights; samples
+    that are held back choose the penalty, and whether anything changes at all.
+
+    Args:
+        features: of the split network; axes: sample, feature.
+        wanted: scores of the unsplit network; axes: sample, class.
+        weight: axes: feature, class.
+        bias: axis: class.
+        biased: False where the classifier has no bias; then `bias` is zeros and stays so.
+
+    Returns:
+        None where held-back samples are not served better, by the divergence and by the squared
+        error of the scores; and where there is one class, or too few samples.
+    """
+    if len(features) < _FEWEST or wanted.shape[1] < 2:
+        return None
+    data = np.column_stack([features, np.ones(len(features))]) if biased else features
+    goal = _softmax(wanted)
+    old = np.vstack([weight, bias]) if biased else weight
+    judge = np.arange(len(data)) % _HELD_BACK == _HELD_BACK - 1
+    tried = [_lowered(data[~judge], goal[~judge], old, penalty) for penalty in _PENALTIES]
+    losses = [_divergence(goal[judge], data[judge] @ new) for new in tried]
+    best = int(np.argmin(losses))
+    before = _divergence(goal[judge], data[judge] @ old)
+    errors = [_error(wanted[judge], data[judge] @ each) for each in (old, tried[best])]
+    if losses[best] >= before or errors[1] > errors[0]:
+        return None
+    share = _HELD_BACK / (_HELD_BACK - 1)  # the penalty stands beside a sum over samples
+    new = _lowered(data, goal, old, _PENALTIES[best] * share)
+    count = weight.shape[0]
+    return Refit(new[:count], new[count] if biased else bias, before, losses[best])
+
+
+def _lowered(
+    data: Float64Array, goal: Float64Array, old: Float64Array, penalty: float
+) -> Float64Array:
+    """Weights after steps that never raise the penalised divergence.
+
+    Half the second moments of the data bound its curvature from above.
+    """
+    strength = penalty * float(np.mean(data**2))
+    bound = 0.5 * data.T @ data + strength * np.eye(data.shape[1])
+    inverse = np.linalg.inv(bound)
+    new = old
+    for _ in range(_ROUNDS):
+        slope = data.T @ (_softmax(data @ new) - goal) + strength * (new - old)
+        new = new - inverse @ slope
+    return new
+
+
+def _softmax(scores: Float64Array) -> Float64Array:
+    raised = np.exp(scores - scores.max(axis=1, keepdims=True))
+    shares: Float64Array = raised / raised.sum(axis=1, keepdims=True)
+    return shares
+
+
+def _divergence(goal: Float64Array, scores: Float64Array) -> float:
+    shares = np.maximum(_softmax(scores), 1e-300)
+    logs = np.log(np.maximum(goal, 1e-300)) - np.log(shares)
+    return float((goal * logs).sum(axis=1).mean())
+
+
+def _error(wanted: Float64Array, scores: Float64Array) -> float:
+    """Mean squared error; what all scores of a sample have in common tells nothing."""
+    off = scores - wanted
+    return float(((off - off.mean(axis=1, keepdims=True)) ** 2).mean())
