@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from xbarc.cost.exchange import improved
 from xbarc.cost.mesh import (
     Item,
     Link,
+    best_of_parts,
     distances,
     fill_tiles,
-    improved,
     lower_bound,
     mesh_grid,
     place,
@@ -68,7 +69,23 @@ def test_the_solver_finds_the_best_places_and_bounds_hold(count: int, seed: int)
     ours = improved(traffic, distances(grid), snake(grid)[:count])
     assert len(set(ours.tolist())) == count
     start = total(traffic, snake(grid)[:count], grid)
-    assert best - 1e-6 <= total(traffic, ours, grid) <= start + 1e-6
+    assert total(traffic, ours, grid) == pytest.approx(best)
+    assert best <= start + 1e-6
+    searched = best_of_parts(traffic, grid)
+    assert total(traffic, searched, grid) == pytest.approx(best)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(6, 30), st.integers(0, 2**32 - 1))
+def test_a_search_never_ends_worse_and_gives_every_tile_a_place(count: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    half = np.triu(rng.integers(0, 50, (count, count)) * (rng.random((count, count)) < 0.2), 1)
+    traffic, grid = (half + half.T).astype(np.float64), (6, 6)
+    start = snake(grid)[:count]
+    found = improved(traffic, distances(grid), start, patience=50)
+    assert len(set(found.tolist())) == count
+    assert total(traffic, found, grid) <= total(traffic, start, grid) + 1e-6
+    assert total(traffic, best_of_parts(traffic, grid), grid) >= lower_bound(traffic) - 1e-6
 
 
 def test_a_chain_of_layers_is_placed_without_detours() -> None:

@@ -1,8 +1,9 @@
 """Where layers lie on the chip, and what that makes the routers carry.
 
 Arrays fill tiles one layer after another, so that no room is left over inside a chip. Tiles then
-take their places on the mesh: along a snake first, then by exchanging pairs while that lessens the
-bytes times hops (a quadratic assignment, so a local optimum, with a bound beside it).
+take their places on the mesh: along a snake in a part of it, from where tabu search lessens the
+bytes times hops. Parts of several sizes are tried, and the best is taken (a quadratic assignment,
+so no proof of being best, but a bound beside it).
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from math import ceil, isqrt, sqrt
 
 import numpy as np
 
+from xbarc.cost.exchange import improved
 from xbarc.numerics.types import Float64Array, Int64Array
 
+_PARTS = (1.0, 1.3, 2.0)  # places a tile, of the parts of the mesh that are tried before all of it
 _MOST_TILES = 200
 
 
@@ -112,10 +115,33 @@ def place(
     grid = mesh_grid(max(chip_tiles, len(tiles)))
     flows = list(links)
     traffic = tile_traffic(tiles, items, flows)
-    distance = distances(grid)
     start = snake(grid)[: len(tiles)]
-    places = improved(traffic, distance, start) if len(tiles) <= _MOST_TILES else start
+    searched = traffic.any() and len(tiles) <= _MOST_TILES
+    places = best_of_parts(traffic, grid) if searched else start
     return _described(items, flows, tiles, places, grid, traffic)
+
+
+def best_of_parts(traffic: Float64Array, grid: tuple[int, int]) -> Int64Array:
+    """Places after searches in parts of the mesh of several sizes; the first of equals."""
+    count, apart = len(traffic), distances(grid)
+    found = []
+    for part in _parts(count, grid):
+        inside = improved(traffic, distances(part), snake(part)[:count])
+        row, column = np.divmod(inside, part[1])
+        places = row * grid[1] + column
+        found.append((float((traffic * apart[np.ix_(places, places)]).sum()), places))
+    return min(found, key=lambda item: item[0])[1]
+
+
+def _parts(count: int, grid: tuple[int, int]) -> list[tuple[int, int]]:
+    """Rectangles at a corner that hold so many tiles, and the whole mesh."""
+    found = []
+    for share in _PARTS:
+        rows = min(grid[0], ceil(sqrt(share * count)))
+        columns = min(grid[1], ceil(share * count / rows))
+        if rows * columns >= count:
+            found.append((rows, columns))
+    return list(dict.fromkeys((*found, grid)))
 
 
 def distances(grid: tuple[int, int]) -> Int64Array:
@@ -145,32 +171,6 @@ def _shares(tiles: Sequence[Mapping[str, int]], items: Sequence[Item]) -> dict[s
         item.name: np.array([tile.get(item.name, 0) / item.arrays for tile in tiles])
         for item in items
     }
-
-
-def improved(traffic: Float64Array, distance: Int64Array, places: Int64Array) -> Int64Array:
-    """Exchange the two tiles that gain most, until none gain; free places count as tiles."""
-    count, free = len(places), len(distance) - len(places)
-    full = np.zeros((len(distance), len(distance)))
-    full[:count, :count] = traffic
-    np.fill_diagonal(full, 0.0)
-    rest = np.setdiff1d(np.arange(len(distance)), places)
-    order = np.concatenate([places, rest]) if free else places.copy()
-    for _ in range(4 * len(order)):
-        gain = _gains(full, distance[np.ix_(order, order)].astype(np.float64))
-        best = int(np.argmin(gain))
-        if gain.flat[best] >= -1e-9 * max(1.0, float(full.sum())):
-            break
-        a, b = divmod(best, len(order))
-        order[[a, b]] = order[[b, a]]
-    return order[:count]
-
-
-def _gains(traffic: Float64Array, hops: Float64Array) -> Float64Array:
-    """Change of the total when two tiles change places; axes: one, other."""
-    now = (traffic * hops).sum(axis=1)
-    moved = traffic @ hops  # [i, j]: tile i at the place of tile j
-    change: Float64Array = moved + moved.T - now[:, None] - now[None, :] + 2 * traffic * hops
-    return change
 
 
 def lower_bound(traffic: Float64Array) -> float:
