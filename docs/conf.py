@@ -30,6 +30,7 @@ exclude_patterns = [
     "reference/_generated/effects-of-all.md",
     "reference/_generated/report-fields.md",
     "reference/_generated/target-list.md",
+    "reference/isaac-table.md",
     "reference/reports-table.md",
     "reference/accuracy-table.md",
     "reference/few-bit-table.md",
