@@ -10,8 +10,8 @@ from tests.executor.test_engines import mapped_or_none
 from tests.strategies import Case, cases
 from xbarc.circuit import Chip, Effects
 from xbarc.executor import AnalogLayer, Noise, ReferenceLayer
-from xbarc.executor.analog import chip_layer, on_grid
-from xbarc.executor.run import Executor
+from xbarc.executor.analog import on_grid
+from xbarc.executor.run import Executor, chip_layer
 from xbarc.ir.program import CrossbarStep
 from xbarc.ir.trace import LayerTrace
 from xbarc.numerics.types import AnyArray
