@@ -52,21 +52,25 @@ def _title(text: str, records: list[Record]) -> list[str]:
 def _placement(records: list[Record]) -> list[str]:
     lines = _title("Placement alone", records)
     rows = []
-    for net in dict.fromkeys(record["case"]["net"] for record in records):
-        own = [record for record in records if record["case"]["net"] == net]
+    places = dict.fromkeys((r["case"]["net"], r["case"]["side"]) for r in records)
+    for net, side in places:
+        own = [record for record in records if _is(record, net=net, side=side)]
         ideal = _ideal(own)
         wired = [record for record in own if record["case"]["ohm"]]
         base = next((r for r in wired if _is(r, placement="none", tile="fill")), None)
         if ideal is None or base is None:
             continue
-        rows.append(_row(net, f"{base['ratio']:.2f}", "without wires", _percent(ideal["top1"]), ""))
+        name = f"{net}, {side} x {side}"
+        rows.append(
+            _row(name, f"{base['ratio']:.2f}", "without wires", _percent(ideal["top1"]), "")
+        )
         whole = ideal["top1"] - base["top1"]
         for record in wired:
             case = record["case"]
             name = f"`{case['placement']}`" + (", `--tile even`" if case["tile"] == "even" else "")
             left = (ideal["top1"] - record["top1"]) / whole if whole > 0 else 0.0
             rows.append(_row("", "", name, _percent(record["top1"]), f"{100 * left:.0f} %"))
-    return [*lines, *_table("net | r T²/R_on> | order | top-1> | of the loss left>", rows)]
+    return [*lines, *_table("net, arrays | r T²/R_on> | order | top-1> | of the loss left>", rows)]
 
 
 def _by_correction(text: str) -> Callable[[list[Record]], list[str]]:

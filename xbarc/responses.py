@@ -23,6 +23,7 @@ PERTURBATION = 0.1
 _FEWEST, _MOST = 8, 64
 _RUNS = 8192
 _MOST_SCORES = 256
+_NEWTON_STEPS = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,11 +79,22 @@ class _Units:
         images, scores = plain.shape
         chosen = np.linspace(0, scores - 1, min(scores, _MOST_SCORES)).astype(np.int64)
         self._chosen = np.unique(chosen)
+        self._plain = plain
         self._is_class = 1 < scores <= _MOST_SCORES
         self._share = probabilities(plain) if self._is_class else None
         self._scale = 1 / np.sqrt(max(1, images))
         if not self._is_class:
             self._scale /= float(np.sqrt(np.square(plain).mean() * len(self._chosen))) or 1.0
+
+    def without_scale(self, changes: Float64Array) -> Float64Array:
+        """Changes less what one factor on all scores would do; axes: image and score, change."""
+        if self._share is None:
+            return changes
+        along = self(self._plain).reshape(-1)
+        energy = float(along @ along)
+        if energy <= 0:
+            return changes
+        return changes - np.outer(along / energy, along @ changes)
 
     def __call__(self, change: Float64Array) -> Float64Array:
         part: Float64Array = change[:, self._chosen] * self._scale
@@ -127,7 +139,7 @@ def _batch(program: Program, values: Values, runner: StepRunner) -> dict[str, Fl
             changed = {**values, step.output: _weakened(step, output, channel)}
             moved = run_from(program, index + 1, changed, runner) - plain
             columns.append(units(moved / PERTURBATION).reshape(-1))
-        found[step.name] = np.stack(columns, axis=1)
+        found[step.name] = units.without_scale(np.stack(columns, axis=1))
     return found
 
 
@@ -141,12 +153,28 @@ def probabilities(scores: Float64Array) -> Float64Array:
 def divergence(plain: Float64Array, found: Float64Array) -> float:
     """How far scores lie from those of the plain program: mean over images.
 
-    Kullback and Leibler's where there are several scores, else half the relative squared error.
+    Kullback and Leibler's where there are several scores, after one factor on all of them, which
+    changes no answer; else half the relative squared error.
     """
     if not 1 < plain.shape[1] <= _MOST_SCORES:
         scale = float(np.square(plain).mean())
         return float(np.square(found - plain).mean()) / (2 * scale) if scale > 0 else 0.0
     share = probabilities(plain)
     tiny = np.finfo(np.float64).tiny
-    ratio = np.log(np.maximum(share, tiny)) - np.log(np.maximum(probabilities(found), tiny))
+    scaled = probabilities(_best_scale(share, found) * found)
+    ratio = np.log(np.maximum(share, tiny)) - np.log(np.maximum(scaled, tiny))
     return float((share * ratio).sum(axis=1).mean())
+
+
+def _best_scale(share: Float64Array, scores: Float64Array) -> float:
+    """The factor on all scores that comes nearest to probabilities; a convex problem, by Newton."""
+    scale = 1.0
+    for _ in range(_NEWTON_STEPS):
+        now = probabilities(scale * scores)
+        slope = float(((now - share) * scores).sum(axis=1).mean())
+        mean = (now * scores).sum(axis=1, keepdims=True)
+        bend = float((now * np.square(scores - mean)).sum(axis=1).mean())
+        if bend <= 0:
+            break
+        scale = float(np.clip(scale - slope / bend, scale / 2, scale * 2))
+    return scale

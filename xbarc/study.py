@@ -112,6 +112,8 @@ def study_lines(
     """
     if "labels" not in data:
         raise InputError("holds no labels to judge by", where="--data")
+    if not len(data["labels"]):
+        raise InputError("holds no samples", where="--data")
     cases = list(sweep.cases)
     found = []
     for number, (scale, placement, chosen) in enumerate(cases):

@@ -74,6 +74,7 @@ def test_a_map_of_faults_from_a_file(xbarc: Run, mlp: Path, few: Path, tmp_path:
         ("--effects", "rust"),
         ("--effects", "drift", "--time", "0"),
         ("--effects", "lines", "--gated", "2"),
+        ("--effects", "noise", "--gated", "0.5"),
     ],
 )
 def test_wrong_effects(
@@ -88,6 +89,20 @@ def test_placement_needs_data(xbarc: Run, tmp_path: Path) -> None:
     xbarc(*common, "--placement", "rows").refused("--placement", "--calibrate")
     xbarc(*common, "--correct", "gain").refused("--correct", "--calibrate")
     xbarc(*common, "--placement", "nowhere").refused("--placement", "not available")
+
+
+def test_a_map_needs_something_that_uses_it(
+    xbarc: Run, mlp: Path, few: Path, tmp_path: Path
+) -> None:
+    """What would be ignored is refused, before anything is compiled."""
+    program, known = load_program(mlp), tmp_path / "faults.npz"
+    write_npz(known, random_faults(program.target, program.arrays + 1, 7).arrays())
+    common = ("compile", MLP, "-o", tmp_path / "out.xbar", "--calibrate", few)
+    xbarc(*common, "--correct", "partner").refused("--correct partner", "--fault-map")
+    xbarc(*common, "--placement", "faults").refused("--placement faults", "--fault-map")
+    xbarc(*common, "--fault-map", known).refused("--fault-map", "--placement faults")
+    run = ("run", mlp, "--inputs", few, "--outputs", tmp_path / "out.npz", "--effects", "faults")
+    xbarc(*run, "--fault-map", known).refused(str(known), f"{program.arrays}, counted from 0")
 
 
 def _labelled(npz: Callable[..., Path], samples: Any) -> Path:
@@ -124,3 +139,8 @@ def test_a_study_of_lines(
     assert drawn.read_text().startswith("<svg")
     assert "r T^2/R_on" in xbarc(*common, *cases).out
     xbarc(*common, "--scales", "one").refused("--scales")
+    xbarc(*common, "--picture", tmp_path / "nowhere" / "a.svg").refused("--picture", "no such")
+    empty = tmp_path / "empty.npz"
+    np.savez(empty, x=samples[:0], labels=np.zeros(0, dtype=np.int64))
+    nothing = ("study", "lines", model(), "--data", empty, "--calibrate", known)
+    xbarc(*nothing).refused("--data", "no samples")

@@ -49,7 +49,7 @@ class Effects:
         if not (self.seconds > 0 and np.isfinite(self.seconds)):
             raise InputError(f"{self.seconds} s, expected more than 0", where="--time")
         if not 0 < self.active <= 1:
-            raise InputError(f"{self.active}, expected a share above 0", where="--gated")
+            raise InputError(f"{self.active}, expected above 0 and at most 1", where="--gated")
 
     def __contains__(self, kind: str) -> bool:
         return kind in self.kinds

@@ -228,7 +228,7 @@ def compile_command(
 
     Writes the folder OUT.xbar, whole or not at all, and prints a short report.
     """
-    from xbarc.cli.fitting import fitted
+    from xbarc.cli.fitting import check_asked, fitted
     from xbarc.cli.npz import read_npz
     from xbarc.cli.progress import progress_bar
     from xbarc.compiler import compile_model
@@ -237,6 +237,8 @@ def compile_command(
 
     place = output or Path(f"{model.stem}.xbar")
     check_replaceable(place)
+    asked = (placement, correct, fault_map)
+    check_asked(asked, has_data=calibrate is not None)
     chosen = load_target(target, settings or ())
     options = _options(
         chosen,
@@ -255,7 +257,7 @@ def compile_command(
     data = None if calibrate is None else read_npz(calibrate)
     with progress_bar("compile") as advance:
         program = compile_model(model, chosen, options=options, calibration=data, progress=advance)
-        program, extra = fitted(program, data, (placement, correct, fault_map), advance)
+        program, extra = fitted(program, data, asked, advance)
     from xbarc.api import CompiledProgram
     from xbarc.cli.reporting import emit
     from xbarc.report import render_json, render_text

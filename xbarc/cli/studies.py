@@ -67,6 +67,8 @@ def lines_command(
     from xbarc.target import load_target
 
     sweep = _sweep(scales, placements, corrections, quick)
+    if picture is not None and not picture.parent.is_dir():
+        raise InputError(f"{picture.parent}: no such folder", where="--picture")
     chosen = load_target(target, settings or ())
     options = CompileOptions(
         weight_bits, mapping=MapOptions(encoding=encoding or chosen.precision.encoding)

@@ -7,7 +7,13 @@ from tests.executor.test_engines import mapped_or_none
 from tests.strategies import Case, cases
 from xbarc.executor import FastLayer, ReferenceLayer
 from xbarc.ir.effective import effective_weights, is_lossless
-from xbarc.mapping.place import column_units, permute_columns, permute_rows, to_sense_side
+from xbarc.mapping.place import (
+    column_lines,
+    column_units,
+    permute_columns,
+    permute_rows,
+    to_sense_side,
+)
 from xbarc.mapping.place.permute import resized
 
 
@@ -28,7 +34,7 @@ def test_placement_never_changes_a_lossless_result(case: Case, seed: int) -> Non
     )
     placed = permute_rows(step, rows)
     order: list[int] = []
-    for units in column_units(step):
+    for units in column_lines(step):
         for u in rng.permutation(len(units)).tolist():
             order.extend(units[u].tolist())
     placed = permute_columns(placed, np.array(order))
@@ -63,3 +69,13 @@ def test_small_blocks_go_to_the_sense_side() -> None:
     step = mapped(int_layer(np.ones((1, 20, 2), dtype=np.int64)), target)
     moved = to_sense_side(step, target)
     assert moved.tiling.row_offset[0, :, 0].tolist() == [0, 12]
+
+
+def test_equal_units_may_leave_their_block() -> None:
+    weights = np.random.default_rng(0).integers(-128, 128, (1, 20, 12))
+    target = small_target(array__rows=16, array__columns=16, array__active_rows=16)
+    step = mapped(int_layer(weights), target)
+    assert len(column_units(step)) > 1
+    assert len(column_lines(step)) == 1
+    joined = mapped(int_layer(weights), target, encoding="differential-analog")
+    assert len(column_lines(joined)) == len(column_units(joined)) > 1

@@ -7,12 +7,13 @@ stay neighbours, `assign.py` solves the assignments, `faults.py` prices known st
 
 from xbarc.mapping.place.assign import Assignment, assign, assign_sorted
 from xbarc.mapping.place.permute import permute_columns, permute_rows, to_sense_side
-from xbarc.mapping.place.units import column_units
+from xbarc.mapping.place.units import column_lines, column_units
 
 __all__ = [
     "Assignment",
     "assign",
     "assign_sorted",
+    "column_lines",
     "column_units",
     "permute_columns",
     "permute_rows",

@@ -13,7 +13,7 @@ from xbarc.ir.program import CrossbarStep
 from xbarc.mapping.place.assign import assign, assign_sorted
 from xbarc.mapping.place.groups import arrange_groups
 from xbarc.mapping.place.permute import permute_columns, permute_rows, resized, to_sense_side
-from xbarc.mapping.place.units import column_units
+from xbarc.mapping.place.units import column_lines
 from xbarc.numerics.types import Float64Array, Int64Array
 from xbarc.target import Target
 
@@ -107,10 +107,10 @@ def _candidates(job: Job) -> Iterator[tuple[CrossbarStep, float]]:
 
 
 def _swapped(step: CrossbarStep, swaps: int) -> Iterator[CrossbarStep]:
-    """Units of like width exchanged, one pair after another, in blocks drawn by what they hold."""
+    """Units of like width exchanged, one pair after another, lines drawn by what they hold."""
     if step.tiling.column_order is not None:
         return
-    blocks = [units for units in column_units(step) if len(units) > 1]
+    blocks = [units for units in column_lines(step) if len(units) > 1]
     sizes = np.array([len(units) for units in blocks], dtype=np.float64)
     rng = np.random.default_rng(0)
     for _ in range(swaps if blocks else 0):
@@ -181,7 +181,7 @@ def exchangeable_rows(step: CrossbarStep) -> list[tuple[int, int]]:
 def order_columns(
     job: Job, step: CrossbarStep, weight_of: str = "exact"
 ) -> tuple[CrossbarStep, float]:
-    """Units that matter most to the bitlines that lose least, within each column block.
+    """Units that matter most to the bitlines that lose least.
 
     Args:
         job: the layer.
@@ -201,7 +201,7 @@ def order_columns(
 def arrange_columns(
     step: CrossbarStep, weight: Float64Array, price: Float64Array | None, shared: int
 ) -> tuple[CrossbarStep, float]:
-    """Units to places, within each column block, and the gap of the assignments.
+    """Units to places, and the gap of the assignments.
 
     Columns that were grouped by converter stay with their group, and groups change places.
 
@@ -216,7 +216,7 @@ def arrange_columns(
     total = weight.sum(axis=0)
     order = np.arange(step.cells.columns)
     gaps = [0.0]
-    for units in column_units(step):
+    for units in column_lines(step):
         first = int(units[0][0])
         size = sum(map(len, units))
         line = np.arange(size, dtype=np.float64)

@@ -28,6 +28,21 @@ def column_units(step: CrossbarStep) -> list[list[Int64Array]]:
     return units
 
 
+def column_lines(step: CrossbarStep) -> list[list[Int64Array]]:
+    """Units that may change places with each other: those of all blocks, where nothing forbids it.
+
+    Units of one width fit any block; conversions of several columns belong to theirs.
+    """
+    blocks = column_units(step)
+    widths = {len(unit) for units in blocks for unit in units}
+    if step.periphery.a_sign.size or len(widths) != 1:
+        return blocks
+    width = widths.pop()
+    if any(int(bound) % width for bound in step.tiling.column_bounds):
+        return blocks
+    return [[unit for units in blocks for unit in units]]
+
+
 def _joined_with_next(step: CrossbarStep) -> BoolArray:
     columns, p = step.cells.columns, step.periphery
     joined = np.zeros(columns, dtype=bool)
