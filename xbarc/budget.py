@@ -13,18 +13,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from xbarc.calibration import centre_errors, observe
+from xbarc.calibration import Seen, advance, observe
 from xbarc.cost.adc_models import adc_energy_pj
 from xbarc.cost.program import input_vectors
 from xbarc.errors import MappingError
 from xbarc.executor import StepRunner
-from xbarc.executor.observer import ObservingLayer
 from xbarc.executor.run import Values
 from xbarc.ir.front import FrontPoint
-from xbarc.ir.program import CrossbarStep, Step, step_inputs
+from xbarc.ir.program import CrossbarStep, Step
 from xbarc.mapping.calibrated import Table, setting_table, settings_of
 from xbarc.mapping.knapsack import Picked, pick
 from xbarc.numerics.types import AnyArray, Float64Array, Int64Array
+from xbarc.scores import Scores, decibels
 from xbarc.sensitivity import measured_errors
 from xbarc.target import Target
 
@@ -32,7 +32,6 @@ _MOST_BITS = 10
 _LADDER = tuple(range(45, 8, -3))
 _UNIFORM = range(2, 8)
 _REFINE = 4
-_SAMPLES = 2048
 Progress = Callable[[str, int, int], None]
 
 
@@ -53,6 +52,8 @@ class Budget:
         if self.sqnr_db is not None:
             return point.measured_db is None or point.measured_db >= self.sqnr_db
         lost = (exact or 0.0) - (point.top1 or 0.0)
+        if point.expected_loss is not None:
+            lost = point.expected_loss
         return 100 * lost <= (self.points or 0.0) + 1e-9
 
 
@@ -80,7 +81,7 @@ class _Layer:
     Attributes:
         place: number of the step.
         table: settings and errors.
-        observer: kept vectors.
+        seen: what it met on the lossless program.
         errors: of the accumulators; axes: group, slice or 1, bits.
         count: conversions of one inference; axes: group, slice or 1.
         gain: error of the network's output for an error of one here.
@@ -89,7 +90,7 @@ class _Layer:
     place: int
     step: CrossbarStep
     table: Table
-    observer: ObservingLayer
+    seen: Seen
     errors: Float64Array
     count: Float64Array
     gain: float = 0.0
@@ -97,14 +98,13 @@ class _Layer:
 
 @dataclass(frozen=True, eq=False)
 class _Job:
-    """What all stages share; `exact` are the lossless outputs, one array a batch."""
+    """What all stages share."""
 
     steps: tuple[Step, ...]
     target: Target
     output: str
     batches: Sequence[Values]
-    labels: AnyArray | None
-    exact: list[AnyArray]
+    scores: Scores
     progress: Progress | None
 
 
@@ -137,17 +137,17 @@ def fit_budget(
     if budget.points is not None and labels is None:
         hint = "put an array 'labels' into the calibration data, or give an SQNR such as 30dB"
         raise MappingError("points of top-1 need labels", where="--adc-budget", hint=hint)
-    job = _Job(tuple(steps), target, output, batches, labels, [], progress)
+    job = _Job(tuple(steps), target, output, batches, Scores(labels), progress)
     layers = _layers(job)
     layers = [_with_gain(job, layer) for layer in layers]
     uniform = [_executed(job, layers, _uniform(layers, bits), "uniform") for bits in _UNIFORM]
     found: list[Executed] = []
-    for decibels in _LADDER:
-        found.append(_allocated(job, layers, float(decibels), found))
-    exact = _top1(job, job.exact)
+    for limit in _LADDER:
+        found.append(_allocated(job, layers, float(limit), found))
+    exact = job.scores.top1(job.scores.exact)
     best = _refined(job, layers, budget, exact, found)
     bits, chosen = best
-    changed = _changed(job, layers, bits)
+    changed, _ = _deliver(job, _choice(layers, bits))
     points = [point for point, _ in uniform] + [point for point, _ in found]
     front = [replace(point, chosen=point is chosen) for point in points]
     return changed, tuple(sorted(front, key=lambda p: (p.kind, p.energy_pj)))
@@ -158,25 +158,19 @@ Executed = tuple[FrontPoint, Bits]
 
 
 def _layers(job: _Job) -> list[_Layer]:
-    """Histograms and tables of all layers, on the lossless program; fills `job.exact`."""
+    """Histograms and tables of all layers, on the lossless program; fills the exact scores."""
     values = [dict(batch) for batch in job.batches]
     runner, found = StepRunner(), list[_Layer]()
     most = min(_MOST_BITS, job.target.adc.max_bits)
     for number, step in enumerate(job.steps):
         _tell(job, f"histograms of {step.name}", number)
         if isinstance(step, CrossbarStep):
-            observer = observe(step, values, _SAMPLES)
-            table = setting_table(step, job.target, observer.statistics, most)
-            errors = measured_errors(step, table, observer.vectors)
-            found.append(_Layer(number, step, table, observer, errors, _counts(step, table)))
-        for batch in values:
-            runner.run(step, batch)
-        runner.forget(step)
-        needed = {name for later in job.steps[number + 1 :] for name in step_inputs(later)}
-        for batch in values:
-            for name in [n for n in batch if n not in needed and n != job.output]:
-                del batch[name]
-    job.exact.extend(np.asarray(batch[job.output], dtype=np.float64) for batch in values)
+            seen = observe(step, values)
+            table = setting_table(step, job.target, seen.statistics, most)
+            errors = measured_errors(step, table, seen.vectors)
+            found.append(_Layer(number, step, table, seen, errors, _counts(step, table)))
+        advance(runner, step, values, job.steps[number + 1 :], keep=job.output)
+    job.scores.exact.extend(_outputs(job, values))
     return found
 
 
@@ -192,15 +186,15 @@ def _counts(step: CrossbarStep, table: Table) -> Float64Array:
 def _with_gain(job: _Job, layer: _Layer) -> _Layer:
     """Run the network with this layer alone made coarse."""
     _tell(job, f"sensitivity of {layer.step.name}", layer.place)
-    signal = _power(job.exact)
+    signal = job.scores.power
     gain = 0.0
     for bits in (4, 6, 2):
         chosen = np.full(layer.errors.shape[:2], min(bits, layer.errors.shape[2] - 1))
         predicted = _error(layer, chosen)
         if predicted <= 0:
             continue
-        outputs = _run(job, {layer.place: _set(layer, chosen)})
-        gain = _difference(job.exact, outputs) / predicted
+        _, outputs = _deliver(job, {layer.place: (layer, chosen)})
+        gain = job.scores.difference(outputs) / predicted
         if signal * 1e-5 <= gain * predicted <= signal * 0.1:
             break
     return replace(layer, gain=gain)
@@ -210,41 +204,29 @@ def _error(layer: _Layer, bits: Int64Array) -> float:
     return float(np.take_along_axis(layer.errors, bits[..., None], axis=2).sum())
 
 
-def _set(layer: _Layer, bits: Int64Array) -> CrossbarStep:
-    """The layer with these bits, range and step from its table, mean error taken off."""
-    settings = settings_of(layer.step, layer.table, bits[None], "budget")
-    return centre_errors(replace(layer.step, adc=settings), layer.observer)
+def _choice(layers: list[_Layer], bits: Bits) -> dict[int, tuple[_Layer, Int64Array]]:
+    return {layer.place: (layer, part) for layer, part in zip(layers, bits, strict=True)}
 
 
-def _run(job: _Job, changed: dict[int, CrossbarStep]) -> list[AnyArray]:
-    """Outputs of the network with some layers replaced."""
-    runner = StepRunner()
-    outputs = []
-    for batch in job.batches:
-        values = dict(batch)
-        for number, step in enumerate(job.steps):
-            runner.run(changed.get(number, step), values)
-        outputs.append(np.asarray(values[job.output], dtype=np.float64))
-    return outputs
+def _deliver(
+    job: _Job, chosen: dict[int, tuple[_Layer, Int64Array]]
+) -> tuple[tuple[Step, ...], list[AnyArray]]:
+    """The network with bits for some layers, each fitted to those before it, and its outputs."""
+    values = [dict(batch) for batch in job.batches]
+    runner, steps = StepRunner(), list[Step]()
+    for number, step in enumerate(job.steps):
+        changed = step
+        if number in chosen:
+            layer, bits = chosen[number]
+            settings = settings_of(layer.step, layer.table, bits[None], "budget")
+            changed = layer.seen.refitted(replace(layer.step, adc=settings), values)
+        advance(runner, changed, values, job.steps[number + 1 :], keep=job.output)
+        steps.append(changed)
+    return tuple(steps), _outputs(job, values)
 
 
-def _power(outputs: Sequence[AnyArray]) -> float:
-    return float(sum((part**2).sum() for part in outputs))
-
-
-def _difference(exact: Sequence[AnyArray], found: Sequence[AnyArray]) -> float:
-    return float(sum(((a - b) ** 2).sum() for a, b in zip(exact, found, strict=True)))
-
-
-def _decibels(signal: float, error: float) -> float | None:
-    return 10 * float(np.log10(signal / error)) if signal > 0 and error > 0 else None
-
-
-def _top1(job: _Job, outputs: Sequence[AnyArray]) -> float | None:
-    if job.labels is None:
-        return None
-    rows = np.concatenate([part.reshape(len(part), -1).argmax(axis=1) for part in outputs])
-    return float((rows == job.labels[: len(rows)]).mean())
+def _outputs(job: _Job, values: Sequence[Values]) -> list[AnyArray]:
+    return [np.asarray(batch[job.output], dtype=np.float64) for batch in values]
 
 
 def _uniform(layers: list[_Layer], bits: int) -> Bits:
@@ -262,9 +244,7 @@ def _executed(
 ) -> Executed:
     """Execute an allocation and book what it costs."""
     _tell(job, f"{kind} bits", len(job.steps))
-    changed = {item.place: _set(item, b) for item, b in zip(layers, bits, strict=True)}
-    outputs = _run(job, changed)
-    signal = _power(job.exact)
+    _, outputs = _deliver(job, _choice(layers, bits))
     counts = np.concatenate([layer.count.reshape(-1) for layer in layers])
     widths = np.concatenate([part.reshape(-1) for part in bits])
     total = max(1.0, float(counts.sum()))
@@ -275,47 +255,35 @@ def _executed(
         levels=float((counts * np.where(widths > 0, np.exp2(widths), 0)).sum() / total),
         energy_pj=float((counts * np.array(energy)).sum()),
         predicted_db=predicted,
-        measured_db=_decibels(signal, _difference(job.exact, outputs)),
-        top1=_top1(job, outputs),
-        top1_error=_spread(job, outputs),
+        measured_db=job.scores.decibels(outputs),
+        top1=job.scores.top1(outputs),
+        top1_error=job.scores.spread(outputs),
+        expected_loss=job.scores.expected_loss(outputs),
     )
     return point, bits
 
 
-def _spread(job: _Job, outputs: Sequence[AnyArray]) -> float | None:
-    """Standard error of the difference in top-1: from samples that turned right or wrong."""
-    if job.labels is None:
-        return None
-    right = [
-        np.concatenate([p.reshape(len(p), -1).argmax(axis=1) for p in parts])
-        for parts in (job.exact, outputs)
-    ]
-    labels = job.labels[: len(right[0])]
-    turned = ((right[0] == labels) != (right[1] == labels)).sum()
-    return float(np.sqrt(turned) / max(1, len(labels)))
-
-
 def _allocated(
-    job: _Job, layers: list[_Layer], decibels: float, before: Sequence[Executed]
+    job: _Job, layers: list[_Layer], limit: float, before: Sequence[Executed]
 ) -> Executed:
     """The cheapest bits whose predicted error keeps an SQNR, executed.
 
     The model adds errors up as if they were independent; by how much it was wrong at the nearest
     point that was executed before, it is taken to be wrong again.
     """
-    signal = _power(job.exact)
-    wrong = _bias(decibels, before)
-    picked, bits = _pick(job, layers, signal / 10 ** ((decibels + wrong) / 10))
-    model = _decibels(signal, picked.error)
+    signal = job.scores.power
+    wrong = _bias(limit, before)
+    picked, bits = _pick(job, layers, signal / 10 ** ((limit + wrong) / 10))
+    model = decibels(signal, picked.error)
     predicted = None if model is None else model - wrong
     point, bits = _executed(job, layers, bits, "allocated", predicted)
     return replace(point, model_db=model), bits
 
 
-def _bias(decibels: float, before: Sequence[Executed]) -> float:
+def _bias(limit: float, before: Sequence[Executed]) -> float:
     """How many dB too good the model was at the point nearest to an SQNR."""
     known = [
-        (abs(point.measured_db - decibels), point.model_db - point.measured_db)
+        (abs(point.measured_db - limit), point.model_db - point.measured_db)
         for point, _ in before
         if point.measured_db is not None and point.model_db is not None
     ]
@@ -358,14 +326,6 @@ def _refined(
         else:
             low = middle
     return best[1], best[0]
-
-
-def _changed(job: _Job, layers: list[_Layer], bits: Bits) -> tuple[Step, ...]:
-    """All steps, with the settings that were chosen."""
-    steps: list[Step] = list(job.steps)
-    for layer, part in zip(layers, bits, strict=True):
-        steps[layer.place] = _set(layer, part)
-    return tuple(steps)
 
 
 def _tell(job: _Job, what: str, number: int) -> None:

@@ -1,17 +1,21 @@
-"""The walk that sets converters from data: each layer sees the outputs of those already set."""
+"""The walk that sets converters from data.
+
+Ranges come from what the lossless program sees. The same data goes through the layers whose
+converters are set already, so that each layer makes good what it and those before it do.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from xbarc.executor import FastLayer, StepRunner, layer_frame, run_layer
+from xbarc.executor import StepRunner, layer_frame, run_layer, sample_vectors
 from xbarc.executor.observer import ObservingLayer
 from xbarc.executor.run import Values
-from xbarc.ir.geometry import Scatter
 from xbarc.ir.program import CrossbarStep, Step, step_inputs
+from xbarc.ir.statistics import SumStatistics
 from xbarc.mapping.calibrated import (
     Table,
     needed_bits,
@@ -19,13 +23,17 @@ from xbarc.mapping.calibrated import (
     settings_of,
     with_settings,
 )
-from xbarc.numerics.types import Int64Array
+from xbarc.numerics.types import Int64Array, IntArray
+from xbarc.refit import refitted, zero_code
 from xbarc.target import Target
 
 MOST_CONVERSIONS = 1 << 26
 """Conversions that are counted for a layer; more say little that is new."""
 
-_SAMPLES = 4096
+SAMPLES = 4096
+"""Input vectors of a layer that digital numbers are fitted to."""
+
+_BATCHES = 32
 Progress = Callable[[str, int, int], None]
 ChooseBits = Callable[[CrossbarStep, Table], Int64Array]
 
@@ -51,51 +59,79 @@ def calibrate_converters(
         most: bits that `choose` may pick at most.
         progress: called with the layer's name, its number and the count of layers.
     """
-    values = [dict(batch) for batch in batches]
-    runner, done = StepRunner(), list[Step]()
+    lossless = [dict(batch) for batch in batches]
+    converted = [dict(batch) for batch in batches]
+    runners, done = (StepRunner(), StepRunner()), list[Step]()
     for number, step in enumerate(steps):
         if progress is not None:
             progress(step.name, number, len(steps))
         changed: Step = step
         if isinstance(step, CrossbarStep):
-            observer = observe(step, values, samples=_SAMPLES)
-            table = setting_table(step, target, observer.statistics, most)
+            seen = observe(step, lossless)
+            table = setting_table(step, target, seen.statistics, most)
             settings = settings_of(step, table, choose(step, table), policy)
-            changed = centre_errors(with_settings(step, settings), observer)
-        for batch in values:
-            runner.run(changed, batch)
-        runner.forget(changed)
-        _forget(values, steps[number + 1 :])
+            changed = seen.refitted(with_settings(step, settings), converted)
+        for runner, values, own in zip(
+            runners, (lossless, converted), (step, changed), strict=True
+        ):
+            advance(runner, own, values, steps[number + 1 :])
         done.append(changed)
     return tuple(done)
 
 
-def observe(step: CrossbarStep, values: Sequence[Values], samples: int = 0) -> ObservingLayer:
-    """Count the column sums of a layer on its inputs among the values."""
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What a layer of the lossless program met on data.
+
+    Attributes:
+        statistics: its column sums.
+        vectors: some of its input vectors; axes: vector, group, input.
+        product: their lossless products; axes: vector, group, output.
+    """
+
+    statistics: SumStatistics
+    vectors: IntArray
+    product: IntArray
+
+    def refitted(self, step: CrossbarStep, values: Sequence[Values]) -> CrossbarStep:
+        """The layer with numbers that suit its converters and those before it.
+
+        Args:
+            step: the layer with converters.
+            values: those of the network on the same data, through converters so far.
+        """
+        if zero_code(step) is None:
+            return refitted(step, self.vectors, self.product)
+        return refitted(step, sample_vectors(step, few(values), SAMPLES), self.product)
+
+
+def observe(step: CrossbarStep, values: Sequence[Values]) -> Seen:
+    """Count the column sums of a layer on its inputs among the values, and keep some inputs."""
     observer = ObservingLayer(step)
     frame = layer_frame(step)
-    share = max(1, samples // max(1, len(values)))
     for batch in values:
-        observer.take(MOST_CONVERSIONS // max(1, len(values)), share)
+        observer.take(MOST_CONVERSIONS // max(1, len(values)))
         run_layer(frame, observer, np.asarray(batch[step.input]), batch)
-    return observer
+    vectors = sample_vectors(step, few(values), SAMPLES)
+    return Seen(observer.statistics, vectors, observer.product(vectors))
 
 
-def centre_errors(step: CrossbarStep, observer: ObservingLayer) -> CrossbarStep:
-    """Take the mean error of each output's accumulator into its constant.
+def few(values: Sequence[Values]) -> Sequence[Values]:
+    """Some of many batches, spread evenly."""
+    return values[:: -(-len(values) // _BATCHES)]
 
-    Converters that round and saturate shift what they read; a constant costs nothing, and the mean
-    over calibration vectors is what the outputs would be off by on the whole. Transposed
-    convolutions have no such constant.
-    """
-    vectors = observer.vectors
-    if isinstance(step.geometry, Scatter) or not len(vectors):
-        return step
-    found = FastLayer(step).accumulate(vectors).astype(np.int64)
-    wanted = observer.product(vectors).astype(np.int64)
-    shift = np.rint((found - wanted).mean(axis=0)).astype(np.int64).reshape(-1)
-    constant = step.periphery.constant - shift
-    return replace(step, periphery=replace(step.periphery, constant=constant))
+
+def advance(
+    runner: StepRunner, step: Step, values: Sequence[Values], rest: Sequence[Step], keep: str = ""
+) -> None:
+    """Execute a step on all batches, and drop what no later step reads; `keep` stays."""
+    for batch in values:
+        runner.run(step, batch)
+    runner.forget(step)
+    needed = {name for later in rest for name in step_inputs(later)} | {keep}
+    for batch in values:
+        for name in [name for name in batch if name not in needed]:
+            del batch[name]
 
 
 def uniform(bits: int | None) -> ChooseBits:
@@ -107,11 +143,3 @@ def uniform(bits: int | None) -> ChooseBits:
         return needed if bits is None else np.minimum(needed, bits)
 
     return choose
-
-
-def _forget(values: Sequence[Values], rest: Sequence[Step]) -> None:
-    """Drop what no later step reads."""
-    needed = {name for step in rest for name in step_inputs(step)}
-    for batch in values:
-        for name in [name for name in batch if name not in needed]:
-            del batch[name]

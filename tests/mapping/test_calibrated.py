@@ -31,7 +31,7 @@ from xbarc.target import Target
 
 def observed(step: CrossbarStep, vectors: IntArray) -> ObservingLayer:
     observer = ObservingLayer(step)
-    observer.take(1 << 40, len(vectors))
+    observer.take(1 << 40)
     observer.accumulate(vectors)
     return observer
 

@@ -26,6 +26,7 @@ from xbarc.executor.run import (
     layer_engine,
     layer_frame,
 )
+from xbarc.executor.samples import sample_vectors
 
 __all__ = [
     "AnalogLayer",
@@ -46,5 +47,6 @@ __all__ = [
     "pooled_bits",
     "product_frame",
     "run_layer",
+    "sample_vectors",
     "sum_shift",
 ]

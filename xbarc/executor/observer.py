@@ -34,9 +34,7 @@ class ObservingLayer:
         everything = np.ones(_places(step), dtype=np.bool_)
         self._product = CollapsedLayer(step, everything)
         self._kinds = conversion_kinds(step)[0]
-        self._room = self._samples = 0
-        self._kept: list[IntArray] = []
-        self._seen = 0
+        self._room = self._seen = 0
         low, high = sum_ranges(step)
         self._low = int(low.min(initial=0))
         span = int(high.max(initial=0)) - self._low + 1
@@ -49,9 +47,9 @@ class ObservingLayer:
         self._counts = np.zeros(shape, dtype=np.int64)
         self._by_tables = _Tables(step) if fits_lookup(step) else None
 
-    def take(self, conversions: int, samples: int) -> None:
-        """Count this many conversions from now on, and keep some vectors; others pass through."""
-        self._room, self._samples = conversions, samples
+    def take(self, conversions: int) -> None:
+        """Count this many conversions from now on; others pass through."""
+        self._room = conversions
 
     def product(self, vectors: IntArray) -> IntArray:
         """The lossless products, without counting; axes: vector, group, output."""
@@ -75,12 +73,6 @@ class ObservingLayer:
         """What was counted."""
         return SumStatistics(self._counts, self._low, self._width, self._seen)
 
-    @property
-    def vectors(self) -> IntArray:
-        """Some of the input vectors; axes: vector, group, input."""
-        none = np.zeros((0, self.step.groups, self.step.inputs), dtype=np.uint8)
-        return np.concatenate(self._kept) if self._kept else none
-
     def _observe(self, vectors: IntArray) -> None:
         step = self.step
         each = int(np.prod(_places(step))) * step.input_slices
@@ -90,10 +82,6 @@ class ObservingLayer:
         self._room -= count * each
         chosen = vectors[np.linspace(0, len(vectors) - 1, count).astype(np.int64)]
         self._seen += count
-        if self._samples > 0:
-            some = np.linspace(0, count - 1, min(count, self._samples)).astype(np.int64)
-            self._kept.append(chosen[some].copy())
-            self._samples -= len(some)
         for group in range(step.groups):
             self._count_group(chosen[:, group], group)
 

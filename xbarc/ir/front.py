@@ -22,6 +22,8 @@ class FrontPoint:
             turned right or wrong.
         model_db: the additive model's SQNR before it was corrected by points executed earlier.
         chosen: whether the program has these settings.
+        expected_loss: top-1 lost by expectation, 0 to 1, from how likely the exact scores make the
+            classes of samples whose answer changed; None without labels.
     """
 
     kind: str
@@ -34,3 +36,4 @@ class FrontPoint:
     top1_error: float | None = None
     model_db: float | None = None
     chosen: bool = False
+    expected_loss: float | None = None

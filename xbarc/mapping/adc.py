@@ -20,8 +20,9 @@ def adc_settings(step: CrossbarStep, target: Target, policy: str) -> AdcSettings
     the converter stops early. Settings differ between input slices only where some slice is
     narrower than the DAC and the converter can change its reference.
 
-    Calibrated settings need data that mapping does not see: the layer gets the lossless ones of
-    at most the converter's width, and `calibrated.py` replaces them.
+    Calibrated settings need data that mapping does not see: the layer gets the lossless ones,
+    however wide, so that the data which sets ranges is not spoilt, and `calibrated.py` replaces
+    them.
 
     Raises:
         MappingError: the target's converter has too few bits.
@@ -34,12 +35,10 @@ def adc_settings(step: CrossbarStep, target: Target, policy: str) -> AdcSettings
         bits = _widest_of_run(bits, converter_keys(step, target))
     blocks = step.tiling.segment_block
     low, bits = low[:, blocks], bits[:, blocks]
-    cap = _cap(policy, target)
-    if cap is None:
+    if policy.isdecimal():
+        bits = np.minimum(bits, np.uint8(int(policy)))
+    if not policy.startswith(("calibrated", "budget")):
         _check_width(step, target, int(bits.max(initial=1)), policy)
-    else:
-        bits = np.minimum(bits, np.uint8(cap))
-        _check_width(step, target, min(cap, int(bits.max(initial=1))), policy)
     one = (1, 1, 1, 1)
     lo = low[..., None].astype(np.int32) if low.any() else np.zeros(one, dtype=np.int32)
     return AdcSettings(_narrow(bits), lo, np.ones(one, dtype=np.int32), policy)
@@ -72,13 +71,6 @@ def range_bits(span: Int64Array) -> UInt8Array:
     if int(span.max(initial=0)) >> 52:
         raise ValueError("column sums beyond 52 bits")
     return np.frexp(span.astype(np.float64))[1].astype(np.uint8)
-
-
-def _cap(policy: str, target: Target) -> int | None:
-    """Bits that a policy allows; None where it takes what is needed or fails."""
-    if policy.isdecimal():
-        return int(policy)
-    return target.adc.max_bits if policy.startswith(("calibrated", "budget")) else None
 
 
 def _slice_tops(step: CrossbarStep, target: Target) -> Int64Array:
@@ -161,5 +153,6 @@ def _check_width(step: CrossbarStep, target: Target, needed: int, policy: str) -
         f"{policy} conversions of {rows} rows need {needed} bits, "
         f"the ADC of {target.name} has {have}",
         where=step.name,
-        hint=f"--adc {have} (saturating), {slower}fewer cell or DAC bits, or another encoding",
+        hint=f"--adc calibrated (range and step from data), --adc {have} (saturating), {slower}"
+        "fewer cell or DAC bits, or another encoding",
     )

@@ -93,6 +93,7 @@ def setting_table(
         joined, plain = joined.sum(axis=2, keepdims=True), plain.sum(axis=2, keepdims=True)
     blocks = len(step.tiling.row_bounds) - 1
     lo, width, error, outside = _search(joined, plain, statistics.sums, most)
+    error = error + _inside_bins(joined, width, statistics.width)
     full = (blocks, *lo.shape[1:])
     segments = np.bincount(step.tiling.segment_block, minlength=blocks)
     members = groups.kinds.sum(axis=1)
@@ -104,6 +105,13 @@ def setting_table(
         error * each[..., None, None],
         np.broadcast_to(outside, full),
     )
+
+
+def _inside_bins(joined: Float64Array, step: Int64Array, width: int) -> Float64Array:
+    """What rounding costs among the sums of one bin, which the search takes for one sum."""
+    finest = np.minimum(step, width).astype(np.float64)
+    cost: Float64Array = joined.sum(axis=3)[..., None] * (finest**2 - 1) / 12
+    return cost
 
 
 def _search(

@@ -2,21 +2,24 @@
 
 `balanced` keeps as many weights of every output in every set of rows that will share an array, so
 that no column stays dense; `free` keeps the largest of the whole layer. With second moments of the
-inputs the choice weighs a weight by what it does to the outputs, and the kept weights take over
-what the zeros leave out: by least squares, or on very wide layers row by row (after Frantar &
-Alistarh 2023, SparseGPT, arXiv 2301.00774).
+inputs the choice weighs a weight by what it does to the outputs, and the kept weights and an offset
+take over what the zeros leave out. They aim at the products of the exact network, so that they also
+make good what the layers before them lost: by least squares, in a few rounds since a weight matters
+more once others are gone (after Hassibi & Stork 1993), or on very wide layers row by row (after
+Frantar & Alistarh 2023, SparseGPT, arXiv 2301.00774).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Literal, get_args
 
 import numpy as np
 
 from xbarc.errors import MappingError
 from xbarc.ir.network import FloatWeight, LazyTensor, MatrixLayer
+from xbarc.ir.quantize import FloatResult, Result
 from xbarc.ir.statistics import SecondMoments
 from xbarc.numerics.types import BoolArray, Float64Array
 
@@ -24,6 +27,9 @@ PrunePattern = Literal["balanced", "free"]
 _DAMPING = 0.01
 _MOST_WORK = 2.0**37
 """Multiplications up to which the kept weights are solved for, output by output."""
+
+_ROUNDS = (0.5, 0.8, 1.0)
+"""Shares of what is to go that are gone after each round of choosing."""
 
 
 @dataclass(frozen=True)
@@ -74,16 +80,26 @@ def prune_weights(
     if not isinstance(layer.weight, FloatWeight) or not pruning.share:
         return layer
     weights = np.array(layer.weight.tensor.load(), dtype=np.float64)
+    result = layer.result
     if moments is None:
-        kept = keep_mask(np.abs(weights), pruning, rows)
-        values = np.where(kept, weights, 0.0)
+        values = np.where(keep_mask(np.abs(weights), pruning, rows), weights, 0.0)
     else:
-        values = np.stack(
-            [_fed_back(w, pruning, rows, moments, group) for group, w in enumerate(weights)]
-        )
+        pairs = [_fed_back(w, pruning, rows, moments, group) for group, w in enumerate(weights)]
+        values = np.stack([found for found, _ in pairs])
+        result = _shifted(result, np.concatenate([offset for _, offset in pairs]))
     pruned = values.astype(np.float32)
     pruned.flags.writeable = False
-    return replace(layer, weight=FloatWeight(LazyTensor(pruned.shape, lambda: pruned)))
+    weight = FloatWeight(LazyTensor(pruned.shape, lambda: pruned))
+    return replace(layer, weight=weight, result=result)
+
+
+def _shifted(result: Result, offset: Float64Array) -> Result:
+    """The result with an offset for each product, where it has room for one."""
+    if not isinstance(result, FloatResult) or len(result.bias) != len(offset):
+        return result
+    bias = (result.bias + offset * result.scale).astype(np.float32)
+    bias.flags.writeable = False
+    return replace(result, bias=bias)
 
 
 def keep_mask(saliency: Float64Array, pruning: Pruning, rows: int) -> BoolArray:
@@ -102,43 +118,82 @@ def keep_mask(saliency: Float64Array, pruning: Pruning, rows: int) -> BoolArray:
     return kept
 
 
+@dataclass(frozen=True, eq=False)
+class _Block:
+    """Inputs whose products with each other are known, means taken off.
+
+    Attributes:
+        rows: which.
+        moments: products of inputs, damped; axes: input, input.
+        wanted: products of inputs and exact outputs, damped towards the weights; axes: input,
+            output.
+        means: mean of each input, and of the block's share of each output.
+    """
+
+    rows: slice
+    moments: Float64Array
+    wanted: Float64Array
+    means: tuple[Float64Array, Float64Array]
+
+    @property
+    def work(self) -> float:
+        """Multiplications of solving for the kept weights of every output."""
+        return float(self.wanted.shape[1] * len(self.moments) ** 3.0)
+
+
+def _blocks(weights: Float64Array, moments: SecondMoments, group: int) -> list[_Block]:
+    blocks, count = [], moments.count
+    for number, (first, last) in enumerate(pairwise(int(bound) for bound in moments.bounds)):
+        rows = slice(first, last)
+        x = moments.input_sum[group, rows] / count
+        y = moments.target_sum[number, group] / count
+        plain = moments.inputs[number][group] / count - np.outer(x, x)
+        both = moments.targets[group, rows] / count - np.outer(x, y)
+        damped, damping = _damped(plain)
+        blocks.append(_Block(rows, damped, both + damping * weights[rows], (x, y)))
+    return blocks
+
+
 def _fed_back(
     weights: Float64Array, pruning: Pruning, rows: int, moments: SecondMoments, group: int
-) -> Float64Array:
-    """One group's weights; blocks whose products of inputs are known are pruned one by one."""
-    spans = list(pairwise(int(bound) for bound in moments.bounds))
-    damped = [_damped(block[group]) for block in moments.inputs]
-    factors = [_factor(block) for block in damped]
+) -> tuple[Float64Array, Float64Array]:
+    """One group's weights and the offset of each output."""
+    blocks = _blocks(weights, moments, group)
+    factors = [_factor(block.moments) for block in blocks]
+    found = np.concatenate([np.linalg.solve(b.moments, b.wanted) for b in blocks])
     scale = np.concatenate([np.diag(factor) for factor in factors])
-    kept = keep_mask((np.abs(weights) / scale[:, None])[None], pruning, rows)[0]
-    found = weights.copy()
-    for (first, last), block, factor in zip(spans, damped, factors, strict=True):
-        part, stays = weights[first:last], kept[first:last]
-        work = weights.shape[1] * float(last - first) ** 3
-        solve = _solved if work < _MOST_WORK else _swept
-        found[first:last] = solve(part, stays, block, factor)
-    return found
+    saliency = np.abs(found) / scale[:, None]
+    if sum(block.work for block in blocks) < _MOST_WORK:
+        found = _solved(blocks, saliency, pruning, rows)
+    else:
+        kept = keep_mask(saliency[None], pruning, rows)[0]
+        for block, factor in zip(blocks, factors, strict=True):
+            found[block.rows] = _swept(found[block.rows], kept[block.rows], factor)
+    offset = sum(block.means[1] - block.means[0] @ found[block.rows] for block in blocks)
+    return found, np.asarray(offset)
 
 
 def _solved(
-    weights: Float64Array, kept: BoolArray, moments: Float64Array, factor: Float64Array
+    blocks: list[_Block], saliency: Float64Array, pruning: Pruning, rows: int
 ) -> Float64Array:
-    """The kept weights of each output, by least squares on the output's own inputs."""
-    del factor
-    found = np.zeros_like(weights)
-    wanted = moments @ weights
-    for output in range(weights.shape[1]):
-        stays = np.flatnonzero(kept[:, output])
-        inside = moments[np.ix_(stays, stays)]
-        found[stays, output] = np.linalg.solve(inside, wanted[stays, output])
+    """The kept weights of each output by least squares, chosen anew after each round."""
+    found = np.zeros_like(saliency)
+    for share in _ROUNDS:
+        part = replace(pruning, share=pruning.share * share)
+        kept = keep_mask(saliency[None], part, rows)[0]
+        found, saliency = np.zeros_like(found), np.zeros_like(found)
+        for block, output in product(blocks, range(found.shape[1])):
+            stays = np.flatnonzero(kept[block.rows, output])
+            inverse = np.linalg.inv(block.moments[np.ix_(stays, stays)])
+            values = inverse @ block.wanted[stays, output]
+            places = block.rows.start + stays
+            found[places, output] = values
+            saliency[places, output] = np.abs(values) / np.sqrt(np.diagonal(inverse))
     return found
 
 
-def _swept(
-    weights: Float64Array, kept: BoolArray, moments: Float64Array, factor: Float64Array
-) -> Float64Array:
+def _swept(weights: Float64Array, kept: BoolArray, factor: Float64Array) -> Float64Array:
     """Row by row: what a zero leaves out goes into the rows still to come."""
-    del moments
     found = weights.copy()
     for i in range(len(weights)):
         gone = np.where(kept[i], 0.0, found[i]) / factor[i, i]
@@ -147,11 +202,10 @@ def _swept(
     return found
 
 
-def _damped(moments: Float64Array) -> Float64Array:
+def _damped(moments: Float64Array) -> tuple[Float64Array, float]:
     """Products of inputs with a part of the mean square added, so that none is singular."""
-    damped = moments.copy()
-    damped[np.diag_indices_from(damped)] += _DAMPING * (np.diagonal(moments).mean() or 1.0)
-    return damped
+    damping = _DAMPING * (float(np.diagonal(moments).mean()) or 1.0)
+    return moments + damping * np.eye(len(moments)), damping
 
 
 def _factor(damped: Float64Array) -> Float64Array:

@@ -49,6 +49,7 @@ def front_rows(program: Program) -> tuple[FrontRow, ...]:
             measured_db=point.measured_db,
             top1=point.top1,
             top1_error=point.top1_error,
+            expected_loss=point.expected_loss,
             chosen=point.chosen,
         )
         for point in program.front

@@ -186,6 +186,9 @@ class FrontRow(Row):
     top1_error: float | None = Field(
         description="standard error of the change in `top1`, from samples that changed"
     )
+    expected_loss: float | None = Field(
+        description="top-1 lost by expectation, 0 to 1: what a budget in points is held to"
+    )
     chosen: bool = Field(description="whether the program has these bits")
 
 

@@ -187,11 +187,12 @@ def front_table(report: Report) -> TableData:
             _decibels(row.measured_db),
             "" if row.top1 is None else f"{100 * row.top1:.2f} %",
             "" if row.top1_error is None else f"{100 * row.top1_error:.2f}",
+            "" if row.expected_loss is None else f"{100 * row.expected_loss:.2f}",
         )
         for row in report.front
     )
     what = ("bits", "mean b>", "mean 2^b>", "energy uJ>", "predicted dB>", "measured dB>")
-    headings = (*what, "top-1>", "+- points>")
+    headings = (*what, "top-1>", "+- points>", "expected loss>")
     return TableData("Converter bits: energy against error", headings, tuple(rows))
 
 

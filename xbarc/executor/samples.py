@@ -1,0 +1,56 @@
+"""Some of the input vectors that a layer meets on data, spread evenly over it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from xbarc.executor.codes import quantize
+from xbarc.executor.exact import layer_vectors
+from xbarc.executor.vectors import sample_axis_first
+from xbarc.ir.geometry import positions
+from xbarc.ir.program import CrossbarStep
+from xbarc.numerics.types import AnyArray, Int64Array, IntArray
+
+
+def sample_vectors(step: CrossbarStep, batches: Sequence[Mapping[str, Any]], most: int) -> IntArray:
+    """Codes of some input vectors; which ones depends on the shapes of the data alone.
+
+    So two runs of a network on the same data, with other converters say, give the same vectors side
+    by side.
+
+    Args:
+        step: the layer.
+        batches: values of the network, the layer's input among them.
+        most: vectors in all, about.
+
+    Returns:
+        Axes: vector, group, input.
+    """
+    share = -(-most // max(1, len(batches)))
+    none: IntArray = np.zeros((0, step.groups, step.inputs), dtype=np.uint8)
+    parts = [none]
+    for values in batches:
+        tensor = np.asarray(values[step.input])
+        total = positions(step.geometry, tensor.shape) if tensor.size else 0
+        chosen = np.unique(np.linspace(0, total - 1, min(total, share)).astype(np.int64))
+        parts.extend(_picked(step, tensor, values, chosen))
+    return np.concatenate([part for part in parts if len(part)] or parts)
+
+
+def _picked(
+    step: CrossbarStep, tensor: AnyArray, values: Mapping[str, Any], chosen: Int64Array
+) -> list[IntArray]:
+    """The vectors of one batch with these numbers."""
+    if not len(chosen):
+        return []
+    codes = quantize(sample_axis_first(tensor, step.geometry), step.quantizer, values, step.name)
+    parts: list[IntArray] = []
+    first = 0
+    for vectors, _ in layer_vectors(codes, step.geometry, step.groups, tensor.shape):
+        inside = chosen[(chosen >= first) & (chosen < first + len(vectors))] - first
+        parts.append(vectors[inside])
+        first += len(vectors)
+    return parts

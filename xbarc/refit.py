@@ -1,0 +1,154 @@
+"""What digital numbers can make good of what converters do: a gain, an offset, a share of inputs.
+
+Converters that round and saturate shift what they read, shrink or stretch it, and where a slice is
+not converted at all its mean share is missing. Each output's accumulator is fitted to the one it
+stands for, on calibration vectors: by the factor and the constant that its result is scaled with
+anyway, and by `beta` times the sum of the inputs where that is worth an addition a row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from xbarc.executor import FastLayer, layer_frame
+from xbarc.ir.geometry import Scatter
+from xbarc.ir.program import CrossbarStep, read_only
+from xbarc.ir.quantize import FloatResult, IntegerInput, RequantizedResult, Result, StaticInput
+from xbarc.numerics.types import Float32Array, Float64Array, Int64Array, IntArray
+
+_WORTH = 0.9
+"""Share of the error that must be left at most for a sum of inputs to be made."""
+
+_DOUBT = 16.0
+"""Vectors that speak for no change, so that few samples change little."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Sums:
+    """Numbers of one output each, over the vectors; axis: output of all groups.
+
+    Attributes:
+        gain: factor of the accumulator.
+        beta: factor of the input sum, before the gain.
+        offset: what is left to add, after the gain.
+        error: mean squared error with all three.
+    """
+
+    gain: Float64Array
+    beta: Float64Array
+    offset: Float64Array
+    error: Float64Array
+
+
+def refitted(step: CrossbarStep, vectors: IntArray, wanted: IntArray) -> CrossbarStep:
+    """The layer with digital numbers that bring its accumulators near others.
+
+    Where the input's scale or zero point is only known at run time, the mean error is taken off
+    and nothing else. Transposed convolutions have no constant, and stay as they are.
+
+    Args:
+        step: a layer with converters.
+        vectors: some of its input vectors; axes: vector, group, input.
+        wanted: what each should give, before constants; axes: vector, group, output.
+    """
+    if isinstance(step.geometry, Scatter) or not len(vectors):
+        return step
+    found = FastLayer(step).accumulate(vectors).reshape(len(vectors), -1).astype(np.float64)
+    target = np.asarray(wanted, dtype=np.float64).reshape(found.shape)
+    zero = zero_code(step)
+    if zero is None or not _takes_gain(step.result, found.shape[1]):
+        return _folded(step, zero or 0, _without_gain(found, target))
+    inputs = np.repeat(vectors.sum(axis=2, dtype=np.float64), step.outputs, axis=1)
+    plain = _fitted(found, np.zeros_like(inputs), target)
+    helped = _fitted(found, inputs, target)
+    worth = helped.error.sum() < _WORTH * plain.error.sum()
+    return _folded(step, zero, helped if worth else plain)
+
+
+def zero_code(step: CrossbarStep) -> int | None:
+    """The code that means zero; None where run time decides it, or the scale of the input."""
+    match step.quantizer:
+        case StaticInput(zero_point=zero):
+            return zero
+        case IntegerInput(zero_point=int(zero), low=low):
+            return zero - low
+        case _:
+            return None
+
+
+def _takes_gain(result: Result, outputs: int) -> bool:
+    match result:
+        case FloatResult():
+            return len(result.scale) == outputs
+        case RequantizedResult():
+            return len(result.multiplier) == outputs
+        case _:
+            return False
+
+
+def _without_gain(found: Float64Array, wanted: Float64Array) -> _Sums:
+    none = np.zeros(found.shape[1])
+    off = wanted - found
+    return _Sums(none + 1, none, off.mean(axis=0), off.var(axis=0))
+
+
+def _fitted(found: Float64Array, inputs: Float64Array, wanted: Float64Array) -> _Sums:
+    """Least squares of each output on what was found and on the sum of its inputs.
+
+    What is fitted is the difference of `wanted` and `found`, so that doubt means no change.
+    """
+    f, s = found - found.mean(axis=0), inputs - inputs.mean(axis=0)
+    off = wanted - found
+    doubt = 1 + _DOUBT / len(found)
+    a, b, c = (f * f).mean(axis=0) * doubt, (f * s).mean(axis=0), (s * s).mean(axis=0) * doubt
+    u, v = (f * off).mean(axis=0), (s * off).mean(axis=0)
+    alone = np.where(a > 0, u / np.where(a > 0, a, 1.0), 0.0)
+    determinant = a * c - b * b
+    both = determinant > 1e-9 * a * c
+    safe = np.where(both, determinant, 1.0)
+    gain = 1 + np.where(both, (u * c - v * b) / safe, alone)
+    silent = np.where((a == 0) & (c > 0), v / np.where(c > 0, c, 1.0), 0.0)
+    share = np.where(both, (v * a - u * b) / safe, silent)
+    gain = np.where((gain > 0.25) & (gain < 4), gain, 1.0)
+    beta = np.rint(share / gain)
+    left = wanted - gain * (found + beta * inputs)
+    return _Sums(gain, beta, left.mean(axis=0), left.var(axis=0))
+
+
+def _folded(step: CrossbarStep, zero: int, fit: _Sums) -> CrossbarStep:
+    """The numbers in the periphery and in the result's scale.
+
+    The constant is added before the gain, so it is the one that comes out right behind it.
+    """
+    frame = layer_frame(step)
+    before = frame.constant - zero * frame.weight_sums.reshape(-1)
+    after = before - zero * step.inputs * fit.beta
+    shift = np.rint((fit.offset + before) / fit.gain - after).astype(np.int64)
+    periphery = replace(
+        step.periphery,
+        constant=step.periphery.constant + shift,
+        input_sum=step.periphery.input_sum + _integers(fit.beta),
+    )
+    return replace(step, periphery=periphery, result=_scaled(step.result, fit.gain))
+
+
+def _integers(values: Float64Array) -> Int64Array:
+    return values.astype(np.int64)
+
+
+def _scaled(result: Result, gain: Float64Array) -> Result:
+    if (gain == 1).all():
+        return result
+    match result:
+        case FloatResult():
+            return replace(result, scale=_times(result.scale, gain))
+        case RequantizedResult():
+            return replace(result, multiplier=_times(result.multiplier, gain))
+        case _:
+            return result
+
+
+def _times(scale: Float32Array, gain: Float64Array) -> Float32Array:
+    return read_only((scale * gain).astype(np.float32))

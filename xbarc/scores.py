@@ -1,0 +1,109 @@
+"""How far the outputs of a coarse program are from the exact ones, and what that costs in top-1.
+
+Which label a sample has says little where few samples change sides: of a thousand, five more or
+less are half a point, and as much is chance. So beside the labels that were met there is the loss
+to be *expected*: the exact scores, at the temperature that fits the labels best, say how likely
+each class is; a sample whose answer changes costs the difference of the two likelihoods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from xbarc.numerics.types import AnyArray, Float64Array, Int64Array
+
+_TEMPERATURES = np.geomspace(0.05, 50.0, 139)
+
+
+@dataclass(eq=False)
+class Scores:
+    """The exact outputs, one array a batch, and the class of each sample if it is known."""
+
+    labels: AnyArray | None
+    exact: list[AnyArray] = field(default_factory=list)
+
+    def difference(self, outputs: Sequence[AnyArray]) -> float:
+        """Summed squared difference to the exact outputs."""
+        pairs = zip(self.exact, outputs, strict=True)
+        return float(sum(((a - b) ** 2).sum() for a, b in pairs))
+
+    @property
+    def power(self) -> float:
+        """Summed squares of the exact outputs."""
+        return float(sum((part**2).sum() for part in self.exact))
+
+    def decibels(self, outputs: Sequence[AnyArray]) -> float | None:
+        """SQNR; None where nothing differs."""
+        return decibels(self.power, self.difference(outputs))
+
+    def top1(self, outputs: Sequence[AnyArray]) -> float | None:
+        """Share of labels met; None without labels."""
+        if self.labels is None:
+            return None
+        rows = answers(outputs)
+        return float((rows == self.labels[: len(rows)]).mean())
+
+    def spread(self, outputs: Sequence[AnyArray]) -> float | None:
+        """Standard error of the difference in top-1: from samples that turned right or wrong."""
+        if self.labels is None:
+            return None
+        exact, found = answers(self.exact), answers(outputs)
+        labels = self.labels[: len(exact)]
+        turned = ((exact == labels) != (found == labels)).sum()
+        return float(np.sqrt(turned) / max(1, len(labels)))
+
+    def expected_loss(self, outputs: Sequence[AnyArray]) -> float | None:
+        """Top-1 that is lost by expectation, 0 to 1; None without labels."""
+        if self.labels is None:
+            return None
+        likely = likelihoods(_rows(self.exact), self.labels)
+        number = np.arange(len(likely))
+        lost = likely[number, answers(self.exact)] - likely[number, answers(outputs)]
+        return float(lost.mean())
+
+
+def answers(outputs: Sequence[AnyArray]) -> Int64Array:
+    """The class with the largest score of each sample."""
+    found: Int64Array = _rows(outputs).argmax(axis=1)
+    return found
+
+
+def decibels(signal: float, error: float) -> float | None:
+    """Ratio of powers; None where one of them is nothing."""
+    return 10 * float(np.log10(signal / error)) if signal > 0 and error > 0 else None
+
+
+def likelihoods(scores: Float64Array, labels: AnyArray) -> Float64Array:
+    """Softmax of scores at the temperature under which the labels are most likely.
+
+    Args:
+        scores: logits, or shares that add up to one; axes: sample, class.
+        labels: class of each sample.
+    """
+    logits = np.log(np.maximum(scores, 1e-12)) if _are_shares(scores) else scores
+    number, known = np.arange(len(logits)), labels[: len(logits)].astype(np.int64)
+    unit = float(logits.std()) or 1.0
+    costs = [
+        -_log_softmax(logits / (unit * t))[number, known].mean() for t in _TEMPERATURES.tolist()
+    ]
+    best = unit * float(_TEMPERATURES[int(np.argmin(costs))])
+    found: Float64Array = np.exp(_log_softmax(logits / best))
+    return found
+
+
+def _rows(outputs: Sequence[AnyArray]) -> Float64Array:
+    rows: Float64Array = np.concatenate([part.reshape(len(part), -1) for part in outputs])
+    return rows
+
+
+def _are_shares(scores: Float64Array) -> bool:
+    return bool((scores >= 0).all() and np.allclose(scores.sum(axis=1), 1.0, atol=1e-3))
+
+
+def _log_softmax(logits: Float64Array) -> Float64Array:
+    moved = logits - logits.max(axis=1, keepdims=True)
+    found: Float64Array = moved - np.log(np.exp(moved).sum(axis=1, keepdims=True))
+    return found
