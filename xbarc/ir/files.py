@@ -6,11 +6,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from xbarc.errors import ProgramError
@@ -39,6 +38,7 @@ from xbarc.ir.schema import (
     ValueRecord,
 )
 from xbarc.ir.verify import check_program
+from xbarc.ir.views import open_arrays
 from xbarc.numerics.packing import PackedCells, packed_bytes
 from xbarc.numerics.types import AnyArray
 
@@ -110,7 +110,7 @@ def load_program(path: Path) -> Program:
     """
     record = _read_manifest(path)
     _check_files(path, record)
-    arrays = _open_arrays(path / ARRAYS)
+    arrays = open_arrays(path / ARRAYS)
     try:
         steps = tuple(
             _load_step(path, arrays, index, step) for index, step in enumerate(record.steps)
@@ -315,34 +315,6 @@ def _check_file(path: Path, name: str, digest: str) -> None:
 
 def _absent(file: Path) -> str:
     return "is no plain file" if file.exists() else "is missing"
-
-
-def _open_arrays(path: Path) -> dict[str, AnyArray]:
-    """Arrays of a safetensors file as views of a memory map."""
-    try:
-        with safe_open(path, framework="numpy") as checked:
-            names = set(checked.keys())
-        data = np.memmap(path, dtype=np.uint8, mode="r")
-        length = int(data[:8].view("<u8")[0])
-        header = json.loads(bytes(data[8 : 8 + length]))
-        body = data[8 + length :]
-        return {name: _view(body, header[name]) for name in sorted(names)}
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ProgramError(f"is no array file: {error}", where=str(path)) from error
-
-
-_DTYPES = {"U8": "u1", "I8": "i1", "I32": "<i4", "I64": "<i8", "F32": "<f4", "F64": "<f8"}
-
-
-def _view(body: AnyArray, entry: Mapping[str, Any]) -> AnyArray:
-    first, last = entry["data_offsets"]
-    raw = np.asarray(body[first:last])
-    dtype = np.dtype(_DTYPES[entry["dtype"]])
-    if raw.ctypes.data % dtype.itemsize:
-        raw = raw.copy()
-    array = raw.view(dtype).reshape(entry["shape"])
-    array.flags.writeable = False
-    return array
 
 
 def _load_step(
