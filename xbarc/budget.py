@@ -277,7 +277,8 @@ def _allocated(
     model = decibels(signal, picked.error)
     predicted = None if model is None else model - wrong
     point, bits = _executed(job, layers, bits, "allocated", predicted)
-    return replace(point, model_db=model), bits
+    solved = replace(point, model_db=model, bound_pj=picked.bound, solver_s=picked.seconds)
+    return solved, bits
 
 
 def _bias(limit: float, before: Sequence[Executed]) -> float:

@@ -24,6 +24,9 @@ class FrontPoint:
         chosen: whether the program has these settings.
         expected_loss: top-1 lost by expectation, 0 to 1, from how likely the exact scores make the
             classes of samples whose answer changed; None without labels.
+        bound_pj: no allocation that keeps the point's limit by the model costs less, as the solver
+            proved; None where no solver was asked.
+        solver_s: deterministic seconds of the solver.
     """
 
     kind: str
@@ -37,3 +40,5 @@ class FrontPoint:
     model_db: float | None = None
     chosen: bool = False
     expected_loss: float | None = None
+    bound_pj: float | None = None
+    solver_s: float | None = None

@@ -189,6 +189,10 @@ class FrontRow(Row):
     expected_loss: float | None = Field(
         description="top-1 lost by expectation, 0 to 1: what a budget in points is held to"
     )
+    bound_uj: float | None = Field(
+        description="least energy of any bits that keep the limit by the model, proven, uJ"
+    )
+    solver_s: float | None = Field(description="deterministic time of the solver, s")
     chosen: bool = Field(description="whether the program has these bits")
 
 

@@ -12,7 +12,7 @@ from xbarc.report.table import TableData
 
 if TYPE_CHECKING:  # Report prints itself through this file
     from xbarc.report.chip_rows import LevelRow
-    from xbarc.report.model import LayerRow, PartRow, Report
+    from xbarc.report.model import FrontRow, LayerRow, PartRow, Report
 
 
 _MEASURES = {
@@ -188,12 +188,21 @@ def front_table(report: Report) -> TableData:
             "" if row.top1 is None else f"{100 * row.top1:.2f} %",
             "" if row.top1_error is None else f"{100 * row.top1_error:.2f}",
             "" if row.expected_loss is None else f"{100 * row.expected_loss:.2f}",
+            _gap(row),
+            "" if row.solver_s is None else f"{row.solver_s:.2f}",
         )
         for row in report.front
     )
     what = ("bits", "mean b>", "mean 2^b>", "energy uJ>", "predicted dB>", "measured dB>")
-    headings = (*what, "top-1>", "+- points>", "expected loss>")
+    headings = (*what, "top-1>", "+- points>", "expected loss>", "solver gap>", "solver s>")
     return TableData("Converter bits: energy against error", headings, tuple(rows))
+
+
+def _gap(row: FrontRow) -> str:
+    """Between what was found and what the solver proved to be the least."""
+    if row.bound_uj is None or row.energy_uj <= 0:
+        return ""
+    return f"{100 * max(0.0, 1 - row.bound_uj / row.energy_uj):.2f} %"
 
 
 def _decibels(value: float | None) -> str:
