@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,7 @@ def test_calibrated_bits_hold_the_accuracy_that_a_cap_loses(data: dict[str, Any]
     feeds = {"image": data["image"]}
     wanted = exact.session().run(None, feeds)[0]
     errors = [((p.session().run(None, feeds)[0] - wanted) ** 2).sum() for p in (calibrated, capped)]
-    assert errors[0] < 0.25 * errors[1]
+    assert errors[0] < 0.06 * errors[1]  # .027 with 48 images, .024 with 64
     assert int(max(s.adc.bits.max() for s in calibrated.program.crossbar_steps)) == 4
 
 
@@ -136,5 +137,9 @@ def test_budgets_in_points_and_decibels() -> None:
     point = FrontPoint("allocated", 2.0, 4.0, 1.0, 20.0, 19.0, 0.90)
     assert Budget(points=0.5).kept(point, 0.905)
     assert not Budget(points=0.5).kept(point, 0.906)
+    expected = replace(point, expected_loss=0.004, top1_error=0.003)
+    assert Budget(points=0.5).kept(expected, 0.907)  # 0.7 points counted, give or take 0.3
+    assert not Budget(points=0.5).kept(expected, 0.909)
+    assert not Budget(points=0.3).kept(expected, 0.90)
     assert Budget(sqnr_db=19.0).kept(point, None)
     assert not Budget(sqnr_db=19.5).kept(point, None)

@@ -48,12 +48,16 @@ class Budget:
     sqnr_db: float | None = None
 
     def kept(self, point: FrontPoint, exact: float | None) -> bool:
-        """Whether a point keeps the budget; `exact` is top-1 of the lossless program."""
+        """Whether a point keeps the budget; `exact` is top-1 of the lossless program.
+
+        Of points, both by expectation and, within its standard error, by counting labels.
+        """
         if self.sqnr_db is not None:
             return point.measured_db is None or point.measured_db >= self.sqnr_db
-        lost = (exact or 0.0) - (point.top1 or 0.0)
+        counted = (exact or 0.0) - (point.top1 or 0.0)
+        lost = counted
         if point.expected_loss is not None:
-            lost = point.expected_loss
+            lost = max(point.expected_loss, counted - (point.top1_error or 0.0))
         return 100 * lost <= (self.points or 0.0) + 1e-9
 
 
