@@ -46,8 +46,8 @@ def test_the_front_has_ten_points_and_one_is_chosen(budgeted: CompiledProgram) -
     for row in allocated:
         assert row.bound_uj is not None
         assert 0.99 * row.energy_uj <= row.bound_uj <= row.energy_uj * (1 + 1e-9)
-        assert row.solver_s is not None
-    assert all(row.solver_s is None for row in front if row.kind == "uniform")
+        assert row.solver_us is not None
+    assert all(row.solver_us is None for row in front if row.kind == "uniform")
 
 
 def test_the_chosen_point_keeps_the_budget_and_is_cheaper_than_uniform_bits(

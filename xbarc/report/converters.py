@@ -51,7 +51,7 @@ def front_rows(program: Program) -> tuple[FrontRow, ...]:
             top1_error=point.top1_error,
             expected_loss=point.expected_loss,
             bound_uj=None if point.bound_pj is None else point.bound_pj / 1e6,
-            solver_s=point.solver_s,
+            solver_us=None if point.solver_s is None else 1e6 * point.solver_s,
             chosen=point.chosen,
         )
         for point in program.front

@@ -192,7 +192,7 @@ class FrontRow(Row):
     bound_uj: float | None = Field(
         description="least energy of any bits that keep the limit by the model, proven, uJ"
     )
-    solver_s: float | None = Field(description="deterministic time of the solver, s")
+    solver_us: float | None = Field(description="deterministic time of the solver, us")
     chosen: bool = Field(description="whether the program has these bits")
 
 

@@ -189,7 +189,7 @@ def front_table(report: Report) -> TableData:
             "" if row.top1_error is None else f"{100 * row.top1_error:.2f}",
             "" if row.expected_loss is None else f"{100 * row.expected_loss:.2f}",
             _gap(row),
-            "" if row.solver_s is None else f"{row.solver_s:.2f}",
+            "" if row.solver_us is None else f"{row.solver_us / 1e6:.2f}",
         )
         for row in report.front
     )
