@@ -2,7 +2,7 @@
 
     python benchmarks/binary.py MODEL.onnx... [--rows 512 256 128] [--cases calibrated even two-bit]
         [--calibration-sets 0 1 2] [--calibration-images 5000] [--images 10000] [--log FILE]
-    python benchmarks/binary.py --table FILE
+    python benchmarks/binary.py --table LOG [--picture FILE.svg]
 
 One JSON line a compilation; with `--log` lines are added to a file, and what it holds already is
 not measured again. `--table` prints mean and spread of a log as Markdown. Calibration images are
@@ -38,6 +38,9 @@ CASES: dict[str, dict[str, Any]] = {
     "calibrated": {},
     "extra-50": {"extra_groups": 0.5},
     "extra-100": {"extra_groups": 1.0},
+    "spare-columns": {"spare_columns": True},
+    "spare-columns, extra-50": {"spare_columns": True, "extra_groups": 0.5},
+    "spare-columns, extra-100": {"spare_columns": True, "extra_groups": 1.0},
     "two-bit": {"bits": 2},
     "no-refit": {"refit": False},
     "partition": {"split": "partition"},
@@ -47,6 +50,7 @@ CASES: dict[str, dict[str, Any]] = {
     "consecutive": {"split": "consecutive"},
 }
 _TALL = 16384
+_PICTURED = 0.9
 
 
 def compiled(model: Path, rows: int, case: str, images: Any) -> Program:
@@ -108,6 +112,36 @@ def table(lines: list[dict[str, Any]]) -> Iterator[str]:
         )
 
 
+def picture(lines: list[dict[str, Any]]) -> str:
+    """Classes that agree with the unsplit network's against points lost, a dot a compilation."""
+    width, height, edge = 640, 400, 50
+    shown = [line for line in lines if line["agreement"] > _PICTURED]
+    lost = [100 * (line["top1_float"] - line["top1"]) for line in shown]
+    low, high = min(0.0, *lost), max(lost)
+    body = []
+    for line, points in zip(shown, lost, strict=True):
+        x = edge + (line["agreement"] - _PICTURED) / (1 - _PICTURED) * (width - 2 * edge)
+        y = edge + (high - points) / (high - low) * (height - 2 * edge)
+        colour = "#d98c3f" if "mlp" in line["model"] else "#3b6ea8"
+        name = f"{line['model']}, {line['rows']} rows, {line['case']}: {points:.2f} points"
+        dot = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{colour}" fill-opacity="0.7">'
+        body.append(f"{dot}<title>{name}</title></circle>")
+    for share in np.linspace(_PICTURED, 1, 6):
+        x = edge + (share - _PICTURED) / (1 - _PICTURED) * (width - 2 * edge)
+        body.append(f'<text x="{x:.0f}" y="{height - 25}" text-anchor="middle">{share:.2f}</text>')
+    for points in np.arange(np.ceil(low), high, 1.0):
+        y = edge + (high - points) / (high - low) * (height - 2 * edge)
+        body.append(f'<text x="{edge - 10}" y="{y + 4:.0f}" text-anchor="end">{points:.0f}</text>')
+        body.append(f'<path d="M{edge} {y:.1f}H{width - edge}" stroke="#999"/>')
+    body.append(f'<text x="{edge}" y="25">points lost (CNN blue, MLP orange)</text>')
+    body.append(f'<text x="{width // 2}" y="{height - 5}">classes that agree</text>')
+    style = '<rect width="100%" height="100%" fill="white"/>'
+    start = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}"'
+    return "\n".join(
+        [f'{start} font-family="sans-serif" font-size="12">', style, *body, "</svg>\n"]
+    )
+
+
 def _read(log: Path | None) -> list[dict[str, Any]]:
     if log is None or not log.exists():
         return []
@@ -155,11 +189,15 @@ def main() -> int:
     parser.add_argument("--cache", type=Path, default=CACHE)
     parser.add_argument("--log", type=Path)
     parser.add_argument("--table", type=Path, metavar="LOG", help="only print this log's table")
+    parser.add_argument("--picture", type=Path, help="with --table: agreement against loss")
     options = parser.parse_args()
     if options.table is None:
         measure(options)
     else:
-        print("\n".join(table(_read(options.table))))
+        lines = _read(options.table)
+        print("\n".join(table(lines)))
+        if options.picture is not None:
+            options.picture.write_text(picture(lines))
     return 0
 
 

@@ -36,6 +36,7 @@ exclude_patterns = [
     "reference/few-bit-table.md",
     "reference/anchors-table.md",
     "reference/duplication-table.md",
+    "reference/binary-table.md",
 ]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3

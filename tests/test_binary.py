@@ -18,6 +18,7 @@ from tests.binary_models import (
     senses,
 )
 from tests.frontend.onnx_models import model_file
+from xbarc.api import CompiledProgram
 from xbarc.comparing import NoiseSettings, compare
 from xbarc.compiler import CompileOptions, compile_model
 from xbarc.errors import MappingError, UnsupportedError
@@ -124,6 +125,27 @@ def test_more_groups_tell_more(tmp_path: Path) -> None:
     assert agreement[1] > agreement[0] + 0.02
     with pytest.raises(MappingError, match="expected 0 to 8"):
         compiled(path, bnn_target(20), data, extra_groups=9.0)
+
+
+@pytest.mark.parametrize(("columns", "levels"), [(24, [1, 1]), (40, [1, 2]), (80, [3, 3])])
+def test_spare_columns_compare_again(columns: int, levels: list[int], tmp_path: Path) -> None:
+    path = dense_net(tmp_path, inputs=40)  # 24 and 16 outputs
+    program = compiled(path, bnn_target(20, columns), spare_columns=True)
+    assert [step.sense.levels for step in program.crossbar_steps if step.sense] == levels
+    whole = compiled(path, bnn_target(80, columns), spare_columns=True)  # nothing is split
+    assert [step.sense.levels for step in whole.crossbar_steps if step.sense] == [1, 1]
+
+
+def test_every_comparison_is_paid_for(tmp_path: Path) -> None:
+    path = dense_net(tmp_path, inputs=40)
+    for bits in (1, 2):
+        report = CompiledProgram(compiled(path, bnn_target(20), bits=bits)).report()
+        paid = [
+            part.count
+            for part in report.components.energy
+            if part.name == "ADC of 1 bit, bits decided"
+        ]
+        assert paid == [report.totals.conversions]
 
 
 def test_converters_take_binary_layers_exactly(tmp_path: Path) -> None:

@@ -316,6 +316,7 @@ def _sense_settings(plan: _Plan) -> dict[str, str]:
         "sense_bits": str(sense.bits),
         "sense_rows": sense.rows,
         "sign_of_zero": sense.sign_of_zero,
+        "spare_columns": "compared" if sense.spare_columns else "unused",
         "split": sense.split,
         "thresholds": sense.thresholds,
     }

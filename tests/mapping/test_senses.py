@@ -6,6 +6,7 @@ import math
 from itertools import product
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -147,6 +148,13 @@ def test_overlapping_groups_sum_their_own_inputs(seed: int, inputs: int) -> None
     for number, part in enumerate(parts):
         sums = SenseReference(step).sums(codes, 0, number)
         assert np.array_equal(2 * sums - len(part), signs[:, part] @ weights[part])
+
+
+@pytest.mark.parametrize(("bits", "slots"), [(1, 34), (2, 20)])
+def test_inputs_are_repeated_only_where_a_group_is_read_once(bits: int, slots: int) -> None:
+    layer, target = _layer(0, 20, 3), bnn_target(34)
+    step = map_senses(layer, target, SenseOptions(bits=bits), ArrayPool(target.array, "layer"))
+    assert step.tiling.row_input.size == 2 * slots
 
 
 def _wrong(sums: AnyArray, wanted: AnyArray, places: object, votes: int) -> float:

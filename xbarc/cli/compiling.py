@@ -179,6 +179,12 @@ def compile_command(
         float,
         typer.Option(metavar="SHARE", help="binary layers: groups beyond the fewest that fit"),
     ] = 0.0,
+    spare_columns: Annotated[
+        bool,
+        typer.Option(
+            help="binary layers: compare as often as the array has columns for each output, up to 3"
+        ),
+    ] = False,
     refit: Annotated[
         bool,
         typer.Option(help="fit the classifier behind a split network to the unsplit one's scores"),
@@ -252,7 +258,7 @@ def compile_command(
         _sense(split, (thresholds, sense_rows, sign_of_zero), sense_bits, allow_ternary),
     )
     options = with_copies(options, duplicate, chosen)
-    options = with_groups(options, extra_groups, refit)
+    options = with_groups(options, extra_groups, spare_columns, refit)
     options = replace(options, equalise=equalise, uniform=uniform)  # type: ignore[arg-type]  # checked there
     data = None if calibrate is None else read_npz(calibrate)
     with progress_bar("compile") as advance:
@@ -279,13 +285,14 @@ def with_copies(options: CompileOptions, duplicate: str, target: Target) -> Comp
     return replace(options, duplicate=str(parse_policy(duplicate, target)))
 
 
-def with_groups(options: CompileOptions, extra: float, refit: bool) -> CompileOptions:
+def with_groups(options: CompileOptions, extra: float, spare: bool, refit: bool) -> CompileOptions:
     """Options with more groups of binary layers, and with or without a fitted classifier."""
     from dataclasses import replace
 
     if options.mapping is None:
         return options
-    sense = replace(options.mapping.sense, extra_groups=extra, refit=refit)
+    chosen = {"extra_groups": extra, "spare_columns": spare, "refit": refit}
+    sense = replace(options.mapping.sense, **chosen)  # type: ignore[arg-type]  # of their types
     return replace(options, mapping=replace(options.mapping, sense=sense))
 
 

@@ -101,7 +101,8 @@ def bits_decided(
         return widths({})
     width = allocation.adc_bits.reshape(-1)[places].astype(np.float64)
     steps = _bits_of_block(step, places.shape)
-    conversions = segments_of_block(step)[None, :, None] * float(step.input_slices)
+    compared = float(step.input_slices * (step.sense.levels if step.sense else 1))
+    conversions = segments_of_block(step)[None, :, None] * compared
     flash = width <= target.costs.adc.flash_bits
     decided = np.where(flash, width * conversions, steps)
     found = np.bincount(width.astype(np.int64).ravel(), decided.ravel(), minlength=WIDTHS)

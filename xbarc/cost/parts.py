@@ -198,18 +198,10 @@ def _components(counts: Counts, target: Target, unit: str) -> tuple[CostPart, ..
     for index, item in enumerate(target.costs.components):
         figure = figure_of(item)
         if figure is not None:
-            name = (
-                f"{item.name}, {item.per} ns"
-                if unit == "pJ"
-                else f"{item.name} of {_one(item.per)}"
-            )
+            name = f"{item.name}, {item.per} ns" if unit == "pJ" else f"{item.name} of a {item.per}"
             count = have[item.per] * item.count
             rows.append(_part(name, count, f"components.{index}.{word}", figure, unit))
     return tuple(rows)
-
-
-def _one(level: str) -> str:
-    return f"an {level}" if level == "array" else f"a {level}"
 
 
 def _power(item: Component) -> Figure | None:

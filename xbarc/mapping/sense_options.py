@@ -38,6 +38,8 @@ class SenseOptions:
             two columns that are subtracted (zero-one).
         sign_of_zero: what Sign(0) means.
         allow_ternary: weights may be 0.
+        spare_columns: whether split layers of fewer outputs than an array has columns compare as
+            often as there are columns for each output, up to 3 times.
         refit: whether the real classifier behind a split network is fitted to what the unsplit one
             says of calibration data.
     """
@@ -51,6 +53,7 @@ class SenseOptions:
     groups: Mapping[str, Int64Array] = field(default_factory=dict)
     extra_groups: float = 0.0
     refit: bool = True
+    spare_columns: bool = False
 
     def __post_init__(self) -> None:
         _one_of("--split", self.split, get_args(Split))

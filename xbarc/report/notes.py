@@ -20,7 +20,7 @@ _ALWAYS = (
     "The rate is that of inferences that follow at once; the latency is that of a single one.",
     "Leakage lasts for the whole latency of one inference: in a full pipeline it is shared.",
     "Inputs are read from the buffer once an input vector: windows that overlap share nothing.",
-    "Routers carry results to the next layer, and sums of row blocks to a layer's first tile.",
+    "Each row block's sums cross one router; inputs cross none. Layers lie side by side on tiles.",
     "Digital energy is that of multiply-accumulates; element-wise work and moves are not priced.",
     "Digital area is what the tile figures hold.",
     "Clock, control, instruction fetch, power delivery and off-chip memory are not priced.",

@@ -21,6 +21,8 @@ from xbarc.target import Target
 FEWEST = 7
 """Comparisons of an output whose sum is counted: fewer tell too little of it."""
 
+_MOST_SPARE = 3
+
 
 @dataclass(frozen=True, eq=False)
 class _Job:
@@ -98,10 +100,26 @@ def _job(layer: MatrixLayer, target: Target, options: SenseOptions) -> _Job:
     elif not isinstance(result, FloatResult):
         raise MappingError(f"a {result.kind} result cannot be compared", where=layer.name)
     lines = wordlines(layer, target, options)
-    levels = 1 if threshold is not None and lines.groups == 1 else options.levels
-    if threshold is None:
-        levels = max(levels, next(n for n in (1, 3, 7) if n == 7 or n * lines.groups >= FEWEST))
+    levels = _levels(layer, target, options, lines)
+    if levels > 1 and options.split == "strided":  # sums told finely are best told once
+        lines = wordlines(layer, target, replace(options, split="partition"))
     return _Job(layer, weights, threshold, lines, levels)
+
+
+def _levels(layer: MatrixLayer, target: Target, options: SenseOptions, lines: Wordlines) -> int:
+    """Comparisons a conversion."""
+    counted = isinstance(layer.result, FloatResult)
+    levels = 1 if lines.groups == 1 and not counted else options.levels
+    if options.spare_columns and lines.groups > 1:
+        levels = max(levels, min(_MOST_SPARE, target.array.columns // _width(layer, lines)))
+    if not counted:
+        return levels
+    return max(levels, next(n for n in (1, 3, 7) if n == 7 or n * lines.groups >= FEWEST))
+
+
+def _width(layer: MatrixLayer, lines: Wordlines) -> int:
+    """Columns of all outputs of one group's matrix."""
+    return layer.outputs * (2 if lines.copies == 1 else 1)
 
 
 def _placed(job: _Job, target: Target, pool: ArrayPool) -> tuple[UInt8Array, Periphery, Tiling]:
@@ -214,7 +232,12 @@ def _whole(share: Int64Array, offset: Int64Array, factor: int) -> Int64Array:
     return -((-(share + offset)) // factor)
 
 
-_PLACES = {1: (0.0,), 3: (-0.98, 0.0, 0.98), 7: (-1.75, -1.05, -0.5, 0.0, 0.5, 1.05, 1.75)}
+_PLACES = {
+    1: (0.0,),
+    2: (-0.61, 0.61),
+    3: (-0.98, 0.0, 0.98),
+    7: (-1.75, -1.05, -0.5, 0.0, 0.5, 1.05, 1.75),
+}
 
 
 def level_places(levels: int) -> Float64Array:
