@@ -162,57 +162,87 @@ def top1(program: Program, data: Data, effects: Effects) -> float:
 
 _COLOURS = ("#444444", "#1b6ca8", "#c0562b", "#2e8b57", "#8a4fa3", "#b58900", "#777777")
 _DASHES = ("", "6 3", "2 3", "8 3 2 3", "1 2")
+_TICKS = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
+_LEFT, _RIGHT, _TOP, _BOTTOM = 60, 230, 40, 50
 
 
-def picture(study: LineStudy, size: tuple[int, int] = (720, 420)) -> str:
-    """Top-1 over `r T**2 / R_on` as SVG: a colour a placement, a dash a correction."""
-    placements = list(dict.fromkeys(p.placement for p in study.points))
-    kinds = list(dict.fromkeys(p.corrections for p in study.points))
-    least = min([point.top1 for point in study.points], default=0.0)
-    low = np.floor(20 * least) / 20
+@dataclass(frozen=True)
+class _Frame:
+    """Where points lie: ratios on a logarithmic axis, what is lost on one of square roots.
+
+    Square roots keep apart what is corrected (tenths of a point) beside what is not (tens).
+    """
+
+    size: tuple[int, int]
+    ratios: tuple[float, float]
+    most: float
+
+    def x(self, ratio: float) -> float:
+        """Of a resistance."""
+        low, high = np.log(self.ratios[0]), np.log(self.ratios[1] * 1.0001)
+        width = self.size[0] - _LEFT - _RIGHT
+        return float(_LEFT + width * (np.log(ratio) - low) / (high - low))
+
+    def y(self, lost: float) -> float:
+        """Of points lost; nothing lost is at the top."""
+        height = self.size[1] - _TOP - _BOTTOM
+        return float(_TOP + height * np.sqrt(max(0.0, lost) / self.most))
+
+
+def picture(study: LineStudy, size: tuple[int, int] = (760, 440)) -> str:
+    """Points of top-1 lost over `r T**2 / R_on` as SVG: a colour a placement, a dash a correction.
+
+    What is better than without wires, by chance, lies on the upper edge.
+    """
+    lost = [100 * (study.ideal - point.top1) for point in study.points]
     ratios = [point.ratio for point in study.points] or [1.0]
-    left, right = np.log(min(ratios)), np.log(max(ratios) * 1.0001)
-    width, height = size
-
-    def at(point: Point) -> str:
-        x = 60 + (width - 280) * (np.log(point.ratio) - left) / (right - left)
-        y = height - 40 - (height - 70) * (point.top1 - low) / max(1e-9, 1 - low)
-        return f"{x:.1f},{y:.1f}"
-
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}"'
+    frame = _Frame(size, (min(ratios), max(ratios)), max([1.0, *lost]))
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{size[0]}" height="{size[1]}"'
+    title = f"{study.samples:,} samples; without wires {100 * study.ideal:.2f} %"
     parts = [
         head + ' font-family="sans-serif" font-size="11">',
-        f'<rect width="{width}" height="{height}" fill="white"/>',
-        *_axes(sorted(set(ratios)), (low, left, right), size),
+        f'<rect width="{size[0]}" height="{size[1]}" fill="white"/>',
+        f'<text x="{_LEFT}" y="18" font-size="13">Points of top-1 lost to wires: {title}</text>',
+        *_axes(sorted(set(ratios)), frame),
+        *_lines(study, frame),
     ]
-    turn = 0
-    for i, placement in enumerate(placements):
-        for j, kind in enumerate(kinds):
-            line = [p for p in study.points if (p.placement, p.corrections) == (placement, kind)]
-            style = (
-                f'stroke="{_COLOURS[i % len(_COLOURS)]}" stroke-width="1.6" fill="none"'
-                f' stroke-dasharray="{_DASHES[j % len(_DASHES)]}"'
-            )
-            parts.append(f'<polyline points="{" ".join(map(at, line))}" {style}/>')
-            y = 30 + 16 * turn
-            parts.append(f'<path d="M{width - 210} {y - 4}h28" {style}/>')
-            parts.append(f'<text x="{width - 176}" y="{y}">{placement}; {kind}</text>')
-            turn += 1
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
-def _axes(
-    ratios: Sequence[float], span: tuple[float, float, float], size: tuple[int, int]
-) -> list[str]:
-    low, left, right = span
-    width, height = size
+def _lines(study: LineStudy, frame: _Frame) -> list[str]:
+    """A line and an entry of the legend for each placement and correction."""
+    placements = list(dict.fromkeys(p.placement for p in study.points))
+    kinds = list(dict.fromkeys(p.corrections for p in study.points))
     parts = []
-    for share in np.linspace(low, 1, 6):
-        y = height - 40 - (height - 70) * (share - low) / max(1e-9, 1 - low)
-        parts.append(f'<path d="M60 {y:.1f}H{width - 220}" stroke="#dddddd"/>')
-        parts.append(f'<text x="22" y="{y + 4:.1f}">{100 * share:.0f} %</text>')
+    for turn, (i, j) in enumerate(np.ndindex(len(placements), len(kinds))):
+        line = [
+            f"{frame.x(p.ratio):.1f},{frame.y(100 * (study.ideal - p.top1)):.1f}"
+            for p in study.points
+            if (p.placement, p.corrections) == (placements[i], kinds[j])
+        ]
+        style = (
+            f'stroke="{_COLOURS[i % len(_COLOURS)]}" stroke-width="1.6" fill="none"'
+            f' stroke-dasharray="{_DASHES[j % len(_DASHES)]}"'
+        )
+        x, y = frame.size[0] - _RIGHT + 16, _TOP + 6 + 16 * turn
+        parts.append(f'<polyline points="{" ".join(line)}" {style}/>')
+        parts.append(f'<path d="M{x} {y - 4}h28" {style}/>')
+        name = placements[i] if kinds[j] == "none" else f"{placements[i]} + {kinds[j]}"
+        parts.append(f'<text x="{x + 34}" y="{y}">{name}</text>')
+    return parts
+
+
+def _axes(ratios: Sequence[float], frame: _Frame) -> list[str]:
+    width, height = frame.size
+    parts = []
+    for tick in [tick for tick in _TICKS if tick <= frame.most]:
+        y = frame.y(tick)
+        parts.append(f'<path d="M{_LEFT} {y:.1f}H{width - _RIGHT}" stroke="#dddddd"/>')
+        parts.append(f'<text x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{tick:g}</text>')
     for value in ratios:
-        x = 60 + (width - 280) * (np.log(value) - left) / (right - left)
-        parts.append(f'<text x="{x - 8:.1f}" y="{height - 22}">{value:.2g}</text>')
-    parts.append(f'<text x="60" y="{height - 6}">r T2 / R_on; top-1</text>')
+        place = f'x="{frame.x(value):.1f}" y="{height - _BOTTOM + 18}" text-anchor="middle"'
+        parts.append(f"<text {place}>{value:.2g}</text>")
+    middle = (_LEFT + width - _RIGHT) / 2
+    label = f'x="{middle:.0f}" y="{height - 12}" text-anchor="middle"'
+    parts.append(f"<text {label}>r T\u00b2 / R_on</text>")
     return parts
