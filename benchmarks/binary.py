@@ -101,7 +101,7 @@ def table(lines: list[dict[str, Any]]) -> Iterator[str]:
         kind = "MLP" if "mlp" in line["model"] else "CNN"
         tall = "any" if line["case"] == "unsplit" else line["rows"]
         rows.setdefault((kind, tall, line["case"]), []).append(line)
-    for (kind, tall, case), found in rows.items():
+    for (kind, tall, case), found in sorted(rows.items(), key=lambda row: str(row[0])):
         lost = [100 * (line["top1_float"] - line["top1"]) for line in found]
         nets = len({line["model"] for line in found})
         mean = [float(np.mean([line[n] for line in found])) for n in ("top1_float", "agreement")]
