@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
-from xbarc.budget import Budget, fit_budget
+from xbarc.budget import fit_budget
 from xbarc.calibration import calibrate_converters, uniform
 from xbarc.choosing import choose_encoding
 from xbarc.comparators import SenseWalk
 from xbarc.errors import MappingError, XbarcError
 from xbarc.executor.run import Values
-from xbarc.frontend import BinaryOptions, read_network
+from xbarc.frontend import read_network
 from xbarc.ir.front import FrontPoint
 from xbarc.ir.geometry import Scatter
 from xbarc.ir.network import DigitalFragment, FloatWeight, MatrixLayer, Network, Value
@@ -20,74 +20,36 @@ from xbarc.ir.program import CrossbarStep, DigitalStep, Program, Step
 from xbarc.ir.quantize import BinaryInput
 from xbarc.ir.statistics import SecondMoments
 from xbarc.ir.verify import verify_network, verify_program
-from xbarc.mapping import AUTO, ArrayPool, MapOptions, map_layer
+from xbarc.mapping import AUTO, ArrayPool, map_layer
 from xbarc.mapping.fitting import fit_layer
 from xbarc.mapping.one_adc import SumHistogram
 from xbarc.numerics.types import AnyArray
 from xbarc.passes import (
     Pruning,
-    RangeMethod,
     RemoveDeadLayers,
     prune_weights,
     quantize_input,
     quantize_weights,
     widen_binary,
 )
-from xbarc.passes.one_range import Share
 from xbarc.pipeline import Pass, run_passes
+from xbarc.plan import (
+    CompileOptions,
+    Plan,
+    binary_options,
+    compares,
+    lossless,
+    make_plan,
+    settings_of,
+)
 from xbarc.target import Target, load_target
-from xbarc.uniform import Request, Whole, make_request, plan_whole, watched_sums
+from xbarc.uniform import Whole, plan_whole, watched_sums
 from xbarc.walk import Walk, calibration_batches, split_batches
 
 _FINE_BITS = 8
 PASSES: tuple[Pass[Network], ...] = (RemoveDeadLayers(),)
 
-_WIDEST = 16
-
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True)
-class CompileOptions:
-    """What `xbarc compile` was told; None takes the target's default.
-
-    Attributes:
-        weight_bits: 2 to 16, for float weights.
-        activation_bits: 1 to 16, for float activations.
-        ranges: how calibrated ranges are chosen.
-        mapping: None takes the target's encoding and the defaults of mapping.
-        shapes: input shapes by name, to count with where the model leaves axes open.
-        adc_budget: what the outputs may lose to narrow converters; None: converters as `mapping`
-            says.
-        duplicate: how copies of weights are chosen in reports; see `xbarc.cost.parse_policy`.
-        equalise: what is scaled so that few bits serve all channels: `none`, `layer` or `channel`;
-            None scales channels where all layers share one range, and nothing elsewhere.
-        uniform: whether all layers share one range of weights, of inputs and of converters.
-        pruning: weights that become zero before anything else; None: none.
-    """
-
-    weight_bits: int | None = None
-    activation_bits: int | None = None
-    ranges: RangeMethod = "mse"
-    mapping: MapOptions | None = None
-    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    adc_budget: Budget | None = None
-    duplicate: str = "none"
-    equalise: Share | None = None
-    uniform: bool | None = None
-    pruning: Pruning | None = None
-
-
-@dataclass(frozen=True)
-class _Plan:
-    target: Target
-    weight_bits: int
-    activation_bits: int
-    ranges: RangeMethod
-    mapping: MapOptions
-    whole: Request
-    budget: Budget | None = None
-    pruning: Pruning | None = None
 
 
 def compile_model(
@@ -116,7 +78,7 @@ def compile_model(
     """
     chosen = options or CompileOptions()
     loaded = target if isinstance(target, Target) else load_target(target)
-    plan = _plan(chosen, loaded)
+    plan = make_plan(chosen, loaded)
     if calibration is None and plan.mapping.feedback == "on":
         raise MappingError(
             "needs calibration data", where="--feedback on", hint="add --calibrate DATA.npz"
@@ -124,7 +86,7 @@ def compile_model(
     network = _network(Path(path), plan, chosen)
     batches = [] if calibration is None else calibration_batches(network.inputs, calibration)
     whole = plan_whole(network, Path(path), batches, plan.whole)
-    lowering = plan if whole.one is None else _lossless(plan)
+    lowering = plan if whole.one is None else lossless(plan)
     if whole.one is not None:
         whole = _with_converters(whole, lowering, batches, progress)
     steps, arrays = _lower(whole, lowering, batches, progress)
@@ -133,7 +95,7 @@ def compile_model(
         feeds = [] if calibration is None else calibration_batches(network.inputs, calibration)
         labels = None if calibration is None else calibration.get("labels")
         steps, front = _set_converters(steps, plan, (network.outputs, feeds, labels), progress)
-    settings = _settings(plan, whole, calibrated=bool(batches))
+    settings = settings_of(plan, whole, calibrated=bool(batches))
     if chosen.duplicate != "none":
         settings = tuple(sorted([*settings, ("duplicate", chosen.duplicate)]))
     program = Program(
@@ -153,7 +115,7 @@ def compile_model(
 
 def _set_converters(
     steps: tuple[Step, ...],
-    plan: _Plan,
+    plan: Plan,
     data: tuple[tuple[Value, ...], list[Values], AnyArray | None],
     progress: Progress | None,
 ) -> tuple[tuple[Step, ...], tuple[FrontPoint, ...]]:
@@ -175,10 +137,10 @@ def _set_converters(
     return done, ()
 
 
-def _network(path: Path, plan: _Plan, options: CompileOptions) -> Network:
+def _network(path: Path, plan: Plan, options: CompileOptions) -> Network:
     """Read, checked, and through all passes."""
     network = read_network(
-        path, shapes=options.shapes, scales=plan.whole.scales, binary=_binary(plan)
+        path, shapes=options.shapes, scales=plan.whole.scales, binary=binary_options(plan)
     )
     verify_network(network)
     _check_senses(network, plan)
@@ -203,41 +165,15 @@ def prepared_network(
         ModelError: the model cannot be read or run.
     """
     chosen = options or CompileOptions()
-    plan = _plan(chosen, target)
+    plan = make_plan(chosen, target)
     network = _network(path, plan, chosen)
     batches = [] if calibration is None else calibration_batches(network.inputs, calibration)
     return plan_whole(network, path, batches, plan.whole).network
 
 
-def _plan(options: CompileOptions, target: Target) -> _Plan:
-    weight_bits = _or(options.weight_bits, target.precision.weight_bits)
-    activation_bits = _or(options.activation_bits, target.precision.activation_bits)
-    if not 2 <= weight_bits <= 16:
-        raise MappingError(f"{weight_bits} bits, expected 2 to 16", where="--weight-bits")
-    if not 1 <= activation_bits <= 16:
-        raise MappingError(f"{activation_bits} bits, expected 1 to 16", where="--activation-bits")
-    mapping = options.mapping or MapOptions(encoding=target.precision.encoding)
-    if options.adc_budget is not None:
-        mapping = replace(mapping, adc="budget")
-    bits = (weight_bits, activation_bits)
-    whole = make_request(target, mapping, bits, options.equalise, options.uniform)
-    ways = (options.adc_budget, options.pruning)
-    return _Plan(target, *bits, options.ranges, mapping, whole, *ways)
-
-
-def _compares(plan: _Plan) -> bool:
-    """Whether the target reads sums by comparison, and was not told to saturate instead."""
-    return plan.target.adc.kind == "sense-amplifier" and not plan.mapping.adc.isdecimal()
-
-
-def _binary(plan: _Plan) -> BinaryOptions:
-    sense = plan.mapping.sense
-    return BinaryOptions(_compares(plan), sense.sign_of_zero, sense.allow_ternary)
-
-
-def _check_senses(network: Network, plan: _Plan) -> None:
+def _check_senses(network: Network, plan: Plan) -> None:
     """Refuse a network of which nothing could be compared, and converters where there are none."""
-    if not _compares(plan):
+    if not compares(plan):
         return
     if plan.mapping.adc.startswith(("calibrated", "budget")):
         raise MappingError(
@@ -257,39 +193,8 @@ def _check_senses(network: Network, plan: _Plan) -> None:
         )
 
 
-def _or(given: int | None, default: int) -> int:
-    return default if given is None else given
-
-
-def _settings(plan: _Plan, whole: Whole, *, calibrated: bool) -> tuple[tuple[str, str], ...]:
-    ranges = f"static ({plan.ranges})" if calibrated else "dynamic (each sample)"
-    found = {
-        "activation_bits": str(plan.activation_bits),
-        "activation_ranges": ranges,
-        "adc": plan.mapping.adc,
-        "encoding": _encoding(plan.mapping),
-        "feedback": plan.mapping.feedback if calibrated else "off (no calibration data)",
-        "levers": ", ".join(plan.mapping.levers) or "none",
-        "pack": plan.mapping.pack,
-        "placement": plan.mapping.placement,
-        "pruning": "none" if plan.pruning is None else str(plan.pruning),
-        "rounding": "half_even",
-        "tile": plan.mapping.tile,
-        "weight_bits": str(plan.weight_bits),
-        "weight_slices": "as needed" if plan.mapping.slices is None else str(plan.mapping.slices),
-    }
-    return tuple(sorted((found | whole.settings() | _sense_settings(plan)).items()))
-
-
-def _lossless(plan: _Plan) -> _Plan:
-    """The plan with converters that are wide enough for every sum."""
-    wide = plan.target.adc.model_copy(update={"max_bits": _WIDEST})
-    target = plan.target.model_copy(update={"adc": wide})
-    return replace(plan, target=target, mapping=replace(plan.mapping, adc="lossless"))
-
-
 def _with_converters(
-    whole: Whole, lossless: _Plan, batches: list[Values], progress: Progress | None
+    whole: Whole, lossless: Plan, batches: list[Values], progress: Progress | None
 ) -> Whole:
     """The one converter setting, from the sums of a program that is lossless."""
     sums: list[SumHistogram] = []
@@ -301,30 +206,9 @@ def _with_converters(
     return whole.read_by(sums)
 
 
-def _encoding(mapping: MapOptions) -> str:
-    if mapping.encoding != AUTO:
-        return mapping.encoding
-    return f"{AUTO} (error of a layer up to {mapping.encoding_budget:g})"
-
-
-def _sense_settings(plan: _Plan) -> dict[str, str]:
-    if not _compares(plan):
-        return {}
-    sense = plan.mapping.sense
-    return {
-        "extra_groups": f"{sense.extra_groups:g}",
-        "sense_bits": str(sense.bits),
-        "sense_rows": sense.rows,
-        "sign_of_zero": sense.sign_of_zero,
-        "spare_columns": "compared" if sense.spare_columns else "unused",
-        "split": sense.split,
-        "thresholds": sense.thresholds,
-    }
-
-
 def _lower(
     whole: Whole,
-    plan: _Plan,
+    plan: Plan,
     batches: list[Values],
     progress: Progress | None,
     watch: Callable[[CrossbarStep, Walk], None] | None = None,
@@ -340,7 +224,7 @@ def _lower(
             progress(layer.name, number, len(network.layers))
         if isinstance(layer, DigitalFragment):
             step: Step = sense.refitted(number, _digital(layer), batches)
-        elif _compares(plan) and isinstance(layer.quantizer, BinaryInput):
+        elif compares(plan) and isinstance(layer.quantizer, BinaryInput):
             step = sense.crossbar(layer, batches, pool)
         else:
             step = _crossbar(layer, plan, walk, pool, whole)
@@ -352,12 +236,12 @@ def _lower(
     return tuple(steps), pool.used
 
 
-def _wants_exact(network: Network, plan: _Plan) -> bool:
+def _wants_exact(network: Network, plan: Plan) -> bool:
     """Whether the exact network runs beside the compiled one; compared layers bring their own."""
     read = [
         layer
         for layer in network.matrix_layers
-        if not (_compares(plan) and isinstance(layer.quantizer, BinaryInput))
+        if not (compares(plan) and isinstance(layer.quantizer, BinaryInput))
     ]
     asked = bool(read) and (
         plan.pruning is not None or any(_wants_moments(layer, plan) for layer in read)
@@ -378,7 +262,7 @@ def _digital(layer: DigitalFragment) -> DigitalStep:
 
 
 def _crossbar(
-    layer: MatrixLayer, plan: _Plan, walk: Walk, pool: ArrayPool, whole: Whole
+    layer: MatrixLayer, plan: Plan, walk: Walk, pool: ArrayPool, whole: Whole
 ) -> CrossbarStep:
     """Ranges of the input, integers for the weights, cells, converters; data where there is any."""
     try:
@@ -410,7 +294,7 @@ def _crossbar(
 
 def _pruned(
     layer: MatrixLayer,
-    plan: _Plan,
+    plan: Plan,
     pruning: Pruning,
     moments: tuple[SecondMoments, SecondMoments] | None,
 ) -> MatrixLayer:
@@ -419,7 +303,7 @@ def _pruned(
     return prune_weights(layer, pruning, plan.target.array.rows, known)
 
 
-def _wants_moments(layer: MatrixLayer, plan: _Plan) -> bool:
+def _wants_moments(layer: MatrixLayer, plan: Plan) -> bool:
     """Whether an error is left that feedback could make good.
 
     With 8 bits and more the weights lose less than the activations do, and nobody asked for it.
