@@ -32,12 +32,12 @@ import wires_circuit
 import wires_tables
 
 from tests.models.places import MODELS, fashion_labelled, fashion_test
+from xbarc.chips.placing import FitOptions, fit_program
+from xbarc.chips.study import ratio, top1
 from xbarc.circuit import Effects, parse_effects, random_faults
 from xbarc.compiler import CompileOptions, compile_model
 from xbarc.ir.program import Program
 from xbarc.mapping import MapOptions
-from xbarc.placing import FitOptions, fit_program
-from xbarc.study import ratio, top1
 from xbarc.target import Target, load_target
 
 CALIBRATION = 512

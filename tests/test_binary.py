@@ -19,6 +19,7 @@ from tests.binary_models import (
 )
 from tests.frontend.onnx_models import model_file
 from xbarc.api import CompiledProgram
+from xbarc.chips.placing import FitOptions, fit_program
 from xbarc.comparing import NoiseSettings, compare
 from xbarc.compiler import CompileOptions, compile_model
 from xbarc.errors import MappingError, UnsupportedError
@@ -29,7 +30,6 @@ from xbarc.ir.quantize import SignResult
 from xbarc.ir.text import program_text
 from xbarc.mapping import MapOptions
 from xbarc.numerics.types import AnyArray
-from xbarc.placing import FitOptions, fit_program
 from xbarc.target import load_target
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xbarc.budget import parse_budget
+from xbarc.calibration.budget import parse_budget
 from xbarc.compiler import CompileOptions, Progress, compile_model
 from xbarc.ir.files import load_program, save_program
 from xbarc.ir.program import Program

@@ -13,6 +13,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from xbarc.calibration.walk import calibration_batches
+from xbarc.chips.programming import can_read_back, program_chip
+from xbarc.chips.robustness import Spread
 from xbarc.circuit import Chip, Effects
 from xbarc.compiler import CompileOptions, compile_model, prepared_network
 from xbarc.errors import MappingError
@@ -24,11 +27,8 @@ from xbarc.ir.program import CrossbarStep, Program
 from xbarc.mapping import MapOptions
 from xbarc.mapping.fitting import real_steps
 from xbarc.numerics.types import AnyArray
-from xbarc.programming import can_read_back, program_chip
 from xbarc.report import collect
-from xbarc.robustness import Spread
 from xbarc.target import Figure, Target, Variation
-from xbarc.walk import calibration_batches
 
 Variant = Literal["blind", "refitted", "read-back"]
 VARIANTS: tuple[Variant, ...] = ("blind", "refitted", "read-back")

@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from xbarc.budget import fit_budget
-from xbarc.calibration import calibrate_converters, uniform
-from xbarc.choosing import choose_encoding
-from xbarc.comparators import SenseWalk
+from xbarc.calibration.budget import fit_budget
+from xbarc.calibration.choosing import choose_encoding
+from xbarc.calibration.comparators import SenseWalk
+from xbarc.calibration.converters import calibrate_converters, uniform
+from xbarc.calibration.uniform import Whole, plan_whole, watched_sums
+from xbarc.calibration.walk import Walk, calibration_batches, split_batches
 from xbarc.errors import MappingError, XbarcError
 from xbarc.executor.run import Values
 from xbarc.frontend import read_network
@@ -43,8 +45,6 @@ from xbarc.plan import (
     settings_of,
 )
 from xbarc.target import Target, load_target
-from xbarc.uniform import Whole, plan_whole, watched_sums
-from xbarc.walk import Walk, calibration_batches, split_batches
 
 _FINE_BITS = 8
 PASSES: tuple[Pass[Network], ...] = (RemoveDeadLayers(),)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from xbarc.budget import Budget
+from xbarc.calibration.budget import Budget
+from xbarc.calibration.uniform import Request, Whole, make_request
 from xbarc.errors import MappingError
 from xbarc.frontend import BinaryOptions
 from xbarc.mapping import AUTO, MapOptions
 from xbarc.passes import Pruning, RangeMethod
 from xbarc.passes.one_range import Share
 from xbarc.target import Target
-from xbarc.uniform import Request, Whole, make_request
 
 _WIDEST = 16
 

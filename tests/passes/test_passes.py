@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.builders import float_result, int_layer
+from xbarc.calibration.walk import range_statistics, split_batches
 from xbarc.errors import InputError, ModelError, VerifyError
 from xbarc.ir.geometry import Scatter
 from xbarc.ir.network import FloatWeight, LazyTensor, MatrixLayer, Network, Source, Value
@@ -19,7 +20,6 @@ from xbarc.numerics.types import AnyArray
 from xbarc.passes import RemoveDeadLayers, choose_range, quantize_input, quantize_weights
 from xbarc.passes.activations import static_input
 from xbarc.pipeline import Pass, run_passes
-from xbarc.walk import range_statistics, split_batches
 
 
 def _float_layer(weights: AnyArray, geometry: Scatter | None = None) -> MatrixLayer:

@@ -309,7 +309,7 @@ def _options(
 ) -> CompileOptions:
     from typing import get_args
 
-    from xbarc.budget import parse_budget
+    from xbarc.calibration.budget import parse_budget
     from xbarc.compiler import CompileOptions
     from xbarc.mapping import MapOptions, column_rule, parse_levers
     from xbarc.passes import RangeMethod, parse_pruning

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from xbarc.chips.robustness import MonteCarlo, Spread
 from xbarc.circuit import Effects, parse_effects
 from xbarc.circuit.effects import names_of
 from xbarc.circuit.faults import FaultMap, fault_map
@@ -11,7 +12,6 @@ from xbarc.cli.npz import read_npz
 from xbarc.errors import InputError
 from xbarc.ir.program import Program
 from xbarc.report import TableData
-from xbarc.robustness import MonteCarlo, Spread
 
 
 def read_effects(

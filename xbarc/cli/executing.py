@@ -61,6 +61,7 @@ def run_command(
     A model with a fixed batch runs as often as the samples in IN.npz need. `labels` in IN.npz are
     left out where the model has no such input.
     """
+    from xbarc.chips.robustness import chips_of
     from xbarc.cli.effects import read_effects
     from xbarc.cli.files import check_writable
     from xbarc.cli.npz import write_npz
@@ -68,7 +69,6 @@ def run_command(
     from xbarc.executor.run import Executor
     from xbarc.ir.files import load_program
     from xbarc.ir.trace import Trace
-    from xbarc.robustness import chips_of
 
     chosen = _engine(engine)
     for path in (outputs, *([] if trace is None else [trace])):
@@ -179,12 +179,12 @@ def check_command(
     """
     from json import dumps
 
+    from xbarc.chips.robustness import monte_carlo
     from xbarc.cli.effects import read_effects, spread_table
     from xbarc.cli.npz import read_npz
     from xbarc.cli.progress import progress_bar
     from xbarc.cli.reporting import emit_tables
     from xbarc.ir.files import load_program
-    from xbarc.robustness import monte_carlo
 
     chosen = _engine(engine)
     if min_agreement is not None and not 0 <= min_agreement <= 1:

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from json import dumps
 from pathlib import Path
 
+from xbarc.chips.placing import FitOptions, fit_program
 from xbarc.circuit import Effects, parse_effects
 from xbarc.cli.effects import read_map
 from xbarc.errors import InputError
 from xbarc.ir.program import Program
 from xbarc.numerics.types import AnyArray
-from xbarc.placing import FitOptions, fit_program
 
 FILE = "placement.json"
 

@@ -79,9 +79,9 @@ def _report(path: Path, duplicate: str | None, data: Path | None = None) -> Repo
 
 def _operands(program: Program, data: Path) -> dict[str, OperandStatistics]:
     """Run a program on data and watch its wordlines."""
+    from xbarc.calibration.walk import calibration_batches
     from xbarc.cli.npz import read_npz
     from xbarc.executor.operands import OperandWatcher
-    from xbarc.walk import calibration_batches
 
     watcher = OperandWatcher(program)
     for batch in calibration_batches(program.inputs, read_npz(data)):

@@ -11,7 +11,7 @@ import typer
 from xbarc.errors import EXIT_DONE, InputError
 
 if TYPE_CHECKING:
-    from xbarc.study import LineStudy, Sweep
+    from xbarc.chips.study import LineStudy, Sweep
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -58,12 +58,12 @@ def lines_command(
     """Sweep the resistance of wires: top-1 as mapped, placed and corrected."""
     from json import dumps
 
+    from xbarc.chips.study import picture as drawn
+    from xbarc.chips.study import study_lines
     from xbarc.cli.npz import read_npz
     from xbarc.cli.progress import progress_bar
     from xbarc.compiler import CompileOptions, compile_model
     from xbarc.mapping import MapOptions
-    from xbarc.study import picture as drawn
-    from xbarc.study import study_lines
     from xbarc.target import load_target
 
     sweep = _sweep(scales, placements, corrections, quick)
@@ -88,8 +88,8 @@ def lines_command(
 
 
 def _sweep(scales: str, placements: str, corrections: str, quick: bool) -> Sweep:
+    from xbarc.chips.study import Sweep
     from xbarc.circuit import parse_effects
-    from xbarc.study import Sweep
 
     try:
         factors = tuple(float(part) for part in scales.split(","))

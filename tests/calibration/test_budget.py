@@ -12,7 +12,7 @@ import pytest
 import xbarc
 from tests.models.places import MODELS, shipped_images
 from xbarc.api import CompiledProgram
-from xbarc.budget import Budget, parse_budget
+from xbarc.calibration.budget import Budget, parse_budget
 from xbarc.errors import MappingError
 from xbarc.ir.effective import is_lossless
 from xbarc.ir.front import FrontPoint

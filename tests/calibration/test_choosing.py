@@ -15,7 +15,8 @@ from tests.builders import int_layer, small_target
 from tests.floats import float_data, write_floats
 from xbarc import choosing
 from xbarc.api import CompiledProgram
-from xbarc.choosing import CANDIDATES, candidates, choose_encoding
+from xbarc.calibration.choosing import CANDIDATES, candidates, choose_encoding
+from xbarc.calibration.walk import Walk
 from xbarc.compiler import CompileOptions, compile_model
 from xbarc.cost import layer_price, program_cost
 from xbarc.errors import MappingError
@@ -23,7 +24,6 @@ from xbarc.ir.files import load_program
 from xbarc.ir.program import ChoiceRecord, CrossbarStep, Program
 from xbarc.mapping import ArrayPool, MapOptions, map_layer
 from xbarc.report import collect
-from xbarc.walk import Walk
 
 SMALL: dict[str, Any] = {"array__rows": 16, "array__columns": 16, "array__active_rows": 16}
 

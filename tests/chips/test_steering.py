@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.builders import float_result, int_layer, mapped, program_of, small_target
-from tests.test_placing import LINES, _data, _program
+from tests.chips.test_placing import LINES, _data, _program
+from xbarc.chips.placing import FitOptions, fit_program
+from xbarc.chips.responses import divergence, responses, some_images
 from xbarc.executor.run import Executor
 from xbarc.ir.program import Program
-from xbarc.placing import FitOptions, fit_program
-from xbarc.responses import divergence, responses, some_images
 
 
 def _single(outputs: int = 5) -> Program:

@@ -16,6 +16,7 @@ from typing import Literal
 
 import numpy as np
 
+from xbarc.calibration.walk import Walk
 from xbarc.circuit import Chip
 from xbarc.circuit.meaning import real_weights
 from xbarc.circuit.writing import layer_cells
@@ -32,7 +33,6 @@ from xbarc.mapping import ArrayPool, MapOptions, map_layer
 from xbarc.mapping.fitting import adjusted, integer_weight, make_task, real_steps, write_fed_back
 from xbarc.mapping.rows import KeptPlaces, row_cells, stands_alone
 from xbarc.numerics.types import Float64Array
-from xbarc.walk import Walk
 
 Flow = Literal["refitted", "read-back"]
 Method = Literal["as programmed", "refitted", "read-back"]

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from xbarc.chips.responses import divergence, responses, run_from, some_images
 from xbarc.circuit import Chip, Effects
 from xbarc.circuit.meaning import Importance, real_weights
 from xbarc.evaluate import labelled_batches
@@ -28,7 +29,6 @@ from xbarc.mapping.place.signed import (
     rows_by_worth,
 )
 from xbarc.numerics.types import AnyArray, Float64Array
-from xbarc.responses import divergence, responses, run_from, some_images
 
 ROUNDS = 2
 ENOUGH = 1e-4

@@ -12,6 +12,8 @@ import pytest
 from tests.builders import small_target
 from tests.floats import float_data, write_floats
 from xbarc import programming
+from xbarc.calibration.walk import calibration_batches
+from xbarc.chips.programming import Flow, Programmed, program_chip
 from xbarc.circuit import Chip, Effects
 from xbarc.circuit.meaning import real_weights
 from xbarc.comparing import NoiseSettings
@@ -24,8 +26,6 @@ from xbarc.ir.program import Program
 from xbarc.ir.verify import verify_program
 from xbarc.mapping import MapOptions, fitting
 from xbarc.oracle import Oracle
-from xbarc.programming import Flow, Programmed, program_chip
-from xbarc.walk import calibration_batches
 
 FLOWS: tuple[Flow, ...] = ("refitted", "read-back")
 

@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from xbarc.chips.correcting import CORRECTIONS, correct_layer
+from xbarc.chips.sensing import Sensitivity, gather_moments, importance_of, layer_sensitivity
+from xbarc.chips.steering import ENOUGH, Steered, steer
 from xbarc.circuit import Chip, Effects
 from xbarc.circuit.faults import FaultMap
 from xbarc.circuit.lines import TOLERANCE
 from xbarc.circuit.meaning import Importance
-from xbarc.correcting import CORRECTIONS, correct_layer
 from xbarc.errors import InputError
 from xbarc.executor.record import Moments
 from xbarc.executor.run import StepRunner
@@ -26,8 +28,6 @@ from xbarc.mapping.place.faults import FaultJob, place_around_faults
 from xbarc.mapping.place.layer import METHODS, Job, Placed, order_rows, place_layer
 from xbarc.mapping.place.permute import resized, to_sense_side
 from xbarc.numerics.types import AnyArray, Float64Array, Int64Array
-from xbarc.sensing import Sensitivity, gather_moments, importance_of, layer_sensitivity
-from xbarc.steering import ENOUGH, Steered, steer
 
 SWAPS = 8
 Data = Mapping[str, AnyArray]

@@ -13,13 +13,13 @@ import xbarc
 from tests.builders import float_result, int_layer, mapped, small_target
 from tests.models.places import MODELS, calibration, shipped_images
 from xbarc.api import CompiledProgram
+from xbarc.calibration.refit import refitted
+from xbarc.calibration.scores import Scores, likelihoods
 from xbarc.executor import FastLayer, StepRunner, layer_frame, sample_vectors
 from xbarc.ir.geometry import Window
 from xbarc.ir.program import CrossbarStep
 from xbarc.ir.quantize import DynamicInput, Quantizer, StaticInput
 from xbarc.numerics.types import Float64Array, IntArray
-from xbarc.refit import refitted
-from xbarc.scores import Scores, likelihoods
 
 STATIC = StaticInput(bits=8, scale=0.5, zero_point=20)
 

@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 
 from tests.models.places import MODELS, shipped_images
+from xbarc.chips.placing import FitOptions, fit_program, replaced
+from xbarc.chips.sensing import gather_moments, importance_of
+from xbarc.chips.study import Sweep, picture, scaled_wires, study_lines, top1
 from xbarc.circuit import Chip, Effects, random_faults
 from xbarc.compiler import CompileOptions, compile_model
 from xbarc.errors import InputError, MappingError
@@ -18,9 +21,6 @@ from xbarc.ir.effective import is_lossless
 from xbarc.ir.program import CrossbarStep, Program
 from xbarc.mapping import MapOptions
 from xbarc.mapping.place.layer import Job, place_layer
-from xbarc.placing import FitOptions, fit_program, replaced
-from xbarc.sensing import gather_moments, importance_of
-from xbarc.study import Sweep, picture, scaled_wires, study_lines, top1
 from xbarc.target import load_target
 
 SETTINGS = (

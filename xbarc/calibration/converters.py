@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from xbarc.calibration.refit import refitted, zero_code
 from xbarc.executor import StepRunner, layer_frame, run_layer, sample_vectors
 from xbarc.executor.observer import ObservingLayer
 from xbarc.executor.run import Values
@@ -24,7 +25,6 @@ from xbarc.mapping.calibrated import (
     with_settings,
 )
 from xbarc.numerics.types import Int64Array, IntArray
-from xbarc.refit import refitted, zero_code
 from xbarc.target import Target
 
 MOST_CONVERSIONS = 1 << 26

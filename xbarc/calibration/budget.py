@@ -13,7 +13,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from xbarc.calibration import Seen, advance, observe
+from xbarc.calibration.converters import Seen, advance, observe
+from xbarc.calibration.scores import Scores, decibels
+from xbarc.calibration.sensitivity import measured_errors
 from xbarc.cost.adc_models import adc_energy_pj
 from xbarc.cost.program import input_vectors
 from xbarc.errors import MappingError
@@ -24,8 +26,6 @@ from xbarc.ir.program import CrossbarStep, Step
 from xbarc.mapping.calibrated import Table, setting_table, settings_of
 from xbarc.mapping.knapsack import Picked, pick
 from xbarc.numerics.types import AnyArray, Float64Array, Int64Array
-from xbarc.scores import Scores, decibels
-from xbarc.sensitivity import measured_errors
 from xbarc.target import Target
 
 _MOST_BITS = 10

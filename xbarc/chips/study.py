@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from xbarc.chips.placing import FitOptions, fit_program
 from xbarc.circuit import Chip, Effects
 from xbarc.errors import InputError
 from xbarc.evaluate import labelled_batches
 from xbarc.executor.run import Executor
 from xbarc.ir.program import Program
 from xbarc.numerics.types import AnyArray
-from xbarc.placing import FitOptions, fit_program
 from xbarc.target import Target, Wires
 
 Data = Mapping[str, AnyArray]
