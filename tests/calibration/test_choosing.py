@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from tests.builders import int_layer, small_target
 from tests.floats import float_data, write_floats
-from xbarc import choosing
 from xbarc.api import CompiledProgram
+from xbarc.calibration import choosing
 from xbarc.calibration.choosing import CANDIDATES, candidates, choose_encoding
 from xbarc.calibration.walk import Walk
 from xbarc.compiler import CompileOptions, compile_model

@@ -11,8 +11,8 @@ import pytest
 
 from tests.builders import small_target
 from tests.floats import float_data, write_floats
-from xbarc import programming
 from xbarc.calibration.walk import calibration_batches
+from xbarc.chips import programming
 from xbarc.chips.programming import Flow, Programmed, program_chip
 from xbarc.circuit import Chip, Effects
 from xbarc.circuit.meaning import real_weights
