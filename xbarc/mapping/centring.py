@@ -16,7 +16,8 @@ from xbarc.target import Target
 
 _REACH = 40
 _TRIED = 6
-_MANY_WEIGHTS = 1 << 22
+_TRIED_WEIGHTS = 1 << 18
+"""Weights that a number is tried on: whole row blocks, spread over a layer that has more."""
 _WIDEST_WEIGHTS = 1 << 10
 
 
@@ -25,8 +26,8 @@ def centres(
 ) -> Int64Array:
     """What to take off each output; axes: group, output.
 
-    Digits of least total sum say which numbers are promising; on layers that are not too large
-    the best few are tried on every row block.
+    Digits of least total sum say which numbers are promising; the best few are tried on every row
+    block, or on some of a large layer's.
 
     Args:
         weights: axes: group, row, output, rows in their final order.
@@ -44,19 +45,28 @@ def centres(
     expected = _expected_cost(weights, candidates, slices, target)
     expected[~_fits(weights, candidates, slices * target.cell.bits)] = np.inf
     ranked = np.argsort(expected, axis=0, kind="stable")
-    if weights.size > _MANY_WEIGHTS:
-        best: Int64Array = candidates[ranked[0]].reshape(groups, outputs)
-        return best
-    bounds = segment_bounds(blocks, target.array.active_rows)
+    tried_rows, bounds = _sample(weights, segment_bounds(blocks, target.array.active_rows))
     least = np.full((groups, outputs), np.inf)
     for place in (_REACH, *range(_TRIED)):
         index = np.full(groups * outputs, _REACH) if place == _REACH else ranked[place]
         tried = candidates[index].reshape(groups, outputs)
-        cost = _cost(weights - tried[:, None], bounds, slices, target, joined=joined)
+        cost = _cost(tried_rows - tried[:, None], bounds, slices, target, joined=joined)
         cost[~np.isfinite(expected[index, np.arange(index.size)]).reshape(cost.shape)] = np.inf
         better = cost < least
         off[better], least[better] = tried[better], cost[better]
     return off
+
+
+def _sample(weights: IntArray, bounds: IntArray) -> tuple[IntArray, IntArray]:
+    """Some sets of rows, spread evenly, and their bounds; all of a layer that is not large."""
+    count = len(bounds) - 1
+    chosen = max(1, min(count, _TRIED_WEIGHTS * count // weights.size))
+    if chosen == count:
+        return weights, bounds
+    sets = np.unique(np.linspace(0, count - 1, chosen).astype(np.int64))
+    rows = [np.arange(bounds[index], bounds[index + 1]) for index in sets.tolist()]
+    sizes = [len(part) for part in rows]
+    return weights[:, np.concatenate(rows)], np.concatenate([[0], np.cumsum(sizes)])
 
 
 def _fits(weights: IntArray, candidates: IntArray, bits: int) -> IntArray:

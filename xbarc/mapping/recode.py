@@ -19,6 +19,9 @@ from xbarc.numerics.types import Int8Array, Int64Array, IntArray
 _PER_THREAD = 64
 _MANY_WEIGHTS = 1 << 22
 """Above this, one sweep a lowered width instead of two: 1 % more levels, half the time."""
+_SWEEPS = 1 << 20
+_SWEEPS_OF_MANY = 16
+"""Sweeps of a problem in a layer of many weights, so that its time is bounded by its size."""
 
 
 def recode(
@@ -49,19 +52,19 @@ def recode(
     """
     groups, rows, outputs = weights.shape
     digits = np.zeros((groups, rows, outputs, slices), dtype=np.int8)
-    sides = 1 if joined else 2
-    tries = 0 if least else 1 if quick or weights.size > _MANY_WEIGHTS else 2
+    sides, many = 1 if joined else 2, weights.size > _MANY_WEIGHTS
+    tries, most = 0 if least else 1 if quick or many else 2, _SWEEPS_OF_MANY if many else _SWEEPS
     for first, last in pairwise(int(bound) for bound in bounds):
         part = weights[:, first:last].transpose(0, 2, 1).reshape(groups * outputs, last - first)
         found = np.zeros((*part.shape, slices), dtype=np.int8)
-        problem = (np.ascontiguousarray(part, dtype=np.int32), cell_bits, top, sides, tries, found)
-        _share(problem)
+        cells = np.ascontiguousarray(part, dtype=np.int32)
+        _share((cells, cell_bits, top, sides, tries, most, found))
         by_output = found.reshape(groups, outputs, last - first, slices)
         digits[:, first:last] = by_output.transpose(0, 2, 1, 3)
     return digits
 
 
-def _share(problem: tuple[IntArray, int, int, int, int, Int8Array]) -> None:
+def _share(problem: tuple[IntArray, int, int, int, int, int, Int8Array]) -> None:
     """Deal problems over threads; each has its own rows of the result."""
     count = len(problem[0])
     threads = min(os.cpu_count() or 1, count // _PER_THREAD)

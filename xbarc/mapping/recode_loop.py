@@ -40,91 +40,70 @@ def _target(bits, top):
 
 
 @compiled()
-def _price(total, target):
-    over = total - target
-    return _SLOPE * total + (np.float64(over) * over if over > 0 else 0.0)
+def _set_prices(prices, priced, targets):
+    """Price of each sum of each column; `priced` are the targets that they hold for."""
+    for column in range(prices.shape[0]):
+        if priced[column] != targets[column]:
+            priced[column] = targets[column]
+            for total in range(prices.shape[1]):
+                over = np.float64(max(total - targets[column], 0))
+                prices[column, total] = _SLOPE * total + over * over
 
 
 @compiled()
-def _set_prices(sums, targets, column, prices):
-    """What each digit would add to the price of a column; entry 0 stays 0."""
-    base = prices.shape[1]
-    now = _price(sums[column], targets[column])
-    for digit in range(1, base):
-        prices[column, digit] = _price(sums[column] + digit, targets[column]) - now
+def _cheapest(weight, own, cell_bits, sums, prices, sides):
+    """Cheapest way to write a weight: bit `j` says whether its digit `j` takes a carry in.
+
+    A state is the carry, none or one. Both ways into a state are priced and one is kept, all
+    without jumps: those nobody can foretell, and they took most of the time. The weight's own
+    digits still lie on the columns, and are left out here.
+    """
+    base, magnitude, sign = 1 << cell_bits, abs(weight), 1 if weight > 0 else -1
+    plus, minus = (0, sides - 1) if weight > 0 else (sides - 1, 0)
+    none, one = 0.0, np.inf
+    way_none, way_one = np.int64(0), np.int64(0)
+    for j in range(own.shape[0]):
+        x = (magnitude >> (cell_bits * j)) & (base - 1)
+        column, other = np.uintp(sides * j + plus), np.uintp(sides * j + minus)
+        here, there = max(sign * own[j], 0), max(-sign * own[j], 0)
+        up = sums[column] - (here if sides == 2 else here + there)
+        down = sums[other] - (there if sides == 2 else here + there)
+        now, now_down = prices[column, np.uintp(up)], prices[other, np.uintp(down)]
+        stay = none + (prices[column, np.uintp(up + x)] - now)
+        turn_on = one + (prices[other, np.uintp(down + base - x - 1)] - now_down)
+        stay_on = one + (prices[column, np.uintp(up + x + 1)] - now)
+        turn = none + (prices[other, np.uintp(down + base - x)] - now_down)
+        stay_on = stay_on if x + 1 < base else np.inf
+        turn = turn if x > 0 else np.inf
+        carried = way_one | (np.int64(1) << j)
+        way_one = carried if turn_on < turn else way_none
+        way_none = carried if stay_on < stay else way_none
+        one, none = min(turn, turn_on), min(stay, stay_on)
+    return way_none
 
 
 @compiled()
-def _forward(magnitude, cell_bits, prices, sides, negative, cost, came):
-    """Cheapest way to each state after each digit; a state is the carry, 0 or 1."""
-    base, slices = 1 << cell_bits, cost.shape[0] - 1
-    plus, minus = (sides - 1, 0) if negative else (0, sides - 1)
-    cost[0, 0], cost[0, 1] = 0.0, np.inf
-    for j in range(slices):
-        digit = (magnitude >> (cell_bits * j)) & (base - 1)
-        up, down = sides * j + plus, sides * j + minus
-        cost[j + 1, 0] = cost[j + 1, 1] = np.inf
-        for carry in range(2):
-            here, x = cost[j, carry], digit + carry
-            if x < base and here + prices[up, x] < cost[j + 1, 0]:
-                cost[j + 1, 0], came[j + 1, 0] = here + prices[up, x], carry
-            if x > 0 and here + prices[down, base - x] < cost[j + 1, 1]:
-                cost[j + 1, 1], came[j + 1, 1] = here + prices[down, base - x], carry
+def _write(weight, way, own, cell_bits, sums, sides):
+    """Take the digits of a way instead of the old ones."""
+    base, magnitude, sign = 1 << cell_bits, abs(weight), 1 if weight > 0 else -1
+    for j in range(own.shape[0]):
+        x = (magnitude >> (cell_bits * j)) & (base - 1)
+        digit = sign * (x + ((way >> j) & 1) - base * ((way >> (j + 1)) & 1))
+        if digit != own[j]:
+            sums[sides * j] += max(digit, 0) - max(own[j], 0)
+            sums[sides * j + sides - 1] += max(-digit, 0) - max(-own[j], 0)
+            own[j] = digit
 
 
 @compiled()
-def _backward(magnitude, cell_bits, came, sign, out):
-    """Digits along the cheapest way."""
-    carry, base = 0, 1 << cell_bits
-    for j in range(out.shape[0] - 1, -1, -1):
-        before = came[j + 1, carry]
-        x = ((magnitude >> (cell_bits * j)) & (base - 1)) + before
-        out[j] = sign * (x - base * carry)
-        carry = before
-
-
-@compiled()
-def _move(digits, sums, sides, by):
-    """Add digits to the sums of their columns, `by` times."""
-    for j in range(digits.shape[0]):
-        value = np.int64(digits[j])
-        if value > 0:
-            sums[sides * j] += by * value
-        elif value < 0:
-            sums[sides * j + sides - 1] -= by * value
-
-
-@compiled()
-def _renew(digits, sums, targets, prices):
-    """Prices of the columns that digits stand on."""
-    sides = sums.shape[0] // digits.shape[0]
-    for j in range(digits.shape[0]):
-        if digits[j] != 0:
-            side = sides - 1 if digits[j] < 0 else 0
-            _set_prices(sums, targets, sides * j + side, prices)
-
-
-@compiled()
-def _sweep(weights, cell_bits, digits, sums, targets, scratch):
+def _sweep(weights, cell_bits, digits, sums, prices):
     """Every weight takes its cheapest digits, given all others."""
-    prices, cost, came, old = scratch
-    slices = digits.shape[1]
-    sides = sums.shape[0] // slices
-    for column in range(sums.shape[0]):
-        _set_prices(sums, targets, column, prices)
+    sides = sums.shape[0] // digits.shape[1]
     for row in range(weights.shape[0]):
-        weight = weights[row]
-        if weight == 0:
-            continue
-        own = digits[row]
-        for j in range(slices):
-            old[j] = own[j]
-        _move(own, sums, sides, -1)
-        _renew(old, sums, targets, prices)
-        _forward(abs(weight), cell_bits, prices, sides, weight < 0, cost, came)
-        _backward(abs(weight), cell_bits, came, 1 if weight > 0 else -1, own)
-        _move(own, sums, sides, 1)
-        _renew(own, sums, targets, prices)
+        weight = np.int64(weights[row])
+        if weight != 0:
+            way = _cheapest(weight, digits[row], cell_bits, sums, prices, sides)
+            _write(weight, way, digits[row], cell_bits, sums, sides)
 
 
 @compiled()
@@ -153,8 +132,11 @@ def _measure(sums, top, bits, targets):
 
 
 @compiled()
-def _lower(weights, cell_bits, top, digits, sums, scratch, tries):
-    """Lower the widths of columns one by one, as long as a few sweeps meet them."""
+def _lower(weights, cell_bits, top, digits, sums, table, tries, most):
+    """Lower the widths of columns one by one, as long as a few sweeps meet them.
+
+    The widest go first, so that what `most` sweeps leave undone is worth the least.
+    """
     columns = sums.shape[0]
     bits, targets = np.zeros(columns, np.int64), np.zeros(columns, np.int64)
     closed = np.zeros(columns, np.bool_)
@@ -162,13 +144,15 @@ def _lower(weights, cell_bits, top, digits, sums, scratch, tries):
     _measure(sums, top, bits, targets)
     while True:
         column = _widest(bits, closed)
-        if column < 0:
+        if column < 0 or most <= 0:
             return
         targets[column] = _target(bits[column] - 1, top)
+        _set_prices(table[0], table[1], targets)
         trial[:], trial_sums[:] = digits, sums
         before = _excess(trial_sums, targets)
-        for _ in range(tries):
-            _sweep(weights, cell_bits, trial, trial_sums, targets, scratch)
+        for _ in range(min(tries, most)):
+            most -= 1
+            _sweep(weights, cell_bits, trial, trial_sums, table[0])
             left = _excess(trial_sums, targets)
             if left == 0 or 8 * left > 7 * before:
                 break
@@ -182,7 +166,7 @@ def _lower(weights, cell_bits, top, digits, sums, scratch, tries):
 
 
 @compiled()
-def recode(weights, cell_bits, top, sides, tries, digits, span):
+def recode(weights, cell_bits, top, sides, tries, most, digits, span):
     """Choose the digits of each problem: the weights of one output in one set of rows.
 
     Args:
@@ -191,20 +175,18 @@ def recode(weights, cell_bits, top, sides, tries, digits, span):
         top: largest input slice.
         sides: 2 where plus and minus columns are converted apart, 1 where their difference is.
         tries: sweeps that may go into one lowered width; 0 keeps the digits of least total sum.
+        most: sweeps that may go into one problem.
         digits: out, zero before; axes: problem, row, slice.
         span: first problem and the end; other threads may work on others at the same time.
     """
     slices = digits.shape[2]
     columns = sides * slices
-    scratch = (
-        np.zeros((columns, 1 << cell_bits)),
-        np.zeros((slices + 1, 2)),
-        np.zeros((slices + 1, 2), np.int64),
-        np.zeros(slices, np.int64),
-    )
     free = np.full(columns, np.int64(1) << 40)
+    largest = weights.shape[1] * ((1 << cell_bits) - 1) + 1
+    table = (np.zeros((columns, largest + 1)), np.full(columns, np.int64(-1)))
     for problem in range(span[0], span[1]):
         sums = np.zeros(columns, np.int64)
-        _sweep(weights[problem], cell_bits, digits[problem], sums, free, scratch)
+        _set_prices(table[0], table[1], free)
+        _sweep(weights[problem], cell_bits, digits[problem], sums, table[0])
         if tries > 0:
-            _lower(weights[problem], cell_bits, top, digits[problem], sums, scratch, tries)
+            _lower(weights[problem], cell_bits, top, digits[problem], sums, table, tries, most)
