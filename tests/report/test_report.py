@@ -200,6 +200,17 @@ def test_notebooks_show_the_report() -> None:
     assert "<html" not in html
 
 
+def test_what_the_solver_found_is_in_every_report() -> None:
+    step = dense_step()
+    found = "column order by CP-SAT: 12 levels, bound 10, gap 16.7 %"
+    step = replace(step, adc=replace(step.adc, notes=(found,)))
+    report = collect(program_of(step, target=small_target(), arrays=4))
+    note = f"Converters of layer dense: {found}"
+    assert note in report.notes
+    assert note in plain(render_text(report))
+    assert note in json.loads(render_json(report))["notes"]
+
+
 def test_names_are_no_markup() -> None:
     step = dense_step(name="[red]x[/red]")
     report = collect(program_of(step, target=small_target(), arrays=4))

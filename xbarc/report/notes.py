@@ -13,7 +13,12 @@ _KINDS = {
     "modelled": "The target was published as a model: nothing was ever built.",
     "assumed": "The target was put together here from several sources: nothing was ever built.",
 }
-_OF_THE_PROGRAM = ("The links of the chip", "The ADC law was fitted", "Input ranges found")
+_OF_THE_PROGRAM = (
+    "The links of the chip",
+    "The ADC law was fitted",
+    "Input ranges found",
+    "Converters of layer ",
+)
 _ALWAYS = (
     "The totals do not depend on data: each read and each wordline costs the same; see `--data`.",
     "A layer takes an input vector once its window is there; buffers hold what that asks for.",
@@ -40,6 +45,7 @@ def notes(program: Program, cost: ProgramCost) -> tuple[str, ...]:
         *_links(target, cost),
         *_converters(target, cost),
         *_ranges(program),
+        *_solved(program),
         *_ALWAYS,
     )
 
@@ -47,6 +53,15 @@ def notes(program: Program, cost: ProgramCost) -> tuple[str, ...]:
 def specific(notes: Sequence[str]) -> tuple[str, ...]:
     """Those that another program on the same target may not have."""
     return tuple(note for note in notes if note.startswith(_OF_THE_PROGRAM))
+
+
+def _solved(program: Program) -> tuple[str, ...]:
+    """What a solver found and proved for each layer's converters."""
+    return tuple(
+        f"Converters of layer {step.name}: {note}"
+        for step in program.crossbar_steps
+        for note in step.adc.notes
+    )
 
 
 def _unconfirmed(target: Target) -> tuple[str, ...]:
