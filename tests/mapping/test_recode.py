@@ -84,13 +84,15 @@ def test_fewer_sweeps_cost_levels_and_never_the_matrix(monkeypatch: pytest.Monke
     assert found[-1] < 0.9 * found[0]
 
 
-def test_sixteen_sweeps_are_enough_for_four_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_limit_costs_less_than_a_hundredth_with_four_slices(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """What a layer of many weights loses to the limit."""
     weights, bounds = gaussian(128, 60), np.array([0, 128])
     free = recode(weights, bounds, slices=4, cell_bits=2, quick=True)
     monkeypatch.setattr(room, "_MANY_WEIGHTS", 0)
     held = recode(weights, bounds, slices=4, cell_bits=2)
-    assert levels(held, bounds) <= 1.002 * levels(free, bounds)
+    assert levels(held, bounds) <= 1.01 * levels(free, bounds)
 
 
 def test_a_sample_of_row_blocks_finds_centres_as_good(monkeypatch: pytest.MonkeyPatch) -> None:

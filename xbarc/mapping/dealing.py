@@ -16,6 +16,8 @@ from xbarc.mapping.tiling import segment_bounds
 from xbarc.numerics.types import Int64Array, IntArray
 
 _OUTPUTS_TRIED = 64
+_TRIED_WEIGHTS = 1 << 18
+"""Weights that an order is tried on; layers with more inputs are tried on fewer outputs."""
 
 
 def deal_rows(weights: IntArray, bounds: IntArray, active_rows: int, cell_bits: int) -> IntArray:
@@ -27,7 +29,8 @@ def deal_rows(weights: IntArray, bounds: IntArray, active_rows: int, cell_bits: 
         active_rows: rows that are converted together.
         cell_bits: width of a cell.
     """
-    outputs = np.unique(np.linspace(0, weights.shape[2] - 1, _OUTPUTS_TRIED).astype(np.int64))
+    most = min(_OUTPUTS_TRIED, 1 + _TRIED_WEIGHTS // (weights.shape[0] * weights.shape[1]))
+    outputs = np.unique(np.linspace(0, weights.shape[2] - 1, most).astype(np.int64))
     tried = weights[:, :, outputs]
     slices = max(1, -(-int(np.abs(tried).max(initial=0)).bit_length() // cell_bits))
     segments = segment_bounds(bounds, active_rows)

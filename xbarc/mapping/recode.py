@@ -20,8 +20,11 @@ _PER_THREAD = 64
 _MANY_WEIGHTS = 1 << 22
 """Above this, one sweep a lowered width instead of two: 1 % more levels, half the time."""
 _SWEEPS = 1 << 20
-_SWEEPS_OF_MANY = 16
-"""Sweeps of a problem in a layer of many weights, so that its time is bounded by its size."""
+_SWEEPS_OF_MANY = 8
+"""Sweeps of a problem in a layer of many weights, so that its time is bounded by its size.
+
+With four slices .7 % more levels than without a limit, six sevenths of the time.
+"""
 
 
 def recode(
