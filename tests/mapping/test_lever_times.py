@@ -1,0 +1,22 @@
+"""The stop-watch of the levers sees every stage, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from benchmarks.levers import STAGES, timed
+from tests.builders import int_layer, mapped, small_target
+from xbarc.mapping import LEVERS
+
+
+def test_every_stage_of_the_levers_is_timed() -> None:
+    before = [getattr(room, name) for room, name in STAGES.values()]
+    rng = np.random.default_rng(1)
+    weights = np.clip(np.rint(rng.normal(0, 35, (1, 300, 16))), -127, 127).astype(np.int64)
+    with timed() as spent:
+        pulled = mapped(int_layer(weights), small_target(), levers=LEVERS)
+    assert set(spent) == {"deal", "centre", "recode", "group", "settings"}
+    assert all(seconds > 0 for seconds in spent.values())
+    assert [getattr(room, name) for room, name in STAGES.values()] == before
+    again = mapped(int_layer(weights), small_target(), levers=LEVERS)
+    assert np.array_equal(again.cells.data, pulled.cells.data)
