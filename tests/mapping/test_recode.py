@@ -9,7 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.builders import int_layer, mapped
+from xbarc.ir.effective import effective_weights
 from xbarc.mapping import centring, recode_loop
+from xbarc.mapping import levers as levers_room
 from xbarc.mapping import recode as room
 from xbarc.mapping.centring import centres
 from xbarc.mapping.recode import digit_sums, recode
@@ -71,7 +74,7 @@ def column_sums(rows: list[IntArray], sides: int) -> IntArray:
 
 def test_fewer_sweeps_cost_levels_and_never_the_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
     weights, bounds = gaussian(256, 24), np.array([0, 128, 256])
-    monkeypatch.setattr(room, "_MANY_WEIGHTS", 0)
+    monkeypatch.setattr(room, "MANY_WEIGHTS", 0)
     found = []
     for sweeps in (0, 2, 4, 8, 16):
         monkeypatch.setattr(room, "_SWEEPS_OF_MANY", sweeps)
@@ -90,9 +93,19 @@ def test_the_limit_costs_less_than_a_hundredth_with_four_slices(
     """What a layer of many weights loses to the limit."""
     weights, bounds = gaussian(128, 60), np.array([0, 128])
     free = recode(weights, bounds, slices=4, cell_bits=2, quick=True)
-    monkeypatch.setattr(room, "_MANY_WEIGHTS", 0)
+    monkeypatch.setattr(room, "MANY_WEIGHTS", 0)
     held = recode(weights, bounds, slices=4, cell_bits=2)
     assert levels(held, bounds) <= 1.01 * levels(free, bounds)
+
+
+def test_pieces_of_a_large_layer_are_held_to_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer, target = int_layer(gaussian(128, 8)), load_target("rram128")
+    free = mapped(layer, target, levers=("recode",))
+    monkeypatch.setattr(levers_room, "MANY_WEIGHTS", 128 * 8 - 1)
+    monkeypatch.setattr(room, "_SWEEPS_OF_MANY", 2)
+    held = mapped(layer, target, levers=("recode",))
+    assert np.array_equal(effective_weights(held), effective_weights(free))
+    assert not np.array_equal(held.cells.data, free.cells.data)
 
 
 def test_a_sample_of_row_blocks_finds_centres_as_good(monkeypatch: pytest.MonkeyPatch) -> None:

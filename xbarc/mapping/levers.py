@@ -21,6 +21,7 @@ from xbarc.mapping.dealing import deal_rows
 from xbarc.mapping.encodings import Centred, Differential
 from xbarc.mapping.grouping import order_columns
 from xbarc.mapping.job import Job
+from xbarc.mapping.recode import MANY_WEIGHTS
 from xbarc.mapping.recoded import Recoded
 from xbarc.target import Target
 
@@ -46,7 +47,8 @@ def pull(job: Job, target: Target, levers: tuple[Lever, ...]) -> Job:
         job = _centred(job, target, joined=pairs.analog)
     if "recode" in levers and job.slices > 1:
         top = (1 << target.input.dac_bits) - 1
-        recoded = Recoded(job.encoding, target.array.active_rows, top, pairs.analog)
+        many = job.weights.size > MANY_WEIGHTS
+        recoded = Recoded(job.encoding, target.array.active_rows, top, pairs.analog, many)
         parts = tuple(replace(part, encoding=recoded) for part in job.cut.parts)
         job = replace(job, encoding=recoded, cut=replace(job.cut, parts=parts))
     return job

@@ -17,7 +17,7 @@ from xbarc.mapping import recode_loop
 from xbarc.numerics.types import Int8Array, Int64Array, IntArray
 
 _PER_THREAD = 64
-_MANY_WEIGHTS = 1 << 22
+MANY_WEIGHTS = 1 << 22
 """Above this, one sweep a lowered width instead of two: 1 % more levels, half the time."""
 _SWEEPS = 1 << 20
 _SWEEPS_OF_MANY = 8
@@ -37,6 +37,7 @@ def recode(
     joined: bool = False,
     quick: bool = False,
     least: bool = False,
+    of_many: bool = False,
 ) -> Int8Array:
     """Digits of every weight.
 
@@ -49,13 +50,14 @@ def recode(
         joined: one converter sees the difference of the two columns.
         quick: one sweep a lowered width, for comparisons.
         least: only look for the least total sum.
+        of_many: the weights are a piece of a layer of more than `MANY_WEIGHTS`.
 
     Returns:
         Axes: group, row, output, slice. The same whatever the number of threads is.
     """
     groups, rows, outputs = weights.shape
     digits = np.zeros((groups, rows, outputs, slices), dtype=np.int8)
-    sides, many = 1 if joined else 2, weights.size > _MANY_WEIGHTS
+    sides, many = 1 if joined else 2, of_many or weights.size > MANY_WEIGHTS
     tries, most = 0 if least else 1 if quick or many else 2, _SWEEPS_OF_MANY if many else _SWEEPS
     for first, last in pairwise(int(bound) for bound in bounds):
         part = weights[:, first:last].transpose(0, 2, 1).reshape(groups * outputs, last - first)

@@ -21,12 +21,14 @@ class Recoded(Encoding):
         active_rows: rows that are converted together.
         top: largest input slice.
         joined: one converter sees the difference of a pair.
+        of_many: the layer has so many weights that work on each is held down.
     """
 
     plain: Encoding
     active_rows: int
     top: int
     joined: bool
+    of_many: bool = False
 
     @property
     def name(self) -> str:
@@ -68,6 +70,7 @@ class Recoded(Encoding):
             cell_bits=cell_bits,
             top=self.top,
             joined=self.joined,
+            of_many=self.of_many,
         ).reshape(groups, rows, blocks, outputs, slices)
         pairs = np.stack([np.maximum(digits, 0), np.maximum(-digits, 0)], axis=-1)
         cells = pairs.reshape(groups, rows, blocks, -1).astype(np.uint8)
