@@ -46,7 +46,7 @@ def _is(record: Record, **wanted: Any) -> bool:
 def _title(text: str, records: list[Record]) -> list[str]:
     counts = sorted({record["case"]["images"] for record in records})
     images = " and ".join(f"{count:,}" for count in counts)
-    return [f"### {text}", "", f"Test images: the first {images}.", ""]
+    return [f"## {text}", "", f"Test images: the first {images}.", ""]
 
 
 def _placement(records: list[Record]) -> list[str]:
@@ -127,7 +127,7 @@ def _matrix(records: list[Record]) -> list[str]:
     each = ", ".join(f"{1000 * s:.1f}" for s in record["seconds_each"])
     arrays = ", ".join(map(str, record["arrays"]))
     head = "array, cells | steps> | CPU s> | sparse LU, CPU s> | largest relative error>"
-    lines = ["### Effective matrix", "", "1 ohm on both lines, tolerance 1e-6. Errors of 256 x 256"]
+    lines = ["## Effective matrix", "", "1 ohm on both lines, tolerance 1e-6. Errors of 256 x 256"]
     lines[-1] += " are against the same method at 1e-12."
     after = [f"CPU ms an array, {arrays} arrays of 128 x 128: {each}."]
     if "badcrossbar_error" in record:
@@ -151,7 +151,7 @@ def _gated(records: list[Record]) -> list[str]:
     head = "wordline, bitline | share of ones> | wires ignored> | driven to zero> | `--gated`>"
     text = "Mean (largest) error of a column current, relative to the ideal one; 64 x 64 cells of"
     text += " 1 to 100 uS, driver and sense 10 ohm, six random inputs."
-    return ["### Rows that are cut off", "", text, "", *_table(head, rows)]
+    return ["## Rows that are cut off", "", text, "", *_table(head, rows)]
 
 
 def _speed(records: list[Record]) -> list[str]:
@@ -168,7 +168,7 @@ def _speed(records: list[Record]) -> list[str]:
     ]
     text = f"VGG-like net on `rram128`, 8-bit weights, {record['arrays']} arrays,"
     text += f" {record['images']} images; CPU time."
-    return ["### Time", "", text, "", *_table("what | CPU>", rows)]
+    return ["## Time", "", text, "", *_table("what | CPU>", rows)]
 
 
 ENCODINGS = "Encodings"

@@ -37,6 +37,7 @@ exclude_patterns = [
     "reference/anchors-table.md",
     "reference/duplication-table.md",
     "reference/binary-table.md",
+    "reference/wires-table.md",
 ]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
