@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy.special import log_softmax, softmax
 
 from xbarc.numerics.types import AnyArray, Float64Array, Int64Array
 
@@ -87,10 +88,11 @@ def likelihoods(scores: Float64Array, labels: AnyArray) -> Float64Array:
     number, known = np.arange(len(logits)), labels[: len(logits)].astype(np.int64)
     unit = float(logits.std()) or 1.0
     costs = [
-        -_log_softmax(logits / (unit * t))[number, known].mean() for t in _TEMPERATURES.tolist()
+        -log_softmax(logits / (unit * t), axis=1)[number, known].mean()
+        for t in _TEMPERATURES.tolist()
     ]
     best = unit * float(_TEMPERATURES[int(np.argmin(costs))])
-    found: Float64Array = np.exp(_log_softmax(logits / best))
+    found: Float64Array = softmax(logits / best, axis=1)
     return found
 
 
@@ -101,9 +103,3 @@ def _rows(outputs: Sequence[AnyArray]) -> Float64Array:
 
 def _are_shares(scores: Float64Array) -> bool:
     return bool((scores >= 0).all() and np.allclose(scores.sum(axis=1), 1.0, atol=1e-3))
-
-
-def _log_softmax(logits: Float64Array) -> Float64Array:
-    moved = logits - logits.max(axis=1, keepdims=True)
-    found: Float64Array = moved - np.log(np.exp(moved).sum(axis=1, keepdims=True))
-    return found

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import softmax
 
 from xbarc.evaluate import labelled_batches
 from xbarc.executor.run import StepRunner, Values, last_uses
@@ -145,8 +146,7 @@ def _batch(program: Program, values: Values, runner: StepRunner) -> dict[str, Fl
 
 def probabilities(scores: Float64Array) -> Float64Array:
     """Softmax; axes: image, score."""
-    raised = np.exp(scores - scores.max(axis=1, keepdims=True))
-    found: Float64Array = raised / raised.sum(axis=1, keepdims=True)
+    found: Float64Array = softmax(scores, axis=1)
     return found
 
 

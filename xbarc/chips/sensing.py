@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.special import log_softmax
 
 from xbarc.circuit.meaning import Importance, real_weights
 from xbarc.evaluate import labelled_batches
@@ -175,9 +176,7 @@ def _scores(program: Program, index: int, values: Values, runner: StepRunner) ->
 
 def _loss(scores: Float64Array, labels: AnyArray) -> Float64Array:
     """Cross-entropy of each image."""
-    top = scores.max(axis=1, keepdims=True)
-    total = np.log(np.exp(scores - top).sum(axis=1)) + top[:, 0]
-    wanted: Float64Array = total - scores[np.arange(len(labels)), labels]
+    wanted: Float64Array = -log_softmax(scores, axis=1)[np.arange(len(labels)), labels]
     return wanted
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import softmax
 
 from xbarc.numerics.types import Float64Array
 
@@ -58,7 +59,7 @@ def refit_classifier(
     if len(features) < _FEWEST or wanted.shape[1] < 2:
         return None
     data = np.column_stack([features, np.ones(len(features))]) if biased else features
-    goal = _softmax(wanted)
+    goal = softmax(wanted, axis=1)
     old = np.vstack([weight, bias]) if biased else weight
     judge = np.arange(len(data)) % _HELD_BACK == _HELD_BACK - 1
     tried = [_lowered(data[~judge], goal[~judge], old, penalty) for penalty in _PENALTIES]
@@ -86,19 +87,13 @@ def _lowered(
     inverse = np.linalg.inv(bound)
     new = old
     for _ in range(_ROUNDS):
-        slope = data.T @ (_softmax(data @ new) - goal) + strength * (new - old)
+        slope = data.T @ (softmax(data @ new, axis=1) - goal) + strength * (new - old)
         new = new - inverse @ slope
     return new
 
 
-def _softmax(scores: Float64Array) -> Float64Array:
-    raised = np.exp(scores - scores.max(axis=1, keepdims=True))
-    shares: Float64Array = raised / raised.sum(axis=1, keepdims=True)
-    return shares
-
-
 def _divergence(goal: Float64Array, scores: Float64Array) -> float:
-    shares = np.maximum(_softmax(scores), 1e-300)
+    shares = np.maximum(softmax(scores, axis=1), 1e-300)
     logs = np.log(np.maximum(goal, 1e-300)) - np.log(shares)
     return float((goal * logs).sum(axis=1).mean())
 
