@@ -33,8 +33,9 @@ import wires_tables
 
 from tests.models.places import MODELS, fashion_labelled, fashion_test
 from xbarc.chips.placing import FitOptions, fit_program
-from xbarc.chips.study import ratio, top1
+from xbarc.chips.study import top1
 from xbarc.circuit import Effects, parse_effects, random_faults
+from xbarc.circuit.uniform import line_ratio
 from xbarc.compiler import CompileOptions, compile_model
 from xbarc.ir.program import Program
 from xbarc.mapping import MapOptions
@@ -238,7 +239,7 @@ def measured(case: Case) -> dict[str, Any]:
     test = {name: array[: case.images] for name, array in fashion_test().items()}
     return {
         "top1": top1(program, test, effects),
-        "ratio": round(ratio(program.target), 3),
+        "ratio": round(line_ratio(program.target), 3),
         "arrays": program.arrays,
         "compile_s": round(compiling, 1),
         "fit_s": round(fitting, 1),

@@ -153,6 +153,11 @@ def test_overrides_fill_in_figures_that_a_target_leaves_out() -> None:
     assert (write.value, write.unit, write.via) == (12.5, "pJ", "assumed")
 
 
+def test_overrides_take_numbers_as_they_are_typed() -> None:
+    target = load_target("rram128", ["wires.wordline=.25", "wires.bitline=+2e+0"])
+    assert (target.wires.wordline.value, target.wires.bitline.value) == (0.25, 2.0)
+
+
 def test_overrides_take_text_and_lists() -> None:
     values = "[1.0, 2.0, 3.0, 5.0]"
     target = load_target("rram128", ["precision.encoding=offset", f"cell.conductance={values}"])

@@ -10,6 +10,7 @@ import numpy as np
 
 from xbarc.chips.placing import FitOptions, fit_program
 from xbarc.circuit import Chip, Effects
+from xbarc.circuit.uniform import line_ratio
 from xbarc.errors import InputError
 from xbarc.evaluate import labelled_batches
 from xbarc.executor.run import Executor
@@ -124,7 +125,7 @@ def study_lines(
         effects = Effects(frozenset({"lines"}), converters=sweep.converters)
         text = ", ".join(sorted(chosen)) or "none"
         share = top1(fitted, data, effects)
-        found.append(Point(scale, ratio(wired.target), placement, text, share))
+        found.append(Point(scale, line_ratio(wired.target), placement, text, share))
     count = len(data["labels"])
     return LineStudy(count, top1(program, data, Effects()), tuple(found))
 
@@ -138,14 +139,6 @@ def scaled_wires(target: Target, scale: float) -> Target:
         for name in Wires.model_fields
     }
     return target.model_copy(update={"wires": target.wires.model_copy(update=parts)})
-
-
-def ratio(target: Target) -> float:
-    """`r T**2 / R_on`: r the mean of both lines, T the mean side, R_on of the highest level."""
-    wires, array = target.wires, target.array
-    r = (wires.wordline.value + wires.bitline.value) / 2
-    side = (array.rows + array.columns) / 2
-    return r * side * side * target.cell.conductance.values[-1] * 1e-6
 
 
 def top1(program: Program, data: Data, effects: Effects) -> float:

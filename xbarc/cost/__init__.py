@@ -10,7 +10,7 @@ from xbarc.cost.adc_models import adc_area_um2, adc_energy_pj
 from xbarc.cost.chip import LEVELS, ChipCost, chip_cost
 from xbarc.cost.counts import WIDTHS, Counts, full_steps, widths
 from xbarc.cost.critical import PathPart
-from xbarc.cost.device import Estimate, device_estimates
+from xbarc.cost.device import Estimate, device_estimates, mean_conductance
 from xbarc.cost.duplicate import Policy, parse_policy
 from xbarc.cost.hardware import chip_arrays, full_chip
 from xbarc.cost.mesh import Item, Link, MeshPlacement
@@ -55,6 +55,7 @@ __all__ = [
     "full_chip",
     "full_steps",
     "layer_price",
+    "mean_conductance",
     "parse_policy",
     "program_cost",
     "step_timing",

@@ -1,4 +1,4 @@
-"""First-order estimates of what cells and wires do: our model, the executor applies none of it.
+"""First-order estimates of what cells do: our model, the executor applies none of it.
 
 Signals are counted in *steps*: the conductance between two levels, were they equally spaced. A
 column sum of a program is a whole number of steps.
@@ -39,9 +39,8 @@ def device_estimates(target: Target, levels: Int64Array) -> tuple[Estimate, ...]
         levels: cells at each level over the whole program; axis: level.
     """
     cells = int(levels.sum())
-    mean = _mean_conductance(target.cell, levels)
+    mean = mean_conductance(target.cell, levels)
     return (
-        *_wire_estimates(target, mean),
         *_read_estimates(target, mean),
         *_cell_estimates(target, cells),
         *_noise_estimates(target),
@@ -54,38 +53,18 @@ def step_us(cell: Cell) -> float:
     return (values[-1] - values[0]) / (len(values) - 1)
 
 
-def _mean_conductance(cell: Cell, levels: Int64Array) -> float | None:
-    """Over the cells of the program, in uS."""
+def mean_conductance(cell: Cell, levels: Int64Array) -> float | None:
+    """Over the cells of the program, in uS; None where it has no cells.
+
+    Args:
+        cell: what its levels conduct.
+        levels: cells at each level; axis: level.
+    """
     total = int(levels.sum())
     if not total:
         return None
     pairs = zip(cell.conductance.values, levels, strict=True)
     return math.fsum(value * int(count) for value, count in pairs) / total
-
-
-def _line_loss(segment: float, side: float, count: int, conductance_us: float) -> float:
-    """Relative loss at the far cell of a line, wire and its driver or sense side."""
-    return conductance_us * _MICRO * (segment * count * (count + 1) / 2 + side * count)
-
-
-def _wire_estimates(target: Target, mean: float | None) -> tuple[Estimate, ...]:
-    wires, array = target.wires, target.array
-    top = target.cell.conductance.values[-1]
-    columns = array.columns + array.spare_columns
-    rows = array.active_rows
-    law = "G (wire n(n+1)/2 + {} n), n = {}; above 0.1 solve the network"
-    word, bit = law.format("driver", columns), law.format("sense", rows)
-    sides = (
-        ("wordline", wires.wordline.value, wires.driver.value, columns, word),
-        ("bitline", wires.bitline.value, wires.sense.value, rows, bit),
-    )
-    found = []
-    for name, segment, side, count, text in sides:
-        worst = _line_loss(segment, side, count, top)
-        usual = None if mean is None else _line_loss(segment, side, count, mean)
-        found.append(Estimate(f"{name} drop, every cell at its top", worst, "fraction", text))
-        found.append(Estimate(f"{name} drop, mean cell", usual, "fraction", text))
-    return tuple(found)
 
 
 def _read_estimates(target: Target, mean: float | None) -> tuple[Estimate, ...]:

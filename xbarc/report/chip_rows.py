@@ -8,7 +8,7 @@ from xbarc.report.row import Row
 
 
 class DeviceRow(Row):
-    """A first-order estimate; `xbarc check --effects` executes the effects themselves."""
+    """An estimate beside the totals; `xbarc check --effects` executes the effects themselves."""
 
     name: str = Field(description="what is estimated")
     value: float | None = Field(description="the estimate, in `unit`")

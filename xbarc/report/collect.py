@@ -11,7 +11,6 @@ from xbarc.cost import (
     ProgramCost,
     area_parts,
     chip_arrays,
-    device_estimates,
     energy_parts,
     full_chip,
     parse_policy,
@@ -22,8 +21,9 @@ from xbarc.cost import (
 )
 from xbarc.ir.operands import OperandStatistics
 from xbarc.ir.program import CrossbarStep, DigitalStep, Program
-from xbarc.report.chip_rows import DeviceRow, SourceRow
+from xbarc.report.chip_rows import SourceRow
 from xbarc.report.converters import converter_rows, front_notes, front_rows
+from xbarc.report.devices import device_rows
 from xbarc.report.layers import layer_row
 from xbarc.report.model import ChipRow, Components, DigitalRow, PartRow, Report, TargetRow, Totals
 from xbarc.report.notes import notes
@@ -76,10 +76,7 @@ def collect(
         operands=operands_row(cost, target, operands, totals.energy_uj),
         adc_models=adc_model_rows(cost, target),
         chip=_chip_row(target),
-        device=tuple(
-            DeviceRow(name=item.name, value=item.value, unit=item.unit, formula=item.formula)
-            for item in device_estimates(target, cost.levels)
-        ),
+        device=device_rows(target, cost.levels),
         sources=source_rows(target),
         notes=(*front_notes(program), *notes(program, cost)),
     )

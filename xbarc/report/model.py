@@ -344,7 +344,7 @@ class Report(Row):
     )
     chip: ChipRow = Field(description="one whole chip of the target")
     device: tuple[DeviceRow, ...] = Field(
-        description="first-order estimates; `xbarc check --effects` executes the effects themselves"
+        description="estimates of devices; `xbarc check --effects` executes the effects themselves"
     )
     sources: tuple[SourceRow, ...] = Field(description="every figure of the target with its source")
     notes: tuple[str, ...] = Field(description="what the model leaves out")

@@ -29,7 +29,7 @@ _ALWAYS = (
     "Digital energy is that of multiply-accumulates; element-wise work and moves are not priced.",
     "Digital area is what the tile figures hold.",
     "Clock, control, instruction fetch, power delivery and off-chip memory are not priced.",
-    "Device estimates are first order and enter no other figure; `check --effects` runs effects.",
+    "Device estimates enter no other figure; wires are solved exactly, cells are first order.",
     "An uncalibrated model of this kind is good to a factor of two; an ADC figure to ten.",
 )
 

@@ -159,9 +159,14 @@ def _override_figure(figure: dict[str, Any], new: Any, text: str) -> None:
 
 
 def _toml_value(text: str) -> Any:
+    """As TOML has it, and numbers as Python has them (`.5`); anything else is text."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
+        pass
+    try:
+        return float(text)
+    except ValueError:
         return text
 
 

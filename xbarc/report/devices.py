@@ -1,0 +1,69 @@
+"""What cells and wires of a target do to a program, in figures that enter no other total."""
+
+from __future__ import annotations
+
+from xbarc.circuit.uniform import far_losses, line_ratio
+from xbarc.cost import device_estimates, mean_conductance
+from xbarc.numerics.types import Int64Array
+from xbarc.report.chip_rows import DeviceRow
+from xbarc.target import Target
+
+_EXACT = "exact, every cell of the array {}: 1 - {} current with wires / without"
+
+
+def device_rows(target: Target, levels: Int64Array) -> tuple[DeviceRow, ...]:
+    """Wires first, then cells.
+
+    Args:
+        target: the chip.
+        levels: cells at each level over the whole program; axis: level.
+    """
+    cells = (
+        DeviceRow(name=item.name, value=item.value, unit=item.unit, formula=item.formula)
+        for item in device_estimates(target, levels)
+    )
+    return (*_wire_rows(target, levels), *cells)
+
+
+def _wire_rows(target: Target, levels: Int64Array) -> tuple[DeviceRow, ...]:
+    top = target.cell.conductance.values[-1]
+    mean = mean_conductance(target.cell, levels)
+    return (
+        DeviceRow(
+            name="wires against cells",
+            value=line_ratio(target),
+            unit="",
+            formula="r T^2 / R_on: mean wire, mean side of the array, top level",
+        ),
+        *_loss_rows(target, top, "at its top"),
+        *_loss_rows(target, mean, "at the program's mean"),
+    )
+
+
+def _loss_rows(target: Target, conductance: float | None, name: str) -> tuple[DeviceRow, ...]:
+    """Of the farthest cell and of the farthest bitline."""
+    cell, bitline = _losses(target, conductance)
+    return (
+        DeviceRow(
+            name=f"lost by the farthest cell, every cell {name}",
+            value=cell,
+            unit="fraction",
+            formula=_EXACT.format(name, "its"),
+        ),
+        DeviceRow(
+            name=f"lost by the farthest bitline, every cell {name}",
+            value=bitline,
+            unit="fraction",
+            formula=_EXACT.format(name, "its, all rows driven,"),
+        ),
+    )
+
+
+def _losses(target: Target, conductance: float | None) -> tuple[float | None, float | None]:
+    """Unknown where there are no cells, or where wires hardly conduct next to them."""
+    if not conductance:
+        return None, None
+    try:
+        return far_losses(target, conductance)
+    except ValueError:
+        return None, None
