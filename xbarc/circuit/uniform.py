@@ -7,7 +7,8 @@ import numpy as np
 from xbarc.circuit.lines import effective_column, line_model
 from xbarc.target import Target
 
-_TOLERANCE = 1e-5
+_TOLERANCE = 1e-6
+_DIGITS = 6
 
 
 def line_ratio(target: Target) -> float:
@@ -33,7 +34,7 @@ def far_losses(target: Target, conductance_us: float) -> tuple[float, float]:
         conductance_us: of every cell, in uS; above 0.
 
     Returns:
-        Two fractions of the current that would flow without wires.
+        Two fractions of the current that would flow without wires, to six digits.
 
     Raises:
         ValueError: the wires hardly conduct next to the cells.
@@ -43,4 +44,4 @@ def far_losses(target: Target, conductance_us: float) -> tuple[float, float]:
     cells = np.full(shape, conductance_us * 1e-6)
     reached = effective_column(cells, line_model(target), shape[1] - 1, tolerance=_TOLERANCE)
     shares = reached / cells[:, -1]
-    return 1 - float(shares[0]), 1 - float(shares.mean())
+    return round(1 - float(shares[0]), _DIGITS), round(1 - float(shares.mean()), _DIGITS)

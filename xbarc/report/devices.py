@@ -8,7 +8,7 @@ from xbarc.numerics.types import Int64Array
 from xbarc.report.chip_rows import DeviceRow
 from xbarc.target import Target
 
-_EXACT = "exact, every cell of the array {}: 1 - {} current with wires / without"
+_EXACT = "exact, every cell of the array {}: 1 - current with wires / without, {}"
 
 
 def device_rows(target: Target, levels: Int64Array) -> tuple[DeviceRow, ...]:
@@ -48,13 +48,13 @@ def _loss_rows(target: Target, conductance: float | None, name: str) -> tuple[De
             name=f"lost by the farthest cell, every cell {name}",
             value=cell,
             unit="fraction",
-            formula=_EXACT.format(name, "its"),
+            formula=_EXACT.format(name, "driven alone"),
         ),
         DeviceRow(
             name=f"lost by the farthest bitline, every cell {name}",
             value=bitline,
             unit="fraction",
-            formula=_EXACT.format(name, "its, all rows driven,"),
+            formula=_EXACT.format(name, "all rows driven"),
         ),
     )
 
