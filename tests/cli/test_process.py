@@ -109,14 +109,33 @@ def test_a_bug_is_no_answer(kind: str) -> None:
     assert b"this is a bug of xbarc" in done.stderr
 
 
-def test_interrupted_while_a_module_loads() -> None:
-    """Compiled modules turn Ctrl-C in their start into an ImportError."""
+@pytest.mark.parametrize("kind", ["ImportError", "RuntimeError"])
+def test_interrupted_where_compiled_code_swallows_it(kind: str) -> None:
+    """Modules that load and callbacks of compilers turn Ctrl-C into another error."""
     script = (
-        "import sys, xbarc.cli.app as app\n"
-        "def boom() -> None: raise ImportError('initialization failed') from KeyboardInterrupt()\n"
+        "import contextlib, os, signal, sys, xbarc.cli.app as app\n"
+        "def boom() -> None:\n"
+        "    with contextlib.suppress(KeyboardInterrupt): os.kill(os.getpid(), signal.SIGINT)\n"
+        f"    raise {kind}('no compiled object yet')\n"
         "app.app.command('boom')(boom); sys.argv = ['xbarc', 'boom']; app.entry()"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+    assert done.returncode == 130
+    assert done.stderr.startswith(b"xbarc: interrupted")
+
+
+def test_interrupted_in_a_callback_that_drops_it() -> None:
+    """Nothing fails after it, so it has to come again."""
+    script = (
+        "import ctypes, os, signal, sys, time, xbarc.cli.app as app\n"
+        "@ctypes.CFUNCTYPE(None)\n"
+        "def callback() -> None: os.kill(os.getpid(), signal.SIGINT); time.sleep(0)\n"
+        "def boom() -> None: callback(); time.sleep(60)\n"
+        "app.app.command('boom')(boom); sys.argv = ['xbarc', 'boom']; app.entry()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, check=False, timeout=50
+    )
     assert done.returncode == 130
     assert done.stderr.startswith(b"xbarc: interrupted")
 

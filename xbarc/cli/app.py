@@ -21,6 +21,7 @@ from xbarc.cli import (
     studies,
     targets,
 )
+from xbarc.cli.interrupts import Interrupts
 from xbarc.errors import EXIT_BUG, EXIT_DONE, EXIT_INTERRUPTED, EXIT_USER, XbarcError
 
 _CODES = (
@@ -94,27 +95,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_DONE
 
 
-def _was_interrupted(error: BaseException) -> bool:
-    """Whether Ctrl-C came while a compiled module loaded, which turns it into another error."""
-    link: BaseException | None = error
-    while link is not None and not isinstance(link, KeyboardInterrupt):
-        link = link.__cause__ or link.__context__
-    return link is not None
-
-
 def _run(arguments: list[str]) -> int:
     hook = sys.excepthook  # typer puts its own in place
     try:
-        code = app(args=arguments, prog_name="xbarc", standalone_mode=False)
+        with Interrupts():
+            code = app(args=arguments, prog_name="xbarc", standalone_mode=False)
     except typer.Exit as leave:
         code = leave.exit_code
     except _UsageProblem as problem:
         getattr(problem, "show")()  # noqa: B009  # defined on the base class only
         return EXIT_USER
-    except (ImportError, SystemError) as error:
-        if _was_interrupted(error):
-            raise KeyboardInterrupt from error
-        raise
     finally:
         sys.excepthook = hook
     if code == EXIT_INTERRUPTED:  # typer turns a KeyboardInterrupt into this code, and is silent

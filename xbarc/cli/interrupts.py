@@ -1,0 +1,58 @@
+"""Ctrl-C, also where compiled code swallows the exception that Python makes of it."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from types import FrameType, TracebackType
+
+_AGAIN_S = 0.05
+
+
+class Interrupts:
+    """Within it, whatever fails after Ctrl-C counts as interrupted.
+
+    Python raises `KeyboardInterrupt` wherever it is at work. In a callback from a compiler, or in a
+    module that is half loaded, it is dropped, and comes again a moment later, or becomes another
+    error some lines on.
+    """
+
+    def __init__(self) -> None:
+        self._came = False
+        self._mine = False
+
+    def __enter__(self) -> Interrupts:
+        here = threading.current_thread() is threading.main_thread()
+        self._mine = here and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        if self._mine:
+            signal.signal(signal.SIGINT, self._note)
+            sys.unraisablehook = _dropped
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._mine:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            sys.unraisablehook = sys.__unraisablehook__
+        if self._came and isinstance(error, Exception):
+            raise KeyboardInterrupt from error
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self._came = True
+        signal.default_int_handler(number, frame)
+
+
+def _dropped(what: sys.UnraisableHookArgs) -> None:
+    """Python can only tell of an exception that a callback cannot hand on."""
+    if not isinstance(what.exc_value, KeyboardInterrupt):
+        sys.__unraisablehook__(what)
+        return
+    thread = threading.main_thread().ident
+    again = threading.Timer(_AGAIN_S, signal.pthread_kill, (thread, signal.SIGINT))
+    again.daemon = True
+    again.start()
