@@ -82,6 +82,9 @@ def make_plan(options: CompileOptions, target: Target) -> Plan:
         raise MappingError(f"{activation_bits} bits, expected 1 to 16", where="--activation-bits")
     mapping = options.mapping or MapOptions(encoding=target.precision.encoding)
     if options.adc_budget is not None:
+        if mapping.adc not in ("lossless", "budget"):
+            text = f"chooses the bits of every converter, and so does --adc {mapping.adc}"
+            raise MappingError(text, where="--adc-budget", hint="one of the two")
         mapping = replace(mapping, adc="budget")
     bits = (weight_bits, activation_bits)
     whole = make_request(target, mapping, bits, options.equalise, options.uniform)

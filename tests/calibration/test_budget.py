@@ -125,6 +125,11 @@ def test_points_need_labels(data: dict[str, Any]) -> None:
         xbarc.compile(MLP, calibration={"image": data["image"][:8]}, adc_budget="0.5")
 
 
+def test_a_budget_beside_bits_is_refused() -> None:
+    with pytest.raises(MappingError, match="and so does --adc 5"):
+        xbarc.compile(MLP, adc="5", adc_budget="20dB")
+
+
 @pytest.mark.parametrize("text", ["much", "-1", "nan", "1e9", "dB"])
 def test_wrong_budgets_are_refused(text: str) -> None:
     with pytest.raises(MappingError, match="is no budget"):
