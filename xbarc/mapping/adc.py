@@ -7,7 +7,9 @@ import numpy as np
 from xbarc.errors import MappingError
 from xbarc.ir.effective import cell_ranges, input_tops
 from xbarc.ir.program import AdcSettings, CrossbarStep
-from xbarc.numerics.types import AnyArray, Int64Array, IntArray, UInt8Array
+from xbarc.mapping.capped import capped_settings
+from xbarc.mapping.runs import over_runs
+from xbarc.numerics.types import Int64Array, IntArray, UInt8Array
 from xbarc.target import Target
 
 
@@ -15,9 +17,10 @@ def adc_settings(step: CrossbarStep, target: Target, policy: str) -> AdcSettings
     """Range and width of every conversion of a layer.
 
     Lossless: the range covers every sum that the cells can produce, `2**bits - 1 >= high - lo`;
-    a conversion that always reads the same has 0 bits. Needs no data. The segments of a row block
-    share a setting. Columns that share a converter share its lower end, and its width too unless
-    the converter stops early. Settings differ between input slices only where some slice is
+    a conversion that always reads the same has 0 bits. Needs no data. A number of bits caps it: at
+    step 1 from the least sum on, or see `capped.py` where sums have a sign. The segments of a row
+    block share a setting. Columns that share a converter share its lower end, and its width too
+    unless the converter stops early. Settings differ between input slices only where some slice is
     narrower than the DAC and the converter can change its reference.
 
     Calibrated settings need data that mapping does not see: the layer gets the lossless ones,
@@ -33,6 +36,8 @@ def adc_settings(step: CrossbarStep, target: Target, policy: str) -> AdcSettings
     low, bits = converter_widths(low, high, _slice_tops(step, target), converter_keys(step, target))
     if not target.adc.stops_early:
         bits = _widest_of_run(bits, converter_keys(step, target))
+    if policy.isdecimal() and step.periphery.a_sign.size:
+        return capped_settings(step, converter_keys(step, target), low, bits, policy)
     blocks = step.tiling.segment_block
     low, bits = low[:, blocks], bits[:, blocks]
     if policy.isdecimal():
@@ -60,7 +65,7 @@ def converter_widths(
     """
     most = int(tops.max(initial=0))
     order = np.broadcast_to(key, low.shape)
-    shared = _over_runs(np.minimum, low * most, order) if low.any() else low
+    shared = over_runs(np.minimum, low * most, order) if low.any() else low
     span = high[..., None] * tops - shared[..., None]
     constant = (low == high)[..., None] & (shared == low * most)[..., None]
     return shared, np.where(constant, 0, range_bits(span)).astype(np.uint8)
@@ -118,27 +123,8 @@ def converter_keys(step: CrossbarStep, target: Target) -> IntArray:
 
 
 def _widest_of_run(bits: UInt8Array, key: IntArray) -> UInt8Array:
-    parts = [_over_runs(np.maximum, bits[..., s], key) for s in range(bits.shape[3])]
+    parts = [over_runs(np.maximum, bits[..., s], key) for s in range(bits.shape[3])]
     return np.stack(parts, axis=3)
-
-
-def _over_runs(combine: np.ufunc, values: AnyArray, key: IntArray) -> AnyArray:
-    """Combine values of equal keys along the last axis, in whatever order they lie."""
-    if not values.size:
-        return values
-    flat, keys = values.reshape(-1, values.shape[-1]), key.reshape(-1, key.shape[-1])
-    sorts = bool((keys[:, 1:] >= keys[:, :-1]).all())
-    natural = np.broadcast_to(np.arange(keys.shape[1]), keys.shape)
-    order = natural if sorts else np.argsort(keys, axis=1, kind="stable")
-    keys = np.take_along_axis(keys, order, axis=1)
-    change = np.ones(keys.shape, dtype=bool)
-    change[:, 1:] = keys[:, 1:] != keys[:, :-1]
-    starts = np.flatnonzero(change.reshape(-1))
-    joined = combine.reduceat(np.take_along_axis(flat, order, axis=1).reshape(-1), starts)
-    lengths = np.diff(np.append(starts, values.size))
-    spread = np.empty_like(flat)
-    np.put_along_axis(spread, order, np.repeat(joined, lengths).reshape(flat.shape), axis=1)
-    return spread.reshape(values.shape)
 
 
 def _check_width(step: CrossbarStep, target: Target, needed: int, policy: str) -> None:
