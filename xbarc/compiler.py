@@ -10,6 +10,7 @@ from xbarc.calibration.budget import fit_budget
 from xbarc.calibration.choosing import choose_encoding
 from xbarc.calibration.comparators import SenseWalk
 from xbarc.calibration.converters import calibrate_converters, uniform
+from xbarc.calibration.parts import PARTS
 from xbarc.calibration.uniform import Whole, plan_whole, watched_sums
 from xbarc.calibration.walk import Walk, calibration_batches, split_batches
 from xbarc.errors import MappingError, XbarcError
@@ -17,7 +18,7 @@ from xbarc.executor.run import Values
 from xbarc.frontend import read_network
 from xbarc.ir.front import FrontPoint
 from xbarc.ir.geometry import Scatter
-from xbarc.ir.network import DigitalFragment, FloatWeight, MatrixLayer, Network, Value
+from xbarc.ir.network import DigitalFragment, FloatWeight, MatrixLayer, Network
 from xbarc.ir.program import CrossbarStep, DigitalStep, Program, Step
 from xbarc.ir.quantize import BinaryInput
 from xbarc.ir.statistics import SecondMoments
@@ -92,9 +93,7 @@ def compile_model(
     steps, arrays = _lower(whole, lowering, batches, progress)
     front: tuple[FrontPoint, ...] = ()
     if plan.mapping.from_data:
-        feeds = [] if calibration is None else calibration_batches(network.inputs, calibration)
-        labels = None if calibration is None else calibration.get("labels")
-        steps, front = _set_converters(steps, plan, (network.outputs, feeds, labels), progress)
+        steps, front = _set_converters(steps, plan, (network, calibration or {}), progress)
     settings = settings_of(plan, whole, calibrated=bool(batches))
     if chosen.duplicate != "none":
         settings = tuple(sorted([*settings, ("duplicate", chosen.duplicate)]))
@@ -116,18 +115,19 @@ def compile_model(
 def _set_converters(
     steps: tuple[Step, ...],
     plan: Plan,
-    data: tuple[tuple[Value, ...], list[Values], AnyArray | None],
+    given: tuple[Network, Mapping[str, AnyArray]],
     progress: Progress | None,
 ) -> tuple[tuple[Step, ...], tuple[FrontPoint, ...]]:
     """Converter settings from data, where the user asked for them."""
     policy = plan.mapping.adc
-    outputs, feeds, labels = data
-    if not feeds:
+    network, data = given
+    if not data:
         hint = "--calibrate DATA.npz; a few hundred unlabelled inputs are enough"
         raise MappingError(f"--adc {policy} needs calibration data", hint=hint)
+    feeds = calibration_batches(network.inputs, data, 1 if plan.budget is None else PARTS)
     if plan.budget is not None:
-        name = outputs[0].name
-        return fit_budget(steps, plan.target, name, feeds, labels, plan.budget, progress)
+        where = (plan.target, network.outputs[0].name)
+        return fit_budget(steps, *where, feeds, data.get("labels"), plan.budget, progress)
     asked = policy.partition(":")[2]
     bits = int(asked) if asked else None
     most = plan.target.adc.max_bits if bits is None else min(bits, plan.target.adc.max_bits)

@@ -17,7 +17,7 @@ from xbarc.errors import MappingError
 from xbarc.ir.effective import is_lossless
 from xbarc.ir.front import FrontPoint
 from xbarc.ir.verify import verify_program
-from xbarc.report import render_html, render_json
+from xbarc.report import collect, render_html, render_json
 from xbarc.target import load_target
 
 MLP = MODELS / "fashion-mlp.onnx"
@@ -65,19 +65,36 @@ def test_the_chosen_point_keeps_the_budget_and_is_cheaper_than_uniform_bits(
     assert chosen.mean_levels < 0.8 * min(uniform)
 
 
+def _decibels(exact: CompiledProgram, found: CompiledProgram, images: Any) -> float:
+    wanted, got = (p.session().run(None, {"image": images})[0] for p in (exact, found))
+    return float(10 * np.log10((wanted**2).sum() / ((wanted - got) ** 2).sum()))
+
+
 def test_what_was_measured_is_what_the_program_does(
     budgeted: CompiledProgram, data: dict[str, Any]
 ) -> None:
-    """The program, executed anew, has the error that its front states."""
-    target = budgeted.program.target
-    exact = xbarc.compile(MLP, target, calibration=data, adc="calibrated:10")
-    feeds = {"image": data["image"]}
-    wanted, found = (p.session().run(None, feeds)[0] for p in (exact, budgeted))
+    """The program has at most the stated error on images that it never met, and on its own."""
+    exact = xbarc.compile(MLP, budgeted.program.target, calibration=data, adc="calibrated:10")
     chosen = next(row for row in budgeted.report().front if row.chosen)
-    decibels = 10 * np.log10((wanted**2).sum() / ((wanted - found) ** 2).sum())
-    assert chosen.measured_db == pytest.approx(decibels, abs=0.3)
+    assert chosen.measured_db is not None
+    assert _decibels(exact, budgeted, data["image"]) > chosen.measured_db - 0.1
+    others = shipped_images(400)["image"][48:]
+    found = _decibels(exact, budgeted, others)
+    assert found > chosen.measured_db - 0.3
+    assert found < chosen.measured_db + 1.5  # fitted to 48 samples, not to 42
     assert not all(is_lossless(step) for step in budgeted.program.crossbar_steps)
     verify_program(budgeted.program)
+
+
+def test_the_report_says_who_judged(budgeted: CompiledProgram) -> None:
+    report = budgeted.report()
+    assert {(row.judged, row.parts) for row in report.front} == {(48, 8)}
+    said = [note for note in report.notes if note.startswith("Converter bits were judged")]
+    assert len(said) == 1
+    assert "all 48 samples of the data in 8 parts" in said[0]
+    one = tuple(replace(point, parts=1) for point in budgeted.program.front)
+    flattered = collect(replace(budgeted.program, front=one)).notes
+    assert any("flatters" in note for note in flattered)
 
 
 def test_engines_agree_and_files_keep_everything(

@@ -13,7 +13,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from xbarc.calibration.converters import Seen, advance, observe
+from xbarc.calibration.converters import Seen, advance, forget, observe
+from xbarc.calibration.parts import Parts, parts_of, run_in_parts
+from xbarc.calibration.refit import Fitting
 from xbarc.calibration.scores import Scores, decibels
 from xbarc.calibration.sensitivity import measured_errors
 from xbarc.cost.adc_models import adc_energy_pj
@@ -108,6 +110,7 @@ class _Job:
     target: Target
     output: str
     batches: Sequence[Values]
+    parts: Parts
     scores: Scores
     progress: Progress | None
 
@@ -141,7 +144,9 @@ def fit_budget(
     if budget.points is not None and labels is None:
         hint = "put an array 'labels' into the calibration data, or give an SQNR such as 30dB"
         raise MappingError("points of top-1 need labels", where="--adc-budget", hint=hint)
-    job = _Job(tuple(steps), target, output, batches, Scores(labels), progress)
+    job = _Job(
+        tuple(steps), target, output, batches, parts_of(len(batches)), Scores(labels), progress
+    )
     layers = _layers(job)
     layers = [_with_gain(job, layer) for layer in layers]
     uniform = [_executed(job, layers, _uniform(layers, bits), "uniform") for bits in _UNIFORM]
@@ -151,7 +156,7 @@ def fit_budget(
     exact = job.scores.top1(job.scores.exact)
     best = _refined(job, layers, budget, exact, found)
     bits, chosen = best
-    changed, _ = _deliver(job, _choice(layers, bits))
+    changed = _fitted(job, _choice(layers, bits))
     points = [point for point, _ in uniform] + [point for point, _ in found]
     front = [replace(point, chosen=point is chosen) for point in points]
     return changed, tuple(sorted(front, key=lambda p: (p.kind, p.energy_pj)))
@@ -197,7 +202,7 @@ def _with_gain(job: _Job, layer: _Layer) -> _Layer:
         predicted = _error(layer, chosen)
         if predicted <= 0:
             continue
-        _, outputs = _deliver(job, {layer.place: (layer, chosen)})
+        outputs = _judged(job, {layer.place: (layer, chosen)})
         gain = job.scores.difference(outputs) / predicted
         if signal * 1e-5 <= gain * predicted <= signal * 0.1:
             break
@@ -212,21 +217,38 @@ def _choice(layers: list[_Layer], bits: Bits) -> dict[int, tuple[_Layer, Int64Ar
     return {layer.place: (layer, part) for layer, part in zip(layers, bits, strict=True)}
 
 
-def _deliver(
-    job: _Job, chosen: dict[int, tuple[_Layer, Int64Array]]
-) -> tuple[tuple[Step, ...], list[AnyArray]]:
-    """The network with bits for some layers, each fitted to those before it, and its outputs."""
+def _fitted(job: _Job, chosen: dict[int, tuple[_Layer, Int64Array]]) -> tuple[Step, ...]:
+    """The network with bits for some layers, each fitted to those before it on all samples."""
     values = [dict(batch) for batch in job.batches]
     runner, steps = StepRunner(), list[Step]()
     for number, step in enumerate(job.steps):
         changed = step
         if number in chosen:
-            layer, bits = chosen[number]
-            settings = settings_of(layer.step, layer.table, bits[None], "budget")
-            changed = layer.seen.refitted(replace(layer.step, adc=settings), values)
+            changed = _fitting(chosen[number], values).fitted()
         advance(runner, changed, values, job.steps[number + 1 :], keep=job.output)
         steps.append(changed)
-    return tuple(steps), _outputs(job, values)
+    return tuple(steps)
+
+
+def _judged(job: _Job, chosen: dict[int, tuple[_Layer, Int64Array]]) -> list[AnyArray]:
+    """Outputs of that network, each sample through numbers that were fitted without it."""
+    values = [dict(batch) for batch in job.batches]
+    runner = StepRunner()
+    for number, step in enumerate(job.steps):
+        rest = job.steps[number + 1 :]
+        if number not in chosen:
+            advance(runner, step, values, rest, keep=job.output)
+            continue
+        fit = _fitting(chosen[number], values)
+        run_in_parts(fit, chosen[number][0].seen.origin, job.parts, values)
+        forget(values, rest, keep=job.output)
+    return _outputs(job, values)
+
+
+def _fitting(chosen: tuple[_Layer, Int64Array], values: Sequence[Values]) -> Fitting:
+    layer, bits = chosen
+    settings = settings_of(layer.step, layer.table, bits[None], "budget")
+    return layer.seen.fitting(replace(layer.step, adc=settings), values)
 
 
 def _outputs(job: _Job, values: Sequence[Values]) -> list[AnyArray]:
@@ -248,7 +270,7 @@ def _executed(
 ) -> Executed:
     """Execute an allocation and book what it costs."""
     _tell(job, f"{kind} bits", len(job.steps))
-    _, outputs = _deliver(job, _choice(layers, bits))
+    outputs = _judged(job, _choice(layers, bits))
     counts = np.concatenate([layer.count.reshape(-1) for layer in layers])
     widths = np.concatenate([part.reshape(-1) for part in bits])
     total = max(1.0, float(counts.sum()))
@@ -263,6 +285,8 @@ def _executed(
         top1=job.scores.top1(outputs),
         top1_error=job.scores.spread(outputs),
         expected_loss=job.scores.expected_loss(outputs),
+        judged=sum(map(len, outputs)),
+        parts=job.parts.count,
     )
     return point, bits
 

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xbarc.calibration.refit import refitted, zero_code
+from xbarc.calibration.refit import Fitting
 from xbarc.executor import StepRunner, layer_frame, run_layer, sample_vectors
 from xbarc.executor.observer import ObservingLayer
 from xbarc.executor.run import Values
 from xbarc.ir.program import CrossbarStep, Step, step_inputs
+from xbarc.ir.quantize import known_zero
 from xbarc.ir.statistics import SumStatistics
 from xbarc.mapping.calibrated import (
     Table,
@@ -70,7 +71,7 @@ def calibrate_converters(
             seen = observe(step, lossless)
             table = setting_table(step, target, seen.statistics, most)
             settings = settings_of(step, table, choose(step, table), policy)
-            changed = seen.refitted(with_settings(step, settings), converted)
+            changed = seen.fitting(with_settings(step, settings), converted).fitted()
         for runner, values, own in zip(
             runners, (lossless, converted), (step, changed), strict=True
         ):
@@ -87,22 +88,24 @@ class Seen:
         statistics: its column sums.
         vectors: some of its input vectors; axes: vector, group, input.
         product: their lossless products; axes: vector, group, output.
+        origin: batch of each vector.
     """
 
     statistics: SumStatistics
     vectors: IntArray
     product: IntArray
+    origin: Int64Array
 
-    def refitted(self, step: CrossbarStep, values: Sequence[Values]) -> CrossbarStep:
-        """The layer with numbers that suit its converters and those before it.
+    def fitting(self, step: CrossbarStep, values: Sequence[Values]) -> Fitting:
+        """The layer beside what it should give, for numbers that suit it and those before it.
 
         Args:
             step: the layer with converters.
             values: those of the network on the same data, through converters so far.
         """
-        if zero_code(step) is None:
-            return refitted(step, self.vectors, self.product)
-        return refitted(step, sample_vectors(step, few(values), SAMPLES), self.product)
+        if known_zero(step.quantizer) is None:
+            return Fitting(step, self.vectors, self.product)
+        return Fitting(step, _sampled(step, values)[0], self.product)
 
 
 def observe(step: CrossbarStep, values: Sequence[Values]) -> Seen:
@@ -112,13 +115,17 @@ def observe(step: CrossbarStep, values: Sequence[Values]) -> Seen:
     for batch in values:
         observer.take(MOST_CONVERSIONS // max(1, len(values)))
         run_layer(frame, observer, np.asarray(batch[step.input]), batch)
-    vectors = sample_vectors(step, few(values), SAMPLES)
-    return Seen(observer.statistics, vectors, observer.product(vectors))
+    vectors, origin = _sampled(step, values)
+    return Seen(observer.statistics, vectors, observer.product(vectors), origin)
 
 
-def few(values: Sequence[Values]) -> Sequence[Values]:
-    """Some of many batches, spread evenly."""
-    return values[:: -(-len(values) // _BATCHES)]
+def _sampled(step: CrossbarStep, values: Sequence[Values]) -> tuple[IntArray, Int64Array]:
+    """Some input vectors of a layer, and the batch that each is from."""
+    chosen = range(0, len(values), -(-len(values) // _BATCHES))
+    share = -(-SAMPLES // max(1, len(chosen)))
+    parts = [sample_vectors(step, [values[number]], share) for number in chosen]
+    origin = np.repeat(np.array(chosen, dtype=np.int64), [len(part) for part in parts])
+    return np.concatenate(parts), origin
 
 
 def advance(
@@ -128,6 +135,11 @@ def advance(
     for batch in values:
         runner.run(step, batch)
     runner.forget(step)
+    forget(values, rest, keep)
+
+
+def forget(values: Sequence[Values], rest: Sequence[Step], keep: str = "") -> None:
+    """Drop what no later step reads; `keep` stays."""
     needed = {name for later in rest for name in step_inputs(later)} | {keep}
     for batch in values:
         for name in [name for name in batch if name not in needed]:

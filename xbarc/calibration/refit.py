@@ -15,8 +15,8 @@ import numpy as np
 from xbarc.executor import FastLayer, layer_frame
 from xbarc.ir.geometry import Scatter
 from xbarc.ir.program import CrossbarStep, read_only
-from xbarc.ir.quantize import FloatResult, IntegerInput, RequantizedResult, Result, StaticInput
-from xbarc.numerics.types import Float32Array, Float64Array, Int64Array, IntArray
+from xbarc.ir.quantize import FloatResult, RequantizedResult, Result, known_zero
+from xbarc.numerics.types import BoolArray, Float32Array, Float64Array, Int64Array, IntArray
 
 _WORTH = 0.9
 """Share of the error that must be left at most for a sum of inputs to be made."""
@@ -45,37 +45,53 @@ class _Sums:
 def refitted(step: CrossbarStep, vectors: IntArray, wanted: IntArray) -> CrossbarStep:
     """The layer with digital numbers that bring its accumulators near others.
 
-    Where the input's scale or zero point is only known at run time, the mean error is taken off
-    and nothing else. Transposed convolutions have no constant, and stay as they are.
-
     Args:
         step: a layer with converters.
         vectors: some of its input vectors; axes: vector, group, input.
         wanted: what each should give, before constants; axes: vector, group, output.
     """
-    if isinstance(step.geometry, Scatter) or not len(vectors):
-        return step
-    found = FastLayer(step).accumulate(vectors).reshape(len(vectors), -1).astype(np.float64)
-    target = np.asarray(wanted, dtype=np.float64).reshape(found.shape)
-    zero = zero_code(step)
-    if zero is None or not _takes_gain(step.result, found.shape[1]):
-        return _folded(step, zero or 0, _without_gain(found, target))
-    inputs = np.repeat(vectors.sum(axis=2, dtype=np.float64), step.outputs, axis=1)
-    plain = _fitted(found, np.zeros_like(inputs), target)
-    helped = _fitted(found, inputs, target)
-    worth = helped.error.sum() < _WORTH * plain.error.sum()
-    return _folded(step, zero, helped if worth else plain)
+    return Fitting(step, vectors, wanted).fitted()
 
 
-def zero_code(step: CrossbarStep) -> int | None:
-    """The code that means zero; None where run time decides it, or the scale of the input."""
-    match step.quantizer:
-        case StaticInput(zero_point=zero):
-            return zero
-        case IntegerInput(zero_point=int(zero), low=low):
-            return zero - low
-        case _:
-            return None
+class Fitting:
+    """A layer's accumulators beside those they stand for, to be fitted on all vectors or on some.
+
+    Args:
+        step, vectors, wanted: as `refitted` takes them.
+    """
+
+    def __init__(self, step: CrossbarStep, vectors: IntArray, wanted: IntArray) -> None:
+        self.engine = FastLayer(step)
+        self._step = step
+        self._fits = bool(len(vectors)) and not isinstance(step.geometry, Scatter)
+        if not self._fits:
+            return
+        found = self.engine.accumulate(vectors).reshape(len(vectors), -1)
+        self._found = found.astype(np.float64)
+        self._wanted = np.asarray(wanted, dtype=np.float64).reshape(found.shape)
+        self._inputs = np.repeat(vectors.sum(axis=2, dtype=np.float64), step.outputs, axis=1)
+
+    def fitted(self, among: BoolArray | None = None) -> CrossbarStep:
+        """The layer with numbers that suit these vectors, or all.
+
+        Where the input's scale or zero point is only known at run time, the mean error is taken off
+        and nothing else. Transposed convolutions have no constant, and stay as they are.
+
+        Args:
+            among: whether each vector counts.
+        """
+        step = self._step
+        if not self._fits or (among is not None and not among.any()):
+            return step
+        parts = (self._found, self._inputs, self._wanted)
+        found, inputs, wanted = parts if among is None else (part[among] for part in parts)
+        known = known_zero(step.quantizer)
+        if known is None or not _takes_gain(step.result, found.shape[1]):
+            return _folded(step, 0 if known is None else known[0], _without_gain(found, wanted))
+        plain = _fitted(found, np.zeros_like(inputs), wanted)
+        helped = _fitted(found, inputs, wanted)
+        worth = helped.error.sum() < _WORTH * plain.error.sum()
+        return _folded(step, known[0], helped if worth else plain)
 
 
 def _takes_gain(result: Result, outputs: int) -> bool:

@@ -3,7 +3,8 @@
 Which label a sample has says little where few samples change sides: of a thousand, five more or
 less are half a point, and as much is chance. So beside the labels that were met there is the loss
 to be *expected*: the exact scores, at the temperature that fits the labels best, say how likely
-each class is; a sample whose answer changes costs the difference of the two likelihoods.
+each class is; a sample whose answer changes costs the difference of the two likelihoods. Which of
+them change is chance as well, so each is given the errors of the others too.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.special import log_softmax, softmax
+from scipy.special import softmax
 
+from xbarc.calibration.expecting import FEWEST, turned_loss
 from xbarc.numerics.types import AnyArray, Float64Array, Int64Array
 
 _TEMPERATURES = np.geomspace(0.05, 50.0, 139)
@@ -60,9 +62,12 @@ class Scores:
         """Top-1 that is lost by expectation, 0 to 1; None without labels."""
         if self.labels is None:
             return None
-        likely = likelihoods(_rows(self.exact), self.labels)
+        exact, found = _rows(self.exact), _rows(outputs)
+        likely = likelihoods(exact, self.labels)
+        if len(exact) >= FEWEST and exact.shape[1] > 1:
+            return turned_loss(exact, found, likely)
         number = np.arange(len(likely))
-        lost = likely[number, answers(self.exact)] - likely[number, answers(outputs)]
+        lost = likely[number, exact.argmax(axis=1)] - likely[number, found.argmax(axis=1)]
         return float(lost.mean())
 
 
@@ -78,21 +83,32 @@ def decibels(signal: float, error: float) -> float | None:
 
 
 def likelihoods(scores: Float64Array, labels: AnyArray) -> Float64Array:
-    """Softmax of scores at the temperature under which the labels are most likely.
+    """Softmax of scores at the temperature that best says which of the two largest is the label.
+
+    That is what counts where an answer turns. Over all classes and samples together, the many sure
+    ones decide the temperature, and make the others look surer than they are.
 
     Args:
         scores: logits, or shares that add up to one; axes: sample, class.
         labels: class of each sample.
     """
     logits = np.log(np.maximum(scores, 1e-12)) if _are_shares(scores) else scores
-    number, known = np.arange(len(logits)), labels[: len(logits)].astype(np.int64)
+    leads = _leads(logits, labels[: len(logits)].astype(np.int64))
     unit = float(logits.std()) or 1.0
-    costs = [
-        -log_softmax(logits / (unit * t), axis=1)[number, known].mean()
-        for t in _TEMPERATURES.tolist()
-    ]
+    costs = [np.logaddexp(0.0, -leads / (unit * t)).sum() for t in _TEMPERATURES.tolist()]
     best = unit * float(_TEMPERATURES[int(np.argmin(costs))])
     found: Float64Array = softmax(logits / best, axis=1)
+    return found
+
+
+def _leads(logits: Float64Array, labels: Int64Array) -> Float64Array:
+    """By how much the label's score leads the other of the two largest, where it is one of them."""
+    if logits.shape[1] < 2:
+        return np.zeros(0)
+    two = np.argsort(-logits, axis=1, kind="stable")[:, :2]
+    first, second = np.take_along_axis(logits, two, axis=1).T
+    met = two == labels[:, None]
+    found: Float64Array = np.where(met[:, 0], first - second, second - first)[met.any(axis=1)]
     return found
 
 

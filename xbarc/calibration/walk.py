@@ -100,8 +100,15 @@ class Walk:
                 del values[name]
 
 
-def calibration_batches(inputs: Sequence[Value], data: Mapping[str, AnyArray]) -> list[Values]:
+def calibration_batches(
+    inputs: Sequence[Value], data: Mapping[str, AnyArray], least: int = 1
+) -> list[Values]:
     """Cut calibration data into batches that the model takes; labels are left out.
+
+    Args:
+        inputs: of the model.
+        data: arrays by name.
+        least: batches to make at least, where the model and the samples allow it.
 
     Raises:
         InputError: an input is missing, or shapes and types do not fit.
@@ -111,7 +118,9 @@ def calibration_batches(inputs: Sequence[Value], data: Mapping[str, AnyArray]) -
     if empty:
         raise InputError(f"input '{empty[0]}' has no samples", where="calibration data")
     try:
-        return [check_feeds(inputs, batch) for batch in split_batches(inputs, feeds)]
+        samples = max((len(feeds[v.name]) for v in inputs if _is_batched(v, feeds)), default=1)
+        most = max(1, min(CALIBRATION_BATCH, samples // least))
+        return [check_feeds(inputs, batch) for batch in split_batches(inputs, feeds, most)]
     except InputError as error:
         raise InputError(error.message, where="calibration data", hint=error.hint) from error
 

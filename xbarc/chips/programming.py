@@ -27,7 +27,7 @@ from xbarc.ir.effective import effective_weights
 from xbarc.ir.geometry import Scatter
 from xbarc.ir.network import MatrixLayer, Network
 from xbarc.ir.program import CrossbarStep, Program, Step
-from xbarc.ir.quantize import IntegerInput, IntegerResult, SignResult, StaticInput
+from xbarc.ir.quantize import IntegerResult, SignResult, known_zero
 from xbarc.ir.statistics import SecondMoments
 from xbarc.mapping import ArrayPool, MapOptions, map_layer
 from xbarc.mapping.fitting import adjusted, integer_weight, make_task, real_steps, write_fed_back
@@ -150,18 +150,7 @@ def _is_adjustable(task: _Task) -> bool:
     kept = isinstance(task.layer.result, IntegerResult | SignResult)
     if kept or isinstance(task.layer.geometry, Scatter):
         return False
-    return _zero(task.step) is not None
-
-
-def _zero(step: CrossbarStep) -> tuple[int, float] | None:
-    """Code that means zero and real value of a code's step; None where run time decides."""
-    match step.quantizer:
-        case StaticInput(zero_point=zero, scale=scale):
-            return zero, scale
-        case IntegerInput(zero_point=int(zero), low=low, scale=scale):
-            return zero - low, scale
-        case _:
-            return None
+    return known_zero(task.step.quantizer) is not None
 
 
 def _refit(
@@ -169,7 +158,7 @@ def _refit(
 ) -> tuple[CrossbarStep, tuple[float, float]]:
     """Gain and offset that suit the cells, and the error without and with them."""
     weights = real_weights(step, task.chip.levels(step))
-    zero, scale = _zero(step) or (0, 1.0)
+    zero, scale = known_zero(step.quantizer) or (0, 1.0)
     missed = weights.sum(axis=1) - effective_weights(step).sum(axis=1)
     steps = real_steps(task.layer, task.step)
     result, constant, errors = adjusted(

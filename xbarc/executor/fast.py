@@ -30,9 +30,13 @@ class FastLayer:
     Args:
         step: the layer.
         threads: of products and loops; 0 takes all. The results do not depend on it.
+        tables: of the engine of a layer that differs in digital numbers only, to be shared: it has
+            the same cells, converters and signs.
     """
 
-    def __init__(self, step: CrossbarStep, threads: int = 0) -> None:
+    def __init__(
+        self, step: CrossbarStep, threads: int = 0, tables: FastLayer | None = None
+    ) -> None:
         self.step = step
         lossless = lossless_conversions(step)
         self._reference = ReferenceLayer(step)
@@ -44,7 +48,13 @@ class FastLayer:
         if lossless.any() or not lossless.size or step.periphery.input_sum.any():
             self._product = CollapsedLayer(step, lossless, threads)
         if not lossless.all():
-            self._sliced = SaturatingLayer(step, ~lossless, threads=threads)
+            made = None if tables is None else tables.tables
+            self._sliced = made or SaturatingLayer(step, ~lossless, threads=threads)
+
+    @property
+    def tables(self) -> SaturatingLayer | None:
+        """What executes conversions that may saturate, if tables do."""
+        return self._sliced if isinstance(self._sliced, SaturatingLayer) else None
 
     def accumulate(self, vectors: IntArray, trace: LayerTrace | None = None) -> IntArray:
         """As `ReferenceLayer.accumulate`; codes are kept by the reference itself."""

@@ -27,6 +27,9 @@ class FrontPoint:
         bound_pj: no allocation that keeps the point's limit by the model costs less, as the solver
             proved; None where no solver was asked.
         solver_s: deterministic seconds of the solver.
+        judged: samples that all but `predicted_db` come from; None where it was not recorded.
+        parts: in how many parts they were cut, each judged by numbers fitted to the others; in one
+            part they judged what was fitted to them.
     """
 
     kind: str
@@ -42,3 +45,5 @@ class FrontPoint:
     expected_loss: float | None = None
     bound_pj: float | None = None
     solver_s: float | None = None
+    judged: int | None = None
+    parts: int = 1

@@ -99,6 +99,17 @@ UP, DOWN, ABSENT = 1, 2, 4
 Quantizer = FloatInput | IntegerInput | StaticInput | DynamicInput | BinaryInput
 
 
+def known_zero(quantizer: Quantizer) -> tuple[int, float] | None:
+    """Code that means zero and real value of a code's step; None where run time decides."""
+    match quantizer:
+        case StaticInput(zero_point=zero, scale=scale):
+            return zero, scale
+        case IntegerInput(zero_point=int(zero), low=low, scale=scale):
+            return zero - low, scale
+        case _:
+            return None
+
+
 @dataclass(frozen=True, eq=False)
 class FloatResult:
     """`y = acc * (input scale * scale[o]) + bias[o]`: float64 arithmetic, rounded once to `dtype`.

@@ -8,6 +8,9 @@ from xbarc.ir.program import Program
 from xbarc.report.model import ConverterRow, FrontRow
 from xbarc.target import Target
 
+_FACTOR_2 = 3.01
+"""A factor of two in power, dB."""
+
 
 def converter_rows(layers: tuple[LayerCost, ...], target: Target) -> tuple[ConverterRow, ...]:
     """A row for each layer and rule, then the sums over layers whose positions are known."""
@@ -53,23 +56,38 @@ def front_rows(program: Program) -> tuple[FrontRow, ...]:
             bound_uj=None if point.bound_pj is None else point.bound_pj / 1e6,
             solver_us=None if point.solver_s is None else 1e6 * point.solver_s,
             chosen=point.chosen,
+            judged=point.judged,
+            parts=point.parts,
         )
         for point in program.front
     )
 
 
 def front_notes(program: Program) -> tuple[str, ...]:
-    """Warnings where the model and what was measured are more than a factor of two apart."""
-    wrong = [
-        point
-        for point in program.front
-        if point.chosen
-        and point.predicted_db is not None
-        and point.measured_db is not None
-        and abs(point.predicted_db - point.measured_db) > 3.01
-    ]
-    return tuple(
-        f"the output error of the chosen converter bits was predicted as {point.predicted_db:.1f}"
-        f" dB and measured as {point.measured_db:.1f} dB: trust what was measured"
-        for point in wrong
+    """Who judged the chosen bits, and a warning where the model was a factor of two off."""
+    notes = []
+    for point in program.front:
+        if not point.chosen:
+            continue
+        if point.judged is not None:
+            notes.append(_who_judged(point.judged, point.parts))
+        predicted, measured = point.predicted_db, point.measured_db
+        if predicted is not None and measured is not None and abs(predicted - measured) > _FACTOR_2:
+            notes.append(
+                f"The output error of the chosen converter bits was predicted as {predicted:.1f}"
+                f" dB and measured as {measured:.1f} dB: trust what was measured"
+            )
+    return tuple(notes)
+
+
+def _who_judged(samples: int, parts: int) -> str:
+    """One sentence on the samples behind the figures of a front."""
+    if parts < 2:
+        return (
+            f"Converter bits were judged by the {samples} samples that they were fitted to, which"
+            " flatters them: give more samples, or a model whose batch is not fixed"
+        )
+    return (
+        f"Converter bits were judged by all {samples} samples of the data in {parts} parts, each"
+        " through digital numbers that were fitted to the other parts"
     )

@@ -194,6 +194,10 @@ class FrontRow(Row):
     )
     solver_us: float | None = Field(description="deterministic time of the solver, us")
     chosen: bool = Field(description="whether the program has these bits")
+    judged: int | None = Field(description="samples that measured it, count")
+    parts: int = Field(
+        description="parts of the samples, each judged by what was fitted to the others, count"
+    )
 
 
 class DigitalRow(Row):

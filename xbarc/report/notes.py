@@ -18,6 +18,8 @@ _OF_THE_PROGRAM = (
     "The ADC law was fitted",
     "Input ranges found",
     "Converters of layer ",
+    "Converter bits were judged",
+    "The output error of the chosen",
 )
 _ALWAYS = (
     "The totals do not depend on data: each read and each wordline costs the same; see `--data`.",
