@@ -73,6 +73,7 @@ def compile(  # noqa: A001  # the name users expect: xbarc.compile
     levers: str = "none",
     adc_budget: str | None = None,
     prune: str | None = None,
+    input_facts: str = "all",
     progress: Progress | None = None,
 ) -> CompiledProgram:
     """Compile an ONNX model for a target.
@@ -96,6 +97,8 @@ def compile(  # noqa: A001  # the name users expect: xbarc.compile
         adc_budget: bits of every converter from calibration data: points of top-1 that may be lost,
             such as `0.5` (needs `labels`), or an SQNR of the output, such as `30dB`.
         prune: share of the weights that become zero, `0.5` or `0.5:free`.
+        input_facts: what is known of the inputs of layers makes converters narrow: `all`,
+            `structure` (nothing that hangs on weights) or `none`.
         progress: called with a layer's name, its number and the count of layers.
 
     Raises:
@@ -118,6 +121,7 @@ def compile(  # noqa: A001  # the name users expect: xbarc.compile
         dict(shapes or {}),
         None if adc_budget is None else parse_budget(adc_budget),
         pruning=None if prune is None else parse_pruning(prune),
+        input_facts=input_facts,
     )
     program = compile_model(
         model, loaded, options=options, calibration=calibration, progress=progress

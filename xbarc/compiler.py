@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from xbarc.calibration.budget import fit_budget
@@ -28,8 +27,10 @@ from xbarc.mapping.fitting import fit_layer
 from xbarc.mapping.one_adc import SumHistogram
 from xbarc.numerics.types import AnyArray
 from xbarc.passes import (
+    Facts,
     Pruning,
     RemoveDeadLayers,
+    fed_alike,
     prune_weights,
     quantize_input,
     quantize_weights,
@@ -219,6 +220,8 @@ def _lower(
     steps: list[Step] = []
     walk = Walk(network, batches, exact=_wants_exact(network, plan))
     sense = SenseWalk(network, plan.target, plan.mapping.sense)
+    exact = plan.mapping.adc == "lossless" and whole.one is None
+    facts = Facts(network.inputs, plan.input_facts, lossless=exact)
     for number, layer in enumerate(network.layers):
         if progress is not None:
             progress(layer.name, number, len(network.layers))
@@ -227,12 +230,13 @@ def _lower(
         elif compares(plan) and isinstance(layer.quantizer, BinaryInput):
             step = sense.crossbar(layer, batches, pool)
         else:
-            step = _crossbar(layer, plan, walk, pool, whole)
+            step = _crossbar(layer, plan, walk, pool, whole, facts)
             if watch is not None:
                 watch(step, walk)
         steps.append(step)
         sense.advance(number, step)
         walk.advance(number, step)
+        facts.advance(step)
     return tuple(steps), pool.used
 
 
@@ -262,7 +266,7 @@ def _digital(layer: DigitalFragment) -> DigitalStep:
 
 
 def _crossbar(
-    layer: MatrixLayer, plan: Plan, walk: Walk, pool: ArrayPool, whole: Whole
+    layer: MatrixLayer, plan: Plan, walk: Walk, pool: ArrayPool, whole: Whole, facts: Facts
 ) -> CrossbarStep:
     """Ranges of the input, integers for the weights, cells, converters; data where there is any."""
     try:
@@ -270,13 +274,14 @@ def _crossbar(
         shared = whole.steps(layer)
         if shared is None:
             ranged = quantize_input(layer, plan.activation_bits, walk.ranges(layer), plan.ranges)
+            ranged = facts.known(ranged)
         else:
             ranged = whole.quantized(layer, shared)[0]
         wanted = plan.pruning is not None or _wants_moments(layer, plan)
         moments = walk.moments(layer, ranged.quantizer) if wanted else None
         if plan.pruning is not None:
             layer = _pruned(layer, plan, plan.pruning, moments)
-            ranged, moments = replace(layer, quantizer=ranged.quantizer), None
+            ranged, moments = fed_alike(layer, ranged), None
         if shared is None:
             plain = quantize_weights(ranged, plan.weight_bits)
         else:

@@ -15,6 +15,7 @@ from xbarc.passes.one_range import Share
 from xbarc.target import Target
 
 _WIDEST = 16
+INPUT_FACTS = ("all", "structure", "none")
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class CompileOptions:
             None scales channels where all layers share one range, and nothing elsewhere.
         uniform: whether all layers share one range of weights, of inputs and of converters.
         pruning: weights that become zero before anything else; None: none.
+        input_facts: which facts about inputs make converters narrow: `all`, `structure` (what does
+            not hang on weights) or `none`.
     """
 
     weight_bits: int | None = None
@@ -46,6 +49,7 @@ class CompileOptions:
     equalise: Share | None = None
     uniform: bool | None = None
     pruning: Pruning | None = None
+    input_facts: str = "all"
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,7 @@ class Plan:
         whole: what all layers share: scaled channels, one range.
         budget: what the outputs may lose to narrow converters; None: nothing was asked.
         pruning: weights that become zero before anything else; None: none.
+        input_facts: which facts about inputs are used.
     """
 
     target: Target
@@ -66,6 +71,7 @@ class Plan:
     whole: Request
     budget: Budget | None = None
     pruning: Pruning | None = None
+    input_facts: str = "all"
 
 
 def make_plan(options: CompileOptions, target: Target) -> Plan:
@@ -88,8 +94,15 @@ def make_plan(options: CompileOptions, target: Target) -> Plan:
         mapping = replace(mapping, adc="budget")
     bits = (weight_bits, activation_bits)
     whole = make_request(target, mapping, bits, options.equalise, options.uniform)
+    if options.input_facts not in INPUT_FACTS:
+        hint = f"one of {', '.join(INPUT_FACTS)}"
+        raise MappingError(
+            f"'{options.input_facts}' is not available", where="--input-facts", hint=hint
+        )
     ways = (options.adc_budget, options.pruning)
-    return Plan(target, *bits, options.ranges, mapping, whole, *ways)
+    return Plan(
+        target, *bits, options.ranges, mapping, whole, *ways, input_facts=options.input_facts
+    )
 
 
 def compares(plan: Plan) -> bool:
@@ -123,6 +136,7 @@ def settings_of(plan: Plan, whole: Whole, *, calibrated: bool) -> tuple[tuple[st
         "adc": plan.mapping.adc,
         "encoding": _encoding(plan.mapping),
         "feedback": plan.mapping.feedback if calibrated else "off (no calibration data)",
+        "input_facts": plan.input_facts,
         "levers": ", ".join(plan.mapping.levers) or "none",
         "pack": plan.mapping.pack,
         "placement": plan.mapping.placement,

@@ -132,7 +132,7 @@ def test_every_option_of_compile_is_recorded(
     options = "--weight-bits 4 --activation-bits 6 --encoding offset --adc 5 --tile even"
     more = (
         "--pack network --placement none --ranges minmax --shape x=2,5 --set array.active_rows=32"
-        " --weight-slices 3 --feedback on"
+        " --weight-slices 3 --feedback on --input-facts structure"
     )
     out = tmp_path / "a.xbar"
     done = xbarc(
@@ -143,6 +143,7 @@ def test_every_option_of_compile_is_recorded(
     assert dict(program["settings"]) == {
         "activation_bits": "6",
         "activation_ranges": "static (minmax)",
+        "input_facts": "structure",
         "adc": "5",
         "encoding": "offset",
         "feedback": "on",

@@ -10,6 +10,7 @@ import pytest
 
 from tests.builders import float_result, int_layer, mapped, program_of, small_target
 from xbarc.errors import ProgramError, VerifyError
+from xbarc.ir.facts import InputFacts
 from xbarc.ir.geometry import Dense, Window
 from xbarc.ir.network import Network, Source, Value
 from xbarc.ir.program import CrossbarStep, Program
@@ -68,6 +69,10 @@ def _pair_across_blocks() -> CrossbarStep:
     return replace(step, periphery=replace(step.periphery, a_column=column))
 
 
+def _facts(low: int, high: int) -> InputFacts:
+    return InputFacts(np.full((1, 20), low), np.full((1, 20), high))
+
+
 def _wrong_steps() -> dict[str, CrossbarStep]:
     good = _step()
     rows = good.tiling.row_input.copy()
@@ -84,6 +89,7 @@ def _wrong_steps() -> dict[str, CrossbarStep]:
         "result_shapes": replace(good, result=float_result(4)),
         "geometry_sound": replace(good, geometry=Window((3,), (1,), (1,), (0, 0))),
         "input_chosen": replace(good, quantizer=FloatInput()),
+        "facts_sound": replace(good, facts=_facts(3, 2)),
         "accumulators_fit": _adc(step=_settings(2**31 - 1), bits=_settings(30).astype(np.uint8)),
     }
 
@@ -124,6 +130,7 @@ def _wrong_programs() -> dict[str, Program]:
         "segments_within_limit": replace(good, target=small_target(array__active_rows=3)),
         "adc_buildable": _program(_adc(bits=_settings(10).astype(np.uint8))),
         "adc_reference_allowed": _program(_adc(lo=_settings(0, (1, 1, 1, step.input_slices)))),
+        "facts_proven": _program(replace(step, facts=_facts(0, 254))),
         "cells_of_target": _program(
             replace(step, cells=PackedCells(step.cells.data, 1, step.cells.columns))
         ),

@@ -22,6 +22,7 @@ from xbarc.circuit.meaning import Importance
 from xbarc.errors import InputError
 from xbarc.executor.record import Moments
 from xbarc.executor.run import StepRunner
+from xbarc.ir.facts import WEIGHTS
 from xbarc.ir.program import CrossbarStep, Program
 from xbarc.ir.verify import verify_program
 from xbarc.mapping.place.faults import FaultJob, place_around_faults
@@ -132,6 +133,7 @@ def fit_program(
         options: what to do.
         progress: called with the layer's name, its number and the count of layers.
     """
+    program = _structural(program)
     moments = gather_moments(program, data)
     ranked = _sensitivities(program, data, options)
     found, layers = program, []
@@ -153,6 +155,14 @@ def fit_program(
     found = replace(found, settings=tuple(sorted(settings.items())))
     verify_program(found)
     return Fit(found, tuple(layers), ranked, steered)
+
+
+def _structural(program: Program) -> Program:
+    """Without facts that hang on weights, which corrections change, and converters to match."""
+    for step in program.crossbar_steps:
+        if step.facts is not None and WEIGHTS in step.facts.reasons:
+            program = replaced(program, resized(replace(step, facts=None), program.target))
+    return program
 
 
 def replaced(program: Program, step: CrossbarStep) -> Program:

@@ -145,6 +145,14 @@ def compile_command(
             "than REACH bitlines",
         ),
     ] = "array",
+    input_facts: Annotated[
+        str,
+        typer.Option(
+            metavar="all|structure|none",
+            help="what inputs of layers provably are saves input bits and converter bits: all that "
+            "follows, nothing that hangs on weights, or nothing",
+        ),
+    ] = "all",
     correct: Annotated[
         str,
         typer.Option(
@@ -260,6 +268,7 @@ def compile_command(
     options = with_copies(options, duplicate, chosen)
     options = with_groups(options, extra_groups, spare_columns, refit)
     options = replace(options, equalise=equalise, uniform=uniform)  # type: ignore[arg-type]  # checked there
+    options = replace(options, input_facts=input_facts)
     data = None if calibrate is None else read_npz(calibrate)
     with progress_bar("compile") as advance:
         program = compile_model(model, chosen, options=options, calibration=data, progress=advance)

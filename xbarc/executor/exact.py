@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from xbarc.executor.codes import Codes, quantize
 from xbarc.executor.layer import LayerFrame, check_shape, run_codes
 from xbarc.executor.vectors import DEFAULT_BUDGET, pieces, sample_axis_first
 from xbarc.executor.windows import gather, window_blocks
+from xbarc.ir.codes import Codes, quantize
 from xbarc.ir.geometry import Geometry, Window
 from xbarc.ir.network import MatrixLayer
 from xbarc.ir.quantize import FloatInput, Quantizer

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xbarc.errors import InputError
-from xbarc.executor.codes import Codes, quantize, to_values
 from xbarc.executor.vectors import (
     DEFAULT_BUDGET,
     Piece,
@@ -22,6 +21,7 @@ from xbarc.executor.vectors import (
     scatter_add,
 )
 from xbarc.executor.windows import block_extent, gather, window_blocks
+from xbarc.ir.codes import Codes, quantize, to_values
 from xbarc.ir.geometry import Dense, Geometry, Scatter, Window
 from xbarc.ir.quantize import Quantizer, Result
 from xbarc.ir.trace import LayerTrace

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from xbarc.errors import ProgramError
-from xbarc.executor.codes import quantize
 from xbarc.executor.layer import LayerFrame
 from xbarc.executor.vectors import sample_axis_first
 from xbarc.executor.windows import block_extent, gather, window_blocks
+from xbarc.ir.codes import quantize
 from xbarc.ir.geometry import Dense, Geometry, Window
 from xbarc.ir.network import IntWeight, MatrixLayer
 from xbarc.ir.program import CrossbarStep

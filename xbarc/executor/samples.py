@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from xbarc.executor.codes import quantize
 from xbarc.executor.exact import layer_vectors
 from xbarc.executor.vectors import sample_axis_first
+from xbarc.ir.codes import quantize
 from xbarc.ir.geometry import positions
 from xbarc.ir.program import CrossbarStep
 from xbarc.numerics.types import AnyArray, Int64Array, IntArray

@@ -13,7 +13,7 @@ from math import prod
 
 import numpy as np
 
-from xbarc.executor.codes import Codes
+from xbarc.ir.codes import Codes
 from xbarc.ir.geometry import (
     Dense,
     Geometry,

@@ -13,7 +13,7 @@ from math import prod
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from xbarc.executor.codes import Codes
+from xbarc.ir.codes import Codes
 from xbarc.ir.geometry import Window, window_output, window_pads
 from xbarc.numerics.types import AnyArray, IntArray
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from xbarc.ir.facts import slice_drives
 from xbarc.ir.program import CrossbarStep, Periphery
 from xbarc.numerics.types import BoolArray, Int64Array, IntArray
 
@@ -107,13 +108,57 @@ def sum_ranges(step: CrossbarStep) -> tuple[Int64Array, Int64Array]:
         Two arrays; axes: group, segment, conversion. They hold for every input there is, in every
         input slice.
     """
-    low, high = cell_ranges(step)
-    top = input_tops(step).max(initial=0)
-    return low * top, high * top
+    low, high = slice_ranges(step)
+    return low.min(axis=3), high.max(axis=3)
+
+
+def slice_ranges(step: CrossbarStep) -> tuple[Int64Array, Int64Array]:
+    """As `sum_ranges`, for each input slice, from the cells and what is known of the inputs.
+
+    Returns:
+        Two arrays; axes: group, segment, conversion, input slice; the last one has length 1 where
+        all slices are alike.
+    """
+    if step.facts is None or step.sense is not None:
+        low, high = cell_ranges(step)
+        tops = input_tops(step)
+        tops = tops[:1] if (tops == tops[0]).all() else tops
+        return low[..., None] * tops, high[..., None] * tops
+    least, most = slice_drives(step.facts, step.dac_bits, step.input_slices)
+    wires = np.stack([least, most])[:, :, step.tiling.row_input]
+    kinds, kind = np.unique(wires, axis=3, return_inverse=True)
+    ranges = [_driven_ranges(step, *kinds[..., k]) for k in range(kinds.shape[3])]
+    low, high = (np.stack([pair[end] for pair in ranges], axis=3) for end in (0, 1))
+    if kinds.shape[3] == 1:
+        return low, high
+    kind = kind.reshape(-1)
+    return low[..., kind], high[..., kind]
+
+
+def _driven_ranges(
+    step: CrossbarStep, least: Int64Array, most: Int64Array
+) -> tuple[Int64Array, Int64Array]:
+    """Ranges of sums while each wordline carries between a least and a most; axes: group, row."""
+    a = conversion_matrix(step.periphery, step.conversions, step.cells.columns)
+    shape = (step.groups, len(step.tiling.segment_bounds) - 1, step.conversions)
+    low, high = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    for segment, (first, last) in enumerate(pairwise(int(b) for b in step.tiling.segment_bounds)):
+        for group in range(step.groups):
+            cells = step.cells.unpack((group, slice(first, last))).astype(np.float64)
+            row = group if len(least) > 1 else 0
+            down, up = (end[row, first:last].astype(np.float64) for end in (least, most))
+            if step.periphery.a_sign.size:
+                seen = (a @ cells.T).T
+                plus, minus = np.maximum(seen, 0), np.minimum(seen, 0)
+                low[group, segment] = down @ plus + up @ minus
+                high[group, segment] = up @ plus + down @ minus
+            else:
+                low[group, segment], high[group, segment] = down @ cells, up @ cells
+    return low, high
 
 
 def cell_ranges(step: CrossbarStep) -> tuple[Int64Array, Int64Array]:
-    """As `sum_ranges`, for one-bit inputs."""
+    """As `sum_ranges`, for one-bit inputs of which nothing is known."""
     a = conversion_matrix(step.periphery, step.conversions, step.cells.columns)
     plus, minus = a.maximum(0), (-a).maximum(0)
     shape = (step.groups, len(step.tiling.segment_bounds) - 1, step.conversions)
@@ -148,20 +193,12 @@ def lossless_conversions(step: CrossbarStep) -> BoolArray:
     if step.sense is not None:
         segments = len(step.tiling.segment_bounds) - 1
         return np.zeros((step.groups, segments, step.conversions), dtype=np.bool_)
-    low, high = cell_ranges(step)
-    tops = input_tops(step)
-    tops = tops.max(keepdims=True) if max(_slices_told(step)) == 1 else tops
+    low, high = slice_ranges(step)
     lo = step.adc.lo.astype(np.int64)
     top = lo + (np.int64(1) << step.adc.bits.astype(np.int64)) - 1
-    inside = (low[..., None] * tops >= lo) & (high[..., None] * tops <= top)
-    covered = inside & (step.adc.step == 1)
+    covered = (low >= lo) & (high <= top) & (step.adc.step == 1)
     kept: BoolArray = covered.all(axis=3)
     return kept
-
-
-def _slices_told(step: CrossbarStep) -> tuple[int, int, int]:
-    """Input slices that the settings tell apart."""
-    return step.adc.bits.shape[3], step.adc.lo.shape[3], step.adc.step.shape[3]
 
 
 def is_lossless(step: CrossbarStep) -> bool:

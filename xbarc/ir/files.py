@@ -14,28 +14,35 @@ from safetensors.numpy import save_file
 
 from xbarc.errors import ProgramError
 from xbarc.ir.folder import FILE_NAME, MANIFEST, check_replaceable, whole_directory
-from xbarc.ir.network import Source, Value
+from xbarc.ir.network import Source
 from xbarc.ir.program import (
     AdcSettings,
     CrossbarStep,
     DigitalStep,
     Periphery,
     Program,
-    Sense,
     Step,
     Tiling,
 )
-from xbarc.ir.quantize import FloatResult, IntegerResult, RequantizedResult, Result, SignResult
+from xbarc.ir.quantize import FloatResult, IntegerResult, RequantizedResult, SignResult
+from xbarc.ir.records import (
+    facts_of,
+    facts_record,
+    optional_arrays,
+    result_of,
+    result_record,
+    sense_of,
+    value_of,
+    value_record,
+)
 from xbarc.ir.schema import (
     ARRAYS,
     FORMAT,
     CrossbarRecord,
     DigitalRecord,
     ProgramRecord,
-    ResultRecord,
     SenseRecord,
     SourceRecord,
-    ValueRecord,
 )
 from xbarc.ir.verify import check_program
 from xbarc.ir.views import open_arrays
@@ -73,6 +80,7 @@ _APART = {
     "adc_notes",
     "input_shape",
     "sense",
+    "facts",
 }
 _AXES = {
     "cells": 3,
@@ -83,6 +91,7 @@ _AXES = {
     "column_order": 3,
     "r_code": 3,
     "thresholds": 4,
+    "facts": 2,
 }
 
 
@@ -125,8 +134,8 @@ def load_program(path: Path) -> Program:
         name=record.name,
         source=Source(record.source.path, record.source.sha256),
         target=record.target,
-        inputs=tuple(_value(item) for item in record.inputs),
-        outputs=tuple(_value(item) for item in record.outputs),
+        inputs=tuple(value_of(item) for item in record.inputs),
+        outputs=tuple(value_of(item) for item in record.outputs),
         steps=steps,
         arrays=record.arrays,
         settings=tuple(record.settings),
@@ -179,8 +188,7 @@ def _step_arrays(step: CrossbarStep) -> dict[str, AnyArray]:
         arrays["tiling.column_order"] = step.tiling.column_order
     arrays.update({f"periphery.{name}": getattr(step.periphery, name) for name in _PERIPHERY})
     arrays.update({f"adc.{name}": getattr(step.adc, name) for name in _ADC})
-    if step.sense is not None:
-        arrays |= {"sense.thresholds": step.sense.thresholds, "sense.drive": step.sense.drive}
+    arrays |= optional_arrays(step)
     match step.result:
         case SignResult():
             arrays |= {"sign.threshold": step.result.threshold, "sign.flip": step.result.flip}
@@ -201,24 +209,14 @@ def _record(program: Program, files: dict[str, str]) -> ProgramRecord:
         name=program.name,
         source=SourceRecord(path=program.source.path, sha256=program.source.sha256),
         target=program.target,
-        inputs=[_value_record(value) for value in program.inputs],
-        outputs=[_value_record(value) for value in program.outputs],
+        inputs=[value_record(value) for value in program.inputs],
+        outputs=[value_record(value) for value in program.outputs],
         steps=[_step_record(index, step) for index, step in enumerate(program.steps)],
         arrays=program.arrays,
         settings=list(program.settings),
         front=list(program.front),
         files=files,
     )
-
-
-def _value_record(value: Value) -> ValueRecord:
-    shape = None if value.shape is None else list(value.shape)
-    return ValueRecord(name=value.name, dtype=value.dtype, shape=shape)
-
-
-def _value(record: ValueRecord) -> Value:
-    shape = None if record.shape is None else tuple(record.shape)
-    return Value(record.name, record.dtype, shape)
 
 
 def _step_record(index: int, step: Step) -> CrossbarRecord | DigitalRecord:
@@ -235,23 +233,15 @@ def _step_record(index: int, step: Step) -> CrossbarRecord | DigitalRecord:
     same = {name: getattr(step, name) for name in CrossbarRecord.model_fields if name not in _APART}
     return CrossbarRecord(
         **same,
-        result=_result_record(step.result),
+        result=result_record(step.result),
         cell_bits=step.cells.bits,
         columns=step.cells.columns,
         adc_policy=step.adc.policy,
         adc_notes=list(step.adc.notes),
         input_shape=None if step.input_shape is None else list(step.input_shape),
         sense=None if step.sense is None else SenseRecord(value=step.sense.value),
+        facts=None if step.facts is None else facts_record(step.facts),
     )
-
-
-def _result_record(result: Result) -> ResultRecord:
-    own = {
-        name: getattr(result, name)
-        for name in ("zero_point", "high", "low")
-        if hasattr(result, name)
-    }
-    return ResultRecord.model_validate({"kind": result.kind, "dtype": result.dtype} | own)
 
 
 def _read_manifest(path: Path) -> ProgramRecord:
@@ -349,7 +339,7 @@ def _load_crossbar(record: CrossbarRecord, own: Mapping[str, AnyArray]) -> Cross
     adc, notes = {name: own[f"adc.{name}"] for name in _ADC}, tuple(record.adc_notes)
     return CrossbarStep(
         **same,
-        result=_load_result(record.result, own),
+        result=result_of(record.result, own),
         tiling=Tiling(
             **{name: own[f"tiling.{name}"] for name in _TILING},
             column_order=own.get("tiling.column_order"),
@@ -359,14 +349,9 @@ def _load_crossbar(record: CrossbarRecord, own: Mapping[str, AnyArray]) -> Cross
         adc=AdcSettings(adc["bits"], adc["lo"], adc["step"], record.adc_policy, notes),
         input_shape=None if record.input_shape is None else tuple(record.input_shape),
         equalised=own.get("result.equalised"),
-        sense=_load_sense(record.sense, own),
+        sense=sense_of(record.sense, own),
+        facts=facts_of(record.facts, own),
     )
-
-
-def _load_sense(record: SenseRecord | None, own: Mapping[str, AnyArray]) -> Sense | None:
-    if record is None:
-        return None
-    return Sense(own["sense.thresholds"], own["sense.drive"], record.value)
 
 
 def _check_forms(layer: str, own: Mapping[str, AnyArray]) -> None:
@@ -379,19 +364,6 @@ def _check_forms(layer: str, own: Mapping[str, AnyArray]) -> None:
             raise ValueError(f"{layer}: {name} is {array.dtype} with {array.ndim} axes")
     if own["cells"].dtype != np.uint8:
         raise ValueError(f"{layer}: cells are {own['cells'].dtype}, expected uint8")
-
-
-def _load_result(record: ResultRecord, own: Mapping[str, AnyArray]) -> Result:
-    match record.kind:
-        case "float":
-            return FloatResult(own["result.scale"], own["result.bias"], record.dtype)
-        case "integer":
-            return IntegerResult(record.dtype)
-        case "sign":
-            arrays = (own["sign.threshold"], own["sign.flip"])
-            return SignResult(*arrays, record.high, record.low, record.dtype)
-        case "requantized":
-            return RequantizedResult(own["result.multiplier"], record.zero_point, record.dtype)
 
 
 def is_program(path: Path) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from xbarc.ir.facts import InputFacts, Narrowed
 from xbarc.ir.geometry import Geometry, Shape, Window
 from xbarc.ir.quantize import Quantizer, Result
 from xbarc.ir.scales import FreeScales
@@ -81,6 +82,8 @@ class MatrixLayer:
         equalised: what equalisation multiplied the outputs by, None where nothing did; axis as
             `constant`.
         pooling: what a MaxPool does to a thresholded result before anybody else reads it.
+        facts: which codes the wordlines can carry; None: every code, or nobody asked.
+        narrowed: as in `CrossbarStep`.
     """
 
     name: str
@@ -95,6 +98,8 @@ class MatrixLayer:
     input_shape: tuple[int, ...] | None = None
     equalised: Float32Array | None = None
     pooling: Pooling | None = None
+    facts: InputFacts | None = None
+    narrowed: Narrowed | None = None
 
     @property
     def groups(self) -> int:

@@ -21,6 +21,7 @@ from typing import Literal
 
 import numpy as np
 
+from xbarc.ir.facts import InputFacts, Narrowed
 from xbarc.ir.front import FrontPoint
 from xbarc.ir.geometry import Dense, Geometry
 from xbarc.ir.network import Source, Value
@@ -240,6 +241,8 @@ class CrossbarStep:
             output in between has to.
         choice: why the encoding was chosen, for people; None where the user named it.
         sense: comparisons in place of the converters; `adc` then only tells the code's width.
+        facts: which codes the wordlines can carry; None: every code.
+        narrowed: what the codes were before some of their bits proved needless; None: as they are.
     """
 
     name: str
@@ -265,6 +268,8 @@ class CrossbarStep:
     equalised: Float32Array | None = None
     choice: ChoiceRecord | None = None
     sense: Sense | None = None
+    facts: InputFacts | None = None
+    narrowed: Narrowed | None = None
 
     @property
     def groups(self) -> int:

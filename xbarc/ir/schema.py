@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from xbarc.ir.facts import Narrowed
 from xbarc.ir.front import FrontPoint
 from xbarc.ir.geometry import Dense, Scatter, Window
 from xbarc.ir.program import ChoiceRecord, FitRecord
@@ -55,6 +56,14 @@ class SenseRecord(Part):
     value: Text
 
 
+class FactsRecord(Part):
+    """Which codes a layer's wordlines can carry; the intervals are in the array file."""
+
+    reasons: list[Text]
+    plain_bits: float | None = None
+    plain_levels: float | None = None
+
+
 class CrossbarRecord(Part):
     """A crossbar layer."""
 
@@ -83,6 +92,8 @@ class CrossbarRecord(Part):
     fit: FitRecord | None = None
     choice: ChoiceRecord | None = None
     sense: SenseRecord | None = None
+    facts: FactsRecord | None = None
+    narrowed: Narrowed | None = None
 
 
 class DigitalRecord(Part):

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from xbarc.errors import ProgramError, VerifyError
-from xbarc.ir.program import CrossbarStep, Program, step_inputs, step_outputs
+from xbarc.ir.knowledge import unproven
+from xbarc.ir.program import AdcSettings, CrossbarStep, Program, step_inputs, step_outputs
 from xbarc.ir.verify_network import (
     NETWORK_RULES,
     repeated,
@@ -122,12 +123,27 @@ def adc_buildable(program: Program) -> Iterator[str]:
 
 
 def adc_reference_allowed(program: Program) -> Iterator[str]:
-    """Settings differ between input slices only where the converter can change its reference."""
+    """Settings differ between input slices only where the converter can change its reference.
+
+    A slice without a conversion, whose sums are always the same number, asks for no reference.
+    """
     if program.target.adc.reference == "per-cycle":
         return
     for step in program.crossbar_steps:
-        if max(array.shape[3] for array in (step.adc.bits, step.adc.lo, step.adc.step)) > 1:
+        told = max(array.shape[3] for array in (step.adc.bits, step.adc.lo, step.adc.step))
+        if told > 1 and (step.facts is None or not _one_reference(step.adc)):
             yield f"{step.name}: settings an input slice on a converter with a static reference"
+
+
+def _one_reference(adc: AdcSettings) -> bool:
+    """Whether the conversions that are made (not those of 0 bits) agree in all input slices."""
+    if adc.step.shape[3] > 1:
+        return False
+    bits, lo = (np.asarray(array, dtype=np.int64) for array in (adc.bits, adc.lo))
+    most = bits.max(axis=3, keepdims=True)
+    made = np.where(bits > 0, lo, np.iinfo(np.int64).max).min(axis=3, keepdims=True)
+    same = (bits == 0) | ((bits == most) & (lo == made))
+    return bool(same.all())
 
 
 def cells_of_target(program: Program) -> Iterator[str]:
@@ -137,6 +153,12 @@ def cells_of_target(program: Program) -> Iterator[str]:
             yield f"{step.name}: cells of {step.cells.bits} bits"
         if step.dac_bits != program.target.input.dac_bits:
             yield f"{step.name}: input slices of {step.dac_bits} bits"
+
+
+def facts_proven(program: Program) -> Iterator[str]:
+    """What the wordlines are said to carry follows from the program itself."""
+    for fact in unproven(program):
+        yield f"{fact.layer}: {fact.text}"
 
 
 PROGRAM_RULES: tuple[ProgramRule, ...] = (
@@ -149,6 +171,7 @@ PROGRAM_RULES: tuple[ProgramRule, ...] = (
     adc_buildable,
     adc_reference_allowed,
     cells_of_target,
+    facts_proven,
 )
 
 

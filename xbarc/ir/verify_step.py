@@ -145,6 +145,22 @@ def adc_shapes(step: CrossbarStep) -> Iterator[str]:
         yield "a converter has a step below 1"
 
 
+def facts_sound(step: CrossbarStep) -> Iterator[str]:
+    """Facts are intervals of codes, one for each input."""
+    facts = step.facts
+    if facts is None:
+        return
+    allowed = [(g, step.inputs) for g in (1, step.groups)]
+    if facts.low.shape != facts.high.shape or facts.low.shape not in allowed:
+        yield f"facts have shapes {facts.low.shape} and {facts.high.shape}"
+        return
+    low, high = facts.low.astype(np.int64), facts.high.astype(np.int64)
+    if (low < 0).any() or (low > high).any() or (high >> step.input_bits).any():
+        yield f"facts are no intervals of codes of {step.input_bits} bits"
+    if step.sense is not None:
+        yield "facts for comparisons"
+
+
 def result_shapes(step: CrossbarStep) -> Iterator[str]:
     """Scales, biases and equalisation have a number for each output channel."""
     channels = step.groups * step.outputs
@@ -227,6 +243,7 @@ STEP_RULES: tuple[StepRule, ...] = (
     geometry_sound,
     result_shapes,
     input_chosen,
+    facts_sound,
     accumulators_fit,
     *SENSE_RULES,
 )

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from xbarc.errors import MappingError
-from xbarc.ir.effective import cell_ranges, input_tops
+from xbarc.ir.effective import input_tops, slice_ranges
 from xbarc.ir.program import AdcSettings, CrossbarStep
 from xbarc.mapping.capped import capped_settings
 from xbarc.mapping.runs import over_runs
-from xbarc.numerics.types import Int64Array, IntArray, UInt8Array
-from xbarc.target import Target
+from xbarc.numerics.types import AnyArray, Int64Array, IntArray, UInt8Array
+from xbarc.target import Adc, Target
+
+_WIDEST = 32
 
 
 def adc_settings(step: CrossbarStep, target: Target, policy: str) -> AdcSettings:
@@ -30,45 +34,84 @@ def adc_settings(step: CrossbarStep, target: Target, policy: str) -> AdcSettings
     Raises:
         MappingError: the target's converter has too few bits.
     """
-    low, high = _block_ranges(step)
+    low, high = _block_ranges(step, target)
     if policy == "worst-case":
-        low, high = _worst_case(step, low.shape)
-    low, bits = converter_widths(low, high, _slice_tops(step, target), converter_keys(step, target))
-    if not target.adc.stops_early:
-        bits = _widest_of_run(bits, converter_keys(step, target))
+        low, high = _worst_case(step, low.shape, _slice_tops(step, target))
+    keys = converter_keys(step, target)
+    lo, bits = converter_widths(low, high, keys, target.adc)
     if policy.isdecimal() and step.periphery.a_sign.size:
-        return capped_settings(step, converter_keys(step, target), low, bits, policy)
+        return capped_settings(step, keys, _alike(lo), _alike(bits), policy)
     blocks = step.tiling.segment_block
-    low, bits = low[:, blocks], bits[:, blocks]
+    lo, bits = lo[:, blocks], bits[:, blocks]
     if policy.isdecimal():
         bits = np.minimum(bits, np.uint8(int(policy)))
     if not policy.startswith(("calibrated", "budget")):
         _check_width(step, target, int(bits.max(initial=1)), policy)
-    one = (1, 1, 1, 1)
-    lo = low[..., None].astype(np.int32) if low.any() else np.zeros(one, dtype=np.int32)
-    return AdcSettings(_narrow(bits), lo, np.ones(one, dtype=np.int32), policy)
+    one = np.ones((1, 1, 1, 1), dtype=np.int32)
+    low_ends = _alike(lo).astype(np.int32) if lo.any() else one - 1
+    return AdcSettings(_narrow(_alike(bits)), low_ends, one, policy)
+
+
+def _alike(settings: AnyArray) -> AnyArray:
+    """One number for all input slices where they agree."""
+    first = settings[..., :1]
+    return first if (settings == first).all() else settings
 
 
 def converter_widths(
-    low: Int64Array, high: Int64Array, tops: Int64Array, key: IntArray
+    low: Int64Array, high: Int64Array, key: IntArray, adc: Adc
 ) -> tuple[Int64Array, UInt8Array]:
     """Lower ends that columns of one converter share, and the bits that each conversion needs.
 
+    An input slice in which no column of a converter ever changes needs no conversion: its bits are
+    0, and its lower end is what would be read. The other slices have one setting where the
+    converter cannot change its reference.
+
     Args:
-        low: least sum of each conversion for one-bit inputs; axes: group, row block, conversion.
+        low: least sum of each conversion; axes: group, row block, conversion, input slice or 1.
         high: largest sum, alike.
-        tops: largest value of an input slice, for each slice that is told apart.
-        key: equal numbers for neighbours on one converter; broadcasts against `low`.
+        key: equal numbers for neighbours on one converter; broadcasts against a slice of `low`.
+        adc: what the converter can do.
 
     Returns:
-        Lower ends as `low`, and bits with the axis input slice or 1 behind.
+        Lower ends and bits, both with axes as `low`.
     """
-    most = int(tops.max(initial=0))
-    order = np.broadcast_to(key, low.shape)
-    shared = over_runs(np.minimum, low * most, order) if low.any() else low
-    span = high[..., None] * tops - shared[..., None]
-    constant = (low == high)[..., None] & (shared == low * most)[..., None]
-    return shared, np.where(constant, 0, range_bits(span)).astype(np.uint8)
+    order = np.broadcast_to(key, low.shape[:3])
+    changes = _by_slice(np.logical_or, low != high, order)
+    least = np.where(changes, low, np.iinfo(np.int64).max)
+    shared = _by_slice(np.minimum, least, order)
+    if adc.reference != "per-cycle":
+        shared = np.where(changes, shared.min(axis=3, keepdims=True), shared)
+    shared = np.where(changes, shared, low)
+    bits = range_bits(high - shared)
+    bits[(low == high) & (shared == low)] = 0
+    if adc.reference != "per-cycle":
+        bits = np.where(changes, bits.max(axis=3, keepdims=True), bits)
+    if not adc.stops_early:
+        bits = _by_slice(np.maximum, bits, order)
+    return shared, bits
+
+
+def _by_slice(combine: np.ufunc, values: AnyArray, order: IntArray) -> AnyArray:
+    """Combined over the columns of each converter, one input slice after another."""
+    parts = [over_runs(combine, values[..., s], order) for s in range(values.shape[3])]
+    return np.stack(parts, axis=3)
+
+
+def with_gain(step: CrossbarStep, target: Target, policy: str) -> CrossbarStep:
+    """The layer with a note of what its conversions would be had nothing been known of inputs."""
+    if step.facts is None:
+        return step
+    bits = adc_settings(replace(step, facts=None), _wide(target), policy).bits
+    levels = np.where(bits > 0, np.exp2(bits.astype(np.float64)), 0.0)
+    means = (float(bits.mean()), float(levels.mean()))
+    facts = replace(step.facts, plain_bits=means[0], plain_levels=means[1])
+    return replace(step, facts=facts)
+
+
+def _wide(target: Target) -> Target:
+    """The target with converters of any width."""
+    return target.model_copy(update={"adc": target.adc.model_copy(update={"max_bits": _WIDEST})})
 
 
 def range_bits(span: Int64Array) -> UInt8Array:
@@ -90,12 +133,14 @@ def _narrow(bits: UInt8Array) -> UInt8Array:
     return bits[:1, :1, :1, :1] if bits.size and (bits == bits.flat[0]).all() else bits
 
 
-def _worst_case(step: CrossbarStep, shape: tuple[int, ...]) -> tuple[Int64Array, Int64Array]:
-    """Every cell at its top level, for one-bit inputs."""
+def _worst_case(
+    step: CrossbarStep, shape: tuple[int, ...], tops: Int64Array
+) -> tuple[Int64Array, Int64Array]:
+    """Every cell at its top level and every input at its largest, whatever is known of either."""
     rows = np.diff(step.tiling.segment_bounds).astype(np.int64)
     by_block = np.maximum.reduceat(rows, _first_segments(step))
-    most = (by_block * ((1 << step.cells.bits) - 1)).reshape(1, -1, 1)
-    high = np.broadcast_to(most, shape)
+    most = (by_block * ((1 << step.cells.bits) - 1)).reshape(1, -1, 1, 1) * tops
+    high = np.broadcast_to(most, (*shape[:3], tops.size))
     signed = step.periphery.a_sign.size > 0
     return (-high if signed else np.zeros_like(high)), high
 
@@ -104,9 +149,11 @@ def _first_segments(step: CrossbarStep) -> IntArray:
     return np.flatnonzero(np.diff(step.tiling.segment_block, prepend=-1))
 
 
-def _block_ranges(step: CrossbarStep) -> tuple[Int64Array, Int64Array]:
-    """Ranges for one-bit inputs over a block's segments; axes: group, row block, conversion."""
-    low, high = cell_ranges(step)
+def _block_ranges(step: CrossbarStep, target: Target) -> tuple[Int64Array, Int64Array]:
+    """Ranges of sums over a block's segments; axes: group, row block, conversion, slice or 1."""
+    low, high = slice_ranges(step)
+    if step.facts is None and len(_slice_tops(step, target)) == 1:
+        low, high = low.min(axis=3, keepdims=True), high.max(axis=3, keepdims=True)
     starts = _first_segments(step)
     return np.minimum.reduceat(low, starts, axis=1), np.maximum.reduceat(high, starts, axis=1)
 
@@ -120,11 +167,6 @@ def converter_keys(step: CrossbarStep, target: Target) -> IntArray:
     per_array = -(-target.array.columns // shared) + 1
     key: IntArray = converter + block.astype(np.int64) * per_array
     return key
-
-
-def _widest_of_run(bits: UInt8Array, key: IntArray) -> UInt8Array:
-    parts = [over_runs(np.maximum, bits[..., s], key) for s in range(bits.shape[3])]
-    return np.stack(parts, axis=3)
 
 
 def _check_width(step: CrossbarStep, target: Target, needed: int, policy: str) -> None:

@@ -26,22 +26,22 @@ def capped_settings(
     Args:
         step: the layer.
         key: equal numbers for conversions of one converter; axes: group, row block, conversion.
-        low: lower ends of lossless settings; axes alike.
-        bits: of lossless settings; axes alike, and input slice or 1.
+        low: lower ends of lossless settings; axes alike, and input slice or 1.
+        bits: of lossless settings, alike; conversions of 0 bits stay as they are.
         policy: the number of bits.
     """
-    most, order = int(policy), np.broadcast_to(key, low.shape)
-    wide = over_runs(np.maximum, bits.max(axis=3), order) > most
+    most, order = int(policy), np.broadcast_to(key, bits.shape[:3])
+    wide = over_runs(np.maximum, bits.max(axis=3), order)[..., None] > most
     likely_low, likely_high = likely_range(step)
     lo, width = coarse_setting(
         over_runs(np.minimum, likely_low, order), over_runs(np.maximum, likely_high, order), most
     )
     blocks = step.tiling.segment_block
-    kept = np.where(wide[..., None], most, bits).astype(np.uint8)
+    coarse = wide & (bits > 0)
     return AdcSettings(
-        kept[:, blocks],
-        np.where(wide, lo, low)[:, blocks, :, None].astype(np.int32),
-        np.where(wide, width, 1)[:, blocks, :, None].astype(np.int32),
+        np.where(coarse, most, bits)[:, blocks].astype(np.uint8),
+        np.where(coarse, lo[..., None], low)[:, blocks].astype(np.int32),
+        np.where(coarse, width[..., None], 1)[:, blocks].astype(np.int32),
         policy,
     )
 

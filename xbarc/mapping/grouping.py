@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from xbarc.ir.effective import cell_ranges, input_tops
+from xbarc.ir.effective import sum_ranges
 from xbarc.ir.kinds import conversion_kinds
 from xbarc.ir.program import CrossbarStep
 from xbarc.mapping.assignment import Assigned, assign, group_cost
@@ -127,9 +127,11 @@ def _columns_each(step: CrossbarStep) -> int | None:
 
 def _largest_sums(step: CrossbarStep) -> Int64Array:
     """Span of each conversion over the segments of a block; axes: group, row block, conversion."""
-    low, high = cell_ranges(step)
+    low, high = sum_ranges(step)
     starts = np.flatnonzero(np.diff(step.tiling.segment_block, prepend=-1))
-    top = int(input_tops(step).max(initial=0))
-    span = np.maximum.reduceat(high, starts, axis=1) - np.minimum.reduceat(low, starts, axis=1)
-    spans: Int64Array = span * top
+    most, least = (
+        np.maximum.reduceat(high, starts, axis=1),
+        np.minimum.reduceat(low, starts, axis=1),
+    )
+    spans: Int64Array = most - least
     return spans

@@ -20,7 +20,7 @@ from xbarc.ir.program import (
     read_only,
 )
 from xbarc.ir.quantize import FloatInput
-from xbarc.mapping.adc import adc_settings
+from xbarc.mapping.adc import adc_settings, with_gain
 from xbarc.mapping.encodings import Encoded, Pattern
 from xbarc.mapping.job import Job, make_job
 from xbarc.mapping.levers import group, pull
@@ -81,9 +81,12 @@ def map_layer(
         outputs=layer.outputs,
         input_shape=layer.input_shape,
         fit=_with_order(fit, job.places),
+        facts=layer.facts,
+        narrowed=layer.narrowed,
     )
     step, notes = group(step, target, options.levers, options.columns, by_kind=options.from_data)
-    return replace(step, adc=replace(adc_settings(step, target, options.adc), notes=notes))
+    step = replace(step, adc=replace(adc_settings(step, target, options.adc), notes=notes))
+    return with_gain(step, target, options.adc)
 
 
 def _with_order(fit: FitRecord | None, places: Arrangement) -> FitRecord | None:

@@ -24,6 +24,7 @@ from xbarc.ir.program import CrossbarStep, DigitalStep, Program
 from xbarc.report.chip_rows import SourceRow
 from xbarc.report.converters import converter_rows, front_notes, front_rows
 from xbarc.report.devices import device_rows
+from xbarc.report.facts import facts_rows
 from xbarc.report.layers import layer_row
 from xbarc.report.model import ChipRow, Components, DigitalRow, PartRow, Report, TargetRow, Totals
 from xbarc.report.notes import notes
@@ -71,6 +72,7 @@ def collect(
         digital=tuple(_digital_row(step, target) for step in program.digital_steps),
         converters=converter_rows(cost.layers, target),
         front=front_rows(program),
+        facts=facts_rows(program),
         components=components,
         schedule=schedule_row(cost, target),
         operands=operands_row(cost, target, operands, totals.energy_uj),

@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import Field
 
 from xbarc.report.chip_rows import AdcModelRow, DeviceRow, LevelRow, SourceRow
+from xbarc.report.facts import FactsRow
 from xbarc.report.html import render_fragment
 from xbarc.report.row import ChoiceRow, FitRow, Row
 
@@ -335,6 +336,10 @@ class Report(Row):
     )
     front: tuple[FrontRow, ...] = Field(
         default=(), description="energy against error of converter bits; empty without a budget"
+    )
+    facts: tuple[FactsRow, ...] = Field(
+        default=(),
+        description="layers of whose inputs something is known whatever the network reads",
     )
     components: Components = Field(description="the parts of every total")
     schedule: ScheduleRow | None = Field(

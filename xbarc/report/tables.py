@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from xbarc.report.cited import sources_table
+from xbarc.report.facts import facts_table
 from xbarc.report.fits import fit_table
 from xbarc.report.format import histogram, number, operators, percent
 from xbarc.report.table import TableData
@@ -33,6 +34,7 @@ def report_tables(report: Report) -> tuple[TableData, ...]:
         fit_table(report.layers),
         converters_table(report),
         front_table(report),
+        facts_table(report.facts),
         schedule_table(report),
         path_table(report),
         digital_table(report),

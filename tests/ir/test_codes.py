@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from xbarc.executor.codes import to_values
+from xbarc.ir.codes import to_values
 from xbarc.ir.quantize import SignResult
 from xbarc.numerics.types import AnyArray
 

@@ -1,0 +1,69 @@
+"""A node of a fragment as its rule sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from xbarc.intervals.bounds import Bounds, anything
+from xbarc.numerics.types import AnyArray
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """An operator with what is known of its inputs.
+
+    Attributes:
+        kind: name of the operator.
+        name: of the node or of its first output, for people.
+        inputs: bounds by place; None for an input that is left out.
+        constants: arrays by place; None where an input is no constant.
+        attributes: by name.
+        outputs: how many.
+    """
+
+    kind: str
+    name: str
+    inputs: tuple[Bounds | None, ...]
+    constants: tuple[AnyArray | None, ...]
+    attributes: dict[str, Any]
+    outputs: int
+
+    @property
+    def reason(self) -> str:
+        """The operator and its name, for people."""
+        return f"{self.kind} '{self.name}'"
+
+    def first(self) -> Bounds:
+        """What is known of the first input."""
+        return self.input(0)
+
+    def input(self, place: int) -> Bounds:
+        """What is known of an input."""
+        found = self.inputs[place] if place < len(self.inputs) else None
+        return anything() if found is None else found
+
+    def given(self, place: int) -> bool:
+        """Whether an input is there."""
+        return place < len(self.inputs) and self.inputs[place] is not None
+
+    def constant(self, place: int) -> AnyArray | None:
+        """An input that is a constant of finite numbers."""
+        array = self.constants[place] if place < len(self.constants) else None
+        if array is None or array.dtype.kind not in "fiub" or not array.size:
+            return None
+        return array if np.isfinite(array.astype(np.float64)).all() else None
+
+    def number(self, place: int, default: float | None = None) -> float | None:
+        """A constant of one entry, `default` where the input is left out."""
+        if not self.given(place):
+            return default
+        array = self.constant(place)
+        return float(array.reshape(-1)[0]) if array is not None and array.size == 1 else None
+
+    def attribute(self, name: str, default: float) -> float:
+        """A number among the attributes."""
+        value = self.attributes.get(name, default)
+        return float(value) if isinstance(value, int | float) else default

@@ -1,0 +1,80 @@
+"""Between parts of a step and their records in `program.json`; arrays come by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from xbarc.ir.facts import InputFacts
+from xbarc.ir.network import Value
+from xbarc.ir.program import CrossbarStep, Sense
+from xbarc.ir.quantize import FloatResult, IntegerResult, RequantizedResult, Result, SignResult
+from xbarc.ir.schema import FactsRecord, ResultRecord, SenseRecord, ValueRecord
+from xbarc.numerics.types import AnyArray
+
+
+def value_record(value: Value) -> ValueRecord:
+    """The record of a value at the border."""
+    shape = None if value.shape is None else list(value.shape)
+    return ValueRecord(name=value.name, dtype=value.dtype, shape=shape)
+
+
+def value_of(record: ValueRecord) -> Value:
+    """A value from its record."""
+    shape = None if record.shape is None else tuple(record.shape)
+    return Value(record.name, record.dtype, shape)
+
+
+def result_record(result: Result) -> ResultRecord:
+    """What is no array of how accumulators become values."""
+    own = {
+        name: getattr(result, name)
+        for name in ("zero_point", "high", "low")
+        if hasattr(result, name)
+    }
+    return ResultRecord.model_validate({"kind": result.kind, "dtype": result.dtype} | own)
+
+
+def result_of(record: ResultRecord, own: Mapping[str, AnyArray]) -> Result:
+    """How accumulators become values, from a record and arrays."""
+    match record.kind:
+        case "float":
+            return FloatResult(own["result.scale"], own["result.bias"], record.dtype)
+        case "integer":
+            return IntegerResult(record.dtype)
+        case "sign":
+            arrays = (own["sign.threshold"], own["sign.flip"])
+            return SignResult(*arrays, record.high, record.low, record.dtype)
+        case "requantized":
+            return RequantizedResult(own["result.multiplier"], record.zero_point, record.dtype)
+
+
+def optional_arrays(step: CrossbarStep) -> dict[str, AnyArray]:
+    """Arrays that not every layer has, by name."""
+    arrays: dict[str, AnyArray] = {}
+    if step.facts is not None:
+        arrays |= {"facts.low": step.facts.low, "facts.high": step.facts.high}
+    if step.sense is not None:
+        arrays |= {"sense.thresholds": step.sense.thresholds, "sense.drive": step.sense.drive}
+    return arrays
+
+
+def sense_of(record: SenseRecord | None, own: Mapping[str, AnyArray]) -> Sense | None:
+    """Comparisons from a record and arrays."""
+    if record is None:
+        return None
+    return Sense(own["sense.thresholds"], own["sense.drive"], record.value)
+
+
+def facts_record(facts: InputFacts) -> FactsRecord:
+    """What is no array of the facts about inputs."""
+    means = (facts.plain_bits, facts.plain_levels)
+    return FactsRecord(reasons=list(facts.reasons), plain_bits=means[0], plain_levels=means[1])
+
+
+def facts_of(record: FactsRecord | None, own: Mapping[str, AnyArray]) -> InputFacts | None:
+    """Facts about inputs from a record and arrays."""
+    if record is None:
+        return None
+    reasons = tuple(record.reasons)
+    ends = (own["facts.low"], own["facts.high"])
+    return InputFacts(*ends, reasons, record.plain_bits, record.plain_levels)
