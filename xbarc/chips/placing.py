@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from xbarc.chips.correcting import CORRECTIONS, correct_layer
+from xbarc.chips.correcting import CORRECTIONS, OF_SCALES, Knowledge, correct_layer
+from xbarc.chips.pairing import Pairing
 from xbarc.chips.sensing import Sensitivity, gather_moments, importance_of, layer_sensitivity
 from xbarc.chips.steering import ENOUGH, Steered, steer
 from xbarc.circuit import Chip, Effects
-from xbarc.circuit.faults import FaultMap
 from xbarc.circuit.lines import TOLERANCE
 from xbarc.circuit.meaning import Importance
 from xbarc.errors import InputError
@@ -136,7 +136,7 @@ def fit_program(
     program = _structural(program)
     moments = gather_moments(program, data)
     ranked = _sensitivities(program, data, options)
-    found, layers = program, []
+    found, layers, pairing = program, [], Pairing(program, data)
     steered, placed = _placed_together(program, data, moments, ranked, options, progress)
     for number, step in enumerate(program.crossbar_steps):
         if progress is not None:
@@ -145,7 +145,7 @@ def fit_program(
             runner = _partly_wired(found, options.effects, number)
             ranked[step.name] = layer_sensitivity(found, step.name, data, runner)
         importance = importance_of(step, moments[step.name], ranked.get(step.name))
-        new, done = _fit_layer(found, step, importance, options, placed.get(step.name))
+        new, done = _fit_layer((found, pairing), step, importance, options, placed.get(step.name))
         found = replaced(found, new)
         layers.append(done)
     settings = dict(found.settings)
@@ -250,12 +250,13 @@ def _wired(
 
 
 def _fit_layer(
-    program: Program,
+    known: tuple[Program, Pairing],
     step: CrossbarStep,
     importance: Importance,
     options: FitOptions,
     given: Placed | None,
 ) -> tuple[CrossbarStep, LayerFit]:
+    program, pairing = known
     wired = _wired(program, options)
     if options.placement == "faults":
         job = FaultJob(
@@ -271,14 +272,11 @@ def _fit_layer(
         done = LayerFit(step.name, result.before, after, result.gap, result.tried)
     if not options.corrections:
         return placed, done
-    corrected, gain = correct_layer(
-        placed, step, importance, wired, options.corrections, _knowledge(program, options)
-    )
+    knowledge = Knowledge(options.corrections, program.target, options.effects.fault_map, pairing)
+    corrected, gain = correct_layer(placed, step, importance, wired, knowledge)
+    if options.corrections & OF_SCALES:
+        pairing.put(corrected, wired(corrected))
     return corrected, replace(done, level_gain=gain)
-
-
-def _knowledge(program: Program, options: FitOptions) -> tuple[Any, FaultMap | None]:
-    return program.target, options.effects.fault_map
 
 
 def _alone(program: Program, step: CrossbarStep) -> bool:

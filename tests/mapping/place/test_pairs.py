@@ -10,6 +10,7 @@ from xbarc.ir.program import CrossbarStep
 from xbarc.mapping.place.layer import cells_of
 from xbarc.mapping.place.pairs import (
     Grid,
+    descend,
     encode_pairs,
     encode_with_feedback,
     feedback_factor,
@@ -91,3 +92,33 @@ def test_feedback_lowers_the_error_of_outputs_not_of_weights() -> None:
 def test_other_encodings_are_refused() -> None:
     with pytest.raises(MappingError, match="no weights on pairs"):
         find_pairs(_step("offset"))
+
+
+@given(st.integers(0, 999), st.sampled_from([0.0, 0.1]), st.booleans())
+@settings(max_examples=20, deadline=None)
+def test_descent_never_raises_the_error_of_outputs(seed: int, rate: float, sliced: bool) -> None:
+    step = _step("differential" if sliced else "differential-analog", rows=20)
+    rng = np.random.default_rng(seed)
+    x = rng.exponential(size=(200, 20))
+    matrix = x.T @ x / len(x)
+    shape = step.cells.shape[1:]
+    stuck = np.where(rng.random(shape) < rate, rng.choice([0, 3], shape), -1)
+    grid = Grid(rng.uniform(0.5, 1, shape), stuck, 4, 0.1)
+    pairs = find_pairs(step)
+    wanted = 0.7 * real_weights(step, cells_of(step))[0]
+    start, plain = encode_pairs(wanted, pairs, grid)
+    cells = descend(wanted, start, pairs, grid, matrix)
+    real = grid.share * (cells + grid.floor) - grid.floor
+    found = real_weights(step, real[None])[0]
+    assert _output_error(found, wanted, matrix) <= _output_error(plain, wanted, matrix) + 1e-9
+    assert (cells[stuck >= 0] == stuck[stuck >= 0]).all()
+
+
+def test_descent_without_correlation_is_the_nearest_level() -> None:
+    step = _step("differential-analog", rows=20)
+    shape = step.cells.shape[1:]
+    grid = Grid(np.random.default_rng(3).uniform(0.5, 1, shape), np.full(shape, -1), 4, 0.1)
+    pairs = find_pairs(step)
+    wanted = 0.7 * real_weights(step, cells_of(step))[0]
+    start, _ = encode_pairs(wanted, pairs, grid)
+    assert np.array_equal(descend(wanted, start, pairs, grid, np.eye(20)), start)

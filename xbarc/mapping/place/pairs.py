@@ -15,10 +15,12 @@ import numpy as np
 from xbarc.errors import MappingError
 from xbarc.ir.effective import conversion_matrix, output_matrix
 from xbarc.ir.program import CrossbarStep
+from xbarc.mapping.place import descent
 from xbarc.numerics.types import AnyArray, Float64Array, Int64Array, UInt8Array
 
 _THRIFT = 1e-6
 """Preference for the lower of two levels that do alike: it draws less current."""
+_SWEEPS = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,10 +152,36 @@ def encode_with_feedback(
     return cells, given
 
 
-def feedback_factor(matrix: Float64Array, damping: float = 0.01) -> Float64Array:
-    """Upper Cholesky factor of the inverse of a damped second-moment matrix."""
+def descend(
+    wanted: Float64Array, cells: UInt8Array, pairs: Pairs, grid: Grid, matrix: Float64Array
+) -> UInt8Array:
+    """Levels changed one pair after another as long as the outputs' expected error falls.
+
+    Args:
+        wanted: axes: row, output.
+        cells: to start from; axes: row, column of the layer.
+        pairs: where the digits lie.
+        grid: what the cells do.
+        matrix: second moments of the rows' inputs; axes: row, row.
+    """
+    found = cells.astype(np.int64)
+    what = (grid.share, grid.stuck, grid.floor, grid.levels)
+    columns = np.ascontiguousarray(wanted.T)
+    for output, plus, minus, factor in zip(
+        columns, pairs.plus, pairs.minus, pairs.factor, strict=True
+    ):
+        descent.descend(output, found, (plus, minus, factor), what, matrix, _SWEEPS)
+    return found.astype(np.uint8)
+
+
+def damped(matrix: Float64Array, damping: float = 0.01) -> Float64Array:
+    """Second moments, as if every input had a little more energy of its own."""
     size = len(matrix)
     mean = float(np.trace(matrix)) / max(1, size)
-    damped = matrix + np.eye(size) * (damping * mean if mean > 0 else 1.0)
-    inverse = np.linalg.inv(damped)
+    return matrix + np.eye(size) * (damping * mean if mean > 0 else 1.0)
+
+
+def feedback_factor(matrix: Float64Array) -> Float64Array:
+    """Upper Cholesky factor of the inverse of a damped second-moment matrix."""
+    inverse = np.linalg.inv(damped(matrix))
     return np.asarray(np.linalg.cholesky((inverse + inverse.T) / 2).T, dtype=np.float64)

@@ -1,0 +1,205 @@
+"""Which levels make up for what wires and stuck cells take.
+
+A pair of cells is to contribute `k` times its weight at the end of the wires, on the levels there
+are. Rounded to the nearest level, and then changed pair by pair as long as what the outputs miss
+on the calibration data falls. What a cell contributes depends on all others, so this is repeated
+on the wires as they then are. Where a digital factor follows, `k` is chosen: close to 1 far cells
+saturate, far below steps are coarse.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from xbarc.circuit.chip import blocks_by_array
+from xbarc.circuit.faults import FaultMap
+from xbarc.circuit.meaning import Importance, real_weights, weight_error
+from xbarc.ir.program import CrossbarStep, read_only
+from xbarc.mapping.place.layer import Wired, cells_of
+from xbarc.mapping.place.pairs import (
+    Grid,
+    Pairs,
+    damped,
+    descend,
+    encode_pairs,
+    encode_with_feedback,
+    feedback_factor,
+    find_pairs,
+)
+from xbarc.mapping.place.permute import resized
+from xbarc.numerics import pack_cells
+from xbarc.numerics.types import Float64Array, Int64Array
+from xbarc.target import Target
+
+ROUNDS = 4
+GAINS = tuple(k / 20 for k in range(20, 6, -1))
+TRIED = 3
+
+
+@dataclass(frozen=True, eq=False)
+class LevelTask:
+    """A layer whose levels are to be chosen.
+
+    Attributes:
+        step: the layer in its place.
+        wanted: the matrix it was compiled for; axes: group, input, output.
+        importance: of its inputs and outputs.
+        wired: gives what cells contribute on the chip that is known.
+        kinds: some of `predistort`, `feedback` and `partner`.
+        is_scaled: whether a digital factor follows, so that levels may aim at a part.
+        target: whose cells.
+        stuck: level that each cell keeps, -1 where it is well; axes: group, row, column.
+    """
+
+    step: CrossbarStep
+    wanted: Float64Array
+    importance: Importance
+    wired: Wired
+    kinds: frozenset[str]
+    is_scaled: bool
+    target: Target
+    stuck: Int64Array
+
+
+def stuck_levels(step: CrossbarStep, faults: FaultMap | None, target: Target) -> Int64Array:
+    """Level that each cell of a layer keeps, -1 where it is well; axes: group, row, column."""
+    stuck = np.full(step.cells.shape, -1, dtype=np.int64)
+    if faults is None:
+        return stuck
+    shape = (target.array.rows, target.array.columns + target.array.spare_columns)
+    for array, blocks in blocks_by_array(step).items():
+        grid = np.full(shape, -1, dtype=np.int64)
+        row, column, level = faults.of(array)
+        grid[row, column] = level
+        for block in blocks:
+            stuck[block.group, block.rows, block.columns] = grid[block.place]
+    return stuck
+
+
+def choose_levels(task: LevelTask) -> tuple[CrossbarStep, float]:
+    """The layer with the levels that suit its cells, and what they aim at."""
+    pairs = find_pairs(task.step)
+    if "predistort" not in task.kinds:
+        shares = np.ones(task.step.cells.shape)
+        cells = _nearest(task, pairs, shares, 1.0)
+        if "feedback" in task.kinds:
+            cells = _fed_back(task, pairs, shares, 1.0)
+            cells = _descended(task, pairs, cells, shares, 1.0)
+        return _with_cells(task.step, cells, task.target), 1.0
+    shares = _shares(task, task.step)
+    if not task.is_scaled:
+        return _predistorted(task, pairs, shares, 1.0), 1.0
+    costs = [_cost_of_gain(task, pairs, shares, gain) for gain in GAINS]
+    tried = []
+    for number in np.argsort(costs, kind="stable")[:TRIED]:
+        step = _predistorted(task, pairs, shares, GAINS[number])
+        found = real_weights(step, task.wired(step))
+        found *= layer_gain(task.wanted, found, task.importance)
+        tried.append((weight_error(task.wanted, found, task.importance), GAINS[number], step))
+    _, gain, step = min(tried, key=lambda trial: trial[:2])
+    return step, gain
+
+
+def _predistorted(task: LevelTask, pairs: Pairs, shares: Float64Array, gain: float) -> CrossbarStep:
+    """Levels for the shares that cells have once these levels are written."""
+    first = _fed_back if "feedback" in task.kinds else _nearest
+    step, cells = task.step, first(task, pairs, shares, gain)
+    for _ in range(ROUNDS):
+        cells = _descended(task, pairs, cells, shares, gain)
+        step = _with_cells(step, cells, task.target)
+        shares = _shares(task, step)
+    return step
+
+
+def _cost_of_gain(task: LevelTask, pairs: Pairs, shares: Float64Array, gain: float) -> float:
+    """Error of the nearest levels, after the gain is taken off again."""
+    floor = floor_levels(task.target)
+    levels = _nearest(task, pairs, shares, gain).astype(np.float64)
+    found = real_weights(task.step, shares * (levels + floor) - floor) / gain
+    return weight_error(task.wanted, found, task.importance)
+
+
+def layer_gain(wanted: Float64Array, found: Float64Array, importance: Importance) -> float:
+    """The one factor on all outputs that leaves the least error."""
+    matrix, price = importance.matrix, importance.output
+    both = (np.einsum("gio,gio->go", found, matrix @ wanted) * price).sum()
+    own = (np.einsum("gio,gio->go", found, matrix @ found) * price).sum()
+    return float(both / own) if own > 0 and both > 0 else 1.0
+
+
+def floor_levels(target: Target) -> float:
+    """Conductance of level 0, in level units."""
+    values = target.cell.conductance.values
+    return values[0] * (len(values) - 1) / (values[-1] - values[0])
+
+
+def _shares(task: LevelTask, step: CrossbarStep) -> Float64Array:
+    """What share of its conductance each cell contributes at the end of the wires."""
+    floor = max(floor_levels(task.target), 1e-9)
+    levels = np.where(task.stuck >= 0, task.stuck, cells_of(step))
+    seen = task.wired(step) + floor_levels(task.target)
+    share = seen / (levels + floor)
+    if floor > 1e-6:
+        return share
+    return _spread_over_zeros(share, levels > 0)
+
+
+def _spread_over_zeros(share: Float64Array, known: Any) -> Float64Array:
+    """Cells without any conductance take the share of their row and column."""
+    count = known.sum(axis=2, keepdims=True), known.sum(axis=1, keepdims=True)
+    kept = np.where(known, np.log(np.maximum(share, 1e-12)), 0.0)
+    overall = (
+        kept.sum(axis=(1, 2), keepdims=True) / np.maximum(1, known.sum(axis=(1, 2)))[:, None, None]
+    )
+    row = np.where(count[0] > 0, kept.sum(axis=2, keepdims=True) / np.maximum(1, count[0]), overall)
+    column = np.where(
+        count[1] > 0, kept.sum(axis=1, keepdims=True) / np.maximum(1, count[1]), overall
+    )
+    return np.where(known, share, np.minimum(1.0, np.exp(row + column - overall)))
+
+
+def _nearest(task: LevelTask, pairs: Pairs, shares: Float64Array, gain: float) -> Any:
+    """Levels nearest to the weights."""
+    cells = np.zeros(task.step.cells.shape, dtype=np.uint8)
+    order = task.step.tiling.row_input
+    for group in range(task.step.groups):
+        wanted = task.wanted[group, order] * gain
+        cells[group], _ = encode_pairs(wanted, pairs, _grid(task, shares, group))
+    return cells
+
+
+def _fed_back(task: LevelTask, pairs: Pairs, shares: Float64Array, gain: float) -> Any:
+    """Levels chosen row by row, what a row misses fed into those to come."""
+    cells = np.zeros(task.step.cells.shape, dtype=np.uint8)
+    order = task.step.tiling.row_input
+    for group in range(task.step.groups):
+        grid, wanted = _grid(task, shares, group), task.wanted[group, order] * gain
+        upper = feedback_factor(task.importance.matrix[group][np.ix_(order, order)])
+        cells[group], _ = encode_with_feedback(wanted, pairs, grid, upper)
+    return cells
+
+
+def _descended(task: LevelTask, pairs: Pairs, cells: Any, shares: Float64Array, gain: float) -> Any:
+    """Levels changed until no single pair makes the outputs' error less."""
+    order = task.step.tiling.row_input
+    found = np.empty_like(cells)
+    for group in range(task.step.groups):
+        grid = _grid(task, shares, group)
+        matrix = damped(task.importance.matrix[group][np.ix_(order, order)])
+        wanted = task.wanted[group, order] * gain
+        found[group] = descend(wanted, cells[group], pairs, grid, matrix)
+    return found
+
+
+def _grid(task: LevelTask, shares: Float64Array, group: int) -> Grid:
+    levels = len(task.target.cell.conductance.values)
+    return Grid(shares[group], task.stuck[group], levels, floor_levels(task.target))
+
+
+def _with_cells(step: CrossbarStep, cells: Any, target: Target) -> CrossbarStep:
+    packed = pack_cells(cells, step.cells.bits)
+    packed = replace(packed, data=read_only(packed.data))
+    return resized(replace(step, cells=packed), target)

@@ -1,0 +1,134 @@
+"""The network twice, side by side: plain, and on its chip as far as that is made.
+
+Layer by layer, the plain network's accumulators are what the chip's ought to be, and the chip's are
+fed by the layers before as they came out. A factor fitted to both suits the layer where it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from xbarc.evaluate import labelled_batches
+from xbarc.executor.analog import UnconvertedLayer
+from xbarc.executor.fast import FastLayer
+from xbarc.executor.layer import Accumulate, run_layer
+from xbarc.executor.run import StepRunner, Values, last_uses, layer_frame
+from xbarc.ir.geometry import Window
+from xbarc.ir.program import CrossbarStep, Program
+from xbarc.ir.quantize import DynamicInput
+from xbarc.ir.trace import LayerTrace
+from xbarc.numerics.types import AnyArray, Float64Array, IntArray
+
+IMAGES = 512
+_LEAST = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """Moments of a layer's accumulators, plain and on the chip; axes: group, output.
+
+    Attributes:
+        wanted, found: means.
+        wanted_found, found_found: means of products.
+    """
+
+    wanted: Float64Array
+    found: Float64Array
+    wanted_found: Float64Array
+    found_found: Float64Array
+
+    @property
+    def slopes(self) -> Float64Array:
+        """Factor of each output beside an offset; 1 where there is nothing to fit, or no sense."""
+        both = self.wanted_found - self.wanted * self.found
+        own = self.found_found - np.square(self.found)
+        known = own > float(own.max(initial=0.0)) * _LEAST
+        slope = np.where(known, both / np.where(known, own, 1.0), 1.0)
+        return np.where(slope > 0, slope, 1.0)
+
+    def common_slope(self, price: Float64Array) -> float:
+        """Factor of all outputs together, without any offset; errors cost `price` each."""
+        both = float((self.wanted_found * price).sum())
+        own = float((self.found_found * price).sum())
+        return both / own if own > 0 and both > 0 else 1.0
+
+
+class Pairing:
+    """Both networks, up to a layer.
+
+    Args:
+        program: the plain one.
+        data: inputs by name; labels are not looked at.
+    """
+
+    def __init__(self, program: Program, data: Mapping[str, AnyArray]) -> None:
+        some = {name: array[:IMAGES] for name, array in data.items()}
+        self._plain: list[Values] = [dict(feeds) for feeds, _, _ in labelled_batches(program, some)]
+        self._chip: list[Values] = [dict(values) for values in self._plain]
+        self._program = program
+        self._runner, self._wired = StepRunner(), StepRunner()
+        self._at = 0
+
+    def sums(self, plain: CrossbarStep, step: CrossbarStep, levels: Float64Array) -> Sums:
+        """Moments of a layer's accumulators.
+
+        Args:
+            plain: the layer of the plain network.
+            step: the same on the chip.
+            levels: what its cells contribute there.
+        """
+        self._advance_to(plain.name)
+        parts = []
+        for own, other in zip(self._plain, self._chip, strict=True):
+            codes = own if isinstance(step.quantizer, DynamicInput) else other
+            wanted = _accumulators(plain, FastLayer(plain), own)
+            found = _accumulators(step, UnconvertedLayer(step, levels), codes)
+            products = (wanted, found, wanted * found, found * found)
+            parts.append((len(wanted), [values.sum(axis=0) for values in products]))
+        count = max(1, sum(number for number, _ in parts))
+        return Sums(*(sum(part[k] for _, part in parts) / count for k in range(4)))
+
+    def put(self, step: CrossbarStep, levels: Float64Array) -> None:
+        """Run a layer of the chip like this from now on."""
+        self._wired.prepare(step, UnconvertedLayer(step, levels))
+
+    def _advance_to(self, name: str) -> None:
+        last = last_uses(self._program)
+        while self._program.steps[self._at].name != name:
+            step = self._program.steps[self._at]
+            for runner, batches in ((self._runner, self._plain), (self._wired, self._chip)):
+                for values in batches:
+                    runner.run(step, values)
+                    for used in last.get(self._at, ()):
+                        values.pop(used, None)
+            self._at += 1
+
+
+class _Keeper:
+    """An engine that keeps the accumulators of another one."""
+
+    def __init__(self, inner: Accumulate) -> None:
+        self.inner = inner
+        self.kept: list[IntArray] = []
+
+    def accumulate(self, vectors: IntArray, trace: LayerTrace | None = None) -> IntArray:
+        found = self.inner.accumulate(vectors, trace)
+        self.kept.append(found)
+        return found
+
+    def convolve(
+        self, padded: IntArray, geometry: Window, trace: LayerTrace | None = None
+    ) -> IntArray | None:
+        """Windows are gathered, so that both networks give theirs in the same order."""
+        del padded, geometry, trace
+        return None
+
+
+def _accumulators(step: CrossbarStep, engine: Accumulate, values: Values) -> Float64Array:
+    """Axes: vector, group, output."""
+    keeper = _Keeper(engine)
+    run_layer(layer_frame(step), keeper, np.asarray(values[step.input]), values)
+    return np.concatenate(keeper.kept).astype(np.float64)
