@@ -12,7 +12,7 @@ from xbarc.compiler import CompileOptions, Progress, compile_model
 from xbarc.ir.files import load_program, save_program
 from xbarc.ir.program import Program
 from xbarc.ir.text import program_text
-from xbarc.mapping import MapOptions, parse_levers
+from xbarc.mapping import ROWS_LATENCY, MapOptions, parse_levers
 from xbarc.numerics.types import AnyArray
 from xbarc.passes import RangeMethod, parse_pruning
 from xbarc.report import Report, collect, render_json
@@ -71,6 +71,7 @@ def compile(  # noqa: A001  # the name users expect: xbarc.compile
     encoding_budget: float = 0.01,
     shapes: Mapping[str, tuple[int, ...]] | None = None,
     levers: str = "none",
+    rows_latency: float = ROWS_LATENCY,
     adc_budget: str | None = None,
     prune: str | None = None,
     input_facts: str = "all",
@@ -93,7 +94,8 @@ def compile(  # noqa: A001  # the name users expect: xbarc.compile
         encoding_budget: squared error over variance that `encoding="auto"` may cost a layer.
         shapes: input shapes by name, to count with where the model leaves axes open.
         levers: what makes converters narrow at the same results: `none`, `all`, or some of
-            `recode,centre,deal,group`.
+            `recode,centre,deal,group`; `rows` costs cycles and is not among `all`.
+        rows_latency: with the lever `rows`, how much longer arrays may work, as a factor.
         adc_budget: bits of every converter from calibration data: points of top-1 that may be lost,
             such as `0.5` (needs `labels`), or an SQNR of the output, such as `30dB`.
         prune: share of the weights that become zero, `0.5` or `0.5:free`.
@@ -112,6 +114,7 @@ def compile(  # noqa: A001  # the name users expect: xbarc.compile
         feedback=feedback,
         encoding_budget=encoding_budget,
         levers=parse_levers(levers),
+        rows_latency=rows_latency,
     )
     options = CompileOptions(
         weight_bits,

@@ -15,7 +15,7 @@ from xbarc.calibration.walk import Walk, calibration_batches, split_batches
 from xbarc.errors import MappingError, XbarcError
 from xbarc.executor.run import Values
 from xbarc.frontend import read_network
-from xbarc.ir.front import FrontPoint
+from xbarc.ir.front import FrontPoint, RowsPoint
 from xbarc.ir.geometry import Scatter
 from xbarc.ir.network import DigitalFragment, FloatWeight, MatrixLayer, Network
 from xbarc.ir.program import CrossbarStep, DigitalStep, Program, Step
@@ -23,6 +23,7 @@ from xbarc.ir.quantize import BinaryInput
 from xbarc.ir.statistics import SecondMoments
 from xbarc.ir.verify import verify_network, verify_program
 from xbarc.mapping import AUTO, ArrayPool, map_layer
+from xbarc.mapping.active_rows import choose_rows
 from xbarc.mapping.fitting import fit_layer
 from xbarc.mapping.one_adc import SumHistogram
 from xbarc.numerics.types import AnyArray
@@ -92,6 +93,9 @@ def compile_model(
     if whole.one is not None:
         whole = _with_converters(whole, lowering, batches, progress)
     steps, arrays = _lower(whole, lowering, batches, progress)
+    rows: tuple[RowsPoint, ...] = ()
+    if "rows" in plan.mapping.levers:
+        steps, rows = _with_rows(steps, plan, whole)
     front: tuple[FrontPoint, ...] = ()
     if plan.mapping.from_data:
         steps, front = _set_converters(steps, plan, (network, calibration or {}), progress)
@@ -108,9 +112,23 @@ def compile_model(
         arrays,
         settings,
         front,
+        rows,
     )
     verify_program(program)
     return program
+
+
+def _with_rows(
+    steps: tuple[Step, ...], plan: Plan, whole: Whole
+) -> tuple[tuple[Step, ...], tuple[RowsPoint, ...]]:
+    """Active rows of each layer, where the user asked for a choice."""
+    if whole.adc is not None:
+        raise MappingError(
+            "all layers share one converter setting, which hangs on the rows driven at a time",
+            where="--levers rows",
+            hint="--set array.active_rows=64 chooses them by hand",
+        )
+    return choose_rows(steps, plan.target, plan.mapping.rows_latency)
 
 
 def _set_converters(

@@ -146,13 +146,21 @@ def settings_of(plan: Plan, whole: Whole, *, calibrated: bool) -> tuple[tuple[st
         "weight_bits": str(plan.weight_bits),
         "weight_slices": "as needed" if plan.mapping.slices is None else str(plan.mapping.slices),
     }
-    return tuple(sorted((found | whole.settings() | _sense_settings(plan)).items()))
+    return tuple(
+        sorted((found | whole.settings() | _sense_settings(plan) | _row_settings(plan)).items())
+    )
 
 
 def _encoding(mapping: MapOptions) -> str:
     if mapping.encoding != AUTO:
         return mapping.encoding
     return f"{AUTO} (error of a layer up to {mapping.encoding_budget:g})"
+
+
+def _row_settings(plan: Plan) -> dict[str, str]:
+    if "rows" not in plan.mapping.levers:
+        return {}
+    return {"rows_latency": f"{plan.mapping.rows_latency:g}"}
 
 
 def _sense_settings(plan: Plan) -> dict[str, str]:

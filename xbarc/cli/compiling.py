@@ -134,9 +134,17 @@ def compile_command(
         str,
         typer.Option(
             metavar="none|all|NAMES",
-            help="what makes converters narrow at the same results: of recode,centre,deal,group",
+            help="what makes converters narrow at the same results: of recode,centre,deal,group, "
+            "which all are, and rows, which costs cycles",
         ),
     ] = "none",
+    rows_latency: Annotated[
+        float,
+        typer.Option(
+            metavar="FACTOR",
+            help="lever rows: how much longer arrays may work when fewer rows are driven at a time",
+        ),
+    ] = 2.0,
     column_order: Annotated[
         str,
         typer.Option(
@@ -268,7 +276,7 @@ def compile_command(
     options = with_copies(options, duplicate, chosen)
     options = with_groups(options, extra_groups, spare_columns, refit)
     options = replace(options, equalise=equalise, uniform=uniform)  # type: ignore[arg-type]  # checked there
-    options = replace(options, input_facts=input_facts)
+    options = with_rows(replace(options, input_facts=input_facts), rows_latency)
     data = None if calibrate is None else read_npz(calibrate)
     with progress_bar("compile") as advance:
         program = compile_model(model, chosen, options=options, calibration=data, progress=advance)
@@ -292,6 +300,13 @@ def with_copies(options: CompileOptions, duplicate: str, target: Target) -> Comp
     from xbarc.cost import parse_policy
 
     return replace(options, duplicate=str(parse_policy(duplicate, target)))
+
+
+def with_rows(options: CompileOptions, latency: float) -> CompileOptions:
+    """Options with a limit on the time that fewer rows at a time may cost."""
+    if options.mapping is None:
+        return options
+    return replace(options, mapping=replace(options.mapping, rows_latency=latency))
 
 
 def with_groups(options: CompileOptions, extra: float, spare: bool, refit: bool) -> CompileOptions:

@@ -140,6 +140,7 @@ def load_program(path: Path) -> Program:
         arrays=record.arrays,
         settings=tuple(record.settings),
         front=tuple(record.front),
+        rows=tuple(record.rows),
     )
     check_program(program, str(path))
     return program
@@ -215,6 +216,7 @@ def _record(program: Program, files: dict[str, str]) -> ProgramRecord:
         arrays=program.arrays,
         settings=list(program.settings),
         front=list(program.front),
+        rows=list(program.rows),
         files=files,
     )
 

@@ -1,4 +1,4 @@
-"""What converters may cost and what it does to the outputs: points that were executed."""
+"""What choices over a whole network cost: points of a front, the one chosen among them."""
 
 from __future__ import annotations
 
@@ -47,3 +47,30 @@ class FrontPoint:
     solver_s: float | None = None
     judged: int | None = None
     parts: int = 1
+
+
+@dataclass(frozen=True)
+class RowsPoint:
+    """One choice of wordlines driven at a time, for every layer; all give the same results.
+
+    Attributes:
+        kind: which choice it is.
+        bits: sum of the bits of all conversions of an inference.
+        levels: sum of `2**bits`.
+        adc_pj: of all conversions, by the target's converter.
+        energy_pj: of all that crossbar layers do; what only waits is left out.
+        time_ns: that arrays work, one layer after another.
+        buildable: whether the target's converter has the bits.
+        bound_pj: no choice within this time costs less, as the solver proved.
+        chosen: whether the program has these rows.
+    """
+
+    kind: str
+    bits: float
+    levels: float
+    adc_pj: float
+    energy_pj: float
+    time_ns: float
+    buildable: bool
+    bound_pj: float | None = None
+    chosen: bool = False

@@ -22,7 +22,7 @@ from typing import Literal
 import numpy as np
 
 from xbarc.ir.facts import InputFacts, Narrowed
-from xbarc.ir.front import FrontPoint
+from xbarc.ir.front import FrontPoint, RowsPoint
 from xbarc.ir.geometry import Dense, Geometry
 from xbarc.ir.network import Source, Value
 from xbarc.ir.quantize import Quantizer, Result
@@ -351,6 +351,7 @@ class Program:
         arrays: physical arrays in use.
         settings: what the compiler was told, name and value, sorted by name.
         front: allocations of converter bits that were executed on the way; empty without a budget.
+        rows: choices of active rows that were looked at; empty where nobody asked.
     """
 
     name: str
@@ -362,6 +363,7 @@ class Program:
     arrays: int
     settings: tuple[tuple[str, str], ...]
     front: tuple[FrontPoint, ...] = ()
+    rows: tuple[RowsPoint, ...] = ()
 
     @property
     def crossbar_steps(self) -> tuple[CrossbarStep, ...]:

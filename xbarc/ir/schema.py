@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from xbarc.ir.facts import Narrowed
-from xbarc.ir.front import FrontPoint
+from xbarc.ir.front import FrontPoint, RowsPoint
 from xbarc.ir.geometry import Dense, Scatter, Window
 from xbarc.ir.program import ChoiceRecord, FitRecord
 from xbarc.ir.quantize import BinaryInput, DynamicInput, IntegerInput, StaticInput
@@ -129,4 +129,5 @@ class ProgramRecord(Part):
     arrays: Count
     settings: list[tuple[Text, Text]]
     front: list[FrontPoint] = []
+    rows: list[RowsPoint] = []
     files: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]]

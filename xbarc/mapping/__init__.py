@@ -7,7 +7,15 @@ live in `encodings/`, cutting in `tiling.py`, physical places in `pack.py`, conv
 from xbarc.mapping.choices import LEVERS, column_rule, parse_levers
 from xbarc.mapping.encodings import encoding_names
 from xbarc.mapping.layer import map_layer
-from xbarc.mapping.options import ADC_POLICIES, AUTO, PLACEMENTS, MapOptions, Pack, Tile
+from xbarc.mapping.options import (
+    ADC_POLICIES,
+    AUTO,
+    PLACEMENTS,
+    ROWS_LATENCY,
+    MapOptions,
+    Pack,
+    Tile,
+)
 from xbarc.mapping.pack import ArrayPool
 from xbarc.mapping.senses import (
     Fit,
@@ -31,6 +39,7 @@ __all__ = [
     "AUTO",
     "LEVERS",
     "PLACEMENTS",
+    "ROWS_LATENCY",
     "ArrayPool",
     "Fit",
     "MapOptions",

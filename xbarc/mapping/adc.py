@@ -102,15 +102,15 @@ def with_gain(step: CrossbarStep, target: Target, policy: str) -> CrossbarStep:
     """The layer with a note of what its conversions would be had nothing been known of inputs."""
     if step.facts is None:
         return step
-    bits = adc_settings(replace(step, facts=None), _wide(target), policy).bits
+    bits = adc_settings(replace(step, facts=None), wide(target), policy).bits
     levels = np.where(bits > 0, np.exp2(bits.astype(np.float64)), 0.0)
     means = (float(bits.mean()), float(levels.mean()))
     facts = replace(step.facts, plain_bits=means[0], plain_levels=means[1])
     return replace(step, facts=facts)
 
 
-def _wide(target: Target) -> Target:
-    """The target with converters of any width."""
+def wide(target: Target) -> Target:
+    """The target with converters of any width: for settings that are compared, not built."""
     return target.model_copy(update={"adc": target.adc.model_copy(update={"max_bits": _WIDEST})})
 
 
@@ -176,7 +176,8 @@ def _check_width(step: CrossbarStep, target: Target, needed: int, policy: str) -
     rows = int(np.diff(step.tiling.segment_bounds).max())
     fewer = rows >> (needed - have)
     times = -(-rows // fewer) if fewer else 0
-    slower = f"--set array.active_rows={fewer} ({times} times the cycles), " if fewer else ""
+    by_hand = f"--set array.active_rows={fewer} ({times} times the cycles)"
+    slower = f"--levers rows, {by_hand}, " if fewer else ""
     raise MappingError(
         f"{policy} conversions of {rows} rows need {needed} bits, "
         f"the ADC of {target.name} has {have}",

@@ -7,12 +7,14 @@ from typing import Literal, get_args
 
 from xbarc.errors import MappingError
 
-Lever = Literal["recode", "centre", "deal", "group"]
-LEVERS: tuple[Lever, ...] = get_args(Lever)
+Lever = Literal["recode", "centre", "deal", "group", "rows"]
+EVERY_LEVER: tuple[Lever, ...] = get_args(Lever)
+LEVERS: tuple[Lever, ...] = tuple(lever for lever in EVERY_LEVER if lever != "rows")
+"""Levers that cost no time: what `all` means."""
 
 
 def parse_levers(text: str) -> tuple[Lever, ...]:
-    """Levers by name: `none`, `all`, or names with commas between.
+    """Levers by name: `none`, `all` that cost no time, or names with commas between.
 
     Raises:
         MappingError: an unknown name.
@@ -20,13 +22,15 @@ def parse_levers(text: str) -> tuple[Lever, ...]:
     if text in ("none", "all"):
         return () if text == "none" else LEVERS
     names = [name.strip() for name in text.split(",")]
-    wrong = [name for name in names if name not in LEVERS]
+    if "all" in names:
+        names = [*LEVERS, *(name for name in names if name != "all")]
+    wrong = [name for name in names if name not in EVERY_LEVER]
     if wrong:
-        known = ", ".join(LEVERS)
+        known = ", ".join(EVERY_LEVER)
         raise MappingError(
             f"'{wrong[0]}' is not available", where="--levers", hint=f"none, all, or of {known}"
         )
-    return tuple(lever for lever in LEVERS if lever in names)
+    return tuple(lever for lever in EVERY_LEVER if lever in names)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from xbarc.ir.program import (
     read_only,
 )
 from xbarc.ir.quantize import FloatInput
-from xbarc.mapping.adc import adc_settings, with_gain
+from xbarc.mapping.adc import adc_settings, wide, with_gain
 from xbarc.mapping.encodings import Encoded, Pattern
 from xbarc.mapping.job import Job, make_job
 from xbarc.mapping.levers import group, pull
@@ -85,7 +85,8 @@ def map_layer(
         narrowed=layer.narrowed,
     )
     step, notes = group(step, target, options.levers, options.columns, by_kind=options.from_data)
-    step = replace(step, adc=replace(adc_settings(step, target, options.adc), notes=notes))
+    room = wide(target) if "rows" in options.levers else target
+    step = replace(step, adc=replace(adc_settings(step, room, options.adc), notes=notes))
     return with_gain(step, target, options.adc)
 
 

@@ -6,6 +6,7 @@ None changes a result: a lossless program gives the same bits with and without t
     centre  each output's weights are moved by a number that a digital input sum puts back
     deal    inputs are dealt over row blocks in the order that needs fewest bits
     group   columns of like width share a converter
+    rows    fewer wordlines at a time where that is worth the cycles; see `active_rows.py`
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ FEEDBACK = ("auto", "on", "off")
 AUTO = "auto"
 """The encoding that is chosen for each layer by itself."""
 BUDGET = 0.01
+ROWS_LATENCY = 2.0
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class MapOptions:
         columns: what the wiring behind the columns allows their order to be.
         encoding_budget: with `auto`, the squared error of a layer's products over their variance
             that a cheaper encoding may cost.
+        rows_latency: with the lever `rows`, how much longer arrays may work, as a factor.
         sense: how binary layers are split and compared, on targets with sense amplifiers.
     """
 
@@ -52,6 +54,7 @@ class MapOptions:
     levers: tuple[Lever, ...] = ()
     columns: ColumnRule = field(default_factory=ColumnRule)
     encoding_budget: float = BUDGET
+    rows_latency: float = ROWS_LATENCY
 
     @property
     def from_data(self) -> bool:
@@ -67,6 +70,7 @@ class MapOptions:
             raise MappingError(
                 f"{self.encoding_budget:g} is no share, expected 0 to 1", where="--encoding-budget"
             )
+        self._check_rows()
         name, colon, number = self.adc.partition(":")
         known = name == "calibrated" and colon and number.isdecimal() and 0 < int(number[:9]) <= 16
         free = self.adc.isdecimal() or known or name == "budget"
@@ -82,6 +86,19 @@ class MapOptions:
             )
         if self.adc.isdecimal() and (len(self.adc) > 2 or not 1 <= int(self.adc) <= 16):
             raise MappingError(f"{self.adc[:20]} bits, expected 1 to 16", where="--adc")
+
+    def _check_rows(self) -> None:
+        """Rows are chosen where every choice gives the same results."""
+        if not 1 <= self.rows_latency <= 1 << 20:
+            raise MappingError(
+                f"{self.rows_latency:g} times as long, expected 1 or more", where="--rows-latency"
+            )
+        if "rows" in self.levers and self.adc not in ("lossless", "worst-case"):
+            raise MappingError(
+                f"rows are not chosen for --adc {self.adc}, whose results depend on them",
+                where="--levers rows",
+                hint="leave --adc out, or choose by hand: --set array.active_rows=64",
+            )
 
 
 def _one_of(option: str, value: str, known: tuple[str, ...], more: str = "") -> None:

@@ -36,6 +36,7 @@ from xbarc.report.planning import (
     schedule_row,
     write_time_us,
 )
+from xbarc.report.rows import rows_notes, rows_rows
 from xbarc.target import Figure, FigureList, Provenance, Target, figures
 
 _PJ_PER_UJ = 1e6
@@ -73,6 +74,7 @@ def collect(
         converters=converter_rows(cost.layers, target),
         front=front_rows(program),
         facts=facts_rows(program),
+        rows=rows_rows(program),
         components=components,
         schedule=schedule_row(cost, target),
         operands=operands_row(cost, target, operands, totals.energy_uj),
@@ -80,7 +82,7 @@ def collect(
         chip=_chip_row(target),
         device=device_rows(target, cost.levels),
         sources=source_rows(target),
-        notes=(*front_notes(program), *notes(program, cost)),
+        notes=(*front_notes(program), *rows_notes(program), *notes(program, cost)),
     )
 
 

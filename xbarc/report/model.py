@@ -13,6 +13,7 @@ from xbarc.report.chip_rows import AdcModelRow, DeviceRow, LevelRow, SourceRow
 from xbarc.report.facts import FactsRow
 from xbarc.report.html import render_fragment
 from xbarc.report.row import ChoiceRow, FitRow, Row
+from xbarc.report.rows import RowsRow
 
 
 class TargetRow(Row):
@@ -340,6 +341,9 @@ class Report(Row):
     facts: tuple[FactsRow, ...] = Field(
         default=(),
         description="layers of whose inputs something is known whatever the network reads",
+    )
+    rows: tuple[RowsRow, ...] = Field(
+        default=(), description="choices of rows driven at a time; empty without the lever rows"
     )
     components: Components = Field(description="the parts of every total")
     schedule: ScheduleRow | None = Field(

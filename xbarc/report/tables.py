@@ -9,6 +9,7 @@ from xbarc.report.cited import sources_table
 from xbarc.report.facts import facts_table
 from xbarc.report.fits import fit_table
 from xbarc.report.format import histogram, number, operators, percent
+from xbarc.report.rows import rows_table
 from xbarc.report.table import TableData
 
 if TYPE_CHECKING:  # Report prints itself through this file
@@ -35,6 +36,7 @@ def report_tables(report: Report) -> tuple[TableData, ...]:
         converters_table(report),
         front_table(report),
         facts_table(report.facts),
+        rows_table(report.rows),
         schedule_table(report),
         path_table(report),
         digital_table(report),
