@@ -12,7 +12,7 @@ import pytest
 from tests.models.places import MODELS, shipped_images
 from xbarc.chips.placing import FitOptions, fit_program, replaced
 from xbarc.chips.sensing import gather_moments, importance_of
-from xbarc.chips.study import Sweep, picture, scaled_wires, study_lines, top1
+from xbarc.chips.study import Sweep, held_back, picture, scaled_wires, study_lines, top1
 from xbarc.circuit import Chip, Effects, random_faults
 from xbarc.compiler import CompileOptions, compile_model
 from xbarc.errors import InputError, MappingError
@@ -182,6 +182,23 @@ def test_a_study_tells_what_wires_take() -> None:
     drawn = picture(study)
     assert drawn.count("<polyline") == 2
     assert study.as_json()["samples"] == 200
+
+
+def test_what_calibrates_does_not_judge() -> None:
+    data = {"image": np.arange(40.0).reshape(20, 2), "labels": np.arange(20)}
+    known, judged = held_back(data)
+    assert sorted(known) == ["image"]
+    assert np.array_equal(np.concatenate([known["image"], judged["image"]]), data["image"])
+    assert judged["labels"].tolist() == list(range(5, 20))
+    many = {"image": np.zeros((4000, 1)), "labels": np.zeros(4000, dtype=np.int64)}
+    assert len(held_back(many)[0]["image"]) == 256
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_too_few_samples_to_hold_back(count: int) -> None:
+    data = {"image": np.zeros((count, 2)), "labels": np.zeros(count, dtype=np.int64)}
+    with pytest.raises(InputError, match="samples"):
+        held_back(data)
 
 
 def test_a_study_needs_labels() -> None:

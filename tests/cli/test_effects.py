@@ -139,8 +139,18 @@ def test_a_study_of_lines(
     assert drawn.read_text().startswith("<svg")
     assert "r T^2/R_on" in xbarc(*common, *cases).out
     xbarc(*common, "--scales", "one").refused("--scales")
-    xbarc(*common, "--picture", tmp_path / "nowhere" / "a.svg").refused("--picture", "no such")
+    xbarc(*common, "--picture", tmp_path / "nowhere" / "a.svg").refused("cannot be written", "folder")
     empty = tmp_path / "empty.npz"
     np.savez(empty, x=samples[:0], labels=np.zeros(0, dtype=np.int64))
     nothing = ("study", "lines", model(), "--data", empty, "--calibrate", known)
     xbarc(*nothing).refused("--data", "no samples")
+
+
+def test_a_study_without_data_of_its_own_to_calibrate(
+    xbarc: Run, model: Callable[..., Path], npz: Callable[..., Path], samples: Any
+) -> None:
+    words = ("study", "lines", model(), "--data", _labelled(npz, samples), "--quick")
+    done = xbarc(*words, "--scales", "1", "--placements", "none", "--corrections", "none", "--json")
+    count = len(samples)
+    assert done.json["samples"] == count - min(256, count // 4)
+    assert "the other" in done.err

@@ -20,6 +20,8 @@ from xbarc.target import Target, Wires
 
 Data = Mapping[str, AnyArray]
 
+HELD = 256
+
 
 @dataclass(frozen=True)
 class Point:
@@ -111,10 +113,7 @@ def study_lines(
     Raises:
         InputError: the data has no labels.
     """
-    if "labels" not in data:
-        raise InputError("holds no labels to judge by", where="--data")
-    if not len(data["labels"]):
-        raise InputError("holds no samples", where="--data")
+    count = _labelled(data)
     cases = list(sweep.cases)
     found = []
     for number, (scale, placement, chosen) in enumerate(cases):
@@ -126,8 +125,36 @@ def study_lines(
         text = ", ".join(sorted(chosen)) or "none"
         share = top1(fitted, data, effects)
         found.append(Point(scale, line_ratio(wired.target), placement, text, share))
-    count = len(data["labels"])
     return LineStudy(count, top1(program, data, Effects()), tuple(found))
+
+
+def held_back(data: Data) -> tuple[Data, Data]:
+    """A quarter of the samples without labels, `HELD` at most, and all others with theirs.
+
+    What ranges, placement and corrections saw does not judge them.
+
+    Raises:
+        InputError: no labels, too few of them, or arrays that do not count samples first.
+    """
+    count = _labelled(data)
+    known = min(HELD, count // 4)
+    if not known or any(np.ndim(a) < 1 or len(a) != count for a in data.values()):
+        text = f"{count} samples do not fall into some to calibrate with and some to judge by"
+        raise InputError(text, where="--data", hint="--calibrate DATA.npz")
+    inputs = {name: array for name, array in data.items() if name != "labels"}
+    return (
+        {name: array[:known] for name, array in inputs.items()},
+        {name: array[known:] for name, array in data.items()},
+    )
+
+
+def _labelled(data: Data) -> int:
+    """Count of labels."""
+    if "labels" not in data:
+        raise InputError("holds no labels to judge by", where="--data")
+    if not len(data["labels"]):
+        raise InputError("holds no samples", where="--data")
+    return len(data["labels"])
 
 
 def scaled_wires(target: Target, scale: float) -> Target:

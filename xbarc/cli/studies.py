@@ -11,7 +11,7 @@ import typer
 from xbarc.errors import EXIT_DONE, InputError
 
 if TYPE_CHECKING:
-    from xbarc.chips.study import LineStudy, Sweep
+    from xbarc.chips.study import Data, LineStudy, Sweep
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -26,9 +26,13 @@ def lines_command(
     model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="the trained network")],
     data: Annotated[Path, typer.Option(metavar="DATA.npz", help="inputs and labels to judge by")],
     calibrate: Annotated[
-        Path,
-        typer.Option(metavar="DATA.npz", help="what ranges, placement and corrections may see"),
-    ],
+        Path | None,
+        typer.Option(
+            metavar="DATA.npz",
+            help="what ranges, placement and corrections may see  [default: the first quarter of "
+            "--data, at most 256 samples, which then do not judge]",
+        ),
+    ] = None,
     target: Annotated[str, typer.Option(metavar="NAME|FILE.toml")] = "rram128",
     settings: Annotated[
         list[str] | None,
@@ -60,31 +64,45 @@ def lines_command(
 
     from xbarc.chips.study import picture as drawn
     from xbarc.chips.study import study_lines
-    from xbarc.cli.npz import read_npz
+    from xbarc.cli.files import check_writable, write_text
     from xbarc.cli.progress import progress_bar
     from xbarc.compiler import CompileOptions, compile_model
     from xbarc.mapping import MapOptions
     from xbarc.target import load_target
 
     sweep = _sweep(scales, placements, corrections, quick)
-    if picture is not None and not picture.parent.is_dir():
-        raise InputError(f"{picture.parent}: no such folder", where="--picture")
+    if picture is not None:
+        check_writable(picture)
     chosen = load_target(target, settings or ())
     options = CompileOptions(
         weight_bits, mapping=MapOptions(encoding=encoding or chosen.precision.encoding)
     )
-    known = read_npz(calibrate)
+    known, judged = _samples(data, calibrate)
     program = compile_model(model, chosen, options=options, calibration=known)
     with progress_bar("study") as advance:
-        found = study_lines(program, known, read_npz(data), sweep, advance)
+        found = study_lines(program, known, judged, sweep, advance)
     if picture is not None:
-        picture.write_text(drawn(found), encoding="utf-8")
+        write_text(picture, drawn(found))
         print(f"wrote {picture}", file=sys.stderr)
     if json:
         print(dumps(found.as_json(), indent=1, allow_nan=False))
     else:
         _print(found)
     return EXIT_DONE
+
+
+def _samples(data: Path, calibrate: Path | None) -> tuple[Data, Data]:
+    """What may be seen, and what judges."""
+    from xbarc.chips.study import held_back
+    from xbarc.cli.npz import read_npz
+
+    if calibrate is not None:
+        return read_npz(calibrate), read_npz(data)
+    known, judged = held_back(read_npz(data))
+    seen, rest = len(next(iter(known.values()))), len(judged["labels"])
+    text = f"the first {seen} samples calibrate, without their labels; the other {rest:,} judge"
+    print(f"{text} (--calibrate DATA.npz: all judge)", file=sys.stderr)
+    return known, judged
 
 
 def _sweep(scales: str, placements: str, corrections: str, quick: bool) -> Sweep:
