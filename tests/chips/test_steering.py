@@ -12,7 +12,11 @@ from tests.chips.test_placing import LINES, _data, _program
 from xbarc.chips.placing import FitOptions, fit_program
 from xbarc.chips.responses import divergence, responses, some_images
 from xbarc.executor.run import Executor
+from xbarc.ir.effective import effective_weights
 from xbarc.ir.program import Program
+from xbarc.mapping.place import column_lines
+from xbarc.mapping.place.layer import cells_of
+from xbarc.mapping.place.signed import rows_by_worth, some_columns, some_rows
 
 
 def _single(outputs: int = 5) -> Program:
@@ -78,3 +82,34 @@ def test_other_placements_execute_nothing() -> None:
     fitted = fit_program(_program(), _data(), FitOptions("heaviest", effects=LINES))
     assert fitted.steered is None
     assert fitted.as_json()["executed"] is None
+
+
+@given(st.integers(0, 999), st.sampled_from([0.0, 0.3, 1.0]))
+@settings(max_examples=20, deadline=None)
+def test_parts_change_places_among_themselves_only(seed: int, share: float) -> None:
+    rng = np.random.default_rng(seed)
+    step = _single().crossbar_steps[0]
+    shape = step.cells.shape
+    worth, losses = rng.normal(size=shape), rng.random(shape[1:])
+    rows, columns = rng.random(shape[1]) < share, rng.random(shape[2]) < share
+    moved = some_rows(step, worth, losses, rows)
+    kept = np.asarray(step.tiling.row_input)[~rows]
+    assert np.array_equal(np.asarray(moved.tiling.row_input)[~rows], kept)
+    assert np.array_equal(effective_weights(moved), effective_weights(step))
+    turned = some_columns(step, worth, losses, columns)
+    assert np.array_equal(effective_weights(turned), effective_weights(step))
+    found, before = cells_of(turned), cells_of(step)
+    units = [u for line in column_lines(step) for u in line]
+    still = np.concatenate([u for u in units if not columns[u[0]]] or [np.zeros(0, np.int64)])
+    assert np.array_equal(found[:, :, still], before[:, :, still])
+
+
+def test_all_rows_chosen_are_the_order_by_worth() -> None:
+    rng = np.random.default_rng(5)
+    step = _single().crossbar_steps[0]
+    shape = step.cells.shape
+    worth, losses = rng.normal(size=shape), rng.random(shape[1:])
+    every = some_rows(step, worth, losses, np.ones(shape[1], dtype=bool))
+    assert np.array_equal(
+        every.tiling.row_input, rows_by_worth(step, worth, losses).tiling.row_input
+    )

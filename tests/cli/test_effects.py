@@ -139,7 +139,9 @@ def test_a_study_of_lines(
     assert drawn.read_text().startswith("<svg")
     assert "r T^2/R_on" in xbarc(*common, *cases).out
     xbarc(*common, "--scales", "one").refused("--scales")
-    xbarc(*common, "--picture", tmp_path / "nowhere" / "a.svg").refused("cannot be written", "folder")
+    xbarc(*common, "--picture", tmp_path / "nowhere" / "a.svg").refused(
+        "cannot be written", "folder"
+    )
     empty = tmp_path / "empty.npz"
     np.savez(empty, x=samples[:0], labels=np.zeros(0, dtype=np.int64))
     nothing = ("study", "lines", model(), "--data", empty, "--calibrate", known)

@@ -6,8 +6,10 @@ that the contributions at the end of the wires come near `k` times the weights, 
 are; `feedback` lets later rows make up for what earlier ones miss; `partner` re-encodes around
 stuck cells that are known.
 
-Gains and offsets are fitted to the layer as it is executed on the chip, behind the layers before it
-as they are corrected: what those still miss is made up for as far as a factor can.
+Gain and offset of an output are fitted to the layer as it is executed on the chip, behind the
+layers before it as they are corrected: what those still miss is made up for as far as they can. The
+one gain of a layer makes up for what the layer itself loses: fitted to all that lies before, it
+shrinks with every error there, and more answers are wrong.
 """
 
 from __future__ import annotations
@@ -16,10 +18,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from xbarc.chips.levels import LevelTask, choose_levels, stuck_levels
+from xbarc.chips.levels import LevelTask, choose_levels, layer_gain, stuck_levels
 from xbarc.chips.pairing import Pairing, Sums
 from xbarc.circuit.faults import FaultMap
-from xbarc.circuit.meaning import Importance
+from xbarc.circuit.meaning import Importance, real_weights
 from xbarc.errors import MappingError
 from xbarc.ir.effective import effective_weights
 from xbarc.ir.program import CrossbarStep
@@ -37,7 +39,7 @@ from xbarc.target import Target
 
 CORRECTIONS = ("gain", "outputs", "predistort", "feedback", "partner")
 _OF_LEVELS = frozenset({"predistort", "feedback", "partner"})
-OF_SCALES = frozenset({"gain", "outputs"})
+_OF_SCALES = frozenset({"gain", "outputs"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,15 +79,20 @@ def correct_layer(
     wanted = effective_weights(original).astype(np.float64)
     if known.kinds & _OF_LEVELS:
         stuck = stuck_levels(placed, known.faults, known.target)
-        scaled = bool(known.kinds & OF_SCALES)
+        scaled = bool(known.kinds & _OF_SCALES)
         task = LevelTask(
             placed, wanted, importance, wired, known.kinds, scaled, known.target, stuck
         )
         step, level_gain = choose_levels(task)
-    sums = None
-    if known.kinds & OF_SCALES:
+    zero = _zero_point(step)
+    gain, offset = np.ones((step.groups, step.outputs)), None
+    if "outputs" in known.kinds:
         sums = known.pairing.sums(original, step, wired(step))
-    gain, offset = _fitted(step, wanted, importance, sums, known.kinds)
+        gain, offset = sums.slopes, _offset(step, wanted, sums, zero)
+    elif "gain" in known.kinds:
+        gain = gain * layer_gain(wanted, real_weights(step, wired(step)), importance)
+    if offset is None:
+        offset = -zero * (wanted.sum(axis=1) - gain * _known_sums(step))
     return _folded(step, gain, offset, original), level_gain
 
 
@@ -100,28 +107,15 @@ def _zero_point(step: CrossbarStep) -> float:
             return 0.0
 
 
-def _fitted(
-    step: CrossbarStep,
-    wanted: Float64Array,
-    importance: Importance,
-    sums: Sums | None,
-    kinds: frozenset[str],
-) -> tuple[Float64Array, Float64Array]:
-    """Gain and offset (in accumulators, after the gain) of each output; axes: group, output.
+def _known_sums(step: CrossbarStep) -> Float64Array:
+    """What the periphery takes off for each step of the zero point; axes: group, output."""
+    return np.asarray(effective_weights(step).sum(axis=1, dtype=np.float64))
 
-    The periphery takes off what the zero point makes of the levels as they are written; what it
-    ought to take off is what the wanted matrix makes of it.
-    """
-    zero = _zero_point(step)
-    known = effective_weights(step).sum(axis=1, dtype=np.float64)
-    gain = np.ones_like(known)
-    if sums is not None and "outputs" in kinds:
-        gain = sums.slopes
-        wanted_level = sums.wanted - zero * wanted.sum(axis=1)
-        return gain, wanted_level - gain * (sums.found - zero * known)
-    if sums is not None:
-        gain *= sums.common_slope(importance.output)
-    return gain, -zero * (wanted.sum(axis=1) - gain * known)
+
+def _offset(step: CrossbarStep, wanted: Float64Array, sums: Sums, zero: float) -> Float64Array:
+    """What is missing on the mean, in accumulators and after the gain; axes: group, output."""
+    level = sums.wanted - zero * wanted.sum(axis=1)
+    return np.asarray(level - sums.slopes * (sums.found - zero * _known_sums(step)))
 
 
 def _folded(

@@ -49,12 +49,6 @@ class Sums:
         slope = np.where(known, both / np.where(known, own, 1.0), 1.0)
         return np.where(slope > 0, slope, 1.0)
 
-    def common_slope(self, price: Float64Array) -> float:
-        """Factor of all outputs together, without any offset; errors cost `price` each."""
-        both = float((self.wanted_found * price).sum())
-        own = float((self.found_found * price).sum())
-        return both / own if own > 0 and both > 0 else 1.0
-
 
 class Pairing:
     """Both networks, up to a layer.

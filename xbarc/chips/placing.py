@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from xbarc.chips.correcting import CORRECTIONS, OF_SCALES, Knowledge, correct_layer
+from xbarc.chips.correcting import CORRECTIONS, Knowledge, correct_layer
 from xbarc.chips.pairing import Pairing
 from xbarc.chips.sensing import Sensitivity, gather_moments, importance_of, layer_sensitivity
 from xbarc.chips.steering import ENOUGH, Steered, steer
@@ -274,7 +274,7 @@ def _fit_layer(
         return placed, done
     knowledge = Knowledge(options.corrections, program.target, options.effects.fault_map, pairing)
     corrected, gain = correct_layer(placed, step, importance, wired, knowledge)
-    if options.corrections & OF_SCALES:
+    if "outputs" in options.corrections:
         pairing.put(corrected, wired(corrected))
     return corrected, replace(done, level_gain=gain)
 

@@ -27,15 +27,22 @@ from xbarc.mapping.place.signed import (
     output_losses,
     place_losses,
     rows_by_worth,
+    some_columns,
+    some_rows,
 )
 from xbarc.numerics.types import AnyArray, Float64Array
 
 ROUNDS = 2
+FINE_ROUNDS = 2
+FINE = 8
+"""Orders a layer in which only some rows, or some columns, change places."""
+SHARES = (0.5, 0.25, 0.1)
 ENOUGH = 1e-4
 """Tolerance on the wires while orders are compared: far below what tells orders apart."""
 _PROPOSING, _JUDGING = 64, 256
 Data = Mapping[str, AnyArray]
 Starts = Mapping[str, Mapping[str, CrossbarStep]]
+Proposals = Callable[[str], Iterator[CrossbarStep]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +91,9 @@ def steer(
     search = _Search(program, judge, (responses(program, data).layers, importance), progress)
     search.begin(starts[start], by_start[start])
     for _ in range(ROUNDS):
-        search.round()
+        search.round(search.proposals)
+    for _ in range(FINE_ROUNDS):
+        search.round(search.parts)
     return Steered(
         {name: own.step for name, own in search.layers.items()},
         by_start["none"],
@@ -150,6 +159,7 @@ class _Search:
         self._responses, self._importance = known
         self._wanted = {s.name: real_weights(s, cells_of(s)) for s in program.crossbar_steps}
         self._runner = StepRunner()
+        self._rng = np.random.default_rng(0)
 
     def begin(self, steps: Mapping[str, CrossbarStep], found: float) -> None:
         """Set out from these orders, whose divergence is known."""
@@ -158,29 +168,28 @@ class _Search:
             self._take(self._own(step, steps))
         self._names = tuple(steps)
 
-    def round(self) -> None:
+    def round(self, proposals: Proposals) -> None:
         """Every layer once; the values before each are those of the layers as they are."""
         last, batches = last_uses(self._program), [dict(feeds) for feeds in self._judge.feeds]
         for index, step in enumerate(self._program.steps):
             if step.name in self.layers:
-                self._improve(index, step.name, batches)
+                self._improve(index, step.name, batches, proposals)
             for values in batches:
                 self._runner.run(step, values)
                 for name in last.get(index, ()):
                     values.pop(name, None)
 
-    def _improve(self, index: int, name: str, batches: list[Values]) -> None:
+    def _improve(self, index: int, name: str, batches: list[Values], proposals: Proposals) -> None:
         if self._progress is not None:
             self._progress(name, self._names.index(name), len(self._names))
-        before = self.layers[name]
-        for step in self._proposals(name):
+        for step in proposals(name):
             trial = self._own(step, {n: own.step for n, own in self.layers.items()} | {name: step})
             self._runner.prepare(trial.step, UnconvertedLayer(trial.step, trial.levels))
             found = self._judge.compare(index, batches, self._runner)
             self.tried += 1
             if found < self.best:
-                before, self.best = trial, found
-        self._take(before)
+                self.layers[name], self.best = trial, found
+        self._take(self.layers[name])
 
     def _take(self, own: _Own) -> None:
         self.layers[own.step.name] = own
@@ -192,10 +201,25 @@ class _Search:
         lost = output_losses(self._wanted[step.name], found, self._importance[step.name])
         return _Own(step, levels, lost)
 
-    def _proposals(self, name: str) -> Iterator[CrossbarStep]:
+    def parts(self, name: str) -> Iterator[CrossbarStep]:
+        """Some rows, and some columns, by what their losses now do to the scores.
+
+        A whole new order moves what it was priced by; a part of it less so.
+        """
+        rng, shape = self._rng, self.layers[name].step.cells.shape
+        for number in range(FINE):
+            own, share = self.layers[name], SHARES[number // 2 % len(SHARES)]
+            worth = cell_worth(own.step, self._pull(name), self._importance[name])
+            losses = place_losses(own.step, own.levels)
+            if number % 2 == 0:
+                yield some_rows(own.step, worth, losses, rng.random(shape[1]) < share)
+            else:
+                yield some_columns(own.step, worth, losses, rng.random(shape[2]) < share)
+
+    def proposals(self, name: str) -> Iterator[CrossbarStep]:
         """Rows, columns, and both, by what their losses now do to the scores."""
         own, importance = self.layers[name], self._importance[name]
-        pull = self._pull(name).reshape(own.lost.shape)
+        pull = self._pull(name)
         losses = place_losses(own.step, own.levels)
         shared = self._program.target.adc.columns_per_adc
         worth = cell_worth(own.step, pull, importance)
@@ -205,6 +229,6 @@ class _Search:
         yield columns_by_worth(rows, cell_worth(rows, pull, importance), losses, shared)
 
     def _pull(self, name: str) -> Float64Array:
-        """Slope of the divergence in the loss of each output; axis: output of all groups."""
+        """Slope of the divergence in the loss of each output; axes: group, output."""
         change = sum(self._responses[n] @ own.lost.reshape(-1) for n, own in self.layers.items())
-        return np.asarray(self._responses[name].T @ change)
+        return np.asarray(self._responses[name].T @ change).reshape(self.layers[name].lost.shape)

@@ -65,18 +65,17 @@ class Sweep:
         scales: factors on every resistance of the target's wires.
         placements: names as `--placement` takes them.
         corrections: each a set of names as `--correct` takes them.
-        converters: without them the sweep is quicker, and their rounding is left out.
+        converters: with their rounding, which takes tens of times as long.
     """
 
     scales: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
-    placements: tuple[str, ...] = ("none", "srs", "rows", "optimal")
+    placements: tuple[str, ...] = ("none", "rows")
     corrections: tuple[frozenset[str], ...] = (
         frozenset(),
         frozenset({"gain"}),
-        frozenset({"outputs"}),
         frozenset({"predistort", "gain"}),
     )
-    converters: bool = True
+    converters: bool = False
 
     def __post_init__(self) -> None:
         if not all(np.isfinite(scale) and scale > 0 for scale in self.scales):
@@ -87,7 +86,7 @@ class Sweep:
 
     @property
     def cases(self) -> Iterator[tuple[float, str, frozenset[str]]]:
-        """Every program to make."""
+        """Every program to make, those of one order in a row."""
         for scale in self.scales:
             for placement in self.placements:
                 for chosen in self.corrections:
@@ -115,16 +114,19 @@ def study_lines(
     """
     count = _labelled(data)
     cases = list(sweep.cases)
-    found = []
+    found: list[Point] = []
+    placed, last = program, None
     for number, (scale, placement, chosen) in enumerate(cases):
-        if progress is not None:
-            progress(f"{placement} x{scale:g}", number, len(cases))
-        wired = replace(program, target=scaled_wires(program.target, scale))
-        fitted = fit_program(wired, calibration, FitOptions(placement, chosen)).program
-        effects = Effects(frozenset({"lines"}), converters=sweep.converters)
         text = ", ".join(sorted(chosen)) or "none"
+        if progress is not None:
+            progress(f"{placement} x{scale:g}, {text}", number, len(cases))
+        if (scale, placement) != last:
+            wired = replace(program, target=scaled_wires(program.target, scale))
+            placed, last = _fitted(wired, calibration, FitOptions(placement)), (scale, placement)
+        fitted = _fitted(placed, calibration, FitOptions("none", chosen))
+        effects = Effects(frozenset({"lines"}), converters=sweep.converters)
         share = top1(fitted, data, effects)
-        found.append(Point(scale, line_ratio(wired.target), placement, text, share))
+        found.append(Point(scale, line_ratio(placed.target), placement, text, share))
     return LineStudy(count, top1(program, data, Effects()), tuple(found))
 
 
@@ -155,6 +157,13 @@ def _labelled(data: Data) -> int:
     if not len(data["labels"]):
         raise InputError("holds no samples", where="--data")
     return len(data["labels"])
+
+
+def _fitted(program: Program, data: Data, options: FitOptions) -> Program:
+    """Orders are kept, so corrections on top of them see what they would see at once."""
+    if options.placement == "none" and not options.corrections:
+        return program
+    return fit_program(program, data, options).program
 
 
 def scaled_wires(target: Target, scale: float) -> Target:

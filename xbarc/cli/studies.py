@@ -47,12 +47,13 @@ def lines_command(
     ] = "0.5,1,2,4",
     placements: Annotated[
         str, typer.Option(metavar="LIST", help="as --placement of compile")
-    ] = "none,srs,rows,optimal",
+    ] = "none,rows",
     corrections: Annotated[
         str, typer.Option(metavar="LIST", help="as --correct of compile; + joins several")
-    ] = "none,gain,outputs,predistort+gain",
-    quick: Annotated[
-        bool, typer.Option("--quick", help="leave out the rounding of converters")
+    ] = "none,gain,predistort+gain",
+    converters: Annotated[
+        bool,
+        typer.Option("--converters/--quick", help="with the rounding of converters: much slower"),
     ] = False,
     picture: Annotated[
         Path | None, typer.Option(metavar="FILE.svg", help="top-1 over r T^2 / R_on")
@@ -70,7 +71,7 @@ def lines_command(
     from xbarc.mapping import MapOptions
     from xbarc.target import load_target
 
-    sweep = _sweep(scales, placements, corrections, quick)
+    sweep = _sweep(scales, placements, corrections, converters)
     if picture is not None:
         check_writable(picture)
     chosen = load_target(target, settings or ())
@@ -105,7 +106,7 @@ def _samples(data: Path, calibrate: Path | None) -> tuple[Data, Data]:
     return known, judged
 
 
-def _sweep(scales: str, placements: str, corrections: str, quick: bool) -> Sweep:
+def _sweep(scales: str, placements: str, corrections: str, converters: bool) -> Sweep:
     from xbarc.chips.study import Sweep
     from xbarc.circuit import parse_effects
 
@@ -115,7 +116,7 @@ def _sweep(scales: str, placements: str, corrections: str, quick: bool) -> Sweep
         raise InputError(f"'{scales}' is no list of numbers", where="--scales") from error
     chosen = tuple(parse_effects(part.replace("+", ",")) for part in corrections.split(","))
     names = tuple(part.strip() for part in placements.split(","))
-    return Sweep(factors, names, chosen, not quick)
+    return Sweep(factors, names, chosen, converters)
 
 
 def _print(found: LineStudy) -> None:

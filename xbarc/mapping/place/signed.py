@@ -22,8 +22,9 @@ from xbarc.mapping.place.layer import (
     filled,
     means,
 )
-from xbarc.mapping.place.permute import permute_rows
-from xbarc.numerics.types import Float64Array
+from xbarc.mapping.place.permute import permute_columns, permute_rows
+from xbarc.mapping.place.units import column_lines
+from xbarc.numerics.types import BoolArray, Float64Array
 
 
 def output_losses(
@@ -85,6 +86,40 @@ def rows_by_worth(step: CrossbarStep, worth: Float64Array, losses: Float64Array)
         found = assign_sorted(weight[first:last], price[first:last])
         order[first + found.start] = np.arange(first, last)
     return permute_rows(step, order)
+
+
+def some_rows(
+    step: CrossbarStep, worth: Float64Array, losses: Float64Array, chosen: BoolArray
+) -> CrossbarStep:
+    """As `rows_by_worth` among the chosen rows; the others stay. Axis of `chosen`: row."""
+    weight, price = worth.sum(axis=(0, 2)), filled(means(losses, 1))
+    order = np.arange(len(weight))
+    for first, last in exchangeable_rows(step):
+        here = first + np.flatnonzero(chosen[first:last])
+        found = assign_sorted(weight[here], price[here])
+        order[here[found.start]] = here
+    return permute_rows(step, order)
+
+
+def some_columns(
+    step: CrossbarStep, worth: Float64Array, losses: Float64Array, chosen: BoolArray
+) -> CrossbarStep:
+    """As `columns_by_worth` among the chosen columns' units of the commonest width.
+
+    Columns that were grouped by converter stay as they are.
+    """
+    if step.tiling.column_order is not None:
+        return step
+    weight, price = worth.sum(axis=(0, 1)), filled(means(losses, 0))
+    order = np.arange(step.cells.columns)
+    for line in column_lines(step):
+        widths = [len(unit) for unit in line]
+        width = max(sorted(set(widths)), key=widths.count)
+        units = np.array([u for u in line if len(u) == width and chosen[u[0]]], dtype=np.int64)
+        if len(units) > 1:
+            found = assign_sorted(weight[units].sum(axis=1), price[units].sum(axis=1))
+            order[units[found.start]] = units
+    return permute_columns(step, order)
 
 
 def columns_by_worth(
