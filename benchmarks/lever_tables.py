@@ -1,10 +1,12 @@
 """What the levers give, by law, network, encoding and width of weights.
 
     python benchmarks/lever_tables.py front
+    python benchmarks/lever_tables.py each
     python benchmarks/lever_tables.py nets
 
-Both write their table into docs/reference. Every converter stops early (`adc.stops_early = true`),
-so that each column counts with its own width. No data; the same numbers on every run.
+Each writes its table into docs/reference. Converters stop early (`adc.stops_early = true`), so that
+each column counts with its own width; in the rows of shared ones they do not. No data; the same
+numbers on every run.
 """
 
 from __future__ import annotations
@@ -24,6 +26,14 @@ from xbarc.target import load_target
 
 LAWS = ("levels", "8", "both", "16", "24", "bits", "target")
 SHORT = ("levels", "both", "bits")
+EACH = (
+    "none",
+    "recode",
+    "recode,centre",
+    "recode,centre,deal",
+    "deal",
+    "centre",
+)
 CASES = (
     ("fashion-resnet", "differential", 8),
     ("fashion-depthwise", "differential", 8),
@@ -52,7 +62,7 @@ def measure(net: str, law: str, levers: str, encoding: str, bits: int) -> str:
         weight_bits=bits,
     )
     rows = {row.rule: row for row in program.report().converters if row.layer == "all layers"}
-    worst, found = rows["worst case"], rows["from cells"]
+    worst, found = rows["worst case"], rows["as set"]
     by_bits, by_levels = (
         worst.mean_bits / found.mean_bits,
         worst.mean_levels / found.mean_levels,
@@ -65,12 +75,25 @@ def front() -> Iterator[str]:
     nets = ("fashion-vgg", "fashion-mlp")
     yield "| law | " + " | ".join(f"{net}, b | 2^b" for net in nets) + " | CPU s |"
     yield "|---|" + "--:|" * (2 * len(nets) + 1)
-    plain = " | ".join(measure(net, "both", "none", "differential", 8) for net in nets)
+    plain = " | ".join(measure(net, "both", "none") for net in nets)
     yield f"| no levers | {plain} | |"
     for law in LAWS:
         start = time.process_time()
-        found = " | ".join(measure(net, law, "all", "differential", 8) for net in nets)
+        found = " | ".join(measure(net, law, "all") for net in nets)
         yield f"| `{law}` | {found} | {time.process_time() - start:.0f} |"
+
+
+def each() -> Iterator[str]:
+    """One lever after the other, under the law of both."""
+    nets = ("fashion-vgg", "fashion-mlp")
+    yield "| levers | " + " | ".join(f"{net}, b | 2^b" for net in nets) + " |"
+    yield "|---|" + "--:|" * (2 * len(nets))
+    for levers in EACH:
+        found = " | ".join(measure(net, "both", levers) for net in nets)
+        yield f"| `{levers}` | {found} |"
+    for levers in ("none", "group", "all"):
+        found = " | ".join(measure(net, "both", levers, early=False) for net in nets)
+        yield f"| `{levers}`, eight columns share a converter | {found} |"
 
 
 def nets() -> Iterator[str]:
@@ -88,13 +111,16 @@ def nets() -> Iterator[str]:
             yield f"| `{net}` | `{encoding}` | {bits} bits | {name} | {found} |"
 
 
+TABLES = {"front": front, "each": each, "nets": nets}
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("table", choices=("front", "nets"))
+    parser.add_argument("table", choices=tuple(TABLES))
     table = parser.parse_args().table
     lines = []
-    for line in front() if table == "front" else nets():
+    for line in TABLES[table]():
         print(line, flush=True)
         lines.append(line)
     place = ROOT / "docs" / "reference" / f"levers-{table}.md"
