@@ -28,11 +28,12 @@ from xbarc.cost import program_cost
 from xbarc.cost.converters import Widths, converter_widths
 from xbarc.ir.effective import effective_weights
 from xbarc.ir.program import CrossbarStep
+from xbarc.mapping.laws import BOTH
 from xbarc.numerics.types import Float64Array, IntArray
 
 _PRICES = 4
-_BIT = 8
-"""What a bit counts in levels where one number stands for both laws, as in the levers."""
+LAWS = ("bits", "levels", "both")
+"""What is made small, in the order of every axis `law` here."""
 
 
 def digit_choices(
@@ -106,7 +107,7 @@ def least_cost(floor: IntArray, columns: int, top: int) -> Float64Array:
     widths, reach = candidates(columns, most, top)
     levels = np.exp2(widths) * (widths > 0)
     found = np.empty((3, len(floor)))
-    for law, each in enumerate((widths, levels, levels + _BIT * widths)):
+    for law, each in enumerate((widths, levels, levels + BOTH * widths)):
         cost = each.sum(axis=1).astype(np.float64)
         order = np.argsort(cost, kind="stable")
         first = np.full(len(floor), len(order) - 1)
@@ -177,20 +178,25 @@ def histogram(weights: IntArray, magnitude: int) -> IntArray:
 
 
 def network_bound(model: Path, target: str, reach: int) -> dict[str, Float64Array]:
-    """Bits, levels and both, of an inference: worst case, found by all levers, and bound."""
-    program = xbarc.compile(str(model), target=target, levers="all").program
+    """Bits, levels and both, of an inference: worst case, found by all levers, and bound.
+
+    What is found under each law, and no choice of digits for its blocks and centres is below.
+    """
     sums = {name: np.zeros(3) for name in ("worst case", "found", "bound")}
-    for layer in program_cost(program).layers:
-        rules = {item.rule: item for item in converter_widths(layer.step)}
-        times = layer.positions or 1
-        for name, rule in (("worst case", "worst case"), ("found", "from cells")):
-            sums[name] += times * _laws(rules[rule])
-        sums["bound"] += times * layer.step.input_slices * layer_bound(layer.step, reach)
+    for law, name in enumerate(LAWS):
+        program = xbarc.compile(str(model), target=target, levers="all", lever_law=name).program
+        for layer in program_cost(program).layers:
+            rules = {item.rule: item for item in converter_widths(layer.step)}
+            times = layer.positions or 1
+            sums["worst case"][law] += times * _laws(rules["worst case"])[law]
+            sums["found"][law] += times * _laws(rules["from cells"])[law]
+            bound = layer_bound(layer.step, reach)[law]
+            sums["bound"][law] += times * layer.step.input_slices * bound
     return sums
 
 
 def _laws(widths: Widths) -> Float64Array:
-    return np.array([widths.bits, widths.levels, widths.levels + _BIT * widths.bits])
+    return np.array([widths.bits, widths.levels, widths.levels + BOTH * widths.bits])
 
 
 def main() -> None:

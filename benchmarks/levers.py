@@ -56,11 +56,13 @@ def _clocked(work: Callable[..., Any], stage: str, spent: dict[str, float]) -> C
     return run
 
 
-def measure(model: Path, target: str, pulled: str = "all") -> tuple[dict[str, float], list[str]]:
+def measure(
+    model: Path, target: str, pulled: str = "all", law: str = "both"
+) -> tuple[dict[str, float], list[str]]:
     """Seconds of each stage, and what converters are against the worst case."""
     with timed() as spent:
         start = time.process_time()
-        program = xbarc.compile(str(model), target=target, levers=pulled)
+        program = xbarc.compile(str(model), target=target, levers=pulled, lever_law=law)
         spent["compile"] = time.process_time() - start
     rows = {row.rule: row for row in program.report().converters if row.layer == "all layers"}
     worst = rows["worst case"]
@@ -78,13 +80,14 @@ def main() -> None:
     parser.add_argument("model")
     parser.add_argument("--target", default="rram128")
     parser.add_argument("--levers", default="all")
+    parser.add_argument("--lever-law", default="both")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         model = Path(arguments.model)
         if not model.exists():
             model = Path(folder) / "model.onnx"
             fill.fill(fill.light_model(arguments.model), model, 0)
-        spent, lines = measure(model, arguments.target, arguments.levers)
+        spent, lines = measure(model, arguments.target, arguments.levers, arguments.lever_law)
     for stage, seconds in spent.items():
         print(f"{stage:10} {seconds:8.1f} CPU s")
     solver = sum(spent[stage] for stage in STAGES)

@@ -72,6 +72,7 @@ def compile(  # noqa: A001  # the name users expect: xbarc.compile
     shapes: Mapping[str, tuple[int, ...]] | None = None,
     levers: str = "none",
     rows_latency: float = ROWS_LATENCY,
+    lever_law: str = "both",
     adc_budget: str | None = None,
     prune: str | None = None,
     input_facts: str = "all",
@@ -96,6 +97,8 @@ def compile(  # noqa: A001  # the name users expect: xbarc.compile
         levers: what makes converters narrow at the same results: `none`, `all`, or some of
             `recode,centre,deal,group`; `rows` costs cycles and is not among `all`.
         rows_latency: with the lever `rows`, how much longer arrays may work, as a factor.
+        lever_law: what a conversion costs for the levers: `both`, `bits`, `levels`, `target` (the
+            energy of its converter), or how many levels a bit counts.
         adc_budget: bits of every converter from calibration data: points of top-1 that may be lost,
             such as `0.5` (needs `labels`), or an SQNR of the output, such as `30dB`.
         prune: share of the weights that become zero, `0.5` or `0.5:free`.
@@ -115,6 +118,7 @@ def compile(  # noqa: A001  # the name users expect: xbarc.compile
         encoding_budget=encoding_budget,
         levers=parse_levers(levers),
         rows_latency=rows_latency,
+        lever_law=lever_law,
     )
     options = CompileOptions(
         weight_bits,

@@ -137,7 +137,7 @@ def settings_of(plan: Plan, whole: Whole, *, calibrated: bool) -> tuple[tuple[st
         "encoding": _encoding(plan.mapping),
         "feedback": plan.mapping.feedback if calibrated else "off (no calibration data)",
         "input_facts": plan.input_facts,
-        "levers": ", ".join(plan.mapping.levers) or "none",
+        "levers": _levers(plan.mapping),
         "pack": plan.mapping.pack,
         "placement": plan.mapping.placement,
         "pruning": "none" if plan.pruning is None else str(plan.pruning),
@@ -149,6 +149,12 @@ def settings_of(plan: Plan, whole: Whole, *, calibrated: bool) -> tuple[tuple[st
     return tuple(
         sorted((found | whole.settings() | _sense_settings(plan) | _row_settings(plan)).items())
     )
+
+
+def _levers(mapping: MapOptions) -> str:
+    if not mapping.levers:
+        return "none"
+    return f"{', '.join(mapping.levers)}; law {mapping.lever_law}"
 
 
 def _encoding(mapping: MapOptions) -> str:

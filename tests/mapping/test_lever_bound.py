@@ -20,6 +20,7 @@ from benchmarks.lever_bound import (
 from tests.builders import int_layer, mapped, small_target
 from xbarc.cost.converters import converter_widths
 from xbarc.mapping import LEVERS
+from xbarc.mapping.laws import BOTH
 from xbarc.numerics.types import Float64Array, IntArray
 
 
@@ -39,7 +40,7 @@ def laws(digits: IntArray) -> list[float]:
     sums = np.concatenate([np.maximum(digits, 0).sum(0), np.maximum(-digits, 0).sum(0)])
     bits = np.frexp(sums.astype(float))[1]
     levels = float((2.0**bits * (bits > 0)).sum())
-    return [float(bits.sum()), levels, levels + 8.0 * float(bits.sum())]
+    return [float(bits.sum()), levels, levels + BOTH * float(bits.sum())]
 
 
 @pytest.mark.parametrize(("slices", "cell_bits"), [(2, 2), (3, 1)])
@@ -64,8 +65,8 @@ def test_choices_are_all_ways_there_are() -> None:
 
 def test_the_bound_is_met_where_there_is_one_way() -> None:
     """Zeros, and ones in the only slice: nothing to choose."""
-    assert bound(np.array([0, 0, 1]), 1, 2).tolist() == [1, 2, 10]
-    assert bound(np.array([1] * 9 + [-1] * 3), 1, 2).tolist() == [6, 20, 68]
+    assert bound(np.array([0, 0, 1]), 1, 2).tolist() == [1, 2, 2 + BOTH]
+    assert bound(np.array([1] * 9 + [-1] * 3), 1, 2).tolist() == [6, 20, 20 + 6 * BOTH]
 
 
 def test_a_layer_with_all_levers_is_not_below_its_bound() -> None:

@@ -15,6 +15,7 @@ from xbarc.mapping import centring, recode_loop
 from xbarc.mapping import levers as levers_room
 from xbarc.mapping import recode as room
 from xbarc.mapping.centring import centres
+from xbarc.mapping.laws import BOTH_LAWS
 from xbarc.mapping.recode import digit_sums, recode
 from xbarc.numerics.types import IntArray
 from xbarc.target import load_target
@@ -45,13 +46,13 @@ def test_a_sweep_takes_the_cheapest_way_of_all(
     weights = rng.integers(-most, most + 1, 4).astype(np.int32)
     targets = rng.integers(0, 6, sides * slices)
     prices, priced = np.zeros((sides * slices, 60)), np.full(sides * slices, -1)
-    recode_loop._set_prices(prices, priced, targets)
+    recode_loop.set_prices(prices, priced, targets)
     digits, sums = np.zeros((4, slices), np.int8), np.zeros(sides * slices, np.int64)
     reach = range(1 - (1 << cell_bits), 1 << cell_bits)
     for _ in range(2):
         for row in range(4):
             others = np.delete(digits, row, axis=0).astype(np.int64)
-            recode_loop._sweep(
+            recode_loop.sweep(
                 weights[row : row + 1], cell_bits, digits[row : row + 1], sums, prices
             )
             ways = [
@@ -112,13 +113,14 @@ def test_a_sample_of_row_blocks_finds_centres_as_good(monkeypatch: pytest.Monkey
     weights = np.clip(gaussian(1000, 12) + 9, -127, 127)
     bounds = np.array([*range(0, 1000, 128), 1000])
     target = load_target("rram128")
+    how = centring._How(4, 2, 1, joined=False, law=BOTH_LAWS, many=False)
     costs = []
     for tried in (1 << 18, 4000, 1):
         monkeypatch.setattr(centring, "_TRIED_WEIGHTS", tried)
         off = centres(weights, bounds, 4, target, joined=False)
         moved = weights - off[:, None]
-        costs.append(centring._cost(moved, bounds, 4, target, joined=False).sum())
-    plain = centring._cost(weights, bounds, 4, target, joined=False).sum()
+        costs.append(centring._cost(moved, bounds, how).sum())
+    plain = centring._cost(weights, bounds, how).sum()
     assert costs[0] <= costs[1] <= 1.02 * costs[0]
     assert costs[0] <= costs[2] <= 1.03 * costs[0]
     assert costs[2] < plain

@@ -145,6 +145,14 @@ def compile_command(
             help="lever rows: how much longer arrays may work when fewer rows are driven at a time",
         ),
     ] = 2.0,
+    lever_law: Annotated[
+        str,
+        typer.Option(
+            metavar="both|bits|levels|target|LEVELS",
+            help="what the levers make small: bits, levels, both (or a bit counted as so many "
+            "LEVELS), or the energy of the target's converter",
+        ),
+    ] = "both",
     column_order: Annotated[
         str,
         typer.Option(
@@ -273,6 +281,7 @@ def compile_command(
         (levers, column_order, adc_budget, prune),
         _sense(split, (thresholds, sense_rows, sign_of_zero), sense_bits, allow_ternary),
     )
+    options = with_law(options, lever_law)
     options = with_copies(options, duplicate, chosen)
     options = with_groups(options, extra_groups, spare_columns, refit)
     options = replace(options, equalise=equalise, uniform=uniform)  # type: ignore[arg-type]  # checked there
@@ -307,6 +316,13 @@ def with_rows(options: CompileOptions, latency: float) -> CompileOptions:
     if options.mapping is None:
         return options
     return replace(options, mapping=replace(options.mapping, rows_latency=latency))
+
+
+def with_law(options: CompileOptions, law: str) -> CompileOptions:
+    """Options with a law for the levers."""
+    if options.mapping is None:
+        return options
+    return replace(options, mapping=replace(options.mapping, lever_law=law))
 
 
 def with_groups(options: CompileOptions, extra: float, spare: bool, refit: bool) -> CompileOptions:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from ortools.sat.python import cp_model
 
+from xbarc.mapping.laws import LEVELS, LeverLaw
 from xbarc.numerics.types import Int64Array, IntArray
 
 _SEED = 1
@@ -19,9 +20,9 @@ class Assigned:
 
     Attributes:
         place: place in the block; axes: group or 1, row block or 1, conversion.
-        objective: levels (`2**bits` summed over conversions) of what was found.
+        objective: cost by the law, summed over conversions, of what was found.
         bound: no assignment has fewer.
-        sorted_cost: levels of sorting by the sum over row blocks.
+        sorted_cost: cost of sorting by the sum over row blocks.
         seconds: deterministic time of the solver.
     """
 
@@ -32,23 +33,17 @@ class Assigned:
     seconds: float
 
 
-def levels(sums: IntArray) -> Int64Array:
-    """`2**bits` of a lossless conversion; 0 where there is nothing to convert."""
-    bits = np.frexp(np.asarray(sums, dtype=np.float64))[1].astype(np.int64)
-    found: Int64Array = np.where(bits > 0, np.int64(1) << bits, 0)
-    return found
-
-
-def group_cost(sums: IntArray, slots: IntArray) -> Int64Array:
-    """Levels of all conversions where each is as wide as the widest of its slot.
+def group_cost(sums: IntArray, slots: IntArray, law: LeverLaw = LEVELS) -> Int64Array:
+    """Cost of all conversions where each is as wide as the widest of its slot.
 
     Args:
         sums: in the order of places; axes: case, place.
         slots: converter of each place, rising.
+        law: cost of each width.
     """
     starts = np.flatnonzero(np.diff(slots, prepend=-1))
     size = np.diff(np.append(starts, len(slots)))
-    widest = np.maximum.reduceat(levels(sums), starts, axis=1)
+    widest = np.maximum.reduceat(law.of_sums(sums), starts, axis=1)
     total: Int64Array = (widest * size).sum(axis=1)
     return total
 
@@ -60,6 +55,7 @@ def assign(
     common: bool,
     reach: int | None,
     effort: float,
+    law: LeverLaw = LEVELS,
 ) -> Assigned:
     """Places for the conversions of one column block.
 
@@ -70,16 +66,17 @@ def assign(
         common: one order for all groups and row blocks.
         reach: places a conversion may move; None: any.
         effort: deterministic seconds.
+        law: cost of each width.
     """
     cases = sums.reshape(-1, sums.shape[2])
     phases = np.broadcast_to(offsets, sums.shape[:2]).reshape(-1) % shared
     if common:
-        found = [_solve(cases, int(phases[0]), shared, reach, effort)]
+        found = [_solve(cases, int(phases[0]), shared, reach, effort, law)]
         lead: tuple[int, ...] = (1, 1)
     else:
         share = effort / max(1, len(cases))
         pairs = zip(cases, phases.tolist(), strict=True)
-        found = [_solve(case[None], phase, shared, reach, share) for case, phase in pairs]
+        found = [_solve(case[None], phase, shared, reach, share, law) for case, phase in pairs]
         lead = sums.shape[:2]
     return Assigned(
         np.stack([item.place for item in found]).reshape(*lead, -1),
@@ -91,13 +88,18 @@ def assign(
 
 
 def _solve(
-    cases: Int64Array, phase: int, shared: int, reach: int | None, effort: float
+    cases: Int64Array,
+    phase: int,
+    shared: int,
+    reach: int | None,
+    effort: float,
+    law: LeverLaw,
 ) -> Assigned:
     """One order for some cases at once."""
     count = cases.shape[1]
     slots = (phase + np.arange(count)) // shared
-    start = _first_guess(cases, slots, reach)
-    widths = levels(cases)
+    start = _first_guess(cases, slots, reach, law)
+    widths = law.of_sums(cases)
     distinct, weights = _distinct(widths)
     if len(distinct) > _MOST_CASES:
         distinct, weights = _pooled(distinct, weights)
@@ -116,18 +118,18 @@ def _solve(
         keys = [list(row) for row in chosen]
         slot = np.array([key[hits.index(True)] for key, hits in zip(keys, picked, strict=True)])
         place = _spread(slot, slots)
-    before, after = _total(cases, start, slots), _total(cases, place, slots)
+    before, after = _total(cases, start, slots, law), _total(cases, place, slots, law)
     if after > before:
         place, after = start, before
     bound = int(np.ceil(solver.best_objective_bound)) if exact else _weak_bound(widths)
-    naive = _total(cases, _by_sum(cases), slots)
+    naive = _total(cases, _by_sum(cases, law), slots, law)
     return Assigned(place, after, min(after, max(bound, 0)), naive, seconds)
 
 
-def _total(cases: Int64Array, place: Int64Array, slots: IntArray) -> int:
+def _total(cases: Int64Array, place: Int64Array, slots: IntArray, law: LeverLaw) -> int:
     laid = np.empty_like(cases)
     laid[:, place] = cases
-    return int(group_cost(laid, slots).sum())
+    return int(group_cost(laid, slots, law).sum())
 
 
 def _weak_bound(widths: Int64Array) -> int:
@@ -135,20 +137,23 @@ def _weak_bound(widths: Int64Array) -> int:
     return int(widths.sum())
 
 
-def _by_sum(cases: Int64Array) -> Int64Array:
-    order = np.argsort(-levels(cases).sum(axis=0), kind="stable")
+def _by_sum(cases: Int64Array, law: LeverLaw) -> Int64Array:
+    order = np.argsort(-law.of_sums(cases).sum(axis=0), kind="stable")
     place = np.empty_like(order)
     place[order] = np.arange(len(order))
     return place
 
 
-def _first_guess(cases: Int64Array, slots: IntArray, reach: int | None) -> Int64Array:
+def _first_guess(
+    cases: Int64Array, slots: IntArray, reach: int | None, law: LeverLaw
+) -> Int64Array:
     """By the sum over cases where any place is allowed, as they come otherwise."""
     natural = np.arange(len(slots))
     if reach is not None:
         return natural
-    guess = _by_sum(cases)
-    return guess if _total(cases, guess, slots) < _total(cases, natural, slots) else natural
+    guess = _by_sum(cases, law)
+    better = _total(cases, guess, slots, law) < _total(cases, natural, slots, law)
+    return guess if better else natural
 
 
 def _distinct(widths: Int64Array) -> tuple[Int64Array, Int64Array]:
@@ -193,7 +198,7 @@ def _objective(
     counts: Int64Array,
     slots: IntArray,
 ) -> None:
-    """Levels summed over cases and converters: each as wide as its widest member."""
+    """Cost summed over cases and converters: each as wide as its widest member."""
     terms = []
     numbers, sizes = np.unique(slots, return_counts=True)
     for number, size in zip(numbers.tolist(), sizes.tolist(), strict=True):
@@ -205,7 +210,7 @@ def _objective(
 def _widest(
     model: cp_model.CpModel, chosen: list[Choice], row: Int64Array, slot: int, case: int
 ) -> cp_model.LinearExprT:
-    """Levels of one converter in one case: steps that are paid once a member needs them."""
+    """Cost of one converter in one case: steps that are paid once a member needs them."""
     kinds = np.unique(row)
     total: cp_model.LinearExprT = int(kinds[0])
     for before, kind in zip(kinds[:-1].tolist(), kinds[1:].tolist(), strict=True):

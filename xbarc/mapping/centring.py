@@ -7,9 +7,12 @@ should be small: the best `c_o` among some is found by writing the weights out.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from xbarc.mapping.recode import digit_sums, recode
+from xbarc.mapping.laws import BOTH_LAWS, LeverLaw
+from xbarc.mapping.recode import digit_sums, promising_starts, recode, simple_digits
 from xbarc.mapping.tiling import segment_bounds
 from xbarc.numerics.types import Float64Array, Int64Array, IntArray
 from xbarc.target import Target
@@ -19,21 +22,29 @@ _TRIED = 6
 _TRIED_WEIGHTS = 1 << 18
 """Weights that a number is tried on: whole row blocks, spread over a layer that has more."""
 _WIDEST_WEIGHTS = 1 << 10
+_STARTS, _TRIED_ON = 6, 16
 
 
 def centres(
-    weights: IntArray, blocks: IntArray, slices: int, target: Target, *, joined: bool
+    weights: IntArray,
+    blocks: IntArray,
+    slices: int,
+    target: Target,
+    law: LeverLaw = BOTH_LAWS,
+    *,
+    joined: bool,
 ) -> Int64Array:
     """What to take off each output; axes: group, output.
 
-    Digits of least total sum say which numbers are promising; the best few are tried on every row
-    block, or on some of a large layer's.
+    Digits that are the cheapest under one price a column say which numbers are promising; the best
+    few are tried on every row block, or on some of a large layer's.
 
     Args:
         weights: axes: group, row, output, rows in their final order.
         blocks: first row of each row block, and the end.
         slices: cells of one sign that a weight has.
         target: the chip.
+        law: what a conversion costs.
         joined: one converter sees the difference of the two columns of a pair.
     """
     groups, _, outputs = weights.shape
@@ -42,15 +53,18 @@ def centres(
     if not weights.size or reach > _WIDEST_WEIGHTS:
         return off
     candidates = np.arange(-_REACH, _REACH + 1)
-    expected = _expected_cost(weights, candidates, slices, target)
+    tried_rows, bounds = _sample(weights, segment_bounds(blocks, target.array.active_rows))
+    many = tried_rows.shape[1] < weights.shape[1]
+    how = _How(slices, target.cell.bits, (1 << target.input.dac_bits) - 1, joined, law, many)
+    starts = _starts(tried_rows, bounds, how)
+    expected = _expected_cost(weights, candidates, how, (starts, target.array.active_rows))
     expected[~_fits(weights, candidates, slices * target.cell.bits)] = np.inf
     ranked = np.argsort(expected, axis=0, kind="stable")
-    tried_rows, bounds = _sample(weights, segment_bounds(blocks, target.array.active_rows))
     least = np.full((groups, outputs), np.inf)
     for place in (_REACH, *range(_TRIED)):
         index = np.full(groups * outputs, _REACH) if place == _REACH else ranked[place]
         tried = candidates[index].reshape(groups, outputs)
-        cost = _cost(tried_rows - tried[:, None], bounds, slices, target, joined=joined)
+        cost = _cost(tried_rows - tried[:, None], bounds, how)
         cost[~np.isfinite(expected[index, np.arange(index.size)]).reshape(cost.shape)] = np.inf
         better = cost < least
         off[better], least[better] = tried[better], cost[better]
@@ -78,49 +92,78 @@ def _fits(weights: IntArray, candidates: IntArray, bits: int) -> IntArray:
     return fits
 
 
-def _cost(
-    weights: IntArray, bounds: IntArray, slices: int, target: Target, *, joined: bool
-) -> Float64Array:
-    """What converters cost for each output, by both laws; axes: group, output."""
-    cell_bits, top = target.cell.bits, (1 << target.input.dac_bits) - 1
-    fitting = np.clip(weights, 1 - (1 << slices * cell_bits), (1 << slices * cell_bits) - 1)
+@dataclass(frozen=True)
+class _How:
+    """How weights are written and what that costs; `many`: a sample stands for a large layer."""
+
+    slices: int
+    cell_bits: int
+    top: int
+    joined: bool
+    law: LeverLaw
+    many: bool
+
+    def fitting(self, weights: IntArray) -> IntArray:
+        """Magnitudes that fit the cells."""
+        most = (1 << self.slices * self.cell_bits) - 1
+        return np.clip(weights, -most, most)
+
+
+def _starts(weights: IntArray, bounds: IntArray, how: _How) -> Int64Array:
+    """Prices that suit some outputs; axes: start, column."""
+    return promising_starts(
+        how.fitting(weights),
+        [int(bound) for bound in bounds],
+        (how.slices, how.cell_bits, how.top, how.joined, how.law.cost),
+        (2, 4) if how.many else (_STARTS, _TRIED_ON),
+    )
+
+
+def _cost(weights: IntArray, bounds: IntArray, how: _How) -> Float64Array:
+    """What converters cost for each output; axes: group, output."""
     digits = recode(
-        fitting, bounds, slices=slices, cell_bits=cell_bits, top=top, joined=joined, quick=True
+        how.fitting(weights),
+        bounds,
+        slices=how.slices,
+        cell_bits=how.cell_bits,
+        top=how.top,
+        joined=how.joined,
+        quick=True,
+        of_many=how.many,
+        law=how.law.cost,
     )
     plus, minus = digit_sums(digits, bounds)
-    columns = (plus + minus,) if joined else (plus, minus)
-    bits = [np.frexp((column * top).astype(np.float64))[1] for column in columns]
-    laws = [np.exp2(width) * (width > 0) + 8.0 * width for width in bits]
-    return np.asarray(sum(law.sum(axis=(1, 3)) for law in laws), dtype=np.float64)
+    columns = (plus + minus,) if how.joined else (plus, minus)
+    costs = [how.law.of_sums(column * how.top).sum(axis=(1, 3)) for column in columns]
+    return np.asarray(sum(costs), dtype=np.float64)
 
 
 def _expected_cost(
-    weights: IntArray, candidates: IntArray, slices: int, target: Target
+    weights: IntArray, candidates: IntArray, how: _How, by: tuple[Int64Array, int]
 ) -> Float64Array:
-    """Cost of the mean row block, widths taken as real numbers; axes: candidate, output."""
+    """Cost of the mean row block, widths taken as real numbers; axes: candidate, output.
+
+    Args:
+        weights: axes: group, row, output.
+        candidates: numbers to take off.
+        how: digits and law.
+        by: prices that digits are chosen by, of which the best counts, and rows of a block.
+    """
     groups, rows, outputs = weights.shape
     low, high = int(weights.min()), int(weights.max())
     flat = weights.transpose(0, 2, 1).reshape(groups * outputs, rows).astype(np.int64) - low
     span = high - low + 1
     index = flat + span * np.arange(len(flat))[:, None]
     counts = np.bincount(index.reshape(-1), minlength=span * len(flat)).reshape(len(flat), span)
-    sums = _least_digits(low - int(candidates[-1]), high - int(candidates[0]), slices, target)
-    per_block = counts / max(1, -(-rows // target.array.active_rows))
-    cost = np.empty((len(candidates), len(flat)))
-    for number, candidate in enumerate(candidates.tolist()):
-        first = candidates[-1] - candidate
-        mean = per_block @ sums[first : first + span]
-        cost[number] = (1.44 * mean + 8.0 * np.log2(1.0 + mean)).sum(axis=1)
+    per_block = counts / max(1, -(-rows // by[1]))
+    widths = np.arange(len(how.law.cost))
+    numbers = how.fitting(np.arange(low - int(candidates[-1]), high - int(candidates[0]) + 1))
+    cost = np.full((len(candidates), len(flat)), np.inf)
+    for start in by[0]:
+        sums = how.top * simple_digits(numbers, start, how.slices, how.cell_bits)
+        for number, candidate in enumerate(candidates.tolist()):
+            first = candidates[-1] - candidate
+            mean = per_block @ sums[first : first + span]
+            here = np.interp(np.log2(1.0 + mean), widths, how.law.cost).sum(axis=1)
+            cost[number] = np.minimum(cost[number], here)
     return cost
-
-
-def _least_digits(low: int, high: int, slices: int, target: Target) -> Float64Array:
-    """Plus and minus digits of every number, of least total; axes: number, column."""
-    cell_bits = target.cell.bits
-    most = (1 << slices * cell_bits) - 1
-    numbers = np.clip(np.arange(low, high + 1), -most, most).reshape(1, 1, -1)
-    digits = recode(
-        numbers, np.array([0, 1]), slices=slices, cell_bits=cell_bits, least=True
-    ).reshape(numbers.size, slices)
-    both = [np.maximum(digits, 0), np.maximum(-digits.astype(np.int16), 0)]
-    return np.concatenate(both, axis=1).astype(np.float64)

@@ -11,16 +11,19 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from xbarc.mapping.laws import BOTH_LAWS, LeverLaw
 from xbarc.mapping.recode import digit_sums, recode
 from xbarc.mapping.tiling import segment_bounds
-from xbarc.numerics.types import Int64Array, IntArray
+from xbarc.numerics.types import IntArray
 
 _OUTPUTS_TRIED = 64
 _TRIED_WEIGHTS = 1 << 18
 """Weights that an order is tried on; layers with more inputs are tried on fewer outputs."""
 
 
-def deal_rows(weights: IntArray, bounds: IntArray, active_rows: int, cell_bits: int) -> IntArray:
+def deal_rows(
+    weights: IntArray, bounds: IntArray, active_rows: int, cell_bits: int, law: LeverLaw = BOTH_LAWS
+) -> IntArray:
     """Input of each row, in the order whose converters cost least.
 
     Args:
@@ -28,6 +31,7 @@ def deal_rows(weights: IntArray, bounds: IntArray, active_rows: int, cell_bits: 
         bounds: first row of each row block, and the end.
         active_rows: rows that are converted together.
         cell_bits: width of a cell.
+        law: what a conversion costs.
     """
     most = min(_OUTPUTS_TRIED, 1 + _TRIED_WEIGHTS // (weights.shape[0] * weights.shape[1]))
     outputs = np.unique(np.linspace(0, weights.shape[2] - 1, most).astype(np.int64))
@@ -37,20 +41,18 @@ def deal_rows(weights: IntArray, bounds: IntArray, active_rows: int, cell_bits: 
     best: IntArray = np.arange(weights.shape[1])
     least = np.inf
     for order in _orders(weights, np.diff(bounds)):
-        digits = recode(tried[:, order], segments, slices=slices, cell_bits=cell_bits)
-        cost = sum(width_cost(sums) for sums in digit_sums(digits, segments))
+        digits = recode(
+            tried[:, order],
+            segments,
+            slices=slices,
+            cell_bits=cell_bits,
+            quick=True,
+            law=law.cost,
+        )
+        cost = sum(float(law.of_sums(sums).sum()) for sums in digit_sums(digits, segments))
         if cost < least:
             best, least = order, cost
     return best.astype(np.int32)
-
-
-def width_cost(sums: Int64Array) -> float:
-    """Levels plus eight times the bits of lossless converters for these sums.
-
-    One term for each law that converters follow; the factor makes them alike at 5 to 6 bits.
-    """
-    bits = np.frexp(sums.astype(np.float64))[1]
-    return float((np.exp2(bits) * (bits > 0) + 8.0 * bits).sum())
 
 
 def _orders(weights: IntArray, size: IntArray) -> Iterator[IntArray]:

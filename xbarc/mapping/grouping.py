@@ -18,6 +18,7 @@ from xbarc.ir.kinds import conversion_kinds
 from xbarc.ir.program import CrossbarStep
 from xbarc.mapping.assignment import Assigned, assign, group_cost
 from xbarc.mapping.choices import ColumnRule
+from xbarc.mapping.laws import LEVELS, LeverLaw
 from xbarc.numerics.types import Int64Array, IntArray
 from xbarc.target import Target
 
@@ -39,7 +40,12 @@ class Ordered:
 
 
 def order_columns(
-    step: CrossbarStep, target: Target, rule: ColumnRule, *, by_kind: bool = False
+    step: CrossbarStep,
+    target: Target,
+    rule: ColumnRule,
+    law: LeverLaw = LEVELS,
+    *,
+    by_kind: bool = False,
 ) -> Ordered:
     """Bitlines for the columns of every block.
 
@@ -50,6 +56,7 @@ def order_columns(
         step: the layer.
         target: the chip.
         rule: what the wiring allows.
+        law: what a conversion costs.
         by_kind: converters should read one weight slice each; widths come second.
     """
     columns_each = _columns_each(step)
@@ -68,16 +75,16 @@ def order_columns(
         part = sums[:, :, first:last]
         if rule.needs_solver:
             share = rule.effort / (len(tiling.conversion_bounds) - 1)
-            found.append(assign(part, offsets, shared, rule.common, rule.reach, share))
+            found.append(assign(part, offsets, shared, rule.common, rule.reach, share, law))
             place = found[-1].place
         else:
-            place = sorted_places(part, offsets, shared)
+            place = sorted_places(part, offsets, shared, law)
         columns = columns_each * place[..., None] + np.arange(columns_each)
         order[:, :, column0:column1] = columns.reshape(*place.shape[:2], -1)
-    return Ordered(order, _notes(found))
+    return Ordered(order, _notes(found, law))
 
 
-def _notes(found: list[Assigned]) -> tuple[str, ...]:
+def _notes(found: list[Assigned], law: LeverLaw) -> tuple[str, ...]:
     if not found:
         return ()
     objective, bound = sum(item.objective for item in found), sum(item.bound for item in found)
@@ -85,17 +92,20 @@ def _notes(found: list[Assigned]) -> tuple[str, ...]:
     seconds = sum(item.seconds for item in found)
     state = "optimal" if objective == bound else f"gap {100 * gap:.1f} %"
     naive = sum(item.sorted_cost for item in found)
-    text = f"{objective} levels, bound {bound}, {state}, {naive} by sorting sums"
+    text = f"{objective} ({law.unit}), bound {bound}, {state}, {naive} by sorting sums"
     return (f"column order by CP-SAT: {text}, {seconds:.2f} deterministic s",)
 
 
-def sorted_places(sums: Int64Array, offsets: IntArray, shared: int) -> Int64Array:
+def sorted_places(
+    sums: Int64Array, offsets: IntArray, shared: int, law: LeverLaw = LEVELS
+) -> Int64Array:
     """Place of each conversion in its block: widest first, ties by sum.
 
     Args:
         sums: largest sum of each conversion; axes: group, row block, conversion.
         offsets: first place of each block in its array; axes: group, row block.
         shared: places of a converter.
+        law: what a conversion costs.
     """
     falling = np.argsort(-sums, axis=2, kind="stable")
     place = np.empty_like(falling)
@@ -104,7 +114,8 @@ def sorted_places(sums: Int64Array, offsets: IntArray, shared: int) -> Int64Arra
         chosen = offsets % shared == phase
         slots = (phase + np.arange(count)) // shared
         ranked = np.take_along_axis(sums, falling, axis=2)[chosen]
-        forward, backward = group_cost(ranked, slots), group_cost(ranked[:, ::-1], slots)
+        forward = group_cost(ranked, slots, law)
+        backward = group_cost(ranked[:, ::-1], slots, law)
         run = np.where((forward <= backward)[:, None], np.arange(count), np.arange(count)[::-1])
         part = np.empty_like(run)
         np.put_along_axis(part, falling[chosen], run, axis=1)

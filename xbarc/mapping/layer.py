@@ -23,6 +23,7 @@ from xbarc.ir.quantize import FloatInput
 from xbarc.mapping.adc import adc_settings, wide, with_gain
 from xbarc.mapping.encodings import Encoded, Pattern
 from xbarc.mapping.job import Job, make_job
+from xbarc.mapping.laws import lever_law
 from xbarc.mapping.levers import group, pull
 from xbarc.mapping.options import MapOptions
 from xbarc.mapping.order import Arrangement
@@ -57,7 +58,8 @@ def map_layer(
     Raises:
         MappingError: the layer cannot be mapped; the message says why and what would help.
     """
-    job = pull(make_job(layer, target, options, arrangement), target, options.levers)
+    law = lever_law(options.lever_law, target)
+    job = pull(make_job(layer, target, options, arrangement), target, options.levers, law)
     cells, r_values = _encode(job)
     tiling = _tiling(job, target, pool)
     step = CrossbarStep(
@@ -84,7 +86,8 @@ def map_layer(
         facts=layer.facts,
         narrowed=layer.narrowed,
     )
-    step, notes = group(step, target, options.levers, options.columns, by_kind=options.from_data)
+    rule, by_kind = options.columns, options.from_data
+    step, notes = group(step, target, options.levers, rule, law, by_kind=by_kind)
     room = wide(target) if "rows" in options.levers else target
     step = replace(step, adc=replace(adc_settings(step, room, options.adc), notes=notes))
     return with_gain(step, target, options.adc)

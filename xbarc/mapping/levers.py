@@ -22,6 +22,7 @@ from xbarc.mapping.dealing import deal_rows
 from xbarc.mapping.encodings import Centred, Differential
 from xbarc.mapping.grouping import order_columns
 from xbarc.mapping.job import Job
+from xbarc.mapping.laws import LeverLaw
 from xbarc.mapping.recode import MANY_WEIGHTS
 from xbarc.mapping.recoded import Recoded
 from xbarc.target import Target
@@ -29,27 +30,30 @@ from xbarc.target import Target
 _WIDEST_DIGIT = 7
 
 
-def pull(job: Job, target: Target, levers: tuple[Lever, ...]) -> Job:
+def pull(job: Job, target: Target, levers: tuple[Lever, ...], law: LeverLaw) -> Job:
     """Apply the levers that act on weights; those that the encoding has no room for do nothing.
 
     Args:
         job: the layer as it would be mapped without levers.
         target: the chip.
         levers: which to apply.
+        law: what they make small.
     """
     pairs = _pairs(job)
     if pairs is None or target.cell.bits > _WIDEST_DIGIT or not job.weights.size:
         return job
     if "deal" in levers and job.weights.shape[1] > target.array.rows:
-        order = deal_rows(job.weights, job.bounds, target.array.active_rows, target.cell.bits)
+        active = target.array.active_rows
+        order = deal_rows(job.weights, job.bounds, active, target.cell.bits, law)
         before = order if job.row_input is None else job.row_input[order]
         job = replace(job, weights=job.weights[:, order], row_input=before)
     if "centre" in levers:
-        job = _centred(job, target, joined=pairs.analog)
+        job = _centred(job, target, law, joined=pairs.analog)
     if "recode" in levers and job.slices > 1:
         top = (1 << target.input.dac_bits) - 1
         many = job.weights.size > MANY_WEIGHTS
-        recoded = Recoded(job.encoding, target.array.active_rows, top, pairs.analog, many)
+        active = target.array.active_rows
+        recoded = Recoded(job.encoding, active, top, pairs.analog, many, law.cost)
         parts = tuple(replace(part, encoding=recoded) for part in job.cut.parts)
         job = replace(job, encoding=recoded, cut=replace(job.cut, parts=parts))
     return job
@@ -66,9 +70,9 @@ def _pairs(job: Job) -> Differential | None:
     )
 
 
-def _centred(job: Job, target: Target, *, joined: bool) -> Job:
+def _centred(job: Job, target: Target, law: LeverLaw, *, joined: bool) -> Job:
     """Take a number off the weights at each place; the layer's outputs get it back."""
-    off = centres(job.weights, job.bounds, job.slices, target, joined=joined)
+    off = centres(job.weights, job.bounds, job.slices, target, law, joined=joined)
     if not off.any():
         return job
     weights = job.weights - off[:, None].astype(np.int32)
@@ -82,13 +86,14 @@ def group(
     target: Target,
     levers: tuple[Lever, ...],
     rule: ColumnRule,
+    law: LeverLaw,
     *,
     by_kind: bool,
 ) -> tuple[CrossbarStep, tuple[str, ...]]:
     """The layer with its columns in the order that suits its converters, and how it was found."""
     if "group" not in levers and not by_kind:
         return step, ()
-    found = order_columns(step, target, rule, by_kind=by_kind)
+    found = order_columns(step, target, rule, law, by_kind=by_kind)
     if found.order is None:
         return step, found.notes
     return replace(step, tiling=replace(step.tiling, column_order=found.order)), found.notes

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 from xbarc.errors import MappingError
 from xbarc.mapping.choices import ColumnRule, Lever
 from xbarc.mapping.encodings import find_encoding
+from xbarc.mapping.laws import parse_law
 from xbarc.mapping.sense_options import SenseOptions
 
 Tile = Literal["fill", "even"]
@@ -37,6 +38,7 @@ class MapOptions:
         feedback: error feedback where there is calibration data: `auto` keeps it where it lowers
             the output error on held-back samples, `on` always, `off` never.
         levers: what makes column sums small; see `levers.py`.
+        lever_law: what they take a conversion to cost; see `laws.py`.
         columns: what the wiring behind the columns allows their order to be.
         encoding_budget: with `auto`, the squared error of a layer's products over their variance
             that a cheaper encoding may cost.
@@ -52,6 +54,7 @@ class MapOptions:
     slices: int | None = None
     feedback: str = "auto"
     levers: tuple[Lever, ...] = ()
+    lever_law: str = "both"
     columns: ColumnRule = field(default_factory=ColumnRule)
     encoding_budget: float = BUDGET
     rows_latency: float = ROWS_LATENCY
@@ -75,6 +78,7 @@ class MapOptions:
         known = name == "calibrated" and colon and number.isdecimal() and 0 < int(number[:9]) <= 16
         free = self.adc.isdecimal() or known or name == "budget"
         _one_of("--adc", "lossless" if free else self.adc, ADC_POLICIES, " or bits")
+        parse_law(self.lever_law)
         _one_of("--tile", self.tile, get_args(Tile))
         _one_of("--pack", self.pack, get_args(Pack))
         _one_of("--feedback", self.feedback, FEEDBACK)

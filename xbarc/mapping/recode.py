@@ -2,18 +2,19 @@
 
 Plus and minus cells of a slice can hold any digit from `-(2**b - 1)` to `2**b - 1`, so most weights
 can be written in several ways: 3 is `3`, or `4 - 1`. Which one is taken changes the column sums and
-nothing else. `recode_loop.py` chooses for all weights of an output together.
+nothing else. `recode_loop.py` and `recode_search.py` choose for all weights of an output together.
 """
 
 from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 
-from xbarc.mapping import recode_loop
+from xbarc.mapping import recode_loop, recode_search
+from xbarc.mapping.laws import BOTH_LAWS
 from xbarc.numerics.types import Int8Array, Int64Array, IntArray
 
 _PER_THREAD = 64
@@ -25,6 +26,14 @@ _SWEEPS_OF_MANY = 8
 
 With four slices .7 % more levels than without a limit, six sevenths of the time.
 """
+_SEARCHED_WEIGHTS = 1 << 20
+"""Up to this, better widths are looked for around those that were lowered one by one."""
+_ROUNDS, _MEETING = 40, 16
+_STARTS, _TRIED_ON = 4, 16
+_MANY_SLICES = 4
+"""With more slices, only some of all ways to choose their sides are tried."""
+_DEAR = 50
+Law = tuple[int, ...]
 
 
 def recode(
@@ -38,6 +47,7 @@ def recode(
     quick: bool = False,
     least: bool = False,
     of_many: bool = False,
+    law: Law = BOTH_LAWS.cost,
 ) -> Int8Array:
     """Digits of every weight.
 
@@ -51,34 +61,144 @@ def recode(
         quick: one sweep a lowered width, for comparisons.
         least: only look for the least total sum.
         of_many: the weights are a piece of a layer of more than `MANY_WEIGHTS`.
+        law: cost of each width of a converter.
 
     Returns:
         Axes: group, row, output, slice. The same whatever the number of threads is.
     """
     groups, rows, outputs = weights.shape
     digits = np.zeros((groups, rows, outputs, slices), dtype=np.int8)
-    sides, many = 1 if joined else 2, of_many or weights.size > MANY_WEIGHTS
-    tries, most = 0 if least else 1 if quick or many else 2, _SWEEPS_OF_MANY if many else _SWEEPS
-    for first, last in pairwise(int(bound) for bound in bounds):
-        part = weights[:, first:last].transpose(0, 2, 1).reshape(groups * outputs, last - first)
-        found = np.zeros((*part.shape, slices), dtype=np.int8)
-        cells = np.ascontiguousarray(part, dtype=np.int32)
-        _share((cells, cell_bits, top, sides, tries, most, found))
+    many = of_many or weights.size > MANY_WEIGHTS
+    costs, edges = np.array(law, dtype=np.int64), [int(bound) for bound in bounds]
+    every = start_prices(slices, joined)[: 1 if least else None]
+    kept, tried = (1, 4) if many else (2, 8) if quick else (_STARTS, _TRIED_ON)
+    how = (slices, cell_bits, top, joined, law)
+    starts = every if least else promising_starts(weights, edges, how, (kept, tried))
+    others = every[: 0 if least or many else None]
+    effort = _effort(weights.size, quick=quick, least=least, many=many)
+    for first, last in pairwise(edges):
+        cells = _problems(weights, first, last)
+        found = np.zeros((*cells.shape, slices), dtype=np.int8)
+        _share((cells, cell_bits, top, (starts, others), costs, effort, found))
         by_output = found.reshape(groups, outputs, last - first, slices)
         digits[:, first:last] = by_output.transpose(0, 2, 1, 3)
     return digits
 
 
-def _share(problem: tuple[IntArray, int, int, int, int, int, Int8Array]) -> None:
+def start_prices(slices: int, joined: bool) -> Int64Array:
+    """Prices that digits are first chosen by: a side of a slice may be dear; axes: start, column.
+
+    The first has no dear side. All digits of a slice on one column need a bit more there and none
+    on the other, which is less by the law that grows with bits.
+    """
+    if joined:
+        return np.ones((1, slices), dtype=np.int64)
+    sides = np.array([[1, 1], [1, _DEAR], [_DEAR, 1]], dtype=np.int64)
+    ways = list(product(range(3), repeat=min(slices, _MANY_SLICES)))
+    if slices > _MANY_SLICES:
+        more = slices - _MANY_SLICES
+        ways = [(*way[:1] * more, *way) for way in ways]
+    starts: Int64Array = sides[np.array(ways)].reshape(len(ways), 2 * slices)
+    return starts
+
+
+def _effort(size: int, *, quick: bool, least: bool, many: bool) -> tuple[int, int, int, int]:
+    """See `recode_search.recode`."""
+    if least:
+        return 0, 0, 0, 0
+    if many:
+        return 1, _SWEEPS_OF_MANY, 0, 0
+    if quick or size > _SEARCHED_WEIGHTS:
+        return (1 if quick else 2), _SWEEPS, 0, 0
+    return 2, _SWEEPS, _ROUNDS, _MEETING
+
+
+def _problems(weights: IntArray, first: int, last: int) -> IntArray:
+    """Weights of each output in a set of rows; axes: problem, row."""
+    part = weights[:, first:last].transpose(0, 2, 1).reshape(-1, last - first)
+    return np.ascontiguousarray(part, dtype=np.int32)
+
+
+_How = tuple[int, int, int, bool, Law]
+
+
+def promising_starts(
+    weights: IntArray, edges: list[int], how: _How, counts: tuple[int, int]
+) -> Int64Array:
+    """The starts that together suit some outputs best; axes: start, column.
+
+    Args:
+        weights: axes: group, row, output.
+        edges: first row of each set, and the end.
+        how: slices, cell bits, largest input slice, whether pairs are joined, law.
+        counts: starts wanted, and problems to try all of them on.
+    """
+    slices, cell_bits, top, joined, law = how
+    starts = start_prices(slices, joined)
+    if len(starts) == 1 or not weights.size:
+        return starts[:1]
+    sets, losses = _spread(len(edges) - 1, counts[1]), []
+    for index in sets:
+        cells = _problems(weights, edges[index], edges[index + 1])
+        tried = cells[_spread(len(cells), max(1, counts[1] // len(sets)))]
+        costs = np.zeros((len(tried), len(starts)), dtype=np.int64)
+        table = np.array(law, dtype=np.int64)
+        recode_search.try_starts(tried, cell_bits, top, starts, table, slices, costs)
+        losses.append(costs)
+    return starts[_best_together(np.concatenate(losses), counts[0])]
+
+
+def _spread(count: int, most: int) -> list[int]:
+    """At most this many of some numbers, evenly."""
+    found: list[int] = np.unique(np.linspace(0, count - 1, min(count, most)).astype(int)).tolist()
+    return found
+
+
+def _best_together(losses: Int64Array, count: int) -> list[int]:
+    """Starts of which the best one each costs little: one after the other, least in sum."""
+    chosen: list[int] = []
+    least = np.full(len(losses), np.iinfo(np.int64).max)
+    for _ in range(min(count, losses.shape[1])):
+        sums = np.minimum(losses, least[:, None]).astype(np.float64).sum(axis=0)
+        best = int(np.argmin(sums))
+        if chosen and sums[best] >= least.astype(np.float64).sum():
+            break
+        chosen.append(best)
+        least = np.minimum(least, losses[:, best])
+    return chosen
+
+
+_Problem = tuple[
+    IntArray,
+    int,
+    int,
+    tuple[Int64Array, Int64Array],
+    Int64Array,
+    tuple[int, int, int, int],
+    Int8Array,
+]
+
+
+def _share(problem: _Problem) -> None:
     """Deal problems over threads; each has its own rows of the result."""
     count = len(problem[0])
     threads = min(os.cpu_count() or 1, count // _PER_THREAD)
     if threads < 2:
-        recode_loop.recode(*problem, (0, count))
+        recode_search.recode(*problem, (0, count))
         return
     edges = [count * part // threads for part in range(threads + 1)]
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda span: recode_loop.recode(*problem, span), pairwise(edges)))
+        list(pool.map(lambda span: recode_search.recode(*problem, span), pairwise(edges)))
+
+
+def simple_digits(numbers: IntArray, start: Int64Array, slices: int, cell_bits: int) -> Int64Array:
+    """What each number puts on each column under one price a column; axes: number, column."""
+    digits, sums = np.zeros((1, slices), dtype=np.int8), np.zeros(len(start), dtype=np.int64)
+    found = np.zeros((len(numbers), len(start)), dtype=np.int64)
+    for place, number in enumerate(numbers.astype(np.int32)):
+        recode_loop.linear(number[None], cell_bits, start, digits, sums)
+        found[place] = sums
+    return found
 
 
 def digit_sums(digits: Int8Array, bounds: IntArray) -> tuple[Int64Array, Int64Array]:

@@ -8,7 +8,9 @@ two states, and the cheapest one under any price a column is found by dynamic pr
 
 The weights of an output are visited again and again; each takes its cheapest path given the sums
 of all others, where a column pays for what it exceeds its target by. Targets start at the widths of
-the least total sum and are lowered bit by bit, the widest column first, as long as they are met.
+the cheapest digits under one price a column, and are lowered bit by bit, the widest column first,
+as long as they are met. Several prices are tried: a slice whose minus cells are dear puts all its
+digits on plus. `recode_search.py` goes on from there.
 
 `recode.py` is the typed face, and the only caller.
 """
@@ -24,7 +26,7 @@ _SLOPE = 0.02
 
 
 @compiled()
-def _width(total, top):
+def width(total, top):
     """Bits that number the sums `0 .. top * total`."""
     bits, left = 0, total * top
     while left > 0:
@@ -34,13 +36,13 @@ def _width(total, top):
 
 
 @compiled()
-def _target(bits, top):
+def target(bits, top):
     """Largest sum of cells that this many bits hold."""
     return ((1 << bits) - 1) // top
 
 
 @compiled()
-def _set_prices(prices, priced, targets):
+def set_prices(prices, priced, targets):
     """Price of each sum of each column; `priced` are the targets that they hold for."""
     for column in range(prices.shape[0]):
         if priced[column] != targets[column]:
@@ -96,7 +98,7 @@ def _write(weight, way, own, cell_bits, sums, sides):
 
 
 @compiled()
-def _sweep(weights, cell_bits, digits, sums, prices):
+def sweep(weights, cell_bits, digits, sums, prices):
     """Every weight takes its cheapest digits, given all others."""
     sides = sums.shape[0] // digits.shape[1]
     for row in range(weights.shape[0]):
@@ -107,7 +109,8 @@ def _sweep(weights, cell_bits, digits, sums, prices):
 
 
 @compiled()
-def _excess(sums, targets):
+def excess(sums, targets):
+    """By how much sums are too large, together."""
     total = np.int64(0)
     for column in range(sums.shape[0]):
         total += max(sums[column] - targets[column], 0)
@@ -125,14 +128,48 @@ def _widest(bits, closed):
 
 
 @compiled()
-def _measure(sums, top, bits, targets):
+def measure(sums, top, bits, targets):
+    """Widths of columns, and the largest sums that these hold."""
     for column in range(sums.shape[0]):
-        bits[column] = _width(sums[column], top)
-        targets[column] = _target(bits[column], top)
+        bits[column] = width(sums[column], top)
+        targets[column] = target(bits[column], top)
 
 
 @compiled()
-def _lower(weights, cell_bits, top, digits, sums, table, tries, most):
+def linear(weights, cell_bits, prices, digits, sums):
+    """Cheapest digits of every weight under one price a column; their cost is `prices @ sums`."""
+    base, sides = 1 << cell_bits, prices.shape[0] // digits.shape[1]
+    never = np.int64(1) << 50
+    sums[:], digits[:] = 0, 0
+    for row in range(weights.shape[0]):
+        weight = np.int64(weights[row])
+        plus, minus = (0, sides - 1) if weight > 0 else (sides - 1, 0)
+        none, one, way_none, way_one = np.int64(0), never, np.int64(0), np.int64(0)
+        for j in range(digits.shape[1]):
+            x = (abs(weight) >> (cell_bits * j)) & (base - 1)
+            here, there = prices[sides * j + plus], prices[sides * j + minus]
+            stay, turn_on = none + here * x, one + there * (base - x - 1)
+            stay_on = one + here * (x + 1) if x + 1 < base else never
+            turn = none + there * (base - x) if x > 0 else never
+            carried = way_one | (np.int64(1) << j)
+            way_one = carried if turn_on < turn else way_none
+            way_none = carried if stay_on < stay else way_none
+            one, none = min(turn, turn_on), min(stay, stay_on)
+        if weight != 0:
+            _write(weight, way_none, digits[row], cell_bits, sums, sides)
+
+
+@compiled()
+def cost_of(sums, top, law):
+    """What converters for these sums cost; `law` holds the cost of each width."""
+    total = np.int64(0)
+    for column in range(sums.shape[0]):
+        total += law[width(sums[column], top)]
+    return total
+
+
+@compiled()
+def lower(weights, cell_bits, top, digits, sums, table, tries, most):
     """Lower the widths of columns one by one, as long as a few sweeps meet them.
 
     The widest go first, so that what `most` sweeps leave undone is worth the least.
@@ -141,52 +178,25 @@ def _lower(weights, cell_bits, top, digits, sums, table, tries, most):
     bits, targets = np.zeros(columns, np.int64), np.zeros(columns, np.int64)
     closed = np.zeros(columns, np.bool_)
     trial, trial_sums = digits.copy(), sums.copy()
-    _measure(sums, top, bits, targets)
+    measure(sums, top, bits, targets)
     while True:
         column = _widest(bits, closed)
         if column < 0 or most <= 0:
             return
-        targets[column] = _target(bits[column] - 1, top)
-        _set_prices(table[0], table[1], targets)
+        targets[column] = target(bits[column] - 1, top)
+        set_prices(table[0], table[1], targets)
         trial[:], trial_sums[:] = digits, sums
-        before = _excess(trial_sums, targets)
+        before = excess(trial_sums, targets)
         for _ in range(min(tries, most)):
             most -= 1
-            _sweep(weights, cell_bits, trial, trial_sums, table[0])
-            left = _excess(trial_sums, targets)
+            sweep(weights, cell_bits, trial, trial_sums, table[0])
+            left = excess(trial_sums, targets)
             if left == 0 or 8 * left > 7 * before:
                 break
             before = left
-        if _excess(trial_sums, targets) == 0:
+        if excess(trial_sums, targets) == 0:
             digits[:], sums[:] = trial, trial_sums
-            _measure(sums, top, bits, targets)
+            measure(sums, top, bits, targets)
         else:
             closed[column] = True
-            targets[column] = _target(bits[column], top)
-
-
-@compiled()
-def recode(weights, cell_bits, top, sides, tries, most, digits, span):
-    """Choose the digits of each problem: the weights of one output in one set of rows.
-
-    Args:
-        weights: axes: problem, row.
-        cell_bits: width of a digit without its sign.
-        top: largest input slice.
-        sides: 2 where plus and minus columns are converted apart, 1 where their difference is.
-        tries: sweeps that may go into one lowered width; 0 keeps the digits of least total sum.
-        most: sweeps that may go into one problem.
-        digits: out, zero before; axes: problem, row, slice.
-        span: first problem and the end; other threads may work on others at the same time.
-    """
-    slices = digits.shape[2]
-    columns = sides * slices
-    free = np.full(columns, np.int64(1) << 40)
-    largest = weights.shape[1] * ((1 << cell_bits) - 1) + 1
-    table = (np.zeros((columns, largest + 1)), np.full(columns, np.int64(-1)))
-    for problem in range(span[0], span[1]):
-        sums = np.zeros(columns, np.int64)
-        _set_prices(table[0], table[1], free)
-        _sweep(weights[problem], cell_bits, digits[problem], sums, table[0])
-        if tries > 0:
-            _lower(weights[problem], cell_bits, top, digits[problem], sums, table, tries, most)
+            targets[column] = target(bits[column], top)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from xbarc.mapping.encodings import Encoded, Encoding, Pattern
-from xbarc.mapping.recode import recode
+from xbarc.mapping.laws import BOTH_LAWS
+from xbarc.mapping.recode import Law, recode
 from xbarc.mapping.tiling import segment_bounds
 from xbarc.numerics.types import IntArray
 
@@ -22,6 +23,7 @@ class Recoded(Encoding):
         top: largest input slice.
         joined: one converter sees the difference of a pair.
         of_many: the layer has so many weights that work on each is held down.
+        law: cost of each width of a converter.
     """
 
     plain: Encoding
@@ -29,6 +31,7 @@ class Recoded(Encoding):
     top: int
     joined: bool
     of_many: bool = False
+    law: Law = BOTH_LAWS.cost
 
     @property
     def name(self) -> str:
@@ -71,6 +74,7 @@ class Recoded(Encoding):
             top=self.top,
             joined=self.joined,
             of_many=self.of_many,
+            law=self.law,
         ).reshape(groups, rows, blocks, outputs, slices)
         pairs = np.stack([np.maximum(digits, 0), np.maximum(-digits, 0)], axis=-1)
         cells = pairs.reshape(groups, rows, blocks, -1).astype(np.uint8)

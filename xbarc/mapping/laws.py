@@ -1,0 +1,91 @@
+"""What the levers make small: a cost for every width of a converter.
+
+The logic of a SAR converter grows with its bits, its capacitors and their matching with its levels.
+Which of the two counts is the chip's matter, so the cost of a conversion is a value here: by the
+target's own figures, by one law, or by both with a weight.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from xbarc.cost.adc_models import adc_energy_pj
+from xbarc.errors import MappingError
+from xbarc.numerics.types import Int64Array, IntArray
+from xbarc.target import Target
+
+BOTH = 12
+"""Levels that a bit counts in `both`: the two laws are alike near 6 bits."""
+WIDEST = 48
+_LARGEST = 2.0**50
+_NAMES = ("both", "bits", "levels", "target")
+_FEMTO = 1000
+
+
+@dataclass(frozen=True)
+class LeverLaw:
+    """A cost for every width.
+
+    Attributes:
+        unit: what a cost counts.
+        cost: of a conversion with 0, 1, ... bits; never falls.
+    """
+
+    unit: str
+    cost: tuple[int, ...]
+
+    def of_bits(self, bits: IntArray) -> Int64Array:
+        """Cost of conversions of these widths."""
+        table = np.array(self.cost, dtype=np.int64)
+        found: Int64Array = table[np.asarray(bits)]
+        return found
+
+    def of_sums(self, sums: IntArray) -> Int64Array:
+        """Cost of lossless conversions of columns with these largest sums."""
+        return self.of_bits(np.frexp(np.asarray(sums, dtype=np.float64))[1])
+
+
+def by_levels(a_bit: int = 0) -> LeverLaw:
+    """Levels, and for every bit so many more."""
+    costs = [a_bit * bits + (2.0**bits if bits else 0.0) for bits in range(WIDEST)]
+    return _table(f"levels + {a_bit} a bit" if a_bit else "levels", costs)
+
+
+def parse_law(text: str) -> str:
+    """A law's name, or how many levels a bit counts: `both`, `bits`, `levels`, `target`, `24`.
+
+    Raises:
+        MappingError: none of these.
+    """
+    if text not in _NAMES and not (text.isdecimal() and len(text) <= 6):
+        hint = ", ".join(_NAMES) + ", or how many levels a bit counts"
+        raise MappingError(f"'{text[:20]}' is not available", where="--lever-law", hint=hint)
+    return text
+
+
+def lever_law(name: str, target: Target) -> LeverLaw:
+    """The costs behind a name.
+
+    Args:
+        name: as `parse_law` takes it.
+        target: its converter's energy is the law `target`; `both` where it has none.
+    """
+    if name == "target":
+        energy = [_FEMTO * adc_energy_pj(bits, target.costs.adc) for bits in range(WIDEST)]
+        if energy[-1] > 0:
+            return _table("fJ", energy)
+        name = "both"
+    if name == "bits":
+        return _table("bits", list(range(WIDEST)))
+    return by_levels(BOTH if name == "both" else 0 if name == "levels" else int(name))
+
+
+def _table(unit: str, costs: list[float] | list[int]) -> LeverLaw:
+    whole = np.rint(np.minimum(np.array(costs, dtype=np.float64), _LARGEST)).astype(np.int64)
+    return LeverLaw(unit, tuple(np.maximum.accumulate(whole).tolist()))
+
+
+LEVELS = by_levels()
+BOTH_LAWS = by_levels(BOTH)
