@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from xbarc.calibration.converters import Seen, advance, forget, observe
+from xbarc.calibration.expecting import FEWEST
 from xbarc.calibration.parts import Parts, parts_of, run_in_parts
 from xbarc.calibration.refit import Fitting
 from xbarc.calibration.scores import Scores, decibels
@@ -34,6 +35,7 @@ _MOST_BITS = 10
 _LADDER = tuple(range(45, 8, -3))
 _UNIFORM = range(2, 8)
 _REFINE = 4
+_MOST_HARM = 8.0
 Progress = Callable[[str, int, int], None]
 
 
@@ -88,9 +90,10 @@ class _Layer:
         place: number of the step.
         table: settings and errors.
         seen: what it met on the lossless program.
-        errors: of the accumulators; axes: group, slice or 1, bits.
-        count: conversions of one inference; axes: group, slice or 1.
+        errors: of the accumulators; axes: row block, group, slice or 1, bits.
+        count: conversions of one inference; axes: row block, group, slice or 1.
         gain: error of the network's output for an error of one here.
+        harm: what such an error of the output costs in top-1, against that of other layers.
     """
 
     place: int
@@ -100,6 +103,7 @@ class _Layer:
     errors: Float64Array
     count: Float64Array
     gain: float = 0.0
+    harm: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +152,7 @@ def fit_budget(
         tuple(steps), target, output, batches, parts_of(len(batches)), Scores(labels), progress
     )
     layers = _layers(job)
-    layers = [_with_gain(job, layer) for layer in layers]
+    layers = _with_gains(job, layers, budget)
     uniform = [_executed(job, layers, _uniform(layers, bits), "uniform") for bits in _UNIFORM]
     found: list[Executed] = []
     for limit in _LADDER:
@@ -184,33 +188,48 @@ def _layers(job: _Job) -> list[_Layer]:
 
 
 def _counts(step: CrossbarStep, table: Table) -> Float64Array:
-    """Conversions of one inference; axes: group, slice or 1."""
+    """Conversions of one inference; axes: row block, group, slice or 1."""
     segments = np.bincount(step.tiling.segment_block, minlength=len(table.groups.size))
-    each = (table.groups.size * segments[:, None]).sum(axis=0).astype(np.float64)
+    each = (table.groups.size * segments[:, None]).astype(np.float64)
     slices = table.lo.shape[2]
     repeats = (input_vectors(step) or 1) * (step.input_slices if slices == 1 else 1)
-    return np.repeat(each[:, None] * repeats, slices, axis=1)
+    return np.repeat(each[..., None] * repeats, slices, axis=2)
+
+
+def _with_gains(job: _Job, layers: list[_Layer], budget: Budget) -> list[_Layer]:
+    """Gains, and under a budget of points how harmful each layer's errors are, 1 on the whole."""
+    known = [_with_gain(job, layer) for layer in layers]
+    harms = np.array([layer.harm for layer in known if layer.harm > 0])
+    if budget.points is None or sum(map(len, job.scores.exact)) < FEWEST or not harms.size:
+        return [replace(layer, harm=1.0) for layer in known]
+    usual = float(np.exp(np.log(harms).mean()))
+    return [
+        replace(layer, harm=float(np.clip(layer.harm / usual, 1 / _MOST_HARM, _MOST_HARM)))
+        for layer in known
+    ]
 
 
 def _with_gain(job: _Job, layer: _Layer) -> _Layer:
     """Run the network with this layer alone made coarse."""
     _tell(job, f"sensitivity of {layer.step.name}", layer.place)
     signal = job.scores.power
-    gain = 0.0
-    for bits in (4, 6, 2):
-        chosen = np.full(layer.errors.shape[:2], min(bits, layer.errors.shape[2] - 1))
+    gain = harm = 0.0
+    for bits in (3, 5, 2):
+        chosen = np.full(layer.errors.shape[:3], min(bits, layer.errors.shape[3] - 1))
         predicted = _error(layer, chosen)
         if predicted <= 0:
             continue
         outputs = _judged(job, {layer.place: (layer, chosen)})
         gain = job.scores.difference(outputs) / predicted
+        lost = job.scores.expected_loss(outputs) or 0.0
+        harm = lost / (gain * predicted) if gain > 0 else 0.0
         if signal * 1e-5 <= gain * predicted <= signal * 0.1:
             break
-    return replace(layer, gain=gain)
+    return replace(layer, gain=gain, harm=harm)
 
 
 def _error(layer: _Layer, bits: Int64Array) -> float:
-    return float(np.take_along_axis(layer.errors, bits[..., None], axis=2).sum())
+    return float(np.take_along_axis(layer.errors, bits[..., None], axis=3).sum())
 
 
 def _choice(layers: list[_Layer], bits: Bits) -> dict[int, tuple[_Layer, Int64Array]]:
@@ -247,7 +266,7 @@ def _judged(job: _Job, chosen: dict[int, tuple[_Layer, Int64Array]]) -> list[Any
 
 def _fitting(chosen: tuple[_Layer, Int64Array], values: Sequence[Values]) -> Fitting:
     layer, bits = chosen
-    settings = settings_of(layer.step, layer.table, bits[None], "budget")
+    settings = settings_of(layer.step, layer.table, bits, "budget")
     return layer.seen.fitting(replace(layer.step, adc=settings), values)
 
 
@@ -261,7 +280,7 @@ def _uniform(layers: list[_Layer], bits: int) -> Bits:
     for layer in layers:
         free = layer.errors <= 0
         free[..., -1] = True
-        chosen.append(np.minimum(free.argmax(axis=2), bits))
+        chosen.append(np.minimum(free.argmax(axis=3), bits))
     return chosen
 
 
@@ -294,7 +313,7 @@ def _executed(
 def _allocated(
     job: _Job, layers: list[_Layer], limit: float, before: Sequence[Executed]
 ) -> Executed:
-    """The cheapest bits whose predicted error keeps an SQNR, executed.
+    """The cheapest bits whose predicted error, weighed by its harm, keeps an SQNR, executed.
 
     The model adds errors up as if they were independent; by how much it was wrong at the nearest
     point that was executed before, it is taken to be wrong again.
@@ -302,11 +321,16 @@ def _allocated(
     signal = job.scores.power
     wrong = _bias(limit, before)
     picked, bits = _pick(job, layers, signal / 10 ** ((limit + wrong) / 10))
-    model = decibels(signal, picked.error)
+    model = decibels(signal, _predicted(layers, bits))
     predicted = None if model is None else model - wrong
     point, bits = _executed(job, layers, bits, "allocated", predicted)
     solved = replace(point, model_db=model, bound_pj=picked.bound, solver_s=picked.seconds)
     return solved, bits
+
+
+def _predicted(layers: list[_Layer], bits: Bits) -> float:
+    """Error of the network's output by the model."""
+    return sum(item.gain * _error(item, part) for item, part in zip(layers, bits, strict=True))
 
 
 def _bias(limit: float, before: Sequence[Executed]) -> float:
@@ -320,10 +344,12 @@ def _bias(limit: float, before: Sequence[Executed]) -> float:
 
 
 def _pick(job: _Job, layers: list[_Layer], limit: float) -> tuple[Picked, Bits]:
-    options = layers[0].errors.shape[2]
+    options = layers[0].errors.shape[3]
     energy = [adc_energy_pj(b, job.target.costs.adc) for b in range(options)]
     costs = np.concatenate([np.outer(item.count.reshape(-1), energy) for item in layers])
-    errors = np.concatenate([item.gain * item.errors.reshape(-1, options) for item in layers])
+    errors = np.concatenate(
+        [item.harm * item.gain * item.errors.reshape(-1, options) for item in layers]
+    )
     picked = pick(costs, errors, limit)
     ends = np.cumsum([0] + [item.count.size for item in layers])
     return picked, [

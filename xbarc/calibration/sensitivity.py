@@ -34,8 +34,20 @@ def measured_errors(step: CrossbarStep, table: Table, vectors: IntArray) -> Floa
         vectors: some of the layer's input vectors; axes: vector, group, input.
 
     Returns:
-        Axes: setting group, input slice or 1, bits.
+        Axes: row block, setting group, input slice or 1, bits. What was measured over all row
+        blocks is shared out as the model has it.
     """
+    whole = _over_blocks(step, table, vectors)
+    model = table.error.sum(axis=0)
+    known = model > 0
+    ratio = np.where(known, whole / np.where(known, model, 1.0), 0.0)
+    even = np.where(known, 0.0, whole) / len(table.error)
+    shared: Float64Array = table.error * ratio + even
+    return shared
+
+
+def _over_blocks(step: CrossbarStep, table: Table, vectors: IntArray) -> Float64Array:
+    """Errors of all row blocks together; axes: setting group, input slice or 1, bits."""
     errors: Float64Array = np.array(table.error.sum(axis=0), dtype=np.float64)
     if not len(vectors):
         return errors
