@@ -122,7 +122,7 @@ def test_prices_say_what_no_choice_of_digits_is_below(
 
 def cells(way: tuple[int, ...], joined: bool) -> IntArray:
     if joined:
-        return np.abs(np.array(way))
+        return np.array([abs(digit) for digit in way])
     return np.array([side for digit in way for side in (max(digit, 0), max(-digit, 0))])
 
 
