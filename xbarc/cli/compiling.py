@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from xbarc.cli.choices import with_copies, with_groups, with_levers
 from xbarc.cli.effect_options import FAULT_MAP
 from xbarc.errors import EXIT_DONE, InputError
 
@@ -281,11 +282,10 @@ def compile_command(
         (levers, column_order, adc_budget, prune),
         _sense(split, (thresholds, sense_rows, sign_of_zero), sense_bits, allow_ternary),
     )
-    options = with_law(options, lever_law)
     options = with_copies(options, duplicate, chosen)
     options = with_groups(options, extra_groups, spare_columns, refit)
     options = replace(options, equalise=equalise, uniform=uniform)  # type: ignore[arg-type]  # checked there
-    options = with_rows(replace(options, input_facts=input_facts), rows_latency)
+    options = with_levers(replace(options, input_facts=input_facts), lever_law, rows_latency)
     data = None if calibrate is None else read_npz(calibrate)
     with progress_bar("compile") as advance:
         program = compile_model(model, chosen, options=options, calibration=data, progress=advance)
@@ -300,40 +300,6 @@ def compile_command(
     emit(render_json(report) if json else render_text(report, full=False))
     print(f"wrote {place}", file=sys.stderr)
     return EXIT_DONE
-
-
-def with_copies(options: CompileOptions, duplicate: str, target: Target) -> CompileOptions:
-    """Options with a policy for copies, once it has been read."""
-    from dataclasses import replace
-
-    from xbarc.cost import parse_policy
-
-    return replace(options, duplicate=str(parse_policy(duplicate, target)))
-
-
-def with_rows(options: CompileOptions, latency: float) -> CompileOptions:
-    """Options with a limit on the time that fewer rows at a time may cost."""
-    if options.mapping is None:
-        return options
-    return replace(options, mapping=replace(options.mapping, rows_latency=latency))
-
-
-def with_law(options: CompileOptions, law: str) -> CompileOptions:
-    """Options with a law for the levers."""
-    if options.mapping is None:
-        return options
-    return replace(options, mapping=replace(options.mapping, lever_law=law))
-
-
-def with_groups(options: CompileOptions, extra: float, spare: bool, refit: bool) -> CompileOptions:
-    """Options with more groups of binary layers, and with or without a fitted classifier."""
-    from dataclasses import replace
-
-    if options.mapping is None:
-        return options
-    chosen = {"extra_groups": extra, "spare_columns": spare, "refit": refit}
-    sense = replace(options.mapping.sense, **chosen)  # type: ignore[arg-type]  # of their types
-    return replace(options, mapping=replace(options.mapping, sense=sense))
 
 
 def _options(
