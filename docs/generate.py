@@ -120,6 +120,8 @@ def report_fields() -> str:
         "PathRow",
         "OperandsRow",
         "OperandRow",
+        "FactsRow",
+        "RowsRow",
         "AdcModelRow",
         "ChipRow",
         "LevelRow",
@@ -144,7 +146,7 @@ def _field_line(name: str, field: FieldInfo) -> str:
 def _type(kind: object) -> str:
     """A type of the report for people."""
     text = kind.__name__ if isinstance(kind, type) and not get_args(kind) else str(kind)
-    text = text.replace("xbarc.report.model.", "").replace("typing.", "")
+    text = re.sub(r"xbarc\.report\.\w+\.", "", text).replace("typing.", "")
     words = {"int": "integer", "float": "number", "str": "text", "bool": "boolean"}
     for name, word in words.items():
         text = re.sub(rf"\b{name}\b", word, text)

@@ -15,6 +15,7 @@ from xbarc.executor import layer_engine
 from xbarc.executor.run import Executor
 from xbarc.frontend import runnable_model, source_digest
 from xbarc.ir.effective import effective_weights, is_lossless
+from xbarc.ir.knowledge import every_code
 from xbarc.ir.program import CrossbarStep, Program, step_outputs
 from xbarc.ir.quantize import ABSENT, DOWN, UP, SignResult
 from xbarc.ir.trace import Trace
@@ -311,7 +312,7 @@ def _check_layer(step: CrossbarStep, rng: np.random.Generator) -> Iterator[tuple
 
 
 def _test_vectors(step: CrossbarStep, rng: np.random.Generator) -> Int64Array:
-    """Random codes, all zeros and all at the top; axes: vector, group, input."""
+    """Random codes, all at the least and all at the most; axes: vector, group, input."""
     segments = step.tiling.segment_bounds.size - 1
     each = step.groups * segments * step.input_slices * step.conversions
     count = int(np.clip(_VERIFY_CONVERSIONS // max(1, each), 3, 16))
@@ -319,7 +320,8 @@ def _test_vectors(step: CrossbarStep, rng: np.random.Generator) -> Int64Array:
         states = rng.choice(np.array([UP, DOWN, ABSENT]), (count, step.groups, step.inputs))
         states[0], states[1] = DOWN, UP
         return states.astype(np.int64)
-    top = (1 << step.input_bits) - 1
-    vectors = rng.integers(0, top + 1, (count, step.groups, step.inputs), dtype=np.int64)
-    vectors[0], vectors[1] = 0, top
+    facts = every_code(step) if step.facts is None else step.facts
+    low, high = (end.astype(np.int64) for end in (facts.low, facts.high))
+    vectors = rng.integers(low, high + 1, (count, step.groups, step.inputs), dtype=np.int64)
+    vectors[0], vectors[1] = low, high
     return vectors

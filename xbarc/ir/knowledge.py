@@ -35,6 +35,10 @@ from xbarc.numerics.types import AnyArray, Float64Array, Int64Array
 MOST_WEIGHTS = 1 << 22
 """Weights of a layer beyond which its sums are not bounded: no output of so many inputs is dead."""
 
+FEW_INPUTS = 32
+"""Inputs up to which sums are bounded where scales are taken at run time: only a sum that is never
+positive says something there, and among more weights than these one is positive."""
+
 _EXACT = float(1 << 53)
 _ACCUMULATOR = 2.0**62
 
@@ -103,6 +107,8 @@ class Knowledge:
     def _sums(self, step: CrossbarStep) -> tuple[Float64Array, Float64Array] | None:
         """Least and largest accumulator of each output channel."""
         size = step.groups * step.inputs * step.outputs
+        if isinstance(step.quantizer, DynamicInput) and step.inputs > FEW_INPUTS:
+            return None
         zero = _zero(step.quantizer, self.bounds(step.input))
         if size > MOST_WEIGHTS or zero is None or step.sense is not None or not is_lossless(step):
             return None

@@ -77,6 +77,8 @@ def _crossbar(step: CrossbarStep) -> Iterator[str]:
     yield f"  crossbar {step.name}: {step.operator}({step.input}) -> {step.output}"
     yield f"    {describe(step.geometry)}"
     yield f"    input {describe(step.quantizer)}, slices of {step.dac_bits} bits"
+    if step.facts is not None:
+        yield f"    facts {checksum(step.facts.low)} to {checksum(step.facts.high)}"
     yield f"    result {describe(step.result)}"
     yield (
         f"    {step.encoding}, {step.weight_slices} slices, cells {list(step.cells.shape)} of "
