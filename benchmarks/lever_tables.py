@@ -50,9 +50,17 @@ CASES = (
 )
 
 
-def measure(net: str, law: str, levers: str, encoding: str, bits: int) -> str:
+def measure(
+    net: str,
+    law: str,
+    levers: str,
+    encoding: str = "differential",
+    bits: int = 8,
+    *,
+    early: bool = True,
+) -> str:
     """How many times less than the worst case: by bits, by levels.."""
-    target = load_target("rram128", ("adc.stops_early=true",))
+    target = load_target("rram128", ("adc.stops_early=true",) if early else ())
     program = xbarc.compile(
         ROOT / "models" / f"{net}.onnx",
         target,

@@ -78,6 +78,7 @@ _APART = {
     "columns",
     "adc_policy",
     "adc_notes",
+    "adc_solved",
     "input_shape",
     "sense",
     "facts",
@@ -240,6 +241,7 @@ def _step_record(index: int, step: Step) -> CrossbarRecord | DigitalRecord:
         columns=step.cells.columns,
         adc_policy=step.adc.policy,
         adc_notes=list(step.adc.notes),
+        adc_solved=list(step.adc.solved),
         input_shape=None if step.input_shape is None else list(step.input_shape),
         sense=None if step.sense is None else SenseRecord(value=step.sense.value),
         facts=None if step.facts is None else facts_record(step.facts),
@@ -338,7 +340,8 @@ def _load_crossbar(record: CrossbarRecord, own: Mapping[str, AnyArray]) -> Cross
     _check_forms(record.name, own)
     if data.shape[2] != packed_bytes(record.columns, record.cell_bits):
         raise ValueError(f"{record.name}: cells have the wrong width")
-    adc, notes = {name: own[f"adc.{name}"] for name in _ADC}, tuple(record.adc_notes)
+    adc = {name: own[f"adc.{name}"] for name in _ADC}
+    found = (tuple(record.adc_notes), tuple(record.adc_solved))
     return CrossbarStep(
         **same,
         result=result_of(record.result, own),
@@ -348,7 +351,7 @@ def _load_crossbar(record: CrossbarRecord, own: Mapping[str, AnyArray]) -> Cross
         ),
         cells=PackedCells(data, record.cell_bits, record.columns),
         periphery=Periphery(**{name: own[f"periphery.{name}"] for name in _PERIPHERY}),
-        adc=AdcSettings(adc["bits"], adc["lo"], adc["step"], record.adc_policy, notes),
+        adc=AdcSettings(adc["bits"], adc["lo"], adc["step"], record.adc_policy, *found),
         input_shape=None if record.input_shape is None else tuple(record.input_shape),
         equalised=own.get("result.equalised"),
         sense=sense_of(record.sense, own),

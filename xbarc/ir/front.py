@@ -6,6 +6,27 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class SolverRun:
+    """What a solver found, and what it proved.
+
+    Attributes:
+        stage: what it was asked for.
+        objective: of what was found.
+        bound: nothing that is allowed has less.
+        unit: of both.
+        seconds: deterministic time, the same on every machine.
+        compared: objective without the solver, by a rule that is optimal in simpler cases.
+    """
+
+    stage: str
+    objective: float
+    bound: float
+    unit: str
+    seconds: float
+    compared: float | None = None
+
+
+@dataclass(frozen=True)
 class FrontPoint:
     """One allocation of bits over a network, executed on the calibration data.
 

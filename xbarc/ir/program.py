@@ -22,7 +22,7 @@ from typing import Literal
 import numpy as np
 
 from xbarc.ir.facts import InputFacts, Narrowed
-from xbarc.ir.front import FrontPoint, RowsPoint
+from xbarc.ir.front import FrontPoint, RowsPoint, SolverRun
 from xbarc.ir.geometry import Dense, Geometry
 from xbarc.ir.network import Source, Value
 from xbarc.ir.quantize import Quantizer, Result
@@ -122,7 +122,7 @@ class AdcSettings:
     Attributes:
         bits: 0 where a conversion always reads `lo`, so that none is made.
         policy: how the settings came about: lossless, worst-case, calibrated, or a cap in bits.
-        notes: what was found on the way, for people.
+        notes, solved: what was found on the way, for people; what solvers found and proved.
     """
 
     bits: UInt8Array
@@ -130,6 +130,7 @@ class AdcSettings:
     step: IntArray
     policy: str
     notes: tuple[str, ...] = ()
+    solved: tuple[SolverRun, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -144,8 +145,7 @@ class FitRecord:
             samples, with plain rounding; None without calibration data.
         output_error: the same for the integers that were taken.
         order_cost: what the order and signs of a chain of columns cost, in the units of `arrange`.
-        greedy_cost: the same for the order that greedy choice gives.
-        natural_cost: the same for the natural order.
+        greedy_cost, natural_cost: the same for greedy choice, and for the natural order.
         order_bound: what no order can be below; None where none is known.
     """
 

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from xbarc.ir.facts import Narrowed
-from xbarc.ir.front import FrontPoint, RowsPoint
+from xbarc.ir.front import FrontPoint, RowsPoint, SolverRun
 from xbarc.ir.geometry import Dense, Scatter, Window
 from xbarc.ir.program import ChoiceRecord, FitRecord
 from xbarc.ir.quantize import BinaryInput, DynamicInput, IntegerInput, StaticInput
@@ -84,6 +84,7 @@ class CrossbarRecord(Part):
     encoding: Text
     adc_policy: Text
     adc_notes: list[Text] = []
+    adc_solved: list[SolverRun] = []
     weight_bits: Annotated[int, Field(ge=1, le=62)]
     weight_slices: Annotated[int, Field(ge=1, le=62)]
     inputs: Count

@@ -72,7 +72,7 @@ def row_options(step: CrossbarStep, target: Target) -> list[RowOption]:
             continue
         fewer = replace(step, tiling=replace(step.tiling, segment_bounds=bounds))
         settings = adc_settings(fewer, wide(target), step.adc.policy)
-        settings = replace(settings, notes=step.adc.notes)
+        settings = replace(settings, notes=step.adc.notes, solved=step.adc.solved)
         found.append(_option(replace(fewer, adc=settings), active, target))
     return found
 

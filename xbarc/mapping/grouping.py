@@ -14,6 +14,7 @@ from itertools import pairwise
 import numpy as np
 
 from xbarc.ir.effective import sum_ranges
+from xbarc.ir.front import SolverRun
 from xbarc.ir.kinds import conversion_kinds
 from xbarc.ir.program import CrossbarStep
 from xbarc.mapping.assignment import Assigned, assign, group_cost
@@ -32,11 +33,11 @@ class Ordered:
 
     Attributes:
         order: as `Tiling.column_order`; None where nothing is gained or columns cannot move.
-        notes: objective, bound and gap of the solver.
+        solved: what the solver found and proved, where one was asked.
     """
 
     order: IntArray | None
-    notes: tuple[str, ...] = ()
+    solved: tuple[SolverRun, ...] = ()
 
 
 def order_columns(
@@ -81,19 +82,23 @@ def order_columns(
             place = sorted_places(part, offsets, shared, law)
         columns = columns_each * place[..., None] + np.arange(columns_each)
         order[:, :, column0:column1] = columns.reshape(*place.shape[:2], -1)
-    return Ordered(order, _notes(found, law))
+    return Ordered(order, _solved(found, law))
 
 
-def _notes(found: list[Assigned], law: LeverLaw) -> tuple[str, ...]:
+def _solved(found: list[Assigned], law: LeverLaw) -> tuple[SolverRun, ...]:
+    """All blocks of the layer together."""
     if not found:
         return ()
-    objective, bound = sum(item.objective for item in found), sum(item.bound for item in found)
-    gap = (objective - bound) / objective if objective else 0.0
-    seconds = sum(item.seconds for item in found)
-    state = "optimal" if objective == bound else f"gap {100 * gap:.1f} %"
-    naive = sum(item.sorted_cost for item in found)
-    text = f"{objective} ({law.unit}), bound {bound}, {state}, {naive} by sorting sums"
-    return (f"column order by CP-SAT: {text}, {seconds:.2f} deterministic s",)
+    return (
+        SolverRun(
+            "column order",
+            float(sum(item.objective for item in found)),
+            float(sum(item.bound for item in found)),
+            law.unit,
+            sum(item.seconds for item in found),
+            float(sum(item.sorted_cost for item in found)),
+        ),
+    )
 
 
 def sorted_places(

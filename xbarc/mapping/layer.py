@@ -87,9 +87,9 @@ def map_layer(
         narrowed=layer.narrowed,
     )
     rule, by_kind = options.columns, options.from_data
-    step, notes = group(step, target, options.levers, rule, law, by_kind=by_kind)
+    step, solved = group(step, target, options.levers, rule, law, by_kind=by_kind)
     room = wide(target) if "rows" in options.levers else target
-    step = replace(step, adc=replace(adc_settings(step, room, options.adc), notes=notes))
+    step = replace(step, adc=replace(adc_settings(step, room, options.adc), solved=solved))
     return with_gain(step, target, options.adc)
 
 

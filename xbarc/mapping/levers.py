@@ -15,6 +15,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from xbarc.ir.front import SolverRun
 from xbarc.ir.program import CrossbarStep
 from xbarc.mapping.centring import centres
 from xbarc.mapping.choices import ColumnRule, Lever
@@ -89,11 +90,11 @@ def group(
     law: LeverLaw,
     *,
     by_kind: bool,
-) -> tuple[CrossbarStep, tuple[str, ...]]:
+) -> tuple[CrossbarStep, tuple[SolverRun, ...]]:
     """The layer with its columns in the order that suits its converters, and how it was found."""
     if "group" not in levers and not by_kind:
         return step, ()
     found = order_columns(step, target, rule, law, by_kind=by_kind)
     if found.order is None:
-        return step, found.notes
-    return replace(step, tiling=replace(step.tiling, column_order=found.order)), found.notes
+        return step, found.solved
+    return replace(step, tiling=replace(step.tiling, column_order=found.order)), found.solved

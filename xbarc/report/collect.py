@@ -37,6 +37,7 @@ from xbarc.report.planning import (
     write_time_us,
 )
 from xbarc.report.rows import rows_notes, rows_rows
+from xbarc.report.solver import solver_rows
 from xbarc.target import Figure, FigureList, Provenance, Target, figures
 
 _PJ_PER_UJ = 1e6
@@ -75,6 +76,7 @@ def collect(
         front=front_rows(program),
         facts=facts_rows(program),
         rows=rows_rows(program),
+        solver=solver_rows(program),
         components=components,
         schedule=schedule_row(cost, target),
         operands=operands_row(cost, target, operands, totals.energy_uj),

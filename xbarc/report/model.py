@@ -14,6 +14,7 @@ from xbarc.report.facts import FactsRow
 from xbarc.report.html import render_fragment
 from xbarc.report.row import ChoiceRow, FitRow, Row
 from xbarc.report.rows import RowsRow
+from xbarc.report.solver import SolverRow
 
 
 class TargetRow(Row):
@@ -344,6 +345,9 @@ class Report(Row):
     )
     rows: tuple[RowsRow, ...] = Field(
         default=(), description="choices of rows driven at a time; empty without the lever rows"
+    )
+    solver: tuple[SolverRow, ...] = Field(
+        default=(), description="stages that a solver decided, with what it proved"
     )
     components: Components = Field(description="the parts of every total")
     schedule: ScheduleRow | None = Field(

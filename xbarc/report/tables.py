@@ -10,6 +10,7 @@ from xbarc.report.facts import facts_table
 from xbarc.report.fits import fit_table
 from xbarc.report.format import histogram, number, operators, percent
 from xbarc.report.rows import rows_table
+from xbarc.report.solver import solver_table
 from xbarc.report.table import TableData
 
 if TYPE_CHECKING:  # Report prints itself through this file
@@ -37,6 +38,7 @@ def report_tables(report: Report) -> tuple[TableData, ...]:
         front_table(report),
         facts_table(report.facts),
         rows_table(report.rows),
+        solver_table(report.solver),
         schedule_table(report),
         path_table(report),
         digital_table(report),

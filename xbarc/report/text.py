@@ -14,6 +14,7 @@ from xbarc.report.cited import citations
 from xbarc.report.format import operators
 from xbarc.report.model import Report
 from xbarc.report.notes import specific
+from xbarc.report.solver import solver_table
 from xbarc.report.table import TableData
 from xbarc.report.tables import (
     chosen_table,
@@ -45,6 +46,7 @@ def _brief(report: Report) -> Group:
         totals_table(report),
         layers_table(report.layers),
         chosen_table(report.layers),
+        solver_table(report.solver),
         stayed,
     )
     parts: list[RenderableType] = [_head(report)]
