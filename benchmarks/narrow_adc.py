@@ -2,13 +2,13 @@
 
     python benchmarks/narrow_adc.py uniform NET [--target T] [--set FIELD=VALUE] [--bits 8 6 5 4 3]
     python benchmarks/narrow_adc.py budget NET [--budget 0.5] [--per-cycle] [--law levels]
+    python benchmarks/narrow_adc.py predicted NET [--target T]
     python benchmarks/narrow_adc.py pruned NET [--prune 0.75:balanced 0.75:free] [--images 10000]
 
-NET is one of `models/`. Calibration: the 256 unlabelled training images shipped there for `uniform`
-and `pruned`; the first 1,000 test images with labels for `budget`, which is then judged on the test
-images that follow. `--law levels` spends bits by `2^b` instead of by the target's own converter.
-Weights and activations have 8 bits. A line a compilation, as Markdown; CPU
-seconds are those of compiling.
+NET is one of `models/`. Calibration: the first 1,000 test images with labels for `budget`, which is
+then judged on the test images that follow; for the others the 256 unlabelled training images
+shipped there. `--law levels` spends bits by `2^b` instead of by the target's own converter. Weights
+and activations have 8 bits. A line a compilation, as Markdown; CPU seconds are those of compiling.
 """
 
 from __future__ import annotations
@@ -129,6 +129,27 @@ def budget(arguments: argparse.Namespace, test: dict[str, Any]) -> Iterator[str]
     )
 
 
+def predicted(arguments: argparse.Namespace, test: dict[str, Any]) -> Iterator[str]:
+    """How far the model of output errors is from what was executed, along a front."""
+    del test
+    target = load_target(arguments.target, arguments.set)
+    program, spent = compiled(arguments.net, target, shipped(), adc_budget="20dB")
+    yield "| net | mean bits | measured dB | model less measured | corrected less measured |"
+    yield "|---|--:|--:|--:|--:|"
+    for point in program.program.front:
+        if point.kind == "uniform" or point.measured_db is None:
+            continue
+        model, corrected = (
+            "" if value is None else f"{value - point.measured_db:+.1f}"
+            for value in (point.model_db, point.predicted_db)
+        )
+        yield (
+            f"| {arguments.net} | {point.bits:.2f} | {point.measured_db:.1f} | {model} |"
+            f" {corrected} |"
+        )
+    yield f"\n{spent:.0f} CPU s"
+
+
 def kept(point: FrontPoint, base: float, budget: float) -> bool:
     """Whether a point keeps a budget in points as `--adc-budget` asks; `base`: exact, %."""
     return Budget(points=budget).kept(point, base / 100)
@@ -160,7 +181,7 @@ def pruned(arguments: argparse.Namespace, test: dict[str, Any]) -> Iterator[str]
 def main() -> int:
     """Print what was asked for, line by line."""
     parser = argparse.ArgumentParser(description="Narrow converters on Fashion-MNIST.")
-    parser.add_argument("what", choices=("uniform", "budget", "pruned"))
+    parser.add_argument("what", choices=("uniform", "budget", "pruned", "predicted"))
     parser.add_argument("net", help="fashion-vgg, fashion-mlp, fashion-resnet, ...")
     parser.add_argument("--target", default="rram128")
     parser.add_argument("--set", nargs="+", default=[], help="fields of the target, FIELD=VALUE")
@@ -171,7 +192,7 @@ def main() -> int:
     parser.add_argument("--prune", nargs="+", default=["none", "0.75:balanced", "0.75:free"])
     parser.add_argument("--images", type=int, default=10_000)
     arguments = parser.parse_args()
-    ways = {"uniform": uniform, "budget": budget, "pruned": pruned}
+    ways = {"uniform": uniform, "budget": budget, "pruned": pruned, "predicted": predicted}
     for line in ways[arguments.what](arguments, test_images()):
         print(line, flush=True)
     return 0
