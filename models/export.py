@@ -117,18 +117,6 @@ def emit_vgg(graph: Graph) -> str:
     return graph.gemm("fc2", value)
 
 
-def emit_wide(graph: Graph) -> str:
-    """Add the nodes of `nets.wide`; return the last value."""
-    value = "image"
-    for number in range(1, 4):
-        value = graph.folded_conv(f"conv{number}", value, f"bn{number}")
-        value = graph.node("Relu", f"relu{number}", [value])
-        value = graph.node("MaxPool", f"pool{number}", [value], kernel_shape=[2, 2], strides=[2, 2])
-    value = graph.node("Flatten", "flatten", [value])
-    value = graph.node("Relu", "relu4", [graph.gemm("fc1", value)])
-    return graph.gemm("fc2", value)
-
-
 def emit_mlp(graph: Graph) -> str:
     """Add the nodes of `nets.mlp`; return the last value."""
     value = graph.node("Flatten", "flatten", ["image"])
@@ -183,7 +171,6 @@ def _classify(graph: Graph, value: str) -> str:
 
 EMITTERS: Final[dict[str, Callable[[Graph], str]]] = {
     "fashion-vgg": emit_vgg,
-    "fashion-wide": emit_wide,
     "fashion-resnet": emit_resnet,
     "fashion-mlp": emit_mlp,
     "fashion-depthwise": emit_depthwise,

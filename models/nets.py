@@ -37,23 +37,6 @@ def vgg() -> nn.Module:
     )
 
 
-def wide() -> nn.Module:
-    """Three 3x3 convolutions of 64, 128 and 256 outputs, each pooled, then two layers."""
-    layers: dict[str, nn.Module] = {}
-    for number, (inputs, outputs) in enumerate(((1, 64), (64, 128), (128, 256)), start=1):
-        layers |= _convolution(number, inputs, outputs) | {f"pool{number}": nn.MaxPool2d(2)}
-    return _chain(
-        layers
-        | {
-            "flatten": nn.Flatten(),
-            "fc1": nn.Linear(256 * 3 * 3, 256),
-            "relu4": nn.ReLU(),
-            "dropout": nn.Dropout(0.3),
-            "fc2": nn.Linear(256, CLASSES),
-        }
-    )
-
-
 def mlp() -> nn.Module:
     """784-256-128-10 with ReLU."""
     return _chain(
@@ -125,7 +108,6 @@ def resnet() -> nn.Module:
 
 NETS: Final[dict[str, Callable[[], nn.Module]]] = {
     "fashion-vgg": vgg,
-    "fashion-wide": wide,
     "fashion-resnet": resnet,
     "fashion-mlp": mlp,
     "fashion-depthwise": depthwise,

@@ -39,7 +39,6 @@ class Recipe:
 
 RECIPES: Final = {
     "fashion-vgg": Recipe(epochs=12, peak_rate=0.2, weight_decay=5e-4, shift=1),
-    "fashion-wide": Recipe(epochs=4, peak_rate=0.1, weight_decay=5e-4, shift=1),
     "fashion-resnet": Recipe(epochs=9, peak_rate=0.2, weight_decay=5e-4, shift=1),
     "fashion-mlp": Recipe(epochs=40, peak_rate=0.1, weight_decay=2e-4, shift=0),
     "fashion-depthwise": Recipe(epochs=9, peak_rate=0.2, weight_decay=2e-4, shift=1),

@@ -34,7 +34,7 @@ from xbarc.numerics import pack_cells
 from xbarc.numerics.types import Float64Array, Int64Array
 from xbarc.target import Target
 
-ROUNDS = 4
+ROUNDS = 6
 GAINS = tuple(k / 20 for k in range(20, 6, -1))
 TRIED = 3
 
@@ -89,29 +89,38 @@ def choose_levels(task: LevelTask) -> tuple[CrossbarStep, float]:
             cells = _fed_back(task, pairs, shares, 1.0)
             cells = _descended(task, pairs, cells, shares, 1.0)
         return _with_cells(task.step, cells, task.target), 1.0
-    shares = _shares(task, task.step)
+    shares = _shares(task, task.step, task.wired(task.step))
     if not task.is_scaled:
-        return _predistorted(task, pairs, shares, 1.0), 1.0
+        return _predistorted(task, pairs, shares, 1.0)[1], 1.0
     costs = [_cost_of_gain(task, pairs, shares, gain) for gain in GAINS]
-    tried = []
-    for number in np.argsort(costs, kind="stable")[:TRIED]:
-        step = _predistorted(task, pairs, shares, GAINS[number])
-        found = real_weights(step, task.wired(step))
-        found *= layer_gain(task.wanted, found, task.importance)
-        tried.append((weight_error(task.wanted, found, task.importance), GAINS[number], step))
-    _, gain, step = min(tried, key=lambda trial: trial[:2])
+    best = np.argsort(costs, kind="stable")[:TRIED]
+    tried = [(*_predistorted(task, pairs, shares, GAINS[number]), GAINS[number]) for number in best]
+    _, step, gain = min(tried, key=lambda trial: trial[0])
     return step, gain
 
 
-def _predistorted(task: LevelTask, pairs: Pairs, shares: Float64Array, gain: float) -> CrossbarStep:
-    """Levels for the shares that cells have once these levels are written."""
+def _predistorted(
+    task: LevelTask, pairs: Pairs, shares: Float64Array, gain: float
+) -> tuple[float, CrossbarStep]:
+    """Levels for the shares that cells have once these levels are written, and their error.
+
+    Every change of levels changes all shares, so the last round is not always the best.
+    """
     first = _fed_back if "feedback" in task.kinds else _nearest
     step, cells = task.step, first(task, pairs, shares, gain)
+    best = (np.inf, step)
     for _ in range(ROUNDS):
         cells = _descended(task, pairs, cells, shares, gain)
         step = _with_cells(step, cells, task.target)
-        shares = _shares(task, step)
-    return step
+        seen = task.wired(step)
+        shares = _shares(task, step, seen)
+        found = real_weights(step, seen)
+        if task.is_scaled:
+            found *= layer_gain(task.wanted, found, task.importance)
+        error = weight_error(task.wanted, found, task.importance)
+        if error < best[0]:
+            best = (error, step)
+    return best
 
 
 def _cost_of_gain(task: LevelTask, pairs: Pairs, shares: Float64Array, gain: float) -> float:
@@ -136,11 +145,11 @@ def floor_levels(target: Target) -> float:
     return values[0] * (len(values) - 1) / (values[-1] - values[0])
 
 
-def _shares(task: LevelTask, step: CrossbarStep) -> Float64Array:
+def _shares(task: LevelTask, step: CrossbarStep, wired: Float64Array) -> Float64Array:
     """What share of its conductance each cell contributes at the end of the wires."""
     floor = max(floor_levels(task.target), 1e-9)
     levels = np.where(task.stuck >= 0, task.stuck, cells_of(step))
-    seen = task.wired(step) + floor_levels(task.target)
+    seen = wired + floor_levels(task.target)
     share = seen / (levels + floor)
     if floor > 1e-6:
         return share
