@@ -115,6 +115,7 @@ def budget(arguments: argparse.Namespace, test: dict[str, Any]) -> Iterator[str]
     yield "|---|---|--:|--:|--:|--:|--:|"
     for point in (point for point in front if point.chosen or point.kind == "uniform"):
         expected = "" if point.expected_loss is None else f"{100 * point.expected_loss:.2f}"
+        expected += f" +- {100 * (point.expected_error or 0.0):.2f}"
         counted = "" if point.top1 is None else f"{base - 100 * point.top1:.1f}"
         error = "" if point.top1_error is None else f" +- {100 * point.top1_error:.1f}"
         yield (

@@ -163,5 +163,8 @@ def test_budgets_in_points_and_decibels() -> None:
     assert Budget(points=0.5).kept(expected, 0.907)  # 0.7 points counted, give or take 0.3
     assert not Budget(points=0.5).kept(expected, 0.909)
     assert not Budget(points=0.3).kept(expected, 0.90)
+    unsure = replace(expected, expected_error=0.001)
+    assert not Budget(points=0.5).kept(unsure, 0.90)
+    assert Budget(points=0.6).kept(unsure, 0.90)
     assert Budget(sqnr_db=19.0).kept(point, None)
     assert not Budget(sqnr_db=19.5).kept(point, None)

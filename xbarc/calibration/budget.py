@@ -36,6 +36,7 @@ _LADDER = tuple(range(45, 8, -3))
 _UNIFORM = range(2, 8)
 _REFINE = 4
 _MOST_HARM = 8.0
+_SURE = 1.64  # one-sided 95 %
 Progress = Callable[[str, int, int], None]
 
 
@@ -54,14 +55,16 @@ class Budget:
     def kept(self, point: FrontPoint, exact: float | None) -> bool:
         """Whether a point keeps the budget; `exact` is top-1 of the lossless program.
 
-        Of points, both by expectation and, within its standard error, by counting labels.
+        Of points, both by expectation, with `_SURE` standard errors on top, and by counting labels,
+        with one standard error off: the samples are few of many that the program will meet.
         """
         if self.sqnr_db is not None:
             return point.measured_db is None or point.measured_db >= self.sqnr_db
         counted = (exact or 0.0) - (point.top1 or 0.0)
         lost = counted
         if point.expected_loss is not None:
-            lost = max(point.expected_loss, counted - (point.top1_error or 0.0))
+            likely = point.expected_loss + _SURE * (point.expected_error or 0.0)
+            lost = max(likely, counted - (point.top1_error or 0.0))
         return 100 * lost <= (self.points or 0.0) + 1e-9
 
 
@@ -293,6 +296,7 @@ def _executed(
     counts = np.concatenate([layer.count.reshape(-1) for layer in layers])
     widths = np.concatenate([part.reshape(-1) for part in bits])
     total = max(1.0, float(counts.sum()))
+    lost = job.scores.expected_losses(outputs)
     energy = [adc_energy_pj(b, job.target.costs.adc) for b in widths.tolist()]
     point = FrontPoint(
         kind=kind,
@@ -303,9 +307,10 @@ def _executed(
         measured_db=job.scores.decibels(outputs),
         top1=job.scores.top1(outputs),
         top1_error=job.scores.spread(outputs),
-        expected_loss=job.scores.expected_loss(outputs),
+        expected_loss=None if lost is None else float(lost.mean()),
         judged=sum(map(len, outputs)),
         parts=job.parts.count,
+        expected_error=None if lost is None else float(lost.std() / np.sqrt(max(1, len(lost)))),
     )
     return point, bits
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.special import softmax
 
-from xbarc.calibration.expecting import FEWEST, turned_loss
+from xbarc.calibration.expecting import FEWEST, turned_losses
 from xbarc.numerics.types import AnyArray, Float64Array, Int64Array
 
 _TEMPERATURES = np.geomspace(0.05, 50.0, 139)
@@ -60,15 +60,21 @@ class Scores:
 
     def expected_loss(self, outputs: Sequence[AnyArray]) -> float | None:
         """Top-1 that is lost by expectation, 0 to 1; None without labels."""
+        lost = self.expected_losses(outputs)
+        return None if lost is None else float(lost.mean())
+
+    def expected_losses(self, outputs: Sequence[AnyArray]) -> Float64Array | None:
+        """The same of each sample; None without labels."""
         if self.labels is None:
             return None
         exact, found = _rows(self.exact), _rows(outputs)
         likely = likelihoods(exact, self.labels)
         if len(exact) >= FEWEST and exact.shape[1] > 1:
-            return turned_loss(exact, found, likely)
+            return turned_losses(exact, found, likely)
         number = np.arange(len(likely))
-        lost = likely[number, exact.argmax(axis=1)] - likely[number, found.argmax(axis=1)]
-        return float(lost.mean())
+        first, now = (likely[number, rows.argmax(axis=1)] for rows in (exact, found))
+        lost: Float64Array = first - now
+        return lost
 
 
 def answers(outputs: Sequence[AnyArray]) -> Int64Array:

@@ -45,6 +45,8 @@ class FrontPoint:
         chosen: whether the program has these settings.
         expected_loss: top-1 lost by expectation, 0 to 1, from how likely the exact scores make the
             classes of samples whose answer changed; None without labels.
+        expected_error: standard error of `expected_loss`: other samples of the same kind would have
+            given another one.
         bound_pj: no allocation that keeps the point's limit by the model costs less, as the solver
             proved; None where no solver was asked.
         solver_s: deterministic seconds of the solver.
@@ -68,6 +70,7 @@ class FrontPoint:
     solver_s: float | None = None
     judged: int | None = None
     parts: int = 1
+    expected_error: float | None = None
 
 
 @dataclass(frozen=True)

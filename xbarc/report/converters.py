@@ -53,6 +53,7 @@ def front_rows(program: Program) -> tuple[FrontRow, ...]:
             top1=point.top1,
             top1_error=point.top1_error,
             expected_loss=point.expected_loss,
+            expected_error=point.expected_error,
             bound_uj=None if point.bound_pj is None else point.bound_pj / 1e6,
             solver_us=None if point.solver_s is None else 1e6 * point.solver_s,
             chosen=point.chosen,

@@ -193,7 +193,7 @@ def front_table(report: Report) -> TableData:
             _decibels(row.measured_db),
             "" if row.top1 is None else f"{100 * row.top1:.2f} %",
             "" if row.top1_error is None else f"{100 * row.top1_error:.2f}",
-            "" if row.expected_loss is None else f"{100 * row.expected_loss:.2f}",
+            _expected(row),
             _gap(row),
             "" if row.solver_us is None else f"{row.solver_us / 1e6:.2f}",
         )
@@ -202,6 +202,14 @@ def front_table(report: Report) -> TableData:
     what = ("bits", "mean b>", "mean 2^b>", "energy uJ>", "predicted dB>", "measured dB>")
     headings = (*what, "top-1>", "+- points>", "expected loss>", "solver gap>", "solver s>")
     return TableData("Converter bits: energy against error", headings, tuple(rows))
+
+
+def _expected(row: FrontRow) -> str:
+    """Points lost by expectation, and their standard error."""
+    if row.expected_loss is None:
+        return ""
+    error = "" if row.expected_error is None else f" +- {100 * row.expected_error:.2f}"
+    return f"{100 * row.expected_loss:.2f}{error}"
 
 
 def _gap(row: FrontRow) -> str:
