@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from xbarc.mapping.laws import BOTH_LAWS, LeverLaw
-from xbarc.mapping.recode import digit_sums, recode
+from xbarc.mapping.recode import MANY_WEIGHTS, digit_sums, recode
 from xbarc.mapping.tiling import segment_bounds
 from xbarc.numerics.types import IntArray
 
@@ -47,6 +47,7 @@ def deal_rows(
             slices=slices,
             cell_bits=cell_bits,
             quick=True,
+            of_many=weights.size > MANY_WEIGHTS,
             law=law.cost,
         )
         cost = sum(float(law.of_sums(sums).sum()) for sums in digit_sums(digits, segments))

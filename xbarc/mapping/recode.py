@@ -18,7 +18,7 @@ from xbarc.mapping.laws import BOTH_LAWS
 from xbarc.numerics.types import Int8Array, Int64Array, IntArray
 
 _PER_THREAD = 64
-MANY_WEIGHTS = 1 << 22
+MANY_WEIGHTS = 1 << 20
 """Above this, one sweep a lowered width instead of two: 1 % more levels, half the time."""
 _SWEEPS = 1 << 20
 _SWEEPS_OF_MANY = 8
