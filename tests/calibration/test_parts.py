@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.calibration.test_refit import STATIC, narrow_layer, some_vectors
 from xbarc.calibration.converters import Seen, observe
-from xbarc.calibration.expecting import turned_losses
+from xbarc.calibration.expecting import turned_loss
 from xbarc.calibration.parts import PARTS, Parts, parts_of, run_in_parts
 from xbarc.calibration.refit import Fitting, refitted
 from xbarc.calibration.walk import calibration_batches
@@ -124,10 +124,6 @@ def _case(seed: int, samples: int) -> tuple[Float64Array, Float64Array, Float64A
     return exact, found, shares / shares.sum(axis=1, keepdims=True)
 
 
-def _turned(exact: Float64Array, found: Float64Array, likely: Float64Array) -> float:
-    return float(turned_losses(exact, found, likely).mean())
-
-
 def _plain(exact: Float64Array, found: Float64Array, likely: Float64Array) -> float:
     rows = np.arange(len(exact))
     return float((likely[rows, exact.argmax(axis=1)] - likely[rows, found.argmax(axis=1)]).mean())
@@ -135,7 +131,7 @@ def _plain(exact: Float64Array, found: Float64Array, likely: Float64Array) -> fl
 
 def test_errors_of_others_say_the_same_with_less_chance() -> None:
     cases = [_case(seed, 250) for seed in range(60)]
-    plain, spread = ([judge(*case) for case in cases] for judge in (_plain, _turned))
+    plain, spread = ([judge(*case) for case in cases] for judge in (_plain, turned_loss))
     assert np.mean(spread) == pytest.approx(np.mean(plain), rel=0.1)
     assert np.std(spread) < 0.75 * np.std(plain)
 
@@ -143,6 +139,6 @@ def test_errors_of_others_say_the_same_with_less_chance() -> None:
 @given(st.floats(0.1, 10.0), st.floats(-5.0, 5.0))
 def test_a_common_factor_or_constant_turns_no_answer(factor: float, constant: float) -> None:
     exact, found, likely = _case(1, 100)
-    wanted = _turned(exact, found, likely)
-    assert _turned(exact, factor * found + constant, likely) == pytest.approx(wanted, rel=0.05)
-    assert _turned(exact, exact, likely) == 0.0
+    wanted = turned_loss(exact, found, likely)
+    assert turned_loss(exact, factor * found + constant, likely) == pytest.approx(wanted, rel=0.05)
+    assert turned_loss(exact, exact, likely) == 0.0

@@ -296,7 +296,6 @@ def _executed(
     counts = np.concatenate([layer.count.reshape(-1) for layer in layers])
     widths = np.concatenate([part.reshape(-1) for part in bits])
     total = max(1.0, float(counts.sum()))
-    lost = job.scores.expected_losses(outputs)
     energy = [adc_energy_pj(b, job.target.costs.adc) for b in widths.tolist()]
     point = FrontPoint(
         kind=kind,
@@ -307,10 +306,10 @@ def _executed(
         measured_db=job.scores.decibels(outputs),
         top1=job.scores.top1(outputs),
         top1_error=job.scores.spread(outputs),
-        expected_loss=None if lost is None else float(lost.mean()),
+        expected_loss=job.scores.expected_loss(outputs),
         judged=sum(map(len, outputs)),
         parts=job.parts.count,
-        expected_error=None if lost is None else float(lost.std() / np.sqrt(max(1, len(lost)))),
+        expected_error=job.scores.expected_error(outputs),
     )
     return point, bits
 

@@ -21,8 +21,8 @@ _DEGREE = 2
 _LEAST_GAIN = 0.02
 
 
-def turned_losses(exact: Float64Array, found: Float64Array, likely: Float64Array) -> Float64Array:
-    """Likelihood that each sample loses by expectation where the largest score is another one.
+def turned_loss(exact: Float64Array, found: Float64Array, likely: Float64Array) -> float:
+    """Mean likelihood that is lost where the largest score is another one.
 
     Args:
         exact: scores; axes: sample, class.
@@ -33,15 +33,14 @@ def turned_losses(exact: Float64Array, found: Float64Array, likely: Float64Array
     off = _rescaled(found, exact) - exact
     first, off, chance = (np.take_along_axis(part, order, axis=1) for part in (exact, off, likely))
     if not off.any():
-        return np.zeros(len(exact))
+        return 0.0
     mean, size = _trend(first, off)
     errors = ((off - mean) / size[:, None])[_spread(len(off))]
-    lost = np.empty(len(exact))
-    moved = zip(first + mean, size.tolist(), chance, strict=True)
-    for number, (scores, scale, share) in enumerate(moved):
+    lost = 0.0
+    for scores, scale, share in zip(first + mean, size.tolist(), chance, strict=True):
         answers = (scores + scale * errors).argmax(axis=1)
-        lost[number] = share[0] - share[answers].mean()
-    return lost
+        lost += float(share[0] - share[answers].mean())
+    return lost / len(exact)
 
 
 def _rescaled(found: Float64Array, exact: Float64Array) -> Float64Array:

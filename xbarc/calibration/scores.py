@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.special import softmax
 
-from xbarc.calibration.expecting import FEWEST, turned_losses
+from xbarc.calibration.expecting import FEWEST, turned_loss
 from xbarc.numerics.types import AnyArray, Float64Array, Int64Array
 
+_GROUPS = 8
 _TEMPERATURES = np.geomspace(0.05, 50.0, 139)
 
 
@@ -60,21 +61,34 @@ class Scores:
 
     def expected_loss(self, outputs: Sequence[AnyArray]) -> float | None:
         """Top-1 that is lost by expectation, 0 to 1; None without labels."""
-        lost = self.expected_losses(outputs)
-        return None if lost is None else float(lost.mean())
-
-    def expected_losses(self, outputs: Sequence[AnyArray]) -> Float64Array | None:
-        """The same of each sample; None without labels."""
         if self.labels is None:
             return None
+        return _expected(_rows(self.exact), _rows(outputs), self.labels)
+
+    def expected_error(self, outputs: Sequence[AnyArray]) -> float | None:
+        """Standard error of the expected loss, for other samples of the same kind.
+
+        Temperature and sizes of errors are found anew without each of `_GROUPS` groups of samples
+        (jackknife). None without labels, or with too few samples to leave some out.
+        """
         exact, found = _rows(self.exact), _rows(outputs)
-        likely = likelihoods(exact, self.labels)
-        if len(exact) >= FEWEST and exact.shape[1] > 1:
-            return turned_losses(exact, found, likely)
-        number = np.arange(len(likely))
-        first, now = (likely[number, rows.argmax(axis=1)] for rows in (exact, found))
-        lost: Float64Array = first - now
-        return lost
+        if self.labels is None or len(exact) < _GROUPS * FEWEST // 2:
+            return None
+        group = np.arange(len(exact)) % _GROUPS
+        without = [
+            _expected(exact[group != g], found[group != g], self.labels[: len(exact)][group != g])
+            for g in range(_GROUPS)
+        ]
+        return float(np.sqrt((_GROUPS - 1) * np.var(without)))
+
+
+def _expected(exact: Float64Array, found: Float64Array, labels: AnyArray) -> float:
+    likely = likelihoods(exact, labels)
+    if len(exact) >= FEWEST and exact.shape[1] > 1:
+        return turned_loss(exact, found, likely)
+    number = np.arange(len(likely))
+    lost = likely[number, exact.argmax(axis=1)] - likely[number, found.argmax(axis=1)]
+    return float(lost.mean())
 
 
 def answers(outputs: Sequence[AnyArray]) -> Int64Array:
