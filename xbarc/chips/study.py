@@ -73,7 +73,7 @@ class Sweep:
     corrections: tuple[frozenset[str], ...] = (
         frozenset(),
         frozenset({"gain"}),
-        frozenset({"predistort", "gain"}),
+        frozenset({"outputs"}),
     )
     converters: bool = False
 

@@ -50,7 +50,7 @@ def lines_command(
     ] = "none,rows",
     corrections: Annotated[
         str, typer.Option(metavar="LIST", help="as --correct of compile; + joins several")
-    ] = "none,gain,predistort+gain",
+    ] = "none,gain,outputs",
     converters: Annotated[
         bool,
         typer.Option("--converters/--quick", help="with the rounding of converters: much slower"),
