@@ -19,7 +19,7 @@ from xbarc.numerics.types import Int8Array, Int64Array, IntArray
 
 _PER_THREAD = 64
 MANY_WEIGHTS = 1 << 20
-"""Above this, one sweep a lowered width instead of two: 1 % more levels, half the time."""
+"""Above this, one start, one sweep a lowered width and no looking around: time follows size."""
 _SWEEPS = 1 << 20
 _SWEEPS_OF_MANY = 8
 """Sweeps of a problem in a layer of many weights, so that its time is bounded by its size.
