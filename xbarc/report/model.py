@@ -193,7 +193,7 @@ class FrontRow(Row):
         description="top-1 lost by expectation, 0 to 1: what a budget in points is held to"
     )
     expected_error: float | None = Field(
-        description="standard error of `expected_loss`, 0 to 1; a budget leaves room for 1.64 of them"
+        description="standard error of `expected_loss`, 0 to 1; a budget has room for 1.64 of them"
     )
     bound_uj: float | None = Field(
         description="least energy of any bits that keep the limit by the model, proven, uJ"
