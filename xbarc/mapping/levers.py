@@ -24,8 +24,9 @@ from xbarc.mapping.encodings import Centred, Differential
 from xbarc.mapping.grouping import order_columns
 from xbarc.mapping.job import Job
 from xbarc.mapping.laws import LeverLaw
-from xbarc.mapping.recode import MANY_WEIGHTS
+from xbarc.mapping.recode import MANY_WEIGHTS, layer_start
 from xbarc.mapping.recoded import Recoded
+from xbarc.mapping.tiling import segment_bounds
 from xbarc.target import Target
 
 _WIDEST_DIGIT = 7
@@ -51,12 +52,7 @@ def pull(job: Job, target: Target, levers: tuple[Lever, ...], law: LeverLaw) -> 
     if "centre" in levers:
         job = _centred(job, target, law, joined=pairs.analog)
     if "recode" in levers and job.slices > 1:
-        top = (1 << target.input.dac_bits) - 1
-        many = job.weights.size > MANY_WEIGHTS
-        active = target.array.active_rows
-        recoded = Recoded(job.encoding, active, top, pairs.analog, many, law.cost)
-        parts = tuple(replace(part, encoding=recoded) for part in job.cut.parts)
-        job = replace(job, encoding=recoded, cut=replace(job.cut, parts=parts))
+        job = _recoded(job, target, law, joined=pairs.analog)
     return job
 
 
@@ -69,6 +65,19 @@ def _pairs(job: Job) -> Differential | None:
     return (
         first if isinstance(first, Differential) else Differential(getattr(first, "analog", False))
     )
+
+
+def _recoded(job: Job, target: Target, law: LeverLaw, *, joined: bool) -> Job:
+    """The layer in digits that are chosen once its cells are made."""
+    top, active = (1 << target.input.dac_bits) - 1, target.array.active_rows
+    many = job.weights.size > MANY_WEIGHTS
+    begin: tuple[tuple[int, ...], ...] = ()
+    if many:
+        how = (job.slices, target.cell.bits, top, joined, law.cost)
+        begin = layer_start(job.weights, segment_bounds(job.bounds, active), how)
+    recoded = Recoded(job.encoding, active, top, joined, many, law.cost, begin)
+    parts = tuple(replace(part, encoding=recoded) for part in job.cut.parts)
+    return replace(job, encoding=recoded, cut=replace(job.cut, parts=parts))
 
 
 def _centred(job: Job, target: Target, law: LeverLaw, *, joined: bool) -> Job:

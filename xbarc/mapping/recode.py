@@ -48,6 +48,7 @@ def recode(
     least: bool = False,
     of_many: bool = False,
     law: Law = BOTH_LAWS.cost,
+    begin: Int64Array | None = None,
 ) -> Int8Array:
     """Digits of every weight.
 
@@ -62,6 +63,8 @@ def recode(
         least: only look for the least total sum.
         of_many: the weights are a piece of a layer of more than `MANY_WEIGHTS`.
         law: cost of each width of a converter.
+        begin: prices of columns to start from; axes: start, column. None: those that suit these
+            weights.
 
     Returns:
         Axes: group, row, output, slice. The same whatever the number of threads is.
@@ -71,9 +74,10 @@ def recode(
     many = of_many or weights.size > MANY_WEIGHTS
     costs, edges = np.array(law, dtype=np.int64), [int(bound) for bound in bounds]
     every = start_prices(slices, joined)[: 1 if least else None]
-    kept, tried = (1, 4) if many else (2, 8) if quick else (_STARTS, _TRIED_ON)
-    how = (slices, cell_bits, top, joined, law)
-    starts = every if least else promising_starts(weights, edges, how, (kept, tried))
+    how, counts = (slices, cell_bits, top, joined, law), _starts(quick=quick, many=many)
+    starts = every if least else begin
+    if starts is None:
+        starts = promising_starts(weights, edges, how, counts)
     others = every[: 0 if least or many else None]
     effort = _effort(weights.size, quick=quick, least=least, many=many)
     for first, last in pairwise(edges):
@@ -83,6 +87,26 @@ def recode(
         by_output = found.reshape(groups, outputs, last - first, slices)
         digits[:, first:last] = by_output.transpose(0, 2, 1, 3)
     return digits
+
+
+def layer_start(
+    weights: IntArray, bounds: IntArray, how: tuple[int, int, int, bool, Law]
+) -> tuple[tuple[int, ...], ...]:
+    """The one start for all pieces of a layer of many weights, as `begin` of `recode` takes it.
+
+    Args:
+        weights: of the whole layer; axes: group, row, output.
+        bounds: first row of each set that is converted together, and the end.
+        how: slices, cell bits, largest input slice, whether pairs are joined, law.
+    """
+    edges = [int(bound) for bound in bounds]
+    found = promising_starts(weights, edges, how, _starts(quick=False, many=True))
+    return tuple(map(tuple, found.tolist()))
+
+
+def _starts(*, quick: bool, many: bool) -> tuple[int, int]:
+    """Starts that are gone on with, and problems that choose them."""
+    return (1, 16) if many else (2, 8) if quick else (_STARTS, _TRIED_ON)
 
 
 def start_prices(slices: int, joined: bool) -> Int64Array:

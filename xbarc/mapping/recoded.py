@@ -24,6 +24,7 @@ class Recoded(Encoding):
         joined: one converter sees the difference of a pair.
         of_many: the layer has so many weights that work on each is held down.
         law: cost of each width of a converter.
+        begin: prices to start from, chosen for the whole layer; empty: chosen for each piece of it.
     """
 
     plain: Encoding
@@ -32,6 +33,7 @@ class Recoded(Encoding):
     joined: bool
     of_many: bool = False
     law: Law = BOTH_LAWS.cost
+    begin: tuple[tuple[int, ...], ...] = ()
 
     @property
     def name(self) -> str:
@@ -75,6 +77,7 @@ class Recoded(Encoding):
             joined=self.joined,
             of_many=self.of_many,
             law=self.law,
+            begin=np.array(self.begin, dtype=np.int64) if self.begin else None,
         ).reshape(groups, rows, blocks, outputs, slices)
         pairs = np.stack([np.maximum(digits, 0), np.maximum(-digits, 0)], axis=-1)
         cells = pairs.reshape(groups, rows, blocks, -1).astype(np.uint8)
