@@ -162,6 +162,30 @@ def test_the_expected_loss_is_that_of_many_labels_from_few() -> None:
     assert np.std(expected) < 0.5 * np.std(by_label)
 
 
+def test_the_error_of_an_expected_loss_is_how_it_scatters() -> None:
+    found, errors = [], []
+    for seed in range(40):
+        logits, labels = _scores(seed)
+        coarse = logits + np.random.default_rng(seed + 100).normal(0, 1.0, logits.shape)
+        scores = Scores(labels, [logits])
+        found.append(scores.expected_loss([coarse]) or 0.0)
+        errors.append(scores.expected_error([coarse]) or 0.0)
+    assert np.mean(errors) == pytest.approx(np.std(found), rel=0.35)
+
+
+def test_the_fewer_samples_the_less_sure() -> None:
+    logits, labels = _scores(3)
+    coarse = logits + np.random.default_rng(0).normal(0, 1.0, logits.shape)
+    few, many = (
+        Scores(labels[:count], [logits[:count]]).expected_error([coarse[:count]])
+        for count in (48, len(labels))
+    )
+    assert few is not None
+    assert many is not None
+    assert few > many > 0
+    assert Scores(labels[:15], [logits[:15]]).expected_error([coarse[:15]]) is None
+
+
 def test_shares_are_taken_as_what_they_are() -> None:
     logits, labels = _scores(1)
     shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)

@@ -72,7 +72,7 @@ class Scores:
         (jackknife). None without labels, or with too few samples to leave some out.
         """
         exact, found = _rows(self.exact), _rows(outputs)
-        if self.labels is None or len(exact) < _GROUPS * FEWEST // 2:
+        if self.labels is None or len(exact) < 2 * _GROUPS:
             return None
         group = np.arange(len(exact)) % _GROUPS
         without = [

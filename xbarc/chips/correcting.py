@@ -28,10 +28,9 @@ from xbarc.ir.program import CrossbarStep
 from xbarc.ir.quantize import (
     DynamicInput,
     FloatResult,
-    IntegerInput,
     RequantizedResult,
     Result,
-    StaticInput,
+    known_zero,
 )
 from xbarc.mapping.place.layer import Wired
 from xbarc.numerics.types import Float64Array
@@ -84,7 +83,7 @@ def correct_layer(
             placed, wanted, importance, wired, known.kinds, scaled, known.target, stuck
         )
         step, level_gain = choose_levels(task)
-    zero = _zero_point(step)
+    zero = float((known_zero(step.quantizer) or (0, 0.0))[0])
     gain, offset = np.ones((step.groups, step.outputs)), None
     if "outputs" in known.kinds:
         sums = known.pairing.sums(original, step, wired(step))
@@ -94,17 +93,6 @@ def correct_layer(
     if offset is None:
         offset = -zero * (wanted.sum(axis=1) - gain * _known_sums(step))
     return _folded(step, gain, offset, original), level_gain
-
-
-def _zero_point(step: CrossbarStep) -> float:
-    """The code that means zero, where it is known before running."""
-    match step.quantizer:
-        case StaticInput() as static:
-            return float(static.zero_point)
-        case IntegerInput() as integer if not isinstance(integer.zero_point, str):
-            return float(integer.zero_point - integer.low)
-        case _:
-            return 0.0
 
 
 def _known_sums(step: CrossbarStep) -> Float64Array:
