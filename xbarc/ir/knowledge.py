@@ -29,6 +29,7 @@ from xbarc.ir.quantize import (
     Quantizer,
     SignResult,
     StaticInput,
+    known_zero,
 )
 from xbarc.numerics.types import AnyArray, Float64Array, Int64Array
 
@@ -199,15 +200,10 @@ def _padded(geometry: Geometry) -> bool:
 
 def _zero(quantizer: Quantizer, bounds: Bounds) -> int | None:
     """The code that means zero, where it is known before the network runs."""
-    match quantizer:
-        case IntegerInput(zero_point=int(point)):
-            return point - quantizer.low
-        case StaticInput():
-            return quantizer.zero_point
-        case DynamicInput():
-            return 0 if bool((bounds.low >= 0).all()) else None
-        case _:
-            return None
+    if isinstance(quantizer, DynamicInput):
+        return 0 if bool((bounds.low >= 0).all()) else None
+    known = known_zero(quantizer)
+    return None if known is None else known[0]
 
 
 def _rows(ends: Int64Array, geometry: Geometry, form: tuple[int, int]) -> Int64Array:
