@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from tests.builders import int_layer, mapped, program_of, small_target
+from tests.sealing import seal
 from tests.strategies import Case, cases
 from xbarc.errors import MappingError, ProgramError
 from xbarc.ir import files
@@ -117,7 +117,7 @@ def test_damage_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"format": 99}, "has format 99, this xbarc reads 1"),
+        ({"format": 99}, "has format 99, this xbarc reads 2"),
         ({"arrays": -1}, "arrays: Input should be greater than or equal to 0"),
         ({"surprise": 1}, "surprise: Extra inputs are not permitted"),
         ({"files": {"../../etc/passwd": "0" * 64}}, "gives no checksum of 'cells.safetensors'"),
@@ -127,8 +127,7 @@ def test_damage_is_named(tmp_path: Path) -> None:
 def test_hostile_manifests_are_refused(tmp_path: Path, change: Any, words: str) -> None:
     place = tmp_path / "p.xbar"
     save_program(_program(), place)
-    manifest = place / "program.json"
-    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | change))
+    seal(place, lambda data: data.update(change))
     with pytest.raises(ProgramError, match=words):
         load_program(place)
 
@@ -136,10 +135,7 @@ def test_hostile_manifests_are_refused(tmp_path: Path, change: Any, words: str) 
 def test_absurd_widths_never_allocate(tmp_path: Path) -> None:
     place = tmp_path / "p.xbar"
     save_program(_program(), place)
-    manifest = place / "program.json"
-    data = json.loads(manifest.read_text())
-    data["steps"][0]["columns"] = 1 << 60
-    manifest.write_text(json.dumps(data))
+    seal(place, lambda data: data["steps"][0].update(columns=1 << 60))
     with pytest.raises(ProgramError, match="cells have the wrong width"):
         load_program(place)
 
@@ -149,3 +145,24 @@ def test_unknown_kinds_of_step_are_refused(tmp_path: Path) -> None:
     with pytest.raises(AttributeError):
         save_program(replace(program, steps=(object(),)), tmp_path / "p.xbar")  # type: ignore[arg-type]
     assert not list(tmp_path.iterdir())
+
+
+def test_a_program_that_is_replaced_while_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another compile may finish between any two files that a load opens."""
+    place = tmp_path / "p.xbar"
+    save_program(_program(1), place)
+    plain, turns = files.open_arrays, iter(range(2))
+
+    def replaced(path: Path) -> Any:
+        if next(turns, None) is not None:
+            save_program(_program(2), place)
+        return plain(path)
+
+    monkeypatch.setattr(files, "open_arrays", replaced)
+    _same(load_program(place), _program(2))
+    monkeypatch.setattr(files, "_TRIES", 1)
+    turns = iter(range(2))
+    with pytest.raises(ProgramError, match="was replaced 1 times while it was read"):
+        load_program(place)

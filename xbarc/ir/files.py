@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from xbarc.errors import ProgramError
-from xbarc.ir.folder import FILE_NAME, MANIFEST, check_replaceable, whole_directory
+from xbarc.ir.folder import MANIFEST, check_replaceable, whole_directory
+from xbarc.ir.manifest import UNSEALED, check_files, file_digest, read_manifest, write_manifest
 from xbarc.ir.network import Source
 from xbarc.ir.program import (
     AdcSettings,
@@ -49,7 +47,9 @@ from xbarc.ir.views import open_arrays
 from xbarc.numerics.packing import PackedCells, packed_bytes
 from xbarc.numerics.types import AnyArray
 
-_LARGEST_MANIFEST = 1 << 28
+_TRIES = (
+    20  # a load takes longer than the two renames of a save, so one more try nearly always does
+)
 _TILING = (
     "row_input",
     "row_bounds",
@@ -115,11 +115,38 @@ def save_program(program: Program, path: Path, extra: Mapping[str, bytes] | None
 def load_program(path: Path) -> Program:
     """Read a program; large arrays stay on disk until they are touched.
 
+    A program that is replaced meanwhile is read again, so that all of it is the old one or the new.
+
     Raises:
         ProgramError: names the file that is missing, damaged or of another format.
     """
-    record = _read_manifest(path)
-    _check_files(path, record)
+    for _ in range(_TRIES):
+        before = _identity(path)
+        try:
+            program = _read_program(path)
+        except ProgramError:
+            if _identity(path) == before:
+                raise
+        else:
+            if _identity(path) == before:
+                return program
+    raise ProgramError(
+        f"was replaced {_TRIES} times while it was read", where=str(path), hint="try again"
+    )
+
+
+def _identity(path: Path) -> tuple[int, ...] | None:
+    """What changes when another folder takes this place; None where there is nothing."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino, found.st_ctime_ns
+
+
+def _read_program(path: Path) -> Program:
+    record = read_manifest(path)
+    check_files(path, record)
     arrays = open_arrays(path / ARRAYS)
     try:
         steps = tuple(
@@ -163,15 +190,8 @@ def _write_files(program: Program, folder: Path, extra: Mapping[str, bytes]) -> 
     for name, data in sorted(extra.items()):
         (folder / name).write_bytes(data)
         names.append(name)
-    files = {name: _sha256(folder / name) for name in sorted(names)}
-    record = _record(program, files)
-    text = json.dumps(record.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
-    (folder / MANIFEST).write_text(text, encoding="utf-8")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    files = {name: file_digest(folder / name) for name in sorted(names)}
+    write_manifest(_record(program, files), folder)
 
 
 def _arrays(program: Program) -> dict[str, AnyArray]:
@@ -219,6 +239,7 @@ def _record(program: Program, files: dict[str, str]) -> ProgramRecord:
         front=list(program.front),
         rows=list(program.rows),
         files=files,
+        seal=UNSEALED,
     )
 
 
@@ -246,69 +267,6 @@ def _step_record(index: int, step: Step) -> CrossbarRecord | DigitalRecord:
         sense=None if step.sense is None else SenseRecord(value=step.sense.value),
         facts=None if step.facts is None else facts_record(step.facts),
     )
-
-
-def _read_manifest(path: Path) -> ProgramRecord:
-    manifest = path / MANIFEST
-    where = str(manifest)
-    try:
-        if not manifest.is_file():
-            raise _no_program(path)
-        if manifest.stat().st_size > _LARGEST_MANIFEST:
-            raise ProgramError("is too large to be a program", where=where)
-        data = json.loads(manifest.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise ProgramError(f"cannot be read: {error}", where=where) from error
-    if isinstance(data, dict) and data.get("format") != FORMAT:
-        raise ProgramError(
-            f"has format {data.get('format')!r}, this xbarc reads {FORMAT}",
-            where=where,
-            hint="compile the model again",
-        )
-    try:
-        return ProgramRecord.model_validate_json(json.dumps(data))
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise ProgramError(f"{place}: {first['msg']}", where=where) from error
-
-
-def _no_program(path: Path) -> ProgramError:
-    what = "no such program"
-    if path.exists():
-        what = f"is no program: it holds no {MANIFEST}" if path.is_dir() else "is no folder"
-    hint = "xbarc compile MODEL.onnx -o OUT.xbar makes a program"
-    return ProgramError(what, where=str(path), hint=hint)
-
-
-def _check_files(path: Path, record: ProgramRecord) -> None:
-    """Every file that a step reads is listed, and every listed file is what it was."""
-    needed = [ARRAYS, *(step.file for step in record.steps if isinstance(step, DigitalRecord))]
-    for name in needed:
-        if name not in record.files:
-            raise ProgramError(f"gives no checksum of '{name}'", where=str(path / MANIFEST))
-    for name, digest in record.files.items():
-        _check_file(path, name, digest)
-
-
-def _check_file(path: Path, name: str, digest: str) -> None:
-    if not FILE_NAME.fullmatch(name):
-        raise ProgramError(f"names a strange file {name!r}", where=str(path / MANIFEST))
-    file = path / name
-    if not file.is_file():
-        raise ProgramError(_absent(file), where=str(file), hint="compile the model again")
-    try:
-        found = _sha256(file)
-    except OSError as error:
-        raise ProgramError(f"cannot be read: {error.strerror}", where=str(file)) from error
-    if found != digest:
-        raise ProgramError(
-            "is damaged: its checksum differs", where=str(file), hint="compile the model again"
-        )
-
-
-def _absent(file: Path) -> str:
-    return "is no plain file" if file.exists() else "is missing"
 
 
 def _load_step(

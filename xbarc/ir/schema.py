@@ -2,6 +2,7 @@
 
 History of the format number:
     1  first format
+    2  `seal`: every byte of `program.json` is checked, as those of the other files are
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from xbarc.ir.program import ChoiceRecord, FitRecord
 from xbarc.ir.quantize import BinaryInput, DynamicInput, IntegerInput, StaticInput
 from xbarc.target import Target
 
-FORMAT: Literal[1] = 1
+FORMAT: Literal[2] = 2
 ARRAYS = "cells.safetensors"
 
 Text = str
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0, le=1 << 62)]
 
 
@@ -114,13 +116,13 @@ class SourceRecord(Part):
     """Where the network came from."""
 
     path: Text
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    sha256: Digest
 
 
 class ProgramRecord(Part):
     """The whole of `program.json`."""
 
-    format: Literal[1]
+    format: Literal[2]
     name: Text
     source: SourceRecord
     target: Target
@@ -131,4 +133,5 @@ class ProgramRecord(Part):
     settings: list[tuple[Text, Text]]
     front: list[FrontPoint] = []
     rows: list[RowsPoint] = []
-    files: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]]
+    files: dict[str, Digest]
+    seal: Digest

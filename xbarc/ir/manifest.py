@@ -1,0 +1,127 @@
+"""`program.json` as a file: canonical text with a seal, and digests of every other file.
+
+The seal is the SHA-256 of the file's own bytes, its 64 digits read as zeros. As the file lists the
+SHA-256 of every other file, the seal is one digest over everything that a program is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from xbarc.errors import ProgramError
+from xbarc.ir.folder import FILE_NAME, MANIFEST
+from xbarc.ir.schema import ARRAYS, FORMAT, DigitalRecord, ProgramRecord
+
+UNSEALED = "0" * 64
+"""What stands in place of the seal while it is computed."""
+
+_LARGEST = 1 << 28
+_AGAIN = "compile the model again"
+
+
+def write_manifest(record: ProgramRecord, folder: Path) -> None:
+    """Write `program.json` with its seal; the same record gives the same bytes."""
+    plain = record.model_copy(update={"seal": UNSEALED})
+    text = json.dumps(plain.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
+    (folder / MANIFEST).write_bytes(sealed(text.encode("ascii")))
+
+
+def sealed(data: bytes) -> bytes:
+    """The bytes of a manifest whose seal is `UNSEALED`, with the seal in its place."""
+    digest = hashlib.sha256(data).hexdigest()
+    return data.replace(_entry(UNSEALED), _entry(digest), 1)
+
+
+def read_manifest(path: Path) -> ProgramRecord:
+    """The record of a program; every byte of it is what was written.
+
+    Raises:
+        ProgramError: it is missing, damaged or of another format.
+    """
+    manifest = path / MANIFEST
+    where = str(manifest)
+    try:
+        if not manifest.is_file():
+            raise _no_program(path)
+        if manifest.stat().st_size > _LARGEST:
+            raise ProgramError("is too large to be a program", where=where)
+        raw = manifest.read_bytes()
+        data = json.loads(raw)
+    except (OSError, ValueError, RecursionError) as error:
+        raise ProgramError(f"cannot be read: {error}", where=where, hint=_AGAIN) from error
+    if isinstance(data, dict) and data.get("format") != FORMAT:
+        raise ProgramError(
+            f"has format {data.get('format')!r}, this xbarc reads {FORMAT}",
+            where=where,
+            hint=_AGAIN,
+        )
+    _check_seal(raw, data, where)
+    try:
+        return ProgramRecord.model_validate_json(json.dumps(data))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ProgramError(f"{place}: {first['msg']}", where=where) from error
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_files(path: Path, record: ProgramRecord) -> None:
+    """Every file that a program has is listed, and every listed file is what it was.
+
+    Raises:
+        ProgramError: names the file.
+    """
+    needed = [ARRAYS, *(step.file for step in record.steps if isinstance(step, DigitalRecord))]
+    found = (p.relative_to(path).as_posix() for p in path.rglob("*"))
+    own = [name for name in sorted(found) if FILE_NAME.fullmatch(name)]
+    for name in (*needed, *own):
+        if name not in record.files:
+            raise ProgramError(f"gives no checksum of '{name}'", where=str(path / MANIFEST))
+    for name, digest in record.files.items():
+        _check_file(path, name, digest)
+
+
+def _entry(digest: str) -> bytes:
+    return f'"seal": "{digest}"'.encode("ascii")
+
+
+def _check_seal(raw: bytes, data: object, where: str) -> None:
+    seal = data.get("seal") if isinstance(data, Mapping) else None
+    if not isinstance(seal, str) or not seal.isascii() or raw.count(_entry(seal)) != 1:
+        raise ProgramError("carries no seal", where=where, hint=_AGAIN)
+    plain = raw.replace(_entry(seal), _entry(UNSEALED))
+    if hashlib.sha256(plain).hexdigest() != seal:
+        raise ProgramError("is damaged: its seal differs", where=where, hint=_AGAIN)
+
+
+def _no_program(path: Path) -> ProgramError:
+    what = "no such program"
+    if path.exists():
+        what = f"is no program: it holds no {MANIFEST}" if path.is_dir() else "is no folder"
+    hint = "xbarc compile MODEL.onnx -o OUT.xbar makes a program"
+    return ProgramError(what, where=str(path), hint=hint)
+
+
+def _check_file(path: Path, name: str, digest: str) -> None:
+    if not FILE_NAME.fullmatch(name):
+        raise ProgramError(f"names a strange file {name!r}", where=str(path / MANIFEST))
+    file = path / name
+    if not file.is_file():
+        what = "is no plain file" if file.exists() else "is missing"
+        raise ProgramError(what, where=str(file), hint=_AGAIN)
+    try:
+        found = file_digest(file)
+    except OSError as error:
+        raise ProgramError(f"cannot be read: {error.strerror}", where=str(file)) from error
+    if found != digest:
+        raise ProgramError("is damaged: its checksum differs", where=str(file), hint=_AGAIN)
