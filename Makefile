@@ -8,7 +8,11 @@ DEMO   := demo
 STAMP  := $(VENV)/.installed
 
 # The digest of pyproject.toml names the stamp's content: a changed dependency installs again.
-.PHONY: setup data demo test test-all check lint fmt types layers docs golden bench clean
+# Seeds of `make fuzz` start at FUZZ_START; each kind takes FUZZ_SECONDS.
+FUZZ_START   ?= 0
+FUZZ_SECONDS ?= 600
+
+.PHONY: setup data demo test test-all fuzz check lint fmt types layers docs golden bench clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "xbarc needs Python 3.11 or newer; set PYTHON=...")'
@@ -37,6 +41,11 @@ test: data
 
 test-all: data
 	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -q -n $(JOBS)
+
+fuzz: $(STAMP)
+	for kind in $$($(BIN)/python -m tests.fuzz kinds); do \
+	    $(BIN)/python -m tests.fuzz $$kind --start $(FUZZ_START) --seconds $(FUZZ_SECONDS) || exit 1; \
+	done
 
 check: lint types layers
 

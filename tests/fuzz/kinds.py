@@ -1,0 +1,12 @@
+"""Every kind of fuzzing, by the name that the command line takes."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.fuzz import models
+from tests.fuzz.kind import Kind
+
+KINDS: Final = {
+    "models": Kind(models.build, models.judge, salt=1),
+}
