@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.fuzz.campaign import Limits, run_campaign, worker_answers
+from tests.fuzz.campaign import worker_answers
 from tests.fuzz.kind import Kind, Result, Verdict
 from tests.fuzz.kinds import KINDS
 from tests.fuzz.worker import try_seed
