@@ -13,6 +13,7 @@ from xbarc.ir.files import load_program, save_program
 from xbarc.ir.program import Program
 from xbarc.ir.text import program_text
 from xbarc.mapping import ROWS_LATENCY, MapOptions, parse_levers
+from xbarc.mapping.full_load import full_load
 from xbarc.numerics.types import AnyArray
 from xbarc.passes import RangeMethod, parse_pruning
 from xbarc.report import Report, collect, render_json
@@ -46,7 +47,7 @@ class CompiledProgram:
 
     def report(self) -> Report:
         """Counts and costs; renders itself in a notebook."""
-        return collect(self.program)
+        return collect(self.program, load=full_load(self.program.target))
 
     def session(self, engine: Engine = "fast") -> InferenceSession:
         """A session that runs this program."""

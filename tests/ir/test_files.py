@@ -166,3 +166,14 @@ def test_a_program_that_is_replaced_while_it_is_read(
     turns = iter(range(2))
     with pytest.raises(ProgramError, match="was replaced 1 times while it was read"):
         load_program(place)
+
+
+@pytest.mark.parametrize(
+    ("bits", "shown"), [([5, 3, 4], "3 to 5"), ([7], "7 to 7"), ([], "0 to 0")]
+)
+def test_text_shows_the_narrowest_and_the_widest_conversion(bits: list[int], shown: str) -> None:
+    program = _program()
+    step = program.crossbar_steps[0]
+    widths = np.array(bits, dtype=np.uint8).reshape(1, 1, -1, 1)
+    changed = replace(program, steps=(replace(step, adc=replace(step.adc, bits=widths)),))
+    assert f"adc {step.adc.policy}, {shown} bits" in program_text(changed)

@@ -9,6 +9,7 @@ import pytest
 from tests.report.programs import dense_step, program_of, small_program, small_target
 from tests.report.test_report import plain
 from xbarc.cost import LEVELS, Policy
+from xbarc.mapping.full_load import full_load
 from xbarc.report import (
     Comparison,
     Report,
@@ -77,7 +78,7 @@ def test_every_format_of_a_comparison() -> None:
 @pytest.mark.parametrize("name", target_names())
 def test_every_target_rolls_up(name: str) -> None:
     target = load_target(name)
-    report = chip_report(target, source_rows(target))
+    report = chip_report(target, source_rows(target), full_load(target))
     assert [row.level for row in report.levels] == list(LEVELS)
     for row, parts in zip(report.levels, report.parts, strict=True):
         power = sum(part.total or 0.0 for part in parts.energy) / parts.vector_ns

@@ -17,6 +17,7 @@ from xbarc.ir.network import MatrixLayer
 from xbarc.ir.program import Candidate, ChoiceRecord, CrossbarStep, FitRecord
 from xbarc.ir.statistics import SecondMoments
 from xbarc.mapping import ArrayPool, MapOptions, map_layer
+from xbarc.mapping.encodings import find_encoding
 from xbarc.mapping.fitting import Fitted, fit_layer
 from xbarc.target import Target
 
@@ -58,12 +59,8 @@ def candidates(target: Target, slices: int | None) -> tuple[str, ...]:
     """
     if slices is None:
         return CANDIDATES
-    dropped = set()
-    if slices * target.cell.bits < 2:
-        dropped.add("offset")
-    if slices < 2:
-        dropped.add("twos-complement")
-    return tuple(name for name in CANDIDATES if name not in dropped)
+    bits = target.cell.bits
+    return tuple(name for name in CANDIDATES if find_encoding(name).reach(bits, slices)[1] > 0)
 
 
 def choose_encoding(

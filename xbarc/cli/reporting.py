@@ -70,11 +70,13 @@ def report_command(
 def _report(path: Path, duplicate: str | None, data: Path | None = None) -> Report:
     from xbarc.cost import parse_policy
     from xbarc.ir.files import load_program
+    from xbarc.mapping.full_load import full_load
     from xbarc.report import collect
 
     program = load_program(path)
     policy = None if duplicate is None else parse_policy(duplicate, program.target)
-    return collect(program, policy, None if data is None else _operands(program, data))
+    seen = None if data is None else _operands(program, data)
+    return collect(program, policy, seen, full_load(program.target))
 
 
 def _operands(program: Program, data: Path) -> dict[str, OperandStatistics]:
@@ -174,9 +176,10 @@ def inspect_command(
 
 
 def _inspect_program(program: Program, json: bool) -> None:
+    from xbarc.mapping.full_load import full_load
     from xbarc.report import collect, layers_table, placement_table, render_json
 
-    report = collect(program)
+    report = collect(program, load=full_load(program.target))
     if json:
         emit(render_json(report))
         return

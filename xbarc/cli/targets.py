@@ -74,11 +74,12 @@ def cost_command(
 ) -> int:
     """Power, area and throughput of the chip itself, every array at work."""
     from xbarc.cli.reporting import emit
+    from xbarc.mapping.full_load import full_load
     from xbarc.report import chip_report, render_chip_json, render_chip_text, source_rows
     from xbarc.target import load_target
 
     target = load_target(name, settings or ())
-    report = chip_report(target, source_rows(target))
+    report = chip_report(target, source_rows(target), full_load(target))
     emit(render_chip_json(report) if json else render_chip_text(report))
     return EXIT_DONE
 

@@ -7,7 +7,7 @@ together, `device` estimates what the counts leave out. To add a component, add 
 """
 
 from xbarc.cost.adc_models import adc_area_um2, adc_energy_pj
-from xbarc.cost.chip import LEVELS, ChipCost, chip_cost
+from xbarc.cost.chip import LEVELS, ChipCost, FullLoad, chip_cost, stated_load
 from xbarc.cost.counts import WIDTHS, Counts, full_steps, widths
 from xbarc.cost.critical import PathPart
 from xbarc.cost.device import Estimate, device_estimates, mean_conductance
@@ -34,6 +34,7 @@ __all__ = [
     "CostPart",
     "Counts",
     "Estimate",
+    "FullLoad",
     "Item",
     "LayerCost",
     "LayerSchedule",
@@ -58,6 +59,7 @@ __all__ = [
     "mean_conductance",
     "parse_policy",
     "program_cost",
+    "stated_load",
     "step_timing",
     "total",
     "total_band",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Literal, get_args
 
 from xbarc.cost.counts import Counts, full_steps, widths
@@ -59,8 +60,37 @@ class ChipCost:
         return self.counts.all_conversions / self.macs
 
 
+@dataclass(frozen=True)
+class FullLoad:
+    """What an array does with one input vector when it is full of weights.
+
+    Attributes:
+        outputs: weights along one wordline; a part of one where a weight takes several arrays.
+        conversions: of one read, count an array.
+        columns_per_conversion: columns that share a converter over the conversions it makes of
+            them in a cycle: 2 where pairs are subtracted before it.
+    """
+
+    outputs: float
+    conversions: int
+    columns_per_conversion: float
+
+
+def stated_load(target: Target) -> FullLoad | None:
+    """The load that the target's `[peak]` states; None where it states none."""
+    peak, columns = target.peak, target.array.columns
+    if peak is None:
+        return None
+    outputs = columns // peak.columns_per_weight or columns / peak.columns_per_weight
+    conversions = max(1, columns // peak.columns_per_conversion)
+    return FullLoad(outputs, conversions, peak.columns_per_conversion)
+
+
 def chip_cost(
-    target: Target, level: Level = "chip", slice_bits: Sequence[int] | None = None
+    target: Target,
+    level: Level = "chip",
+    slice_bits: Sequence[int] | None = None,
+    load: FullLoad | None = None,
 ) -> ChipCost:
     """Roll up one level of the hierarchy.
 
@@ -68,16 +98,23 @@ def chip_cost(
         target: the chip.
         level: what is rolled up.
         slice_bits: converter bits of each input slice; the widest for all by default.
+        load: what arrays full of weights do, for a target that states no `[peak]`: only the
+            encoding knows how many columns a weight takes.
+
+    Raises:
+        ValueError: neither the target nor `load` says what a full array does.
     """
     hardware = _hardware(target, level)
-    peak = target.peak or assumed_peak(target)
+    full = stated_load(target) or load
+    if full is None:
+        raise ValueError(f"{target.name} states no peak, and no load was given")
     slices = _slices(target)
     bits = [target.adc.max_bits] * len(slices) if slice_bits is None else slice_bits
     segments = -(-target.array.rows // target.array.active_rows)
     columns = min(target.adc.columns_per_adc, target.array.columns)
-    shared = -(-columns // peak.columns_per_conversion)
+    shared = ceil(columns / full.columns_per_conversion)
     timing = vector_timing(target, slices, bits, shared, segments)
-    counts = hardware + _activity(target, peak, hardware, bits, timing)
+    counts = hardware + _activity(target, full, hardware, bits, timing)
     cells = hardware.arrays * target.array.rows * target.array.columns
     return ChipCost(
         level=level,
@@ -85,25 +122,9 @@ def chip_cost(
         timing=timing,
         energy=_there(energy_parts(counts, target)),
         area=_there(area_parts(counts, target)),
-        macs=hardware.arrays * target.array.rows * _outputs(target, peak),
+        macs=hardware.arrays * target.array.rows * full.outputs,
         capacity_mib=cells * target.cell.bits / 8 / 2**20,
     )
-
-
-def assumed_peak(target: Target) -> Peak:
-    """Columns of a weight from the precision, nothing through buffers and routers."""
-    pairs = 2 if target.precision.encoding.startswith("differential") else 1
-    analog = 2 if target.precision.encoding == "differential-analog" else 1
-    columns = pairs * -(-target.precision.weight_bits // target.cell.bits)
-    return Peak(
-        columns_per_weight=min(columns, target.array.columns), columns_per_conversion=analog
-    )
-
-
-def _outputs(target: Target, peak: Peak) -> float:
-    """Weights of one row of an array; a part of one where a weight takes several arrays."""
-    columns = target.array.columns
-    return columns // peak.columns_per_weight or columns / peak.columns_per_weight
 
 
 def _there(parts: Sequence[CostPart]) -> tuple[CostPart, ...]:
@@ -133,17 +154,16 @@ def _hardware(target: Target, level: Level) -> Counts:
 
 
 def _activity(
-    target: Target, peak: Peak, hardware: Counts, bits: Sequence[int], timing: Timing
+    target: Target, full: FullLoad, hardware: Counts, bits: Sequence[int], timing: Timing
 ) -> Counts:
     """What one input vector of every array makes the hardware do."""
     array, slices = target.array, _slices(target)
     reads = hardware.arrays * timing.segments
-    columns = max(1, array.columns // peak.columns_per_conversion)
     wide: dict[int, float] = {}
     for width in bits:
-        wide[width] = wide.get(width, 0) + reads * columns
+        wide[width] = wide.get(width, 0) + reads * full.conversions
     driven = hardware.arrays * array.rows * len(slices)
-    results = hardware.arrays * _outputs(target, peak)
+    results = hardware.arrays * full.outputs
     steps = full_steps({target.adc.max_bits: 1})
     decided = sum(width * count for width, count in wide.items())
     done = Counts(
@@ -153,16 +173,17 @@ def _activity(
         samples=reads * array.columns * len(slices),
         conversions=widths(wide),
         bit_steps=tuple(decided * bool(width) for width in steps),
-        shift_adds=reads * columns * len(slices),
+        shift_adds=reads * full.conversions * len(slices),
         register_bytes=driven * target.input.dac_bits / 8
         + results * -(-target.precision.activation_bits // 8),
     )
-    return done + _while_on(peak, hardware, timing.vector_ns)
+    return done + _while_on(target.peak, hardware, timing.vector_ns)
 
 
-def _while_on(peak: Peak, hardware: Counts, time_ns: float) -> Counts:
-    """What counts by time."""
-    moved = [0.0 if rate is None else rate.value for rate in (peak.buffer_rate, peak.router_rate)]
+def _while_on(peak: Peak | None, hardware: Counts, time_ns: float) -> Counts:
+    """What counts by time; without a `[peak]` nothing goes through buffers and routers."""
+    rates = (None, None) if peak is None else (peak.buffer_rate, peak.router_rate)
+    moved = [0.0 if rate is None else rate.value for rate in rates]
     on = Counts(
         array_time_ns=hardware.arrays,
         macro_time_ns=hardware.macros,

@@ -92,8 +92,13 @@ def _crossbar(step: CrossbarStep) -> Iterator[str]:
         thresholds = checksum(step.sense.thresholds)
         yield f"    sense, {step.sense.levels} comparisons a conversion, thresholds {thresholds}"
         return
-    bits = step.adc.bits
-    yield f"    adc {step.adc.policy}, {bits.min(initial=0)} to {bits.max(initial=0)} bits"
+    low, high = _ends(step.adc.bits)
+    yield f"    adc {step.adc.policy}, {low} to {high} bits"
+
+
+def _ends(bits: AnyArray) -> tuple[int, int]:
+    """Narrowest and widest conversion; 0 where there is none."""
+    return (int(bits.min()), int(bits.max())) if bits.size else (0, 0)
 
 
 def describe(part: Geometry | Quantizer | Result) -> str:

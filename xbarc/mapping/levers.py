@@ -20,7 +20,6 @@ from xbarc.ir.program import CrossbarStep
 from xbarc.mapping.centring import centres
 from xbarc.mapping.choices import ColumnRule, Lever
 from xbarc.mapping.dealing import deal_rows
-from xbarc.mapping.encodings import Centred, Differential
 from xbarc.mapping.grouping import order_columns
 from xbarc.mapping.job import Job
 from xbarc.mapping.laws import LeverLaw
@@ -41,30 +40,21 @@ def pull(job: Job, target: Target, levers: tuple[Lever, ...], law: LeverLaw) -> 
         levers: which to apply.
         law: what they make small.
     """
-    pairs = _pairs(job)
-    if pairs is None or target.cell.bits > _WIDEST_DIGIT or not job.weights.size:
+    encodings = [part.encoding for part in job.cut.parts]
+    paired = all(encoding.is_paired() for encoding in encodings)
+    if not paired or target.cell.bits > _WIDEST_DIGIT or not job.weights.size:
         return job
+    joined = encodings[0].adjacent() > 1  # halves are subtracted before the converter
     if "deal" in levers and job.weights.shape[1] > target.array.rows:
         active = target.array.active_rows
         order = deal_rows(job.weights, job.bounds, active, target.cell.bits, law)
         before = order if job.row_input is None else job.row_input[order]
         job = replace(job, weights=job.weights[:, order], row_input=before)
     if "centre" in levers:
-        job = _centred(job, target, law, joined=pairs.analog)
+        job = _centred(job, target, law, joined=joined)
     if "recode" in levers and job.slices > 1:
-        job = _recoded(job, target, law, joined=pairs.analog)
+        job = _recoded(job, target, law, joined=joined)
     return job
-
-
-def _pairs(job: Job) -> Differential | None:
-    """The differential pairs that all parts of a layer are made of."""
-    encodings = [part.encoding for part in job.cut.parts]
-    if not all(isinstance(item, Differential | Centred) for item in encodings):
-        return None
-    first = encodings[0]
-    return (
-        first if isinstance(first, Differential) else Differential(getattr(first, "analog", False))
-    )
 
 
 def _recoded(job: Job, target: Target, law: LeverLaw, *, joined: bool) -> Job:

@@ -89,7 +89,7 @@ def _parts(region: Region, slices: int, usable: int, tile: Tile) -> Iterator[Par
     """Blocks of like size, and the smaller last one apart."""
     encoding, outputs = region.encoding, len(region.outputs)
     unit = encoding.unit()
-    most = _most_outputs(outputs, slices, encoding, usable)
+    most = most_outputs(outputs, slices, encoding, usable)
     if most < outputs:  # whole segments, unless not even one fits
         most = (most - most % unit) or most
     blocks = -(-outputs // most)
@@ -100,7 +100,7 @@ def _parts(region: Region, slices: int, usable: int, tile: Tile) -> Iterator[Par
         yield Part(encoding, 1, outputs % size)
 
 
-def _most_outputs(outputs: int, slices: int, encoding: Encoding, usable: int) -> int:
+def most_outputs(outputs: int, slices: int, encoding: Encoding, usable: int) -> int:
     """Outputs that fit side by side; at least one, whose columns are then cut."""
     low, high = 1, outputs
     while low < high:

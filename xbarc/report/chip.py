@@ -9,7 +9,8 @@ from pydantic import Field
 from rich.console import Group
 from rich.text import Text
 
-from xbarc.cost import LEVELS, ChipCost, CostPart, chip_cost
+from xbarc.cost import LEVELS, ChipCost, CostPart, FullLoad, chip_cost, stated_load
+from xbarc.errors import TargetError
 from xbarc.report.chip_rows import LevelRow, SourceRow
 from xbarc.report.format import number, percent
 from xbarc.report.model import PartRow
@@ -47,14 +48,26 @@ class ChipReport(Row):
     sources: tuple[SourceRow, ...] = Field(description="every figure with its source")
 
 
-def chip_report(target: Target, sources: tuple[SourceRow, ...]) -> ChipReport:
+def chip_report(
+    target: Target, sources: tuple[SourceRow, ...], load: FullLoad | None = None
+) -> ChipReport:
     """Roll a target up.
 
     Args:
         target: what is rolled up.
         sources: its figures.
+        load: what a full array does, for a target that states no `[peak]`.
+
+    Raises:
+        TargetError: neither the target nor `load` says what a full array does.
     """
-    whole = chip_cost(target)
+    if load is None and stated_load(target) is None:
+        raise TargetError(
+            f"encoding {target.precision.encoding} does not say how many columns a weight takes",
+            where=f"{target.name}: precision.encoding",
+            hint="name one encoding, or state columns_per_weight in [peak]",
+        )
+    whole = chip_cost(target, load=load)
     power, area = whole.power_mw, whole.area_um2
     return ChipReport(
         name=target.name,
@@ -63,8 +76,8 @@ def chip_report(target: Target, sources: tuple[SourceRow, ...]) -> ChipReport:
         node_nm=target.node_nm,
         gops_per_w=whole.gops / power * 1e3 if power else None,
         gops_per_mm2=whole.gops / area * 1e6 if area else None,
-        levels=level_rows(target),
-        parts=tuple(_parts(chip_cost(target, level)) for level in LEVELS),
+        levels=level_rows(target, load),
+        parts=tuple(_parts(chip_cost(target, level, load=load)) for level in LEVELS),
         sources=sources,
     )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from xbarc.cost import (
     CostPart,
+    FullLoad,
     Policy,
     ProgramCost,
     area_parts,
@@ -48,6 +49,7 @@ def collect(
     program: Program,
     policy: Policy | None = None,
     operands: Mapping[str, OperandStatistics] | None = None,
+    load: FullLoad | None = None,
 ) -> Report:
     """Gather counts, costs, schedule, estimates and sources of a program.
 
@@ -55,6 +57,8 @@ def collect(
         program: what is reported.
         policy: how copies of weights are chosen; what the program was compiled with by default.
         operands: what the wordlines of each layer carried on some data, for energies by data.
+        load: what a full array does, for a target that states no `[peak]`; without it the report
+            leaves the chip at full load out.
 
     Raises:
         MappingError: the policy cannot be met.
@@ -81,7 +85,7 @@ def collect(
         schedule=schedule_row(cost, target),
         operands=operands_row(cost, target, operands, totals.energy_uj),
         adc_models=adc_model_rows(cost, target),
-        chip=_chip_row(target),
+        chip=_chip_row(target, load),
         device=device_rows(target, cost.levels),
         sources=source_rows(target),
         notes=(*front_notes(program), *rows_notes(program), *notes(program, cost)),
@@ -250,7 +254,7 @@ def _digital_row(step: DigitalStep, target: Target) -> DigitalRow:
     )
 
 
-def _chip_row(target: Target) -> ChipRow:
+def _chip_row(target: Target, load: FullLoad | None) -> ChipRow:
     counts = full_chip(target)
     parts = _rows(area_parts(counts, target))
     return ChipRow(
@@ -261,7 +265,7 @@ def _chip_row(target: Target) -> ChipRow:
         area_mm2=sum_rows(parts, _UM2_PER_MM2),
         parts=parts,
         buffer_rate=_buffer_rate(target),
-        levels=level_rows(target),
+        levels=level_rows(target, load),
     )
 
 

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from xbarc.cost import LEVELS, CostPart, LayerCost, LayerSchedule, ProgramCost, chip_cost
+from xbarc.cost import (
+    LEVELS,
+    CostPart,
+    FullLoad,
+    LayerCost,
+    LayerSchedule,
+    ProgramCost,
+    chip_cost,
+    stated_load,
+)
 from xbarc.cost.adc_models import adc_opinions, further_opinions
 from xbarc.cost.operands import operand_energy
 from xbarc.ir.operands import OperandStatistics
@@ -123,11 +132,13 @@ def adc_model_rows(cost: ProgramCost, target: Target) -> tuple[AdcModelRow, ...]
     )
 
 
-def level_rows(target: Target) -> tuple[LevelRow, ...]:
-    """The target's own chip at full load."""
+def level_rows(target: Target, load: FullLoad | None = None) -> tuple[LevelRow, ...]:
+    """The target's own chip at full load; none where nobody says what a full array does."""
+    if load is None and stated_load(target) is None:
+        return ()
     rows = []
     for level in LEVELS:
-        cost = chip_cost(target, level)
+        cost = chip_cost(target, level, load=load)
         area = cost.area_um2
         rows.append(
             LevelRow(

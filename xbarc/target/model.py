@@ -29,6 +29,7 @@ from xbarc.target.figures import (
 
 Line = Annotated[int, Field(ge=1, le=65536)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+EncodingName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$")]
 
 
 class Array(Strict):
@@ -175,7 +176,9 @@ class Precision(Strict):
 
     weight_bits: int = Field(ge=2, le=16, description="bits of a weight, sign included")
     activation_bits: int = Field(ge=1, le=16, description="bits of an activation")
-    encoding: Name = Field(description="how signed weights sit on cells that are never negative")
+    encoding: EncodingName = Field(
+        description="how signed weights sit on cells that are never negative"
+    )
     uniform: bool = Field(
         default=False,
         description="whether all layers share one range of weights, inputs and converters",

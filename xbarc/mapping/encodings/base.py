@@ -121,6 +121,10 @@ class Encoding(Protocol):
         """Columns that must be neighbours in one array; 1 where none must."""
         return 1
 
+    def is_paired(self) -> bool:
+        """Whether each slice of a weight is the difference of two columns that are its own."""
+        return False
+
     def forest(self, outputs: int) -> Forest | None:
         """Columns and outputs of a block of one slice as a graph; None where it is none."""
         del outputs

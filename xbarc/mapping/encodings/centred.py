@@ -39,6 +39,10 @@ class Centred(Encoding):
         """As the pairs."""
         return self._pairs.adjacent()
 
+    def is_paired(self) -> bool:
+        """As the pairs."""
+        return True
+
     def slices(self, weights_low: int, weights_high: int, weight_bits: int, cell_bits: int) -> int:
         """From the largest distance to the centre."""
         return self._pairs.slices(weights_low, weights_high, weight_bits, cell_bits)

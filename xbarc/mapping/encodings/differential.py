@@ -41,6 +41,10 @@ class Differential(Encoding):
         """The halves of a pair whose difference is taken before the converter."""
         return 2 if self.analog else 1
 
+    def is_paired(self) -> bool:
+        """Every slice of every weight."""
+        return True
+
     def forest(self, outputs: int) -> Forest:
         """Every output has two columns of its own."""
         return Forest.matching(outputs)
