@@ -18,6 +18,7 @@ from xbarc.ir import files
 from xbarc.ir.files import load_program, save_program
 from xbarc.ir.program import Program
 from xbarc.ir.text import program_text
+from xbarc.ir.views import open_arrays
 
 
 def _program(seed: int = 0) -> Program:
@@ -153,7 +154,7 @@ def test_a_program_that_is_replaced_while_it_is_read(
     """Another compile may finish between any two files that a load opens."""
     place = tmp_path / "p.xbar"
     save_program(_program(1), place)
-    plain, turns = files.open_arrays, iter(range(2))
+    plain, turns = open_arrays, iter(range(2))
 
     def replaced(path: Path) -> Any:
         if next(turns, None) is not None:

@@ -13,7 +13,7 @@ from xbarc.errors import ProgramError, VerifyError
 from xbarc.ir.facts import InputFacts
 from xbarc.ir.geometry import Dense, Window
 from xbarc.ir.network import Network, Source, Value
-from xbarc.ir.program import CrossbarStep, Program
+from xbarc.ir.program import CrossbarStep, DigitalStep, Program
 from xbarc.ir.quantize import FloatInput
 from xbarc.ir.verify import (
     NETWORK_RULES,
@@ -104,6 +104,10 @@ def test_step_rule_broken_alone(rule: str) -> None:
     assert _rules(_program(_wrong_steps()[rule])) == [rule]
 
 
+def _no_model() -> DigitalStep:
+    return DigitalStep("digital1", b"no model", ("y",), ("z",), (), 0, ())
+
+
 def _wrong_programs() -> dict[str, Program]:
     good = _program()
     step = _step()
@@ -130,6 +134,7 @@ def _wrong_programs() -> dict[str, Program]:
         "segments_within_limit": replace(good, target=small_target(array__active_rows=3)),
         "adc_buildable": _program(_adc(bits=_settings(10).astype(np.uint8))),
         "adc_reference_allowed": _program(_adc(lo=_settings(0, (1, 1, 1, step.input_slices)))),
+        "fragments_closed": replace(good, steps=(*good.steps, _no_model())),
         "facts_proven": _program(replace(step, facts=_facts(0, 254))),
         "cells_of_target": _program(
             replace(step, cells=PackedCells(step.cells.data, 1, step.cells.columns))

@@ -289,6 +289,7 @@ def verify_command(
     from xbarc.evaluate import self_check
     from xbarc.ir.files import load_program
     from xbarc.ir.verify import PROGRAM_RULES, STEP_RULES
+    from xbarc.ir.verify_fragment import loops
 
     loaded = load_program(program)
     with progress_bar("verify") as advance:
@@ -297,6 +298,8 @@ def verify_command(
         print(f"broken  {rule}: {text}")
     if wrong:
         return EXIT_BUG
+    for fragment, node in loops(loaded):
+        print(f"note    {fragment}: {node} repeats as often as its inputs say")
     layers, rules = len(loaded.crossbar_steps), len(STEP_RULES) + len(PROGRAM_RULES)
     print(
         f"verified: {rules} rules hold; fast == reference on {layers} crossbar layers, seed {seed}"

@@ -15,6 +15,7 @@ from onnx import numpy_helper
 
 from xbarc.errors import ModelError
 from xbarc.frontend.checks import check_proto
+from xbarc.frontend.outside import place_data
 from xbarc.frontend.tensors import element_count, external_entries, node_tensors, proto_tensors
 
 # onnx_ir logs what it repairs; the checks of this room have already refused it.
@@ -49,7 +50,7 @@ def load_model(path: Path) -> LoadedModel:
         external = _external_files(proto, path.parent)
         _fill_sparse(proto.graph)
         model = ir.serde.deserialize_model(proto)
-        ir.external_data.set_base_dir(model.graph, str(path.parent) or ".")
+        place_data(model, path.parent)
         return LoadedModel(path, model, _digest((path, *external)))
     except OSError as error:
         raise ModelError(f"cannot read the model: {error.strerror}", where=str(path)) from error

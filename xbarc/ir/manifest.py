@@ -21,6 +21,7 @@ UNSEALED = "0" * 64
 """What stands in place of the seal while it is computed."""
 
 _LARGEST = 1 << 28
+_LARGEST_FRAGMENT = (1 << 31) - 1  # no protobuf is larger
 _AGAIN = "compile the model again"
 
 
@@ -119,6 +120,8 @@ def _check_file(path: Path, name: str, digest: str) -> None:
     if not file.is_file():
         what = "is no plain file" if file.exists() else "is missing"
         raise ProgramError(what, where=str(file), hint=_AGAIN)
+    if name.startswith("digital/") and file.stat().st_size > _LARGEST_FRAGMENT:
+        raise ProgramError("is too large to be a fragment", where=str(file), hint=_AGAIN)
     try:
         found = file_digest(file)
     except OSError as error:

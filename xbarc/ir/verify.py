@@ -13,6 +13,7 @@ import numpy as np
 from xbarc.errors import ProgramError, VerifyError
 from xbarc.ir.knowledge import unproven
 from xbarc.ir.program import AdcSettings, CrossbarStep, Program, step_inputs, step_outputs
+from xbarc.ir.verify_fragment import fragments_closed
 from xbarc.ir.verify_network import (
     NETWORK_RULES,
     repeated,
@@ -171,6 +172,7 @@ PROGRAM_RULES: tuple[ProgramRule, ...] = (
     adc_buildable,
     adc_reference_allowed,
     cells_of_target,
+    fragments_closed,
     facts_proven,
 )
 
