@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
+import sys
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
@@ -188,3 +191,22 @@ def test_a_first_run_tells_that_it_compiles(
         (tmp_path / "lookup.convert_and_add-1.py311.nbi").touch()
         lookup.announce_compilation()
     assert not caplog.text
+
+
+_COMPILE_THE_LOOP = """
+import numpy as np
+from tests.builders import int_layer, mapped, small_target
+from xbarc.executor.saturating import SaturatingLayer
+step = mapped(int_layer(np.arange(32).reshape(1, 8, 4) - 16), small_target())
+SaturatingLayer(step).accumulate(np.zeros((1, 1, 8), np.uint8), None)
+"""
+
+
+@pytest.mark.slow
+def test_the_loop_is_compiled_by_the_first_process_only(tmp_path: Path) -> None:
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    counts = []
+    for _ in range(2):
+        subprocess.run([sys.executable, "-c", _COMPILE_THE_LOOP], check=True, env=environment)
+        counts.append(len(list(tmp_path.rglob("*.nbc"))))
+    assert counts[0] == counts[1] > 0

@@ -207,103 +207,123 @@ def _raise_floor(floor, counts, shift, sums):
         sums[vector] += (floor * counts[LANE[vector]]) << shift
 
 
-def _loop(add_sums: Any, at_once: Any, four: Any, of_any: Any) -> Any:  # noqa: C901  # compiled twice
-    @compiled()
-    def sum_slice(tables, floor, packed, counts, chunk, k, first, end, sums):
-        for lane in range(LANES):
-            sums[lane] = 0
-        for bit in range(first, end):
-            if counts[chunk, bit, LANES] == 0:
-                continue
-            if floor[k] != 0:
-                _raise_floor(floor[k], counts[chunk, bit], bit - first, sums)
-            for digit in range(tables.shape[1]):
-                by = bit - first + DIGIT_BITS * digit
-                add_sums(tables, packed, (k, digit), (chunk, bit), by, sums)
+# Closures over compiled functions would never be found in the cache again, since each process
+# pickles them to other bytes. So both ways stand at module level. `anywhere` is None or True: numba
+# drops the branch of an argument that is None, so the loop is as fast as one written twice.
+_by_shuffle_here = _by_shuffle if HAS_SHUFFLE else _by_loops
+_at_once_here = _at_once_by_shuffle if HAS_SHUFFLE else _at_once_by_loops
+_four_here = _four_by_shuffle if HAS_SHUFFLE else _four_by_loops
+_any_here = _any_by_shuffle if HAS_SHUFFLE else _any_by_loops
 
-    @compiled()
-    def join_slices(tables, floor, packed, counts, adc, bits, chunk, k, sums, joined, outside):
-        planes, dac_bits = bits
-        last = adc.shape[2] - 1
-        simple = dac_bits == 1 and tables.shape[1] == 1 and floor[k] == 0
-        alike, small = _alike(adc, k), _small(adc, k)
-        for lane in range(LANES):
-            joined[lane] = 0
-        slices = -(-planes // dac_bits)
-        s = 0
-        while s < slices:
-            at, by = min(s, last), s * dac_bits
-            lo, step, top = adc[0, k, at], adc[1, k, at], adc[2, k, at]
-            if simple and s + 4 <= slices and (alike or small):
-                if alike:
-                    four(tables, packed, k, (chunk, s), lo, top, by, sums, joined, outside)
-                else:
-                    place = (at, min(s + 1, last), 4)
-                    of_any(tables, packed, k, (chunk, s), adc, place, by, sums, joined, outside)
-                s += 4
-                continue
-            s += 1
-            if simple and small and step != 1:
-                place = (at, at, 1)
-                of_any(tables, packed, k, (chunk, s - 1), adc, place, by, sums, joined, outside)
-                continue
-            if simple and step == 1:
-                at_once(tables, packed, k, (chunk, s - 1), lo, top, by, sums, joined, outside)
-                continue
-            end = min(planes, by + dac_bits)
-            sum_slice(tables, floor, packed, counts, chunk, k, by, end, sums)
-            if step == 1:
-                _convert_unit(
-                    sums.ctypes.data,
-                    lo,
-                    top,
-                    np.int32(by),
-                    joined.ctypes.data,
-                    outside.ctypes.data,
-                )
+
+@compiled()
+def _sum_slice(anywhere, tables, floor, packed, counts, chunk, k, first, end, sums):
+    """Column sums of one conversion over the planes of one input slice."""
+    for lane in range(LANES):
+        sums[lane] = 0
+    for bit in range(first, end):
+        if counts[chunk, bit, LANES] == 0:
+            continue
+        if floor[k] != 0:
+            _raise_floor(floor[k], counts[chunk, bit], bit - first, sums)
+        for digit in range(tables.shape[1]):
+            by = bit - first + DIGIT_BITS * digit
+            if anywhere is None:
+                _by_shuffle_here(tables, packed, (k, digit), (chunk, bit), by, sums)
             else:
-                _convert_step(sums, lo, step, top, by, joined, outside)
-
-    @compiled()
-    def convert_and_add(
-        tables, floor, packed, counts, adc, bits, entries, starts, acc, missed, span
-    ):
-        for chunk in range(span[0], span[1]):
-            sums = np.empty(LANES, np.int32)
-            joined = np.empty(LANES, np.int32)
-            outside = np.zeros(LANES, np.int32)
-            for k in range(tables.shape[0]):
-                join_slices(
-                    tables, floor, packed, counts, adc, bits, chunk, k, sums, joined, outside
-                )
-                for entry in range(starts[k], starts[k + 1]):
-                    row, sign, by = entries[0, entry], entries[1, entry], entries[2, entry]
-                    _spread_row(acc[row], chunk * LANES, joined, sign, by)
-            for lane in range(LANES):
-                missed[chunk, lane] += outside[lane]
-
-    return convert_and_add
+                _by_loops(tables, packed, (k, digit), (chunk, bit), by, sums)
 
 
-_LOOPS = (_by_loops, _at_once_by_loops, _four_by_loops, _any_by_loops)
-_SHUFFLES = (_by_shuffle, _at_once_by_shuffle, _four_by_shuffle, _any_by_shuffle)
-convert_and_add = _loop(*(_SHUFFLES if HAS_SHUFFLE else _LOOPS))
-"""Everything from packed inputs to accumulators, for one group and one segment.
+@compiled()
+def _join_slices(  # noqa: C901, PLR0912  # each branch is inlined into the hot loop
+    anywhere, tables, floor, packed, counts, adc, bits, chunk, k, sums, joined, outside
+):
+    """Codes of one conversion over all input slices, shifted and added up."""
+    planes, dac_bits = bits
+    last = adc.shape[2] - 1
+    simple = dac_bits == 1 and tables.shape[1] == 1 and floor[k] == 0
+    alike, small = _alike(adc, k), _small(adc, k)
+    for lane in range(LANES):
+        joined[lane] = 0
+    slices = -(-planes // dac_bits)
+    s = 0
+    while s < slices:
+        at, by = min(s, last), s * dac_bits
+        lo, step, top = adc[0, k, at], adc[1, k, at], adc[2, k, at]
+        if simple and s + 4 <= slices and (alike or small):
+            plane = (chunk, s)
+            if alike:
+                if anywhere is None:
+                    _four_here(tables, packed, k, plane, lo, top, by, sums, joined, outside)
+                else:
+                    _four_by_loops(tables, packed, k, plane, lo, top, by, sums, joined, outside)
+            else:
+                place = (at, min(s + 1, last), 4)
+                if anywhere is None:
+                    _any_here(tables, packed, k, plane, adc, place, by, sums, joined, outside)
+                else:
+                    _any_by_loops(tables, packed, k, plane, adc, place, by, sums, joined, outside)
+            s += 4
+            continue
+        s += 1
+        plane = (chunk, s - 1)
+        if simple and small and step != 1:
+            place = (at, at, 1)
+            if anywhere is None:
+                _any_here(tables, packed, k, plane, adc, place, by, sums, joined, outside)
+            else:
+                _any_by_loops(tables, packed, k, plane, adc, place, by, sums, joined, outside)
+            continue
+        if simple and step == 1:
+            if anywhere is None:
+                _at_once_here(tables, packed, k, plane, lo, top, by, sums, joined, outside)
+            else:
+                _at_once_by_loops(tables, packed, k, plane, lo, top, by, sums, joined, outside)
+            continue
+        end = min(planes, by + dac_bits)
+        _sum_slice(anywhere, tables, floor, packed, counts, chunk, k, by, end, sums)
+        if step == 1:
+            _convert_unit(
+                sums.ctypes.data, lo, top, np.int32(by), joined.ctypes.data, outside.ctypes.data
+            )
+        else:
+            _convert_step(sums, lo, step, top, by, joined, outside)
 
-Args:
-    tables: as `make_tables` fills them.
-    floor: what was taken off every cell of a conversion to make it not negative; axis: conversion.
-    packed, counts: as `pack_planes` fills them.
-    adc: lo, step, largest code; axes: which, conversion, input slice or 1.
-    bits: planes of an input, planes of an input slice.
-    entries: output, sign, exponent of each entry of `R`, sorted by conversion.
-    starts: first entry of each conversion, and the end.
-    acc: in and out; axes: output, vector (padded to whole chunks).
-    missed: in and out: conversions outside the range; axes: chunk, lane.
-    span: first chunk and the end; other threads may work on other chunks at the same time.
-"""
-convert_and_add_anywhere = _loop(*_LOOPS)
-"""The same without the byte shuffle, which tests hold equal on CPUs that have it."""
+
+@compiled()
+def convert_and_add(
+    anywhere, tables, floor, packed, counts, adc, bits, entries, starts, acc, missed, span
+):
+    """Everything from packed inputs to accumulators, for one group and one segment.
+
+    Args:
+        anywhere: True takes the loops that need no byte shuffle, None the quickest ones.
+        tables: as `make_tables` fills them.
+        floor: what was subtracted from every cell of a conversion so that none is negative; axis:
+            conversion.
+        packed: as `pack_planes` fills it.
+        counts: as `pack_planes` fills it.
+        adc: lo, step, largest code; axes: which, conversion, input slice or 1.
+        bits: planes of an input, planes of an input slice.
+        entries: output, sign, exponent of each entry of `R`, sorted by conversion.
+        starts: first entry of each conversion, and the end.
+        acc: in and out; axes: output, vector (padded to whole chunks).
+        missed: in and out: conversions outside the range; axes: chunk, lane.
+        span: first chunk and the end; other threads may work on other chunks at the same time.
+    """
+    for chunk in range(span[0], span[1]):
+        sums = np.empty(LANES, np.int32)
+        joined = np.empty(LANES, np.int32)
+        outside = np.zeros(LANES, np.int32)
+        for k in range(tables.shape[0]):
+            _join_slices(
+                anywhere, tables, floor, packed, counts, adc, bits, chunk, k, sums, joined, outside
+            )
+            for entry in range(starts[k], starts[k + 1]):
+                row, sign, by = entries[0, entry], entries[1, entry], entries[2, entry]
+                _spread_row(acc[row], chunk * LANES, joined, sign, by)
+        for lane in range(LANES):
+            missed[chunk, lane] += outside[lane]
 
 
 @compiled()

@@ -72,7 +72,7 @@ class SaturatingLayer:
         bounds = [int(b) for b in step.tiling.segment_bounds]
         blocks = step.tiling.segment_block.tolist()
         self._segments = list(zip(bounds[:-1], bounds[1:], blocks, strict=True))
-        self._run = lookup.convert_and_add_anywhere if anywhere else lookup.convert_and_add
+        self._anywhere = True if anywhere else None  # see `lookup`: two compilations
 
     def accumulate(self, vectors: IntArray, trace: LayerTrace | None) -> Int64Array:
         """Axes: vector, group, input -> vector, group, output; without `beta`."""
@@ -97,8 +97,8 @@ class SaturatingLayer:
             return
         bits = (self.step.input_bits, self.step.dac_bits)
         work = partial(
-            self._run,
-            *(ready.tables, ready.floor, packed, counts, ready.adc, bits),
+            lookup.convert_and_add,
+            *(self._anywhere, ready.tables, ready.floor, packed, counts, ready.adc, bits),
             *(ready.entries, ready.starts, acc, missed),
         )
         self._share(work, packed.shape[0], ready.tables[..., 0].size * self.step.input_bits)
