@@ -33,10 +33,10 @@ import wires_tables
 
 from tests.models.places import MODELS, fashion_labelled, fashion_test
 from xbarc.chips.placing import FitOptions, fit_program
-from xbarc.chips.study import top1
 from xbarc.circuit import Effects, parse_effects, random_faults
 from xbarc.circuit.uniform import line_ratio
 from xbarc.compiler import CompileOptions, compile_model
+from xbarc.experiments.study import top1
 from xbarc.ir.program import Program
 from xbarc.mapping import MapOptions
 from xbarc.target import Target, load_target

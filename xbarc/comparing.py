@@ -14,13 +14,13 @@ from typing import Any, Literal
 import numpy as np
 
 from xbarc.calibration.walk import calibration_batches
-from xbarc.chips.programming import can_read_back, program_chip
-from xbarc.chips.robustness import Spread
 from xbarc.circuit import Chip, Effects
 from xbarc.compiler import CompileOptions, compile_model, prepared_network
 from xbarc.errors import MappingError
 from xbarc.evaluate import Evaluation, evaluate
 from xbarc.executor.run import Executor, Values
+from xbarc.experiments.programming import can_read_back, program_chip
+from xbarc.experiments.robustness import Spread
 from xbarc.ir.effective import effective_weights
 from xbarc.ir.network import MatrixLayer, Network
 from xbarc.ir.program import CrossbarStep, Program

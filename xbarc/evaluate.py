@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from xbarc.compiler import split_batches
-from xbarc.errors import InputError, ProgramError
+from xbarc.calibration.walk import labelled_batches
+from xbarc.errors import ProgramError
 from xbarc.executor import layer_engine
 from xbarc.executor.run import Executor
 from xbarc.frontend import runnable_model, source_digest
@@ -175,32 +175,6 @@ def _check_source(program: Program, model: Path) -> None:
         if same
         else f"pass the right file with --model, or {again}",
     )
-
-
-def labelled_batches(
-    program: Program, data: Mapping[str, AnyArray]
-) -> list[tuple[dict[str, AnyArray], AnyArray | None, int]]:
-    """Feeds, labels and sample count of each batch.
-
-    Raises:
-        InputError: unknown arrays, or labels that do not match the samples.
-    """
-    feeds = {name: array for name, array in data.items() if name != "labels"}
-    labels = data.get("labels")
-    batches = split_batches(program.inputs, feeds)
-    first = program.inputs[0].name if program.inputs else None
-    sizes = [len(b[first]) if first in b and np.ndim(b[first]) else 1 for b in batches]
-    if labels is not None and (labels.shape != (sum(sizes),) or labels.dtype.kind not in "iu"):
-        raise InputError(
-            f"labels are {labels.dtype}{list(labels.shape)}, expected int64[{sum(sizes)}]",
-            where="data",
-            hint="one class number a sample",
-        )
-    ends = np.cumsum(sizes)
-    return [
-        (batch, None if labels is None else labels[end - size : end], size)
-        for batch, size, end in zip(batches, sizes, ends.tolist(), strict=True)
-    ]
 
 
 def _book(

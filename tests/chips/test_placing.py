@@ -12,11 +12,11 @@ import pytest
 from tests.models.places import MODELS, shipped_images
 from xbarc.chips.placing import FitOptions, fit_program, replaced
 from xbarc.chips.sensing import gather_moments, importance_of
-from xbarc.chips.study import Sweep, held_back, picture, scaled_wires, study_lines, top1
 from xbarc.circuit import Chip, Effects, random_faults
 from xbarc.compiler import CompileOptions, compile_model
 from xbarc.errors import InputError, MappingError
 from xbarc.executor.run import Executor
+from xbarc.experiments.study import Sweep, held_back, picture, scaled_wires, study_lines, top1
 from xbarc.ir.effective import is_lossless
 from xbarc.ir.program import CrossbarStep, Program
 from xbarc.mapping import MapOptions

@@ -17,7 +17,7 @@ from xbarc.executor.exact import ExactLayer
 from xbarc.executor.moments import Feed, second_moments
 from xbarc.executor.run import Values
 from xbarc.ir.network import MatrixLayer, Network, Value, layer_inputs
-from xbarc.ir.program import DigitalStep, Step
+from xbarc.ir.program import DigitalStep, Program, Step
 from xbarc.ir.quantize import Quantizer
 from xbarc.ir.statistics import RangeStatistics, SecondMoments
 from xbarc.numerics.types import AnyArray
@@ -98,6 +98,32 @@ class Walk:
         for values in [*self.batches, *self.exact]:
             for name in [name for name in values if name not in needed]:
                 del values[name]
+
+
+def labelled_batches(
+    program: Program, data: Mapping[str, AnyArray]
+) -> list[tuple[dict[str, AnyArray], AnyArray | None, int]]:
+    """Feeds, labels and sample count of each batch.
+
+    Raises:
+        InputError: unknown arrays, or labels that do not match the samples.
+    """
+    feeds = {name: array for name, array in data.items() if name != "labels"}
+    labels = data.get("labels")
+    batches = split_batches(program.inputs, feeds)
+    first = program.inputs[0].name if program.inputs else None
+    sizes = [len(b[first]) if first in b and np.ndim(b[first]) else 1 for b in batches]
+    if labels is not None and (labels.shape != (sum(sizes),) or labels.dtype.kind not in "iu"):
+        raise InputError(
+            f"labels are {labels.dtype}{list(labels.shape)}, expected int64[{sum(sizes)}]",
+            where="data",
+            hint="one class number a sample",
+        )
+    ends = np.cumsum(sizes)
+    return [
+        (batch, None if labels is None else labels[end - size : end], size)
+        for batch, size, end in zip(batches, sizes, ends.tolist(), strict=True)
+    ]
 
 
 def calibration_batches(

@@ -1,6 +1,5 @@
-"""Programs on chips as they are made: cells that deviate, wires, stuck cells.
+"""Fitting a program to its chip at compile time: orders of rows and columns, and corrections.
 
 `sensing` says what matters, `placing` finds orders of rows and columns (`steering` by the executed
-network, from `responses`), `correcting` makes up for wires, `programming` for cells as written;
-`robustness` runs one program on many chips, `study` sweeps the wires.
+network, from `responses`), `correcting` makes up for wires.
 """

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xbarc.evaluate import labelled_batches
+from xbarc.calibration.walk import labelled_batches
 from xbarc.executor.analog import UnconvertedLayer
 from xbarc.executor.fast import FastLayer
 from xbarc.executor.layer import Accumulate, run_layer

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import softmax
 
-from xbarc.evaluate import labelled_batches
+from xbarc.calibration.walk import labelled_batches
 from xbarc.executor.run import StepRunner, Values, last_uses
 from xbarc.ir.geometry import Dense
 from xbarc.ir.program import CrossbarStep, Program

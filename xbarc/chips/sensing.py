@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from scipy.special import log_softmax
 
+from xbarc.calibration.walk import labelled_batches
 from xbarc.circuit.meaning import Importance, real_weights
-from xbarc.evaluate import labelled_batches
 from xbarc.executor.fast import FastLayer
 from xbarc.executor.layer import run_layer
 from xbarc.executor.record import Moments, Recorder

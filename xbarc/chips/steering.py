@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from xbarc.calibration.walk import labelled_batches
 from xbarc.chips.responses import divergence, responses, run_from, some_images
 from xbarc.circuit import Chip, Effects
 from xbarc.circuit.meaning import Importance, real_weights
-from xbarc.evaluate import labelled_batches
 from xbarc.executor.analog import UnconvertedLayer
 from xbarc.executor.run import StepRunner, Values, last_uses
 from xbarc.ir.program import CrossbarStep, Program

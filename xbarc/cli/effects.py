@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from xbarc.chips.robustness import MonteCarlo, Spread
 from xbarc.circuit import Effects, parse_effects
 from xbarc.circuit.effects import names_of
 from xbarc.circuit.faults import FaultMap, fault_map
 from xbarc.cli.npz import read_npz
 from xbarc.errors import InputError
+from xbarc.experiments.robustness import MonteCarlo, Spread
 from xbarc.ir.program import Program
 from xbarc.report import TableData
 

@@ -61,12 +61,12 @@ def run_command(
     A model with a fixed batch runs as often as the samples in IN.npz need. `labels` in IN.npz are
     left out where the model has no such input.
     """
-    from xbarc.chips.robustness import chips_of
     from xbarc.cli.effects import read_effects
     from xbarc.cli.files import check_writable
     from xbarc.cli.npz import write_npz
     from xbarc.compiler import split_batches
     from xbarc.executor.run import Executor
+    from xbarc.experiments.robustness import chips_of
     from xbarc.ir.files import load_program
     from xbarc.ir.trace import Trace
 
@@ -179,11 +179,11 @@ def check_command(
     """
     from json import dumps
 
-    from xbarc.chips.robustness import monte_carlo
     from xbarc.cli.effects import read_effects, spread_table
     from xbarc.cli.npz import read_npz
     from xbarc.cli.progress import progress_bar
     from xbarc.cli.reporting import emit_tables
+    from xbarc.experiments.robustness import monte_carlo
     from xbarc.ir.files import load_program
 
     chosen = _engine(engine)

@@ -11,7 +11,7 @@ import typer
 from xbarc.errors import EXIT_DONE, InputError
 
 if TYPE_CHECKING:
-    from xbarc.chips.study import Data, LineStudy, Sweep
+    from xbarc.experiments.study import Data, LineStudy, Sweep
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -63,11 +63,11 @@ def lines_command(
     """Sweep the resistance of wires: top-1 as mapped, placed and corrected."""
     from json import dumps
 
-    from xbarc.chips.study import picture as drawn
-    from xbarc.chips.study import study_lines
     from xbarc.cli.files import check_writable, write_text
     from xbarc.cli.progress import progress_bar
     from xbarc.compiler import CompileOptions, compile_model
+    from xbarc.experiments.study import picture as drawn
+    from xbarc.experiments.study import study_lines
     from xbarc.mapping import MapOptions
     from xbarc.target import load_target
 
@@ -94,8 +94,8 @@ def lines_command(
 
 def _samples(data: Path, calibrate: Path | None) -> tuple[Data, Data]:
     """What may be seen, and what judges."""
-    from xbarc.chips.study import held_back
     from xbarc.cli.npz import read_npz
+    from xbarc.experiments.study import held_back
 
     if calibrate is not None:
         return read_npz(calibrate), read_npz(data)
@@ -107,8 +107,8 @@ def _samples(data: Path, calibrate: Path | None) -> tuple[Data, Data]:
 
 
 def _sweep(scales: str, placements: str, corrections: str, converters: bool) -> Sweep:
-    from xbarc.chips.study import Sweep
     from xbarc.circuit import parse_effects
+    from xbarc.experiments.study import Sweep
 
     try:
         factors = tuple(float(part) for part in scales.split(","))
