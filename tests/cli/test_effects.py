@@ -137,7 +137,9 @@ def test_a_study_of_lines(
     points = done.json["points"]
     assert [point["corrections"] for point in points] == ["none", "gain"] * 2
     assert drawn.read_text().startswith("<svg")
-    assert "r T^2/R_on" in xbarc(*common, *cases).out
+    table = xbarc(*common, *cases).out
+    assert "r T^2/R_on" in table
+    assert "without the rounding of converters" in " ".join(table.split())
     xbarc(*common, "--scales", "one").refused("--scales")
     xbarc(*common, "--picture", tmp_path / "nowhere" / "a.svg").refused(
         "cannot be written", "folder"
@@ -146,6 +148,30 @@ def test_a_study_of_lines(
     np.savez(empty, x=samples[:0], labels=np.zeros(0, dtype=np.int64))
     nothing = ("study", "lines", model(), "--data", empty, "--calibrate", known)
     xbarc(*nothing).refused("--data", "no samples")
+
+
+def test_a_study_shows_what_compile_and_check_give(
+    xbarc: Run, model: Callable[..., Path], npz: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Converters, orders and corrections among it; at wires where each of them changes answers."""
+    net, rng = model(), np.random.default_rng(0)
+    x = rng.normal(size=(80, 5)).astype(np.float32)
+    data = npz(x=x, labels=rng.integers(0, 3, 80))
+    common = ("--calibrate", data, "--set=array.rows=16", "--set=array.active_rows=16")
+    cases = ("--scales", 4096, "--placements", "none,rows", "--corrections", "none,gain,outputs")
+    study = xbarc("study", "lines", net, "--data", data, *common, *cases, "--json")
+    ohm = {"wordline": 3.131, "bitline": 1.044, "driver": 10, "sense": 10}  # of rram128
+    wires = [f"--set=wires.{line}.value={value * 4096}" for line, value in ohm.items()]
+    out, found = tmp_path / "out.xbar", set()
+    for point in study.json["points"]:
+        correct = "" if point["corrections"] == "none" else point["corrections"]
+        options = ("--placement", point["placement"], "--correct", correct, *common, *wires)
+        assert xbarc("compile", net, "-o", out, *options).code == 0
+        done = xbarc("check", out, "--data", data, "--effects", "lines", "--json")
+        assert done.json["top1_crossbar"] == point["top1"], point
+        found.add(point["top1"])
+    assert study.json["converters"] is True
+    assert len(found) > 1
 
 
 def test_a_study_without_data_of_its_own_to_calibrate(
