@@ -56,7 +56,7 @@ class LayerResult:
     Attributes:
         sqnr_db: None where the outputs are identical or the float model has no such value.
         identical: whether every value is equal.
-        saturated: conversions whose sum lay beyond the ADC.
+        saturated: sums that lay outside what is read, as in `LayerTrace`.
         agreement: share of bits that equal the float model's, behind the layer's pool; None for
             layers that do not give bits.
     """

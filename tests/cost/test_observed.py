@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,13 @@ from hypothesis import strategies as st
 from tests.builders import mapped, program_of
 from tests.strategies import Case, cases
 from xbarc.compiler import CompileOptions, compile_model
-from xbarc.cost import program_cost
+from xbarc.cost import program_cost, step_timing
+from xbarc.cost.counting import vector_counts
 from xbarc.cost.counts import WIDTHS
+from xbarc.cost.hardware import adc_places
 from xbarc.errors import MappingError
 from xbarc.executor.run import Executor
+from xbarc.ir.effective import conversion_matrix
 from xbarc.ir.network import Value
 from xbarc.ir.program import CrossbarStep, Program
 from xbarc.ir.trace import LayerTrace, Trace
@@ -28,7 +32,10 @@ MODELS = Path(__file__).resolve().parents[2] / "models"
 
 
 def program_for(case: Case, policy: str, seed: int | None) -> Program:
-    """The case on crossbars, some widths of its conversions replaced where a seed is given."""
+    """The case on crossbars, widths of its conversions replaced where a seed is given.
+
+    Many are 0 then, in some cycles and segments alone.
+    """
     try:
         step = mapped(case.layer, case.target, **{**case.options, "adc": policy})
     except MappingError:
@@ -36,7 +43,10 @@ def program_for(case: Case, policy: str, seed: int | None) -> Program:
     step = replace(step, input_shape=case.tensor.shape)
     if seed is not None:
         rng = np.random.default_rng(seed)
-        bits = rng.integers(0, 6, step.adc.bits.shape).astype(np.uint8)
+        segments = len(step.tiling.segment_bounds) - 1
+        full = (step.groups, segments, step.conversions, step.input_slices)
+        shape = [int(rng.choice([1, size])) for size in full]
+        bits = (rng.integers(0, 6, shape) * rng.integers(0, 2, shape)).astype(np.uint8)
         step = replace(step, adc=replace(step.adc, bits=bits))
     program = program_of([step], case.target, case.tensor.shape)
     return replace(program, inputs=(Value("x", "uint16", case.tensor.shape),))
@@ -56,7 +66,7 @@ def widths_of_codes(step: CrossbarStep, seen: LayerTrace) -> tuple[float, ...]:
         assert (codes >= 0).all()
         assert (codes < (1 << bits)).all()
         found += len(codes) * np.bincount(bits.ravel(), minlength=WIDTHS)
-    return tuple(found.tolist())
+    return (0, *found[1:].tolist())  # a code of 0 bits is a constant: nothing was converted
 
 
 def agree(program: Program, feeds: dict[str, Any], *, fast: bool) -> None:
@@ -103,6 +113,53 @@ def test_no_converter_decides_more_bits_than_it_has(case: Case, seed: int) -> No
     decided = sum(layer.counts.bit_steps)
     widest = max((bits for bits, count in enumerate(layer.counts.bit_steps) if count), default=0)
     assert needed <= decided <= widest * layer.counts.all_conversions
+
+
+def made_at(step: CrossbarStep) -> list[tuple[int, int, int, int]]:
+    """Group, segment, conversion and slice of every conversion that is made, one by one."""
+    segments = len(step.tiling.segment_bounds) - 1
+    full = (step.groups, segments, step.conversions, step.input_slices)
+    bits = np.broadcast_to(step.adc.bits, full)
+    return [place for place in np.ndindex(full) if bits[place]]
+
+
+@settings(max_examples=60)
+@given(cases(), st.integers(0, 99))
+def test_what_is_not_converted_is_neither_sampled_nor_added(case: Case, seed: int) -> None:
+    """Place by place: sampled columns, entries of `R`, and the busiest converter of each cycle."""
+    step = program_for(case, "lossless", seed).crossbar_steps[0]
+    seen = conversion_matrix(step.periphery, step.conversions, step.cells.columns).tolil().rows
+    block_of, code = step.tiling.segment_block, step.periphery.r_code
+    entries = np.zeros((*code.shape[:2], step.conversions), dtype=np.int64)
+    for g, b, e in np.argwhere(code):
+        entries[g, b, step.periphery.r_conversion[e]] += 1
+    sampled, added = set[tuple[int, ...]](), 0
+    for g, s, k, at in made_at(step):
+        sampled |= {(g, s, column, at) for column in seen[k]}
+        added += int(entries[g % entries.shape[0], block_of[s] % entries.shape[1], k])
+    counts = vector_counts(step, case.target)
+    silent = replace(step, adc=replace(step.adc, bits=np.zeros((1, 1, 1, 1), dtype=np.uint8)))
+    of_inputs = vector_counts(silent, case.target)
+    assert of_inputs.samples == of_inputs.all_conversions == 0
+    assert counts.samples == len(sampled)
+    assert counts.shift_adds - of_inputs.shift_adds == added
+    assert counts.all_conversions == len(made_at(step))
+
+
+@settings(max_examples=60)
+@given(cases(), st.integers(0, 99))
+def test_what_is_not_converted_takes_no_time(case: Case, seed: int) -> None:
+    """Arrays whose row blocks have segments read them one by one: the busiest converter of each."""
+    step = program_for(case, "lossless", seed).crossbar_steps[0]
+    places, block_of = adc_places(step, case.target), step.tiling.segment_block
+    loads = Counter[tuple[int, ...]]()
+    members = {(g, int(block_of[s]), k, at) for g, s, k, at in made_at(step)}
+    for g, b, k, at in members:
+        loads[at, g, b, int(places[g, b, k])] += 1
+    busiest = step_timing(step, case.target).conversions_per_adc
+    several = np.bincount(block_of).max() > 1
+    most = max(loads.values(), default=0)
+    assert busiest == most if several or not loads else busiest >= most
 
 
 def images(name: str, count: int) -> dict[str, Any]:

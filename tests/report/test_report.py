@@ -175,7 +175,7 @@ def test_json_round_trips_and_repeats() -> None:
     assert Report.model_validate_json(text) == report
     assert render_json(collect(small_program())) == text
     data = json.loads(text)
-    assert data["format"] == 2
+    assert data["format"] == 3
     assert {"arrays", "cells", "cell_utilization", "conversions"} <= set(data["totals"])
 
 

@@ -113,7 +113,7 @@ def chip_cost(
     segments = -(-target.array.rows // target.array.active_rows)
     columns = min(target.adc.columns_per_adc, target.array.columns)
     shared = ceil(columns / full.columns_per_conversion)
-    timing = vector_timing(target, slices, bits, shared, segments)
+    timing = vector_timing(target, slices, bits, [shared] * len(slices), segments)
     counts = hardware + _activity(target, full, hardware, bits, timing)
     cells = hardware.arrays * target.array.rows * target.array.columns
     return ChipCost(

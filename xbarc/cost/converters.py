@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xbarc.cost.adc_models import adc_energy_pj
-from xbarc.cost.counting import conversion_widths
+from xbarc.cost.counting import reading_widths
 from xbarc.cost.counts import WIDTHS, Histogram
 from xbarc.cost.dub import block_bits
 from xbarc.ir.effective import cell_ranges, input_tops
@@ -20,7 +20,10 @@ RULES = ("as set", "from cells", "D.U.B.", "worst case")
 
 @dataclass(frozen=True)
 class Widths:
-    """Conversions of one input vector by width, under one rule.
+    """Readings of one input vector by width, under one rule.
+
+    What reads with 0 bits is no conversion; it counts here, so that rules compare over the same
+    readings.
 
     Attributes:
         rule: `as set`: the program's; `from cells`: lossless, each column its own; `D.U.B.`: the
@@ -31,8 +34,8 @@ class Widths:
     histogram: Histogram
 
     @property
-    def conversions(self) -> float:
-        """Conversions of any width."""
+    def readings(self) -> float:
+        """Readings of any width, those of 0 bits included."""
         return sum(self.histogram)
 
     @property
@@ -56,7 +59,7 @@ def converter_widths(step: CrossbarStep) -> tuple[Widths, ...]:
     found = (_from_cells(step), _dub(step), _worst_case(step))
     histograms = (tuple(int(n) * repeats for n in counts) for counts in found)
     named = zip(RULES[1:], histograms, strict=True)
-    return (Widths(RULES[0], conversion_widths(step)), *(Widths(*pair) for pair in named))
+    return (Widths(RULES[0], reading_widths(step)), *(Widths(*pair) for pair in named))
 
 
 def _count(bits: Int64Array, weights: Int64Array | None = None) -> Int64Array:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 
 from xbarc.cost.counts import WIDTHS, Counts, Histogram, widths
@@ -16,7 +18,6 @@ _CHUNK = 1 << 22
 def vector_counts(step: CrossbarStep, target: Target) -> Counts:
     """What one input vector of all groups makes the hardware do."""
     slices = step.input_slices
-    segments = segments_of_block(step)
     arrays = arrays_of_block_row(step)
     rows = np.diff(step.tiling.row_bounds)
     drives = int((arrays * rows).sum()) * slices
@@ -25,9 +26,9 @@ def vector_counts(step: CrossbarStep, target: Target) -> Counts:
         array_reads=reads * slices,
         array_pulses=reads * sum((1 << width) - 1 for width in slice_widths(step)),
         wordline_drives=drives,
-        samples=step.groups * int(segments.sum()) * step.cells.columns * slices,
+        samples=_samples(step),
         conversions=conversion_widths(step),
-        shift_adds=_shift_adds(step, segments),
+        shift_adds=_shift_adds(step),
         crossbar_macs=step.groups * step.inputs * step.outputs,
     )
     return done + _traffic(step, target, drives)
@@ -81,9 +82,15 @@ def arrays_of_block_row(step: CrossbarStep) -> Int64Array:
 
 
 def conversion_widths(step: CrossbarStep) -> Histogram:
-    """Conversions of one input vector by width, without ever writing broadcast axes out.
+    """Conversions of one input vector by width; what reads with 0 bits makes none."""
+    return (0, *reading_widths(step)[1:])
 
-    A sense amplifier makes one comparison a level, each of 1 bit.
+
+def reading_widths(step: CrossbarStep) -> Histogram:
+    """Readings of one input vector by width, those of 0 bits included: rules compare over them.
+
+    Broadcast axes are never written out. A sense amplifier makes one comparison a level, each of
+    1 bit.
     """
     segments = len(step.tiling.segment_bounds) - 1
     if step.sense is not None:
@@ -106,12 +113,63 @@ def stored_widths(adc: AdcSettings) -> Int64Array:
     return counts
 
 
-def _shift_adds(step: CrossbarStep, segments: Int64Array) -> int:
+def converted(step: CrossbarStep) -> BoolArray:
+    """Whether a conversion is made; axes as `AdcSettings.bits`.
+
+    With 0 bits none is: what would be read is a constant of the program, which joins `a`.
+    """
+    if step.sense is not None:
+        return np.ones((1, 1, 1, 1), dtype=np.bool_)
+    return step.adc.bits > 0
+
+
+def conversions_made(step: CrossbarStep) -> Int64Array:
+    """Cycles of one input vector in which each conversion is made, over the segments of its block.
+
+    Axes: group or 1, row block, conversion.
+    """
+    made = converted(step)
+    cycles = made.sum(axis=3, dtype=np.int64) * (step.input_slices if made.shape[3] == 1 else 1)
+    segments = segments_of_block(step)
+    if cycles.shape[1] == 1:
+        cycles = cycles * segments[None, :, None]
+    else:
+        cycles = np.add.reduceat(cycles, np.cumsum(segments) - segments, axis=1)
+    return np.broadcast_to(cycles, (*cycles.shape[:2], step.conversions))
+
+
+def _samples(step: CrossbarStep) -> int:
+    """Columns that are sampled in each cycle: those that some conversion sees."""
+    full = (step.groups, len(step.tiling.segment_bounds) - 1, step.cells.columns, step.input_slices)
+    made = converted(step)
+    if made.all():
+        return prod(full)
+    if step.periphery.a_sign.size:
+        made = _columns_seen(step, made)
+    repeats = (want // have for have, want in zip(made.shape, full, strict=True))
+    return int(np.count_nonzero(made) * prod(repeats))
+
+
+def _columns_seen(step: CrossbarStep, made: BoolArray) -> BoolArray:
+    """Columns that some conversion sees which is made; axis 2 of the argument: conversion."""
+    sees, column = step.periphery.a_conversion, step.periphery.a_column
+    order = np.argsort(column, kind="stable")
+    starts = np.flatnonzero(np.diff(column[order], prepend=-1))
+    wide = np.broadcast_to(made, (*made.shape[:2], step.conversions, made.shape[3]))
+    seen = np.zeros((*made.shape[:2], step.cells.columns, made.shape[3]), dtype=np.bool_)
+    for group, segment in np.ndindex(made.shape[:2]):
+        joined = np.logical_or.reduceat(wide[group, segment][sees[order]], starts, axis=0)
+        seen[group, segment, column[order][starts]] = joined
+    return seen
+
+
+def _shift_adds(step: CrossbarStep) -> int:
     """Codes that are shifted and added, and the digital sum of inputs that `beta` asks for."""
-    code = step.periphery.r_code
-    entries = np.count_nonzero(code, axis=2)
-    spread = np.broadcast_to(entries, (step.groups, len(segments)))
-    total = int((spread * segments).sum()) * step.input_slices
+    made, used = conversions_made(step), step.periphery.r_code != 0
+    total = 0
+    for block in range(made.shape[1]):
+        cycles = made[:, block, step.periphery.r_conversion] * used[:, block % used.shape[1]]
+        total += int(cycles.sum()) * (step.groups // cycles.shape[0])
     beta = step.periphery.input_sum.reshape(step.groups, -1)
     summed = int(np.any(beta, axis=1).sum()) * step.inputs
     return total + summed + int(np.count_nonzero(beta))

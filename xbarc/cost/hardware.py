@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from xbarc.cost.counting import segments_of_block
+from xbarc.cost.counting import conversions_made, segments_of_block
 from xbarc.cost.counts import WIDTHS, Counts, Histogram, widths
 from xbarc.ir.program import CrossbarStep, Program
 from xbarc.numerics.types import Float64Array, Int64Array, IntArray, UInt8Array
@@ -101,8 +101,8 @@ def bits_decided(
         return widths({})
     width = allocation.adc_bits.reshape(-1)[places].astype(np.float64)
     steps = _bits_of_block(step, places.shape)
-    compared = float(step.input_slices * (step.sense.levels if step.sense else 1))
-    conversions = segments_of_block(step)[None, :, None] * compared
+    compared = step.sense.levels if step.sense else 1
+    conversions = conversions_made(step).astype(np.float64) * compared
     flash = width <= target.costs.adc.flash_bits
     decided = np.where(flash, width * conversions, steps)
     found = np.bincount(width.astype(np.int64).ravel(), decided.ravel(), minlength=WIDTHS)

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xbarc.cost.counting import reads_of_arrays, segments_of_block, slice_widths
+from xbarc.cost.counting import converted, reads_of_arrays, segments_of_block, slice_widths
 from xbarc.cost.hardware import adc_places
 from xbarc.ir.program import CrossbarStep
-from xbarc.numerics.types import IntArray
+from xbarc.numerics.types import BoolArray, IntArray
 from xbarc.target import Target
+
+_NONE = -1
+"""In place of a converter: no conversion is made."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,8 @@ class Timing:
     """Time of one input vector, before positions multiply it.
 
     Attributes:
-        conversions_per_adc: most conversions that one converter makes in a cycle.
+        conversions_per_adc: most conversions that one converter makes in a cycle; 0 bits
+            take no time.
         segments: reads of the busiest array for one input slice, one after another.
         read_ns: the array's own time for the slowest input slice.
         convert_ns: time of the busiest converter for that slice.
@@ -47,8 +51,8 @@ def step_timing(step: CrossbarStep, target: Target, places: IntArray | None = No
         places: what `adc_places` gives.
     """
     known = adc_places(step, target) if places is None else places
-    conversions = _conversions_per_adc(step, target, known)
-    conversions *= step.sense.levels if step.sense else 1
+    compared = step.sense.levels if step.sense else 1
+    conversions = [compared * count for count in _conversions_per_adc(step, target, known)]
     segments = int(reads_of_arrays(step, target).max(initial=0))
     bits = step.adc.bits.max(axis=(0, 1, 2), initial=0)
     spread = np.broadcast_to(bits, (step.input_slices,)).tolist()
@@ -59,7 +63,7 @@ def vector_timing(
     target: Target,
     slices: Sequence[int],
     adc_bits: Sequence[int],
-    conversions_per_adc: int,
+    conversions_per_adc: Sequence[int],
     segments: int,
 ) -> Timing:
     """Time one input vector.
@@ -68,20 +72,21 @@ def vector_timing(
         target: the chip.
         slices: bits of each input slice.
         adc_bits: width of the conversions of each input slice.
-        conversions_per_adc: conversions that one converter makes in a cycle.
+        conversions_per_adc: conversions that one converter makes in the cycle of each input slice.
         segments: reads of one array for one input slice.
     """
     costs = target.costs
     cycles = [
-        _cycle(target, width, bits, conversions_per_adc)
-        for width, bits in zip(slices, adc_bits, strict=True)
+        _cycle(target, width, bits, conversions)
+        for width, bits, conversions in zip(slices, adc_bits, conversions_per_adc, strict=True)
     ]
     read, convert, cycle = max(cycles, key=lambda item: item[2], default=(0.0, 0.0, 0.0))
     wait = 0.0 if costs.vector_time is None else costs.vector_time.value
     vector = segments * sum(item[2] for item in cycles)
     fill = 0.0 if costs.fill is None else costs.fill.value
     vector += wait if vector else 0.0
-    return Timing(conversions_per_adc, segments, read, convert, cycle, vector, fill)
+    most = max(conversions_per_adc, default=0)
+    return Timing(most, segments, read, convert, cycle, vector, fill)
 
 
 def _cycle(target: Target, width: int, bits: int, conversions: int) -> tuple[float, float, float]:
@@ -97,20 +102,48 @@ def _cycle(target: Target, width: int, bits: int, conversions: int) -> tuple[flo
     return read, convert, both
 
 
-def _conversions_per_adc(step: CrossbarStep, target: Target, places: IntArray) -> int:
-    """Most conversions of one converter in one read: of a block, or of all that is read at once."""
-    if not places.size:
+def _conversions_per_adc(step: CrossbarStep, target: Target, places: IntArray) -> list[int]:
+    """Most conversions of one converter in one read, for each input slice."""
+    made = converted(step)
+    found = [
+        _busiest_converter(step, target, places, made[..., index]) for index in range(made.shape[3])
+    ]
+    return found * (step.input_slices // len(found))
+
+
+def _busiest_converter(
+    step: CrossbarStep, target: Target, places: IntArray, made: BoolArray
+) -> int:
+    """Most conversions of one converter in one read: of a block, or of all that is read at once.
+
+    Axes of made: group or 1, segment or 1, conversion or 1.
+    """
+    if not made.all():
+        places = np.where(_in_any_segment(step, made), places, _NONE)
+    if not (places != _NONE).any():
         return 0
     of_block = _longest_run(np.sort(places, axis=2))
     if int(segments_of_block(step).max()) > 1:
         return of_block
-    by_converter = int(np.bincount(places.ravel() - int(places.min())).max())
+    used = places[places != _NONE]
+    by_converter = int(np.bincount(used - int(used.min())).max())
     together = max(1, target.array.active_rows // int(np.diff(step.tiling.row_bounds).min()))
     return min(by_converter, of_block * together)
 
 
+def _in_any_segment(step: CrossbarStep, made: BoolArray) -> BoolArray:
+    """Whether a conversion is made in some segment of its row block; axis 1: row block or 1."""
+    if made.shape[1] == 1:
+        return made
+    segments = segments_of_block(step)
+    found: BoolArray = np.logical_or.reduceat(made, np.cumsum(segments) - segments, axis=1)
+    return found
+
+
 def _longest_run(places: IntArray) -> int:
-    """Longest run of equal numbers along the last axis."""
+    """Longest run of equal numbers along the last axis, those that are `_NONE` apart."""
     new = np.ones(places.shape, dtype=np.bool_)
     new[:, :, 1:] = places[:, :, 1:] != places[:, :, :-1]
-    return int(np.diff(np.flatnonzero(new), append=places.size).max())
+    starts = np.flatnonzero(new)
+    lengths = np.diff(starts, append=places.size)
+    return int(lengths[places.ravel()[starts] != _NONE].max())

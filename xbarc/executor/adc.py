@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 
+from xbarc.ir.program import CrossbarStep
 from xbarc.numerics.types import BoolArray, Int64Array, IntArray
 
 
@@ -25,3 +28,16 @@ def saturates(sums: Int64Array, lo: IntArray, step: IntArray, bits: IntArray) ->
     step = step.astype(np.int64)
     codes = (2 * (sums - lo) + step) // (2 * step)
     return (codes < 0) | (codes >> bits.astype(np.int64) > 0)
+
+
+def conversions_of_vector(step: CrossbarStep) -> int:
+    """Conversions of one input vector: what has 0 bits always reads `lo`, so none is made.
+
+    A comparison of a sense amplifier counts as one.
+    """
+    bits = step.adc.bits
+    segments = len(step.tiling.segment_bounds) - 1
+    full = prod((step.groups, segments, step.conversions, step.input_slices))
+    if step.sense is not None:
+        return full * step.sense.levels
+    return int(np.count_nonzero(bits)) * full // max(1, bits.size)

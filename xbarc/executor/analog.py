@@ -17,7 +17,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
-from math import ceil, log2, prod
+from math import ceil, log2
 from typing import Any
 from zlib import crc32
 
@@ -27,6 +27,7 @@ from scipy.special import ndtri
 from xbarc.circuit.meaning import real_weights
 from xbarc.circuit.random import WORDS, raw_words
 from xbarc.executor import analog_loop
+from xbarc.executor.adc import conversions_of_vector
 from xbarc.executor.reference import adc_at
 from xbarc.executor.saturating import available_cores
 from xbarc.ir.effective import conversion_matrix
@@ -101,8 +102,6 @@ class AnalogLayer:
         threads: 0 takes all; the results do not depend on it.
     """
 
-    _reads_a_code = 1
-
     def __init__(
         self,
         step: CrossbarStep,
@@ -140,7 +139,7 @@ class AnalogLayer:
         self._share(partial(self._span, work), spans)
         if trace is not None:
             trace.vectors += count
-            trace.conversions += prod(self._code_shape(count)) * self._reads_a_code
+            trace.conversions += count * conversions_of_vector(step)
             trace.saturated += int(work.missed.sum())
             trace.codes.extend([work.codes] if keep else [])
         self._seen_vectors += count

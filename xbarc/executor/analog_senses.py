@@ -46,7 +46,6 @@ class AnalogSenses(AnalogLayer):
             raise ValueError(f"{step.name}: no comparisons")
         super().__init__(step, levels, noise, threads)
         self._sense = step.sense
-        self._reads_a_code = self._sense.levels
         self._bounds = self._sense.thresholds.astype(np.float64) - 0.5
         if offsets is not None:
             self._bounds = self._bounds - offsets[:, step.tiling.segment_block, :, None]

@@ -12,6 +12,7 @@ from math import prod
 import numpy as np
 
 from xbarc.errors import ModelError
+from xbarc.executor.adc import conversions_of_vector
 from xbarc.executor.reference import ReferenceLayer
 from xbarc.executor.saturating import SaturatingLayer, fits_lookup
 from xbarc.executor.windows import gather
@@ -155,7 +156,6 @@ class CollapsedLayer:
 
 
 def count_conversions(step: CrossbarStep, vectors: int, trace: LayerTrace) -> None:
-    """Book the conversions that this many input vectors cost."""
-    segments = len(step.tiling.segment_bounds) - 1
+    """Book the conversions that this many input vectors cost; of 0 bits there are none."""
     trace.vectors += vectors
-    trace.conversions += vectors * step.groups * segments * step.input_slices * step.conversions
+    trace.conversions += vectors * conversions_of_vector(step)

@@ -59,7 +59,6 @@ class ReferenceLayer:
                         codes[:, group, number, s] = q
         if trace is not None:
             trace.vectors += count
-            trace.conversions += int(np.prod(shape))
         if trace is not None and keep:
             trace.codes.append(codes)
         beta = step.periphery.input_sum.reshape(step.groups, step.outputs)
@@ -85,9 +84,10 @@ class ReferenceLayer:
         """
         sums = self.sums(columns)
         settings = adc_at(self.step, *place)
+        lo, step, bits = settings
         if trace is not None:
             trace.saturated += int(saturates(sums, *settings).sum())
-        lo, step, _ = settings
+            trace.conversions += int(np.broadcast_to(bits > 0, sums.shape).sum())
         codes = convert(sums, *settings)
         return codes, read_back(codes, lo, step)
 

@@ -11,6 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from xbarc.executor import bitplanes
+from xbarc.executor.adc import conversions_of_vector
 from xbarc.executor.saturating import available_cores
 from xbarc.executor.windows import block_extent
 from xbarc.ir.effective import conversion_matrix, output_matrix
@@ -305,7 +306,5 @@ def _book(step: CrossbarStep, vectors: int, trace: LayerTrace | None) -> None:
     """Comparisons count as conversions."""
     if trace is None or step.sense is None:
         return
-    segments = len(step.tiling.segment_bounds) - 1
     trace.vectors += vectors
-    each = step.groups * segments * step.conversions * step.sense.levels
-    trace.conversions += vectors * each
+    trace.conversions += vectors * conversions_of_vector(step)

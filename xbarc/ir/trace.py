@@ -14,8 +14,8 @@ class LayerTrace:
     Attributes:
         keep_codes: whether codes are kept.
         vectors: input vectors that went through the layer.
-        conversions: conversions made.
-        saturated: conversions whose sum lay outside the ADC's range.
+        conversions: conversions made; of 0 bits there are none.
+        saturated: sums that lay outside what is read, a constant in place of a conversion included.
         codes: a list of arrays, one a piece of vectors; axes: vector, group, segment, input slice,
             conversion. Empty unless codes are kept.
     """

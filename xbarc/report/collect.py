@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
 from xbarc.cost import (
     CostPart,
     FullLoad,
@@ -20,6 +22,7 @@ from xbarc.cost import (
     total_band,
     write_parts,
 )
+from xbarc.cost.counting import conversions_made
 from xbarc.ir.operands import OperandStatistics
 from xbarc.ir.program import CrossbarStep, DigitalStep, Program
 from xbarc.report.chip_rows import SourceRow
@@ -169,8 +172,8 @@ def array_cells(target: Target) -> int:
 def _adc_settings(step: CrossbarStep, target: Target) -> int:
     """Settings that the hardware holds: one a conversion, and a cycle where it may change."""
     cycles = step.input_slices if target.adc.reference == "per-cycle" else 1
-    row_blocks = len(step.tiling.row_bounds) - 1
-    return step.groups * row_blocks * step.conversions * cycles
+    made = conversions_made(step)
+    return int(np.count_nonzero(made) * (step.groups // made.shape[0]) * cycles)
 
 
 def _performance(cost: ProgramCost, components: Components) -> dict[str, Any]:

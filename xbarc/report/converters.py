@@ -28,13 +28,13 @@ def converter_rows(layers: tuple[LayerCost, ...], target: Target) -> tuple[Conve
 
 
 def _row(layer: str, widths: Widths, positions: int | None, target: Target) -> ConverterRow:
-    conversions = widths.conversions
+    readings = widths.readings
     energy = None if positions is None else positions * widths.energy_pj(target.costs.adc) / 1e6
     return ConverterRow(
         layer=layer,
         rule=widths.rule,
-        mean_bits=widths.bits / conversions if conversions else 0.0,
-        mean_levels=widths.levels / conversions if conversions else 0.0,
+        mean_bits=widths.bits / readings if readings else 0.0,
+        mean_levels=widths.levels / readings if readings else 0.0,
         energy_uj=energy,
         histogram={bits: int(n) for bits, n in enumerate(widths.histogram) if n},
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from xbarc.cost.converters import Widths
-from xbarc.cost.counting import conversion_widths
+from xbarc.cost.counting import reading_widths
 from xbarc.ir.program import CrossbarStep, Program
 from xbarc.report.format import number
 from xbarc.report.row import Row
@@ -24,13 +24,15 @@ class FactsRow(Row):
     plain_cycles: int = Field(description="the same had nothing been known")
     inputs_known: int = Field(description="inputs that cannot carry every code as it is fed, count")
     inputs: int = Field(description="inputs of the layer, count")
-    mean_bits: float = Field(description="mean bits of a conversion, input slices without one as 0")
+    mean_bits: float = Field(description="mean bits of a reading; 0 where no conversion is made")
     plain_mean_bits: float = Field(
         description="the same had nothing been known of the codes fed, bits"
     )
-    mean_levels: float = Field(description="mean of 2**bits of a conversion, 0 bits count nothing")
+    mean_levels: float = Field(
+        description="mean of 2**bits of a reading; 0 where no conversion is made"
+    )
     plain_mean_levels: float = Field(
-        description="mean of 2**bits of a conversion had nothing been known"
+        description="mean of 2**bits of a reading had nothing been known"
     )
     facts: tuple[str, ...] = Field(description="which operators the knowledge comes from")
 
@@ -43,8 +45,8 @@ def facts_rows(program: Program) -> tuple[FactsRow, ...]:
 
 
 def _row(step: CrossbarStep) -> FactsRow:
-    widths = Widths("as set", conversion_widths(step))
-    count = max(1.0, widths.conversions)
+    widths = Widths("as set", reading_widths(step))
+    count = max(1.0, widths.readings)
     bits, levels = widths.bits / count, widths.levels / count
     facts, narrowed = step.facts, step.narrowed
     plain = (bits, levels)

@@ -168,11 +168,16 @@ class ConverterRow(Row):
 
     layer: str = Field(description="name of the layer, or all layers")
     rule: str = Field(description="as set, from cells, D.U.B. or worst case")
-    mean_bits: float = Field(description="energy law b: mean bits of a conversion")
-    mean_levels: float = Field(description="energy law 2^b: mean of 2**bits, 0 bits count nothing")
+    mean_bits: float = Field(
+        description="energy law b: mean bits of a reading; 0 where no conversion is made"
+    )
+    mean_levels: float = Field(
+        description="energy law 2^b: mean of 2**bits of a reading; 0 where no conversion is made"
+    )
     energy_uj: float | None = Field(description="by the target's converter, uJ an inference")
     histogram: dict[int, int] = Field(
-        description="conversions by width in bits, count; of one input vector, or an inference"
+        description="readings by width in bits, count, of one input vector or an inference; those "
+        "of 0 bits make no conversion"
     )
 
 
@@ -180,8 +185,10 @@ class FrontRow(Row):
     """An allocation of converter bits that was executed on calibration data."""
 
     kind: str = Field(description="uniform bits, or allocated ones")
-    mean_bits: float = Field(description="mean over conversions, bits")
-    mean_levels: float = Field(description="mean of 2**bits over conversions")
+    mean_bits: float = Field(description="mean over readings, bits; 0 where no conversion is made")
+    mean_levels: float = Field(
+        description="mean of 2**bits over readings; 0 where no conversion is made"
+    )
     energy_uj: float = Field(description="all conversions, by the target's converter, uJ")
     predicted_db: float | None = Field(description="SQNR of the output by the model, dB")
     measured_db: float | None = Field(description="SQNR of the output, executed, dB")
@@ -322,8 +329,10 @@ class OperandsRow(Row):
 class Report(Row):
     """Counts, costs and sources of a program."""
 
-    format: Literal[2] = Field(
-        default=2, description="1: the first one; 2: schedule, copies, bands and models beside"
+    format: Literal[3] = Field(
+        default=3,
+        description="1: the first one; 2: schedule, copies, bands and models beside; 3: 0 bits are "
+        "no conversion",
     )
     name: str = Field(description="name of the program")
     model_sha256: str = Field(
