@@ -316,22 +316,3 @@ def test_digital_products_do_not_saturate(tmp_path: Path) -> None:
     x, v = np.full((2, 8), 255, np.uint8), np.full((8, 3), 127, np.int8)
     found = evaluate(read_network(path), {"x": x, "v": v})["y"]
     np.testing.assert_array_equal(found, np.full((2, 3), 8 * 255 * 127))
-
-
-@pytest.mark.parametrize("body", ["Dropout(d)", "Expand(d, e)", "MaxPool<kernel_shape=[1,1]>(d)"])
-def test_integers_move_only_where_onnx_runtime_can(tmp_path: Path, body: str) -> None:
-    path = model_file(
-        tmp_path,
-        f"""g (float[N,2,4,4] x) => (float[] y) {{
-            q = QuantizeLinear(x, s, z)
-            d = DequantizeLinear(q, s, z)
-            f = {body}
-            y = MatMul(f, w)
-        }}""",
-        OPSET21,
-        s=np.float32(0.02),
-        z=np.int16(5),
-        w=normal(4, 3),
-        e=np.asarray([1, 2, 4, 4]),
-    )
-    assert matrix_layer(check(path, x=normal(2, 2, 4, 4))).quantizer == FloatInput()

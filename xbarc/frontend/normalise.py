@@ -16,9 +16,9 @@ from xbarc.errors import ModelError, UnsupportedError
 from xbarc.frontend import gemm, qonnx
 from xbarc.frontend.constants import Constants
 from xbarc.frontend.emit import NEWEST_OPSET, inner_nodes
+from xbarc.frontend.integer_view import IntegerView
 from xbarc.frontend.load import LoadedModel
 from xbarc.frontend.order import execution_order
-from xbarc.frontend.views import IntegerView
 
 NEWEST_IR = 13
 """The newest IR version that the oldest supported ONNX Runtime of today reads."""

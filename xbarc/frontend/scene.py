@@ -11,14 +11,16 @@ import onnx_ir as ir
 from xbarc.errors import ModelError
 from xbarc.frontend.constants import Constants
 from xbarc.frontend.emit import name_of
-from xbarc.frontend.views import IntegerView, Views, integer_format, scalar_of
+from xbarc.frontend.integer_view import WIDEST, IntegerView, integer_format, scalar_of
+from xbarc.frontend.views import Views
 from xbarc.ir.geometry import Geometry
 from xbarc.ir.network import FloatWeight, IntWeight, LazyTensor, MatrixLayer, Weight
 from xbarc.ir.quantize import FloatInput, IntegerInput, Quantizer, Result
-from xbarc.numerics import IntFormat, bits_for
+from xbarc.numerics import IntFormat, holding
 from xbarc.numerics.types import AnyArray, FloatArray, Int64Array
 
 WIDEST_WEIGHT = 16
+_REAL_NAMES = ("float16", "float32", "float64")
 _REAL = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.DOUBLE)
 
 
@@ -72,8 +74,10 @@ class Layout:
         if array.ndim > rank:
             return None
         padded = array.reshape((1,) * (rank - array.ndim) + array.shape)
-        if any(padded.shape[axis] != 1 for axis in self.summed):
-            return None
+        for axis in self.summed:
+            whole, padded = padded, padded.take([0], axis)
+            if not np.array_equal(np.broadcast_to(padded, whole.shape), whole):
+                return None
         extent = tuple(1 if axis in self.summed else n for axis, n in enumerate(self.source))
         try:
             full = np.broadcast_to(padded, extent)
@@ -172,10 +176,12 @@ class Scene:
     def real_input(self, value: ir.Value) -> tuple[Quantizer, tuple[ir.Value, ...]]:
         """How a real activation enters: as the integers it is declared to be, where it is."""
         view = self.views.of(value)
-        if view is None or not view.is_scalar:
+        if view is None or not view.is_scalar or view.dtype not in _REAL_NAMES:
             return FloatInput(value in self.nonnegative), (value,)
         zero = int(view.zero_point.reshape(-1)[0])
-        form = view.format
+        form = holding(min(view.format.min, zero), max(view.format.max, zero))
+        if form.bits > WIDEST or form.bits == view.format.bits:
+            form = view.format
         return IntegerInput(form.min, form.bits, scalar_of(view.scale), zero), (view.integers,)
 
     def real_operand(self, value: ir.Value, layout: Callable[[tuple[int, ...]], Layout]) -> Operand:
@@ -193,6 +199,8 @@ class Scene:
         shape = self.constants.shape(view.integers)
         found = self.integer_operand(view.integers, view.zero_point, view.format)
         if found is None or layout(shape).per_output(view.scale) is None:
+            return None
+        if view.dtype not in _REAL_NAMES:
             return None
         return Operand(shape, found.format, view.scale, found.load, view.dtype)
 
@@ -226,13 +234,6 @@ class Scene:
 
         one = np.ones((), np.float32)
         return Operand(self.constants.shape(value), wide, one, integers)
-
-
-def holding(low: int, high: int) -> IntFormat:
-    """The narrowest format that holds both numbers."""
-    if low >= 0:
-        return IntFormat(bits_for(high), signed=False)
-    return IntFormat(bits_for(max(high, -low - 1, 0)) + 1, signed=True)
 
 
 def checked(weight: Weight, name: str) -> Weight:
