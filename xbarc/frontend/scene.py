@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import onnx_ir as ir
@@ -12,6 +12,7 @@ from xbarc.errors import ModelError
 from xbarc.frontend.constants import Constants
 from xbarc.frontend.emit import name_of
 from xbarc.frontend.integer_view import WIDEST, IntegerView, integer_format, scalar_of
+from xbarc.frontend.lost import lost_input, lost_weights
 from xbarc.frontend.views import Views
 from xbarc.ir.geometry import Geometry
 from xbarc.ir.network import FloatWeight, IntWeight, LazyTensor, MatrixLayer, Weight
@@ -95,6 +96,7 @@ class Operand:
         scale: of integer weights: a scalar, or what broadcasts against the tensor.
         load: the tensor in the model's axes.
         dtype: numpy name of the real element type.
+        lost: why integers that the model declares are not used; empty where it declares none.
     """
 
     shape: tuple[int, ...]
@@ -102,6 +104,7 @@ class Operand:
     scale: FloatArray
     load: Callable[[], AnyArray]
     dtype: str = "float32"
+    lost: str = ""
 
     def weight(self, layout: Layout) -> Weight:
         """Weights in a layer's axes."""
@@ -113,7 +116,9 @@ class Operand:
             return array
 
         tensor = LazyTensor(layout.shape, arranged)
-        return FloatWeight(tensor) if self.format is None else IntWeight(tensor, self.format)
+        if self.format is None:
+            return FloatWeight(tensor, self.lost)
+        return IntWeight(tensor, self.format)
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,7 +182,8 @@ class Scene:
         """How a real activation enters: as the integers it is declared to be, where it is."""
         view = self.views.of(value)
         if view is None or not view.is_scalar or view.dtype not in _REAL_NAMES:
-            return FloatInput(value in self.nonnegative), (value,)
+            lost = lost_input(value, view, self.views)
+            return FloatInput(value in self.nonnegative, lost), (value,)
         zero = int(view.zero_point.reshape(-1)[0])
         form = holding(min(view.format.min, zero), max(view.format.max, zero))
         if form.bits > WIDEST or form.bits == view.format.bits:
@@ -191,7 +197,7 @@ class Scene:
             found = self._viewed(view, layout)
             if found is not None:
                 return found
-        return self._floats(value)
+        return replace(self._floats(value), lost=lost_weights(value, view, self.views))
 
     def _viewed(
         self, view: IntegerView, layout: Callable[[tuple[int, ...]], Layout]
@@ -249,7 +255,7 @@ def checked(weight: Weight, name: str) -> Weight:
             raise ModelError(f"{bad} weights are NaN or infinite", where=name)
         return array
 
-    return FloatWeight(LazyTensor(tensor.shape, load))
+    return FloatWeight(LazyTensor(tensor.shape, load), weight.lost)
 
 
 def argument(node: ir.Node, index: int) -> ir.Value | None:
