@@ -303,13 +303,13 @@ def _factor(passage: Passage, view: IntegerView, other: ir.Value | None) -> AnyA
 
 
 def _fitting(factor: AnyArray, view: IntegerView, passage: Passage) -> AnyArray | None:
-    """The constant where it broadcasts to the tensor's own shape."""
+    """The constant where it broadcasts to the tensor's own shape, and is no tensor like it."""
     shape = passage.constants.shape(view.integers)
     try:
         same = np.broadcast_shapes(factor.shape, shape) == shape
     except ValueError:
         return None
-    return factor if same else None
+    return factor if same and (factor.size == 1 or factor.size < np.prod(shape)) else None
 
 
 def _times(view: IntegerView, factor: AnyArray, operator: str) -> IntegerView | None:

@@ -75,6 +75,8 @@ class Layout:
         if array.ndim > rank:
             return None
         padded = array.reshape((1,) * (rank - array.ndim) + array.shape)
+        if self.repeat > 1 and padded.shape[0] > 1:
+            return self._per_group(padded)
         for axis in self.summed:
             whole, padded = padded, padded.take([0], axis)
             if not np.array_equal(np.broadcast_to(padded, whole.shape), whole):
@@ -85,6 +87,18 @@ class Layout:
         except ValueError:
             return None
         return np.tile(full.reshape(-1), self.repeat)
+
+    def _per_group(self, array: AnyArray) -> AnyArray | None:
+        """One entry an output, where the first axis holds the inputs of all groups."""
+        rows = self.source[0] // self.repeat
+        full = np.broadcast_to(array, (self.source[0], *array.shape[1:]))
+        apart = replace(
+            self,
+            source=(self.repeat, rows, *self.source[1:]),
+            summed=(1, *(axis + 1 for axis in self.summed if axis)),
+            repeat=1,
+        )
+        return apart.per_output(full.reshape(self.repeat, rows, *array.shape[1:]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,10 +218,10 @@ class Scene:
     ) -> Operand | None:
         shape = self.constants.shape(view.integers)
         found = self.integer_operand(view.integers, view.zero_point, view.format)
-        if found is None or layout(shape).per_output(view.scale) is None:
+        if found is None or view.dtype not in _REAL_NAMES:
             return None
-        if view.dtype not in _REAL_NAMES:
-            return None
+        if layout(shape).per_output(view.scale) is None:
+            raise StaysDigital("the scale of its weights changes along the sum")
         return Operand(shape, found.format, view.scale, found.load, view.dtype)
 
     def _floats(self, value: ir.Value) -> Operand:

@@ -18,6 +18,7 @@ from xbarc.frontend.constants import Constants
 from xbarc.frontend.integer_view import IntegerView, integer_format
 from xbarc.frontend.twins import Passage, Twins
 from xbarc.numerics import IntFormat
+from xbarc.numerics.types import AnyArray, FloatArray, Int64Array
 
 _QDQ_DOMAINS = ("", "com.microsoft")
 
@@ -83,9 +84,13 @@ class Views:
         form = self._format(node)
         scale = self.constants.small(_input(node, 1))
         zero = self.constants.small(_input(node, 2), 0.0)
-        if form is None or scale is None or zero is None or whole(node, "block_size", 0):
+        if form is None or scale is None or zero is None:
             return None
         source = _first(node)
+        block = whole(node, "block_size", 0)
+        if block:
+            full = self._spread(node, (scale, zero), block)
+            return full and IntegerView(source, *full, form, str(scale.dtype))
         shape = self._axis_shape(node, scale.size)
         if shape is None or not np.all(np.isfinite(scale.astype(np.float64))):
             return None
@@ -93,6 +98,26 @@ class Views:
         return IntegerView(
             source, scale.astype(np.float32).reshape(shape), spread, form, str(scale.dtype)
         )
+
+    def _spread(
+        self, node: ir.Node, blocked: tuple[AnyArray, AnyArray], block: int
+    ) -> tuple[FloatArray, Int64Array] | None:
+        """A scale and a zero point of constants that have one for each block."""
+        source = _first(node)
+        if not self.constants.holds(source) or block < 0:
+            return None
+        shape = self.constants.shape(source)
+        axis = whole(node, "axis", 1) % max(len(shape), 1)
+        wanted = tuple(-(-n // block) if at == axis else n for at, n in enumerate(shape))
+        scale, zero = blocked
+        zero = np.broadcast_to(zero, wanted) if zero.size == 1 else zero
+        if scale.shape != wanted or zero.shape != wanted:
+            return None
+        full = (np.repeat(part, block, axis) for part in (scale, zero))
+        first, second = (part.take(range(shape[axis]), axis) for part in full)
+        if not np.all(np.isfinite(first.astype(np.float64))):
+            return None
+        return first.astype(np.float32), second.astype(np.int64)
 
     def _axis_shape(self, node: ir.Node, size: int) -> tuple[int, ...] | None:
         """Shape in which a scale of `size` entries broadcasts against the tensor."""
