@@ -169,7 +169,7 @@ def test_scales_along_the_sum_make_real_weights(tmp_path: Path) -> None:
     )
     layer = matrix_layer(check(path, x=normal(7, 6)))
     assert isinstance(layer.weight, FloatWeight)
-    assert layer.quantizer == FloatInput(nonnegative=False)
+    assert layer.quantizer == FloatInput()
 
 
 def test_bipolar_network(tmp_path: Path) -> None:

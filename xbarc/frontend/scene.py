@@ -132,13 +132,11 @@ class Scene:
     """Facts about the graph that is being read.
 
     Attributes:
-        nonnegative: values that are proven not to be below zero.
         ranks: number of axes of values, where it is known.
     """
 
     constants: Constants
     views: Views
-    nonnegative: set[ir.Value]
     ranks: dict[ir.Value, int]
     _names: set[str] = field(default_factory=set)
 
@@ -173,7 +171,7 @@ class Scene:
         """How a real activation enters: as the integers it is declared to be, where it is."""
         view = self.views.of(value)
         if view is None or not view.is_scalar:
-            return FloatInput(value in self.nonnegative), (value,)
+            return FloatInput(), (value,)
         zero = int(view.zero_point.reshape(-1)[0])
         form = view.format
         return IntegerInput(form.min, form.bits, scalar_of(view.scale), zero), (view.integers,)

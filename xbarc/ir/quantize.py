@@ -11,13 +11,8 @@ from xbarc.numerics.types import Float32Array, Int64Array, UInt8Array
 
 @dataclass(frozen=True)
 class FloatInput:
-    """Real numbers whose range is still to be chosen; a program never holds this.
+    """Real numbers whose range is still to be chosen; a program never holds this."""
 
-    Attributes:
-        nonnegative: the graph's structure proves that no value is below zero (after Relu, say).
-    """
-
-    nonnegative: bool = False
     kind: Literal["float"] = "float"
 
 
