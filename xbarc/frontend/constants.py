@@ -11,6 +11,7 @@ import onnx_ir as ir
 
 from xbarc.errors import InputError, ModelError
 from xbarc.frontend.emit import Piece, emit_model, inner_graphs, known, name_of
+from xbarc.frontend.naming import Names
 from xbarc.frontend.tensors import element_count, tensor_array
 from xbarc.numerics.types import AnyArray
 from xbarc.runtime import OnnxSession
@@ -38,11 +39,16 @@ class Constants:
     Attributes:
         model: the model they belong to.
         values: initialisers and what follows from them alone.
+        names: gives names to what is added to the model.
     """
 
     model: ir.Model
     values: set[ir.Value] = field(default_factory=set)
+    names: Names = field(init=False)
     _shapes: dict[ir.Value, tuple[int, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.names = Names(self.model)
 
     def note(self, nodes: Iterable[ir.Node]) -> None:
         """Learn what is constant; nodes come in execution order."""

@@ -11,6 +11,7 @@ import onnx_ir as ir
 from xbarc.errors import ModelError
 from xbarc.frontend.constants import Constants
 from xbarc.frontend.emit import name_of
+from xbarc.frontend.naming import unique
 from xbarc.frontend.views import IntegerView, Views, integer_format, scalar_of
 from xbarc.ir.geometry import Geometry
 from xbarc.ir.network import FloatWeight, IntWeight, LazyTensor, MatrixLayer, Weight
@@ -143,12 +144,7 @@ class Scene:
     def layer_name(self, node: ir.Node) -> str:
         """A name that no other layer has."""
         base = node.name or f"{node.op_type}:{name_of(node.outputs[0])}"
-        name, count = base, 1
-        while name in self._names:
-            count += 1
-            name = f"{base}#{count}"
-        self._names.add(name)
-        return name
+        return unique(base, self._names)
 
     def matched(self, node: ir.Node, parts: Parts) -> Matched:
         """Put a layer together."""
@@ -172,6 +168,7 @@ class Scene:
         view = self.views.of(value)
         if view is None or not view.is_scalar:
             return FloatInput(), (value,)
+        check_input_scale(scalar_of(view.scale))
         zero = int(view.zero_point.reshape(-1)[0])
         form = view.format
         return IntegerInput(form.min, form.bits, scalar_of(view.scale), zero), (view.integers,)
@@ -199,6 +196,7 @@ class Scene:
         if kind not in _REAL:
             raise StaysDigital(f"weights of type {kind.name if kind else 'unknown'}")
         shape, load = self.constants.shape(value), self.constants.load
+        _check_weights(load(value))
 
         def floats() -> AnyArray:
             array = load(value)
@@ -224,6 +222,28 @@ class Scene:
 
         one = np.ones((), np.float32)
         return Operand(self.constants.shape(value), wide, one, integers)
+
+
+def check_input_scale(scale: float) -> None:
+    """Refuse a scale that no quantiser has: the converters count in positive steps."""
+    if not np.finfo(np.float32).tiny <= scale <= np.finfo(np.float32).max:
+        raise StaysDigital(f"the scale of its input is {scale:g}")
+
+
+_SMALLEST_PEAK, _LARGEST_PEAK = 2.0**-62, 2.0**62
+"""Between these, weights of up to 16 bits have scales that float32 holds in all digits, and what
+is folded into them (see `fold`) may be as large or small again."""
+
+
+def _check_weights(array: AnyArray) -> None:
+    """Refuse weights that cells cannot hold, or whose scales leave float32."""
+    if not array.size:
+        return
+    peak = max(float(array.max()), -float(array.min()))  # NaN stays NaN; no copy is made
+    if not np.isfinite(peak):
+        raise StaysDigital("its weights hold NaN or infinity")
+    if peak and not _SMALLEST_PEAK <= peak <= _LARGEST_PEAK:
+        raise StaysDigital(f"its largest weight is {peak:g}, too far from 1 for scales in float32")
 
 
 def holding(low: int, high: int) -> IntFormat:

@@ -157,13 +157,14 @@ class Views:
         """Apply to the integers what `node` does to the real tensor."""
         output = node.outputs[0]
         if output not in self._moved:
+            names = self.constants.names
             twin = ir.Node(
                 node.domain,
                 node.op_type,
                 [integers, *node.inputs[1:]],
                 list(node.attributes.values()),
-                name=f"{node.name or name_of(output)}/integers",
-                outputs=[ir.Value(name=f"{name_of(output)}/integers")],
+                name=names.fresh(f"{node.name or name_of(output)}/integers"),
+                outputs=[ir.Value(name=names.fresh(f"{name_of(output)}/integers"))],
             )
             self.graph.insert_after(node, twin)
             self.constants.note([twin])
