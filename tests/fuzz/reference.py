@@ -16,6 +16,8 @@ from xbarc.frontend import runnable_model
 from xbarc.numerics.types import AnyArray
 from xbarc.runtime import OnnxSession, RuntimeValue
 
+UNREADABLE = (DecodeError, ValueError, OSError, onnx.checker.ValidationError)
+"""What onnx raises on files that it cannot read, external data included."""
 LARGEST = 1 << 20
 """Elements of an input that are still drawn."""
 
@@ -53,7 +55,7 @@ class Reference:
             try:
                 self.sessions.append(OnnxSession(source(), where="model", threads=1))
                 break
-            except (XbarcError, DecodeError, ValueError) as error:
+            except (XbarcError, *UNREADABLE) as error:
                 self.reason = self.reason or str(error)
         try:
             normal = runnable_model(path)
@@ -94,7 +96,7 @@ def living(path: Path) -> bytes:
 def _ranks(path: Path) -> dict[str, int]:
     try:
         inputs = onnx.load(path, load_external_data=False).graph.input
-    except (DecodeError, ValueError):
+    except UNREADABLE:
         return {}
     shaped = [v for v in inputs if v.type.tensor_type.HasField("shape")]
     return {value.name: len(value.type.tensor_type.shape.dim) for value in shaped}
