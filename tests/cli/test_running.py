@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.cli.conftest import DENSE, FASHION, MLP, Run
+from tests.cli.conftest import DENSE, FASHION, MLP, Run, write_model
 from xbarc.cli.npz import write_npz
 from xbarc.frontend import source_digest
 from xbarc.ir.files import load_program
@@ -379,3 +379,20 @@ def test_pipes_get_whole_rows(
         assert row[:3] == [name, "MatMul", "5 x 3"]
         assert len(row) == 10
         assert "…" not in out
+
+
+def test_an_input_called_labels(
+    xbarc: Run, npz: Callable[..., Path], samples: Array, tmp_path: Path
+) -> None:
+    """`labels` is the input then, and class numbers are `labels_`."""
+    text = DENSE.replace("] x)", "] labels)").replace("(x,", "(labels,")
+    path = write_model(tmp_path / "m.onnx", text)
+    data, program = npz(labels=samples), tmp_path / "m.xbar"
+    done = xbarc("compile", path, "--calibrate", data, "-o", program)
+    assert done.code == 0, done.err
+    assert xbarc("check", program, "--data", data, "--json").json["top1_float"] is None
+    judged = npz(labels=samples, labels_=np.arange(7) % 3)
+    assert xbarc("check", program, "--data", judged, "--json").json["top1_float"] is not None
+    assert xbarc("run", program, "--inputs", judged, "--outputs", tmp_path / "o.npz").code == 0
+    wrong = npz(labels=samples, labels_=np.arange(3))
+    xbarc("check", program, "--data", wrong).refused("labels_ are", "expected int64[7]")

@@ -62,15 +62,11 @@ def test_same_file_same_bytes(tmp_path: Path) -> None:
     assert runnable_model(path) == path
 
 
-def test_shapes_and_signs(tmp_path: Path) -> None:
+def test_shapes_of_inputs(tmp_path: Path) -> None:
     path = model_file(tmp_path, RESIDUAL, w=normal(2, 2, 1, 1), m=normal(2, 3))
     layers = read_network(path).matrix_layers
     assert [layer.input_shape for layer in layers] == [(1, 2, 6, 6), (1, 2, 6, 6), (1, 2)]
-    assert [layer.quantizer for layer in layers] == [
-        FloatInput(True),
-        FloatInput(True),
-        FloatInput(),
-    ]
+    assert [layer.quantizer for layer in layers] == [FloatInput()] * 3
 
 
 def test_shapes_given_by_the_user(tmp_path: Path) -> None:

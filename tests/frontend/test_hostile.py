@@ -213,9 +213,55 @@ def test_models_without_types_or_versions(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no operator set"):
         read_network(write(tmp_path, model))
     model = parse(DENSE, w=normal(4, 3))
-    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = -3
-    with pytest.raises(ModelError, match="negative"):
-        read_network(write(tmp_path, model))
+
+
+@pytest.mark.parametrize("where", ["input", "output", "value_info"])
+def test_negative_dimensions_are_open(where: str, tmp_path: Path) -> None:
+    """Older exporters write -1; to ONNX Runtime every negative extent is open."""
+    text = "g (float[N,2,H,W] x) => (float[A,B,C,D] y) { c = Conv(x, w) y = Relu(c) }"
+    model = parse(text, w=normal(3, 2, 3, 3))
+    model.graph.value_info.append(helper.make_tensor_value_info("c", 1, [1, 3, 1, 1]))
+    for value in getattr(model.graph, where):
+        for axis in (0, 2, 3):
+            value.type.tensor_type.shape.dim[axis].dim_value = -1 - axis
+    network = check(write(tmp_path, model), x=normal(2, 2, 8, 5))
+    assert network.matrix_layers
+    if where == "input":
+        assert network.inputs[0].shape == (None, 2, None, None)
+
+
+def test_lengths_of_batch_normalisation_that_differ(tmp_path: Path) -> None:
+    """ONNX Runtime loads them, and refuses every input."""
+    text = """g (float[N,4] x) => (float[] y) {
+        a = MatMul(x, w)
+        [norm] y = BatchNormalization(a, s, b, m, v)
+    }"""
+    tensors: dict[str, Any] = {"w": normal(4, 3), "s": normal(3), "b": normal(3), "m": normal(6)}
+    path = model_file(tmp_path, text, v=np.ones(3, np.float32), **tensors)
+    with pytest.raises(ModelError, match="norm: BatchNormalization has parameters of shapes"):
+        read_network(path)
+
+
+@pytest.mark.parametrize("name", ["strides", "dilations", "pads", "output_shape"])
+@pytest.mark.parametrize("size", [2**31, 2**62, 2**63 - 1])
+def test_loops_beyond_32_bits_stay_digital(name: str, size: int, tmp_path: Path) -> None:
+    operator = "ConvTranspose" if name == "output_shape" else "Conv"
+    text = f"g (float[1,2,4,4] x) => (float[] y) {{ y = {operator}(x, w) }}"
+    model = parse(text, w=normal(2, 2, 1, 1))
+    values = [size] * (4 if name == "pads" else 2)
+    model.graph.node[0].attribute.append(helper.make_attribute(name, values))
+    try:
+        network = read_network(write(tmp_path, model))
+    except ModelError:
+        return  # ONNX Runtime refuses it as well
+    assert not network.matrix_layers
+
+
+def test_large_strides_that_one_window_never_uses(tmp_path: Path) -> None:
+    text = "g (float[1,2,1,1] x) => (float[] y) { y = Conv(x, w) }"
+    model = parse(text, w=normal(3, 2, 1, 1))
+    model.graph.node[0].attribute.append(helper.make_attribute("strides", [2**31 - 1, 1]))
+    assert check(write(tmp_path, model), x=normal(1, 2, 1, 1)).matrix_layers
 
 
 def test_wrongly_typed_attributes(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from onnx import helper
 
 from tests.frontend.onnx_models import (
     check,
@@ -16,7 +17,9 @@ from tests.frontend.onnx_models import (
     normal,
     notes,
     operators,
+    parse,
     rng,
+    write,
 )
 from xbarc.errors import ModelError
 from xbarc.frontend import read_network
@@ -210,10 +213,43 @@ def test_zero_sized_matrices_stay_digital(tmp_path: Path) -> None:
     assert not check(path, x=np.ones((2, 0), np.float32)).matrix_layers
 
 
-def test_nan_weights_name_their_layer(tmp_path: Path) -> None:
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
+def test_weights_that_no_cell_holds_stay_digital(odd: float, tmp_path: Path) -> None:
     weights = normal(4, 3)
-    weights[1, 1] = np.nan
+    weights[1, 1] = odd
     path = model_file(tmp_path, "g (float[N,4] x) => (float[] y) { y = MatMul(x, w) }", w=weights)
-    layer = matrix_layer(read_network(path))
-    with pytest.raises(ModelError, match="MatMul:y: 1 weights are NaN"):
-        layer.weight.tensor.load()
+    network = check(path, x=normal(2, 4))
+    assert not network.matrix_layers
+    assert "its weights hold NaN or infinity" in notes(network)
+
+
+@pytest.mark.parametrize("size", [1e-45, 1e-38, 1e-25, 1e25, 1e38])
+def test_weights_whose_scales_leave_float32_stay_digital(size: float, tmp_path: Path) -> None:
+    text = "g (float[N,4] x) => (float[] y) { y = MatMul(x, w) }"
+    path = model_file(tmp_path, text, w=np.full((4, 3), size, np.float32))
+    network = check(path, x=normal(2, 4))
+    assert "too far from 1" in notes(network)
+
+
+def test_one_column_of_tiny_weights_changes_nothing(tmp_path: Path) -> None:
+    weights = normal(4, 3)
+    weights[:, 1] = 1e-42
+    text = "g (float[N,4] x) => (float[] y) { y = MatMul(x, w) }"
+    assert check(model_file(tmp_path, text, w=weights), x=normal(2, 4)).matrix_layers
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf, 1e39])
+@pytest.mark.parametrize("place", ["bias", "alpha", "beta"])
+def test_biases_and_factors_that_are_no_numbers_stay_digital(
+    odd: float, place: str, tmp_path: Path
+) -> None:
+    bias = normal(3).astype(np.float32)
+    with np.errstate(over="ignore"):
+        bias[1] = odd if place == "bias" else 0
+    text = "g (float[N,4] x) => (float[] y) { y = Gemm(x, w, b) }"
+    model = parse(text, w=normal(4, 3), b=bias)
+    if place != "bias":
+        model.graph.node[0].attribute.append(helper.make_attribute(place, np.inf))
+    network = check(write(tmp_path, model), x=normal(2, 4))
+    assert not network.matrix_layers
+    assert "stays digital" in notes(network)

@@ -18,6 +18,8 @@ from tests.fuzz.kinds import KINDS
 from tests.fuzz.worker import keep_case
 
 ROOT = Path(__file__).resolve().parents[2]
+STARTING = 5
+"""How much longer a worker's first answer may take, because everything is imported before it."""
 CASES_A_WORKER = 500
 """A fresh process now and then, so that memory that a library keeps does not add up."""
 
@@ -100,7 +102,7 @@ def worker_answers(
         )
         try:
             for seed in range(start, start + count):
-                verdict = _next(process, patience, log)
+                verdict = _next(process, patience * (STARTING if seed == start else 1), log)
                 yield seed, verdict
                 if process.poll() is not None and verdict.result is Result.FINDING:
                     return

@@ -59,6 +59,17 @@ class NothingToChange(Exception):  # noqa: N818  # a finding, not an error
     """The model has nothing that this kind of damage changes."""
 
 
+def _sound(model: onnx.ModelProto) -> list[TensorProto]:
+    """Constants that earlier damage left readable."""
+    found = []
+    for tensor in model.graph.initializer:
+        if tensor.data_location != TensorProto.EXTERNAL:
+            with suppress(ValueError, TypeError, KeyError):
+                numpy_helper.to_array(tensor)
+                found.append(tensor)
+    return found
+
+
 def _pick(rng: np.random.Generator, options: Sequence[T]) -> T:
     if not len(options):
         raise NothingToChange
@@ -123,7 +134,7 @@ def _type(rng: np.random.Generator, model: onnx.ModelProto, folder: Path) -> Non
 
 def _values(rng: np.random.Generator, model: onnx.ModelProto, folder: Path) -> None:
     """Extreme numbers in a constant."""
-    tensor = _pick(rng, model.graph.initializer)
+    tensor = _pick(rng, _sound(model))
     array = np.array(numpy_helper.to_array(tensor))
     if not array.size:
         return
@@ -145,7 +156,7 @@ def _extreme(rng: np.random.Generator, flat: AnyArray) -> AnyArray | float:
 
 def _scaled(rng: np.random.Generator, model: onnx.ModelProto, folder: Path) -> None:
     """A constant times a large or small factor, or with its sign turned."""
-    tensor = _pick(rng, [t for t in model.graph.initializer if t.data_type == TensorProto.FLOAT])
+    tensor = _pick(rng, [t for t in _sound(model) if t.data_type == TensorProto.FLOAT])
     with np.errstate(all="ignore"):
         array = numpy_helper.to_array(tensor) * np.float32(_pick(rng, (-1, 1e-30, 1e30, 0, 1e4)))
     tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
@@ -153,7 +164,7 @@ def _scaled(rng: np.random.Generator, model: onnx.ModelProto, folder: Path) -> N
 
 def _tensor_shape(rng: np.random.Generator, model: onnx.ModelProto, folder: Path) -> None:
     """A constant with the same numbers in another shape, or some of them only."""
-    tensor = _pick(rng, model.graph.initializer)
+    tensor = _pick(rng, _sound(model))
     array = numpy_helper.to_array(tensor)
     choice = rng.random()
     if choice < 0.3:
@@ -170,7 +181,7 @@ def _tensor_shape(rng: np.random.Generator, model: onnx.ModelProto, folder: Path
 
 
 def _tensor_type(rng: np.random.Generator, model: onnx.ModelProto, folder: Path) -> None:
-    tensor = _pick(rng, model.graph.initializer)
+    tensor = _pick(rng, _sound(model))
     kind = _pick(rng, (np.float16, np.float32, np.float64, np.int8, np.uint8, np.int16, np.int32))
     with np.errstate(all="ignore"):
         array = numpy_helper.to_array(tensor).astype(kind)

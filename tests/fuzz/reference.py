@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from xbarc.errors import XbarcError
 from xbarc.frontend import runnable_model
 from xbarc.numerics.types import AnyArray
 from xbarc.runtime import OnnxSession, RuntimeValue
 
+UNREADABLE = (DecodeError, ValueError, OSError, onnx.checker.ValidationError)
+"""What onnx raises on files that it cannot read, external data included."""
 LARGEST = 1 << 20
 """Elements of an input that are still drawn."""
 
@@ -38,16 +42,21 @@ class Reference:
     Attributes:
         sessions: none where ONNX Runtime loads neither.
         reason: why not.
+        ranks: number of axes of inputs that declare a shape; ONNX Runtime does not tell scalars
+            from inputs of unknown shape.
         runnable: ONNX Runtime loads the model.
     """
 
     def __init__(self, path: Path) -> None:
         self.sessions: list[OnnxSession] = []
+        self.ranks = _ranks(path)
         self.reason = ""
-        try:
-            self.sessions.append(OnnxSession(path, where="model", threads=1))
-        except XbarcError as error:
-            self.reason = error.message
+        for source in (lambda: path, lambda: living(path)):
+            try:
+                self.sessions.append(OnnxSession(source(), where="model", threads=1))
+                break
+            except (XbarcError, *UNREADABLE) as error:
+                self.reason = self.reason or str(error)
         try:
             normal = runnable_model(path)
             if isinstance(normal, bytes):
@@ -70,14 +79,37 @@ class Reference:
         return tuple(found)
 
 
+def living(path: Path) -> bytes:
+    """The model without nodes that no output needs: xbarc does not look at them."""
+    model = onnx.load(path)
+    needed = {value.name for value in model.graph.output}
+    kept: list[onnx.NodeProto] = []
+    for node in reversed(model.graph.node):
+        if needed.intersection(node.output):
+            kept.append(node)
+            needed.update(node.input)
+    del model.graph.node[:]
+    model.graph.node.extend(reversed(kept))
+    return bytes(model.SerializeToString())
+
+
+def _ranks(path: Path) -> dict[str, int]:
+    try:
+        inputs = onnx.load(path, load_external_data=False).graph.input
+    except UNREADABLE:
+        return {}
+    shaped = [v for v in inputs if v.type.tensor_type.HasField("shape")]
+    return {value.name: len(value.type.tensor_type.shape.dim) for value in shaped}
+
+
 def draw_feeds(reference: Reference, rng: np.random.Generator) -> Feeds | None:
     """Inputs that ONNX Runtime runs; None where none was found."""
     if not reference.sessions:
         return None
     session = reference.sessions[0]
     names = tuple(value.name for value in session.outputs)
-    for size, rank in ((2, 2), (1, 4), (3, 3), (4, 1)):
-        arrays = dict(_drawn(session.inputs, size, rank, rng))
+    for size, rank in ((2, 2), (1, 4), (3, 3)):
+        arrays = dict(_drawn(session.inputs, reference.ranks, size, rank, rng))
         if len(arrays) < len(session.inputs):
             continue
         answers = reference.answers(arrays)
@@ -87,10 +119,14 @@ def draw_feeds(reference: Reference, rng: np.random.Generator) -> Feeds | None:
 
 
 def _drawn(
-    inputs: tuple[RuntimeValue, ...], size: int, rank: int, rng: np.random.Generator
+    inputs: tuple[RuntimeValue, ...],
+    ranks: dict[str, int],
+    size: int,
+    rank: int,
+    rng: np.random.Generator,
 ) -> Iterator[tuple[str, AnyArray]]:
     for value in inputs:
-        dims = value.shape or [None] * rank
+        dims = value.shape or [None] * ranks.get(value.name, rank)
         shape = tuple(d if isinstance(d, int) and d >= 0 else size for d in dims)
         if np.prod(shape, dtype=object) <= LARGEST and value.dtype not in ("other", "bfloat16"):
             yield value.name, _array(value.dtype, shape, rng)

@@ -50,7 +50,7 @@ def test_what_raises_is_a_finding_with_its_input(tmp_path: Path) -> None:
 )
 def test_crashes_and_hangs_are_findings(code: str, said: str) -> None:
     command = [sys.executable, "-c", code]
-    ((seed, verdict),) = worker_answers(command, 5, 3, patience=1.0)
+    ((seed, verdict),) = worker_answers(command, 5, 3, patience=0.5)
     assert seed == 5
     assert verdict.result is Result.FINDING
     assert said in verdict.detail

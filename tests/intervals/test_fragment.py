@@ -197,3 +197,105 @@ def test_half_precision_is_left_alone() -> None:
 def test_no_model() -> None:
     with pytest.raises(ModelError, match="part: cannot be read"):
         fragment_bounds(b"\x08\x99nonsense", {}, "part")
+
+
+RANK_CASES = {
+    "constant of shape [1]": ([helper.make_node("Div", ["x", "c"], ["y"])], np.array([255.0])),
+    "columns": ([helper.make_node("Mul", ["x", "c"], ["y"])], np.array([1.0, 0.0, 0.0, 0.0])),
+    "planes": ([helper.make_node("Mul", ["x", "c"], ["y"])], np.eye(4)),
+    "channels": ([helper.make_node("Mul", ["x", "c"], ["y"])], np.arange(3.0).reshape(3, 1, 1)),
+    "one more axis": ([helper.make_node("Mul", ["x", "c"], ["y"])], np.ones((1, 1, 1, 1, 1))),
+}
+
+
+@pytest.mark.parametrize("name", sorted(RANK_CASES))
+def test_ends_have_the_rank_of_their_value(name: str) -> None:
+    """Constants of a lower rank lie along the last axes, wherever channels are."""
+    nodes, constant = RANK_CASES[name]
+    model = fragment(nodes, {"c": constant.astype(np.float32)})
+    found = fragment_bounds(model, {"x": given_bounds(0.0, 1.0)})["y"]
+    assert found.shape is not None
+    assert len(found.shape) == max(4, constant.ndim)
+    assert found.low.ndim in (0, len(found.shape))
+    factor = 1 / constant if nodes[0].op_type == "Div" else constant
+    high = np.broadcast_to(found.high, np.broadcast_shapes(found.high.shape, factor.shape))
+    assert high == pytest.approx(np.broadcast_to(factor, high.shape), rel=1e-5)
+
+
+@given(
+    shape=st.none() | st.lists(st.none() | st.integers(1, 3), max_size=4).map(tuple),
+    ends=st.lists(st.integers(1, 3), max_size=5).map(tuple),
+    seed=st.integers(0, 1000),
+)
+def test_no_other_form_can_be_made(
+    shape: tuple[int | None, ...] | None, ends: tuple[int, ...], seed: int
+) -> None:
+    low = np.random.default_rng(seed).normal(size=ends)
+    found = Bounds(low, low + 1, "float32", shape)
+    assert found.low.shape == found.high.shape
+    if found.low.ndim:
+        assert shape is not None
+        assert all(n in (1, size) for n, size in zip(found.low.shape, shape, strict=True))
+    assert found.low.min() == low.min()
+    assert found.high.max() == low.max() + 1
+
+
+def test_large_tensors_take_little_memory() -> None:
+    """Ends that would fill memory are joined along their longest axes."""
+    row = Bounds(np.zeros((1, 1 << 19)), np.ones((1, 1 << 19)), "float32", (1, 1 << 19))
+    column = Bounds(np.zeros((1 << 19, 1)), np.ones((1 << 19, 1)), "float32", (1 << 19, 1))
+    found = fragment_bounds(
+        fragment([helper.make_node("Add", ["x", "z"], ["y"])], inputs=("x", "z")),
+        {"x": row, "z": column},
+    )["y"]
+    assert found.shape == (1 << 19, 1 << 19)
+    assert found.low.size <= 1 << 20
+
+
+NEVER_BELOW_ZERO = (
+    *("Relu", "Sigmoid", "Softmax", "HardSigmoid", "Abs", "Exp", "Sqrt", "Softplus"),
+    *("ReduceL1", "ReduceL2", "ReduceSumSquare", "Shape", "Size", "NonZero"),
+)
+KEEP_THE_SIGN = (
+    *("MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "Reshape", "Flatten"),
+    *("Transpose", "Dropout", "Identity", "Squeeze", "Unsqueeze", "Slice", "Gather", "Expand"),
+    *("Tile", "DepthToSpace", "SpaceToDepth", "ReduceMean", "ReduceSum", "ReduceMax", "LRN"),
+    *("Split", "Concat", "Add", "Mul", "Sum", "Max", "Min", "Mean", "Clip", "Pow", "Where"),
+)
+_MORE_INPUTS: dict[str, list[AnyArray]] = {
+    "Reshape": [np.array([0, -1], np.int64)],
+    "Unsqueeze": [np.array([0], np.int64)],
+    "Slice": [np.array([0], np.int64), np.array([1], np.int64)],
+    "Gather": [np.array([0], np.int64)],
+    "Expand": [np.array([2, 3, 4, 4], np.int64)],
+    "Tile": [np.array([1, 1, 1, 2], np.int64)],
+    "Pow": [np.array(1.5, np.float32)],
+    **{
+        kind: [np.array([0.5], np.float32)]
+        for kind in ("Add", "Mul", "Sum", "Max", "Min", "Mean", "Clip")
+    },
+}
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "MaxPool": {"kernel_shape": [2, 2]},
+    "AveragePool": {"kernel_shape": [2, 2]},
+    "DepthToSpace": {"blocksize": 1},
+    "SpaceToDepth": {"blocksize": 2},
+    "LRN": {"size": 3},
+    "Concat": {"axis": 1},
+}
+
+
+@pytest.mark.parametrize("kind", sorted({*NEVER_BELOW_ZERO, *KEEP_THE_SIGN}))
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+def test_what_is_never_below_zero(kind: str, dtype: str) -> None:
+    """Of any input, or of one that is never below zero itself."""
+    arrays = _MORE_INPUTS.get(kind, [])
+    held = {f"c{i}": a.astype(dtype) if a.dtype == np.float32 else a for i, a in enumerate(arrays)}
+    reads = ["w", "x", "x"] if kind == "Where" else ["x", *held]
+    reads = ["x", "x"] if kind == "Concat" else reads
+    outputs = ["y", "z"] if kind == "Split" else ["y"]
+    node = helper.make_node(kind, reads, outputs, **_OPTIONS.get(kind, {}))
+    low = -np.inf if kind in NEVER_BELOW_ZERO else 0.0
+    x = Bounds(np.array(low), np.array(np.inf), dtype, (2, 3, 4, 4))
+    found = fragment_bounds(fragment([node], held, ("x", "w")), {"x": x})["y"]
+    assert (found.low >= 0).all()

@@ -203,7 +203,7 @@ def build(case: Case) -> tuple[onnx.ModelProto, dict[str, AnyArray]]:
     shape = (12, 12) if case.kind == "left" else (5, 12) if dense else (2, 4, 5, 5)
     value = make.input()
     result = {"integer": _integer, "qlinear": _qlinear}.get(case.notation, _real)(make, value)
-    x = make.rng.integers(-10, 11, shape) * 0.25
+    x: AnyArray = make.rng.integers(-10, 11, shape) * 0.25
     if case.notation == "cast":
         x = make.rng.integers(0, 100, shape)
     graph = helper.make_graph(

@@ -16,6 +16,7 @@ from xbarc.executor import StepRunner, check_feeds
 from xbarc.executor.exact import ExactLayer
 from xbarc.executor.moments import Feed, second_moments
 from xbarc.executor.run import Values
+from xbarc.ir.labels import label_name, split_labels
 from xbarc.ir.network import MatrixLayer, Network, Value, layer_inputs
 from xbarc.ir.program import DigitalStep, Program, Step
 from xbarc.ir.quantize import Quantizer
@@ -108,14 +109,14 @@ def labelled_batches(
     Raises:
         InputError: unknown arrays, or labels that do not match the samples.
     """
-    feeds = {name: array for name, array in data.items() if name != "labels"}
-    labels = data.get("labels")
+    feeds, labels = split_labels(program.inputs, data)
     batches = split_batches(program.inputs, feeds)
     first = program.inputs[0].name if program.inputs else None
     sizes = [len(b[first]) if first in b and np.ndim(b[first]) else 1 for b in batches]
     if labels is not None and (labels.shape != (sum(sizes),) or labels.dtype.kind not in "iu"):
+        name = label_name(value.name for value in program.inputs)
         raise InputError(
-            f"labels are {labels.dtype}{list(labels.shape)}, expected int64[{sum(sizes)}]",
+            f"{name} are {labels.dtype}{list(labels.shape)}, expected int64[{sum(sizes)}]",
             where="data",
             hint="one class number a sample",
         )
@@ -139,7 +140,7 @@ def calibration_batches(
     Raises:
         InputError: an input is missing, or shapes and types do not fit.
     """
-    feeds = {name: array for name, array in data.items() if name != "labels"}
+    feeds, _ = split_labels(inputs, data)
     empty = [v.name for v in inputs if _is_batched(v, feeds) and not len(feeds[v.name])]
     if empty:
         raise InputError(f"input '{empty[0]}' has no samples", where="calibration data")

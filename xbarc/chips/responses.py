@@ -16,6 +16,7 @@ from scipy.special import softmax
 from xbarc.calibration.walk import labelled_batches
 from xbarc.executor.run import StepRunner, Values, last_uses
 from xbarc.ir.geometry import Dense
+from xbarc.ir.labels import LABELS, label_name
 from xbarc.ir.program import CrossbarStep, Program
 from xbarc.ir.quantize import FloatResult
 from xbarc.numerics.types import AnyArray, Float64Array
@@ -50,9 +51,11 @@ def _weakened(step: CrossbarStep, output: AnyArray, channel: int) -> AnyArray:
     return np.ascontiguousarray(np.moveaxis(changed, -1, axis))
 
 
-def some_images(data: Mapping[str, AnyArray], first: int, count: int) -> dict[str, AnyArray]:
+def some_images(
+    data: Mapping[str, AnyArray], first: int, count: int, labels: str = LABELS
+) -> dict[str, AnyArray]:
     """Part of the data, labels left out; what lies beyond its end is taken from the beginning."""
-    fed = {name: array for name, array in data.items() if name != "labels"}
+    fed = {name: array for name, array in data.items() if name != labels}
     size = min((len(array) for array in fed.values()), default=0)
     start = first if first + count <= size else max(0, size - count)
     return {name: array[start : start + count] for name, array in fed.items()}
@@ -116,7 +119,8 @@ def responses(program: Program, data: Mapping[str, AnyArray]) -> Responses:
     channels = [step.groups * step.outputs for step in program.crossbar_steps]
     count = int(np.clip(_RUNS // max(1, *channels), _FEWEST, _MOST))
     runner, parts = StepRunner(), []
-    for feeds, _, _ in labelled_batches(program, some_images(data, 0, count)):
+    labels = label_name(value.name for value in program.inputs)
+    for feeds, _, _ in labelled_batches(program, some_images(data, 0, count, labels)):
         parts.append(_batch(program, dict(feeds), runner))
     return Responses(
         {

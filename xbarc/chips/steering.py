@@ -19,6 +19,7 @@ from xbarc.circuit import Chip, Effects
 from xbarc.circuit.meaning import Importance, real_weights
 from xbarc.executor.analog import UnconvertedLayer
 from xbarc.executor.run import StepRunner, Values, last_uses
+from xbarc.ir.labels import label_name
 from xbarc.ir.program import CrossbarStep, Program
 from xbarc.mapping.place.layer import cells_of
 from xbarc.mapping.place.signed import (
@@ -109,7 +110,8 @@ class _Judge:
     def __init__(self, program: Program, data: Data, effects: Effects) -> None:
         self.program = program
         self.effects = replace(effects, converters=False)
-        some = some_images(data, _PROPOSING, _JUDGING)
+        labels = label_name(value.name for value in program.inputs)
+        some = some_images(data, _PROPOSING, _JUDGING, labels)
         self.feeds = [feeds for feeds, _, _ in labelled_batches(program, some)]
         runner = StepRunner()
         self._plain = np.concatenate([run_from(program, 0, dict(f), runner) for f in self.feeds])

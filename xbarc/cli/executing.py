@@ -93,9 +93,9 @@ def run_command(
 def _feeds(program: Program, path: Path) -> dict[str, Any]:
     """Arrays of a file; labels, which `check` reads, are no input unless the model says so."""
     from xbarc.cli.npz import read_npz
+    from xbarc.ir.labels import split_labels
 
-    known = {value.name for value in program.inputs}
-    return {n: a for n, a in read_npz(path).items() if n in known or n != "labels"}
+    return split_labels(program.inputs, read_npz(path))[0]
 
 
 def _join(parts: tuple[Any, ...]) -> Any:

@@ -100,11 +100,12 @@ def _samples(data: Path, calibrate: Path | None) -> tuple[Data, Data]:
     """What may be seen, and what judges."""
     from xbarc.cli.npz import read_npz
     from xbarc.experiments.study import held_back
+    from xbarc.ir.labels import labels_in
 
     if calibrate is not None:
         return read_npz(calibrate), read_npz(data)
     known, judged = held_back(read_npz(data))
-    seen, rest = len(next(iter(known.values()))), len(judged["labels"])
+    seen, rest = len(next(iter(known.values()))), len(judged[labels_in(judged)])
     text = f"the first {seen} samples calibrate, without their labels; the other {rest:,} judge"
     print(f"{text} (--calibrate DATA.npz: all judge)", file=sys.stderr)
     return known, judged

@@ -14,6 +14,7 @@ from xbarc.circuit import Chip, Effects
 from xbarc.circuit.uniform import line_ratio
 from xbarc.errors import InputError
 from xbarc.executor.run import Executor
+from xbarc.ir.labels import label_name, labels_in
 from xbarc.ir.program import Program
 from xbarc.numerics.types import AnyArray
 from xbarc.target import Target, Wires
@@ -122,7 +123,7 @@ def study_lines(
     Raises:
         InputError: the data has no labels.
     """
-    count = _labelled(data)
+    count = _labelled(data, label_name(value.name for value in program.inputs))
     cases = list(sweep.cases)
     found: list[Point] = []
     for number, (scale, placement, chosen) in enumerate(cases):
@@ -146,25 +147,26 @@ def held_back(data: Data) -> tuple[Data, Data]:
     Raises:
         InputError: no labels, too few of them, or arrays that do not count samples first.
     """
-    count = _labelled(data)
+    own = labels_in(data)
+    count = _labelled(data, own)
     known = min(HELD, count // 4)
     if not known or any(np.ndim(a) < 1 or len(a) != count for a in data.values()):
         text = f"{count} samples do not fall into some to calibrate with and some to judge by"
         raise InputError(text, where="--data", hint="--calibrate DATA.npz")
-    inputs = {name: array for name, array in data.items() if name != "labels"}
+    inputs = {name: array for name, array in data.items() if name != own}
     return (
         {name: array[:known] for name, array in inputs.items()},
         {name: array[known:] for name, array in data.items()},
     )
 
 
-def _labelled(data: Data) -> int:
+def _labelled(data: Data, own: str) -> int:
     """Count of labels."""
-    if "labels" not in data:
-        raise InputError("holds no labels to judge by", where="--data")
-    if not len(data["labels"]):
+    if own not in data:
+        raise InputError(f"holds no {own} to judge by", where="--data")
+    if not len(data[own]):
         raise InputError("holds no samples", where="--data")
-    return len(data["labels"])
+    return len(data[own])
 
 
 def _fitted(program: Program, data: Data, options: FitOptions) -> Program:

@@ -18,6 +18,7 @@ import onnx_ir as ir
 from xbarc.frontend.attributes import real, whole
 from xbarc.frontend.emit import name_of
 from xbarc.frontend.gemm import transposes
+from xbarc.frontend.naming import Names
 from xbarc.frontend.views import Views
 from xbarc.numerics.types import AnyArray
 
@@ -55,14 +56,15 @@ class _Spelling:
 
     node: ir.Node
     opset: int
+    names: Names
     nodes: list[ir.Node] = field(default_factory=list)
 
     def add(
         self, operator: str, *inputs: ir.Value | None, count: int = 1, **kind: object
     ) -> ir.Value:
         """The first result of a further node."""
-        name = f"{name_of(self.node.outputs[0])}/{operator.lower()}{len(self.nodes)}"
-        outputs = [ir.Value(name=f"{name}.{i}" if i else name) for i in range(count)]
+        name = f"{name_of(self.node.outputs[0])}/{operator.lower()}"
+        outputs = [ir.Value(name=self.names.fresh(name)) for _ in range(count)]
         attributes = [_attribute(key, value) for key, value in kind.items()]
         self.nodes.append(ir.Node("", operator, inputs, attributes, name=name, outputs=outputs))
         return outputs[0]
@@ -161,7 +163,7 @@ def _block(
 def _spell(node: ir.Node, cut: _Cut, views: Views, ranks: dict[ir.Value, int]) -> bool:
     graph, old = node.graph, node.outputs[0]
     opset = views.constants.model.opset_imports.get("", 1)
-    spelling = _Spelling(node, opset)
+    spelling = _Spelling(node, opset, views.constants.names)
     if node.op_type in ("Conv", "ConvTranspose"):
         result = _convolution(spelling, cut)
     else:

@@ -103,7 +103,8 @@ def _computed(
         twins.constant(array.astype(np.float32), node, f"{what}{index}")
         for index, array in enumerate(arrays)
     ]
-    names = [f"{name_of(out)}/{what}" if out.name else "" for out in node.outputs]
+    fresh = twins.constants.names.fresh
+    names = [fresh(f"{name_of(out)}/{what}") if out.name else "" for out in node.outputs]
     copy = ir.Node(
         node.domain,
         operator or node.op_type,

@@ -55,11 +55,6 @@ def _check_inputs(graph: onnx.GraphProto) -> None:
     for value in graph.input:
         if value.name not in initial and value.type.WhichOneof("value") is None:
             raise ModelError("a graph input has no type", where=value.name)
-        for dim in value.type.tensor_type.shape.dim:
-            if dim.HasField("dim_value") and dim.dim_value < 0:
-                raise ModelError(
-                    f"dimension {dim.dim_value} of an input is negative", where=value.name
-                )
 
 
 def _check_graph(graph: onnx.GraphProto, outer: frozenset[str]) -> None:
@@ -73,7 +68,7 @@ def _check_graph(graph: onnx.GraphProto, outer: frozenset[str]) -> None:
                 raise ModelError(
                     f"{node.op_type} reads '{name}', which nothing produces", where=node.name
                 )
-        for inner in _inner_graphs(node):
+        for inner in inner_graphs(node):
             _check_graph(inner, known)
     for value in graph.output:
         if value.name not in known:
@@ -107,7 +102,8 @@ def _defined(graph: onnx.GraphProto) -> list[str]:
     return names + produced
 
 
-def _inner_graphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
+def inner_graphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
+    """Graphs in the attributes of a node."""
     for attribute in node.attribute:
         if attribute.HasField("g"):
             yield attribute.g

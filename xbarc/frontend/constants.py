@@ -11,6 +11,7 @@ import onnx_ir as ir
 
 from xbarc.errors import InputError, ModelError
 from xbarc.frontend.emit import Piece, emit_model, inner_graphs, known, name_of
+from xbarc.frontend.naming import Names
 from xbarc.frontend.tensors import element_count, tensor_array
 from xbarc.numerics.types import AnyArray
 from xbarc.runtime import OnnxSession
@@ -41,12 +42,17 @@ class Constants:
     Attributes:
         model: the model they belong to.
         values: initialisers and what follows from them alone.
+        names: gives names to what is added to the model.
     """
 
     model: ir.Model
     values: set[ir.Value] = field(default_factory=set)
+    names: Names = field(init=False)
     _shapes: dict[ir.Value, tuple[int, ...]] = field(default_factory=dict)
     _widened: dict[ir.Value, ir.Value] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.names = Names(self.model)
 
     def note(self, nodes: Iterable[ir.Node]) -> None:
         """Learn what is constant; nodes come in execution order."""
@@ -158,7 +164,7 @@ class Constants:
     def _wide(self, node: ir.Node, value: ir.Value) -> ir.Value:
         """Integers of 4 bits, which ONNX Runtime does not hand out, as int8."""
         if value not in self._widened:
-            name = f"{name_of(value)}/int8"
+            name = self.names.fresh(f"{name_of(value)}/int8")
             to = [ir.AttrInt64("to", ir.DataType.INT8.value)]
             cast = ir.Node("", "Cast", [value], to, name=name, outputs=[ir.Value(name=name)])
             (node.graph or self.model.graph).insert_after(node, cast)

@@ -23,6 +23,9 @@ _AUTO_PADS: dict[str, AutoPad] = {
 }
 
 
+_LARGEST = 1 << 31
+
+
 def match_conv(node: ir.Node, scene: Scene) -> Matched:
     """Conv of real numbers."""
     layout = _layout_of(node, scene, required(node, 1))
@@ -167,7 +170,7 @@ def _scatter(node: ir.Node, shape: tuple[int, ...]) -> Scatter:
         dilations=_extent(node, "dilations", (1,) * rank, 1),
         pads=_pads(node, rank),
         output_padding=_extent(node, "output_padding", (0,) * rank, 0),
-        output_shape=asked[-rank:] if asked else None,
+        output_shape=_countable("output_shape", asked[-rank:]) if asked else None,
         auto_pad=_auto_pad(node),
     )
 
@@ -179,6 +182,13 @@ def _extent(node: ir.Node, name: str, default: tuple[int, ...], least: int) -> t
             f"{name} is {list(values)}, expected {len(default)} numbers of at least {least}",
             where=node.name or "",
         )
+    return _countable(name, values)
+
+
+def _countable(name: str, values: tuple[int, ...]) -> tuple[int, ...]:
+    """Leave loops whose steps need more than 32 bits to ONNX Runtime: positions stay in int64."""
+    if any(abs(value) >= _LARGEST for value in values):
+        raise StaysDigital(f"{name} is {list(values)}")
     return values
 
 
@@ -193,7 +203,7 @@ def _pads(node: ir.Node, rank: int) -> tuple[int, ...]:
         )
     if min(pads) < 0:
         raise StaysDigital("negative pads")
-    return pads
+    return _countable("pads", pads)
 
 
 def _auto_pad(node: ir.Node) -> AutoPad:

@@ -12,6 +12,7 @@ import onnx
 from onnx import TensorProto
 
 from xbarc.errors import UnsupportedError
+from xbarc.frontend.naming import unique
 
 _KNOWN = tuple(TensorProto.DataType.keys())
 
@@ -123,10 +124,12 @@ def carry(proto: onnx.ModelProto, kinds: Mapping[str, onnx.TypeProto]) -> bool:
     outputs = [value.name for value in graph.output if value.name in narrow]
     if not inputs and not outputs:
         return False
-    _rename(graph, {name: f"{name}/narrow" for name in dict.fromkeys((*inputs, *outputs))})
-    opened = [_cast(name, f"{name}/narrow", narrow[name]) for name in inputs]
+    taken = _names(graph)
+    inner = {n: unique(f"{n}/narrow", taken) for n in dict.fromkeys((*inputs, *outputs))}
+    _rename(graph, inner)
+    opened = [_cast(name, inner[name], narrow[name]) for name in inputs]
     closed = [
-        _cast(f"{name}/narrow", name, CARRIERS[narrow[name] or 0])
+        _cast(inner[name], name, CARRIERS[narrow[name] or 0])
         for name in outputs
         if name not in inputs
     ]
@@ -135,6 +138,17 @@ def carry(proto: onnx.ModelProto, kinds: Mapping[str, onnx.TypeProto]) -> bool:
     graph.node.extend(nodes)
     _import_standard(proto)
     return True
+
+
+def _names(graph: onnx.GraphProto) -> set[str]:
+    """Names of values and nodes, those of bodies included."""
+    found = {value.name for value in (*graph.input, *graph.initializer, *graph.output)}
+    for node in graph.node:
+        found.update((node.name, *node.input, *node.output))
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                found |= _names(inner)
+    return found
 
 
 def _import_standard(proto: onnx.ModelProto) -> None:

@@ -158,8 +158,11 @@ def _opsets(model: ir.Model, nodes: Iterable[ir.Node]) -> list[onnx.OperatorSetI
 
 
 def _standard_version(declared: int, nodes: Iterable[ir.Node]) -> int:
-    """The declared version, or an older one that means the same for each of these operators."""
-    if declared <= NEWEST_OPSET:
+    """The declared version, or an older one that means the same for each of these operators.
+
+    A version that onnx does not know stays: nobody can say what it means.
+    """
+    if declared <= NEWEST_OPSET or declared > onnx.defs.onnx_opset_version():
         return declared
     kinds = {inner.op_type for node in nodes for inner in inner_nodes(node) if not inner.domain}
     known = [kind for kind in kinds if onnx.defs.has(kind, declared)]

@@ -14,7 +14,7 @@ import onnx_ir as ir
 
 from xbarc.frontend.attributes import real, whole
 from xbarc.frontend.emit import name_of
-from xbarc.frontend.results import frozen
+from xbarc.frontend.results import frozen, lost_digits
 from xbarc.frontend.scene import Matched, Scene, argument
 from xbarc.ir.geometry import Dense
 from xbarc.ir.network import FloatWeight, LazyTensor, MatrixLayer, Weight
@@ -33,11 +33,21 @@ class _Affine:
 
 def fold_followers(found: Matched, scene: Scene) -> Matched:
     """Fold as many followers as there are."""
+    reach = 1.0
     step = _follower(found, scene)
     while step is not None:
-        found = Matched(_folded(found.layer, step), found.reads, step.output)
+        reach *= _size(step.factor)
+        folded = _folded(found.layer, step) if _LEAST <= reach <= 1 / _LEAST else None
+        if folded is None:
+            return found
+        found = Matched(folded, found.reads, step.output)
         step = _follower(found, scene)
     return found
+
+
+def _size(factor: Float64Array) -> float:
+    """The largest factor; 1 where all are zero."""
+    return float(np.abs(factor).max(initial=0.0)) or 1.0
 
 
 def _follower(found: Matched, scene: Scene) -> _Affine | None:
@@ -58,11 +68,17 @@ def _follower(found: Matched, scene: Scene) -> _Affine | None:
     return step if step is not None and _is_finite(step) else None
 
 
+_LEAST = 2.0**-60
+"""What is folded into a layer may change its weights by this factor, up or down, and no more:
+`scene` admits weights whose scales float32 then still holds."""
+
+
 def _is_finite(step: _Affine) -> bool:
     return bool(np.all(np.isfinite(step.factor)) and np.all(np.isfinite(step.shift)))
 
 
-def _folded(layer: MatrixLayer, step: _Affine) -> MatrixLayer:
+def _folded(layer: MatrixLayer, step: _Affine) -> MatrixLayer | None:
+    """The layer with a step in it; None where float32 does not hold what comes of it."""
     result = layer.result
     if not isinstance(result, FloatResult):
         raise TypeError("only real results can be folded into")
@@ -73,6 +89,8 @@ def _folded(layer: MatrixLayer, step: _Affine) -> MatrixLayer:
     else:
         weight = layer.weight
         scale = frozen(result.scale.astype(np.float64) * step.factor)
+    if not np.all(np.isfinite(bias + scale)) or lost_digits(scale):
+        return None
     result = FloatResult(scale, bias, result.dtype)
     return replace(layer, weight=weight, result=result, output=name_of(step.output))
 

@@ -11,6 +11,7 @@ import onnx_ir as ir
 from xbarc.errors import ModelError, XbarcError
 from xbarc.frontend import element_types
 from xbarc.frontend.emit import Piece, emit_model, inner_graphs, inner_nodes, name_of
+from xbarc.frontend.naming import unique
 from xbarc.frontend.normalise import Normal
 from xbarc.frontend.partition import Borders, Stage
 from xbarc.frontend.shapes import (
@@ -39,6 +40,7 @@ class Builder:
         kinds: type of every value so far, as the model means it.
         shapes: shape of every value so far, open axes of the model's inputs guessed.
         declared: the same without guesses, so that a misfit is the model's fault.
+        names: of all layers, those to come included.
     """
 
     normal: Normal
@@ -46,12 +48,14 @@ class Builder:
     kinds: dict[str, onnx.TypeProto]
     shapes: Known
     declared: dict[str, Partial]
+    names: set[str]
     layers: list[Layer] = field(default_factory=list)
 
     def add(self, index: int, stage: Stage, border: Borders) -> None:
         """Add the fragment and the matrix layers of one stage."""
         if border.outputs:
-            self.layers.append(self._fragment(f"digital{index}", stage.nodes, border))
+            name = unique(f"digital{index}", self.names)
+            self.layers.append(self._fragment(name, stage.nodes, border))
         for matched in stage.layers:
             self.layers.append(self._matrix(matched.layer))
 
@@ -173,7 +177,9 @@ def build_layers(
         name_of(value): _bare_type(ir.serde.serialize_value(value).type)
         for value in normal.model.graph.inputs
     }
-    builder = Builder(normal, notes, kinds, dict(shapes), declared_shapes(normal.model.graph))
+    names = {matched.layer.name for stage in stages for matched in stage.layers}
+    declared = declared_shapes(normal.model.graph)
+    builder = Builder(normal, notes, kinds, dict(shapes), declared, names)
     for index, (stage, border) in enumerate(zip(stages, found, strict=True)):
         builder.add(index, stage, border)
     return tuple(builder.layers), builder.kinds

@@ -8,13 +8,14 @@ import onnx_ir as ir
 from xbarc.frontend.attributes import real, whole
 from xbarc.frontend.constants import Constants
 from xbarc.frontend.emit import name_of
+from xbarc.frontend.naming import Names
 
 
 def split_addends(model: ir.Model, constants: Constants) -> bool:
     """Rewrite such Gemms as Gemm, then Add; say whether any was rewritten."""
     found = [node for node in model.graph if _is_mixed(node, constants)]
     for node in found:
-        _split(node, model.graph)
+        _split(node, model.graph, constants.names)
     return bool(found)
 
 
@@ -36,24 +37,26 @@ def is_output_vector(shape: tuple[int, ...], *, on_right: bool) -> bool:
     return len(shape) <= 2 and (rows if on_right else columns) == 1
 
 
-def _split(node: ir.Node, graph: ir.Graph) -> None:
+def _split(node: ir.Node, graph: ir.Graph, names: Names) -> None:
     addend, output = node.inputs[2], node.outputs[0]
     name = name_of(output)
     added: list[ir.Node] = []
     beta = real(node, "beta", 1.0)
     if addend is not None and beta != 1.0:
         kind = addend.dtype or output.dtype or ir.DataType.FLOAT
-        factor = ir.Value(name=f"{name}/beta")
+        factor = ir.Value(name=names.fresh(f"{name}/beta"))
         tensor = ir.tensor(np.asarray(beta, kind.numpy()), name=factor.name)
         attributes = [ir.AttrTensor("value", tensor)]
         added.append(ir.Node("", "Constant", [], attributes, outputs=[factor], name=factor.name))
-        scaled = ir.Value(name=f"{name}/addend")
+        scaled = ir.Value(name=names.fresh(f"{name}/addend"))
         added.append(ir.Node("", "Mul", [addend, factor], outputs=[scaled], name=scaled.name))
         addend = scaled
-    product, total = ir.Value(name=f"{name}/product"), ir.Value(name=f"{name}/sum")
+    product, total = (ir.Value(name=names.fresh(f"{name}/{what}")) for what in ("product", "sum"))
     attributes = [item for key, item in node.attributes.items() if key != "beta"]
     bare = ir.Node("", "Gemm", node.inputs[:2], attributes, outputs=[product], name=node.name)
-    add = ir.Node("", "Add", [product, addend], outputs=[total], name=f"{node.name or name}/add")
+    add = ir.Node(
+        "", "Add", [product, addend], outputs=[total], name=names.fresh(f"{node.name or name}/add")
+    )
     ir.convenience.replace_nodes_and_values(
         graph, node, [node], [*added, bare, add], [output], [total]
     )

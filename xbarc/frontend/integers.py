@@ -7,8 +7,8 @@ import onnx_ir as ir
 
 from xbarc.frontend.emit import name_of
 from xbarc.frontend.integer_view import integer_format, scalar_of
-from xbarc.frontend.results import frozen
-from xbarc.frontend.scene import Layout, Scene, StaysDigital
+from xbarc.frontend.results import real_numbers
+from xbarc.frontend.scene import Layout, Scene, StaysDigital, check_input_scale
 from xbarc.ir.quantize import IntegerInput, RequantizedResult
 from xbarc.numerics.types import AnyArray, FloatArray
 
@@ -38,6 +38,7 @@ def integer_input(
     form = integer_format(scene.views.element_type(zero) or scene.views.element_type(value))
     if form is None:
         raise StaysDigital("the element type of its input is not known")
+    check_input_scale(scale)
     if zero is None or scene.constants.holds(zero):
         point = int(scalar(scene, zero, "input zero point", 0.0))
         return IntegerInput(form.min, form.bits, scale, point), (value,)
@@ -58,8 +59,9 @@ def multiplier(left: AnyArray, right: AnyArray, result: AnyArray) -> FloatArray:
     if result.size != 1:
         raise StaysDigital(f"its output scale has {result.size} entries")
     one = np.float32(scalar_of(result))
-    product: FloatArray = left.astype(np.float32) * right.astype(np.float32)
-    return product / one
+    with np.errstate(all="ignore"):  # infinite factors stay digital
+        product: FloatArray = left.astype(np.float32) * right.astype(np.float32)
+        return product / one
 
 
 def requantized(
@@ -72,4 +74,4 @@ def requantized(
     kind = scene.views.element_type(zero)
     dtype = "uint8" if kind is None else str(kind.numpy())
     point = int(scalar(scene, zero, "output zero point", 0.0))
-    return RequantizedResult(frozen(per_output), point, dtype)
+    return RequantizedResult(real_numbers(per_output, "output scale"), point, dtype)

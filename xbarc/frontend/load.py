@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import numpy_helper
 
 from xbarc.errors import ModelError
-from xbarc.frontend.checks import check_proto
+from xbarc.frontend.checks import check_proto, inner_graphs
 from xbarc.frontend.outside import place_data
 from xbarc.frontend.tensors import element_count, external_entries, node_tensors, proto_tensors
 
@@ -49,6 +49,7 @@ def load_model(path: Path) -> LoadedModel:
         check_proto(proto, path.parent)
         external = _external_files(proto, path.parent)
         _fill_sparse(proto.graph)
+        open_negative_axes(proto.graph)
         model = ir.serde.deserialize_model(proto)
         place_data(model, path.parent)
         return LoadedModel(path, model, _digest((path, *external)))
@@ -120,3 +121,26 @@ def _fill_sparse(graph: onnx.GraphProto) -> None:
             numpy_helper.from_array(dense.reshape(tuple(sparse.dims)), sparse.values.name)
         )
     del graph.sparse_initializer[:]
+
+
+def open_negative_axes(graph: onnx.GraphProto) -> None:
+    """Clear negative extents of declared values: to ONNX Runtime they are open axes.
+
+    Older exporters write -1 where newer ones write a name or nothing.
+    """
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        _open_type(value.type)
+    for node in graph.node:
+        for inner in inner_graphs(node):
+            open_negative_axes(inner)
+
+
+def _open_type(kind: onnx.TypeProto) -> None:
+    held = kind.WhichOneof("value")
+    if held in ("sequence_type", "optional_type"):
+        _open_type(getattr(kind, held).elem_type)
+    if held not in ("tensor_type", "sparse_tensor_type"):
+        return
+    for dim in getattr(kind, held).shape.dim:
+        if dim.dim_value < 0:
+            dim.Clear()

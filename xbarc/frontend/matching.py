@@ -30,7 +30,6 @@ from xbarc.frontend.products import (
 )
 from xbarc.frontend.saturation import widen_products
 from xbarc.frontend.scene import Matched, Scene, StaysDigital
-from xbarc.frontend.signs import nonnegative_values
 from xbarc.frontend.views import Views
 
 Recogniser = Callable[[ir.Node, Scene], Matched]
@@ -136,8 +135,7 @@ def match_layers(normal: Normal, binary: BinaryOptions) -> Matching:
 
 def _scene(normal: Normal, views: Views) -> Scene:
     constants = normal.constants
-    signs = nonnegative_values(normal.nodes, constants)
-    return Scene(constants, views, signs, _ranks(normal.nodes, constants))
+    return Scene(constants, views, _ranks(normal.nodes, constants))
 
 
 def _match(node: ir.Node, scene: Scene, notes: dict[ir.Node, str]) -> Matched | None:

@@ -1,7 +1,8 @@
 """Bringing a model into the one form that the rest of the frontend reads.
 
-Functions are inlined, QONNX becomes standard ONNX, and a Gemm whose addend is no vector of its
-outputs becomes a Gemm and an Add. Every value that the file names keeps its name.
+Functions are inlined, branches on constants are taken, QONNX becomes standard ONNX, and a Gemm
+whose addend is no vector of its outputs becomes a Gemm and an Add. Every
+value that the file names keeps its name.
 """
 
 from __future__ import annotations
@@ -9,11 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import onnx_ir as ir
-from onnx_ir.passes import PreconditionError
 from onnx_ir.passes import common as ir_passes
 
-from xbarc.errors import ModelError, UnsupportedError
 from xbarc.frontend import gemm, qonnx
+from xbarc.frontend.branches import take_branches
+from xbarc.frontend.calls import inline_calls
 from xbarc.frontend.constants import Constants
 from xbarc.frontend.emit import NEWEST_OPSET, inner_nodes
 from xbarc.frontend.integer_view import IntegerView
@@ -51,10 +52,11 @@ def normalise(loaded: LoadedModel) -> Normal:
     model = loaded.model
     _unify_domains(model)
     changed = model.ir_version > NEWEST_IR or model.opset_imports.get("", 1) > NEWEST_OPSET
-    changed |= _inline(model)
+    changed |= inline_calls(model)
     ir_passes.RemoveInitializersFromInputsPass()(model)
     constants = Constants(model)
     constants.note(execution_order(model.graph))
+    changed |= take_branches(model, constants)
     lowered = qonnx.lower(model, constants)
     constants.note(execution_order(model.graph))
     changed |= gemm.split_addends(model, constants) or lowered.changed
@@ -74,21 +76,3 @@ def _unify_domains(model: ir.Model) -> None:
     for node in (inner for outer in nodes for inner in inner_nodes(outer)):
         if node.domain == "ai.onnx":
             node.domain = ""
-
-
-def _inline(model: ir.Model) -> bool:
-    """Inline functions of the model's own operator sets; ONNX Runtime keeps the others."""
-    if not model.functions:
-        return False
-
-    def fits(function: ir.Function) -> bool:
-        mine = model.opset_imports
-        return all(mine.get(key, value) == value for key, value in function.opset_imports.items())
-
-    try:
-        ir_passes.InlinePass(criteria=fits)(model)
-    except PreconditionError as error:
-        raise ModelError("functions of the model call each other in a circle") from error
-    except ValueError as error:
-        raise UnsupportedError(f"a function cannot be inlined: {error}") from error
-    return True

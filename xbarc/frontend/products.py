@@ -11,7 +11,7 @@ import onnx_ir as ir
 from xbarc.frontend.attributes import real
 from xbarc.frontend.gemm import is_output_vector, transposes
 from xbarc.frontend.integers import integer_input, multiplier, parameter, requantized, scalar
-from xbarc.frontend.results import added_integers, float_result, frozen, output_vector
+from xbarc.frontend.results import added_integers, float_result, frozen, output_vector, real_numbers
 from xbarc.frontend.scene import (
     Layout,
     Matched,
@@ -99,7 +99,8 @@ def match_gemm(node: ir.Node, scene: Scene) -> Matched:
     layout = sides.layout(operand.shape)
     bias = output_vector(scene, argument(node, 2), layout, shared=True)
     if bias is not None:
-        bias = bias.astype(np.float64) * real(node, "beta", 1.0)
+        with np.errstate(invalid="ignore"):  # zeros times an infinite beta stay digital
+            bias = bias.astype(np.float64) * real(node, "beta", 1.0)
     result = float_result(operand, layout, bias, real(node, "alpha", 1.0))
     return _real(node, scene, sides, operand, result)
 
@@ -168,7 +169,9 @@ def _qgemm_result(
         whole = layout.per_output(mine)
         if whole is None:
             raise StaysDigital("the scale of its weights changes along the sum")
-        return FloatResult(frozen(alpha * whole), frozen(np.zeros(layout.entries)))
+        with np.errstate(all="ignore"):  # what comes of an infinite alpha stays digital
+            own = real_numbers(alpha * whole, "scale")
+        return FloatResult(own, frozen(np.zeros(layout.entries)))
     out = parameter(scene, argument(node, 7), "output scale")
     factors = multiplier(np.asarray(alpha * scale), mine, out)
     return requantized(scene, factors, layout, argument(node, 8))

@@ -140,16 +140,20 @@ class _Chain:
 
     def add(self, operator: str, *inputs: ir.Value | float | AnyArray, **kind: int) -> ir.Value:
         values = [self._value(item) for item in inputs]
-        name = f"{name_of(self.node.outputs[0])}/{operator.lower()}{len(self.nodes)}"
+        name = self._name(operator.lower())
         output = ir.Value(name=name)
         attributes = [ir.AttrInt64(key, item) for key, item in kind.items()]
         self.nodes.append(ir.Node("", operator, values, attributes, name=name, outputs=[output]))
         return output
 
+    def _name(self, what: str) -> str:
+        base = f"{name_of(self.node.outputs[0])}/{what}{len(self.nodes)}"
+        return self.constants.names.fresh(base)
+
     def _value(self, item: ir.Value | float | AnyArray) -> ir.Value:
         if isinstance(item, ir.Value):
             return item
-        name = f"{name_of(self.node.outputs[0])}/constant{len(self.nodes)}"
+        name = self._name("constant")
         tensor = ir.tensor(np.asarray(item, np.float32), name=name)
         output = ir.Value(name=name)
         attributes = [ir.AttrTensor("value", tensor)]

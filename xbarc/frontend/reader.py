@@ -12,6 +12,7 @@ import onnx_ir as ir
 
 from xbarc.errors import ModelError, XbarcError
 from xbarc.frontend import element_types
+from xbarc.frontend.accepted import runtime_refusal
 from xbarc.frontend.binary import BinaryOptions
 from xbarc.frontend.emit import emit_whole, name_of
 from xbarc.frontend.fragments import build_layers, relocated
@@ -53,9 +54,12 @@ def read_network(
     loaded = load_model(path)
     try:
         normal = normalise(loaded)
+        refusal = runtime_refusal(normal)
         network = _network(
             normal, Source(_text(path), loaded.digest), shapes, binary or BinaryOptions()
         )
+        if refusal is not None:  # ours came first, because they name the layer
+            raise refusal
         if scales:
             found = free_scales(normal.model.graph, network.layers, shapes)
             network = replace(network, scales=found)

@@ -19,9 +19,10 @@ def float_result(
     scale = layout.per_output(operand.scale)
     if scale is None:
         raise StaysDigital("the scale of its weights changes along the sum")
-    scale = scale if factor == 1.0 else scale * np.float32(factor)
+    with np.errstate(all="ignore"):  # what comes of infinite factors is refused below
+        scale = scale if factor == 1.0 else scale * np.float32(factor)
     start = np.zeros(layout.entries) if bias is None else bias
-    return FloatResult(frozen(scale), frozen(start), operand.dtype)
+    return FloatResult(real_numbers(scale, "scale"), real_numbers(start, "bias"), operand.dtype)
 
 
 def output_vector(
@@ -33,8 +34,6 @@ def output_vector(
     if not scene.constants.holds(value):
         raise StaysDigital("its bias is not constant")
     array = scene.constants.load(value).reshape(-1)
-    if np.any(np.isnan(array)):
-        raise ModelError("the bias holds NaN", where=name_of(value))
     if array.size != layout.entries and not (shared and array.size == 1):
         raise ModelError(
             f"a bias of {array.size} numbers, expected {layout.entries}", where=name_of(value)
@@ -42,9 +41,31 @@ def output_vector(
     return np.broadcast_to(array, (layout.entries,))
 
 
+def real_numbers(array: AnyArray, what: str) -> Float32Array:
+    """A frozen float32 copy of scales or biases.
+
+    Raises:
+        StaysDigital: an entry is infinite or NaN in float32, or the largest is below its normal
+            numbers, where products lose their digits.
+    """
+    copy = frozen(array)
+    if not np.all(np.isfinite(copy)):
+        raise StaysDigital(f"its {what} holds NaN or infinity")
+    if lost_digits(array):
+        raise StaysDigital(f"its {what} is too small for float32")
+    return copy
+
+
+def lost_digits(array: AnyArray) -> bool:
+    """Whether numbers that are not all zero lie below the normal numbers of float32."""
+    size = np.abs(array.astype(np.float64)).max(initial=0.0)
+    return bool(0 < size < np.finfo(np.float32).tiny)
+
+
 def frozen(array: AnyArray) -> Float32Array:
     """A float32 copy that nobody writes to."""
-    copy = np.array(array, dtype=np.float32)
+    with np.errstate(over="ignore"):
+        copy = np.array(array, dtype=np.float32)
     copy.flags.writeable = False
     return copy
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -35,22 +36,24 @@ def pool_bits(
     Returns:
         The tensor of bits, +1 and -1, which the layer now gives.
     """
-    name = name_of(region.exit)
-    bits = ir.Value(name=f"{name_of(start)}/bits")
-    nodes = [ir.Node("", "Identity", [start], name=f"{name_of(start)}/bits", outputs=[bits])]
-    pooled = ir.Value(name=f"{name}/pooled")
+    name, fresh = name_of(region.exit), scene.constants.names.fresh
+    bits = ir.Value(name=fresh(f"{name_of(start)}/bits"))
+    nodes = [ir.Node("", "Identity", [start], name=bits.name, outputs=[bits])]
+    pooled = ir.Value(name=fresh(f"{name}/pooled"))
     if region.pool is None:
         raise ValueError("the region has no pool")
     attributes = list(region.pool.attributes.values())
-    nodes.append(ir.Node("", "MaxPool", [bits], attributes, name=f"{name}/pool", outputs=[pooled]))
+    nodes.append(
+        ir.Node("", "MaxPool", [bits], attributes, name=fresh(f"{name}/pool"), outputs=[pooled])
+    )
     low, high = values
     result = pooled
     factor = np.where(after, -1.0, 1.0) * (high - low) / 2
     if np.any(factor != 1):
-        result = _arithmetic("Mul", result, factor, f"{name}/turned", region, nodes)
+        result = _arithmetic("Mul", result, factor, f"{name}/turned", region, nodes, fresh)
     if high + low:
         centre = np.full(factor.shape, (high + low) / 2)
-        result = _arithmetic("Add", result, centre, f"{name}/moved", region, nodes)
+        result = _arithmetic("Add", result, centre, f"{name}/moved", region, nodes, fresh)
     _replace(region, nodes, result, scene, levels)
     pair = Levels(frozenset((-1.0, 1.0)))
     levels.found.update({bits: pair, pooled: pair})
@@ -59,15 +62,21 @@ def pool_bits(
 
 
 def _arithmetic(
-    kind: str, value: ir.Value, operand: AnyArray, name: str, region: Region, nodes: list[ir.Node]
+    kind: str,
+    value: ir.Value,
+    operand: AnyArray,
+    base: str,
+    region: Region,
+    nodes: list[ir.Node],
+    fresh: Callable[[str], str],
 ) -> ir.Value:
     rank = len(region.pool.attributes["kernel_shape"].as_ints()) if region.pool else 0
     shaped = operand.astype(np.float32).reshape(-1, *(1,) * rank)
-    constant = ir.Value(name=f"{name}/constant")
-    tensor = ir.AttrTensor("value", ir.tensor(shaped, name=f"{name}/constant"))
-    nodes.append(ir.Node("", "Constant", [], [tensor], name=f"{name}/constant", outputs=[constant]))
-    output = ir.Value(name=name)
-    nodes.append(ir.Node("", kind, [value, constant], name=name, outputs=[output]))
+    constant = ir.Value(name=fresh(f"{base}/constant"))
+    tensor = ir.AttrTensor("value", ir.tensor(shaped, name=constant.name))
+    nodes.append(ir.Node("", "Constant", [], [tensor], name=constant.name, outputs=[constant]))
+    output = ir.Value(name=fresh(base))
+    nodes.append(ir.Node("", kind, [value, constant], name=output.name, outputs=[output]))
     return output
 
 

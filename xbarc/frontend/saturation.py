@@ -161,7 +161,7 @@ def _cast(node: ir.Node, value: ir.Value, to: ir.DataType, name: str, views: Vie
 
 def _insert(node: ir.Node, added: ir.Node, name: str, views: Views) -> ir.Value:
     """Put a node before another one, in the same graph or body."""
-    added.outputs[0].name = name
+    added.name = added.outputs[0].name = views.constants.names.fresh(name)
     graph = node.graph or views.graph
     graph.insert_before(node, added)
     if graph is views.graph:

@@ -13,6 +13,7 @@ from xbarc.frontend.constants import Constants
 from xbarc.frontend.emit import name_of
 from xbarc.frontend.integer_view import WIDEST, IntegerView, integer_format, scalar_of
 from xbarc.frontend.lost import lost_input, lost_weights
+from xbarc.frontend.naming import unique
 from xbarc.frontend.views import Views
 from xbarc.ir.geometry import Geometry
 from xbarc.ir.network import FloatWeight, IntWeight, LazyTensor, MatrixLayer, Weight
@@ -155,25 +156,18 @@ class Scene:
     """Facts about the graph that is being read.
 
     Attributes:
-        nonnegative: values that are proven not to be below zero.
         ranks: number of axes of values, where it is known.
     """
 
     constants: Constants
     views: Views
-    nonnegative: set[ir.Value]
     ranks: dict[ir.Value, int]
     _names: set[str] = field(default_factory=set)
 
     def layer_name(self, node: ir.Node) -> str:
         """A name that no other layer has."""
         base = node.name or f"{node.op_type}:{name_of(node.outputs[0])}"
-        name, count = base, 1
-        while name in self._names:
-            count += 1
-            name = f"{base}#{count}"
-        self._names.add(name)
-        return name
+        return unique(base, self._names)
 
     def matched(self, node: ir.Node, parts: Parts) -> Matched:
         """Put a layer together."""
@@ -196,8 +190,8 @@ class Scene:
         """How a real activation enters: as the integers it is declared to be, where it is."""
         view = self.views.of(value)
         if view is None or not view.is_scalar or view.dtype not in _REAL_NAMES:
-            lost = lost_input(value, view, self.views)
-            return FloatInput(value in self.nonnegative, lost), (value,)
+            return FloatInput(lost_input(value, view, self.views)), (value,)
+        check_input_scale(scalar_of(view.scale))
         zero = int(view.zero_point.reshape(-1)[0])
         form = holding(min(view.format.min, zero), max(view.format.max, zero))
         if form.bits > WIDEST or form.bits == view.format.bits:
@@ -229,6 +223,7 @@ class Scene:
         if kind not in _REAL:
             raise StaysDigital(f"weights of type {kind.name if kind else 'unknown'}")
         shape, load = self.constants.shape(value), self.constants.load
+        _check_weights(load(value))
 
         def floats() -> AnyArray:
             array = load(value)
@@ -254,6 +249,28 @@ class Scene:
 
         one = np.ones((), np.float32)
         return Operand(self.constants.shape(value), wide, one, integers)
+
+
+def check_input_scale(scale: float) -> None:
+    """Refuse a scale that no quantiser has: the converters count in positive steps."""
+    if not np.finfo(np.float32).tiny <= scale <= np.finfo(np.float32).max:
+        raise StaysDigital(f"the scale of its input is {scale:g}")
+
+
+_SMALLEST_PEAK, _LARGEST_PEAK = 2.0**-62, 2.0**62
+"""Between these, weights of up to 16 bits have scales that float32 holds in all digits, and what
+is folded into them (see `fold`) may be as large or small again."""
+
+
+def _check_weights(array: AnyArray) -> None:
+    """Refuse weights that cells cannot hold, or whose scales leave float32."""
+    if not array.size:
+        return
+    peak = max(float(array.max()), -float(array.min()))  # NaN stays NaN; no copy is made
+    if not np.isfinite(peak):
+        raise StaysDigital("its weights hold NaN or infinity")
+    if peak and not _SMALLEST_PEAK <= peak <= _LARGEST_PEAK:
+        raise StaysDigital(f"its largest weight is {peak:g}, too far from 1 for scales in float32")
 
 
 def checked(weight: Weight, name: str) -> Weight:

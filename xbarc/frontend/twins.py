@@ -74,9 +74,10 @@ class Twins:
         if node not in self.made:
             twin = make()
             stem = name_of(node.outputs[0])
-            twin.name = f"{node.name or stem}/integers"
+            names = self.constants.names
+            twin.name = names.fresh(f"{node.name or stem}/integers")
             for old, new in zip(node.outputs, twin.outputs, strict=False):
-                new.name = f"{name_of(old)}/integers" if old.name else ""
+                new.name = names.fresh(f"{name_of(old)}/integers") if old.name else ""
             self._insert(node, twin)
             self.made[node] = twin
         return self.made[node]
@@ -84,7 +85,7 @@ class Twins:
     def as_float(self, value: ir.Value, beside: ir.Node) -> ir.Value:
         """Integers of at most 16 bits as float32, which holds them exactly."""
         if value not in self.cast:
-            name = f"{name_of(value)}/real"
+            name = self.constants.names.fresh(f"{name_of(value)}/real")
             to = [ir.AttrInt64("to", ir.DataType.FLOAT.value)]
             node = ir.Node("", "Cast", [value], to, name=name, outputs=[ir.Value(name=name)])
             self._insert(beside, node, before=True)
@@ -93,7 +94,7 @@ class Twins:
 
     def constant(self, array: AnyArray, beside: ir.Node, what: str) -> ir.Value:
         """A constant for the twin of a node."""
-        name = f"{name_of(beside.outputs[0])}/{what}"
+        name = self.constants.names.fresh(f"{name_of(beside.outputs[0])}/{what}")
         attribute = ir.AttrTensor("value", ir.tensor(np.asarray(array), name=name))
         node = ir.Node("", "Constant", [], [attribute], name=name, outputs=[ir.Value(name=name)])
         self._insert(beside, node, before=True)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from math import prod
 
 import numpy as np
 
 from xbarc.numerics.types import AnyArray, Float64Array
 
 Extents = tuple[int | None, ...]
+LARGEST = 1 << 20
+"""Ends that bounds hold at most: 16 MB, more than any feature map of models/ has entries."""
+
 _EXACT = float(1 << 53)
 _TINY = 2.0**-120
 _HALF = ("float16", "bfloat16")
@@ -18,14 +23,18 @@ _HALF = ("float16", "bfloat16")
 class Bounds:
     """An interval for every entry of a tensor.
 
+    Whatever the arguments are, the ends of the result are a single number, or have an axis for each
+    axis of the tensor, of length 1 or of that axis's extent. Ends of fewer axes than the tensor has
+    are aligned with its last axes, as NumPy and ONNX broadcast. Ends that do not fit the tensor,
+    or a tensor of unknown rank, become one interval for all entries.
+
     Attributes:
-        low: least entries: a single number for the whole tensor, or an axis for each of the
-            tensor's, of length 1 or of its extent.
-        high: largest entries, alike.
+        low: least entries.
+        high: largest entries, of the same shape as `low`.
         dtype: numpy name of the element type; empty where it is not known.
         shape: extents, None where one is not known; None where even the rank is not.
-        nan: whether an entry may be no number.
-        reasons: what made the interval narrower than the type, for people.
+        nan: whether an entry may be NaN.
+        reasons: which operators made the interval narrower than the type, for people.
     """
 
     low: Float64Array
@@ -34,6 +43,17 @@ class Bounds:
     shape: Extents | None = None
     nan: bool = False
     reasons: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Bring the ends into their form."""
+        low, high = (np.asarray(end, dtype=np.float64) for end in (self.low, self.high))
+        unknown = bool(np.isnan(low).any() or np.isnan(high).any())
+        low, high = _opened(low, -np.inf, self.dtype), _opened(high, np.inf, self.dtype)
+        low, high = np.broadcast_arrays(low, high)
+        low, high = _full_rank(low, high, self.shape)
+        object.__setattr__(self, "low", low)
+        object.__setattr__(self, "high", high)
+        object.__setattr__(self, "nan", bool(self.nan) or (unknown and not self.is_whole))
 
     @property
     def finite(self) -> bool:
@@ -45,6 +65,53 @@ class Bounds:
         """Whether the element type is known to be one of float32 or float64."""
         return self.dtype in ("float32", "float64")
 
+    @property
+    def is_half(self) -> bool:
+        """Whether entries are floats that round more coarsely than float32."""
+        return self.dtype in _HALF
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the element type is known to be an integer or a boolean."""
+        return self.dtype.startswith(("int", "uint", "bool"))
+
+
+def _opened(ends: Float64Array, outward: float, dtype: str) -> Float64Array:
+    """Ends that are NaN, or integers beyond float64, are not known."""
+    unknown = np.isnan(ends)
+    if not dtype.startswith("float"):
+        unknown = unknown | (np.abs(ends) >= _EXACT)
+    return np.where(unknown, outward, ends)
+
+
+def _full_rank(
+    low: Float64Array, high: Float64Array, shape: Extents | None
+) -> tuple[Float64Array, Float64Array]:
+    """Ends in the form that `Bounds` promises."""
+    if not low.size:  # a tensor without entries
+        return np.array(-np.inf), np.array(np.inf)
+    if low.size == 1:
+        return low.reshape(()), high.reshape(())
+    if shape is None or low.ndim > len(shape):
+        return low.min(), high.max()
+    full = (1,) * (len(shape) - low.ndim) + low.shape
+    if any(have not in (1, want) for have, want in zip(full, shape, strict=True)):
+        return low.min(), high.max()
+    axes = _long_axes(full)
+    low, high = low.reshape(full), high.reshape(full)
+    return low.min(axis=axes, keepdims=True), high.max(axis=axes, keepdims=True)
+
+
+def _long_axes(shape: Iterable[int]) -> tuple[int, ...]:
+    """The longest axes, as many as have to go to leave at most `LARGEST` ends."""
+    left = list(shape)
+    gone: list[int] = []
+    while prod(left) > LARGEST:
+        longest = max(range(len(left)), key=left.__getitem__)
+        left[longest] = 1
+        gone.append(longest)
+    return tuple(gone)
+
 
 def anything(dtype: str = "", shape: Extents | None = None) -> Bounds:
     """What a tensor of this type can hold."""
@@ -53,44 +120,37 @@ def anything(dtype: str = "", shape: Extents | None = None) -> Bounds:
         low, high = 0.0, 1.0
     elif dtype.startswith(("int", "uint")) and dtype.lstrip("uint").isdecimal():
         info = np.iinfo(dtype)
-        if info.bits <= 32:
-            low, high = float(info.min), float(info.max)
-    whole = dtype.startswith(("int", "uint", "bool"))
-    return Bounds(np.array(low), np.array(high), dtype, shape, nan=not whole)
-
-
-of_type = anything
+        low, high = float(info.min), float(info.max)
+    found = Bounds(np.array(low), np.array(high), dtype, shape)
+    return found if found.is_whole else replace(found, nan=True)
 
 
 def from_array(array: AnyArray) -> Bounds:
-    """A constant: one interval for all of its entries where there are many."""
+    """A constant: an interval for each entry, coarser where there are many."""
     dtype, shape = str(array.dtype), tuple(array.shape)
     if array.dtype.kind not in "fiub" or not array.size:
         return anything(dtype, shape)
-    values = array.astype(np.float64)
-    if array.size > 1 << 20:
-        low, high = np.array(values.min()), np.array(values.max())
-    else:
-        low = high = values
-    return checked(Bounds(low, high, dtype, shape))
+    axes = _long_axes(shape)
+    low, high = array, array
+    if axes:
+        low, high = array.min(axis=axes, keepdims=True), array.max(axis=axes, keepdims=True)
+    return Bounds(low.astype(np.float64), high.astype(np.float64), dtype, shape)
 
 
-def checked(bounds: Bounds) -> Bounds:
-    """The same, with ends that are no numbers or integers beyond float64 opened up."""
-    low, high = bounds.low, bounds.high
-    nan = bounds.nan or bool(np.isnan(low).any() or np.isnan(high).any())
-    low = np.where(np.isnan(low), -np.inf, low)
-    high = np.where(np.isnan(high), np.inf, high)
-    if not bounds.dtype.startswith("float"):
-        low = np.where(np.abs(low) >= _EXACT, -np.inf, low)
-        high = np.where(np.abs(high) >= _EXACT, np.inf, high)
-    return replace(bounds, low=low, high=high, nan=nan)
+def along(bounds: Bounds, axis: int, low: AnyArray, high: AnyArray) -> Bounds:
+    """The same tensor with ends along one of its axes; axis of `low` and `high`: that one."""
+    if bounds.shape is None:
+        return replace(bounds, low=low.min(), high=high.max())
+    full = [1] * len(bounds.shape)
+    full[axis] = low.size
+    return replace(bounds, low=low.reshape(full), high=high.reshape(full))
 
 
 def widened(bounds: Bounds, share: float, amount: AnyArray | float = 0.0) -> Bounds:
     """Ends moved outward by a share of themselves and by an amount; 0 stays 0 under a share.
 
-    Ends so small that they may round to 0 or to the least number there is go beyond it.
+    Ends so small that they may round to 0 or to the least number there is go beyond it; ends
+    beyond the element type become infinite.
     """
     extra_low, extra_high = np.abs(bounds.low) * share, np.abs(bounds.high) * share
     low, high = bounds.low - _TINY * (bounds.low < 0), bounds.high + _TINY * (bounds.high > 0)
@@ -100,23 +160,47 @@ def widened(bounds: Bounds, share: float, amount: AnyArray | float = 0.0) -> Bou
         low, high = low - extra_low - amount, high + extra_high + amount
     low = np.where(np.isinf(bounds.low), bounds.low, low)
     high = np.where(np.isinf(bounds.high), bounds.high, high)
-    return checked(replace(bounds, low=np.asarray(low), high=np.asarray(high)))
+    return _held(replace(bounds, low=low, high=high))
+
+
+def _held(x: Bounds) -> Bounds:
+    """A result beyond the element type is infinite, or stays the largest number that it has."""
+    if not x.dtype.startswith("float"):
+        return x
+    largest = float(np.finfo(x.dtype).max)
+    low, high = np.minimum(x.low, largest), np.maximum(x.high, -largest)
+    low, high = np.where(low < -largest, -np.inf, low), np.where(high > largest, np.inf, high)
+    return replace(x, low=low, high=high)
+
+
+def sign_only(bounds: Bounds) -> Bounds:
+    """Ends that say no more than on which side of 0 the entries lie."""
+    low = np.where(bounds.low >= 0, 0.0, -np.inf)
+    high = np.where(bounds.high <= 0, 0.0, np.inf)
+    return replace(bounds, low=low, high=high)
 
 
 def collapsed(bounds: Bounds, shape: Extents | None = None) -> Bounds:
     """One interval for all entries, for a tensor of another shape."""
-    if not bounds.low.size:
-        return anything(bounds.dtype, shape)
-    low, high = np.array(bounds.low.min()), np.array(bounds.high.max())
-    return replace(bounds, low=low, high=high, shape=shape)
+    return replace(bounds, low=bounds.low.min(), high=bounds.high.max(), shape=shape)
+
+
+def reduced(bounds: Bounds, axes: Iterable[int]) -> Bounds:
+    """One interval for all entries along some axes."""
+    if not bounds.low.ndim:
+        return bounds
+    gone = tuple(axes)
+    low = bounds.low.min(axis=gone, keepdims=True)
+    return replace(bounds, low=low, high=bounds.high.max(axis=gone, keepdims=True))
 
 
 def union(first: Bounds, second: Bounds) -> Bounds:
-    """What either can hold, for shapes that broadcast as they are."""
-    low = np.minimum(first.low, second.low)
-    high = np.maximum(first.high, second.high)
+    """What either can hold, for tensors that broadcast as they are."""
+    (a, b), shape = aligned(first, second)
+    low, high = np.minimum(a.low, b.low), np.maximum(a.high, b.high)
     reasons = merged(first.reasons, second.reasons)
-    return replace(first, low=low, high=high, nan=first.nan or second.nan, reasons=reasons)
+    dtype = first.dtype or second.dtype
+    return Bounds(low, high, dtype, shape, first.nan or second.nan, reasons)
 
 
 def merged(*reasons: tuple[str, ...]) -> tuple[str, ...]:
@@ -124,49 +208,49 @@ def merged(*reasons: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(reason for part in reasons for reason in part))
 
 
-def limited(
-    bounds: Bounds, low: Float64Array | float, high: Float64Array | float, reason: str
-) -> Bounds:
+def limited(bounds: Bounds, low: float, high: float, reason: str) -> Bounds:
     """Entries cut off at a lower and an upper end; the reason counts where that does something."""
-    new_low = np.clip(bounds.low, low, high)
-    new_high = np.clip(bounds.high, low, high)
+    new_low = np.minimum(np.maximum(bounds.low, low), high)
+    new_high = np.minimum(np.maximum(bounds.high, low), high)
+    if bounds.nan:  # old kernels make an end of NaN
+        new_low = np.minimum(new_low, low if np.isfinite(low) else new_low)
+        new_high = np.maximum(new_high, high if np.isfinite(high) else new_high)
     cuts = bool((new_low > bounds.low).any() or (new_high < bounds.high).any())
     reasons = merged((reason,), bounds.reasons) if cuts else bounds.reasons
     return replace(bounds, low=new_low, high=new_high, reasons=reasons)
 
 
-def broadcast_shape(first: Bounds, second: Bounds) -> Extents | None:
-    """Extents of a result of two tensors; None where a rank is not known."""
-    if first.shape is None or second.shape is None:
+def broadcast_shape(*parts: Bounds) -> Extents | None:
+    """Extents of a result of several tensors; None where a rank is not known or they misfit."""
+    shapes = [part.shape for part in parts if part.shape is not None]
+    if len(shapes) != len(parts):
         return None
-    rank = max(len(first.shape), len(second.shape))
-    pairs = zip(_padded(first.shape, rank), _padded(second.shape, rank), strict=True)
-    return tuple(_extent(a, b) for a, b in pairs)
+    rank = max(len(shape) for shape in shapes)
+    columns = zip(*((1,) * (rank - len(shape)) + shape for shape in shapes), strict=True)
+    extents = [_extent(column) for column in columns]
+    return None if -1 in extents else tuple(extents)
 
 
-def _padded(shape: Extents, rank: int) -> Extents:
-    return (1,) * (rank - len(shape)) + shape
-
-
-def _extent(first: int | None, second: int | None) -> int | None:
-    known = [size for size in (first, second) if size not in (1, None)]
+def _extent(sizes: tuple[int | None, ...]) -> int | None:
+    """Extent of a broadcast axis; -1 where the sizes do not broadcast."""
+    known = {size for size in sizes if size not in (1, None)}
+    if len(known) > 1:
+        return -1
     if known:
-        return known[0]
-    return 1 if first == second == 1 else None
+        return known.pop()
+    return None if None in sizes else 1
 
 
-def aligned(first: Bounds, second: Bounds) -> tuple[Bounds, Bounds, Extents | None]:
-    """Both in a form whose ends broadcast as the tensors do, and the result's extents."""
-    shape = broadcast_shape(first, second)
+def aligned(*parts: Bounds) -> tuple[list[Bounds], Extents | None]:
+    """Bounds whose ends broadcast as their tensors do, and the extents of the result."""
+    shape = broadcast_shape(*parts)
     if shape is None:
-        return collapsed(first), collapsed(second), None
-    try:
-        np.broadcast_shapes(first.low.shape, second.low.shape)
-    except ValueError:
-        return collapsed(first), collapsed(second), None
-    return first, second, shape
+        return [collapsed(part) for part in parts], None
+    ends = np.broadcast_shapes(*(part.low.shape for part in parts))
+    long = {axis - len(ends) for axis in _long_axes(ends)}
+    return [_shortened(part, long) for part in parts], shape
 
 
-def is_half(bounds: Bounds) -> bool:
-    """Whether entries round more coarsely than float32, or nobody knows."""
-    return bounds.dtype in _HALF or not bounds.dtype
+def _shortened(bounds: Bounds, axes: set[int]) -> Bounds:
+    """Reduced along axes that count from the last one, as far as the tensor has them."""
+    return reduced(bounds, [axis for axis in axes if -axis <= bounds.low.ndim])

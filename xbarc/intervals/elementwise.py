@@ -1,32 +1,35 @@
-"""Rules of operators that treat every entry alike.
+"""Rules of operators that treat every entry of one tensor by itself.
 
-A float32 operator errs by a few units in the last place; `_ULPS` is many times that. Functions that
-are computed by approximations get `_APPROXIMATE` around their exact ends, and their range as well.
+Functions that are computed by approximations get `_APPROXIMATE` around their exact ends; kernels of
+ONNX Runtime err by less than 2**-22 of `1 + |y|` over all float32 numbers. Ends of ranges that its
+kernels clamp to (0 of Sigmoid, say) stay exact.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from math import erf
 
 import numpy as np
 
+from xbarc.intervals.arithmetic import leaking
 from xbarc.intervals.bounds import (
     Bounds,
-    aligned,
     anything,
-    checked,
-    is_half,
+    from_array,
     limited,
     merged,
+    sign_only,
     widened,
 )
 from xbarc.intervals.node import Node
-from xbarc.numerics.types import AnyArray
+from xbarc.numerics.types import AnyArray, BoolArray
 
-_ULPS = 2.0**-21
 _APPROXIMATE = 2.0**-15
-_CURVE = Callable[[AnyArray], AnyArray]
+_COARSE = 2.0**-8  # half precision
+_INF = float("inf")
+_FUNCTION = Callable[[AnyArray], AnyArray]
 
 
 def relu(node: Node) -> Bounds:
@@ -35,76 +38,241 @@ def relu(node: Node) -> Bounds:
 
 
 def clip(node: Node) -> Bounds:
-    """Ends from inputs, or from attributes in old models."""
+    """Ends from inputs, constant or not, or from attributes in old models."""
     x = node.first()
-    low = node.number(1, node.attribute("min", -np.inf))
-    high = node.number(2, node.attribute("max", np.inf))
-    if low is None or high is None:
-        return anything(x.dtype, x.shape)
-    return limited(x, low, high, node.reason)
+    floor, top = _limit(node, 1, "min", -np.inf), _limit(node, 2, "max", np.inf)
+    if floor.low == floor.high and top.low == top.high:
+        return limited(x, float(floor.low), float(top.low), node.reason)
+    low = np.minimum(np.maximum(x.low, floor.low), top.low)
+    high = np.minimum(np.maximum(x.high, floor.high), top.high)
+    nan = x.nan or floor.nan or top.nan
+    if nan:  # whatever is a number may come through
+        low = np.minimum(low, min(floor.low.min(), top.low.min()))
+        high = np.maximum(high, max(floor.high.max(), top.high.max()))
+    return replace(x, low=low, high=high, nan=nan, reasons=merged((node.reason,), x.reasons))
+
+
+def _limit(node: Node, place: int, name: str, default: float) -> Bounds:
+    """What an end can be, as one number."""
+    if not node.given(place):
+        number = np.array(node.attribute(name, default))
+        return Bounds(number, number, node.first().dtype, ())
+    found = node.input(place)
+    return replace(found, low=found.low.min(), high=found.high.max(), shape=())
 
 
 def leaky_relu(node: Node) -> Bounds:
-    """Rises as long as the slope is not negative."""
-    x, slope = node.first(), node.attribute("alpha", 0.01)
-    if slope < 0 or is_half(x):
-        return anything(x.dtype, x.shape)
-    return widened(_mapped(x, lambda v: np.where(v < 0, v * slope, v)), _ULPS)
+    """One slope for all entries below 0."""
+    slope = np.array(node.attribute("alpha", 0.01), dtype=node.first().dtype or np.float32)
+    return leaking(node, from_array(slope))
 
 
-def _mapped(x: Bounds, rising: _CURVE) -> Bounds:
-    """Ends through a function that never falls."""
-    return checked(replace(x, low=np.asarray(rising(x.low)), high=np.asarray(rising(x.high))))
+@dataclass(frozen=True)
+class Curve:
+    """A function that never falls, computed by an approximation.
+
+    Attributes:
+        rising: the function, exact.
+        low, high: its range.
+    """
+
+    rising: _FUNCTION
+    low: float = -_INF
+    high: float = _INF
 
 
-def _curve(node: Node, rising: _CURVE, low: float, high: float) -> Bounds:
-    """An approximated function that never falls, with its range."""
+def _curve(node: Node, curve: Curve) -> Bounds:
+    """Ends go to ends, within the range."""
     x = node.first()
-    if is_half(x):
-        return anything(x.dtype, x.shape)
-    ends = widened(_mapped(x, rising), _APPROXIMATE, _APPROXIMATE)
-    found = limited(ends, low - _APPROXIMATE, high + _APPROXIMATE, node.reason)
-    return replace(found, reasons=merged((node.reason,), x.reasons))
+    low, high = (
+        np.minimum(np.maximum(curve.rising(end), curve.low), curve.high) for end in (x.low, x.high)
+    )
+    if x.nan:  # an approximation may clamp what is no number
+        low, high = np.full_like(low, curve.low), np.full_like(high, curve.high)
+    ends = replace(x, low=low, high=high)
+    near = _approximated(ends)
+    # 0 is met exactly; ends such as 1 of Tanh are not
+    slack = _APPROXIMATE if x.is_float else _COARSE
+    floor = curve.low if curve.low == 0 else curve.low - slack
+    found = limited(near, floor, curve.high + slack, node.reason)
+    bounded = np.isfinite(curve.low) or np.isfinite(curve.high)
+    return replace(found, reasons=merged((node.reason,), x.reasons) if bounded else x.reasons)
 
 
-def sigmoid(node: Node) -> Bounds:
-    """Between 0 and 1."""
-    return _curve(node, lambda v: 1 / (1 + np.exp(-np.clip(v, -80, 80))), 0.0, 1.0)
+def _approximated(ends: Bounds) -> Bounds:
+    """Ends as far as kernels err; some compute float64 in float32."""
+    if ends.dtype != "float32":
+        return sign_only(ends)
+    return widened(ends, _APPROXIMATE, _APPROXIMATE)
 
 
-def tanh(node: Node) -> Bounds:
-    """Between -1 and 1."""
-    return _curve(node, np.tanh, -1.0, 1.0)
+def _logistic(v: AnyArray) -> AnyArray:
+    found: AnyArray = 1 / (1 + np.exp(-np.clip(v, -80, 80)))
+    return found
+
+
+_error_function = np.vectorize(erf, otypes=[np.float64])  # scipy's takes a second to import
 
 
 def hard_sigmoid(node: Node) -> Bounds:
     """Between 0 and 1, along a line."""
     slope, shift = node.attribute("alpha", 0.2), node.attribute("beta", 0.5)
-    if slope < 0:
+    if not 0 <= slope < np.inf or not abs(shift) < np.inf:
+        return limited(anything(node.first().dtype, node.first().shape), 0.0, 1.0, node.reason)
+    return _curve(node, Curve(lambda v: _times(v, slope) + shift, 0.0, 1.0))
+
+
+def _times(v: AnyArray, factor: float) -> AnyArray:
+    """A product in which 0 times infinity is 0."""
+    found: AnyArray = v * factor if factor else np.zeros_like(v)
+    return found
+
+
+def elu(node: Node) -> Bounds:
+    """An exponential below 0, and the entries themselves above."""
+    alpha = node.attribute("alpha", 1.0)
+    steep = 1.0 / alpha if node.kind == "Celu" and alpha else 1.0
+    return _exponential_below(node, alpha, steep, 1.0)
+
+
+def selu(node: Node) -> Bounds:
+    """As `elu`, all of it times a number."""
+    gamma = node.attribute("gamma", 1.05070102214813232421875)
+    return _exponential_below(node, node.attribute("alpha", 1.67326319217681884765625), 1.0, gamma)
+
+
+def _exponential_below(node: Node, alpha: float, steep: float, gamma: float) -> Bounds:
+    if not 0 < alpha < 2.0**20 or not 2.0**-20 < steep < 2.0**20 or not 0 < gamma < 2.0**20:
         return anything(node.first().dtype, node.first().shape)
-    return _curve(node, lambda v: np.clip(v * slope + shift, 0, 1), 0.0, 1.0)
+
+    def rising(v: AnyArray) -> AnyArray:
+        found: AnyArray = gamma * np.where(v < 0, alpha * np.expm1(np.minimum(v, 0) * steep), v)
+        return found
+
+    x = node.first()
+    if x.dtype != "float32" or x.nan:
+        return anything(x.dtype, x.shape)
+    ends = replace(x, low=rising(x.low), high=rising(x.high))
+    return widened(ends, _APPROXIMATE, _APPROXIMATE * (1 + alpha * gamma))
+
+
+def _dip(node: Node, share: _FUNCTION, least: float) -> Bounds:
+    """`x` times a share between 0 and 1 that rises: it falls to `least` below 0, then rises."""
+    x = node.first()
+    low, high = (np.maximum(end, 0.0) for end in (x.low, x.high))
+    low, high = (np.where(end > 0, end * share(end), 0.0) for end in (low, high))
+    low = np.where(x.low < 0, least, low)
+    nan = x.nan or bool(np.isneginf(x.low).any())  # -inf * 0
+    ends = replace(x, low=low, high=high, nan=nan, reasons=merged((node.reason,), x.reasons))
+    return _approximated(ends)
 
 
 def hard_swish(node: Node) -> Bounds:
     """Falls between -3 and -1.5 to -0.375, rises from there."""
+    return _dip(node, lambda v: np.minimum(v / 6 + 0.5, 1), -0.375)
+
+
+def gelu(node: Node) -> Bounds:
+    """Its two formulas differ by less than 0.001."""
+    found = _dip(node, lambda v: 0.5 + 0.5 * _error_function(v * 2.0**-0.5), -0.17)
+    return widened(found, 0.0, 0.001)
+
+
+def exponential(node: Node) -> Bounds:
+    """Never below 0, and exactly 0 where entries lie far below."""
     x = node.first()
-    if is_half(x):
-        return anything(x.dtype, x.shape)
-    rising = np.maximum(x.low, 0.0)
-    low = np.where(x.low < 0, -0.375, rising * np.minimum(rising / 6 + 0.5, 1))
-    high, nan = np.maximum(x.high, 0.0), x.nan or not x.finite  # -inf * 0
+    ends = replace(x, low=np.exp(x.low), high=np.exp(x.high))
+    if x.nan:
+        ends = replace(x, low=np.zeros_like(x.low), high=np.full_like(x.high, np.inf))
+    found = widened(ends, _APPROXIMATE) if x.dtype == "float32" else sign_only(ends)
+    return replace(found, reasons=merged((node.reason,), x.reasons))
+
+
+def root(node: Node) -> Bounds:
+    """Square roots; of numbers below 0 they are NaN."""
+    x = node.first()
+    inside = limited(x, 0.0, np.inf, node.reason)
+    ends = replace(inside, low=np.sqrt(inside.low), high=np.sqrt(inside.high))
+    found = widened(ends, _APPROXIMATE) if x.is_float else sign_only(ends)
     reasons = merged((node.reason,), x.reasons)
-    ends = replace(x, low=low, high=high, nan=nan, reasons=reasons)
-    return widened(ends, _APPROXIMATE, _APPROXIMATE)
+    return replace(found, nan=x.nan or bool((x.low < 0).any()), reasons=reasons)
 
 
-def softmax(node: Node) -> Bounds:
-    """Shares of 1; no number where an input may be infinite."""
+def logarithm(node: Node) -> Bounds:
+    """Minus infinity at 0; of numbers below it is NaN."""
     x = node.first()
-    if is_half(x):
+    if not x.is_float or x.nan:
         return anything(x.dtype, x.shape)
-    one = np.array(1.0 + _APPROXIMATE)
-    return Bounds(np.array(0.0), one, x.dtype, x.shape, x.nan or not x.finite, (node.reason,))
+    ends = [np.log(np.maximum(end, 0.0)) for end in (x.low, x.high)]
+    nan = bool((x.low < 0).any())
+    return widened(replace(x, low=ends[0], high=ends[1], nan=nan), _APPROXIMATE, _APPROXIMATE)
+
+
+def reciprocal(node: Node) -> Bounds:
+    """Falls on either side of 0; 0 may be -0."""
+    x = node.first()
+    if not x.is_float or ((x.low <= 0) & (x.high >= 0)).any():
+        return anything(x.dtype, x.shape)
+    return widened(replace(x, low=1 / x.high, high=1 / x.low), _APPROXIMATE)
+
+
+def wave(node: Node) -> Bounds:
+    """Between -1 and 1; of infinity it is NaN."""
+    x = node.first()
+    end = np.array(1 + (_APPROXIMATE if x.is_float else _COARSE))
+    return Bounds(-end, end, x.dtype, x.shape, x.nan or not x.finite, (node.reason,))
+
+
+def absolute(node: Node) -> Bounds:
+    """Sizes; the least integer has none."""
+    x = node.first()
+    size = replace(
+        x,
+        low=np.maximum(np.maximum(x.low, -x.high), 0.0),
+        high=np.maximum(np.abs(x.low), np.abs(x.high)),
+        reasons=merged((node.reason,), x.reasons),
+    )
+    return size if x.is_float or x.is_half or _has_counterparts(x) else anything(x.dtype, x.shape)
+
+
+def negate(node: Node) -> Bounds:
+    """Ends with their signs turned; the least integer has no counterpart."""
+    x = node.first()
+    known = x.is_float or x.is_half or _has_counterparts(x)
+    return replace(x, low=-x.high, high=-x.low) if known else anything(x.dtype, x.shape)
+
+
+def _has_counterparts(x: Bounds) -> bool:
+    """Whether every integer that occurs has a negative one in its type, or none is needed."""
+    return x.is_whole and bool((x.low > anything(x.dtype).low).all() or (x.low >= 0).all())
+
+
+def stepped(node: Node) -> Bounds:
+    """Functions that give whole numbers exactly, and never fall."""
+    x, step = node.first(), _STEPS[node.kind]
+    ends = replace(x, low=step(x.low), high=step(x.high))
+    if node.kind == "Sign" and x.nan:  # of NaN it may be 0
+        return replace(ends, low=np.minimum(ends.low, 0.0), high=np.maximum(ends.high, 0.0))
+    return ends
+
+
+_STEPS: dict[str, np.ufunc] = {
+    "Floor": np.floor,
+    "Ceil": np.ceil,
+    "Round": np.rint,
+    "Sign": np.sign,
+}
+
+
+def thresholded(node: Node) -> Bounds:
+    """Entries above a number; others become 0."""
+    x, alpha = node.first(), node.attribute("alpha", 1.0)
+    if np.isnan(alpha):
+        return anything(x.dtype, x.shape)
+    passes: BoolArray = x.high > alpha
+    low = np.minimum(0.0, np.where(passes, np.maximum(x.low, alpha), 0.0))
+    high = np.maximum(0.0, np.where(passes, x.high, 0.0))
+    return replace(x, low=low, high=high, reasons=merged((node.reason,), x.reasons))
 
 
 def identity(node: Node) -> Bounds:
@@ -115,110 +283,55 @@ def identity(node: Node) -> Bounds:
 def cast(node: Node) -> Bounds:
     """Numbers that the other type holds."""
     x, dtype = node.first(), str(node.attributes.get("to", ""))
-    if dtype in ("float32", "float64") and x.dtype and not is_half(x):
-        return _held(widened(replace(x, dtype=dtype), _ULPS))
+    if dtype in ("float32", "float64", "float16") and x.dtype:
+        found = widened(replace(x, dtype=dtype), 2.0**-21)
+        return found if found.is_float else sign_only(found)
     room = anything(dtype, x.shape)
     inside = bool((x.low >= room.low).all() and (x.high <= room.high).all()) and x.finite
-    whole = x.dtype.startswith(("int", "uint", "bool"))
-    if dtype.startswith(("int", "uint")) and whole and inside:
-        return replace(x, dtype=dtype)
-    return room
+    if not dtype.startswith(("int", "uint")) or not inside or x.nan or not x.dtype:
+        return room
+    return replace(x, low=np.trunc(x.low), high=np.trunc(x.high), dtype=dtype)
 
 
-def negate(node: Node) -> Bounds:
-    """Ends with their signs turned; the least integer has no counterpart."""
-    x = node.first()
-    return replace(x, low=-x.high, high=-x.low) if x.is_float else anything(x.dtype, x.shape)
+_CURVES = {
+    "Sigmoid": Curve(_logistic, 0.0, 1.0),
+    "Tanh": Curve(np.tanh, -1.0, 1.0),
+    "Erf": Curve(_error_function, -1.0, 1.0),
+    "Softplus": Curve(lambda v: np.logaddexp(0.0, v), 0.0),
+    "Softsign": Curve(lambda v: np.where(np.isinf(v), np.sign(v), v / (1 + np.abs(v))), -1.0, 1.0),
+}
 
 
-def _arithmetic(node: Node, work: Callable[[Bounds, Bounds], tuple[AnyArray, AnyArray]]) -> Bounds:
-    """Interval arithmetic of two float tensors, rounded outward."""
-    first, second, shape = aligned(node.input(0), node.input(1))
-    dtype = first.dtype
-    if not first.is_float or second.dtype != dtype:
-        return anything(dtype if second.dtype == dtype else "", shape)
-    low, high = work(first, second)
-    nan = first.nan or second.nan or not (first.finite and second.finite)
-    reasons = merged(first.reasons, second.reasons)
-    return _held(widened(Bounds(low, high, dtype, shape, nan, reasons), _ULPS))
-
-
-def _held(x: Bounds) -> Bounds:
-    """Ends beyond the element type become infinite."""
-    largest = float(np.finfo(x.dtype).max)
-    low = np.where(x.low < -largest, -np.inf, x.low)
-    return replace(x, low=low, high=np.where(x.high > largest, np.inf, x.high))
-
-
-def add(node: Node) -> Bounds:
-    """Sum of two tensors."""
-    return _arithmetic(node, lambda a, b: (a.low + b.low, a.high + b.high))
-
-
-def subtract(node: Node) -> Bounds:
-    """Difference of two tensors."""
-    return _arithmetic(node, lambda a, b: (a.low - b.high, a.high - b.low))
-
-
-def multiply(node: Node) -> Bounds:
-    """Product of two tensors: its ends are among the products of ends."""
-    return _arithmetic(node, _products)
-
-
-def divide(node: Node) -> Bounds:
-    """Quotient by a constant that is nowhere 0."""
-    by = node.constant(1)
-    if by is None or not np.all(by):
-        return anything(node.first().dtype, None)
-
-    def work(a: Bounds, b: Bounds) -> tuple[AnyArray, AnyArray]:
-        return _products(a, replace(b, low=1 / b.high, high=1 / b.low))
-
-    return _arithmetic(node, work)
-
-
-def _products(a: Bounds, b: Bounds) -> tuple[AnyArray, AnyArray]:
-    ends = np.stack(np.broadcast_arrays(*(x * y for x in (a.low, a.high) for y in (b.low, b.high))))
-    # the product of two ends is what the operator gives for them, nan included; `nan` says so
-    return ends.min(axis=0), ends.max(axis=0)
-
-
-def least(node: Node) -> Bounds:
-    """The smaller of two tensors."""
-    return _picked(node, np.minimum)
-
-
-def greatest(node: Node) -> Bounds:
-    """The larger of two tensors."""
-    return _picked(node, np.maximum)
-
-
-def _picked(node: Node, pick: np.ufunc) -> Bounds:
-    if len(node.inputs) != 2:
-        return node.first() if len(node.inputs) == 1 else anything(node.first().dtype)
-    a, b, shape = aligned(node.input(0), node.input(1))
-    low, high = pick(a.low, b.low), pick(a.high, b.high)
-    reasons = merged((node.reason,), a.reasons, b.reasons)
-    return Bounds(low, high, a.dtype, shape, a.nan or b.nan, reasons)
+def curve(node: Node) -> Bounds:
+    """Approximated functions that never fall."""
+    found = _curve(node, _CURVES[node.kind])
+    if node.kind == "Softsign" and not node.first().finite:  # inf / inf
+        return replace(found, nan=True)
+    return found
 
 
 RULES: dict[str, Callable[[Node], Bounds]] = {
     "Relu": relu,
     "Clip": clip,
     "LeakyRelu": leaky_relu,
-    "Sigmoid": sigmoid,
-    "Tanh": tanh,
-    "HardSigmoid": hard_sigmoid,
+    "ThresholdedRelu": thresholded,
+    **dict.fromkeys(_CURVES, curve),
     "HardSwish": hard_swish,
-    "Softmax": softmax,
+    "HardSigmoid": hard_sigmoid,
+    "Gelu": gelu,
+    "Elu": elu,
+    "Celu": elu,
+    "Selu": selu,
+    "Exp": exponential,
+    "Sqrt": root,
+    "Log": logarithm,
+    "Reciprocal": reciprocal,
+    "Sin": wave,
+    "Cos": wave,
+    "Abs": absolute,
+    "Neg": negate,
+    **dict.fromkeys(_STEPS, stepped),
     "Identity": identity,
     "Dropout": identity,
     "Cast": cast,
-    "Neg": negate,
-    "Add": add,
-    "Sub": subtract,
-    "Mul": multiply,
-    "Div": divide,
-    "Min": least,
-    "Max": greatest,
 }

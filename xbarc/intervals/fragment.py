@@ -8,14 +8,16 @@ from typing import Any
 import numpy as np
 
 from xbarc.errors import ModelError
-from xbarc.intervals import elementwise, moving, quantising
-from xbarc.intervals.bounds import Bounds, anything, checked, from_array
+from xbarc.intervals import arithmetic, elementwise, moving, quantising, reducing
+from xbarc.intervals.bounds import Bounds, anything, from_array
 from xbarc.intervals.node import Node
 from xbarc.numerics.types import AnyArray
 
-_RULES: dict[str, Callable[[Node], Bounds]] = {
+RULES: dict[str, Callable[[Node], Bounds]] = {
+    **arithmetic.RULES,
     **elementwise.RULES,
     **moving.RULES,
+    **reducing.RULES,
     **quantising.RULES,
 }
 _LARGEST = 1 << 20
@@ -55,7 +57,7 @@ def fragment_bounds(
     known |= {name: _constant(array) for name, array in constants.items()}
     own = {(function.domain, function.name) for function in proto.functions}
     for node in graph.node:
-        standard = node.domain in ("", "ai.onnx") and (node.domain, node.op_type) not in own
+        standard = _is_standard(node) and (node.domain, node.op_type) not in own
         if standard and node.op_type == "Constant":
             constants[node.output[0]] = _value(node)
             known[node.output[0]] = _constant(constants[node.output[0]])
@@ -63,6 +65,13 @@ def fragment_bounds(
             known |= _outputs(node, known, constants, standard=standard)
     declared = {value.name: _declared(value) for value in graph.output}
     return {name: _within(known.get(name), form) for name, form in declared.items()}
+
+
+def _is_standard(node: Any) -> bool:
+    """Whether the rules know what a node means; both domains quantise in the same way."""
+    if node.domain == "com.microsoft":
+        return node.op_type in quantising.SHARED
+    return node.domain in ("", "ai.onnx")
 
 
 def _within(found: Bounds | None, declared: Bounds) -> Bounds:
@@ -121,7 +130,7 @@ def _outputs(
     standard: bool,
 ) -> dict[str, Bounds]:
     names = [name for name in proto.output if name]
-    rule = _RULES.get(proto.op_type) if standard else None
+    rule = RULES.get(proto.op_type) if standard else None
     if rule is None or not names or not proto.input:
         return {name: anything() for name in names}
     node = Node(
@@ -133,7 +142,7 @@ def _outputs(
         outputs=len(proto.output),
     )
     with np.errstate(all="ignore"):  # ends may be infinite; what is no number counts as open
-        found = checked(rule(node))
+        found = rule(node)
     every = proto.op_type in moving.EVERY_OUTPUT
     return {name: found if name == proto.output[0] or every else anything() for name in names}
 

@@ -1,26 +1,28 @@
-"""Rules of operators that move, choose or average entries."""
+"""Rules of operators that move, choose or repeat entries."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import reduce
 from math import prod
 
 import numpy as np
 
 from xbarc.intervals.bounds import (
+    LARGEST,
     Bounds,
+    Extents,
     anything,
+    broadcast_shape,
     collapsed,
-    merged,
+    reduced,
     union,
     widened,
 )
 from xbarc.intervals.node import Node
 from xbarc.numerics.types import AnyArray
 
-_MOST_AVERAGED = 1 << 16
-_AVERAGE = 2.0**-6 / (1 << 16)
 _LINEAR = 2.0**-18
 
 
@@ -30,45 +32,75 @@ def moved(node: Node) -> Bounds:
 
 
 def reshape(node: Node) -> Bounds:
-    """Channels stay known where all axes but the first are joined to one."""
+    """Entries in the same order."""
     x, target = node.first(), node.constant(1)
-    if target is None or node.attribute("allowzero", 0) or x.shape is None:
+    if target is None:
         return collapsed(x)
     sizes = [int(size) for size in target.reshape(-1)]
-    rest = [size for size in x.shape[1:] if size is not None]
-    if len(sizes) != 2 or not x.shape or len(rest) < len(x.shape) - 1:
-        return collapsed(x)
-    keeps = sizes[1] == -1 and (sizes[0] == 0 or sizes[0] == x.shape[0])
-    return _joined(x, 1) if keeps or sizes == [-1, prod(rest)] else collapsed(x)
+    return _reshaped(x, _target(x.shape, sizes, keeps_zero=node.flag("allowzero")))
+
+
+def _target(shape: Extents | None, sizes: list[int], *, keeps_zero: bool) -> Extents:
+    """Extents that Reshape makes; 0 copies an extent, -1 takes what is left."""
+    old = () if shape is None else shape
+    copied = [
+        (old[place] if place < len(old) else None) if size == 0 and not keeps_zero else size
+        for place, size in enumerate(sizes)
+    ]
+    if -1 not in copied:
+        return tuple(copied)
+    place = copied.index(-1)
+    rest = [size for size in copied if size != -1]
+    before = list(old)
+    if shape is None or (sizes[0] == 0 and place > 0 and not keeps_zero):
+        rest, before = rest[1:], before[1:]  # the first axis is the same on both sides
+    known = shape is not None and None not in rest and None not in before
+    size = _product(before) // max(1, _product(rest)) if known else None
+    return (*copied[:place], size, *copied[place + 1 :])
+
+
+def _product(sizes: list[int | None]) -> int:
+    return prod(size or 0 for size in sizes)
+
+
+def _reshaped(x: Bounds, shape: Extents) -> Bounds:
+    """Ends stay known where the first axis stays, or where every extent is known."""
+    if not x.low.ndim or x.shape is None:
+        return replace(x, low=x.low.min(), high=x.high.max(), shape=shape)
+    old = x.shape
+    skip = 1 if x.low.shape[0] == 1 and shape and _known(old[1:]) == _known(shape[1:]) else 0
+    have, want = old[skip:], shape[skip:]
+    size = _known(have)
+    if size is None or size > LARGEST or _known(want) != size:
+        return collapsed(x, shape)
+    full = (1,) * skip + tuple(extent or 0 for extent in have)
+    form = (1,) * skip + tuple(extent or 0 for extent in want)
+    low, high = (np.broadcast_to(end, full).reshape(form) for end in (x.low, x.high))
+    return replace(x, low=low, high=high, shape=shape)
+
+
+def _known(sizes: Extents) -> int | None:
+    """Number of entries; None where an extent is not known, or there are none."""
+    return None if None in sizes or 0 in sizes else _product(list(sizes))
 
 
 def flatten(node: Node) -> Bounds:
-    """As `reshape`, from one axis on."""
+    """Two axes: all up to one, and all from there on."""
+    x = node.first()
+    rank = 0 if x.shape is None else len(x.shape)
     axis = int(node.attribute("axis", 1))
-    return _joined(node.first(), 1) if axis == 1 else collapsed(node.first())
-
-
-def _joined(x: Bounds, axis: int) -> Bounds:
-    """All axes from one on, made one."""
-    if x.shape is None or len(x.shape) <= axis:
-        return collapsed(x)
-    sizes = x.shape[axis:]
-    if any(size is None for size in sizes):
-        return collapsed(x, (*x.shape[:axis], None))
-    extents = [size for size in sizes if size is not None]
-    shape = (*x.shape[:axis], prod(extents))
-    if not x.low.ndim or x.low.shape[:axis] != (1,) * axis:
-        return collapsed(x, shape)
-    full = ((1,) * axis) + tuple(extents)
-    low, high = (np.broadcast_to(e, full).reshape((1,) * axis + (-1,)) for e in (x.low, x.high))
-    return replace(x, low=low, high=high, shape=shape)
+    if x.shape is None or not -rank <= axis <= rank:
+        return collapsed(x, (None, None))
+    place = axis if axis >= 0 else axis + rank
+    sides = (x.shape[:place], x.shape[place:])
+    return _reshaped(x, tuple(None if None in s else _product(list(s)) for s in sides))
 
 
 def transpose(node: Node) -> Bounds:
     """Axes in another order."""
     x, order = node.first(), node.attributes.get("perm")
     if x.shape is None:
-        return collapsed(x)
+        return x
     axes = list(order) if isinstance(order, list) else list(range(len(x.shape)))[::-1]
     if sorted(axes) != list(range(len(x.shape))):
         return collapsed(x)
@@ -78,165 +110,263 @@ def transpose(node: Node) -> Bounds:
     return replace(x, low=x.low.transpose(axes), high=x.high.transpose(axes), shape=shape)
 
 
-def max_pool(node: Node) -> Bounds:
-    """Entries of the first input; with windows that may lie in the border alone, anything."""
-    x = node.first()
-    if node.attribute("ceil_mode", 0) and _pads(node):
-        return anything(x.dtype)
-    return _pooled(x)
-
-
-def _pads(node: Node) -> bool:
-    pads = node.attributes.get("pads")
-    explicit = node.attributes.get("auto_pad", "NOTSET") in ("NOTSET", "VALID")
-    return not explicit or (isinstance(pads, list) and any(pads))
-
-
-def _pooled(x: Bounds, sizes: int | None = None) -> Bounds:
-    """The spatial axes are of another extent; channels stay."""
-    if x.shape is None or len(x.shape) < 3:
+def squeeze(node: Node) -> Bounds:
+    """Axes of length 1 removed."""
+    x, listed = node.first(), node.integers(1, "axes")
+    if x.shape is None or (listed is None and (node.given(1) or None in x.shape)):
         return collapsed(x)
-    spatial = (sizes,) * (len(x.shape) - 2)
-    low, high = x.low, x.high
-    if x.low.ndim:
-        axes = tuple(range(2, x.low.ndim))
-        low, high = low.min(axis=axes, keepdims=True), high.max(axis=axes, keepdims=True)
-    return replace(x, low=low, high=high, shape=(*x.shape[:2], *spatial))
+    rank = len(x.shape)
+    gone = [axis % rank for axis in listed] if listed and rank else []
+    if listed is None:
+        gone = [axis for axis, size in enumerate(x.shape) if size == 1]
+    kept = [axis for axis in range(rank) if axis not in gone]
+    shape, x = tuple(x.shape[axis] for axis in kept), reduced(x, gone)
+    ends = [end.reshape([end.shape[a] for a in kept]) if end.ndim else end for end in _ends(x)]
+    return replace(x, low=ends[0], high=ends[1], shape=shape)
 
 
-def global_max(node: Node) -> Bounds:
-    """One entry a channel."""
-    return _pooled(node.first(), 1)
+def _ends(x: Bounds) -> tuple[AnyArray, AnyArray]:
+    return x.low, x.high
 
 
-def average_pool(node: Node) -> Bounds:
-    """Means of windows of a known number of entries, zeros of the border among them."""
-    kernel = node.attributes.get("kernel_shape")
-    count = prod(kernel) if isinstance(kernel, list) else None
-    if node.attribute("ceil_mode", 0):
-        return anything(node.first().dtype)
-    return _averaged(_pooled(node.first()), count)
+def unsqueeze(node: Node) -> Bounds:
+    """New axes of length 1."""
+    x, listed = node.first(), node.integers(1, "axes")
+    if x.shape is None or listed is None:
+        return collapsed(x)
+    rank = len(x.shape) + len(listed)
+    new = sorted(axis % rank for axis in listed)
+    if len(set(new)) != len(new):
+        return collapsed(x)
+    sizes = list(x.shape)
+    for axis in new:
+        sizes.insert(axis, 1)
+    ends = [np.expand_dims(end, tuple(new)) if end.ndim else end for end in _ends(x)]
+    return replace(x, low=ends[0], high=ends[1], shape=tuple(sizes))
 
 
-def global_average(node: Node) -> Bounds:
-    """Means of channels."""
+def expand(node: Node) -> Bounds:
+    """Repeated along axes of length 1."""
+    x, target = node.first(), node.constant(1)
+    if target is None:
+        return collapsed(x)
+    sizes = tuple(int(size) for size in target.reshape(-1))
+    shape = broadcast_shape(x, anything("", sizes))
+    return collapsed(x) if shape is None else replace(x, shape=shape)
+
+
+def tile(node: Node) -> Bounds:
+    """Repeated along any axes."""
+    x, target = node.first(), node.constant(1)
+    if x.shape is None or target is None or target.size != len(x.shape):
+        return collapsed(x, None if x.shape is None else (None,) * len(x.shape))
+    times = [int(count) for count in target.reshape(-1)]
+    shape = tuple(None if s is None else s * n for s, n in zip(x.shape, times, strict=True))
+    return replace(reduced(x, [axis for axis, n in enumerate(times) if n != 1]), shape=shape)
+
+
+def cut(node: Node) -> Bounds:
+    """Slices; ends stay known along axes that are cut forward at known places."""
     x = node.first()
-    sizes = () if x.shape is None else x.shape[2:]
-    known = [size for size in sizes if size is not None]
-    whole = bool(sizes) and len(known) == len(sizes) and 0 not in known
-    return _averaged(_pooled(x, 1), prod(known) if whole else None)
+    names = ("starts", "ends", "axes", "steps")
+    starts, ends, axes, steps = (
+        node.integers(place, name) for place, name in enumerate(names, start=1)
+    )
+    hidden = any(
+        found is None and node.given(place)
+        for place, found in enumerate((starts, ends, axes, steps), start=1)
+    )
+    if not x.shape or starts is None or ends is None or hidden:
+        return collapsed(x, None if x.shape is None else (None,) * len(x.shape))
+    rank = len(x.shape)
+    axes = list(range(len(starts))) if axes is None else axes
+    steps = [1] * len(starts) if steps is None else steps
+    if not len(starts) == len(ends) == len(axes) == len(steps):
+        return collapsed(x)
+    for first, last, axis, step in zip(starts, ends, axes, steps, strict=True):
+        x = _sliced(x, axis % rank, slice(first, last, step))
+    return x
 
 
-def _averaged(x: Bounds, count: int | None) -> Bounds:
-    """Means of so many entries: the rounding of a sum grows with its terms."""
-    if count is None or count > _MOST_AVERAGED or not x.is_float:
-        return anything(x.dtype, x.shape)
-    zero = replace(x, low=np.minimum(x.low, 0), high=np.maximum(x.high, 0))
-    size = np.maximum(np.abs(x.low), np.abs(x.high))
-    share = _AVERAGE * count
-    low = np.where(x.low >= 0, 0.0, zero.low - share * size)
-    lifted = replace(zero, low=low, high=zero.high + share * size)
-    return widened(replace(lifted, nan=x.nan or not x.finite), _LINEAR)
+def _sliced(x: Bounds, axis: int, part: slice) -> Bounds:
+    sizes = list(x.shape or ())
+    size = sizes[axis]
+    if size is None or part.step < 1:
+        sizes[axis] = None
+        return replace(reduced(x, [axis]), shape=tuple(sizes))
+    sizes[axis] = len(range(*part.indices(size)))
+    if not x.low.ndim or x.low.shape[axis] == 1:
+        return replace(x, shape=tuple(sizes))
+    place = (slice(None),) * axis + (part,)
+    return replace(x, low=x.low[place], high=x.high[place], shape=tuple(sizes))
+
+
+def gather(node: Node) -> Bounds:
+    """Entries along an axis at places; which ones is known where the places are."""
+    x, places = node.first(), node.input(1)
+    rank = 0 if x.shape is None else len(x.shape)
+    axis = node.axis(0, rank)
+    if x.shape is None or places.shape is None or axis is None:
+        return collapsed(x)
+    shape = (*x.shape[:axis], *places.shape, *x.shape[axis + 1 :])
+    index, size = node.constant(1), x.shape[axis]
+    if not x.low.ndim:
+        return replace(x, shape=shape)
+    chosen = index is not None and size is not None and x.low.shape[axis] == size
+    if index is None or size is None or not chosen or not _inside(index, size):
+        index, x = np.zeros((1,) * len(places.shape), dtype=np.int64), reduced(x, [axis])
+    if x.low.size * index.size > LARGEST * 4:
+        return collapsed(x, shape)
+    low, high = (np.take(end, index, axis=axis) for end in _ends(x))
+    return replace(x, low=low, high=high, shape=shape)
+
+
+def _inside(index: AnyArray, size: int) -> bool:
+    return bool((index >= -size).all() and (index < size).all())
+
+
+def split(node: Node) -> Bounds:
+    """Pieces along an axis, each of them anywhere on it."""
+    x = node.first()
+    axis = None if x.shape is None else node.axis(0, len(x.shape))
+    if x.shape is None or axis is None:
+        return collapsed(x)
+    return replace(reduced(x, [axis]), shape=(*x.shape[:axis], None, *x.shape[axis + 1 :]))
 
 
 def concat(node: Node) -> Bounds:
     """Inputs one after another."""
     parts = [node.input(place) for place in range(len(node.inputs))]
-    axis = int(node.attribute("axis", 1))
-    whole = _stacked(parts, axis)
-    if whole is not None:
+    ranks = {None if part.shape is None else len(part.shape) for part in parts}
+    rank = ranks.pop() if len(ranks) == 1 else None
+    axis = None if rank is None else node.axis(1, rank)
+    if rank is None or axis is None:
+        return reduce(union, [collapsed(part) for part in parts])
+    whole = reduce(union, [_flat_along(part, axis) for part in parts])
+    if whole.shape is None:
         return whole
-    found = collapsed(parts[0])
-    for part in parts[1:]:
-        found = union(found, collapsed(part))
-    return found
+    sizes = [(part.shape or ())[axis] for part in parts]
+    known = [size for size in sizes if size is not None]
+    if len(known) < len(sizes):
+        return replace(whole, shape=_with(whole.shape, axis, None))
+    whole = replace(whole, shape=_with(whole.shape, axis, sum(known)))
+    if sum(known) > LARGEST:
+        return whole
+    return _stacked(whole, parts, known, axis)
 
 
-def _stacked(parts: list[Bounds], axis: int) -> Bounds | None:
-    """Bounds by channel, where the inputs are joined along channels of known number."""
-    shapes = [part.shape for part in parts]
-    ranks = {None if shape is None else len(shape) for shape in shapes}
-    if axis != 1 or len(ranks) != 1 or None in ranks:
-        return None
-    counts = [shape[1] for shape in shapes if shape is not None and len(shape) > 1]
-    channels = [count for count in counts if count is not None]
-    first = parts[0]
-    if len(channels) != len(parts) or first.shape is None:
-        return None
-    rows = [_by_channel(part, count) for part, count in zip(parts, channels, strict=True)]
-    low, high = (np.concatenate([row[end] for row in rows], axis=1) for end in (0, 1))
-    shape = (first.shape[0], sum(channels), *first.shape[2:])
-    nan = any(part.nan for part in parts)
-    return replace(
-        first, low=low, high=high, shape=shape, nan=nan, reasons=merged(*(p.reasons for p in parts))
+def _with(shape: Extents, axis: int, size: int | None) -> Extents:
+    return (*shape[:axis], size, *shape[axis + 1 :])
+
+
+def _flat_along(x: Bounds, axis: int) -> Bounds:
+    """One interval along an axis, as if its extent were 1."""
+    return replace(reduced(x, [axis]), shape=_with(x.shape or (), axis, 1))
+
+
+def _stacked(whole: Bounds, parts: list[Bounds], sizes: list[int], axis: int) -> Bounds:
+    """Ends of the parts side by side; `whole` is known of all of them together."""
+    ends = [
+        end.reshape(end.shape or (1,) * len(whole.shape or ())) for p in parts for end in _ends(p)
+    ]
+    common = np.broadcast_shapes(*(_positive(_with(end.shape, axis, 1)) for end in ends))
+    if prod(common) * max(1, sum(sizes)) > LARGEST:
+        others = tuple(place for place in range(len(common)) if place != axis)
+        return _stacked(whole, [reduced(part, others) for part in parts], sizes, axis)
+    low, high = (
+        np.concatenate(
+            [
+                np.broadcast_to(end, _positive(_with(common, axis, size)))
+                for end, size in zip(ends[first::2], sizes, strict=True)
+            ],
+            axis=axis,
+        )
+        for first in (0, 1)
     )
+    return replace(whole, low=low, high=high)
 
 
-def _by_channel(part: Bounds, channels: int) -> tuple[AnyArray, AnyArray]:
-    rank = 2 if part.shape is None else len(part.shape)
-    full = (1, channels) + (1,) * (rank - 2)
-    low, high = part.low, part.high
-    if low.ndim:
-        axes = tuple(axis for axis in range(rank) if axis != 1)
-        low, high = low.min(axis=axes, keepdims=True), high.max(axis=axes, keepdims=True)
-    return np.broadcast_to(low, full), np.broadcast_to(high, full)
+def _positive(shape: Extents) -> tuple[int, ...]:
+    return tuple(size or 0 for size in shape)
 
 
 def pad(node: Node) -> Bounds:
     """A border of a constant, or of entries that are there."""
-    x, mode = collapsed(node.first()), node.attributes.get("mode", "constant")
+    x, mode = node.first(), node.attributes.get("mode", "constant")
+    pads = node.integers(1, "pads")
+    rank = 0 if x.shape is None else len(x.shape)
+    if x.shape is None or pads is None or len(pads) != 2 * rank or node.given(3):
+        kept = collapsed(x, None if x.shape is None else (None,) * rank)
+    else:
+        before, after = pads[:rank], pads[rank:]
+        sums = [
+            None if s is None else s + a + b for s, a, b in zip(x.shape, before, after, strict=True)
+        ]
+        changed = [axis for axis in range(rank) if before[axis] or after[axis]]
+        kept = replace(reduced(x, changed), shape=tuple(sums))
     if mode != "constant":
-        return x
+        return kept
     value = node.number(2, node.attribute("value", 0.0))
     if value is None:
-        return anything(x.dtype)
-    border = replace(x, low=np.array(value), high=np.array(value), nan=False)
-    return union(x, border)
+        return anything(x.dtype, kept.shape)
+    return replace(kept, low=np.minimum(kept.low, value), high=np.maximum(kept.high, value))
 
 
 def resize(node: Node) -> Bounds:
     """Nearest entries, or means of neighbours; cubic curves overshoot."""
-    x = collapsed(node.first())
+    x = node.first()
+    rank = 0 if x.shape is None else len(x.shape)
     mode = node.attributes.get("mode", "nearest")
     if node.attributes.get("coordinate_transformation_mode") == "tf_crop_and_resize":
         return anything(x.dtype)
+    kept = collapsed(x, (None,) * rank if rank else None)
+    if x.shape is not None and rank > 2 and _keeps_channels(node):
+        spatial = (None,) * (rank - 2)
+        kept = replace(reduced(x, range(2, rank)), shape=(*x.shape[:2], *spatial))
     if mode == "nearest":
-        return x
-    if mode != "linear" or not x.is_float:
-        return anything(x.dtype)
-    size = np.maximum(np.abs(x.low), np.abs(x.high))
-    return widened(replace(x, nan=x.nan or not x.finite), 0.0, _LINEAR * size)
+        return kept
+    if mode not in ("linear", "bilinear") or not x.is_float:
+        return anything(x.dtype, kept.shape)
+    size = np.maximum(np.abs(kept.low), np.abs(kept.high))
+    found = widened(replace(kept, nan=x.nan or not x.finite), 0.0, _LINEAR * size)
+    return replace(found, low=np.maximum(found.low, 0.0)) if (kept.low >= 0).all() else found
 
 
-_MOVERS = (
-    "Squeeze",
-    "Unsqueeze",
-    "Expand",
-    "Tile",
-    "Slice",
-    "Gather",
-    "GatherND",
-    "GatherElements",
-    "Split",
-    "DepthToSpace",
-    "SpaceToDepth",
-    "ReduceMax",
-    "ReduceMin",
-)
+def _keeps_channels(node: Node) -> bool:
+    """Whether only spatial axes are resized, by factors."""
+    if "axes" in node.attributes:
+        return False
+    factors = node.attributes.get("scales")
+    if not isinstance(factors, list):
+        array = node.constant(1 if node.kind == "Upsample" else 2)
+        factors = [] if array is None else array.reshape(-1).tolist()
+    return len(factors) > 2 and list(factors[:2]) == [1, 1]
+
+
+def one_hot(node: Node) -> Bounds:
+    """Two numbers, one for the chosen place and one for the others."""
+    return collapsed(node.input(2))
+
+
+_MOVERS = ("GatherND", "GatherElements", "DepthToSpace", "SpaceToDepth", "TopK")
 
 RULES: dict[str, Callable[[Node], Bounds]] = {
     **dict.fromkeys(_MOVERS, moved),
+    "Squeeze": squeeze,
+    "Unsqueeze": unsqueeze,
+    "Expand": expand,
+    "Tile": tile,
+    "Slice": cut,
+    "Gather": gather,
+    "Split": split,
     "Reshape": reshape,
     "Flatten": flatten,
     "Transpose": transpose,
-    "MaxPool": max_pool,
-    "GlobalMaxPool": global_max,
-    "AveragePool": average_pool,
-    "GlobalAveragePool": global_average,
     "Concat": concat,
     "Pad": pad,
     "Resize": resize,
     "Upsample": resize,
+    "OneHot": one_hot,
 }
 EVERY_OUTPUT = frozenset({"Split"})
 """Operators whose rule holds for each of their outputs."""

@@ -67,3 +67,23 @@ class Node:
         """A number among the attributes."""
         value = self.attributes.get(name, default)
         return float(value) if isinstance(value, int | float) else default
+
+    def flag(self, name: str, default: int = 0) -> bool:
+        """An integer attribute that is 0 or 1."""
+        return bool(self.attribute(name, default))
+
+    def integers(self, place: int, name: str) -> list[int] | None:
+        """Integers of a constant input or, in older operators, of an attribute.
+
+        None where they are left out or not constant; `given` tells which.
+        """
+        if self.given(place):
+            array = self.constant(place)
+            return None if array is None else [int(number) for number in array.reshape(-1)]
+        listed = self.attributes.get(name)
+        return [int(number) for number in listed] if isinstance(listed, list) else None
+
+    def axis(self, default: int, rank: int) -> int | None:
+        """The attribute `axis` counted from the first one; None where there is no such axis."""
+        found = int(self.attribute("axis", default))
+        return found % rank if -rank <= found < rank else None

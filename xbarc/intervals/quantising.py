@@ -11,11 +11,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from xbarc.intervals.bounds import Bounds, anything, merged, widened
+from xbarc.intervals.bounds import Bounds, anything, widened
 from xbarc.intervals.node import Node
 from xbarc.numerics.types import AnyArray
 
 _ULPS = 2.0**-21
+_OVERFLOWS = 2.0**126
 _WIDE = ("uint8", "int8", "uint16", "int16")
 
 
@@ -39,7 +40,6 @@ def quantize(node: Node) -> Bounds:
         np.clip(np.rint(end / scale) + zero, float(room.low), float(room.high))
         for end in (ends.low, ends.high)
     )
-    low, high = np.asarray(low), np.asarray(high)
     cut = bool((low > room.low).any() or (high < room.high).any())
     return replace(room, low=low, high=high, reasons=x.reasons if cut else ())
 
@@ -104,13 +104,20 @@ def batch_norm(node: Node) -> Bounds:
     if not (spread > 0).all() or scale.size != (x.shape[1] or scale.size):
         return anything(x.dtype, x.shape)
     slope = scale / np.sqrt(spread)
-    first, second = (x.low - mean) * slope + bias, (x.high - mean) * slope + bias
-    size = np.maximum(np.abs(x.low), np.abs(x.high)) * np.abs(slope)
+    first, second = (_line(end - mean, slope) + bias for end in (x.low, x.high))
+    size = _line(np.maximum(np.abs(x.low), np.abs(x.high)), np.abs(slope))
     size = size + np.abs(mean * slope) + np.abs(bias)
-    ends = np.minimum(first, second), np.maximum(first, second)
-    nan = x.nan or not x.finite
-    reasons = merged(x.reasons)
-    return widened(Bounds(*ends, x.dtype, x.shape, nan, reasons), _ULPS, size * 2.0**-18)
+    nan = x.nan or not bool((size < _OVERFLOWS).all())
+    found = replace(x, low=np.minimum(first, second), high=np.maximum(first, second), nan=nan)
+    if x.finite and nan:
+        return anything(x.dtype, x.shape)
+    return widened(found, _ULPS, np.where(np.isfinite(size), size, 0.0) * 2.0**-18)
+
+
+def _line(values: AnyArray, slope: AnyArray) -> AnyArray:
+    """Products in which 0 times infinity is 0."""
+    found: AnyArray = np.where(slope == 0, 0.0, values * slope)
+    return found
 
 
 RULES: dict[str, Callable[[Node], Bounds]] = {
@@ -118,3 +125,5 @@ RULES: dict[str, Callable[[Node], Bounds]] = {
     "DequantizeLinear": dequantize,
     "BatchNormalization": batch_norm,
 }
+SHARED = frozenset({"QuantizeLinear", "DequantizeLinear"})
+"""Operators that com.microsoft has as well, with the same meaning."""

@@ -13,7 +13,7 @@ from math import prod
 
 import numpy as np
 
-from xbarc.intervals import Bounds, anything, fragment_bounds
+from xbarc.intervals import Bounds, along, anything, fragment_bounds
 from xbarc.ir.codes import quantize, to_values
 from xbarc.ir.effective import effective_weights, is_lossless
 from xbarc.ir.facts import WEIGHTS, InputFacts
@@ -101,9 +101,8 @@ class Knowledge:
         sums = self._sums(step) if self.weights else None
         if sums is None or _wraps(step, *sums):
             return replace(_any_result(step), shape=shape)
-        low, high = _values(step, *sums)
-        found = Bounds(low, high, step.result.dtype, shape, reasons=(WEIGHTS,))
-        return _by_channel(found, step)
+        found = replace(anything(step.result.dtype, shape), nan=False, reasons=(WEIGHTS,))
+        return _by_channel(found, step, *_values(step, *sums))
 
     def _sums(self, step: CrossbarStep) -> tuple[Float64Array, Float64Array] | None:
         """Least and largest accumulator of each output channel."""
@@ -149,8 +148,8 @@ def _codes(
     bounds: Bounds, quantizer: Quantizer, geometry: Geometry
 ) -> tuple[Int64Array, Int64Array] | None:
     """Least and largest code by channel, or of the whole tensor; axis: channel or 1."""
-    low, high = (_channels(end, bounds, geometry) for end in (bounds.low, bounds.high))
-    low, high = low.min(axis=0), high.max(axis=0)
+    low = _channels(bounds.low, geometry).min(axis=0)
+    high = _channels(bounds.high, geometry).max(axis=0)
     zero = _zero(quantizer, bounds)
     match quantizer:
         case IntegerInput():
@@ -180,13 +179,15 @@ def _static(ends: Float64Array, quantizer: StaticInput) -> Int64Array:
     return found
 
 
-def _channels(ends: Float64Array, bounds: Bounds, geometry: Geometry) -> Float64Array:
+def _channels(ends: Float64Array, geometry: Geometry) -> Float64Array:
     """Ends by the axis that wordlines lie along; axes: anything else, channel or 1."""
-    if not ends.ndim or bounds.shape is None:
-        return ends.reshape(1, -1) if ends.ndim == 0 else np.array([[ends.min()], [ends.max()]])
+    if not ends.ndim:
+        return ends.reshape(1, 1)
     axis = 1
     if isinstance(geometry, Dense):
-        axis = -1 if len(bounds.shape) == 1 else geometry.contract_axis
+        axis = -1 if ends.ndim == 1 else geometry.contract_axis
+    if not -ends.ndim <= axis < ends.ndim:  # a tensor that the layer refuses
+        return np.array([[ends.min()], [ends.max()]])
     moved = np.moveaxis(ends, axis, -1)
     return moved.reshape(-1, moved.shape[-1])
 
@@ -282,18 +283,14 @@ def _any_result(step: CrossbarStep) -> Bounds:
     return replace(room, low=np.array(-reach), high=np.array(reach), nan=False)
 
 
-def _by_channel(found: Bounds, step: CrossbarStep) -> Bounds:
+def _by_channel(found: Bounds, step: CrossbarStep, low: Float64Array, high: Float64Array) -> Bounds:
     """Ends by channel along their axis of the result, or of all channels together."""
-    shape = found.shape
-    low, high = found.low, found.high
-    if shape is None:  # of a stack of matrices and of squeezed results as well
-        return replace(found, low=np.array(low.min()), high=np.array(high.max()))
+    if found.shape is None:  # of a stack of matrices and of squeezed results as well
+        return replace(found, low=low.min(), high=high.max())
     axis = 1
     if isinstance(step.geometry, Dense):
-        axis = -1 if len(shape) == 1 else step.geometry.output_axis
-    full = [1] * len(shape)
-    full[axis] = low.size
-    return replace(found, low=low.reshape(full), high=high.reshape(full))
+        axis = -1 if len(found.shape) == 1 else step.geometry.output_axis
+    return along(found, axis, low, high)
 
 
 def _result_shape(step: CrossbarStep, source: Bounds) -> tuple[int | None, ...] | None:

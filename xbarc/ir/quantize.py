@@ -14,11 +14,9 @@ class FloatInput:
     """Real numbers whose range is still to be chosen; a program never holds this.
 
     Attributes:
-        nonnegative: the graph's structure proves that no value is below zero (after Relu, say).
         lost: why integers that the model declares are not used; empty where it declares none.
     """
 
-    nonnegative: bool = False
     lost: str = ""
     kind: Literal["float"] = "float"
 

@@ -1,0 +1,597 @@
+"""Random graphs of the operators that bounds know, and what ONNX Runtime computes in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from xbarc.errors import XbarcError
+from xbarc.intervals import Bounds
+from xbarc.numerics.types import AnyArray
+from xbarc.runtime import OnnxSession
+
+FLOAT = np.float32
+_BIG = float(np.finfo(FLOAT).max)
+EXTREMES = (0.0, -0.0, 1.0, -1.0, _BIG, -_BIG, 1e-45, -1e-45, 1e-38, 1e30, -1e30, 3e-20)
+NO_NUMBERS = (np.nan, np.inf, -np.inf)
+
+
+@dataclass(eq=False)
+class Graph:
+    """A graph that grows operator by operator; every value is computed at once.
+
+    Attributes:
+        values: what ONNX Runtime computed, by name, in order.
+        inputs: bounds of the graph's inputs, by name; their values lie within.
+    """
+
+    rng: np.random.Generator
+    opset: int
+    values: dict[str, AnyArray] = field(default_factory=dict)
+    inputs: dict[str, Bounds] = field(default_factory=dict)
+    nodes: list[Any] = field(default_factory=list)
+    held: list[Any] = field(default_factory=list)
+
+    def pick(self, *choices: Any) -> Any:
+        """One of several things."""
+        return choices[int(self.rng.integers(len(choices)))]
+
+    def chance(self, share: float = 0.5) -> bool:
+        """Whether the dice say so."""
+        return bool(self.rng.random() < share)
+
+    def input(self, array: AnyArray, bounds: Bounds) -> str:
+        """One more input of the graph."""
+        name = f"x{len(self.inputs)}"
+        self.values[name], self.inputs[name] = array, bounds
+        return name
+
+    def constant(self, array: AnyArray) -> str:
+        """An initialiser, or the output of a Constant."""
+        name = f"c{len(self.held) + len(self.nodes)}_{len(self.held)}"
+        tensor = numpy_helper.from_array(np.asarray(array), name)
+        if self.chance(0.2):
+            self.nodes.append(helper.make_node("Constant", [], [name], value=tensor))
+        else:
+            self.held.append(tensor)
+        return name
+
+    def add(self, kind: str, reads: list[str | AnyArray | None], **attributes: Any) -> str | None:
+        """One more operator; None where ONNX Runtime does not run it on these values."""
+        outputs = attributes.pop("outputs", 1)
+        names = [f"y{len(self.nodes)}_{place}" for place in range(outputs)]
+        listed = [self._named(read) for read in reads]
+        node = helper.make_node(kind, listed, names, name=names[0], **attributes)
+        try:
+            results = self._run(node)
+        except XbarcError:
+            return None
+        if sum(result.size for result in results) > 4000:
+            return None
+        self.nodes.append(node)
+        self.values.update(zip(names, results, strict=True))
+        return names[int(self.rng.integers(outputs))]
+
+    def _named(self, read: str | AnyArray | None) -> str:
+        if read is None or isinstance(read, str):
+            return read or ""
+        return self.constant(read)
+
+    def _run(self, node: Any) -> list[AnyArray]:
+        names = dict.fromkeys(name for name in node.input if name in self.values)
+        ports = [_port(name, self.values[name]) for name in names]
+        needed = {name for name in node.input if name not in self.values}
+        made = [n for n in self.nodes if n.op_type == "Constant" and n.output[0] in needed]
+        held = [tensor for tensor in self.held if tensor.name in needed]
+        model = self._model(
+            [*made, node], ports, [onnx.ValueInfoProto(name=o) for o in node.output]
+        )
+        model.graph.initializer.extend(held)
+        session = OnnxSession(model.SerializeToString(), where=node.op_type, threads=1)
+        return [np.asarray(r) for r in session.run({name: self.values[name] for name in names})]
+
+    def _model(self, nodes: list[Any], ports: list[Any], outputs: list[Any]) -> Any:
+        graph = helper.make_graph(nodes, "part", ports, outputs)
+        opsets = [helper.make_opsetid("", self.opset)]
+        return helper.make_model(graph, opset_imports=opsets, ir_version=9)
+
+    def model(self) -> bytes:
+        """The whole graph, each of its values an output."""
+        ports = [_port(name, self.values[name]) for name in self.inputs]
+        outputs = [_port(name, array) for name, array in self.values.items()]
+        outputs = [port for port in outputs if port.name not in self.inputs]
+        whole = self._model(self.nodes, ports, outputs)
+        whole.graph.initializer.extend(self.held)
+        return bytes(whole.SerializeToString())
+
+    def numbers(self, shape: tuple[int, ...], *, wild: float = 0.15) -> AnyArray:
+        """Float numbers of many kinds, extremes with some probability each."""
+        count = int(np.prod(shape))
+        kinds: list[AnyArray] = [
+            self.rng.normal(0, self.pick(0.1, 1, 10), count),
+            self.rng.random(count),
+            -self.rng.random(count),
+            self.rng.integers(-3, 4, count),
+            self.rng.integers(0, 2, count),
+            np.full(count, self.pick(0.0, 1.0, 255.0, -2.0)),
+        ]
+        found = np.array(self.pick(*kinds), dtype=np.float64)
+        if self.chance(wild):
+            places = self.rng.random(count) < self.pick(0.1, 0.5, 1.0)
+            pool = EXTREMES + (NO_NUMBERS if self.chance() else ())
+            found = np.where(places, self.rng.choice(pool, count), found)
+        with np.errstate(over="ignore"):
+            return found.reshape(shape).astype(FLOAT)
+
+    def partner(self, shape: tuple[int, ...], dtype: Any) -> AnyArray:
+        """A constant that broadcasts with a tensor of this shape, of any rank."""
+        keep = [size if self.chance(0.6) else 1 for size in shape]
+        first = int(self.rng.integers(0, len(shape) + 1))
+        form = tuple(keep[first:]) if self.chance(0.7) else (1,) * self.pick(0, 1, 2) + tuple(keep)
+        if self.chance(0.1):
+            form = tuple(self.pick(2, 3) if size == 1 else size for size in form)
+        return typed(self.numbers(form), dtype)
+
+
+def typed(array: AnyArray, dtype: Any) -> AnyArray:
+    """The same numbers in another type, as near as it has them."""
+    kind = np.dtype(dtype)
+    with np.errstate(over="ignore"):
+        if kind.kind in "fb":
+            return array.astype(kind)
+    info = np.iinfo(kind)
+    near = np.clip(np.nan_to_num(array.astype(np.float64), nan=1.0), info.min, info.max)
+    return np.clip(near, -(2.0**53), 2.0**53).astype(kind)
+
+
+def _port(name: str, array: AnyArray) -> Any:
+    kind = helper.np_dtype_to_tensor_dtype(array.dtype)
+    return helper.make_tensor_value_info(name, kind, None)
+
+
+Example = Callable[[Graph, str], str | None]
+
+
+def _alone(kind: str, **attributes: Any) -> Example:
+    def build(graph: Graph, x: str) -> str | None:
+        chosen = {k: graph.pick(*v) for k, v in attributes.items() if graph.chance(0.7)}
+        return graph.add(kind, [x], **chosen)
+
+    return build
+
+
+def _pair(kind: str) -> Example:
+    def build(graph: Graph, x: str) -> str | None:
+        array = graph.values[x]
+        other: str | AnyArray = graph.pick(*graph.values)
+        if graph.chance(0.8):
+            other = graph.partner(array.shape, array.dtype)
+        return graph.add(kind, [x, other] if graph.chance(0.7) else [other, x])
+
+    return build
+
+
+def _many(kind: str) -> Example:
+    def build(graph: Graph, x: str) -> str | None:
+        array = graph.values[x]
+        others: list[str | AnyArray | None] = [
+            graph.partner(array.shape, array.dtype) for _ in range(graph.pick(0, 1, 1, 2, 3))
+        ]
+        return graph.add(kind, [x, *others])
+
+    return build
+
+
+def _clip(graph: Graph, x: str) -> str | None:
+    dtype = graph.values[x].dtype
+    ends: list[str | AnyArray | None] = [
+        None if graph.chance(0.2) else typed(graph.numbers((), wild=0.2), dtype) for _ in range(2)
+    ]
+    return graph.add("Clip", [x, *ends])
+
+
+def _power(graph: Graph, x: str) -> str | None:
+    exponent = np.array(graph.pick(0, 1, 2, 3, 4, -1, -2, 0.5, 1.5, -0.5, 40), FLOAT)
+    return graph.add("Pow", [x, exponent.reshape(graph.pick((), (1,), (1, 1)))])
+
+
+def _where(graph: Graph, x: str) -> str | None:
+    array = graph.values[x]
+    condition = graph.partner(array.shape, FLOAT) > 0
+    parts: list[str | AnyArray | None] = [x, graph.partner(array.shape, array.dtype)]
+    return graph.add("Where", [condition, *(parts if graph.chance() else parts[::-1])])
+
+
+def _compare(kind: str) -> Example:
+    def build(graph: Graph, x: str) -> str | None:
+        array = graph.values[x]
+        return graph.add(kind, [x, graph.partner(array.shape, array.dtype)])
+
+    return build
+
+
+def _reduce(kind: str) -> Example:
+    def build(graph: Graph, x: str) -> str | None:
+        rank = graph.values[x].ndim
+        axes = [axis for axis in range(rank) if graph.chance()]
+        axes = [axis - rank * graph.chance() for axis in axes]
+        keep = graph.pick(0, 1)
+        if graph.chance(0.2):
+            return graph.add(kind, [x], keepdims=keep)
+        if graph.opset >= 18 or kind == "ReduceSum":
+            return graph.add(kind, [x, np.array(axes, np.int64)], keepdims=keep)
+        return graph.add(kind, [x], axes=axes, keepdims=keep) if axes else None
+
+    return build
+
+
+def _axis(kind: str) -> Example:
+    def build(graph: Graph, x: str) -> str | None:
+        rank = max(1, graph.values[x].ndim)
+        return graph.add(kind, [x], axis=int(graph.rng.integers(-rank, rank)))
+
+    return build
+
+
+def _reshape(graph: Graph, x: str) -> str | None:
+    shape = list(graph.values[x].shape)
+    while len(shape) > 1 and graph.chance(0.6):
+        place = int(graph.rng.integers(len(shape) - 1))
+        shape[place : place + 2] = [shape[place] * shape[place + 1]]
+    if graph.chance(0.3):
+        shape.insert(int(graph.rng.integers(len(shape) + 1)), 1)
+    target = np.array(shape, np.int64)
+    if target.size and graph.chance(0.6):
+        target[int(graph.rng.integers(target.size))] = -1
+    if target.size and graph.chance(0.5) and graph.values[x].ndim:
+        target[0] = 0
+    return graph.add("Reshape", [x, target])
+
+
+def _transpose(graph: Graph, x: str) -> str | None:
+    rank = graph.values[x].ndim
+    if not rank or graph.chance(0.2):
+        return graph.add("Transpose", [x])
+    order = graph.rng.permutation(rank)
+    if rank == 4 and graph.chance(0.6):
+        order = np.array(graph.pick((0, 2, 3, 1), (0, 3, 1, 2)))
+    return graph.add("Transpose", [x], perm=order.tolist())
+
+
+def _squeeze(graph: Graph, x: str) -> str | None:
+    axes = [axis for axis, size in enumerate(graph.values[x].shape) if size == 1 and graph.chance()]
+    if graph.chance(0.3):
+        return graph.add("Squeeze", [x])
+    return graph.add("Squeeze", [x, np.array(axes, np.int64)]) if axes else None
+
+
+def _unsqueeze(graph: Graph, x: str) -> str | None:
+    rank = graph.values[x].ndim + 1
+    axis = int(graph.rng.integers(-rank, rank))
+    return graph.add("Unsqueeze", [x, np.array([axis], np.int64)])
+
+
+def _expand(graph: Graph, x: str) -> str | None:
+    shape = graph.values[x].shape
+    target = [graph.pick(1, 2, 3) if size == 1 else graph.pick(1, size) for size in shape]
+    target = [graph.pick(1, 2)] * graph.pick(0, 0, 1) + target
+    return graph.add("Expand", [x, np.array(target, np.int64)])
+
+
+def _tile(graph: Graph, x: str) -> str | None:
+    times = [graph.pick(1, 1, 2) for _ in graph.values[x].shape]
+    return graph.add("Tile", [x, np.array(times, np.int64)])
+
+
+def _slice(graph: Graph, x: str) -> str | None:
+    rank = graph.values[x].ndim
+    axes = [axis for axis in range(rank) if graph.chance()]
+    parts = np.array([[graph.pick(0, 1, -1, -2, 5, -99, 1 << 40) for _ in axes] for _ in "ab"])
+    steps = np.array([graph.pick(1, 1, 2, -1, -2) for _ in axes], np.int64)
+    named = np.array([axis - rank * graph.chance(0.3) for axis in axes], np.int64)
+    reads: list[str | AnyArray | None] = [x, parts[0].astype(np.int64), parts[1].astype(np.int64)]
+    if axes == list(range(len(axes))) and graph.chance():
+        return graph.add("Slice", reads) if axes else None
+    return graph.add("Slice", [*reads, named, steps] if graph.chance(0.7) else [*reads, named])
+
+
+def _gather(graph: Graph, x: str) -> str | None:
+    shape = graph.values[x].shape
+    if not shape or 0 in shape:
+        return None
+    axis = int(graph.rng.integers(len(shape)))
+    form = graph.pick((), (1,), (2,), (2, 2), (3,))
+    places = graph.rng.integers(-shape[axis], shape[axis], form)
+    return graph.add("Gather", [x, places], axis=axis - len(shape) * graph.chance(0.3))
+
+
+def _gather_elements(graph: Graph, x: str) -> str | None:
+    shape = graph.values[x].shape
+    if not shape or 0 in shape:
+        return None
+    return graph.add("GatherElements", [x, graph.rng.integers(0, min(shape), shape)], axis=0)
+
+
+def _gather_nd(graph: Graph, x: str) -> str | None:
+    shape = graph.values[x].shape
+    if not shape or 0 in shape:
+        return None
+    return graph.add("GatherND", [x, graph.rng.integers(0, shape[0], (2, 1))])
+
+
+def _split(graph: Graph, x: str) -> str | None:
+    shape = graph.values[x].shape
+    places = [axis for axis, size in enumerate(shape) if size > 1]
+    if not places:
+        return None
+    axis = graph.pick(*places)
+    sizes = np.array([1, shape[axis] - 1], np.int64)
+    return graph.add("Split", [x, sizes], axis=axis, outputs=2)
+
+
+def _concat(graph: Graph, x: str) -> str | None:
+    array = graph.values[x]
+    if not array.ndim:
+        return None
+    axis = int(graph.rng.integers(array.ndim))
+    shape = [graph.pick(1, 2, size) if a == axis else size for a, size in enumerate(array.shape)]
+    other = typed(graph.numbers(tuple(shape)), array.dtype)
+    same = [name for name, value in graph.values.items() if value.shape == array.shape]
+    reads: list[str | AnyArray | None] = [x, graph.pick(other, graph.pick(*same))]
+    return graph.add(
+        "Concat", reads[:: graph.pick(1, -1)], axis=axis - array.ndim * graph.chance(0.3)
+    )
+
+
+def _pad(graph: Graph, x: str) -> str | None:
+    array = graph.values[x]
+    pads = np.array([graph.pick(0, 0, 1, 2, -1) for _ in range(2 * array.ndim)], np.int64)
+    mode = graph.pick("constant", "constant", "reflect", "edge")
+    reads: list[str | AnyArray | None] = [x, pads]
+    if graph.chance():
+        reads.append(typed(graph.numbers(()), array.dtype))
+    return graph.add("Pad", reads, mode=mode)
+
+
+def _resize(graph: Graph, x: str) -> str | None:
+    rank = graph.values[x].ndim
+    factors = [1.0] * min(2, rank) + [graph.pick(0.5, 1.0, 1.5, 2.0) for _ in range(rank - 2)]
+    if graph.chance(0.2):
+        factors = [graph.pick(1.0, 2.0) for _ in range(rank)]
+    mode = graph.pick("nearest", "linear", "cubic")
+    place = graph.pick("half_pixel", "asymmetric", "align_corners")
+    scales = np.array(factors, FLOAT)
+    return graph.add("Resize", [x, None, scales], mode=mode, coordinate_transformation_mode=place)
+
+
+def _upsample(graph: Graph, x: str) -> str | None:
+    """An operator of version 9 alone."""
+    if graph.opset != 9 or graph.values[x].ndim != 4:  # other ranks end the process
+        return None
+    scales = np.array([1.0, 1.0, 2.0, 2.0], FLOAT)
+    return graph.add("Upsample", [x, scales], mode=graph.pick("nearest", "linear"))
+
+
+def _pool(kind: str) -> Example:
+    def build(graph: Graph, x: str) -> str | None:
+        spatial = graph.values[x].ndim - 2
+        if spatial < 1:
+            return None
+        options = _window(graph, spatial)
+        if kind == "MaxPool" and graph.chance(0.2):
+            options["dilations"] = [graph.pick(1, 2, 3) for _ in range(spatial)]
+        if kind == "AveragePool" and graph.chance(0.4):
+            options["count_include_pad"] = 1
+        return graph.add(kind, [x], **options)
+
+    return build
+
+
+def _window(graph: Graph, spatial: int) -> dict[str, Any]:
+    kernel = [graph.pick(1, 2, 3) for _ in range(spatial)]
+    options: dict[str, Any] = {"kernel_shape": kernel}
+    if graph.chance(0.4):
+        options["pads"] = [graph.pick(0, min(1, k - 1)) for k in kernel + kernel]
+    elif graph.chance(0.3):
+        options["auto_pad"] = graph.pick("SAME_UPPER", "SAME_LOWER", "VALID")
+    if graph.chance(0.4):
+        options["strides"] = [graph.pick(1, 2, 3) for _ in range(spatial)]
+    if graph.chance(0.2):
+        options["ceil_mode"] = 1
+    return options
+
+
+def _norm(graph: Graph, x: str) -> str | None:
+    array = graph.values[x]
+    if array.ndim < 2:
+        return None
+    parts = [graph.numbers((array.shape[1],), wild=0.1) for _ in range(4)]
+    return graph.add("BatchNormalization", [x, *parts[:3], np.abs(parts[3])])
+
+
+def _scale_and_zero(graph: Graph, shape: tuple[int, ...]) -> tuple[AnyArray, AnyArray, int]:
+    axis = int(graph.rng.integers(max(1, len(shape))))
+    form = graph.pick((), (1,)) if not shape or graph.chance() else (shape[axis],)
+    scale = np.array(np.abs(graph.numbers(form, wild=0.1)) + 1e-3 * graph.chance(0.9), FLOAT)
+    dtype = graph.pick(np.uint8, np.int8, *([np.uint16, np.int16] if graph.opset >= 21 else []))
+    info = np.iinfo(dtype)
+    return scale, graph.rng.integers(info.min, info.max + 1, form).astype(dtype), axis
+
+
+def _quantize(graph: Graph, x: str) -> str | None:
+    scale, zero, axis = _scale_and_zero(graph, graph.values[x].shape)
+    codes = graph.add("QuantizeLinear", [x, scale, zero], axis=axis)
+    if codes is None or graph.chance(0.4):
+        return codes
+    return graph.add("DequantizeLinear", [codes, scale, zero], axis=axis)
+
+
+def _dequantize(graph: Graph, x: str) -> str | None:
+    scale, _, axis = _scale_and_zero(graph, graph.values[x].shape)
+    return graph.add(
+        "DequantizeLinear", [x, scale, np.zeros(scale.shape, graph.values[x].dtype)], axis=axis
+    )
+
+
+def _one_hot(graph: Graph, x: str) -> str | None:
+    del x
+    places = graph.constant(graph.rng.integers(0, 3, (2,)))
+    return graph.add("OneHot", [places, np.array(3, np.int64), graph.numbers((2,))])
+
+
+def _cast(graph: Graph, x: str) -> str | None:
+    kinds = (np.float32, np.float64, np.float16, np.int8, np.uint8, np.int32, np.int64, np.bool_)
+    return graph.add("Cast", [x], to=helper.np_dtype_to_tensor_dtype(np.dtype(graph.pick(*kinds))))
+
+
+def _top_k(graph: Graph, x: str) -> str | None:
+    return graph.add("TopK", [x, np.array([1], np.int64)], outputs=2)
+
+
+def _blocks(kind: str) -> Example:
+    return _alone(kind, blocksize=(1, 2))
+
+
+def _not(graph: Graph, x: str) -> str | None:
+    array = graph.values[x]
+    truth = graph.add("Greater", [x, graph.partner(array.shape, array.dtype)])
+    return None if truth is None else graph.add("Not", [truth])
+
+
+def _logical(kind: str) -> Example:
+    def build(graph: Graph, x: str) -> str | None:
+        array = graph.values[x]
+        truth = graph.add("Less", [x, graph.partner(array.shape, array.dtype)])
+        return (
+            None
+            if truth is None
+            else graph.add(kind, [truth, graph.partner(array.shape, np.bool_)])
+        )
+
+    return build
+
+
+_ALPHA = (0.0, 0.1, 1.0, -0.5, 3.0)
+EXAMPLES: dict[str, Example] = {
+    **{kind: _pair(kind) for kind in ("Add", "Sub", "Mul", "Div", "PRelu")},
+    **{kind: _many(kind) for kind in ("Sum", "Mean", "Min", "Max")},
+    **{
+        kind: _compare(kind)
+        for kind in ("Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual")
+    },
+    **{kind: _logical(kind) for kind in ("And", "Or", "Xor")},
+    **{
+        kind: _alone(kind)
+        for kind in (
+            *("Relu", "Sigmoid", "Tanh", "Erf", "Softplus", "Softsign", "HardSwish", "Exp", "Sqrt"),
+            *("Log", "Reciprocal", "Sin", "Cos", "Abs", "Neg", "Floor", "Ceil", "Round", "Sign"),
+            *("Identity", "Dropout", "IsNaN", "IsInf", "Shape", "Size", "NonZero"),
+            *("GlobalMaxPool", "GlobalAveragePool"),
+        )
+    },
+    **{kind: _axis(kind) for kind in ("Softmax", "Hardmax", "ArgMax", "ArgMin", "Flatten")},
+    **{
+        kind: _reduce(kind)
+        for kind in (
+            *("ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin"),
+            *("ReduceL1", "ReduceL2", "ReduceSumSquare"),
+        )
+    },
+    "LeakyRelu": _alone("LeakyRelu", alpha=_ALPHA),
+    "ThresholdedRelu": _alone("ThresholdedRelu", alpha=_ALPHA),
+    "Elu": _alone("Elu", alpha=_ALPHA),
+    "Celu": _alone("Celu", alpha=(0.1, 1.0, 3.0)),
+    "Selu": _alone("Selu", alpha=_ALPHA, gamma=(0.5, 1.0, 2.0)),
+    "Gelu": _alone("Gelu", approximate=("none", "tanh")),
+    "HardSigmoid": _alone("HardSigmoid", alpha=_ALPHA, beta=_ALPHA),
+    "LRN": lambda graph, x: graph.add("LRN", [x], size=3, bias=graph.pick(0.5, 1.0, 2.0)),
+    "Not": _not,
+    "Clip": _clip,
+    "Pow": _power,
+    "Where": _where,
+    "Reshape": _reshape,
+    "Transpose": _transpose,
+    "Squeeze": _squeeze,
+    "Unsqueeze": _unsqueeze,
+    "Expand": _expand,
+    "Tile": _tile,
+    "Slice": _slice,
+    "Gather": _gather,
+    "GatherElements": _gather_elements,
+    "GatherND": _gather_nd,
+    "Split": _split,
+    "Concat": _concat,
+    "Pad": _pad,
+    "Resize": _resize,
+    "Upsample": _upsample,
+    "MaxPool": _pool("MaxPool"),
+    "AveragePool": _pool("AveragePool"),
+    "BatchNormalization": _norm,
+    "QuantizeLinear": _quantize,
+    "DequantizeLinear": _dequantize,
+    "OneHot": _one_hot,
+    "Cast": _cast,
+    "TopK": _top_k,
+    "DepthToSpace": _blocks("DepthToSpace"),
+    "SpaceToDepth": _blocks("SpaceToDepth"),
+}
+"""An example of each operator that bounds know, on a value."""
+
+
+_CHOOSY = ("AveragePool", "MaxPool", "GlobalMaxPool", "Resize", "Gelu", "Celu", "SpaceToDepth")
+"""Operators that few values fit."""
+
+
+def _source(graph: Graph) -> None:
+    """An input of any rank and layout, with as much known of it as there may be."""
+    shape = graph.pick(
+        (2, 3, 4, 4),
+        (1, 4, 4, 3),
+        (2, 3, 3, 3),
+        (1, 2, 1, 5),
+        (2, 0, 3),
+        (3,),
+        (2, 4),
+        (2, 3, 4),
+        (1, 2, 2, 2, 2),
+        (),
+    )
+    open_axes = tuple(None if graph.chance(0.4) else size for size in shape)
+    declared = graph.pick(open_axes, shape, shape, None)
+    dtype = graph.pick(*(FLOAT,) * 7, np.float64, np.float16, np.uint8, np.int8, np.int32)
+    array = graph.numbers(shape, wild=0.3)
+    array = typed(array, dtype)
+    plain = Bounds(
+        np.array(-np.inf), np.array(np.inf), str(array.dtype), declared, array.dtype.kind == "f"
+    )
+    if not array.size or graph.chance() or not np.isfinite(array.astype(np.float64)).all():
+        graph.input(array, plain)
+        return
+    real, spread = array.astype(np.float64), graph.pick(0.0, 0.0, 1.0)
+    axes = tuple(axis for axis in range(len(shape)) if graph.chance())
+    if declared is None or graph.chance():
+        axes = tuple(range(len(shape)))
+    low = real.min(axis=axes, keepdims=declared is not None) - spread
+    high = real.max(axis=axes, keepdims=declared is not None) + spread
+    graph.input(array, Bounds(low, high, str(array.dtype), declared))
+
+
+def random_graph(seed: int) -> Graph:
+    """A graph of one to eight operators, the same for the same seed."""
+    rng = np.random.default_rng(seed)
+    graph = Graph(rng, int(rng.choice([9, 13, 17, 18, 20, 21])))
+    for _ in range(graph.pick(1, 1, 2)):
+        _source(graph)
+    value, kinds = next(iter(graph.values)), [*sorted(EXAMPLES), *_CHOOSY * 3]
+    for _ in range(int(rng.integers(1, 9))):
+        for _ in range(4):
+            found = EXAMPLES[graph.pick(*kinds)](graph, value)
+            if found is not None:
+                value = found if graph.chance(0.9) else graph.pick(*graph.values)
+                break
+    return graph

@@ -1,0 +1,70 @@
+"""Inlining functions of the model; what comes out of a call keeps the name of the call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import onnx_ir as ir
+from onnx_ir.passes import PreconditionError
+from onnx_ir.passes import common as ir_passes
+
+from xbarc.errors import ModelError, UnsupportedError
+from xbarc.frontend.emit import inner_nodes
+from xbarc.frontend.naming import unique
+
+_CALL, _OWN = "xbarc.call.", "xbarc.name"
+"""Keys of metadata that inlining carries over from calls to their nodes."""
+
+
+def inline_calls(model: ir.Model) -> bool:
+    """Inline functions of the model's own operator sets; ONNX Runtime keeps the others.
+
+    A node `conv` of a function that node `block1` calls becomes `block1/conv`.
+
+    Raises:
+        ModelError: functions call each other in a circle.
+        UnsupportedError: a function cannot be inlined.
+    """
+    if not model.functions:
+        return False
+
+    def fits(function: ir.Function) -> bool:
+        mine = model.opset_imports
+        return all(mine.get(key, value) == value for key, value in function.opset_imports.items())
+
+    _mark(model)
+    try:
+        ir_passes.InlinePass(criteria=fits)(model)
+    except PreconditionError as error:
+        raise ModelError("functions of the model call each other in a circle") from error
+    except ValueError as error:
+        raise UnsupportedError(f"a function cannot be inlined: {error}") from error
+    _name(model)
+    return True
+
+
+def _mark(model: ir.Model) -> None:
+    """Write names of calls, and of nodes in functions, where inlining does not change them."""
+    for function in model.functions.values():
+        for node in function:
+            node.metadata_props[_OWN] = node.name or node.op_type
+    for number, node in enumerate(_nodes(model)):
+        if node.op_identifier() in model.functions:
+            node.metadata_props[f"{_CALL}{number}"] = node.name or node.op_type
+
+
+def _name(model: ir.Model) -> None:
+    """Name nodes by the calls that they came from, outermost first."""
+    taken = {node.name or "" for node in model.graph}
+    for node in _nodes(model):
+        path = [name for key, name in node.metadata_props.items() if key.startswith(_CALL)]
+        own = node.metadata_props.pop(_OWN, "")
+        for key in [key for key in node.metadata_props if key.startswith(_CALL)]:
+            del node.metadata_props[key]
+        if path and own:
+            node.name = unique("/".join([*path, own]), taken)
+
+
+def _nodes(model: ir.Model) -> Iterable[ir.Node]:
+    for outer in (*model.graph, *(node for f in model.functions.values() for node in f)):
+        yield from inner_nodes(outer)

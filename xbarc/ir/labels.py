@@ -1,0 +1,38 @@
+"""Class numbers beside the inputs in one file: under which name they are.
+
+They are `labels`, unless the model has an input of that name: then `labels` is that input, and
+class numbers are `labels_` (or `labels__` where that is an input too).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from xbarc.ir.network import Value
+from xbarc.numerics.types import AnyArray
+
+LABELS = "labels"
+
+
+def label_name(inputs: Iterable[str]) -> str:
+    """Name of class numbers beside these inputs."""
+    taken, name = set(inputs), LABELS
+    while name in taken:
+        name += "_"
+    return name
+
+
+def split_labels(
+    inputs: Sequence[Value], data: Mapping[str, AnyArray]
+) -> tuple[dict[str, AnyArray], AnyArray | None]:
+    """Arrays for the model, and class numbers where there are any."""
+    own = label_name(value.name for value in inputs)
+    return {name: array for name, array in data.items() if name != own}, data.get(own)
+
+
+def labels_in(data: Mapping[str, AnyArray]) -> str:
+    """Name of class numbers in data that holds them, where the model is not known yet."""
+    name = LABELS
+    while f"{name}_" in data:
+        name += "_"
+    return name
