@@ -11,6 +11,7 @@ import onnx
 import pytest
 
 from tests.models.declared import Case, build, draw
+from xbarc.cli import main
 from xbarc.compiler import CompileOptions, compile_model
 from xbarc.errors import MappingError
 from xbarc.executor import Executor
@@ -104,3 +105,22 @@ def test_hundreds_of_declared_models(part: int, tmp_path: Path, record_property:
     counts = Counter(_result(draw(seed), tmp_path) for seed in seeds)
     record_property("declared integers", str(dict(counts)))
     assert counts["exact"] >= 40
+
+
+def test_the_command_refuses_and_names_the_layer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One cell of two bits does not hold eight."""
+    model, _ = build(Case("qdq", "gemm", "nothing", "uint8", "int8", True, False, False, 1))
+    model.graph.node[-1].name = "head"
+    path = tmp_path / "net.onnx"
+    onnx.save(model, path)
+    words = ["compile", str(path), "--weight-slices", "1", "-o", str(tmp_path / "net.xbar")]
+    assert main(words) == 0
+    told = capsys.readouterr().out
+    assert "Declared integers of layer head: its weights are not kept" in " ".join(told.split())
+    assert main([*words, "--exact-weights"]) == 2
+    refused = " ".join(capsys.readouterr().err.split())
+    assert "head" in refused
+    assert "SQNR" in refused
+    assert main([*words[:2], "--exact-weights", *words[4:]]) == 0

@@ -63,8 +63,9 @@ class _Spelling:
         self, operator: str, *inputs: ir.Value | None, count: int = 1, **kind: object
     ) -> ir.Value:
         """The first result of a further node."""
-        name = f"{name_of(self.node.outputs[0])}/{operator.lower()}"
-        outputs = [ir.Value(name=self.names.fresh(name)) for _ in range(count)]
+        stem = f"{name_of(self.node.outputs[0])}/{operator.lower()}"
+        outputs = [ir.Value(name=self.names.fresh(stem)) for _ in range(count)]
+        name = name_of(outputs[0])
         attributes = [_attribute(key, value) for key, value in kind.items()]
         self.nodes.append(ir.Node("", operator, inputs, attributes, name=name, outputs=outputs))
         return outputs[0]
