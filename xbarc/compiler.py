@@ -11,8 +11,9 @@ from xbarc.calibration.comparators import SenseWalk
 from xbarc.calibration.converters import calibrate_converters, uniform
 from xbarc.calibration.parts import PARTS
 from xbarc.calibration.uniform import Whole, plan_whole, watched_sums
-from xbarc.calibration.walk import Walk, calibration_batches, split_batches
+from xbarc.calibration.walk import Walk
 from xbarc.errors import MappingError, XbarcError
+from xbarc.executor.batches import calibration_batches
 from xbarc.executor.run import Values
 from xbarc.frontend import read_network
 from xbarc.ir.front import FrontPoint, RowsPoint
@@ -347,5 +348,4 @@ __all__ = [
     "XbarcError",
     "compile_model",
     "prepared_network",
-    "split_batches",
 ]

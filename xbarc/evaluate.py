@@ -5,23 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xbarc.calibration.walk import labelled_batches
 from xbarc.errors import ProgramError
 from xbarc.executor import layer_engine
+from xbarc.executor.batches import labelled_batches
 from xbarc.executor.run import Executor
-from xbarc.frontend import runnable_model, source_digest
 from xbarc.ir.effective import effective_weights, is_lossless
 from xbarc.ir.knowledge import every_code
 from xbarc.ir.program import CrossbarStep, Program, step_outputs
 from xbarc.ir.quantize import ABSENT, DOWN, UP, SignResult
 from xbarc.ir.trace import Trace
 from xbarc.ir.verify import broken_rules
+from xbarc.lazy import lazy_module
 from xbarc.numerics.types import AnyArray, Int64Array
 from xbarc.oracle import Oracle
+
+if TYPE_CHECKING:
+    from xbarc import frontend
+else:
+    frontend = lazy_module("xbarc.frontend")  # only a comparison with the model reads ONNX
 
 _VERIFY_CONVERSIONS = 20_000_000
 Progress = Callable[[int, int], None]
@@ -130,7 +135,7 @@ def evaluate(
     """
     _check_source(program, model)
     exposed = _exposed(program)
-    oracle = Oracle(runnable_model(model), exposed)
+    oracle = Oracle(frontend.runnable_model(model), exposed)
     runner = executor or Executor(program)
     trace, tally = Trace(), _Tally()
     batches = labelled_batches(program, data)
@@ -162,7 +167,7 @@ def _bits_name(step: CrossbarStep) -> str:
 
 
 def _check_source(program: Program, model: Path) -> None:
-    given, source = source_digest(model), program.source
+    given, source = frontend.source_digest(model), program.source
     if given == source.sha256:
         return
     again = f"compile {model} again" if model.is_file() else "compile again"

@@ -64,7 +64,7 @@ def run_command(
     from xbarc.cli.effects import read_effects
     from xbarc.cli.files import check_writable
     from xbarc.cli.npz import write_npz
-    from xbarc.compiler import split_batches
+    from xbarc.executor.batches import split_batches
     from xbarc.executor.run import Executor
     from xbarc.experiments.robustness import chips_of
     from xbarc.ir.files import load_program
