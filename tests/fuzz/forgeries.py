@@ -223,3 +223,5 @@ def forge(rng: np.random.Generator, program: Path) -> None:
         forgery, _ = FORGERIES[int(rng.choice(len(FORGERIES), p=weights / weights.sum()))]
         with suppress(OSError, ValueError):  # a second change may find nothing left to read
             forgery(rng, program)
+        if forgery is _files:  # reading a pipe or /dev/zero would never end
+            return
