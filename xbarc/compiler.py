@@ -48,6 +48,7 @@ from xbarc.plan import (
     lossless,
     make_plan,
     settings_of,
+    shape_settings,
 )
 from xbarc.target import Target, load_target
 
@@ -102,6 +103,7 @@ def compile_model(
     if plan.mapping.from_data:
         steps, front = _set_converters(steps, plan, (network, calibration or {}), progress)
     settings = settings_of(plan, whole, calibrated=bool(batches))
+    settings = tuple(sorted([*settings, *shape_settings(network.inputs, chosen.shapes)]))
     if chosen.duplicate != "none":
         settings = tuple(sorted([*settings, ("duplicate", chosen.duplicate)]))
     program = Program(
@@ -283,6 +285,7 @@ def _digital(layer: DigitalFragment) -> DigitalStep:
         layer.operators,
         layer.macs,
         layer.notes,
+        layer.uncounted,
     )
 
 

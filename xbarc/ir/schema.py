@@ -92,6 +92,7 @@ class CrossbarRecord(Part):
     inputs: Count
     outputs: Count
     input_shape: list[Count] | None
+    uncounted: Text = ""
     fit: FitRecord | None = None
     choice: ChoiceRecord | None = None
     sense: SenseRecord | None = None
@@ -110,6 +111,7 @@ class DigitalRecord(Part):
     operators: list[tuple[Text, Count]]
     macs: Count | None
     notes: list[Text]
+    uncounted: list[Text] = []
 
 
 class SourceRecord(Part):
