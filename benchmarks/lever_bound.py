@@ -156,7 +156,7 @@ def layer_bound(step: CrossbarStep, reach: int) -> Float64Array:
             cost += problem_bound(counts, tables, (1 << step.dac_bits) - 1)
         cost[:, np.abs(moved).max(axis=0) > most] = np.inf
         best = np.minimum(best, cost)
-    return best.sum(axis=1)
+    return np.asarray(best.sum(axis=1))
 
 
 def problem_bound(
@@ -164,9 +164,10 @@ def problem_bound(
 ) -> Float64Array:
     """The better of all cuts, for each law and problem."""
     found = [
-        sum(least_cost(counts @ table, columns, top) for columns, table in cut) for cut in tables
+        np.sum([least_cost(counts @ table, columns, top) for columns, table in cut], axis=0)
+        for cut in tables
     ]
-    return np.maximum.reduce(found)
+    return np.asarray(np.max(found, axis=0))
 
 
 def histogram(weights: IntArray, magnitude: int) -> IntArray:

@@ -13,11 +13,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from xbarc.calibration.walk import calibration_batches
 from xbarc.circuit import Chip, Effects
 from xbarc.compiler import CompileOptions, compile_model, prepared_network
 from xbarc.errors import MappingError
 from xbarc.evaluate import Evaluation, evaluate
+from xbarc.executor.batches import calibration_batches
 from xbarc.executor.run import Executor, Values
 from xbarc.experiments.programming import can_read_back, program_chip
 from xbarc.experiments.robustness import Spread

@@ -11,8 +11,9 @@ from xbarc.calibration.comparators import SenseWalk
 from xbarc.calibration.converters import calibrate_converters, uniform
 from xbarc.calibration.parts import PARTS
 from xbarc.calibration.uniform import Whole, plan_whole, watched_sums
-from xbarc.calibration.walk import Walk, calibration_batches, split_batches
+from xbarc.calibration.walk import Walk
 from xbarc.errors import MappingError, XbarcError
+from xbarc.executor.batches import calibration_batches
 from xbarc.executor.run import Values
 from xbarc.frontend import read_network
 from xbarc.ir.front import FrontPoint, RowsPoint
@@ -48,6 +49,7 @@ from xbarc.plan import (
     lossless,
     make_plan,
     settings_of,
+    shape_settings,
 )
 from xbarc.target import Target, load_target
 
@@ -104,6 +106,7 @@ def compile_model(
     if plan.mapping.from_data:
         steps, front = _set_converters(steps, plan, (network, calibration or {}), progress)
     settings = settings_of(plan, whole, calibrated=bool(batches))
+    settings = tuple(sorted([*settings, *shape_settings(network.inputs, chosen.shapes)]))
     if chosen.duplicate != "none":
         settings = tuple(sorted([*settings, ("duplicate", chosen.duplicate)]))
     program = Program(
@@ -285,6 +288,7 @@ def _digital(layer: DigitalFragment) -> DigitalStep:
         layer.operators,
         layer.macs,
         layer.notes,
+        layer.uncounted,
     )
 
 
@@ -350,5 +354,4 @@ __all__ = [
     "XbarcError",
     "compile_model",
     "prepared_network",
-    "split_batches",
 ]

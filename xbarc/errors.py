@@ -7,6 +7,7 @@ EXIT_NO = 1
 EXIT_USER = 2
 EXIT_BUG = 3
 EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
 
 
 class XbarcError(Exception):

@@ -5,25 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xbarc.calibration.walk import labelled_batches
 from xbarc.errors import ProgramError
 from xbarc.executor import layer_engine
+from xbarc.executor.batches import labelled_batches
+from xbarc.executor.probing import Met, probe_layers
 from xbarc.executor.run import Executor
-from xbarc.frontend import runnable_model, source_digest
 from xbarc.ir.effective import effective_weights, is_lossless
 from xbarc.ir.knowledge import every_code
 from xbarc.ir.program import CrossbarStep, Program, step_outputs
 from xbarc.ir.quantize import ABSENT, DOWN, UP, SignResult
 from xbarc.ir.trace import Trace
 from xbarc.ir.verify import broken_rules
-from xbarc.numerics.types import AnyArray, Int64Array
+from xbarc.lazy import lazy_module
+from xbarc.numerics.types import AnyArray, Int64Array, IntArray
 from xbarc.oracle import Oracle
 
+if TYPE_CHECKING:
+    from xbarc import frontend
+else:
+    frontend = lazy_module("xbarc.frontend")  # only a comparison with the model reads ONNX
+
 _VERIFY_CONVERSIONS = 20_000_000
+_WIDE_ENOUGH = ("lossless", "worst-case")
 Progress = Callable[[int, int], None]
 
 
@@ -130,7 +137,7 @@ def evaluate(
     """
     _check_source(program, model)
     exposed = _exposed(program)
-    oracle = Oracle(runnable_model(model), exposed)
+    oracle = Oracle(frontend.runnable_model(model), exposed)
     runner = executor or Executor(program)
     trace, tally = Trace(), _Tally()
     batches = labelled_batches(program, data)
@@ -162,7 +169,7 @@ def _bits_name(step: CrossbarStep) -> str:
 
 
 def _check_source(program: Program, model: Path) -> None:
-    given, source = source_digest(model), program.source
+    given, source = frontend.source_digest(model), program.source
     if given == source.sha256:
         return
     again = f"compile {model} again" if model.is_file() else "compile again"
@@ -249,12 +256,14 @@ def self_check(
 ) -> Iterator[tuple[str, str]]:
     """Every broken rule, and every layer whose engines differ; nothing when all is well.
 
-    Each layer is executed by both engines on random codes and on the extremes; a lossless layer
-    must also equal the plain integer product with its effective weights.
+    The program runs on inputs of many kinds. What layers meet there must lie within what the
+    program claims of them. Each layer is then executed by both engines on some of these vectors, on
+    random codes within the claims and on their ends; a lossless layer must equal the plain integer
+    product with its effective weights.
 
     Args:
         program: what to check.
-        seed: of the random codes.
+        seed: of the random inputs and codes.
         progress: called with a layer's name, its number and the count of layers.
 
     Yields:
@@ -265,20 +274,49 @@ def self_check(
     if broken:
         return
     rng = np.random.default_rng(seed)
+    met = probe_layers(program, rng)
     steps = program.crossbar_steps
     for number, step in enumerate(steps):
         if progress is not None:
             progress(step.name, number, len(steps))
-        yield from _check_layer(step, rng)
+        yield from _outside(step, met[step.name])
+        yield from _check_layer(step, rng, met[step.name].vectors)
 
 
-def _check_layer(step: CrossbarStep, rng: np.random.Generator) -> Iterator[tuple[str, str]]:
+def _outside(step: CrossbarStep, met: Met) -> Iterator[tuple[str, str]]:
+    """Codes that a layer met and is said never to carry."""
+    if met.beyond is not None:
+        found = f"codes {met.beyond[0]} to {met.beyond[1]} do not fit"
+        yield "codes within facts", f"{step.name}: {found} the {step.input_bits} bits that are left"
+    facts = step.facts
+    if facts is None or met.low is None or met.high is None:
+        return
+    outside = (met.low < facts.low) | (met.high > facts.high)
+    if not outside.any():
+        return
+    group, place = (int(i) for i in np.argwhere(outside)[0])
+    row = group if len(facts.low) > 1 else 0
+    claimed = f"{facts.low[row, place]} to {facts.high[row, place]}"
+    found = f"{met.low[group, place]} to {met.high[group, place]}"
+    text = f"{step.name}: input {place} is said to carry codes {claimed}, it carried {found}"
+    yield "codes within facts", text
+
+
+def _check_layer(
+    step: CrossbarStep, rng: np.random.Generator, met: IntArray | None
+) -> Iterator[tuple[str, str]]:
     vectors = _test_vectors(step, rng)
+    if met is not None:
+        vectors = np.concatenate([vectors, met[: len(vectors)].astype(np.int64)])
     reference = layer_engine(step, fast=False).accumulate(vectors)
     fast = layer_engine(step).accumulate(vectors)
     if not np.array_equal(fast, reference):
         yield "fast == reference", f"{step.name}: {int((fast != reference).sum())} sums differ"
-    if is_lossless(step):
+    lossless = is_lossless(step)
+    if step.adc.policy in _WIDE_ENOUGH and step.sense is None and not lossless:
+        text = f"said to be {step.adc.policy}, and some sums lie beyond the converters' range"
+        yield "converters cover sums", f"{step.name}: {text}"
+    if lossless:
         weights = effective_weights(step).astype(np.int64)
         plain = np.einsum("vgi,gio->vgo", vectors.astype(np.int64), weights)
         if not np.array_equal(plain, reference):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from xbarc.calibration.budget import Budget
 from xbarc.calibration.uniform import Request, Whole, make_request
 from xbarc.errors import MappingError
 from xbarc.frontend import BinaryOptions
+from xbarc.ir.geometry import Dim
+from xbarc.ir.network import Value
 from xbarc.mapping import AUTO, MapOptions
 from xbarc.passes import Pruning, RangeMethod
 from xbarc.passes.one_range import Share
@@ -151,6 +153,37 @@ def settings_of(plan: Plan, whole: Whole, *, calibrated: bool) -> tuple[tuple[st
     return tuple(
         sorted((found | whole.settings() | _sense_settings(plan) | _row_settings(plan)).items())
     )
+
+
+def shape_settings(
+    inputs: Sequence[Value], given: Mapping[str, tuple[int, ...]]
+) -> tuple[tuple[str, str], ...]:
+    """The shapes that counts are for, where the model leaves axes open.
+
+    The first axis is the sample: one inference is one of them, so it is no open question.
+    """
+    asked = [f"{name}={','.join(map(str, shape))}" for name, shape in sorted(given.items())]
+    found = [("shapes", "; ".join(asked))] if asked else []
+    left = [
+        f"{value.name}: {', '.join(axes)}"
+        for value in inputs
+        if value.name not in given and (axes := _open_axes(value))
+    ]
+    return (*found, *([("open_axes", "; ".join(left))] if left else []))
+
+
+def _open_axes(value: Value) -> list[str]:
+    """Axes behind the first one that the model gives no size, by name or number."""
+    axes = enumerate(value.shape or ())
+    return [
+        size if isinstance(size, str) else f"axis {at}"
+        for at, size in axes
+        if at and not _fixed(size)
+    ]
+
+
+def _fixed(size: Dim) -> bool:
+    return isinstance(size, int) and size >= 0
 
 
 def _levers(mapping: MapOptions) -> str:

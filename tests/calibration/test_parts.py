@@ -14,8 +14,8 @@ from xbarc.calibration.converters import Seen, observe
 from xbarc.calibration.expecting import turned_loss
 from xbarc.calibration.parts import PARTS, Parts, parts_of, run_in_parts
 from xbarc.calibration.refit import Fitting, refitted
-from xbarc.calibration.walk import calibration_batches
 from xbarc.executor import FastLayer, StepRunner
+from xbarc.executor.batches import calibration_batches
 from xbarc.executor.run import Values
 from xbarc.ir.network import Value
 from xbarc.ir.program import CrossbarStep

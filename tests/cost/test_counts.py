@@ -145,8 +145,11 @@ def test_unknown_positions_leave_counts_out_and_say_why() -> None:
     cost = program_cost(program_of(*steps, target=small_target(), arrays=5))
     assert cost.latency_ns is None
     assert cost.interval_ns is None
-    assert "dense, grouped <b>&" in cost.unknown.positions
-    assert "rest" in cost.unknown.digital
+    assert [(left.name, left.kind) for left in cost.left_out] == [
+        ("dense", "crossbar"),
+        ("grouped <b>&", "crossbar"),
+        ("rest", "digital"),
+    ]
     assert cost.counts.all_conversions == 0
     assert cost.layers[0].vector.all_conversions == 54
 

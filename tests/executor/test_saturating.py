@@ -19,8 +19,9 @@ from tests.builders import int_layer, mapped, program_of, small_target
 from tests.executor.test_engines import draw_adc, mapped_or_none
 from tests.strategies import Case, cases
 from xbarc.executor import Executor, FastLayer, ReferenceLayer, lookup
+from xbarc.executor.lanes import LANES
 from xbarc.executor.saturating import SaturatingLayer, fits_lookup
-from xbarc.executor.shuffle import LANES, lane_order
+from xbarc.executor.shuffle import lane_order
 from xbarc.ir.effective import effective_weights, is_lossless, lossless_conversions
 from xbarc.ir.geometry import Window
 from xbarc.ir.program import AdcSettings, CrossbarStep

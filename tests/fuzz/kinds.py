@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.fuzz import models
+from tests.fuzz import models, programs
 from tests.fuzz.kind import Kind
 
 KINDS: Final = {
     "models": Kind(models.build, models.judge, salt=1),
+    "programs": Kind(programs.build, programs.judge, salt=2),
 }

@@ -143,12 +143,46 @@ def test_totals_by_hand() -> None:
 
 
 def test_unknown_totals_have_a_reason() -> None:
-    totals = collect(unknown_program()).totals
+    steps = (dense_step(input_shape=None), digital_step(None), grouped_step(input_shape=None))
+    totals = collect(program_of(*steps, target=small_target(), arrays=5)).totals
     missing = {name for name, value in totals.model_dump().items() if value is None}
     assert missing == set(totals.unknown)
     assert missing >= {"conversions", "energy_uj", "latency_us", "tops_per_watt", "macs_digital"}
     assert all(totals.unknown.values())
     assert totals.area_mm2 is not None
+
+
+def test_totals_count_what_can_be_counted_and_name_the_rest() -> None:
+    """As if the layer that is left out took nothing, and never silently."""
+    reason = "what Loop 'l' does depends on its data"
+    lost = dense_step(input_shape=None, uncounted=reason)
+    report = collect(
+        program_of(lost, digital_step(7), grouped_step(), target=small_target(), arrays=5)
+    )
+    (left,) = report.left_out
+    assert (left.name, left.kind, left.reason) == ("dense", "crossbar", reason)
+    assert f"Left out of the totals: dense, {reason}." in report.notes
+    kept = report.layers[1]
+    assert report.totals.macs_crossbar == kept.macs
+    assert report.totals.macs_digital == 7
+    assert report.totals.conversions == kept.conversions
+    assert report.totals.latency_us == kept.latency_us
+    assert report.totals.energy_uj == pytest.approx(
+        sum(row.total or 0.0 for row in report.components.energy) / 1e6
+    )
+    assert reason in plain(render_text(report, full=False))
+    assert "dense: see the notes" in plain(render_text(report))
+    assert json.loads(render_json(report))["left_out"][0]["reason"] == reason
+
+
+def test_open_axes_are_named_with_their_remedy() -> None:
+    without = grouped_step(input_shape=(1, 2, 1))
+    program = program_of(dense_step(), without, target=small_target(), arrays=5)
+    empty = replace(program, settings=(("open_axes", "x: H, W"),))
+    (note,) = [note for note in collect(empty).notes if note.startswith("Open axes")]
+    assert "x: H, W" in note
+    assert "grouped <b>& has no input vector and costs nothing" in note
+    assert "--shape" in note
 
 
 def test_a_program_without_crossbars() -> None:

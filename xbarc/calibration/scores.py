@@ -11,12 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import softmax
 
 from xbarc.calibration.expecting import FEWEST, turned_loss
+from xbarc.lazy import lazy_module
 from xbarc.numerics.types import AnyArray, Float64Array, Int64Array
+
+if TYPE_CHECKING:
+    from scipy import special
+else:
+    special = lazy_module("scipy.special")
 
 _GROUPS = 8
 _TEMPERATURES = np.geomspace(0.05, 50.0, 139)
@@ -117,7 +123,7 @@ def likelihoods(scores: Float64Array, labels: AnyArray) -> Float64Array:
     unit = float(logits.std()) or 1.0
     costs = [np.logaddexp(0.0, -leads / (unit * t)).sum() for t in _TEMPERATURES.tolist()]
     best = unit * float(_TEMPERATURES[int(np.argmin(costs))])
-    found: Float64Array = softmax(logits / best, axis=1)
+    found: Float64Array = special.softmax(logits / best, axis=1)
     return found
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xbarc.calibration.walk import labelled_batches
 from xbarc.executor.analog import UnconvertedLayer
+from xbarc.executor.batches import labelled_batches
 from xbarc.executor.fast import FastLayer
 from xbarc.executor.layer import Accumulate, run_layer
 from xbarc.executor.run import StepRunner, Values, last_uses, layer_frame

@@ -9,17 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import softmax
 
-from xbarc.calibration.walk import labelled_batches
+from xbarc.executor.batches import labelled_batches
 from xbarc.executor.run import StepRunner, Values, last_uses
 from xbarc.ir.geometry import Dense
 from xbarc.ir.labels import LABELS, label_name
 from xbarc.ir.program import CrossbarStep, Program
 from xbarc.ir.quantize import FloatResult
+from xbarc.lazy import lazy_module
 from xbarc.numerics.types import AnyArray, Float64Array
+
+if TYPE_CHECKING:
+    from scipy import special
+else:
+    special = lazy_module("scipy.special")
 
 PERTURBATION = 0.1
 _FEWEST, _MOST = 8, 64
@@ -150,7 +156,7 @@ def _batch(program: Program, values: Values, runner: StepRunner) -> dict[str, Fl
 
 def probabilities(scores: Float64Array) -> Float64Array:
     """Softmax; axes: image, score."""
-    found: Float64Array = softmax(scores, axis=1)
+    found: Float64Array = special.softmax(scores, axis=1)
     return found
 
 

@@ -11,13 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.special import log_softmax
 
-from xbarc.calibration.walk import labelled_batches
 from xbarc.circuit.meaning import Importance, real_weights
+from xbarc.executor.batches import labelled_batches
 from xbarc.executor.fast import FastLayer
 from xbarc.executor.layer import run_layer
 from xbarc.executor.record import Moments, Recorder
@@ -25,7 +24,13 @@ from xbarc.executor.run import StepRunner, Values, layer_frame
 from xbarc.ir.geometry import Dense
 from xbarc.ir.program import CrossbarStep, Program
 from xbarc.ir.quantize import SignResult
+from xbarc.lazy import lazy_module
 from xbarc.numerics.types import AnyArray, Float64Array
+
+if TYPE_CHECKING:
+    from scipy import special
+else:
+    special = lazy_module("scipy.special")
 
 PERTURBATION = 0.1
 _EACH = 16
@@ -176,7 +181,7 @@ def _scores(program: Program, index: int, values: Values, runner: StepRunner) ->
 
 def _loss(scores: Float64Array, labels: AnyArray) -> Float64Array:
     """Cross-entropy of each image."""
-    wanted: Float64Array = -log_softmax(scores, axis=1)[np.arange(len(labels)), labels]
+    wanted: Float64Array = -special.log_softmax(scores, axis=1)[np.arange(len(labels)), labels]
     return wanted
 
 

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from xbarc.calibration.walk import labelled_batches
 from xbarc.chips.responses import divergence, responses, run_from, some_images
 from xbarc.circuit import Chip, Effects
 from xbarc.circuit.meaning import Importance, real_weights
 from xbarc.executor.analog import UnconvertedLayer
+from xbarc.executor.batches import labelled_batches
 from xbarc.executor.run import StepRunner, Values, last_uses
 from xbarc.ir.labels import label_name
 from xbarc.ir.program import CrossbarStep, Program

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy import sparse
-from scipy.sparse.linalg import splu
 
 from xbarc.circuit.lines import LineModel
+from xbarc.lazy import lazy_module
 from xbarc.numerics.types import AnyArray, Float64Array
+
+if TYPE_CHECKING:
+    from scipy.sparse import linalg
+else:
+    linalg = lazy_module("scipy.sparse.linalg")
 
 
 def direct_conductance(cells: AnyArray, lines: LineModel) -> Float64Array:
@@ -25,7 +32,7 @@ def direct_conductance(cells: AnyArray, lines: LineModel) -> Float64Array:
     for row in (-1, 0)[: 1 + lines.both_senses]:
         bit[row] += 1 / lines.sense_path
     matrix = sparse.csc_array(_stamp(np.asarray(cells, dtype=np.float64), lines, word, bit))
-    solver = splu(matrix)
+    solver = linalg.splu(matrix)
     inject = np.zeros((2, rows, columns, columns))
     each = np.arange(columns)
     inject[1, :, each, each] = bit.T  # one volt at one sense terminal after another

@@ -15,12 +15,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from math import acosh, ceil
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xbarc.circuit import sweeps
+from xbarc.lazy import lazy_module
 from xbarc.numerics.types import AnyArray, Float64Array
 from xbarc.target import Target
+
+if TYPE_CHECKING:
+    from xbarc.circuit import sweeps
+else:
+    sweeps = lazy_module("xbarc.circuit.sweeps")
 
 LANES = 16
 TOLERANCE = 1e-7

@@ -22,13 +22,19 @@ from xbarc.cli import (
     targets,
 )
 from xbarc.cli.interrupts import Interrupts
-from xbarc.errors import EXIT_BUG, EXIT_DONE, EXIT_INTERRUPTED, EXIT_USER, XbarcError
+from xbarc.errors import (
+    EXIT_BUG,
+    EXIT_DONE,
+    EXIT_INTERRUPTED,
+    EXIT_TERMINATED,
+    EXIT_USER,
+    XbarcError,
+)
 
 _CODES = (
     "Exit codes: 0 done; 1 done, and the answer is no; 2 wrong use or bad input; "
-    "3 a bug of xbarc; 130 interrupted."
+    "3 a bug of xbarc; 130 interrupted; 143 terminated."
 )
-_INTERRUPTED = "interrupted; nothing was left half written"
 
 app = typer.Typer(
     name="xbarc",
@@ -76,14 +82,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; gives its exit code.
 
     0: done. 1: done, and the answer is no. 2: wrong use or bad input. 3: a bug of ours.
-    130: interrupted.
+    130: interrupted. 143: terminated.
     """
+    interrupts = Interrupts()
     try:
-        return _run(list(sys.argv[1:] if argv is None else argv))
+        return _run(list(sys.argv[1:] if argv is None else argv), interrupts)
     except XbarcError as error:
         return _complain(str(error), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        return _complain(_INTERRUPTED, EXIT_INTERRUPTED)
+        what = "terminated" if interrupts.terminated else "interrupted"
+        code = EXIT_TERMINATED if interrupts.terminated else EXIT_INTERRUPTED
+        return _complain(f"{what}; nothing was left half written", code)
     except MemoryError:
         return _complain(
             "out of memory; hint: fewer samples at a time, or a smaller model", EXIT_USER
@@ -95,10 +104,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_DONE
 
 
-def _run(arguments: list[str]) -> int:
+def _run(arguments: list[str], interrupts: Interrupts) -> int:
     hook = sys.excepthook  # typer puts its own in place
     try:
-        with Interrupts():
+        with interrupts:
             code = app(args=arguments, prog_name="xbarc", standalone_mode=False)
     except typer.Exit as leave:
         code = leave.exit_code

@@ -64,7 +64,7 @@ def run_command(
     from xbarc.cli.effects import read_effects
     from xbarc.cli.files import check_writable
     from xbarc.cli.npz import write_npz
-    from xbarc.compiler import split_batches
+    from xbarc.executor.batches import split_batches
     from xbarc.executor.run import Executor
     from xbarc.experiments.robustness import chips_of
     from xbarc.ir.files import load_program
@@ -282,8 +282,9 @@ def verify_command(
 ) -> int:
     """Check a program: its rules, and fast == reference.
 
-    Checksums and every rule of the format hold, both engines agree on random inputs and on the
-    extremes, and a lossless layer equals the plain integer product.
+    Checksums and every rule of the format hold, layers meet nothing beyond what the program claims
+    when it runs on random and extreme inputs, both engines agree there, and a lossless layer equals
+    the plain integer product.
     """
     from xbarc.cli.progress import progress_bar
     from xbarc.evaluate import self_check

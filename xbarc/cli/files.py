@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from xbarc.errors import InputError
+from xbarc.ir.partial import PARTIAL, locked_file, remove_leftovers
 
 
 def write_text(path: Path, text: str) -> None:
@@ -68,12 +68,10 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
 
 @contextlib.contextmanager
 def _beside(path: Path) -> Iterator[IO[Any]]:
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
+    remove_leftovers(path, PARTIAL, ours=Path.is_file)
+    with locked_file(path) as (partial, handle):
+        with os.fdopen(handle, "wb", closefd=False) as file:
             yield file
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            Path(name).unlink()
+        partial.chmod(0o644)
+        os.fsync(handle)
+        partial.replace(path)

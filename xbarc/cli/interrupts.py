@@ -1,4 +1,4 @@
-"""Ctrl-C, also where compiled code swallows the exception that Python makes of it."""
+"""Ctrl-C and SIGTERM, also where compiled code swallows the exception that Python makes of them."""
 
 from __future__ import annotations
 
@@ -6,28 +6,34 @@ import signal
 import sys
 import threading
 from types import FrameType, TracebackType
+from typing import Any
 
 _AGAIN_S = 0.05
+_DEFAULTS = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
 
 
 class Interrupts:
-    """Within it, whatever fails after Ctrl-C counts as interrupted.
+    """Within it, whatever fails after Ctrl-C or SIGTERM counts as interrupted.
 
     Python raises `KeyboardInterrupt` wherever it is at work. In a callback from a compiler, or in a
     module that is half loaded, it is dropped, and comes again a moment later, or becomes another
     error some lines on.
+
+    Attributes:
+        terminated: whether SIGTERM came.
     """
 
     def __init__(self) -> None:
+        self.terminated = False
         self._came = False
-        self._mine = False
+        self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupts:
         here = threading.current_thread() is threading.main_thread()
-        self._mine = here and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        if self._mine:
-            signal.signal(signal.SIGINT, self._note)
-            sys.unraisablehook = _dropped
+        for number, default in _DEFAULTS.items():
+            if here and signal.getsignal(number) is default:
+                self._before[number] = signal.signal(number, self._note)
+                sys.unraisablehook = _dropped
         return self
 
     def __exit__(
@@ -36,14 +42,15 @@ class Interrupts:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._mine:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
             sys.unraisablehook = sys.__unraisablehook__
         if self._came and isinstance(error, Exception):
             raise KeyboardInterrupt from error
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._came = True
+        self.terminated = self.terminated or number == signal.SIGTERM
         signal.default_int_handler(number, frame)
 
 

@@ -81,8 +81,8 @@ def _report(path: Path, duplicate: str | None, data: Path | None = None) -> Repo
 
 def _operands(program: Program, data: Path) -> dict[str, OperandStatistics]:
     """Run a program on data and watch its wordlines."""
-    from xbarc.calibration.walk import calibration_batches
     from xbarc.cli.npz import read_npz
+    from xbarc.executor.batches import calibration_batches
     from xbarc.executor.operands import OperandWatcher
 
     watcher = OperandWatcher(program)

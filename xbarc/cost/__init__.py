@@ -22,7 +22,7 @@ from xbarc.cost.parts import (
     total_band,
     write_parts,
 )
-from xbarc.cost.program import LayerCost, ProgramCost, program_cost
+from xbarc.cost.program import LayerCost, LeftOut, ProgramCost, program_cost
 from xbarc.cost.schedule import LayerSchedule, Schedule
 from xbarc.cost.single import Price, layer_price
 from xbarc.cost.timing import Timing, step_timing
@@ -38,6 +38,7 @@ __all__ = [
     "Item",
     "LayerCost",
     "LayerSchedule",
+    "LeftOut",
     "Link",
     "MeshPlacement",
     "PathPart",

@@ -101,22 +101,23 @@ def parse_policy(text: str, target: Target) -> Policy:
 
 
 def stands(program: Program, timings: Mapping[str, Timing]) -> tuple[Stand, ...] | None:
-    """The layers of a program; None where a shape is not known.
+    """The layers of a program whose input shapes are known; None where none is.
 
     Layers that share arrays with others stand once: a copy would need the others' arrays too.
     """
     users, busy = (np.zeros(program.arrays, dtype=np.int64) for _ in range(2))
     work = []
     for step in program.crossbar_steps:
-        grid = input_grid(step)
+        grid, arrays = input_grid(step), arrays_of_step(step)
+        users[arrays] += 1
         if grid is None:
-            return None
+            continue
         positions = int(np.prod(vector_grid(step, grid)[0]))
         time = round(timings[step.name].vector_ns * PS)
-        arrays = arrays_of_step(step)
-        users[arrays] += 1
         busy[arrays] += positions * time
         work.append((step.name, arrays, positions, time))
+    if program.crossbar_steps and not work:
+        return None
     return tuple(
         Stand(name, arrays.size, positions, time, max(1, positions))
         if users[arrays].max(initial=1) == 1

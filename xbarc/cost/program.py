@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
+from typing import Literal
 
 import numpy as np
 
@@ -58,9 +59,9 @@ class ProgramCost:
         levels: cells at each level over all layers, one copy of each.
         policy: how copies were chosen.
         arrays_once: arrays without copies.
-        schedule: None where a shape is not known.
+        schedule: of the layers that can be counted; None where none can.
         placement: places of tiles; None without a mesh, or where a shape is not known.
-        unknown: why what happens, or digital work, could not be counted; empty where all is known.
+        left_out: what no count of what happens holds, and why; empty where all is known.
     """
 
     layers: tuple[LayerCost, ...]
@@ -70,7 +71,19 @@ class ProgramCost:
     arrays_once: int
     schedule: Schedule | None
     placement: MeshPlacement | None
-    unknown: Unknown
+    left_out: tuple[LeftOut, ...]
+
+    @property
+    def crossbars_counted(self) -> bool:
+        """Whether any layer on crossbars could be counted, or there is none."""
+        return not self.layers or any(layer.positions is not None for layer in self.layers)
+
+    @property
+    def digital_counted(self) -> bool:
+        """Whether any digital work could be counted, or there is none."""
+        return self.counts.digital_macs > 0 or all(
+            left.kind == "crossbar" for left in self.left_out
+        )
 
     @property
     def latency_ns(self) -> float | None:
@@ -84,11 +97,12 @@ class ProgramCost:
 
 
 @dataclass(frozen=True)
-class Unknown:
-    """Reasons, empty where there is none."""
+class LeftOut:
+    """A layer on crossbars, or digital work, whose amount is not known."""
 
-    positions: str = ""
-    digital: str = ""
+    name: str
+    kind: Literal["crossbar", "digital"]
+    reason: str
 
 
 def program_cost(program: Program, policy: Policy | None = None) -> ProgramCost:
@@ -121,13 +135,12 @@ def program_cost(program: Program, policy: Policy | None = None) -> ProgramCost:
             target,
             allocation,
             (timings[step.name], Counts(bit_steps=decided[step.name])),
-            (copies[step.name], on[step.name]),
+            (copies[step.name], on.get(step.name, 0.0)),
         )
         for step in program.crossbar_steps
     )
     places = placement(program, copies)
     layers = _routed(layers, places)
-    unknown = Unknown(_unknown_positions(layers), _unknown_digital(program))
     macs = sum(step.macs or 0 for step in program.digital_steps)
     happened = reduce(add, (layer.counts for layer in layers), Counts(digital_macs=macs))
     levels = np.zeros(1 << target.cell.bits, dtype=np.int64)
@@ -141,7 +154,7 @@ def program_cost(program: Program, policy: Policy | None = None) -> ProgramCost:
         arrays_once=program.arrays,
         schedule=plan,
         placement=places,
-        unknown=unknown,
+        left_out=(*_layers_left_out(layers), *_digital_left_out(program)),
     )
 
 
@@ -160,13 +173,14 @@ def _copies(program: Program, timings: dict[str, Timing], policy: Policy) -> dic
     layers = stands(program, timings)
     if layers is None:
         return {step.name: 1 for step in program.crossbar_steps}
-    return copies_for(layers, policy, program.arrays)
+    found = copies_for(layers, policy, program.arrays)
+    return {step.name: found.get(step.name, 1) for step in program.crossbar_steps}
 
 
 def _time_on(plan: Schedule | None) -> dict[str, float]:
     """The latency, dealt over the layers by the time that each works."""
     if plan is None:
-        return defaultdict(float)
+        return {}
     work = sum(layer.busy_ps for layer in plan.layers)
     share = plan.latency_ps / work / PS if work else 0.0
     return {layer.name: layer.busy_ps * share for layer in plan.layers}
@@ -221,17 +235,16 @@ def _with_hardware(counts: Counts, hardware: Counts) -> Counts:
     )
 
 
-def _unknown_positions(layers: tuple[LayerCost, ...]) -> str:
-    names = [layer.step.name for layer in layers if layer.positions is None]
-    if not names:
-        return ""
-    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    return f"the input shape of {shown} is not known; give the model fixed sizes"
+def _layers_left_out(layers: tuple[LayerCost, ...]) -> Iterator[LeftOut]:
+    for layer in layers:
+        if layer.positions is None:
+            reason = layer.step.uncounted or "the shape of its input is not known"
+            yield LeftOut(layer.step.name, "crossbar", reason)
 
 
-def _unknown_digital(program: Program) -> str:
-    names = [step.name for step in program.digital_steps if step.macs is None]
-    if not names:
-        return ""
-    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    return f"the multiply-accumulates of {shown} are not known"
+def _digital_left_out(program: Program) -> Iterator[LeftOut]:
+    for step in program.digital_steps:
+        reasons = step.uncounted
+        if step.macs is None and not reasons:
+            reasons = ("its multiply-accumulates are not known",)
+        yield from (LeftOut(step.name, "digital", reason) for reason in reasons)

@@ -128,15 +128,18 @@ MOST_POSITIONS = 1 << 25
 def schedule(
     program: Program, timings: Mapping[str, Timing], copies: Mapping[str, int] | None = None
 ) -> Schedule | None:
-    """Schedule a program; None where a layer's input shape is not known, or beyond all measure.
+    """Schedule a program; None where no layer's input shape is known, or one is beyond all measure.
+
+    A layer whose input shape is not known takes no time: its results are there with its input.
 
     Args:
         program: what runs.
         timings: time of one input vector, by the name of the layer.
         copies: how often each layer's weights stand there; once by default.
     """
-    sizes = [positions_held(step) for step in program.crossbar_steps]
-    if any(size is None or size > MOST_POSITIONS for size in sizes):
+    found = {step.name: positions_held(step) for step in program.crossbar_steps}
+    sizes = [size for size in found.values() if size is not None]
+    if (found and not sizes) or any(size > MOST_POSITIONS for size in sizes):
         return None
     none = np.zeros(program.arrays, dtype=np.int64)
     grids = {step.input: input_grid(step) or () for step in program.crossbar_steps}
@@ -144,6 +147,8 @@ def schedule(
     for step in program.steps:
         if isinstance(step, DigitalStep):
             _digital(step, state)
+        elif found[step.name] is None:
+            _pass_on(step, state)
         else:
             _crossbar(step, timings[step.name], (copies or {}).get(step.name, 1), state)
     return _finished(program, state)
@@ -168,6 +173,13 @@ def _crossbar(step: CrossbarStep, timing: Timing, copies: int, state: _State) ->
     state.streams[step.output], state.makers[step.output] = made, node
     _occupy(step, stream, source, (grid, reaches if lined_up else None), rounds, state)
     state.layers.append(_layer(step, node, rounds, arrays.size, why))
+
+
+def _pass_on(step: CrossbarStep, state: _State) -> None:
+    """A layer that is left out: its result is there when its whole input is."""
+    made = whole(state.streams[step.input].last if step.input in state.streams else 0)
+    state.streams[step.output] = made
+    state.makers[step.output] = Node(step.name, ((step.input, None),), None, 1, None, made)
 
 
 def _occupy(

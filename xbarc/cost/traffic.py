@@ -62,10 +62,10 @@ def _positions(step: CrossbarStep) -> int:
 
 
 def placement(program: Program, copies: Mapping[str, int]) -> MeshPlacement | None:
-    """Places on the mesh; None where the target has none, or a shape is not known."""
+    """Places on the mesh; None where the target has none, or no layer's shape is known."""
     tree = program.target.hierarchy
     steps = program.crossbar_steps
-    if tree.network == "none" or not steps or any(input_grid(step) is None for step in steps):
+    if tree.network == "none" or not steps or all(input_grid(step) is None for step in steps):
         return None
     capacity = tree.arrays_per_macro * tree.macros_per_tile
     items = program_items(program, copies)

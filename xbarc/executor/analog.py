@@ -18,15 +18,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
 from math import ceil, log2
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 import numpy as np
-from scipy.special import ndtri
 
 from xbarc.circuit.meaning import real_weights
 from xbarc.circuit.random import WORDS, raw_words
-from xbarc.executor import analog_loop
 from xbarc.executor.adc import conversions_of_vector
 from xbarc.executor.reference import adc_at
 from xbarc.executor.saturating import available_cores
@@ -34,7 +32,16 @@ from xbarc.ir.effective import conversion_matrix
 from xbarc.ir.geometry import Window
 from xbarc.ir.program import CrossbarStep
 from xbarc.ir.trace import LayerTrace
+from xbarc.lazy import lazy_module
 from xbarc.numerics.types import AnyArray, Float64Array, Int64Array, IntArray
+
+if TYPE_CHECKING:
+    from scipy import special
+
+    from xbarc.executor import analog_loop
+else:
+    analog_loop = lazy_module("xbarc.executor.analog_loop")
+    special = lazy_module("scipy.special")
 
 GRID_BITS = 20
 FINE_BITS = 12
@@ -306,7 +313,7 @@ def on_grid(seen: Float64Array, dac_bits: int) -> AnyArray:
 def quantiles() -> AnyArray:
     """Equally likely values of a standard normal, of unit variance."""
     count = 1 << NOISE_BITS
-    values = ndtri((np.arange(count) + 0.5) / count)
+    values = special.ndtri((np.arange(count) + 0.5) / count)
     table: AnyArray = (values / values.std()).astype(np.float32)
     return table
 

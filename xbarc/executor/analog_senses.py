@@ -11,13 +11,20 @@ another, which differ by what every read draws anew.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from xbarc.executor import analog_loop
 from xbarc.executor.analog import AnalogLayer, Noise, Segment
 from xbarc.executor.senses import driven_rows
 from xbarc.ir.program import CrossbarStep
+from xbarc.lazy import lazy_module
 from xbarc.numerics.types import AnyArray, Float64Array, Int64Array, IntArray
+
+if TYPE_CHECKING:
+    from xbarc.executor import analog_loop
+else:
+    analog_loop = lazy_module("xbarc.executor.analog_loop")
 
 
 class AnalogSenses(AnalogLayer):

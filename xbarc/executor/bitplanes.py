@@ -20,17 +20,11 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
+from xbarc.executor.lanes import AT_ONCE, LOW_BITS, WORDS
 from xbarc.numerics.compiled import compiled
 
 _compiled = compiled(error_model="numpy")
 
-WORDS = 8
-"""64-bit words of a plane."""
-BLOCK = 64 * WORDS
-"""Vectors of a block."""
-AT_ONCE = 16
-"""Planes that one step adds; lists of planes are filled up with a plane of zeros."""
-LOW_BITS = 4
 _BYTES = 32
 
 _WORD = ir.IntType(64)

@@ -21,14 +21,8 @@ from typing import Any, cast
 import numpy as np
 
 from xbarc.executor import shuffle
-from xbarc.executor.shuffle import (
-    ANY_REACH,
-    DIGIT_BITS,
-    HAS_SHUFFLE,
-    LANES,
-    NARROW_REACH,
-    NIBBLES,
-)
+from xbarc.executor.lanes import DIGIT_BITS, LANES, NIBBLES
+from xbarc.executor.shuffle import ANY_REACH, HAS_SHUFFLE, NARROW_REACH
 from xbarc.numerics.compiled import compiled
 
 _LOG = logging.getLogger("xbarc")

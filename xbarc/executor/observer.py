@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from xbarc.executor import lookup
 from xbarc.executor.fast import CollapsedLayer
-from xbarc.executor.histogram_loop import count_sums
 from xbarc.executor.reference import ReferenceLayer
 from xbarc.executor.saturating import SaturatingLayer, fits_lookup
 from xbarc.ir.effective import sum_ranges
@@ -15,8 +15,19 @@ from xbarc.ir.kinds import conversion_kinds
 from xbarc.ir.program import CrossbarStep
 from xbarc.ir.statistics import SumStatistics
 from xbarc.ir.trace import LayerTrace
+from xbarc.lazy import lazy_module
 from xbarc.numerics import slice_inputs
 from xbarc.numerics.types import Int64Array, IntArray
+
+if TYPE_CHECKING:
+    from xbarc.executor import histogram_loop
+else:
+    histogram_loop = lazy_module("xbarc.executor.histogram_loop")
+
+if TYPE_CHECKING:
+    from xbarc.executor import lookup
+else:
+    lookup = lazy_module("xbarc.executor.lookup")
 
 _MOST_BINS = 1 << 12
 _MOST_COUNTERS = 1 << 23
@@ -130,7 +141,7 @@ class _Tables(SaturatingLayer):
             return
         bits = (self.step.input_bits, self.step.dac_bits)
         tables = (ready.tables, ready.floor, packed, counts)
-        count_sums(*tables, bits, kinds, len(vectors), scale, histogram)
+        histogram_loop.count_sums(*tables, bits, kinds, len(vectors), scale, histogram)
 
 
 def _places(step: CrossbarStep) -> tuple[int, int, int]:

@@ -8,16 +8,22 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
 from itertools import pairwise, product
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xbarc.executor import lookup
-from xbarc.executor.shuffle import DIGIT_BITS, LANES, NIBBLES
+from xbarc.executor.lanes import DIGIT_BITS, LANES, NIBBLES
 from xbarc.ir.effective import conversion_matrix
 from xbarc.ir.program import CrossbarStep
 from xbarc.ir.trace import LayerTrace
+from xbarc.lazy import lazy_module
 from xbarc.numerics import slice_count
 from xbarc.numerics.types import AnyArray, BoolArray, Int64Array, IntArray, UInt8Array
+
+if TYPE_CHECKING:
+    from xbarc.executor import lookup
+else:
+    lookup = lazy_module("xbarc.executor.lookup")
 
 _WIDEST_SUM = 1 << 16
 _WIDEST_JOINED = 1 << 31

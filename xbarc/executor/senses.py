@@ -6,12 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
 
-from xbarc.executor import bitplanes
 from xbarc.executor.adc import conversions_of_vector
+from xbarc.executor.lanes import AT_ONCE, BLOCK, LOW_BITS, WORDS
 from xbarc.executor.saturating import available_cores
 from xbarc.executor.windows import block_extent
 from xbarc.ir.effective import conversion_matrix, output_matrix
@@ -19,10 +20,16 @@ from xbarc.ir.geometry import Window
 from xbarc.ir.program import CrossbarStep, Sense
 from xbarc.ir.quantize import ABSENT
 from xbarc.ir.trace import LayerTrace
+from xbarc.lazy import lazy_module
 from xbarc.numerics.types import BoolArray, Int64Array, IntArray
 
-_CHUNK = 8 * bitplanes.BLOCK
-_WORTH_LINES = bitplanes.BLOCK // 2
+if TYPE_CHECKING:
+    from xbarc.executor import bitplanes
+else:
+    bitplanes = lazy_module("xbarc.executor.bitplanes")
+
+_CHUNK = 8 * BLOCK
+_WORTH_LINES = BLOCK // 2
 
 
 def driven_rows(step: CrossbarStep, sense: Sense, group_codes: IntArray, rows: slice) -> BoolArray:
@@ -201,7 +208,7 @@ class SenseLayer:
         acc: IntArray,
     ) -> None:
         states = _state_planes(codes)
-        shape = (len(states), len(shifts), self.step.outputs, self._votes, bitplanes.WORDS)
+        shape = (len(states), len(shifts), self.step.outputs, self._votes, WORDS)
         votes = np.zeros(shape, dtype=np.uint64)
         for number, part in enumerate(segments):
             rows = np.stack([places[part.inputs], part.masks])
@@ -226,7 +233,7 @@ class SenseLayer:
         conversion, row = np.nonzero(seen)
         taken = seen[conversion, row] < 0
         count = np.abs(seen).sum(axis=1)
-        width = -(-int(count.max(initial=1)) // bitplanes.AT_ONCE) * bitplanes.AT_ONCE
+        width = -(-int(count.max(initial=1)) // AT_ONCE) * AT_ONCE
         lists = np.full((step.conversions, width), 2 * len(cells), dtype=np.int64)
         place = np.arange(row.size) - (np.cumsum(count) - count)[conversion]
         lists[conversion, place] = row + taken * len(cells)
@@ -237,7 +244,7 @@ class SenseLayer:
             np.asarray(self.sense.drive[rows], dtype=np.int64),
             lists[self._read],
             np.ascontiguousarray(thresholds[:, self._read], dtype=np.int64),
-            max(bitplanes.LOW_BITS, int(count.max(initial=0)).bit_length()),
+            max(LOW_BITS, int(count.max(initial=0)).bit_length()),
         )
 
 
@@ -276,9 +283,9 @@ def _state_planes(codes: IntArray) -> IntArray:
         Axes: block, state, place, word.
     """
     count, places = codes.shape
-    blocks = -(-count // bitplanes.BLOCK)
+    blocks = -(-count // BLOCK)
     states = 3 if int(codes.max(initial=0)) >= ABSENT else 2
-    octets = np.empty((states, blocks * bitplanes.BLOCK // 8, places), dtype=np.uint8)
+    octets = np.empty((states, blocks * BLOCK // 8, places), dtype=np.uint8)
     bitplanes.pack(np.ascontiguousarray(codes, dtype=np.uint8), octets)
     split = octets.reshape(states, blocks, -1, places).transpose(1, 0, 3, 2)
     planes: IntArray = np.ascontiguousarray(split).view("<u8").astype(np.uint64, copy=False)

@@ -15,14 +15,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-LANES = 32
-"""Input vectors that one pass of the loop handles."""
-
-NIBBLES = 8
-"""Lookups that are added as bytes before they are widened to 16 bits."""
-
-DIGIT_BITS = 3
-"""Cells enter tables in digits of 3 bits: 8 sums of 4 digits reach 8 x 4 x 7 = 224, a byte."""
+from xbarc.executor.lanes import LANES, NIBBLES
 
 HAS_SHUFFLE = bool(llvm.get_host_cpu_features().get("avx2", False))
 """Whether this CPU has the byte shuffle that the quick loop needs."""

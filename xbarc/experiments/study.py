@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from xbarc.calibration.walk import labelled_batches
 from xbarc.chips.placing import FitOptions, fit_program
 from xbarc.circuit import Chip, Effects
 from xbarc.circuit.uniform import line_ratio
 from xbarc.errors import InputError
+from xbarc.executor.batches import labelled_batches
 from xbarc.executor.run import Executor
 from xbarc.ir.labels import label_name, labels_in
 from xbarc.ir.program import Program

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import onnx
@@ -23,6 +24,7 @@ from xbarc.frontend.shapes import (
     layer_shape,
     node_macs,
     probe,
+    traced,
 )
 from xbarc.ir.network import DigitalFragment, Layer, MatrixLayer
 from xbarc.ir.quantize import IntegerResult
@@ -41,6 +43,7 @@ class Builder:
         shapes: shape of every value so far, open axes of the model's inputs guessed.
         declared: the same without guesses, so that a misfit is the model's fault.
         names: of all layers, those to come included.
+        why: reasons for values whose shape is not known.
     """
 
     normal: Normal
@@ -49,6 +52,7 @@ class Builder:
     shapes: Known
     declared: dict[str, Partial]
     names: set[str]
+    why: dict[str, str] = field(default_factory=dict)
     layers: list[Layer] = field(default_factory=list)
 
     def add(self, index: int, stage: Stage, border: Borders) -> None:
@@ -68,12 +72,16 @@ class Builder:
             self.declared[layer.output] = layer_shape(layer, open_shape)
         shape = self.shapes.get(layer.input)
         if shape is None:
-            return layer
+            return self._uncounted(layer, self.why.get(layer.input, _no_shape(layer.input)))
         try:
             self.shapes.update(complete({layer.output: layer_shape(layer, shape)}))
-        except ModelError:
-            return layer  # a guessed axis does not fit; a declared one was judged above
+        except ModelError as error:  # a guessed axis; a declared one was judged above
+            return self._uncounted(layer, f"with open axes counted as 1, {error.message}")
         return replace(layer, input_shape=shape)
+
+    def _uncounted(self, layer: MatrixLayer, reason: str) -> MatrixLayer:
+        self.why[layer.output] = reason
+        return replace(layer, uncounted=reason)
 
     def _fragment(self, name: str, nodes: list[ir.Node], border: Borders) -> DigitalFragment:
         own, roots = self.normal.constants.ancestors(border.constants)
@@ -86,14 +94,15 @@ class Builder:
             initializers=initializers,
         )
         proto = self._validated(emit_model(self.normal.model, piece), name)
-        counted = [node for node in nodes if node.op_type in COUNTED]
+        macs, uncounted = self._measure(proto, nodes)
         return DigitalFragment(
             name=name,
             model=bytes(proto.SerializeToString(deterministic=True)),
             inputs=tuple(value.name for value in proto.graph.input),
             outputs=tuple(value.name for value in proto.graph.output),
             operators=_operators(nodes),
-            macs=self._measure(proto, nodes, counted),
+            macs=macs,
+            uncounted=uncounted,
             notes=tuple(self.notes[node] for node in nodes if node in self.notes),
         )
 
@@ -119,31 +128,62 @@ class Builder:
         return proto
 
     def _measure(
-        self, proto: onnx.ModelProto, nodes: list[ir.Node], counted: list[ir.Node]
-    ) -> int | None:
-        """Learn shapes behind a fragment; gives the multiply-accumulates inside it."""
+        self, proto: onnx.ModelProto, nodes: list[ir.Node]
+    ) -> tuple[int | None, tuple[str, ...]]:
+        """Learn shapes behind a fragment.
+
+        Returns:
+            The multiply-accumulates inside it that can be counted, None where none can; and which
+            cannot, and why.
+        """
+        counted = [node for node in nodes if node.op_type in COUNTED]
         values = [v for node in counted for v in (*node.inputs, *node.outputs) if v is not None]
         inner = {name_of(out) for node in nodes for out in node.outputs}
-        asked = [name_of(value) for value in values if name_of(value) in inner]
-        self._learn(proto, asked)
-        known = dict(self.shapes)
+        known, why = self._learn(proto, [n for n in map(name_of, values) if n in inner])
         for value in values:
             if self.normal.constants.holds(value):
                 known[name_of(value)] = self.normal.constants.shape(value)
-        macs = [node_macs(node, known) for node in counted]
-        hidden = any(node in self.notes and node.op_type not in COUNTED for node in nodes)
-        if hidden or None in macs:
-            return None
-        return sum(count for count in macs if count is not None)
+        macs = {node: node_macs(node, known) for node in counted}
+        left_out = [_left_out(node, why) for node, count in macs.items() if count is None]
+        hidden = [node for node in nodes if node in self.notes and node not in macs]
+        left_out += [_hidden(node) for node in hidden]
+        counts = [count for count in macs.values() if count is not None]
+        return (sum(counts) if counts or not left_out else None), tuple(left_out)
 
-    def _learn(self, proto: onnx.ModelProto, asked: list[str]) -> None:
-        found = probe(proto, self.shapes, asked)
-        self.shapes.update(complete(found))
+    def _learn(self, proto: onnx.ModelProto, asked: list[str]) -> tuple[Known, dict[str, str]]:
+        """Shapes of the values asked for, and why some are not known; those of results stay."""
+        found, why = traced(proto, self.shapes, self.why, asked)
+        results = [port.name for port in proto.graph.output]
+        self.shapes.update((name, found[name]) for name in results if name in found)
+        self.why.update((name, why[name]) for name in results if name in why)
         guessed = any(
             self.declared.get(value.name) != self.shapes.get(value.name)
             for value in proto.graph.input
         )
         self.declared.update(probe(proto, self.declared, asked) if guessed else found)
+        return {**self.shapes, **found}, {**self.why, **why}
+
+
+def _no_shape(name: str) -> str:
+    return f"the shape of '{name}' is not known"
+
+
+def _left_out(node: ir.Node, why: Mapping[str, str]) -> str:
+    """Why the multiply-accumulates of a matrix operator cannot be counted."""
+    values = [name_of(value) for value in (*node.inputs, *node.outputs) if value is not None]
+    reasons = [why[name] for name in values if name in why]
+    return f"{_named(node)}: {reasons[0] if reasons else 'shapes that it reads are not known'}"
+
+
+def _hidden(node: ir.Node) -> str:
+    """Why nothing is counted for an operator that multiplies matrices inside."""
+    if any(True for _ in inner_graphs(node)):
+        return f"{_named(node)}: how often its body multiplies matrices depends on a run"
+    return f"{_named(node)}: its multiply-accumulates are not modelled"
+
+
+def _named(node: ir.Node) -> str:
+    return f"{node.op_type} '{node.name or name_of(node.outputs[0])}'"
 
 
 def _needs_shapes(node: ir.Node) -> bool:

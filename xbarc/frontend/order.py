@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-import networkx as nx
 import onnx_ir as ir
 
 from xbarc.errors import ModelError
 from xbarc.frontend.emit import name_of, node_reads
+from xbarc.lazy import lazy_module
+
+if TYPE_CHECKING:
+    import networkx as nx
+else:
+    nx = lazy_module("networkx")
 
 
 def execution_order(nodes: Iterable[ir.Node]) -> list[ir.Node]:

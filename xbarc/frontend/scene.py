@@ -21,7 +21,8 @@ from xbarc.ir.quantize import FloatInput, IntegerInput, Quantizer, Result
 from xbarc.numerics import IntFormat, holding
 from xbarc.numerics.types import AnyArray, FloatArray, Int64Array
 
-WIDEST_WEIGHT = 16
+WIDEST_WEIGHT = 17
+"""Bits of integers of 16 bits with a zero point subtracted."""
 _REAL_NAMES = ("float16", "float32", "float64")
 _REAL = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.DOUBLE)
 
@@ -242,7 +243,7 @@ class Scene:
         wide = holding(form.min - int(zero.max()), form.max - int(zero.min()))
         if wide.bits > WIDEST_WEIGHT:
             return None
-        load, kind = self.constants.load, np.int16 if wide.signed else np.int32
+        load, kind = self.constants.load, np.int16 if wide.signed and wide.bits <= 16 else np.int32
 
         def integers() -> AnyArray:
             return np.subtract(load(value).astype(np.int32), zero.astype(np.int32)).astype(kind)

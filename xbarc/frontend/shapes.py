@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import onnx
 import onnx_ir as ir
@@ -11,12 +11,10 @@ import onnx_ir as ir
 from xbarc.errors import InputError, ModelError, XbarcError
 from xbarc.frontend.attributes import whole
 from xbarc.frontend.emit import name_of
+from xbarc.frontend.extents import SMALL, trace
 from xbarc.ir.geometry import Dense, Scatter, Window, scatter_extent, window_output
 from xbarc.ir.network import MatrixLayer
-from xbarc.runtime import OnnxSession
-
-_SMALL = 1024
-"""Elements of a constant that may decide about shapes, such as the target of a Reshape."""
+from xbarc.runtime import OnnxSession, RuntimeValue
 
 Known = dict[str, tuple[int, ...]]
 """Shapes by name of value; a value of unknown shape is left out."""
@@ -71,9 +69,20 @@ def declared_shapes(graph: ir.Graph) -> dict[str, Partial]:
 
 
 def probe(
-    proto: onnx.ModelProto, known: Mapping[str, Partial], asked: list[str]
+    proto: onnx.ModelProto, known: Mapping[str, Partial], asked: Sequence[str]
 ) -> dict[str, Partial]:
     """Shapes of values inside a fragment, as far as ONNX Runtime infers them from its inputs'."""
+    return {
+        value.name: tuple(_size(size) for size in value.shape)
+        for value in inferred_values(proto, known, asked)
+        if value.shape
+    }
+
+
+def inferred_values(
+    proto: onnx.ModelProto, known: Mapping[str, Partial], asked: Sequence[str]
+) -> tuple[RuntimeValue, ...]:
+    """Results of a fragment and values inside it, as ONNX Runtime sees them; none if it refuses."""
     trial = _without_data(proto)
     for value in trial.graph.input:
         if value.name in known and value.type.WhichOneof("value") == "tensor_type":
@@ -83,14 +92,32 @@ def probe(
         onnx.ValueInfoProto(name=name) for name in dict.fromkeys(asked) if name not in listed
     )
     try:
-        session = OnnxSession(trial.SerializeToString(), where=proto.graph.name, threads=1)
+        return OnnxSession(trial.SerializeToString(), where=proto.graph.name, threads=1).outputs
     except XbarcError:
-        return {}
-    return {
-        value.name: tuple(_size(size) for size in value.shape)
-        for value in session.outputs
-        if value.shape
-    }
+        return ()
+
+
+def traced(
+    proto: onnx.ModelProto, known: Known, why: Mapping[str, str], asked: Sequence[str]
+) -> tuple[Known, dict[str, str]]:
+    """Shapes of values in a fragment for inputs of these shapes, and why others are not known.
+
+    Args:
+        proto: the fragment.
+        known: shapes of its inputs.
+        why: reasons for those of its inputs that are not known.
+        asked: names of values inside; results of the fragment are always among them.
+    """
+    wanted = dict.fromkeys((*asked, *(port.name for port in proto.graph.output)))
+    found = complete(probe(proto, known, asked))
+    if wanted.keys() <= found.keys():
+        return found, {}
+    inside = [name for node in proto.graph.node for name in node.output if name]
+    seen = {value.name: value for value in inferred_values(proto, known, inside)}
+    extents = trace(proto, known, why, seen)
+    shapes = {name: extents.shape(name) for name in wanted}
+    reasons = {name: extents.unknown[name] for name in wanted if name in extents.unknown}
+    return {name: shape for name, shape in shapes.items() if shape is not None}, reasons
 
 
 def _size(found: int | str | None) -> int | None:
@@ -110,7 +137,7 @@ def _without_data(proto: onnx.ModelProto) -> onnx.ModelProto:
     graph.input.extend(proto.graph.input)
     graph.output.extend(proto.graph.output)
     for tensor in proto.graph.initializer:
-        if math.prod(tensor.dims) <= _SMALL:
+        if math.prod(tensor.dims) <= SMALL:
             graph.initializer.append(tensor)
         else:
             kind = tensor.data_type
@@ -192,6 +219,9 @@ COUNTED = frozenset(
         "MatMulInteger",
         "QLinearMatMul",
         "QGemm",
+        "LSTM",
+        "GRU",
+        "RNN",
     ]
 )
 """Operators whose multiply-accumulates are counted where they stay digital."""
@@ -210,5 +240,16 @@ def node_macs(node: ir.Node, known: Known) -> int | None:
     if node.op_type in ("Gemm", "QGemm"):
         axis = -2 if whole(node, "transA", 0) else -1
         return None if left is None or result is None else math.prod(result) * left[axis]
+    if node.op_type in ("LSTM", "GRU", "RNN"):
+        return _recurrent_macs(node, known)
     start = left if node.op_type == "ConvTranspose" else result
     return None if start is None or right is None else math.prod(start) * math.prod(right[1:])
+
+
+def _recurrent_macs(node: ir.Node, known: Known) -> int | None:
+    """Every step of every sequence multiplies the input and the state by all their weights."""
+    names = [name_of(value) if value is not None else "" for value in node.inputs[:3]]
+    data, inputs, states = (known.get(name) for name in names)
+    if data is None or inputs is None or states is None:
+        return None
+    return math.prod(data[:2]) * (math.prod(inputs) + math.prod(states))

@@ -287,7 +287,8 @@ def cast(node: Node) -> Bounds:
         found = widened(replace(x, dtype=dtype), 2.0**-21)
         return found if found.is_float else sign_only(found)
     room = anything(dtype, x.shape)
-    inside = bool((x.low >= room.low).all() and (x.high <= room.high).all()) and x.finite
+    inside = bool((x.low >= room.low).all() and (x.high <= room.high).all())
+    inside = inside and bool((np.maximum(np.abs(x.low), np.abs(x.high)) < 2.0**53).all())
     if not dtype.startswith(("int", "uint")) or not inside or x.nan or not x.dtype:
         return room
     return replace(x, low=np.trunc(x.low), high=np.trunc(x.high), dtype=dtype)

@@ -252,6 +252,7 @@ def _step_record(index: int, step: Step) -> CrossbarRecord | DigitalRecord:
             outputs=list(step.outputs),
             operators=list(step.operators),
             macs=step.macs,
+            uncounted=list(step.uncounted),
             notes=list(step.notes),
         )
     same = {name: getattr(step, name) for name in CrossbarRecord.model_fields if name not in _APART}
@@ -280,6 +281,7 @@ def _load_step(
             outputs=tuple(record.outputs),
             operators=tuple(record.operators),
             macs=record.macs,
+            uncounted=tuple(record.uncounted),
             notes=tuple(record.notes),
         )
     own = {

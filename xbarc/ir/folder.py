@@ -5,18 +5,18 @@ from __future__ import annotations
 import ctypes
 import os
 import re
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from xbarc.errors import ProgramError
+from xbarc.ir.partial import PARTIAL, locked_folder, remove_leftovers
 
 MANIFEST = "program.json"
 FILE_NAME = re.compile(r"cells\.safetensors|(?:report|placement)\.json|digital/[0-9]{5}\.onnx")
 
+_OLD = ".old"
 _AT_FDCWD = -100
 _EXCHANGE = 2
 
@@ -63,22 +63,34 @@ def _check_content(path: Path) -> None:
 def whole_directory(path: Path) -> Iterator[Path]:
     """A temporary folder beside `path` that takes its place when the block ends well.
 
+    What killed processes left of writing to the same place is removed.
+
     Raises:
         ProgramError: it cannot be written.
     """
-    parent = path.resolve().parent
+    place = path.resolve()
+    remove_leftovers(place, PARTIAL, ours=_holds_program)
     try:
-        folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=parent))
+        with locked_folder(place, PARTIAL) as folder:
+            yield folder
+            _finish(folder)
+            _put(folder, place)
     except OSError as error:
         raise _cannot_write(path, error) from error
-    try:
-        yield folder
-        _finish(folder)
-        _put(folder, path.resolve())
-    except OSError as error:
-        raise _cannot_write(path, error) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    remove_leftovers(place, _OLD, ours=_holds_old)
+
+
+def _holds_program(folder: Path) -> bool:
+    """Whether there is nothing in a folder but what a program, or a part of one, holds."""
+    files = (p for p in folder.rglob("*") if p.is_symlink() or not p.is_dir())
+    names = (p.relative_to(folder).as_posix() for p in files)
+    return folder.is_dir() and all(n == MANIFEST or FILE_NAME.fullmatch(n) for n in names)
+
+
+def _holds_old(folder: Path) -> bool:
+    """Whether a folder holds an old program at most."""
+    names = {p.name for p in folder.iterdir()}
+    return not names or (names == {"program"} and _holds_program(folder / "program"))
 
 
 def _finish(folder: Path) -> None:
@@ -114,16 +126,14 @@ def exchange(first: Path, second: Path) -> bool:
 
 def _swap(folder: Path, path: Path) -> None:
     """Two renames: killed between them, the old program is whole in `.NAME.*.old/program`."""
-    old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
-    try:
-        path.rename(old / "program")
-        folder.rename(path)
-    except BaseException:
-        if not path.exists():
-            (old / "program").rename(path)
-        raise
-    finally:
-        shutil.rmtree(old, ignore_errors=True)
+    with locked_folder(path, _OLD) as old:
+        try:
+            path.rename(old / "program")
+            folder.rename(path)
+        except BaseException:
+            if not path.exists():
+                (old / "program").rename(path)
+            raise
 
 
 def _cannot_write(path: Path, error: OSError | ValueError) -> ProgramError:

@@ -16,7 +16,7 @@ import numpy as np
 from xbarc.intervals import Bounds, along, anything, fragment_bounds
 from xbarc.ir.codes import quantize, to_values
 from xbarc.ir.effective import effective_weights, is_lossless
-from xbarc.ir.facts import WEIGHTS, InputFacts
+from xbarc.ir.facts import WEIGHTS, InputFacts, Narrowed
 from xbarc.ir.geometry import Dense, Geometry, Scatter, Window, window_output
 from xbarc.ir.network import Value
 from xbarc.ir.program import CrossbarStep, DigitalStep, Program, Step
@@ -42,6 +42,7 @@ positive says something there, and among more weights than these one is positive
 
 _EXACT = float(1 << 53)
 _ACCUMULATOR = 2.0**62
+_MOST_BITS = 16
 
 
 class Knowledge:
@@ -331,8 +332,9 @@ class Unproven:
 
 
 def unproven(program: Program) -> list[Unproven]:
-    """Facts that do not follow; sums are bounded only where structure alone proves too little."""
-    if all(step.facts is None for step in program.crossbar_steps):
+    """Claims that do not follow; sums are bounded only where structure alone proves too little."""
+    claims = ((step.facts, step.narrowed) for step in program.crossbar_steps)
+    if all(facts is None and narrowed is None for facts, narrowed in claims):
         return []
     wrong = _walk(program, weights=False)
     return _walk(program, weights=True) if wrong else wrong
@@ -344,6 +346,8 @@ def _walk(program: Program, *, weights: bool) -> list[Unproven]:
     for step in program.steps:
         if isinstance(step, CrossbarStep) and step.facts is not None:
             wrong.extend(_differences(step, step.facts, knowledge))
+        if isinstance(step, CrossbarStep) and step.narrowed is not None:
+            wrong.extend(_cut_codes(step, step.narrowed, knowledge))
         knowledge.advance(step)
     return wrong
 
@@ -361,6 +365,25 @@ def _differences(
     )
     text = f"input {place} is said to carry codes {told[0]} to {told[1]}, provable are "
     yield Unproven(step.name, text + f"{true[0]} to {true[1]}")
+
+
+def _cut_codes(step: CrossbarStep, claimed: Narrowed, knowledge: Knowledge) -> Iterable[Unproven]:
+    """Codes that occur beyond the bits that a layer is said to need."""
+    quantizer, bounds = step.quantizer, knowledge.bounds(step.input)
+    top = (1 << step.input_bits) - 1
+    if isinstance(quantizer, StaticInput):
+        whole = replace(quantizer, bits=min(claimed.bits, _MOST_BITS))
+        codes = knowledge.facts(step.input, whole, step.geometry, (step.groups, step.inputs))
+        low, high = 0, (1 << whole.bits) - 1 if codes is None else int(codes.high.max())
+    elif isinstance(quantizer, IntegerInput):
+        least, most = float(bounds.low.min()), float(bounds.high.max())
+        low = int(max(least, -_EXACT)) - quantizer.low
+        high = int(min(most, _EXACT)) - quantizer.low
+    else:
+        return
+    if low < 0 or high > top:
+        text = f"codes of {claimed.bits} bits are said to fit {step.input_bits} bits, provable are "
+        yield Unproven(step.name, text + f"codes {low} to {high}, not 0 to {top}")
 
 
 def _at(end: AnyArray, group: int) -> AnyArray:

@@ -97,6 +97,7 @@ class MatrixLayer:
         result: how accumulators become values; its arrays have the axis of `constant`. The scale of
             a float layer holds what the model asks beside the weights (1 for plain Conv).
         input_shape: shape of the input for one inference, where it is known.
+        uncounted: why it is not known.
         equalised: what equalisation multiplied the outputs by, None where nothing did; axis as
             `constant`.
         pooling: what a MaxPool does to a thresholded result before anybody else reads it.
@@ -116,6 +117,7 @@ class MatrixLayer:
     constant: Int64Array
     result: Result
     input_shape: tuple[int, ...] | None = None
+    uncounted: str = ""
     equalised: Float32Array | None = None
     pooling: Pooling | None = None
     facts: InputFacts | None = None
@@ -146,7 +148,8 @@ class DigitalFragment:
     Attributes:
         model: a serialised ONNX model whose inputs and outputs have these names, in this order.
         operators: how often each operator stands in it, sorted by name.
-        macs: multiply-accumulates of one inference that it holds, where the shapes tell.
+        macs: multiply-accumulates of one inference that can be counted; None: nobody counted.
+        uncounted: operators whose multiply-accumulates are left out, and why, a line each.
         notes: why matrix operators stayed digital, a line each.
     """
 
@@ -156,6 +159,7 @@ class DigitalFragment:
     outputs: tuple[str, ...]
     operators: tuple[tuple[str, int], ...]
     macs: int | None = 0
+    uncounted: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 

@@ -236,6 +236,7 @@ class CrossbarStep:
         inputs: inputs of one group's matrix.
         outputs: outputs of one group's matrix.
         input_shape: shape of the input for one inference, where it is known.
+        uncounted: why it is not known, for people: nothing is counted then.
         fit: how the integers were chosen, for people.
         equalised: what equalisation multiplied the outputs by, None where nothing did; axis:
             output of all groups (channel). Later layers divide by it; whoever looks at the layer's
@@ -273,6 +274,7 @@ class CrossbarStep:
     facts: InputFacts | None = None
     narrowed: Narrowed | None = None
     unkept: tuple[Unkept, ...] = ()
+    uncounted: str = ""
 
     @property
     def groups(self) -> int:
@@ -329,8 +331,9 @@ class DigitalStep:
     Attributes:
         model: serialised ONNX model.
         operators: how often each operator stands in it.
-        macs: multiply-accumulates of one inference, None where shapes do not tell.
+        macs: multiply-accumulates of one inference that can be counted; None: nobody counted.
         notes: why matrix operators stayed digital.
+        uncounted: operators whose multiply-accumulates are left out, and why, a line each.
     """
 
     name: str
@@ -340,6 +343,7 @@ class DigitalStep:
     operators: tuple[tuple[str, int], ...]
     macs: int | None
     notes: tuple[str, ...]
+    uncounted: tuple[str, ...] = ()
 
 
 Step = CrossbarStep | DigitalStep

@@ -93,6 +93,7 @@ class CrossbarRecord(Part):
     inputs: Count
     outputs: Count
     input_shape: list[Count] | None
+    uncounted: Text = ""
     fit: FitRecord | None = None
     choice: ChoiceRecord | None = None
     sense: SenseRecord | None = None
@@ -112,6 +113,7 @@ class DigitalRecord(Part):
     operators: list[tuple[Text, Count]]
     macs: Count | None
     notes: list[Text]
+    uncounted: list[Text] = []
 
 
 class SourceRecord(Part):

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-from ortools.sat.python import cp_model
 
+from xbarc.lazy import lazy_module
 from xbarc.mapping.laws import LEVELS, LeverLaw
 from xbarc.numerics.types import Int64Array, IntArray
+
+if TYPE_CHECKING:
+    from ortools.sat.python import cp_model
+else:
+    cp_model = lazy_module("ortools.sat.python.cp_model")
 
 _SEED = 1
 _MOST_CASES = 16
@@ -168,7 +174,7 @@ def _pooled(rows: Int64Array, counts: Int64Array) -> tuple[Int64Array, Int64Arra
     return rows[kept], counts[kept]
 
 
-Choice = dict[int, cp_model.IntVar]
+Choice: TypeAlias = "dict[int, cp_model.IntVar]"
 
 
 def _places(

@@ -10,17 +10,22 @@ converter with a fixed reference follows the upper input bits. Nothing here look
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from xbarc.ir.kinds import conversion_kinds
 from xbarc.ir.program import AdcSettings, CrossbarStep
 from xbarc.ir.statistics import SumStatistics
+from xbarc.lazy import lazy_module
 from xbarc.mapping.adc import converter_keys
-from xbarc.mapping.setting_loop import best_setting, setting_error
 from xbarc.numerics.types import Float64Array, Int64Array, IntArray
 from xbarc.target import Target
+
+if TYPE_CHECKING:
+    from xbarc.mapping import setting_loop
+else:
+    setting_loop = lazy_module("xbarc.mapping.setting_loop")
 
 _TRIES = 24
 
@@ -126,7 +131,7 @@ def _search(
         total = plain[place].sum()
         for bits in range(most + 1):
             at = (*place, bits)
-            lo[at], step[at], error[at] = best_setting(sums, moments, bits, _TRIES)
+            lo[at], step[at], error[at] = setting_loop.best_setting(sums, moments, bits, _TRIES)
             half = step[at] // 2
             high = lo[at] + step[at] * ((1 << bits) - 1) + step[at] - half
             beyond = plain[place][(sums < lo[at] - half) | (sums >= high)].sum()
@@ -192,4 +197,4 @@ def judged(statistics: SumStatistics, lo: int, step: int, bits: int) -> float:
     """Mean squared error of one setting over all that was counted, for tests and tables."""
     counts = statistics.counts.sum(axis=(0, 1, 2)).astype(np.float64)
     moments = _moments(counts / max(1.0, counts.sum()), statistics.sums)
-    return float(setting_error(statistics.sums, moments, lo, step, bits))
+    return float(setting_loop.setting_error(statistics.sums, moments, lo, step, bits))

@@ -13,12 +13,18 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xbarc.mapping import forest_kernels as kernels
+from xbarc.lazy import lazy_module
 from xbarc.mapping.forest_graph import MID, Forest
 from xbarc.numerics.types import AnyArray, Float64Array, Int64Array, IntArray
+
+if TYPE_CHECKING:
+    from xbarc.mapping import forest_kernels as kernels
+else:
+    kernels = lazy_module("xbarc.mapping.forest_kernels")
 
 __all__ = [
     "MID",

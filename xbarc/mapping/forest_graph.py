@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
 from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
+from xbarc.lazy import lazy_module
 from xbarc.mapping.forest_plan import Plan, make_plan
 from xbarc.numerics.types import IntArray
+
+if TYPE_CHECKING:
+    from scipy.sparse import csgraph
+else:
+    csgraph = lazy_module("scipy.sparse.csgraph")
 
 MID: Final = -1
 """A pin at the middle level, `levels // 2`."""
@@ -115,7 +120,7 @@ def _components(plus: IntArray, minus: IntArray, vertices: int) -> IntArray:
     graph = coo_array((np.ones(len(plus)), (plus, minus)), shape=(vertices, vertices))
     if not vertices:
         return np.zeros(0, dtype=np.int32)
-    _, labels = connected_components(graph, directed=False)
+    _, labels = csgraph.connected_components(graph, directed=False)
     _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[inverse]
 

@@ -85,6 +85,7 @@ def map_layer(
         inputs=layer.rows,
         outputs=layer.outputs,
         input_shape=layer.input_shape,
+        uncounted=layer.uncounted,
         fit=_with_order(fit, job.places),
         facts=layer.facts,
         narrowed=layer.narrowed,

@@ -23,12 +23,17 @@ the same arrangement.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from xbarc.mapping import order_kernels as kernels
+from xbarc.lazy import lazy_module
 from xbarc.numerics.types import Float64Array, FloatArray, Int64Array, IntArray
+
+if TYPE_CHECKING:
+    from xbarc.mapping import order_kernels as kernels
+else:
+    kernels = lazy_module("xbarc.mapping.order_kernels")
 
 _WINDOW: Final = 512
 _LARGEST: Final = 4096

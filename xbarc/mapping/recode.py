@@ -10,12 +10,19 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise, product
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xbarc.mapping import recode_loop, recode_search
+from xbarc.lazy import lazy_module
 from xbarc.mapping.laws import BOTH_LAWS
 from xbarc.numerics.types import Int8Array, Int64Array, IntArray
+
+if TYPE_CHECKING:
+    from xbarc.mapping import recode_loop, recode_search
+else:
+    recode_loop = lazy_module("xbarc.mapping.recode_loop")
+    recode_search = lazy_module("xbarc.mapping.recode_search")
 
 _PER_THREAD = 64
 MANY_WEIGHTS = 1 << 20

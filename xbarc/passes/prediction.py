@@ -20,11 +20,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import optimize
 
+from xbarc.lazy import lazy_module
 from xbarc.numerics.types import Float32Array, Float64Array, FloatArray, Int64Array
+
+if TYPE_CHECKING:
+    from scipy import optimize
+else:
+    optimize = lazy_module("scipy.optimize")
 
 _NORM = 16
 _CONVERGED = 1e-5

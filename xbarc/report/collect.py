@@ -30,7 +30,16 @@ from xbarc.report.converters import converter_rows, front_notes, front_rows
 from xbarc.report.devices import device_rows
 from xbarc.report.facts import facts_rows
 from xbarc.report.layers import layer_row
-from xbarc.report.model import ChipRow, Components, DigitalRow, PartRow, Report, TargetRow, Totals
+from xbarc.report.model import (
+    ChipRow,
+    Components,
+    DigitalRow,
+    LeftOutRow,
+    PartRow,
+    Report,
+    TargetRow,
+    Totals,
+)
 from xbarc.report.notes import notes
 from xbarc.report.planning import (
     adc_model_rows,
@@ -77,6 +86,9 @@ def collect(
         target=_target_row(target),
         settings=dict(program.settings),
         totals=totals,
+        left_out=tuple(
+            LeftOutRow(name=left.name, kind=left.kind, reason=left.reason) for left in cost.left_out
+        ),
         layers=tuple(layer_row(layer, target) for layer in cost.layers),
         digital=tuple(_digital_row(step, target) for step in program.digital_steps),
         converters=converter_rows(cost.layers, target),
@@ -179,8 +191,8 @@ def _adc_settings(step: CrossbarStep, target: Target) -> int:
 def _performance(cost: ProgramCost, components: Components) -> dict[str, Any]:
     """Totals that may be unknown."""
     counts = cost.counts
-    happened, digital = not cost.unknown.positions, not cost.unknown.digital
-    energy = sum_rows(components.energy, _PJ_PER_UJ) if happened and digital else None
+    happened, digital = cost.crossbars_counted, cost.digital_counted
+    energy = sum_rows(components.energy, _PJ_PER_UJ) if happened else None
     macs = counts.crossbar_macs + counts.digital_macs
     interval, latency = cost.interval_ns, cost.latency_ns
     plan = cost.schedule
@@ -201,7 +213,7 @@ def _performance(cost: ProgramCost, components: Components) -> dict[str, Any]:
 
 def _bands(cost: ProgramCost, components: Components) -> dict[str, float | None]:
     """Totals over the least and the largest of the sources that disagree."""
-    happened = not (cost.unknown.positions or cost.unknown.digital)
+    happened = cost.crossbars_counted
     area = _ends(components.area, _UM2_PER_MM2)
     energy = _ends(components.energy, _PJ_PER_UJ) if happened else (None, None)
     return {
@@ -224,25 +236,31 @@ def _cost_part(row: PartRow) -> CostPart:
 
 def _reasons(cost: ProgramCost) -> dict[str, str]:
     """Why each total would be unknown."""
-    happened, digital = cost.unknown.positions, cost.unknown.digital
-    either = happened or digital
+    first = next((left.reason for left in cost.left_out if left.kind == "crossbar"), "")
+    happened = f"no layer can be counted: {first}"
+    plan = happened
+    if cost.crossbars_counted:
+        plan = "a layer has more input vectors than a schedule can hold"
+    figure = "a figure of the target is missing"
     return {
         "macs_crossbar": happened,
-        "macs_digital": digital,
+        "macs_digital": "no digital work can be counted",
         "conversions": happened,
-        "area_mm2": "a figure of the target is missing",
-        "energy_uj": either,
-        "area_low_mm2": "a figure of the target is missing",
-        "area_high_mm2": "a figure of the target is missing",
-        "energy_low_uj": either,
-        "energy_high_uj": either,
+        "area_mm2": figure,
+        "energy_uj": figure if cost.crossbars_counted else happened,
+        "area_low_mm2": figure,
+        "area_high_mm2": figure,
+        "energy_low_uj": figure if cost.crossbars_counted else happened,
+        "energy_high_uj": figure if cost.crossbars_counted else happened,
         "write_time_us": "the target has no costs.write_time: no source gives it",
         "writes_borne": "the target has no costs.endurance: no source gives it",
         "write_energy_uj": "the target has no costs.write_energy: no source gives it",
-        "latency_us": happened,
-        "digital_time_us": happened or "the target has no costs.digital_rate: not in the latency",
-        "inferences_per_s": happened or "no layer runs on a crossbar",
-        "tops_per_watt": either or "the program spends no energy",
+        "latency_us": plan,
+        "digital_time_us": "the target has no costs.digital_rate: not in the latency"
+        if cost.schedule
+        else plan,
+        "inferences_per_s": "no layer runs on a crossbar" if cost.schedule else plan,
+        "tops_per_watt": "the program spends no energy" if cost.crossbars_counted else happened,
     }
 
 
@@ -254,6 +272,7 @@ def _digital_row(step: DigitalStep, target: Target) -> DigitalRow:
         macs=step.macs,
         energy_uj=None if step.macs is None else step.macs * cost / _PJ_PER_UJ,
         notes=step.notes,
+        uncounted=step.uncounted,
     )
 
 

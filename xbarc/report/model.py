@@ -86,6 +86,16 @@ class Totals(Row):
     unknown: dict[str, str] = Field(description="why a total is not known, by its name")
 
 
+class LeftOutRow(Row):
+    """Work that no total holds, because its amount is not known."""
+
+    name: str = Field(description="name of the layer or fragment")
+    kind: Literal["crossbar", "digital"] = Field(
+        description="crossbar: all that a layer does; digital: multiply-accumulates of an operator"
+    )
+    reason: str = Field(description="the operator that it depends on, and why")
+
+
 class AdcRow(Row):
     """Converter widths of a layer, weighted by conversions."""
 
@@ -223,6 +233,9 @@ class DigitalRow(Row):
         description="energy of the multiply-accumulates, uJ an inference"
     )
     notes: tuple[str, ...] = Field(description="why matrix operators are in it, one entry each")
+    uncounted: tuple[str, ...] = Field(
+        default=(), description="operators that `macs` leaves out, and why, one entry each"
+    )
 
 
 class PartRow(Row):
@@ -332,7 +345,7 @@ class Report(Row):
     format: Literal[3] = Field(
         default=3,
         description="1: the first one; 2: schedule, copies, bands and models beside; 3: 0 bits are "
-        "no conversion",
+        "no conversion, and totals count what can be counted beside `left_out`",
     )
     name: str = Field(description="name of the program")
     model_sha256: str = Field(
@@ -340,7 +353,12 @@ class Report(Row):
     )
     target: TargetRow = Field(description="what the program was compiled for")
     settings: dict[str, str] = Field(description="what the compiler was told, by name")
-    totals: Totals = Field(description="the whole program, one inference")
+    totals: Totals = Field(
+        description="the whole program, one inference, but for what `left_out` names"
+    )
+    left_out: tuple[LeftOutRow, ...] = Field(
+        default=(), description="work that no total holds; empty where everything is counted"
+    )
     layers: tuple[LayerRow, ...] = Field(description="layers on crossbars, in execution order")
     digital: tuple[DigitalRow, ...] = Field(
         description="fragments that stay digital, in execution order"

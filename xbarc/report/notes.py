@@ -16,6 +16,8 @@ _KINDS = {
 _OF_THE_PROGRAM = (
     "Declared integers of layer ",
     "The links of the chip",
+    "Left out of the totals",
+    "Open axes",
     "The ADC law was fitted",
     "Input ranges found",
     "Converters of layer ",
@@ -45,6 +47,8 @@ def notes(program: Program, cost: ProgramCost) -> tuple[str, ...]:
         *_unconfirmed(target),
         *_missing(target),
         *_untimed(target),
+        *_left_out(cost),
+        *_open_axes(program, cost),
         *_links(target, cost),
         *_converters(target, cost),
         *_integers(program),
@@ -70,6 +74,23 @@ def _solved(program: Program) -> tuple[str, ...]:
         f"Converters of layer {step.name}: {note}"
         for step in program.crossbar_steps
         for note in step.adc.notes
+    )
+
+
+def _left_out(cost: ProgramCost) -> tuple[str, ...]:
+    """What no total holds, layer by layer and operator by operator."""
+    return tuple(f"Left out of the totals: {left.name}, {left.reason}." for left in cost.left_out)
+
+
+def _open_axes(program: Program, cost: ProgramCost) -> tuple[str, ...]:
+    """Sizes that nobody gave, and the layers that get no input vector for it."""
+    found = dict(program.settings).get("open_axes")
+    if found is None:
+        return ()
+    empty = [layer.step.name for layer in cost.layers if layer.positions == 0]
+    effect = f": {', '.join(empty[:3])} has no input vector and costs nothing" if empty else ""
+    return (
+        f"Open axes count as 1 ({found}){effect}. --shape NAME=N,C,H,W counts with real sizes.",
     )
 
 

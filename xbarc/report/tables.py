@@ -15,8 +15,11 @@ from xbarc.report.table import TableData
 
 if TYPE_CHECKING:  # Report prints itself through this file
     from xbarc.report.chip_rows import LevelRow
-    from xbarc.report.model import FrontRow, LayerRow, PartRow, Report
+    from xbarc.report.model import DigitalRow, FrontRow, LayerRow, PartRow, Report
 
+
+_NAMED = 3
+"""Names that a line shows at most."""
 
 _MEASURES = {
     "output": "error: of the products, held-back samples",
@@ -63,7 +66,7 @@ def totals_table(report: Report) -> TableData:
     """Totals, each with the reason where it is unknown."""
     totals = report.totals
     room = f"{_fits(report)} of {number(report.chip.arrays)} arrays"
-    rows = (
+    rows: tuple[tuple[str, ...], ...] = (
         ("arrays", number(totals.arrays), room),
         ("arrays of one copy of everything", number(totals.arrays_once), _policy(report)),
         ("arrays without packing", number(totals.arrays_without_packing), "one a block"),
@@ -85,6 +88,10 @@ def totals_table(report: Report) -> TableData:
         _row(report, "inferences a second", "inferences_per_s", "pipelined"),
         _row(report, "efficiency", "tops_per_watt", "TOPS/W"),
     )
+    left = report.left_out
+    if left:
+        names = ", ".join(dict.fromkeys(row.name for row in left[:_NAMED]))
+        rows = (*rows, ("left out of the totals", number(len(left)), f"{names}: see the notes"))
     return TableData("Totals", ("total", "value>", ""), rows)
 
 
@@ -354,17 +361,22 @@ def candidates_table(layers: Sequence[LayerRow]) -> TableData:
 def digital_table(report: Report) -> TableData:
     """What stayed digital, and why."""
     rows = (
-        (row.name, operators(row.operators), number(row.macs), "; ".join(row.notes))
+        (row.name, operators(row.operators), _digital_macs(row), "; ".join(row.notes))
         for row in report.digital
     )
     headings = ("fragment", "operators", "MACs>", "why matrix operators are here")
     return TableData("Digital fragments", headings, tuple(rows))
 
 
+def _digital_macs(row: DigitalRow) -> str:
+    """What can be counted, and whether there is more."""
+    return f"over {number(row.macs)}" if row.uncounted and row.macs else number(row.macs)
+
+
 def stayed_table(report: Report) -> TableData:
     """Only the fragments in which matrix operators stayed digital."""
     rows = tuple(
-        (row.name, number(row.macs), "; ".join(row.notes)) for row in report.digital if row.notes
+        (row.name, _digital_macs(row), "; ".join(row.notes)) for row in report.digital if row.notes
     )
     return TableData("Matrix operators that stayed digital", ("fragment", "MACs>", "why"), rows)
 

@@ -9,12 +9,19 @@ worker, a fixed seed and a limit in deterministic time, so that the same inputs 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from ortools.sat.python import cp_model
-from scipy.optimize import linear_sum_assignment
 
+from xbarc.lazy import lazy_module
 from xbarc.numerics.types import AnyArray, Float64Array, Int64Array
+
+if TYPE_CHECKING:
+    from ortools.sat.python import cp_model
+    from scipy import optimize
+else:
+    cp_model = lazy_module("ortools.sat.python.cp_model")
+    optimize = lazy_module("scipy.optimize")
 
 _SOLVER_LIMIT = 0.3
 _MOST_CHOICES = 40_000
@@ -68,7 +75,7 @@ def assign(cost: Float64Array, widths: Int64Array) -> Assignment:
     width = int(widths[0])
     if (widths == width).all():
         slots = np.arange(0, cost.shape[1] - width + 1, width)
-        rows, chosen = linear_sum_assignment(cost[:, slots])
+        rows, chosen = optimize.linear_sum_assignment(cost[:, slots])
         total = float(cost[rows, slots[chosen]].sum())
         return Assignment(slots[chosen], total, total)
     return _packed(cost, widths)

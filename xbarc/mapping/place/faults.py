@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from xbarc.circuit.chip import bitlines
 from xbarc.circuit.meaning import Importance, column_shares
 from xbarc.errors import MappingError
 from xbarc.ir.program import CrossbarStep
+from xbarc.lazy import lazy_module
 from xbarc.mapping.place.assign import assign
 from xbarc.mapping.place.layer import cells_of
 from xbarc.mapping.place.pairs import find_pairs
@@ -24,6 +25,11 @@ from xbarc.mapping.place.permute import permute_columns, permute_rows, resized
 from xbarc.mapping.place.units import column_units
 from xbarc.numerics.types import Float64Array, Int64Array
 from xbarc.target import Target
+
+if TYPE_CHECKING:
+    from scipy import optimize
+else:
+    optimize = lazy_module("scipy.optimize")
 
 StuckOf = Callable[[int], Int64Array]
 _ROUNDS = 2
@@ -150,7 +156,7 @@ def _rows(step: CrossbarStep, job: FaultJob) -> CrossbarStep:
             stuck = _window(step, job, (g, i, j))[inside]
             for level, table in price.items():
                 cost += table[g, first:last, columns] @ (stuck == level).T
-        row, place = linear_sum_assignment(cost)
+        row, place = optimize.linear_sum_assignment(cost)
         order[first + place] = first + row
     return permute_rows(step, order)
 

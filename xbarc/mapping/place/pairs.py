@@ -8,15 +8,20 @@ and stuck cells are all the same to it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from xbarc.errors import MappingError
 from xbarc.ir.effective import conversion_matrix, output_matrix
 from xbarc.ir.program import CrossbarStep
-from xbarc.mapping.place import descent
+from xbarc.lazy import lazy_module
 from xbarc.numerics.types import AnyArray, Float64Array, Int64Array, UInt8Array
+
+if TYPE_CHECKING:
+    from xbarc.mapping.place import descent
+else:
+    descent = lazy_module("xbarc.mapping.place.descent")
 
 _THRIFT = 1e-6
 """Preference for the lower of two levels that do alike: it draws less current."""

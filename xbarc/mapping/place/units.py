@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from xbarc.ir.program import CrossbarStep
+from xbarc.lazy import lazy_module
 from xbarc.numerics.types import BoolArray, Int64Array, IntArray
+
+if TYPE_CHECKING:
+    from scipy.sparse import csgraph
+else:
+    csgraph = lazy_module("scipy.sparse.csgraph")
 
 
 def column_units(step: CrossbarStep) -> list[list[Int64Array]]:
@@ -66,5 +73,5 @@ def _components(
     """Equal numbers for columns that conversions tie together."""
     size = conversions + columns
     graph = coo_array((np.ones(len(column)), (conversion, conversions + column)), (size, size))
-    label = connected_components(graph, directed=False)[1][conversions:]
+    label = csgraph.connected_components(graph, directed=False)[1][conversions:]
     return np.asarray(label, dtype=np.int64)

@@ -78,6 +78,7 @@ def map_senses(
         inputs=layer.rows,
         outputs=layer.outputs,
         input_shape=layer.input_shape,
+        uncounted=layer.uncounted,
         sense=Sense(thresholds, job.lines.drive, value),
     )
     if job.threshold is None:

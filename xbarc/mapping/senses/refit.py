@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import softmax
 
+from xbarc.lazy import lazy_module
 from xbarc.numerics.types import Float64Array
+
+if TYPE_CHECKING:
+    from scipy import special
+else:
+    special = lazy_module("scipy.special")
 
 _PENALTIES = (30.0, 100.0, 300.0, 1000.0, 3000.0)
 _ROUNDS = 40
@@ -59,7 +65,7 @@ def refit_classifier(
     if len(features) < _FEWEST or wanted.shape[1] < 2:
         return None
     data = np.column_stack([features, np.ones(len(features))]) if biased else features
-    goal = softmax(wanted, axis=1)
+    goal = special.softmax(wanted, axis=1)
     old = np.vstack([weight, bias]) if biased else weight
     judge = np.arange(len(data)) % _HELD_BACK == _HELD_BACK - 1
     tried = [_lowered(data[~judge], goal[~judge], old, penalty) for penalty in _PENALTIES]
@@ -87,13 +93,13 @@ def _lowered(
     inverse = np.linalg.inv(bound)
     new = old
     for _ in range(_ROUNDS):
-        slope = data.T @ (softmax(data @ new, axis=1) - goal) + strength * (new - old)
+        slope = data.T @ (special.softmax(data @ new, axis=1) - goal) + strength * (new - old)
         new = new - inverse @ slope
     return new
 
 
 def _divergence(goal: Float64Array, scores: Float64Array) -> float:
-    shares = np.maximum(softmax(scores, axis=1), 1e-300)
+    shares = np.maximum(special.softmax(scores, axis=1), 1e-300)
     logs = np.log(np.maximum(goal, 1e-300)) - np.log(shares)
     return float((goal * logs).sum(axis=1).mean())
 

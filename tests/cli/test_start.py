@@ -1,0 +1,68 @@
+"""What a command loads: nobody waits for a library that the command does not use."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import xbarc
+from tests.cli.conftest import MLP
+
+SOLVERS = ("ortools.sat.python.cp_model_helper", "pandas.core")
+READERS = ("onnx_ir", "sympy.core", "xbarc.compiler", "xbarc.mapping")
+COMPILERS = ("numba.core", "llvmlite")
+SLOW_MATHS = ("scipy.optimize._linprog", "scipy.special._ufuncs", "networkx.classes")
+
+_REPORT = """
+import sys
+from xbarc.cli import main
+code = main({arguments!r})
+print(code, *sorted(set({modules!r}) & set(sys.modules)), file=sys.stderr)
+"""
+
+
+def loaded(arguments: Sequence[str], modules: Sequence[str]) -> list[str]:
+    """Exit code of a command in a new process, and which of the modules it loaded."""
+    script = _REPORT.format(arguments=list(arguments), modules=list(modules))
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    return done.stderr.strip().splitlines()[-1].split()
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("start")
+    xbarc.compile(MLP).save(folder / "net.xbar")
+    np.savez(folder / "in.npz", image=np.zeros((2, 1, 28, 28), np.float32))
+    return folder / "net.xbar"
+
+
+def test_run_loads_neither_compiler_nor_reader(program: Path) -> None:
+    data, out = program.parent / "in.npz", program.parent / "out.npz"
+    command = ("run", str(program), "--inputs", str(data), "--outputs", str(out))
+    assert loaded(command, (*SOLVERS, *READERS, *COMPILERS, *SLOW_MATHS)) == ["0"]
+
+
+def test_verify_loads_neither_compiler_nor_reader(program: Path) -> None:
+    assert loaded(("verify", str(program)), (*SOLVERS, *READERS, *SLOW_MATHS)) == ["0"]
+
+
+@pytest.mark.parametrize("command", ["report", "inspect"])
+def test_reports_load_neither_solver_nor_reader(program: Path, command: str) -> None:
+    modules = (*SOLVERS, "onnx_ir", "sympy.core", "xbarc.compiler", "scipy.optimize._linprog")
+    assert loaded((command, str(program)), modules) == ["0"]
+
+
+def test_a_plain_compile_loads_no_solver(program: Path) -> None:
+    command = ("compile", str(MLP), "-o", str(program.parent / "other.xbar"))
+    assert loaded(command, (*SOLVERS, "scipy.optimize._linprog")) == ["0"]
+
+
+def test_the_list_of_targets_loads_no_arithmetic() -> None:
+    assert loaded(("targets", "list"), (*SOLVERS, *READERS, *COMPILERS, "onnx")) == ["0"]
