@@ -12,6 +12,7 @@ from rich.text import Text
 
 from xbarc.report.cited import citations, sources_table
 from xbarc.report.collect import source_rows
+from xbarc.report.escaping import json_text, text_lines
 from xbarc.report.table import TableData
 from xbarc.report.text import rich_table
 from xbarc.target import Figure, FigureList, Provenance, Source, Target
@@ -23,17 +24,18 @@ def render_target_text(target: Target) -> Group:
     """Settings, figures and sources of a target."""
     rows = source_rows(target)
     lines = [f"  {name}: {cite}{f', {url}' if url else ''}" for name, cite, url in citations(rows)]
+    title = f"{target.name}: {target.description} ({target.kind}, {target.node_nm} nm)"
     return Group(
-        Text(f"{target.name}: {target.description} ({target.kind}, {target.node_nm} nm)\n"),
+        Text(text_lines([title, ""])),
         rich_table(settings_table(target)),
         rich_table(sources_table(rows)),
-        Text("\n".join(["Sources", *lines])),
+        Text(text_lines(["Sources", *lines])),
     )
 
 
 def render_target_json(target: Target) -> str:
     """The whole target, as its TOML file has it."""
-    return target.model_dump_json(indent=2, exclude_none=True) + "\n"
+    return json_text(target, exclude_none=True)
 
 
 def settings_table(target: Target) -> TableData:
