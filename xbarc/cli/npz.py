@@ -78,10 +78,11 @@ def _check_names(names: list[str], where: str) -> None:
 def _check_sizes(members: list[zipfile.ZipInfo], where: str) -> None:
     """Refuse what claims more than its bytes can hold, or more than there is memory for."""
     for member in members:
+        name = member.filename.removesuffix(".npy")
         packed = member.compress_size * (_STRONGEST if member.compress_type else 1) + _STRONGEST
         if member.compress_type not in _METHODS or member.file_size > packed:
             raise InputError(
-                f"'{member.filename.removesuffix('.npy')}' claims {member.file_size} bytes from {member.compress_size}",
+                f"'{name}' claims {member.file_size} bytes from {member.compress_size}",
                 where=where,
                 hint=_MADE,
             )
