@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -299,3 +300,32 @@ def test_what_is_never_below_zero(kind: str, dtype: str) -> None:
     x = Bounds(np.array(low), np.array(np.inf), dtype, (2, 3, 4, 4))
     found = fragment_bounds(fragment([node], held, ("x", "w")), {"x": x})["y"]
     assert (found.low >= 0).all()
+
+
+def test_divisors_of_both_signs() -> None:
+    """Joined to one interval they may hold 0, though none of them is 0."""
+    by = np.array([-2, 3, 3, 3], np.float32)
+    model = fragment([helper.make_node("Div", ["x", "c"], ["y"])], {"c": by})
+    one = Bounds(np.array(1.0), np.array(1.0), "float32")
+    found = fragment_bounds(model, {"x": one})["y"]
+    assert (found.low, found.high) == (-np.inf, np.inf)
+    known = fragment_bounds(model, {"x": replace(one, shape=(4,))})["y"]
+    assert np.allclose(known.low, 1 / by)
+    assert np.allclose(known.high, 1 / by)
+
+
+def test_integers_out_of_reach() -> None:
+    """A conversion of what the integer type does not hold gives anything."""
+    node = helper.make_node("Cast", ["x"], ["y"], to=TensorProto.INT64)
+    found = fragment_bounds(fragment([node]), {"x": given_bounds(0.0, 1e30)})["y"]
+    assert float(found.low) == -np.inf
+    assert fragment_bounds(fragment([node]), {"x": given_bounds(0.0, 9.5)})["y"].high == 9
+
+
+def test_windows_that_reach_beyond_the_input() -> None:
+    """ONNX Runtime runs a kernel of 2 on an extent of 1, and divides by all of it."""
+    x = Bounds(np.array(-3.0), np.array(-2.0), "float32", (1, 1, 1, 1, 1))
+    node = helper.make_node(
+        "AveragePool", ["x"], ["y"], kernel_shape=[2, 2, 2], pads=[0] * 6, count_include_pad=1
+    )
+    assert fragment_bounds(fragment([node]), {"x": x})["y"].high >= -0.25

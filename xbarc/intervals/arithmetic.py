@@ -109,17 +109,16 @@ def _holds_zero(x: Bounds) -> BoolArray:
 
 def divide(node: Node) -> Bounds:
     """Quotient by what is nowhere 0; a divisor that may be 0 may be -0 as well."""
-    by = node.input(1)
-    if _holds_zero(by).any():
-        return anything(node.first().dtype or by.dtype, broadcast_shape(node.first(), by))
+    return _arithmetic(node, _quotients)
 
-    def work(a: Bounds, b: Bounds) -> tuple[Ends, bool]:
-        ends = _extremes([x / y for x in (a.low, a.high) for y in (b.low, b.high)])
-        if a.is_whole or b.is_whole:  # whole quotients are cut off towards 0
-            ends = np.trunc(ends[0]), np.trunc(ends[1])
-        return ends, bool((_is_open(a) & _is_open(b)).any())
 
-    return _arithmetic(node, work)
+def _quotients(a: Bounds, b: Bounds) -> tuple[Ends, bool]:
+    if _holds_zero(b).any():  # after both were aligned: one interval may hold numbers of both signs
+        return (np.array(-np.inf), np.array(np.inf)), True
+    low, high = _extremes([x / y for x in (a.low, a.high) for y in (b.low, b.high)])
+    if a.is_whole or b.is_whole:  # whole quotients are cut off towards 0
+        low, high = np.trunc(low), np.trunc(high)
+    return (low, high), bool((_is_open(a) & _is_open(b)).any())
 
 
 def power(node: Node) -> Bounds:
