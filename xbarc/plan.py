@@ -39,7 +39,6 @@ class CompileOptions:
         pruning: weights that become zero before anything else; None: none.
         input_facts: which facts about inputs make converters narrow: `all`, `structure` (what does
             not hang on weights) or `none`.
-        exact_weights: refuse where a layer computes without integers that the model declares.
     """
 
     weight_bits: int | None = None
@@ -53,7 +52,6 @@ class CompileOptions:
     uniform: bool | None = None
     pruning: Pruning | None = None
     input_facts: str = "all"
-    exact_weights: bool = False
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import pytest
 
 from tests.models.places import MODELS, shipped_images
 from xbarc.chips.placing import FitOptions, fit_program, replaced
+from xbarc.chips.responses import divergence
 from xbarc.chips.sensing import gather_moments, importance_of
 from xbarc.circuit import Chip, Effects, random_faults
 from xbarc.compiler import CompileOptions, compile_model
@@ -117,6 +118,24 @@ def test_corrections_bring_outputs_back() -> None:
     assert gain < 0.5 * as_is
     assert outputs < 0.5 * as_is
     assert levels < 0.2 * as_is
+
+
+@pytest.mark.slow
+def test_an_order_does_not_spoil_the_gain_that_follows() -> None:
+    """On images that nothing was fitted to; searched without the gain, the order is worse."""
+    test = {"image": shipped_images(400)["image"]}
+    plain = np.asarray(Executor(_program()).run(test)[0], dtype=np.float64)
+
+    def far(program: Program) -> float:
+        found = Executor(program, chip=Chip(program, LINES)).run(test)[0]
+        return divergence(plain, np.asarray(found, dtype=np.float64))
+
+    gain = frozenset({"gain"})
+    alone, both = (far(_fit(placement, gain).program) for placement in ("none", "optimal"))
+    blind = _fit("optimal").program
+    late = fit_program(blind, _data(), FitOptions("none", gain, LINES, judged=False)).program
+    assert both < 1.05 * alone
+    assert both < far(late)
 
 
 @pytest.mark.slow

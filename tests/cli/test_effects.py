@@ -15,6 +15,19 @@ from xbarc.circuit import random_faults
 from xbarc.cli.npz import write_npz
 from xbarc.ir.files import load_program
 
+BIASED = """
+biased (float[N, 5] x) => (float[N, 3] y)
+<float[5, 4] w = {1, -2, 3, -4, 5, -6, 7, -8, 9, -10, 11, -12, 13, -14, 15, -16, 17, -18, 19, -20},
+ float[4] b = {20, -10, 15, -5},
+ float[4, 3] v = {3, -2, 1, 2, 1, -3, -1, 3, 2, 1, -2, 3},
+ float[3] c = {-70, 30, -50}>
+{
+    a = Gemm(x, w, b)
+    h = Relu(a)
+    y = Gemm(h, v, c)
+}
+"""
+
 
 @pytest.fixture(scope="module")
 def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -154,14 +167,14 @@ def test_a_study_shows_what_compile_and_check_give(
     xbarc: Run, model: Callable[..., Path], npz: Callable[..., Path], tmp_path: Path
 ) -> None:
     """Converters, orders and corrections among it; at wires where each of them changes answers."""
-    net, rng = model(), np.random.default_rng(0)
+    net, rng = model(BIASED), np.random.default_rng(0)
     x = rng.normal(size=(80, 5)).astype(np.float32)
     data = npz(x=x, labels=rng.integers(0, 3, 80))
     common = ("--calibrate", data, "--set=array.rows=16", "--set=array.active_rows=16")
-    cases = ("--scales", 4096, "--placements", "none,rows", "--corrections", "none,gain,outputs")
+    cases = ("--scales", 8, "--placements", "none,rows", "--corrections", "none,gain,outputs")
     study = xbarc("study", "lines", net, "--data", data, *common, *cases, "--json")
     ohm = {"wordline": 3.131, "bitline": 1.044, "driver": 10, "sense": 10}  # of rram128
-    wires = [f"--set=wires.{line}.value={value * 4096}" for line, value in ohm.items()]
+    wires = [f"--set=wires.{line}.value={value * 8}" for line, value in ohm.items()]
     out, found = tmp_path / "out.xbar", set()
     for point in study.json["points"]:
         correct = "" if point["corrections"] == "none" else point["corrections"]

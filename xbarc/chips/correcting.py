@@ -58,6 +58,67 @@ class Knowledge:
     pairing: Pairing
 
 
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """The digital factors and offsets of one layer, whatever its order.
+
+    Attributes:
+        original: the layer as it was compiled.
+        wanted: its matrix; axes: group, input, output.
+        importance: of its inputs and outputs.
+        kinds: some of `CORRECTIONS`; `gain` and `outputs` count here.
+    """
+
+    original: CrossbarStep
+    wanted: Float64Array
+    importance: Importance
+    kinds: frozenset[str]
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether there is anything to fold."""
+        return bool(self.kinds & _OF_SCALES)
+
+    def gain(self, found: Float64Array, sums: Sums | None = None) -> Float64Array:
+        """Factors for the matrix that the cells now stand for; axes: group, output."""
+        if "outputs" in self.kinds:
+            return (sums or self._expected(found)).slopes
+        ones = np.ones((self.original.groups, self.original.outputs))
+        if "gain" not in self.kinds:
+            return ones
+        return ones * layer_gain(self.wanted, found, self.importance)
+
+    def fold(
+        self, step: CrossbarStep, found: Float64Array, sums: Sums | None = None
+    ) -> CrossbarStep:
+        """The layer with factors and offsets in its result.
+
+        Args:
+            step: the layer in its order, with its levels.
+            found: the matrix that its cells stand for on the chip; axes: group, input, output.
+            sums: moments of its accumulators as executed; None expects them from those of the
+                plain network's inputs.
+        """
+        zero = float((known_zero(step.quantizer) or (0, 0.0))[0])
+        gain = self.gain(found, sums)
+        if "outputs" in self.kinds:
+            offset = _offset(step, self.wanted, sums or self._expected(found), zero)
+        elif zero:
+            offset = -zero * (self.wanted.sum(axis=1) - gain * _known_sums(step))
+        else:
+            offset = np.zeros_like(gain)
+        return _folded(step, gain, offset, self.original)
+
+    def _expected(self, found: Float64Array) -> Sums:
+        matrix, mean = self.importance.matrix, self.importance.mean
+        return Sums(
+            np.einsum("gi,gio->go", mean, self.wanted),
+            np.einsum("gi,gio->go", mean, found),
+            np.einsum("gio,gio->go", self.wanted, matrix @ found),
+            np.einsum("gio,gio->go", found, matrix @ found),
+        )
+
+
 def correct_layer(
     placed: CrossbarStep,
     original: CrossbarStep,
@@ -75,24 +136,31 @@ def correct_layer(
         known: of the chip and of the data.
     """
     step, level_gain = placed, 1.0
-    wanted = effective_weights(original).astype(np.float64)
+    scaling = scaling_of(original, importance, known.kinds)
     if known.kinds & _OF_LEVELS:
         stuck = stuck_levels(placed, known.faults, known.target)
-        scaled = bool(known.kinds & _OF_SCALES)
         task = LevelTask(
-            placed, wanted, importance, wired, known.kinds, scaled, known.target, stuck
+            placed,
+            scaling.wanted,
+            importance,
+            wired,
+            known.kinds,
+            scaling.is_asked,
+            known.target,
+            stuck,
         )
         step, level_gain = choose_levels(task)
-    zero = float((known_zero(step.quantizer) or (0, 0.0))[0])
-    gain, offset = np.ones((step.groups, step.outputs)), None
-    if "outputs" in known.kinds:
-        sums = known.pairing.sums(original, step, wired(step))
-        gain, offset = sums.slopes, _offset(step, wanted, sums, zero)
-    elif "gain" in known.kinds:
-        gain = gain * layer_gain(wanted, real_weights(step, wired(step)), importance)
-    if offset is None:
-        offset = -zero * (wanted.sum(axis=1) - gain * _known_sums(step))
-    return _folded(step, gain, offset, original), level_gain
+    if not scaling.is_asked and step is placed:
+        return step, level_gain
+    levels = wired(step)
+    sums = known.pairing.sums(original, step, levels) if "outputs" in known.kinds else None
+    return scaling.fold(step, real_weights(step, levels), sums), level_gain
+
+
+def scaling_of(original: CrossbarStep, importance: Importance, kinds: frozenset[str]) -> Scaling:
+    """Factors and offsets that bring a layer back to what it was compiled for."""
+    wanted = effective_weights(original).astype(np.float64)
+    return Scaling(original, wanted, importance, kinds)
 
 
 def _known_sums(step: CrossbarStep) -> Float64Array:
@@ -102,8 +170,10 @@ def _known_sums(step: CrossbarStep) -> Float64Array:
 
 def _offset(step: CrossbarStep, wanted: Float64Array, sums: Sums, zero: float) -> Float64Array:
     """What is missing on the mean, in accumulators and after the gain; axes: group, output."""
-    level = sums.wanted - zero * wanted.sum(axis=1)
-    return np.asarray(level - sums.slopes * (sums.found - zero * _known_sums(step)))
+    missing = sums.wanted - sums.slopes * sums.found
+    if not zero:
+        return missing
+    return np.asarray(missing - zero * (wanted.sum(axis=1) - sums.slopes * _known_sums(step)))
 
 
 def _folded(

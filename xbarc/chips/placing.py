@@ -1,7 +1,8 @@
 """A compiled program onto its chip: placement, and the corrections of what the wires took.
 
 Works on whole programs, layer by layer in execution order. Placement only changes where things lie.
-Corrections change levels or scales for one kind of chip, so they are named in the settings.
+Corrections change levels or scales for one kind of chip, so they are named in the settings. What
+held-back samples show to be worse than leaving it is left.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from xbarc.chips.correcting import CORRECTIONS, Knowledge, correct_layer
+from xbarc.chips.correcting import CORRECTIONS, Knowledge, correct_layer, scaling_of
+from xbarc.chips.judging import ASKED, Judge, Judgement, hold_back
 from xbarc.chips.pairing import Pairing
 from xbarc.chips.sensing import Sensitivity, gather_moments, importance_of, layer_sensitivity
 from xbarc.chips.steering import ENOUGH, Steered, steer
@@ -31,6 +33,10 @@ from xbarc.mapping.place.permute import resized, to_sense_side
 from xbarc.numerics.types import AnyArray, Float64Array, Int64Array
 
 SWAPS = 8
+PARTLY = "as asked, some layers left"
+CORRECTIONS_ALONE = "corrections alone"
+ORDER_ALONE = "order alone"
+AS_MAPPED = "as mapped"
 Data = Mapping[str, AnyArray]
 Progress = Callable[[str, int, int], None]
 
@@ -64,12 +70,14 @@ class Fit:
 
     Attributes:
         steered: what was executed to choose orders, for `optimal`; None where nothing was.
+        judgement: what was kept of it; None where nothing was judged.
     """
 
     program: Program
     layers: tuple[LayerFit, ...]
     sensitivities: Mapping[str, Sensitivity]
     steered: Steered | None = None
+    judgement: Judgement | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Plain data: per layer the objective, and the sensitivity of each output."""
@@ -78,6 +86,7 @@ class Fit:
             "settings": dict(self.program.settings),
             "layers": [layer.as_json() for layer in self.layers],
             "executed": None if self.steered is None else self.steered.as_json(),
+            "judgement": None if self.judgement is None else self.judgement.as_json(),
             "sensitivity": {
                 name: {
                     kind: None if values is None else [float(f"{v:.6g}") for v in values]
@@ -97,12 +106,15 @@ class FitOptions:
         corrections: some of `CORRECTIONS`.
         effects: of the chip that placement and corrections know: its wires and its fault map.
         swaps: exchanges tried on the exact matrix, for `optimal`.
+        judged: what held-back samples show to be worse than leaving it is left; otherwise all
+            samples are fitted to, and everything is kept.
     """
 
     placement: str = "none"
     corrections: frozenset[str] = frozenset()
     effects: Effects = Effects(frozenset({"lines"}))  # noqa: RUF009  # frozen
     swaps: int = SWAPS
+    judged: bool = True
 
     def __post_init__(self) -> None:
         if self.placement not in METHODS:
@@ -134,10 +146,52 @@ def fit_program(
         progress: called with the layer's name, its number and the count of layers.
     """
     program = _structural(program)
+    fitting, judging = hold_back(program, data) if options.judged else (data, {})
+    made = _make(program, fitting, options, progress)
+    judge = Judge(program, judging, options.effects) if judging else None
+    if judge is None or not judge.samples:
+        return _finished(program, made, options, made.corrected, None)
+    ways = {ASKED: made.corrected}
+    if options.corrections and options.placement != "none":
+        alone = _make(program, fitting, replace(options, placement="none"), progress)
+        ways |= {CORRECTIONS_ALONE: alone.corrected, ORDER_ALONE: made.placed}
+    ways[AS_MAPPED] = program
+    ways |= _layers_left(judge, ways)
+    kept, found = judge.choose(ways)
+    left = _changed(ways[kept], made.corrected) if kept == PARTLY else ()
+    judgement = Judgement(judge.samples, found, kept, left)
+    return _finished(program, made, options, ways[kept], judgement)
+
+
+def _layers_left(judge: Judge, ways: Mapping[str, Program]) -> dict[str, Program]:
+    """The program with some layers left, where that is better."""
+    mixed = judge.mixed([way for name, way in ways.items() if name != ORDER_ALONE])
+    return {PARTLY: mixed} if _changed(mixed, ways[ASKED]) else {}
+
+
+def _changed(program: Program, other: Program) -> tuple[str, ...]:
+    """Names of crossbar layers that are other steps."""
+    pairs = zip(program.crossbar_steps, other.crossbar_steps, strict=True)
+    return tuple(a.name for a, b in pairs if a is not b)
+
+
+@dataclass(frozen=True, eq=False)
+class _Made:
+    """All that was asked, as fitted: orders alone, and corrections on top of them."""
+
+    placed: Program
+    corrected: Program
+    layers: tuple[LayerFit, ...]
+    sensitivities: Mapping[str, Sensitivity]
+    steered: Steered | None
+
+
+def _make(program: Program, data: Data, options: FitOptions, progress: Progress | None) -> _Made:
     moments = gather_moments(program, data)
     ranked = _sensitivities(program, data, options)
-    found, layers, pairing = program, [], Pairing(program, data)
-    steered, placed = _placed_together(program, data, moments, ranked, options, progress)
+    plain = {s.name: importance_of(s, moments[s.name], None) for s in program.crossbar_steps}
+    found, placed, layers, pairing = program, program, [], Pairing(program, data)
+    steered, given = _placed_together(program, data, plain, moments, ranked, options, progress)
     for number, step in enumerate(program.crossbar_steps):
         if progress is not None:
             progress(step.name, number, len(program.crossbar_steps))
@@ -145,16 +199,63 @@ def fit_program(
             runner = _partly_wired(found, options.effects, number)
             ranked[step.name] = layer_sensitivity(found, step.name, data, runner)
         importance = importance_of(step, moments[step.name], ranked.get(step.name))
-        new, done = _fit_layer((found, pairing), step, importance, options, placed.get(step.name))
-        found = replaced(found, new)
+        order, done = _place(found, step, importance, options, given.get(step.name))
+        placed, found = replaced(placed, order), replaced(found, order)
+        if options.corrections:
+            known = Knowledge(
+                options.corrections, program.target, options.effects.fault_map, pairing
+            )
+            wired = _wired(found, options)
+            new, gain = correct_layer(order, step, plain[step.name], wired, known)
+            if "outputs" in options.corrections:
+                pairing.put(new, wired(new))
+            found, done = replaced(found, new), replace(done, level_gain=gain)
         layers.append(done)
-    settings = dict(found.settings)
-    settings["placement"] = options.placement
+    return _Made(placed, found, tuple(layers), ranked, steered)
+
+
+def _finished(
+    plain: Program, made: _Made, options: FitOptions, program: Program, judgement: Judgement | None
+) -> Fit:
+    """The program that is kept, with settings that say what it holds of what was asked."""
+    asked = {"placement": options.placement}
     if options.corrections:
-        settings["corrections"] = ", ".join(c for c in CORRECTIONS if c in options.corrections)
-    found = replace(found, settings=tuple(sorted(settings.items())))
-    verify_program(found)
-    return Fit(found, tuple(layers), ranked, steered)
+        asked["corrections"] = ", ".join(c for c in CORRECTIONS if c in options.corrections)
+    if options.placement != "none" and _same_places(plain, made.placed):
+        asked["placement"] += " (changed nothing)"
+    if judgement is not None:
+        asked |= _left_out(asked, judgement)
+    settings = {**dict(program.settings), **asked}
+    program = replace(program, settings=tuple(sorted(settings.items())))
+    verify_program(program)
+    return Fit(program, made.layers, made.sensitivities, made.steered, judgement)
+
+
+def _left_out(asked: Mapping[str, str], judgement: Judgement) -> dict[str, str]:
+    """What the settings say of parts that were left."""
+    left = {CORRECTIONS_ALONE: ("placement",), ORDER_ALONE: ("corrections",), AS_MAPPED: asked}
+    parts = left.get(judgement.kept, ())
+    worse = f"worse on {judgement.samples} held-back samples"
+    found = {part: f"none ({asked[part]}: {worse})" for part in parts if asked[part] != "none"}
+    if judgement.left:
+        layers = f"left at {', '.join(judgement.left[:4])}"
+        if len(judgement.left) > 4:
+            layers = f"left at {len(judgement.left)} layers"
+        found = {part: f"{text} ({layers}: {worse})" for part, text in asked.items()}
+        if asked["placement"] == "none":
+            del found["placement"]
+    return found
+
+
+def _same_places(program: Program, other: Program) -> bool:
+    """Whether every cell, input and block lies where it lay."""
+    pairs = zip(program.crossbar_steps, other.crossbar_steps, strict=True)
+    return all(
+        np.array_equal(a.tiling.row_input, b.tiling.row_input)
+        and np.array_equal(a.tiling.row_offset, b.tiling.row_offset)
+        and np.array_equal(a.cells.data, b.cells.data)
+        for a, b in pairs
+    )
 
 
 def _structural(program: Program) -> Program:
@@ -204,6 +305,7 @@ def _partly_wired(program: Program, effects: Effects, placed: int) -> StepRunner
 def _placed_together(
     program: Program,
     data: Data,
+    importance: Mapping[str, Importance],
     moments: Mapping[str, Moments],
     ranked: Mapping[str, Sensitivity],
     options: FitOptions,
@@ -216,7 +318,6 @@ def _placed_together(
     steps = program.crossbar_steps
     if options.placement != "optimal" or not steps or any(s.sense is not None for s in steps):
         return None, {}
-    importance = {step.name: importance_of(step, moments[step.name], None) for step in steps}
     exact: dict[str, Placed] = {}
     rows: dict[str, CrossbarStep] = {}
     for step in steps:
@@ -230,7 +331,9 @@ def _placed_together(
         "rows": rows,
         "exact": {name: found.step for name, found in exact.items()},
     }
-    steered = steer(program, data, options.effects, (importance, starts), progress)
+    kinds = options.corrections
+    scalings = {s.name: scaling_of(s, importance[s.name], kinds) for s in steps}
+    steered = steer(program, data, options.effects, (scalings, starts), progress)
     return steered, {
         name: replace(found, step=resized(steered.steps[name], program.target))
         for name, found in exact.items()
@@ -249,34 +352,24 @@ def _wired(
     return levels
 
 
-def _fit_layer(
-    known: tuple[Program, Pairing],
+def _place(
+    program: Program,
     step: CrossbarStep,
     importance: Importance,
     options: FitOptions,
     given: Placed | None,
 ) -> tuple[CrossbarStep, LayerFit]:
-    program, pairing = known
-    wired = _wired(program, options)
+    """A layer in its order, behind layers that are placed."""
     if options.placement == "faults":
         job = FaultJob(
             program.target, importance, stuck_of(program, options), _alone(program, step)
         )
         placed, before, after = place_around_faults(step, job)
-        done = LayerFit(step.name, before, after, 0.0, 1)
-    else:
-        layer = Job(step, program.target, importance, wired)
-        result = given or place_layer(layer, options.placement, options.swaps)
-        placed = result.step
-        after = result.after if given is None else layer.error(placed)
-        done = LayerFit(step.name, result.before, after, result.gap, result.tried)
-    if not options.corrections:
-        return placed, done
-    knowledge = Knowledge(options.corrections, program.target, options.effects.fault_map, pairing)
-    corrected, gain = correct_layer(placed, step, importance, wired, knowledge)
-    if "outputs" in options.corrections:
-        pairing.put(corrected, wired(corrected))
-    return corrected, replace(done, level_gain=gain)
+        return placed, LayerFit(step.name, before, after, 0.0, 1)
+    layer = Job(step, program.target, importance, _wired(program, options))
+    result = given or place_layer(layer, options.placement, options.swaps)
+    after = result.after if given is None else layer.error(result.step)
+    return result.step, LayerFit(step.name, result.before, after, result.gap, result.tried)
 
 
 def _alone(program: Program, step: CrossbarStep) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -69,13 +69,18 @@ def some_images(
 
 def run_from(program: Program, index: int, values: Values, runner: StepRunner) -> Float64Array:
     """Scores of the steps from `index` on; axes: image, score; `values` are used up."""
+    found = np.asarray(run_steps(program, index, values, runner), dtype=np.float64)
+    return found.reshape(len(found), -1)
+
+
+def run_steps(program: Program, index: int, values: Values, runner: StepRunner) -> Any:
+    """The first output by the steps from `index` on; `values` are used up."""
     last = last_uses(program)
     for number in range(index, len(program.steps)):
         runner.run(program.steps[number], values)
         for name in last.get(number, ()):
             values.pop(name, None)
-    found = np.asarray(values[program.outputs[0].name], dtype=np.float64)
-    return found.reshape(len(found), -1)
+    return values[program.outputs[0].name]
 
 
 class _Units:
@@ -161,19 +166,30 @@ def probabilities(scores: Float64Array) -> Float64Array:
 
 
 def divergence(plain: Float64Array, found: Float64Array) -> float:
-    """How far scores lie from those of the plain program: mean over images.
+    """How far scores lie from those of the plain program: mean over images."""
+    return float(divergences(plain, found).mean())
+
+
+def divergences(plain: Float64Array, found: Float64Array) -> Float64Array:
+    """How far the scores of each image lie from those of the plain program.
 
     Kullback and Leibler's where there are several scores, after one factor on all of them, which
     changes no answer; else half the relative squared error.
+
+    Args:
+        plain: scores of the plain program; axes: image, score.
+        found: the same on a chip.
     """
     if not 1 < plain.shape[1] <= _MOST_SCORES:
         scale = float(np.square(plain).mean())
-        return float(np.square(found - plain).mean()) / (2 * scale) if scale > 0 else 0.0
+        errors: Float64Array = np.square(found - plain).mean(axis=1)
+        return errors / (2 * scale) if scale > 0 else np.zeros(len(plain))
     share = probabilities(plain)
     tiny = np.finfo(np.float64).tiny
     scaled = probabilities(_best_scale(share, found) * found)
     ratio = np.log(np.maximum(share, tiny)) - np.log(np.maximum(scaled, tiny))
-    return float((share * ratio).sum(axis=1).mean())
+    each: Float64Array = (share * ratio).sum(axis=1)
+    return each
 
 
 def _best_scale(share: Float64Array, scores: Float64Array) -> float:

@@ -1,8 +1,11 @@
-"""Placement judged by the network's own answers, its wires executed.
+"""Placement judged by the network's own answers, its wires and corrections executed.
 
 Errors of wires have one sign, so squared errors of layers do not add up to answers. Here orders are
 proposed by what each loss does to the scores, sign included, and one is taken when the executed
 network comes nearer to the plain program's answers on images that the proposals did not see.
+
+Factors and offsets that will follow are folded in before anything is priced or judged: an order
+that was searched without them makes up for losses that they take away, and is broken by them.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from xbarc.chips.correcting import Scaling
 from xbarc.chips.responses import divergence, responses, run_from, some_images
 from xbarc.circuit import Chip, Effects
 from xbarc.circuit.meaning import Importance, real_weights
@@ -21,7 +25,6 @@ from xbarc.executor.batches import labelled_batches
 from xbarc.executor.run import StepRunner, Values, last_uses
 from xbarc.ir.labels import label_name
 from xbarc.ir.program import CrossbarStep, Program
-from xbarc.mapping.place.layer import cells_of
 from xbarc.mapping.place.signed import (
     cell_worth,
     columns_by_worth,
@@ -72,7 +75,7 @@ def steer(
     program: Program,
     data: Data,
     effects: Effects,
-    known: tuple[Mapping[str, Importance], Starts],
+    known: tuple[Mapping[str, Scaling], Starts],
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Steered:
     """Orders of all layers together.
@@ -81,34 +84,62 @@ def steer(
         program: as it was compiled.
         data: inputs by name; labels are not looked at.
         effects: the wires.
-        known: of each layer the importance of its inputs; and orders to set out from: by a name,
-            by layer.
+        known: of each layer the factors that will follow, with the importance of its inputs; and
+            orders to set out from: by a name, by layer.
         progress: called with the layer's name, its number and the count of layers.
     """
-    importance, starts = known
-    judge = _Judge(program, data, effects)
+    scalings, starts = known
+    judge = _Judge(program, data, effects, scalings)
     by_start = {name: judge.divergence(steps) for name, steps in starts.items()}
     start = min(by_start, key=by_start.__getitem__)
-    search = _Search(program, judge, (responses(program, data).layers, importance), progress)
+    search = _Search(program, judge, responses(program, data).layers, starts, progress)
     search.begin(starts[start], by_start[start])
-    for _ in range(ROUNDS):
-        search.round(search.proposals)
-    for _ in range(FINE_ROUNDS):
-        search.round(search.parts)
+    if any(scaling.is_asked for scaling in scalings.values()):
+        search.round(search.others)
+    # With a factor an output no output is short of anything, and losses have no sign to follow.
+    if not any("outputs" in scaling.kinds for scaling in scalings.values()):
+        for _ in range(ROUNDS):
+            search.round(search.proposals)
+        for _ in range(FINE_ROUNDS):
+            search.round(search.parts)
     return Steered(
         {name: own.step for name, own in search.layers.items()},
         by_start["none"],
         search.best,
         start,
-        len(by_start) * len(importance) + search.tried,
+        len(by_start) * len(scalings) + search.tried,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Own:
+    """A layer in its order.
+
+    Attributes:
+        step: without its factors.
+        corrected: with them, as it is executed.
+        levels: what its cells contribute.
+        lost: share of each output that is missing after the factors; axes: group, output.
+    """
+
+    step: CrossbarStep
+    corrected: CrossbarStep
+    levels: Float64Array
+    lost: Float64Array
+
+    def put(self, runner: StepRunner) -> None:
+        """Run the layer like this from now on."""
+        runner.prepare(self.corrected, UnconvertedLayer(self.corrected, self.levels))
 
 
 class _Judge:
     """Executes the network on wires, and says how far its scores lie from the plain program's."""
 
-    def __init__(self, program: Program, data: Data, effects: Effects) -> None:
+    def __init__(
+        self, program: Program, data: Data, effects: Effects, scalings: Mapping[str, Scaling]
+    ) -> None:
         self.program = program
+        self.scalings = scalings
         self.effects = replace(effects, converters=False)
         labels = label_name(value.name for value in program.inputs)
         some = some_images(data, _PROPOSING, _JUDGING, labels)
@@ -116,7 +147,17 @@ class _Judge:
         runner = StepRunner()
         self._plain = np.concatenate([run_from(program, 0, dict(f), runner) for f in self.feeds])
 
-    def levels(self, steps: Mapping[str, CrossbarStep], name: str) -> Float64Array:
+    def own(self, steps: Mapping[str, CrossbarStep], name: str) -> _Own:
+        """A layer under these orders."""
+        step, scaling = steps[name], self.scalings[name]
+        levels = self._levels(steps, name)
+        found = real_weights(step, levels)
+        corrected = scaling.fold(step, found) if scaling.is_asked else step
+        arriving = found * scaling.gain(found)[:, None, :]
+        lost = output_losses(scaling.wanted, arriving, scaling.importance)
+        return _Own(step, corrected, levels, lost)
+
+    def _levels(self, steps: Mapping[str, CrossbarStep], name: str) -> Float64Array:
         """What a layer's cells contribute under these orders."""
         placed = tuple(steps.get(step.name, step) for step in self.program.steps)
         program = replace(self.program, steps=placed)
@@ -125,23 +166,14 @@ class _Judge:
     def divergence(self, steps: Mapping[str, CrossbarStep]) -> float:
         """Of the whole network with these orders."""
         runner = StepRunner()
-        for name, step in steps.items():
-            runner.prepare(step, UnconvertedLayer(step, self.levels(steps, name)))
+        for name in steps:
+            self.own(steps, name).put(runner)
         return self.compare(0, [dict(feeds) for feeds in self.feeds], runner)
 
     def compare(self, index: int, batches: list[Values], runner: StepRunner) -> float:
         """Of the network from a step on, whose inputs are known."""
         found = [run_from(self.program, index, dict(values), runner) for values in batches]
         return divergence(self._plain, np.concatenate(found))
-
-
-@dataclass(frozen=True, eq=False)
-class _Own:
-    """A layer in its order: what its cells contribute, and how much of its outputs is lost."""
-
-    step: CrossbarStep
-    levels: Float64Array
-    lost: Float64Array
 
 
 class _Search:
@@ -151,15 +183,15 @@ class _Search:
         self,
         program: Program,
         judge: _Judge,
-        known: tuple[Mapping[str, Float64Array], Mapping[str, Importance]],
+        responses: Mapping[str, Float64Array],
+        starts: Starts,
         progress: Callable[[str, int, int], None] | None,
     ) -> None:
         self.layers: dict[str, _Own] = {}
         self.best = float("inf")
         self.tried = 0
         self._program, self._judge, self._progress = program, judge, progress
-        self._responses, self._importance = known
-        self._wanted = {s.name: real_weights(s, cells_of(s)) for s in program.crossbar_steps}
+        self._responses, self._starts = responses, starts
         self._runner = StepRunner()
         self._rng = np.random.default_rng(0)
 
@@ -167,7 +199,7 @@ class _Search:
         """Set out from these orders, whose divergence is known."""
         self.best = found
         for step in steps.values():
-            self._take(self._own(step, steps))
+            self._take(self._judge.own(steps, step.name))
         self._names = tuple(steps)
 
     def round(self, proposals: Proposals) -> None:
@@ -185,8 +217,9 @@ class _Search:
         if self._progress is not None:
             self._progress(name, self._names.index(name), len(self._names))
         for step in proposals(name):
-            trial = self._own(step, {n: own.step for n, own in self.layers.items()} | {name: step})
-            self._runner.prepare(trial.step, UnconvertedLayer(trial.step, trial.levels))
+            steps = {n: own.step for n, own in self.layers.items()} | {name: step}
+            trial = self._judge.own(steps, name)
+            trial.put(self._runner)
             found = self._judge.compare(index, batches, self._runner)
             self.tried += 1
             if found < self.best:
@@ -195,13 +228,13 @@ class _Search:
 
     def _take(self, own: _Own) -> None:
         self.layers[own.step.name] = own
-        self._runner.prepare(own.step, UnconvertedLayer(own.step, own.levels))
+        own.put(self._runner)
 
-    def _own(self, step: CrossbarStep, steps: Mapping[str, CrossbarStep]) -> _Own:
-        levels = self._judge.levels(steps, step.name)
-        found = real_weights(step, levels)
-        lost = output_losses(self._wanted[step.name], found, self._importance[step.name])
-        return _Own(step, levels, lost)
+    def others(self, name: str) -> Iterator[CrossbarStep]:
+        """The layer as in the orders that the search did not set out from."""
+        for steps in self._starts.values():
+            if steps[name] is not self.layers[name].step:
+                yield steps[name]
 
     def parts(self, name: str) -> Iterator[CrossbarStep]:
         """Some rows, and some columns, by what their losses now do to the scores.
@@ -211,7 +244,7 @@ class _Search:
         rng, shape = self._rng, self.layers[name].step.cells.shape
         for number in range(FINE):
             own, share = self.layers[name], SHARES[number // 2 % len(SHARES)]
-            worth = cell_worth(own.step, self._pull(name), self._importance[name])
+            worth = cell_worth(own.step, self._pull(name), self._importance(name))
             losses = place_losses(own.step, own.levels)
             if number % 2 == 0:
                 yield some_rows(own.step, worth, losses, rng.random(shape[1]) < share)
@@ -220,7 +253,7 @@ class _Search:
 
     def proposals(self, name: str) -> Iterator[CrossbarStep]:
         """Rows, columns, and both, by what their losses now do to the scores."""
-        own, importance = self.layers[name], self._importance[name]
+        own, importance = self.layers[name], self._importance(name)
         pull = self._pull(name)
         losses = place_losses(own.step, own.levels)
         shared = self._program.target.adc.columns_per_adc
@@ -230,7 +263,16 @@ class _Search:
         yield columns_by_worth(own.step, worth, losses, shared)
         yield columns_by_worth(rows, cell_worth(rows, pull, importance), losses, shared)
 
+    def _importance(self, name: str) -> Importance:
+        return self._judge.scalings[name].importance
+
     def _pull(self, name: str) -> Float64Array:
-        """Slope of the divergence in the loss of each output; axes: group, output."""
+        """Slope of the divergence in the loss of each output; axes: group, output.
+
+        Behind one gain a layer, what all outputs lose together is no loss.
+        """
         change = sum(self._responses[n] @ own.lost.reshape(-1) for n, own in self.layers.items())
-        return np.asarray(self._responses[name].T @ change).reshape(self.layers[name].lost.shape)
+        pull = np.asarray(self._responses[name].T @ change).reshape(self.layers[name].lost.shape)
+        if "gain" not in self._judge.scalings[name].kinds:
+            return pull
+        return np.asarray(pull - pull.mean())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from xbarc.cli.effect_options import DAY_S, EFFECTS, FAULT_MAP, GATED, SAMPLES, SEED, TIME
-from xbarc.errors import EXIT_BUG, EXIT_DONE, EXIT_NO, InputError, ProgramError, visible
+from xbarc.errors import EXIT_BUG, EXIT_DONE, EXIT_NO, InputError, ProgramError
 
 if TYPE_CHECKING:
     from xbarc.evaluate import Evaluation
@@ -296,11 +296,11 @@ def verify_command(
     with progress_bar("verify") as advance:
         wrong = list(self_check(loaded, seed, advance))
     for rule, text in wrong:
-        print(visible(f"broken  {rule}: {text}"))
+        print(f"broken  {rule}: {text}")
     if wrong:
         return EXIT_BUG
     for fragment, node in loops(loaded):
-        print(visible(f"note    {fragment}: {node} repeats as often as its inputs say"))
+        print(f"note    {fragment}: {node} repeats as often as its inputs say")
     layers, rules = len(loaded.crossbar_steps), len(STEP_RULES) + len(PROGRAM_RULES)
     print(
         f"verified: {rules} rules hold; fast == reference on {layers} crossbar layers, seed {seed}"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from xbarc.frontend.binary import BinaryOptions, binarise, is_binary
-from xbarc.frontend.blocks import cut_sums
 from xbarc.frontend.constants import Constants
 from xbarc.frontend.convolutions import (
     match_conv,
@@ -20,7 +19,6 @@ from xbarc.frontend.emit import inner_nodes, name_of
 from xbarc.frontend.fold import fold_followers
 from xbarc.frontend.levels import LevelMap
 from xbarc.frontend.normalise import Normal
-from xbarc.frontend.order import execution_order
 from xbarc.frontend.products import (
     match_gemm,
     match_matmul,
@@ -71,27 +69,7 @@ _NO_FORM = frozenset(
 )
 
 _SAME_RANK = frozenset(
-    (
-        "BatchNormalization",
-        "Cast",
-        "Clip",
-        "Conv",
-        "ConvTranspose",
-        "DequantizeLinear",
-        "Dropout",
-        "Erf",
-        "Gelu",
-        "Identity",
-        "LayerNormalization",
-        "LeakyRelu",
-        "QuantizeLinear",
-        "Relu",
-        "Sigmoid",
-        "Sign",
-        "Softmax",
-        "Tanh",
-        "Transpose",
-    )
+    ("Relu", "Sigmoid", "Sign", "Clip", "Identity", "Dropout", "BatchNormalization")
 )
 
 
@@ -110,10 +88,7 @@ class Matching:
 
 def match_layers(normal: Normal, binary: BinaryOptions) -> Matching:
     """Recognise matrix operators, fold what follows them, and make the rest exact."""
-    views = Views(normal.model.graph, normal.constants, normal.views)
-    if cut_sums(normal.nodes, views, _ranks(normal.nodes, normal.constants)):
-        normal = replace(normal, nodes=execution_order(normal.model.graph))
-    scene = _scene(normal, views)
+    scene = _scene(normal)
     levels = LevelMap(normal.constants)
     levels.learn(normal.nodes)
     found: list[Matched] = []
@@ -133,8 +108,9 @@ def match_layers(normal: Normal, binary: BinaryOptions) -> Matching:
     return Matching(tuple(found), notes)
 
 
-def _scene(normal: Normal, views: Views) -> Scene:
+def _scene(normal: Normal) -> Scene:
     constants = normal.constants
+    views = Views(normal.model.graph, constants, normal.views)
     return Scene(constants, views, _ranks(normal.nodes, constants))
 
 

@@ -12,7 +12,6 @@ from rich.text import Text
 from xbarc.cost import LEVELS, ChipCost, CostPart, FullLoad, chip_cost, stated_load
 from xbarc.errors import TargetError
 from xbarc.report.chip_rows import LevelRow, SourceRow
-from xbarc.report.escaping import json_text, text_lines
 from xbarc.report.format import number, percent
 from xbarc.report.model import PartRow
 from xbarc.report.planning import level_rows
@@ -98,21 +97,19 @@ def _rows(parts: Sequence[CostPart]) -> tuple[PartRow, ...]:
 
 def render_chip_json(report: ChipReport) -> str:
     """Every digit."""
-    return json_text(report)
+    return report.model_dump_json(indent=2) + "\n"
 
 
 def render_chip_text(report: ChipReport) -> Group:
     """Tables for a terminal."""
     whole = report.parts[-1]
-    title = f"{report.name}: {report.description} ({report.kind}, {report.node_nm} nm)"
+    head = f"{report.name}: {report.description} ({report.kind}, {report.node_nm} nm)\n"
     tail = (
         f"{number(report.gops_per_w)} GOPS/W, {number(report.gops_per_mm2)} GOPS/mm2 "
         "at full load and the target's own precision"
     )
     tables = (levels_table(report.levels), _power_table(whole), _area_table(whole))
-    return Group(
-        Text(text_lines([title, ""])), *(rich_table(table) for table in tables), Text(tail)
-    )
+    return Group(Text(head), *(rich_table(table) for table in tables), Text(tail))
 
 
 def _power_table(level: LevelParts) -> TableData:

@@ -12,7 +12,6 @@ from rich.text import Text
 
 from xbarc.report.cited import citations, sources_table
 from xbarc.report.collect import source_rows
-from xbarc.report.escaping import json_text, text_lines
 from xbarc.report.table import TableData
 from xbarc.report.text import rich_table
 from xbarc.target import Figure, FigureList, Provenance, Source, Target
@@ -24,18 +23,17 @@ def render_target_text(target: Target) -> Group:
     """Settings, figures and sources of a target."""
     rows = source_rows(target)
     lines = [f"  {name}: {cite}{f', {url}' if url else ''}" for name, cite, url in citations(rows)]
-    title = f"{target.name}: {target.description} ({target.kind}, {target.node_nm} nm)"
     return Group(
-        Text(text_lines([title, ""])),
+        Text(f"{target.name}: {target.description} ({target.kind}, {target.node_nm} nm)\n"),
         rich_table(settings_table(target)),
         rich_table(sources_table(rows)),
-        Text(text_lines(["Sources", *lines])),
+        Text("\n".join(["Sources", *lines])),
     )
 
 
 def render_target_json(target: Target) -> str:
     """The whole target, as its TOML file has it."""
-    return json_text(target, exclude_none=True)
+    return target.model_dump_json(indent=2, exclude_none=True) + "\n"
 
 
 def settings_table(target: Target) -> TableData:

@@ -10,9 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from xbarc.errors import visible
 from xbarc.report.cited import citations
-from xbarc.report.escaping import text_lines
 from xbarc.report.format import operators
 from xbarc.report.model import Report
 from xbarc.report.notes import specific
@@ -54,7 +52,7 @@ def _brief(report: Report) -> Group:
     parts: list[RenderableType] = [_head(report)]
     parts += [rich_table(table) for table in tables if table.rows]
     if report.digital and not stayed.rows:
-        parts.append(Text(text_lines([_digital_line(report), ""])))
+        parts.append(Text(f"{_digital_line(report)}\n"))
     if notes:
         parts.append(_notes(notes))
     return Group(*parts)
@@ -71,7 +69,7 @@ def _digital_line(report: Report) -> str:
 def rich_table(data: TableData) -> RenderableType:
     """One table, its names and numbers taken literally."""
     table = Table(
-        title=Text(visible(data.title)),
+        title=Text(data.title),
         title_justify="left",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
@@ -80,13 +78,13 @@ def rich_table(data: TableData) -> RenderableType:
     for heading in data.headings:
         right = heading.endswith(">")
         table.add_column(
-            Text(visible(heading.removesuffix(">"))),
+            Text(heading.removesuffix(">")),
             justify="right" if right else "left",
             no_wrap=right,
             overflow="fold",
         )
     for row in data.rows:
-        table.add_row(*(Text(visible(cell)) for cell in row))
+        table.add_row(*(Text(cell) for cell in row))
     return table
 
 
@@ -98,7 +96,7 @@ def _head(report: Report) -> Text:
         f"settings: {settings_line(report)}",
         "",
     ]
-    return Text(text_lines(lines))
+    return Text("\n".join(lines))
 
 
 def _sources(report: Report) -> Text:
@@ -106,8 +104,8 @@ def _sources(report: Report) -> Text:
         f"  {name}: {cite}{f', {url}' if url else ''}"
         for name, cite, url in citations(report.sources)
     ]
-    return Text(text_lines(["Sources", *lines, ""]))
+    return Text("\n".join(["Sources", *lines, ""]))
 
 
 def _notes(notes: Sequence[str]) -> Text:
-    return Text(text_lines(["Notes", *(f"  - {note}" for note in notes)]))
+    return Text("\n".join(["Notes", *(f"  - {note}" for note in notes)]))

@@ -9,10 +9,16 @@ from itertools import pairwise
 import numpy as np
 
 from xbarc.circuit.meaning import Importance, column_shares, real_weights, weight_error
-from xbarc.ir.program import CrossbarStep
+from xbarc.ir.program import AdcSettings, CrossbarStep
 from xbarc.mapping.place.assign import assign, assign_sorted
 from xbarc.mapping.place.groups import arrange_groups
-from xbarc.mapping.place.permute import permute_columns, permute_rows, resized, to_sense_side
+from xbarc.mapping.place.permute import (
+    follows_cells,
+    permute_columns,
+    permute_rows,
+    resized,
+    to_sense_side,
+)
 from xbarc.mapping.place.units import column_lines
 from xbarc.numerics.types import Float64Array, Int64Array
 from xbarc.target import Target
@@ -168,14 +174,21 @@ def order_rows(job: Job, step: CrossbarStep) -> CrossbarStep:
 def exchangeable_rows(step: CrossbarStep) -> list[tuple[int, int]]:
     """Ranges of rows that may change places: all where `R` is the same for every row block.
 
-    Sums that are compared have thresholds of their own.
+    Sums that are compared have thresholds of their own, and converters whose settings came from
+    data have those of their segment's sums.
     """
     segments = step.tiling.segment_bounds
     blocks = step.tiling.row_bounds
     alike = step.periphery.r_code.shape[1] == 1 and step.sense is None
+    alike = alike and (follows_cells(step.adc) or _has_one_setting(step.adc))
     if alike and len(segments) == len(blocks):
         return [(0, int(blocks[-1]))]
     return [(int(a), int(b)) for a, b in pairwise(segments)]
+
+
+def _has_one_setting(adc: AdcSettings) -> bool:
+    """Whether all segments are read by the same settings; their axis is the second."""
+    return all(array.shape[1] == 1 for array in (adc.bits, adc.lo, adc.step))
 
 
 def order_columns(

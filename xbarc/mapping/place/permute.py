@@ -60,10 +60,14 @@ def _reordered(adc: AdcSettings, order: IntArray) -> AdcSettings:
 
 def resized(step: CrossbarStep, target: Target) -> CrossbarStep:
     """ADC settings for the new neighbours, where they follow from the cells alone."""
-    policy = step.adc.policy
-    if policy in ("lossless", "worst-case") or policy.isdecimal():
-        return replace(step, adc=adc_settings(step, target, policy))
+    if follows_cells(step.adc):
+        return replace(step, adc=adc_settings(step, target, step.adc.policy))
     return step
+
+
+def follows_cells(adc: AdcSettings) -> bool:
+    """Whether settings follow from the cells alone; those from data are kept as they are."""
+    return adc.policy in ("lossless", "worst-case") or adc.policy.isdecimal()
 
 
 def to_sense_side(step: CrossbarStep, target: Target) -> CrossbarStep:
