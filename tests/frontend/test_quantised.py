@@ -335,3 +335,63 @@ def test_integers_move_only_where_onnx_runtime_can(tmp_path: Path, body: str) ->
         e=np.asarray([1, 2, 4, 4]),
     )
     assert matrix_layer(check(path, x=normal(2, 2, 4, 4))).quantizer == FloatInput()
+
+
+def test_integers_moved_behind_their_reader_in_the_file(tmp_path: Path) -> None:
+    """The file's order is not that of data: what the layer reads still comes before it."""
+    text = """g (float[2,8] x) => (float[] y) {
+        q = QuantizeLinear(x, s, z)
+        d = DequantizeLinear(q, s, z)
+        v = DequantizeLinear<axis = 1>(w, t, o)
+        y = MatMul(r, v)
+        r = Reshape(d, k)
+    }"""
+    path = model_file(
+        tmp_path,
+        text,
+        s=np.float32(0.03),
+        z=np.int8(0),
+        w=np.arange(-6, 6, dtype=np.int8).reshape(4, 3),
+        t=f32([0.5, 0.25, 2]),
+        o=np.zeros(3, np.int8),
+        k=np.asarray([-1, 4]),
+    )
+    assert isinstance(matrix_layer(check(path, x=normal(2, 8))).quantizer, IntegerInput)
+
+
+@pytest.mark.parametrize("scale", [0.0, -0.03, 1e-45])
+def test_no_converter_counts_in_steps_that_are_not_positive(scale: float, tmp_path: Path) -> None:
+    text = """g (float[2,4] x) => (float[] y) {
+        q = QuantizeLinear(x, s, z)
+        d = DequantizeLinear(q, t, z)
+        y = MatMul(d, w)
+    }"""
+    tensors: dict[str, Any] = {"s": np.float32(0.03), "t": np.float32(scale), "z": np.int8(0)}
+    network = check(model_file(tmp_path, text, w=normal(4, 3), **tensors), x=normal(2, 4))
+    assert not any(isinstance(layer.quantizer, IntegerInput) for layer in network.matrix_layers)
+
+
+@pytest.mark.parametrize("scale", [0.0, -0.03, 1e-45, -1e38, np.inf, np.nan])
+def test_scales_of_weights(scale: float, tmp_path: Path) -> None:
+    """Zero and negative ones are sound; where real weights overflow they stay digital."""
+    text = """g (float[2,4] x) => (float[] y) {
+        v = DequantizeLinear(w, s, z)
+        y = MatMul(x, v)
+    }"""
+    weights = np.arange(-6, 6, dtype=np.int8).reshape(4, 3)
+    tensors: dict[str, Any] = {"w": weights, "s": np.float32(scale), "z": np.int8(0)}
+    network = check(model_file(tmp_path, text, **tensors), x=normal(2, 4))
+    assert bool(network.matrix_layers) == (scale in (0.0, -0.03))
+
+
+def test_biases_that_wrap_32_bit_sums_stay_digital(tmp_path: Path) -> None:
+    text = "g (uint8[1,1,2,2] x) => (uint8[] y) { y = QLinearConv(x, s, z, w, s, z, s, z, b) }"
+    tensors: dict[str, Any] = {
+        "s": np.float32(1),
+        "z": np.uint8(0),
+        "w": np.full((1, 1, 1, 1), 200, np.uint8),
+        "b": np.asarray([2**31 - 1], np.int32),
+    }
+    path = model_file(tmp_path, text, **tensors)
+    network = check(path, exact=True, x=np.full((1, 1, 2, 2), 200, np.uint8))
+    assert "32-bit sums with it may overflow" in notes(network)

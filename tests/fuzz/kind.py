@@ -16,6 +16,7 @@ class Result(StrEnum):
     EQUAL = "fine and equal"
     REFUSED = "refused"
     REFUSED_BY_BOTH = "refused by both"
+    UNJUDGED = "fine, and no reference can run it"
     FINDING = "finding"
 
 

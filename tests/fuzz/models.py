@@ -100,6 +100,8 @@ def _alone(program: CompiledProgram, reference: Reference) -> Verdict:
     """xbarc compiled what ONNX Runtime does not load, or does not run on anything tried."""
     if reference.runnable:
         return Verdict(Result.REFUSED_BY_BOTH, "no input was found that ONNX Runtime runs")
+    if "Could not find an implementation" in reference.reason:
+        return Verdict(Result.UNJUDGED, "ONNX Runtime lacks a kernel, crossbars do not")
     return Verdict(Result.FINDING, f"compiles, ONNX Runtime does not load it: {reference.reason}")
 
 

@@ -51,8 +51,15 @@ def _check_node_names(nodes: Iterable[onnx.NodeProto], calls: set[tuple[str, str
 
 
 def _check_inputs(graph: onnx.GraphProto) -> None:
-    initial = {tensor.name for tensor in graph.initializer}
+    initial = {tensor.name: tensor.data_type for tensor in graph.initializer}
     for value in graph.input:
+        declared = value.type.tensor_type.elem_type
+        if initial.get(value.name, declared) != declared:
+            raise ModelError(
+                f"the initialiser has the element type {initial[value.name]}, the graph input of"
+                f" that name declares {declared}",
+                where=value.name,
+            )
         if value.name not in initial and value.type.WhichOneof("value") is None:
             raise ModelError("a graph input has no type", where=value.name)
 

@@ -9,7 +9,7 @@ import onnx_ir as ir
 from xbarc.errors import ModelError
 from xbarc.frontend.attributes import text, whole, wholes
 from xbarc.frontend.integers import integer_input, multiplier, parameter, requantized
-from xbarc.frontend.results import added_integers, float_result, output_vector
+from xbarc.frontend.results import added_bias, added_integers, float_result, output_vector
 from xbarc.frontend.scene import Layout, Matched, Parts, Scene, StaysDigital, argument, required
 from xbarc.ir.geometry import AutoPad, Scatter, Window
 from xbarc.ir.quantize import IntegerResult
@@ -87,7 +87,7 @@ def match_qlinear_conv(node: ir.Node, scene: Scene) -> Matched:
     constant = output_vector(scene, argument(node, 8), layout)
     weight = operand.weight(layout)
     return scene.matched(
-        node, Parts(_window(node, layout), source, weight, added_integers(layout, constant), result)
+        node, Parts(_window(node, layout), source, weight, added_bias(layout, constant), result)
     )
 
 

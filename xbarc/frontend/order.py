@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import onnx_ir as ir
@@ -17,8 +17,14 @@ else:
     nx = lazy_module("networkx")
 
 
-def execution_order(nodes: Iterable[ir.Node]) -> list[ir.Node]:
+def execution_order(
+    nodes: Iterable[ir.Node], reads: Mapping[ir.Node, Sequence[ir.Value]] | None = None
+) -> list[ir.Node]:
     """Sort nodes so that each comes after those it reads from.
+
+    Args:
+        nodes: in the order of the file.
+        reads: what some of them read beside their inputs.
 
     Raises:
         ModelError: the graph has a cycle.
@@ -28,7 +34,8 @@ def execution_order(nodes: Iterable[ir.Node]) -> list[ir.Node]:
     graph = nx.DiGraph()
     graph.add_nodes_from(range(len(listed)))
     for index, node in enumerate(listed):
-        graph.add_edges_from((before, index) for before in _before(node, place))
+        values = (*node_reads(node), *(reads or {}).get(node, ()))
+        graph.add_edges_from((before, index) for before in _before(values, place))
     try:
         order = list(nx.lexicographical_topological_sort(graph))
     except nx.NetworkXUnfeasible as error:
@@ -36,8 +43,8 @@ def execution_order(nodes: Iterable[ir.Node]) -> list[ir.Node]:
     return [listed[index] for index in order]
 
 
-def _before(node: ir.Node, place: dict[ir.Node, int]) -> list[int]:
-    producers = (value.producer() for value in node_reads(node))
+def _before(values: Iterable[ir.Value], place: dict[ir.Node, int]) -> list[int]:
+    producers = (value.producer() for value in values)
     return [place[producer] for producer in producers if producer in place]
 
 

@@ -11,7 +11,14 @@ import onnx_ir as ir
 from xbarc.frontend.attributes import real
 from xbarc.frontend.gemm import is_output_vector, transposes
 from xbarc.frontend.integers import integer_input, multiplier, parameter, requantized, scalar
-from xbarc.frontend.results import added_integers, float_result, frozen, output_vector, real_numbers
+from xbarc.frontend.results import (
+    added_bias,
+    added_integers,
+    float_result,
+    frozen,
+    output_vector,
+    real_numbers,
+)
 from xbarc.frontend.scene import (
     Layout,
     Matched,
@@ -154,7 +161,7 @@ def match_qgemm(node: ir.Node, scene: Scene) -> Matched:
         raise StaysDigital("its addend is not a vector of its outputs")
     added = output_vector(scene, addend, layout, shared=True)
     result = _qgemm_result(node, scene, sides, layout, np.float32(scale))
-    constant = added_integers(layout, added)
+    constant = added_bias(layout, added)
     geometry = sides.geometry(operand.shape)
     return scene.matched(node, Parts(geometry, source, operand.weight(layout), constant, result))
 

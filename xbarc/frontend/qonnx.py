@@ -16,7 +16,7 @@ from xbarc.errors import ModelError
 from xbarc.frontend.attributes import text, whole
 from xbarc.frontend.constants import Constants
 from xbarc.frontend.emit import inner_nodes, name_of
-from xbarc.frontend.views import WIDEST, IntegerView, scalar_of
+from xbarc.frontend.views import WIDEST, IntegerView, scalar_of, stays_finite
 from xbarc.numerics import IntFormat, bits_for
 from xbarc.numerics.types import AnyArray
 
@@ -80,7 +80,7 @@ def _view(declared: Declared, constants: Constants) -> IntegerView | None:
     zero = constants.small(declared.zero_point, 0.0)
     if form is None or scale is None or zero is None or np.any(zero != np.rint(zero)):
         return None
-    if not np.all(np.isfinite(scale)) or np.any(np.abs(zero) >= 1 << WIDEST):
+    if not stays_finite(scale, zero, form) or np.any(np.abs(zero) >= 1 << WIDEST):
         return None
     scale = scale.reshape(()) if scale.size == 1 else scale
     zero = zero.reshape(()) if zero.size == 1 else zero

@@ -84,7 +84,8 @@ def _network(
     graph = normal.model.graph
     extents = input_shapes(graph, shapes)
     matching = match_layers(normal, binary)
-    nodes = execution_order(graph)
+    ends = {matched.output.producer(): matched.reads for matched in matching.layers}
+    nodes = execution_order(graph, {node: r for node, r in ends.items() if node is not None})
     stages = cut(nodes, matching.layers, graph, normal.constants)
     found = borders(stages, graph, normal.constants)
     layers, kinds = build_layers(normal, matching.notes, stages, found, extents)

@@ -11,6 +11,8 @@ from xbarc.frontend.scene import Layout, Operand, Scene, StaysDigital
 from xbarc.ir.quantize import FloatResult
 from xbarc.numerics.types import AnyArray, Float32Array, Int64Array
 
+_LARGEST_BIAS = 1 << 30
+
 
 def float_result(
     operand: Operand, layout: Layout, bias: AnyArray | None, factor: float = 1.0
@@ -39,6 +41,17 @@ def output_vector(
             f"a bias of {array.size} numbers, expected {layout.entries}", where=name_of(value)
         )
     return np.broadcast_to(array, (layout.entries,))
+
+
+def added_bias(layout: Layout, bias: AnyArray | None) -> Int64Array:
+    """Integers of a bias that join the accumulators.
+
+    Raises:
+        StaysDigital: 32-bit sums with it may overflow, and ONNX Runtime's then wrap.
+    """
+    if bias is not None and np.any(np.abs(bias.astype(np.int64)) >= _LARGEST_BIAS):
+        raise StaysDigital("its bias is 2^30 or more, and 32-bit sums with it may overflow")
+    return added_integers(layout, bias)
 
 
 def real_numbers(array: AnyArray, what: str) -> Float32Array:

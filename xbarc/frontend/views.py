@@ -91,7 +91,7 @@ class Views:
             return None
         source = _first(node)
         shape = self._axis_shape(node, scale.size)
-        if shape is None or not np.all(np.isfinite(scale.astype(np.float64))):
+        if shape is None or not stays_finite(scale, zero, form):
             return None
         spread = zero.astype(np.int64).reshape(shape if zero.size == scale.size else ())
         return IntegerView(
@@ -177,6 +177,13 @@ def integer_format(kind: ir.DataType | None) -> IntFormat | None:
     if kind is None or not kind.is_integer() or kind.bitwidth > WIDEST:
         return None
     return IntFormat(kind.bitwidth, kind.is_signed())
+
+
+def stays_finite(scale: AnyArray, zero: AnyArray, form: IntFormat) -> bool:
+    """Whether every integer of a format, less its zero point and times its scale, is a float32."""
+    largest = max(abs(form.min), form.max) + np.abs(zero.astype(np.float64)).max(initial=0.0)
+    real = np.abs(scale.astype(np.float64)).max(initial=0.0) * largest
+    return bool(real <= np.finfo(np.float32).max)  # not where it is NaN
 
 
 def scalar_of(array: AnyArray) -> float:
