@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 
 from xbarc.cli import main
 from xbarc.report import model, row, target_reference
-from xbarc.target import load_target, target_names
+from xbarc.target import describe, load_target, target_names
 
 COMMANDS = (
     ("compile",),
@@ -32,6 +32,7 @@ COMMANDS = (
     ("targets", "show"),
     ("targets", "cost"),
     ("targets", "validate"),
+    ("targets", "new"),
 )
 
 
@@ -96,7 +97,7 @@ def target_list() -> str:
         lines.append(
             f"| `{t.name}` | {t.kind} | {t.array.rows} x {t.array.columns} "
             f"| {t.cell.bits} bit, {t.cell.technology} "
-            f"| {adc}, {shared} each | {t.description} |"
+            f"| {adc}, {shared} each | {describe(t)} |"
         )
     return "\n".join(lines) + "\n"
 

@@ -9,8 +9,7 @@ import pytest
 
 from tests.cli.conftest import Run
 from xbarc.ir.files import load_program
-from xbarc.target import target_names
-from xbarc.target.load import target_folder
+from xbarc.target import target_folder, target_names
 
 
 @pytest.mark.parametrize(

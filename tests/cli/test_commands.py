@@ -17,8 +17,7 @@ from xbarc import __version__
 from xbarc.mapping.encodings import encoding_names
 from xbarc.mapping.options import PLACEMENTS, Pack, Tile
 from xbarc.passes import RangeMethod
-from xbarc.target import target_names
-from xbarc.target.load import target_folder
+from xbarc.target import target_folder, target_names
 
 COMMANDS = (
     "compile",
@@ -262,6 +261,24 @@ def test_targets_validate(xbarc: Run, tmp_path: Path) -> None:
     done = xbarc("targets", "validate", file)
     assert done.code == 0
     assert "valid target 'isaac'" in done.out
+
+
+def test_targets_new(xbarc: Run, tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    command = ("targets", "new", "mine", "--from", "isaac", "-o", file)
+    done = xbarc(*command, "--set", "array.rows=256", "--set", "costs.cycle=90")
+    assert done.code == 0
+    checked = xbarc("targets", "validate", file)
+    assert "based on isaac, 2 fields differ: array.rows, costs.cycle" in checked.out
+    shown = xbarc("targets", "show", file, "--json").json
+    assert (shown["base"], shown["costs"]["cycle"]["source"]) == ("isaac", "assumed")
+    assert xbarc("targets", "cost", file, "--json").json["kind"] == "assumed"
+    text = file.read_text()
+    again = xbarc(*command)
+    assert again.code == 2
+    assert "exists, and is never replaced" in again.err
+    assert file.read_text() == text
+    assert [item.name for item in tmp_path.iterdir()] == ["mine.toml"]
 
 
 def test_check_table_and_json(xbarc: Run, mlp: Path) -> None:

@@ -41,7 +41,7 @@ def test_energy_is_that_of_every_cell_and_every_bit() -> None:
                 energy += 10.0 * 0.2**2 * siemens * ((code >> bit) & 1) / 1e3
                 drives += 2 * ((code >> bit) & 1)
     assert found.array_pj == pytest.approx(energy / 7)
-    assert found.driver_pj == pytest.approx(drives / 7 * 0.391)
+    assert found.driver_pj == pytest.approx(drives / 7 * target.costs.driver_energy.value)
     assert found.driven == pytest.approx(drives / 7 / 2 / 15)
 
 
@@ -50,7 +50,7 @@ def test_zeros_cost_nothing_and_full_scale_costs_most() -> None:
     none = np.zeros((3, 1, 5))
     assert operand_energy(step, OperandStatistics(4, none, none, none), target).array_pj == 0
     full = operand_energy(step, OperandStatistics(4, none + 1, none + 1, none + 1), target)
-    assert full.driver_pj == pytest.approx(0.391 * (2 * 4 + 2 * 1) * 3)
+    assert full.driver_pj == pytest.approx(target.costs.driver_energy.value * (2 * 4 + 2 * 1) * 3)
     total = float(row_conductances(step, target).sum()) + 5 * 2 * 1.0
     assert full.array_pj == pytest.approx(3 * 10.0 * 0.04 * total / 1e3)
 

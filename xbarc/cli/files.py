@@ -19,6 +19,28 @@ def write_text(path: Path, text: str) -> None:
         file.write(text.encode("utf-8", "replace"))
 
 
+def write_new_text(path: Path, text: str) -> None:
+    """Write text to a file that is not there yet; it is whole or absent.
+
+    Raises:
+        InputError: there is something, which stays as it is, or the path cannot be written.
+    """
+    check_writable(path)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.resolve().parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(text.encode("utf-8"))
+        Path(name).chmod(0o644)
+        os.link(name, path)  # unlike a rename, this never takes the place of another file
+    except FileExistsError as error:
+        raise InputError("exists, and is never replaced", where=str(path)) from error
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(f"cannot be written: {reason}", where=str(path)) from error
+    finally:
+        Path(name).unlink()
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Write bytes; the file is whole or absent."""
     with whole_file(path) as file:

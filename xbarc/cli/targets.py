@@ -1,13 +1,16 @@
-"""`xbarc targets list`, `show`, `cost` and `validate`."""
+"""`xbarc targets list`, `show`, `cost`, `validate` and `new`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from xbarc.errors import EXIT_DONE
+
+if TYPE_CHECKING:
+    from xbarc.target import Target
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -19,11 +22,11 @@ def list_command(
     """The targets that come with xbarc."""
     from json import dumps
 
-    from xbarc.target import load_target, target_names
+    from xbarc.target import describe, load_target, target_names
 
     found = [load_target(name) for name in target_names()]
     if json:
-        rows = [{"name": t.name, "kind": t.kind, "description": t.description} for t in found]
+        rows = [{"name": t.name, "kind": t.kind, "description": describe(t)} for t in found]
         print(dumps(rows, indent=1))
         return EXIT_DONE
     from xbarc.cli.reporting import emit_tables
@@ -35,7 +38,7 @@ def list_command(
             target.kind,
             f"{target.array.rows} x {target.array.columns}",
             f"{target.cell.bits}",
-            target.description,
+            describe(target),
         )
         for target in found
     )
@@ -93,4 +96,36 @@ def validate_command(
 
     target = load_target(path)
     print(f"{path}: valid target '{target.name}', {len(figures(target))} figures with sources")
+    if target.base:
+        print(f"based on {target.base}, {len(target.changed)} fields differ: {_list(target)}")
+    return EXIT_DONE
+
+
+def _list(target: Target) -> str:
+    return ", ".join(target.changed) or "none"
+
+
+@app.command("new")
+def new_command(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="name of the new target")],
+    base: Annotated[
+        str,
+        typer.Option("--from", metavar="NAME|FILE.toml", help="target that it differs from"),
+    ] = "rram128",
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE.toml", help="the file; NAME.toml by default"),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="key.path=value", help="what differs; may be repeated"),
+    ] = None,
+) -> int:
+    """Start a target file that holds only its differences from another target."""
+    from xbarc.cli.files import write_new_text
+    from xbarc.target import new_target
+
+    path = out or Path(f"{name}.toml")
+    write_new_text(path, new_target(name, base, path, settings or ()))
+    print(f"{path}: target '{name}', based on {base}")
     return EXIT_DONE

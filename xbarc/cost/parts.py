@@ -179,13 +179,17 @@ def _converters(counts: Counts, target: Target) -> tuple[CostPart, ...]:
 
 def _components(counts: Counts, target: Target, unit: str) -> tuple[CostPart, ...]:
     """Hardware of the target's own, by its level; nothing where a figure is left out."""
+    array = target.array
+    lines = {"row": array.rows, "column": array.columns + array.spare_columns}
     times = {
+        **{line: counts.array_time_ns * number for line, number in lines.items()},
         "array": counts.array_time_ns,
         "macro": counts.macro_time_ns,
         "tile": counts.tile_time_ns,
         "chip": counts.chip_time_ns,
     }
     stands = {
+        **{line: counts.arrays * number for line, number in lines.items()},
         "array": counts.arrays,
         "macro": counts.macros,
         "tile": counts.tiles,

@@ -6,7 +6,7 @@ JSON, CSV or HTML. To add a format, write its file and name its function here.
 """
 
 from xbarc.report.chip import ChipReport, chip_report, render_chip_json, render_chip_text
-from xbarc.report.collect import collect, source_rows
+from xbarc.report.collect import collect
 from xbarc.report.compare import (
     Comparison,
     compare,
@@ -32,6 +32,7 @@ from xbarc.report.inspect_data import (
 from xbarc.report.inspect_text import render_block_text, render_layer_text
 from xbarc.report.model import Report
 from xbarc.report.picture import block_picture, layer_picture, png_bytes, write_png
+from xbarc.report.sources import source_rows
 from xbarc.report.table import TableData
 from xbarc.report.tables import layers_table, placement_table
 from xbarc.report.targets import render_target_json, render_target_text, target_reference

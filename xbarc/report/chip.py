@@ -19,7 +19,7 @@ from xbarc.report.row import Row
 from xbarc.report.table import TableData
 from xbarc.report.tables import levels_table
 from xbarc.report.text import rich_table
-from xbarc.target import Target
+from xbarc.target import Target, describe
 
 
 class LevelParts(Row):
@@ -71,7 +71,7 @@ def chip_report(
     power, area = whole.power_mw, whole.area_um2
     return ChipReport(
         name=target.name,
-        description=target.description,
+        description=describe(target),
         kind=target.kind,
         node_nm=target.node_nm,
         gops_per_w=whole.gops / power * 1e3 if power else None,

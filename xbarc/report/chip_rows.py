@@ -71,3 +71,26 @@ class SourceRow(Row):
     scale_source: str = Field(default="", description="id of the factor's source; may be empty")
     scale_cite: str = Field(default="", description="author, title, place, year of that")
     scale_url: str = Field(default="", description="where to read that")
+    per: str = Field(
+        default="", description="what a figure of a cost is given per; empty for other figures"
+    )
+    grows: str = Field(
+        default="", description="law by which it grows with the array, our model; empty as `per`"
+    )
+    why: str = Field(
+        default="", description="a remark on the law: why this one, why no more; may be empty"
+    )
+    given_for: dict[str, float] | None = Field(
+        default=None,
+        description="what differs in the array that the source gives the figure for; null: nothing "
+        "that matters to the law. Units are those of the target's fields",
+    )
+    given_value: float | None = Field(
+        default=None, description="the figure there, in `unit`; null where nothing differs"
+    )
+    carry_factor: float | None = Field(
+        default=None, description="how many times that the figure is; null where nothing differs"
+    )
+    carry_added: float | None = Field(
+        default=None, description="what is added then, in `unit`; null where nothing differs"
+    )

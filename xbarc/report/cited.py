@@ -17,7 +17,7 @@ def sources_table(sources: Sequence[SourceRow]) -> TableData:
             row.unit,
             row.source,
             row.via if row.confirmed else f"{row.via}, not confirmed",
-            f"{_scaling(row)}{row.note}",
+            f"{_scaling(row)}{_carrying(row)}{row.note}",
         )
         for row in sources
     )
@@ -30,6 +30,28 @@ def _scaling(row: SourceRow) -> str:
         return ""
     figure = f"{row.scaled_from_value:g} {row.unit} at {row.scaled_from_nm:g} nm"
     return f"{figure} x {row.scale_factor:.4g} by node ({row.scale_source}); "
+
+
+def _carrying(row: SourceRow) -> str:
+    """The law that carried a figure to this array, apart from the figure that it was put on."""
+    if row.given_value is None:
+        return ""
+    return f"{carried_words(row)} by {row.grows} (our model); "
+
+
+def carried_words(row: SourceRow) -> str:
+    """What a figure was where its source gives it, and what was done to it."""
+    there = ", ".join(f"{name} {value:g}" for name, value in (row.given_for or {}).items())
+    times = "" if row.carry_factor in (None, 1.0) else f" x {row.carry_factor:.4g}"
+    added = f" + {row.carry_added:.4g}".replace("+ -", "- ") if row.carry_added else ""
+    return f"{row.given_value:g} {row.unit} given for {there}{times}{added}"
+
+
+def laws_table(sources: Sequence[SourceRow]) -> TableData:
+    """What each cost figure is given per, and how it grows with the array."""
+    rows = tuple((row.path, row.per, row.grows, row.why) for row in sources if row.per)
+    headings = ("figure", "per", "grows with", "remark")
+    return TableData("How figures grow with the array (our model)", headings, rows)
 
 
 def citations(sources: Sequence[SourceRow]) -> tuple[tuple[str, str, str], ...]:

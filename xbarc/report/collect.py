@@ -25,7 +25,6 @@ from xbarc.cost import (
 from xbarc.cost.counting import conversions_made
 from xbarc.ir.operands import OperandStatistics
 from xbarc.ir.program import CrossbarStep, DigitalStep, Program
-from xbarc.report.chip_rows import SourceRow
 from xbarc.report.converters import converter_rows, front_notes, front_rows
 from xbarc.report.devices import device_rows
 from xbarc.report.facts import facts_rows
@@ -51,7 +50,8 @@ from xbarc.report.planning import (
 )
 from xbarc.report.rows import rows_notes, rows_rows
 from xbarc.report.solver import solver_rows
-from xbarc.target import Figure, FigureList, Provenance, Target, figures
+from xbarc.report.sources import source_rows
+from xbarc.target import Target, describe
 
 _PJ_PER_UJ = 1e6
 _UM2_PER_MM2 = 1e6
@@ -110,7 +110,7 @@ def collect(
 def _target_row(target: Target) -> TargetRow:
     return TargetRow(
         name=target.name,
-        description=target.description,
+        description=describe(target),
         kind=target.kind,
         technology=target.cell.technology,
         node_nm=target.node_nm,
@@ -294,38 +294,3 @@ def _chip_row(target: Target, load: FullLoad | None) -> ChipRow:
 def _buffer_rate(target: Target) -> float | None:
     rate = None if target.peak is None else target.peak.buffer_rate
     return None if rate is None else rate.value
-
-
-def source_rows(target: Target) -> tuple[SourceRow, ...]:
-    """Every figure of a target with the text that it comes from."""
-    return tuple(_source_row(path, figure, target) for path, figure in figures(target))
-
-
-def _source_row(path: str, figure: Provenance, target: Target) -> SourceRow:
-    source = target.sources.get(figure.source)
-    was = figure.scaled if isinstance(figure, Figure) else None
-    law = target.sources.get(was.source) if was else None
-    return SourceRow(
-        path=path,
-        values=_values(figure),
-        unit=figure.unit,
-        source=figure.source,
-        via=figure.via,
-        confirmed=figure.confirmed,
-        note=figure.note,
-        kind=source.kind if source else "assumed",
-        cite=source.cite if source else "",
-        url=source.url if source else "",
-        scaled_from_nm=was.from_nm if was else None,
-        scaled_from_value=was.value if was else None,
-        scale_factor=was.factor if was else None,
-        scale_source=was.source if was else "",
-        scale_cite=law.cite if law else "",
-        scale_url=law.url if law else "",
-    )
-
-
-def _values(figure: Provenance) -> tuple[float, ...]:
-    if isinstance(figure, FigureList):
-        return figure.values
-    return (figure.value,) if isinstance(figure, Figure) else ()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from xbarc.cost import ProgramCost
 from xbarc.ir.program import Program
-from xbarc.target import Target, figures
+from xbarc.target import Figure, Target, figures
 
 _KINDS = {
     "silicon": "The target's figures were measured on silicon.",
@@ -44,6 +44,8 @@ def notes(program: Program, cost: ProgramCost) -> tuple[str, ...]:
     return (
         _KINDS[target.kind],
         *_unconfirmed(target),
+        *_changed(target),
+        *_carried(target),
         *_missing(target),
         *_untimed(target),
         *_left_out(cost),
@@ -92,6 +94,27 @@ def _unconfirmed(target: Target) -> tuple[str, ...]:
     if not paths:
         return ()
     return (f"Not read in a source text, so not to be relied on alone: {', '.join(paths)}.",)
+
+
+def _changed(target: Target) -> tuple[str, ...]:
+    """What sets the target apart from the one that people know."""
+    if not target.changed:
+        return ()
+    other = target.base or target.name
+    differs = ", ".join(target.changed)
+    return (f"The target is {other} but for {differs}: what is published of that is not of this.",)
+
+
+def _carried(target: Target) -> tuple[str, ...]:
+    """Figures that were given for another array."""
+    moved = [
+        f"{path} ({figure.carried.value:g} to {figure.value:.4g} {figure.unit})"
+        for path, figure in figures(target)
+        if isinstance(figure, Figure) and figure.carried is not None
+    ]
+    if not moved:
+        return ()
+    return (f"Given for another array and carried to this one by our laws: {', '.join(moved)}.",)
 
 
 def _missing(target: Target) -> tuple[str, ...]:

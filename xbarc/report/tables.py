@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from xbarc.report.cited import sources_table
+from xbarc.report.cited import laws_table, sources_table
 from xbarc.report.facts import facts_table
 from xbarc.report.fits import fit_table
 from xbarc.report.format import histogram, number, operators, percent
@@ -53,6 +53,7 @@ def report_tables(report: Report) -> tuple[TableData, ...]:
         levels_table(report.chip.levels),
         device_table(report),
         sources_table(report.sources),
+        laws_table(report.sources),
     )
     return tuple(table for table in tables if table.rows)
 

@@ -10,13 +10,15 @@ from pydantic.fields import FieldInfo
 from rich.console import Group
 from rich.text import Text
 
-from xbarc.report.cited import citations, sources_table
-from xbarc.report.collect import source_rows
+from xbarc.report.cited import citations, laws_table, sources_table
+from xbarc.report.sources import source_rows
 from xbarc.report.table import TableData
 from xbarc.report.text import rich_table
-from xbarc.target import Figure, FigureList, Provenance, Source, Target
-from xbarc.target.figures import Strict
-from xbarc.target.load import field_unit
+from xbarc.target import Figure, FigureList, Geometry, Provenance, Source, Target, describe
+from xbarc.target.explain import field_unit
+from xbarc.target.growth import TERMS
+from xbarc.target.laws import LAWS
+from xbarc.target.strict import Strict
 
 
 def render_target_text(target: Target) -> Group:
@@ -24,9 +26,10 @@ def render_target_text(target: Target) -> Group:
     rows = source_rows(target)
     lines = [f"  {name}: {cite}{f', {url}' if url else ''}" for name, cite, url in citations(rows)]
     return Group(
-        Text(f"{target.name}: {target.description} ({target.kind}, {target.node_nm} nm)\n"),
+        Text(f"{target.name}: {describe(target)} ({target.kind}, {target.node_nm} nm)\n"),
         rich_table(settings_table(target)),
         rich_table(sources_table(rows)),
+        rich_table(laws_table(rows)),
         Text("\n".join(["Sources", *lines])),
     )
 
@@ -50,7 +53,10 @@ def _settings(part: Strict, prefix: str) -> Iterator[tuple[str, str]]:
             yield from _settings(value, f"{prefix}{name}.")
         elif isinstance(value, tuple):
             for index, item in enumerate(value):
-                yield from _settings(item, f"{prefix}{name}.{index}.")
+                if isinstance(item, Strict):
+                    yield from _settings(item, f"{prefix}{name}.{index}.")
+                else:
+                    yield f"{prefix}{name}.{index}", str(item)
         else:
             yield f"{prefix}{name}", "left out" if value is None else str(value)
 
@@ -67,7 +73,23 @@ def target_reference() -> str:
         lines += ["", f"## {title}", "", (model.__doc__ or "").strip().splitlines()[0], ""]
         lines += ["| field | type | unit | meaning |", "|---|---|---|---|"]
         lines += [_line(name, field) for name, field in model.model_fields.items()]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_growth()]) + "\n"
+
+
+def _growth() -> Iterator[str]:
+    """The laws of the cost figures, and the terms that they are made of."""
+    yield from ("", "## How figures grow", "")
+    yield "What a figure is given per, and the law that carries it from the array that it is given"
+    yield "for to that of the target: a product of terms. The laws are our model; `grows` of a"
+    yield "figure replaces its law. Components for each array grow with `cells`, others do not."
+    yield from (
+        "",
+        "| figure | given per | grows with | remark |",
+        "|---|---|---|---|",
+    )
+    yield from (f"| `{path}` | {law.per} | {law} | {law.why} |" for path, law in LAWS.items())
+    yield from ("", "| term | what it is |", "|---|---|")
+    yield from (f"| `{name}` | {term.words} |" for name, term in TERMS.items())
 
 
 def _models() -> Iterator[tuple[str, type[Strict]]]:
@@ -76,6 +98,7 @@ def _models() -> Iterator[tuple[str, type[Strict]]]:
     yield "`[sources.ID]`", Source
     yield "Figures", Figure
     yield "Lists of figures", FigureList
+    yield "`given_for` of a figure", Geometry
 
 
 def _nested(model: type[Strict], prefix: str) -> Iterator[tuple[str, type[Strict]]]:

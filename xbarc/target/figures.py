@@ -6,15 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
+
+from xbarc.target.growth import Carried, Geometry, Growth
+from xbarc.target.strict import Strict
 
 Via = Literal["direct", "code", "quoted", "derived", "rebuilt", "recalled", "assumed"]
-
-
-class Strict(BaseModel):
-    """Base of every part of a target: frozen, unknown keys refused, no silent conversions."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Provenance(Strict):
@@ -63,6 +60,18 @@ class Figure(Provenance):
     scaled: Scaled | None = Field(
         default=None, description="written by the loader: the source's own node, value and factor"
     )
+    given_for: Geometry | None = Field(
+        default=None,
+        description="array that the source gives the figure for, where it is not that of the file; "
+        "figures of `costs` are carried to the target's array by their laws",
+    )
+    grows: tuple[Growth, ...] | None = Field(
+        default=None, strict=False, description="law of this figure, where the field's is not right"
+    )
+    carried: Carried | None = Field(
+        default=None,
+        description="written by the loader: the number for the array that it was given for",
+    )
 
     @model_validator(mode="after")
     def _band(self) -> Figure:
@@ -103,6 +112,7 @@ class InUnit:
 PicoJoule: TypeAlias = Annotated[Figure, AfterValidator(InUnit("pJ"))]
 SquareMicron: TypeAlias = Annotated[Figure, AfterValidator(InUnit("um2"))]
 Nanosecond: TypeAlias = Annotated[Figure, AfterValidator(InUnit("ns"))]
+FemtoFarad: TypeAlias = Annotated[Figure, AfterValidator(InUnit("fF"))]
 Ohm: TypeAlias = Annotated[Figure, AfterValidator(InUnit("ohm"))]
 Volt: TypeAlias = Annotated[Figure, AfterValidator(InUnit("V"))]
 Fraction: TypeAlias = Annotated[Figure, AfterValidator(InUnit("fraction", 0.0, 1.0))]

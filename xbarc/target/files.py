@@ -1,0 +1,96 @@
+"""Target files: where they lie, and reading one with the files that it is based on."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from xbarc.errors import TargetError
+
+SHARED_SOURCES = "sources.toml"
+_LARGEST_FILE = 1 << 20
+_LONGEST_CHAIN = 16  # files; nobody builds a target of more, and an error names them all
+
+
+def target_folder() -> Path:
+    """The folder of shipped targets: inside the wheel, or beside the package in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    packaged = package / "targets"
+    return packaged if packaged.is_dir() else package.parent / "targets"
+
+
+def target_names() -> tuple[str, ...]:
+    """Names that `--target` takes, sorted."""
+    paths = target_folder().glob("*.toml")
+    return tuple(sorted(path.stem for path in paths if path.name != SHARED_SOURCES))
+
+
+def read_chain(name: str | Path) -> list[tuple[str, dict[str, Any]]]:
+    """A target's file, after the one that it is based on, and so on: label and data of each.
+
+    Raises:
+        TargetError: a file is not there or cannot be read, or the files are based on each other.
+    """
+    chain: list[tuple[str, dict[str, Any]]] = []
+    seen: list[Path] = []
+    wanted, folder = str(name), Path()
+    while True:
+        path = find(wanted, folder, named_by=str(seen[-1]) if seen else "")
+        seen.append(path.resolve())
+        if seen[-1] in seen[:-1] or len(seen) > _LONGEST_CHAIN:
+            raise TargetError(_loop(seen), where=str(name))
+        data = read_toml(path)
+        chain.insert(0, (wanted, data))
+        base = data.get("base")
+        if base is None:
+            return chain
+        if not isinstance(base, str):
+            raise TargetError(f"base: expected a name or a path (found {base!r})", where=wanted)
+        wanted, folder = base, path.parent
+
+
+def _loop(seen: list[Path]) -> str:
+    names = " -> ".join(path.name for path in seen)
+    if seen[-1] in seen[:-1]:
+        return f"base: the files are based on each other: {names}"
+    return f"base: more than {_LONGEST_CHAIN} files are based on each other: {names}"
+
+
+def find(text: str, folder: Path = Path(), named_by: str = "") -> Path:
+    """The file of a target.
+
+    Args:
+        text: its name, or a path that ends in `.toml`.
+        folder: what a path starts from.
+        named_by: the file whose `base` it is; empty where the user named it.
+
+    Raises:
+        TargetError: there is none.
+    """
+    if text in target_names():
+        return target_folder() / f"{text}.toml"
+    path = folder / text
+    where = f"{named_by}: base '{text}'" if named_by else text
+    if path.suffix != ".toml":
+        known = ", ".join(target_names())
+        raise TargetError(
+            "unknown target", where=where, hint=f"one of {known}, or a path to a .toml"
+        )
+    if not path.is_file():
+        raise TargetError("no such file", where=where, hint="check the path")
+    return path
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file.
+
+    Raises:
+        TargetError: it cannot be read, or is far larger than a target.
+    """
+    try:
+        if path.stat().st_size > _LARGEST_FILE:
+            raise TargetError("file is over 1 MiB, no target is", where=str(path))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise TargetError(f"cannot be read as TOML: {error}", where=str(path)) from error

@@ -1,0 +1,235 @@
+"""One target upon another: what a file changes of its base, and what `--set` changes of both.
+
+A figure that is changed is its author's: assumed, unless he gives its source. A figure that is left
+alone was given for the array below, and keeps that beside it as `given_for`.
+"""
+
+from __future__ import annotations
+
+import copy
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from xbarc.errors import TargetError
+from xbarc.target.explain import guess, unit_of
+from xbarc.target.growth import Geometry, completed
+
+_OWN = ("name", "description", "kind", "base", "changed")
+_SOURCED = ("source", "via")
+_VALUES = ("value", "values")
+
+
+def stacked(chain: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
+    """The data of a chain of files, the root first."""
+    (_, root), *rest = chain
+    data: dict[str, Any] = copy.deepcopy(dict(root))
+    below = chain[0][0]
+    for label, own in rest:
+        kept = {key: value for key, value in given_for_array(data).items() if key not in _OWN}
+        changed: list[str] = []
+        mine = {key: value for key, value in own.items() if key not in ("base", "changed")}
+        merged = _merged(kept, mine, "", f"in {label}", changed)
+        known = [path for path in changed if path.split(".")[0] not in (*_OWN, "sources", "format")]
+        merged.setdefault("kind", "assumed")
+        data = {**merged, "base": below, "changed": sorted(known)}
+        below = label
+    return data
+
+
+def override(data: dict[str, Any], texts: Iterable[str]) -> dict[str, Any]:
+    """The data with `key.path=value` settings.
+
+    Raises:
+        TargetError: a text is no setting, or names no field.
+    """
+    settings = list(texts)
+    if not settings:
+        return data
+    found = given_for_array(data)
+    for text in settings:
+        _override(found, text)
+    keys = {text.partition("=")[0].strip() for text in settings}
+    return {**found, "changed": sorted({*data.get("changed", ()), *keys})}
+
+
+def given_for_array(data: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy in which each cost figure says which array it is given for."""
+    found: dict[str, Any] = copy.deepcopy(dict(data))
+    here = _geometry(found)
+    todo: list[Any] = [found.get("costs")]
+    while todo:
+        item = todo.pop()
+        if isinstance(item, list):
+            todo.extend(item)
+        elif isinstance(item, dict) and "unit" in item:
+            item["given_for"] = _given(item.get("given_for", {}), here)
+        elif isinstance(item, dict):
+            todo.extend(item.values())
+    return found
+
+
+def _given(stated: Any, here: Mapping[str, float]) -> Any:
+    try:
+        return completed(Geometry.model_validate(stated), here)
+    except ValidationError:
+        return stated  # the schema says what is wrong with it
+
+
+_FROM = {
+    "rows": "array.rows",
+    "columns": "array.columns",
+    "spare_columns": "array.spare_columns",
+    "active_rows": "array.active_rows",
+    "dac_bits": "input.dac_bits",
+    "adc_bits": "adc.max_bits",
+    "read_voltage": "input.read_voltage.value",
+    "wordline": "wires.wordline.value",
+    "bitline": "wires.bitline.value",
+    "driver": "wires.driver.value",
+    "sense": "wires.sense.value",
+    "capacitance": "wires.capacitance.value",
+    "arrays_per_macro": "hierarchy.arrays_per_macro",
+    "buffer_kib": "hierarchy.buffer_kib",
+}
+
+
+def _geometry(data: Mapping[str, Any]) -> dict[str, float]:
+    """What can be read of the geometry; what is wrong the schema will say."""
+    found = {name: _at(data, path) for name, path in _FROM.items()}
+    levels = _at(data, "cell.conductance.values")
+    if isinstance(levels, list) and levels and all(isinstance(g, (int, float)) for g in levels):
+        found["conductance"] = sum(levels) / len(levels)
+    entries: dict[str, float] = {}
+    for name, value in found.items():
+        try:
+            entries |= Geometry.model_validate({name: value}).entries()
+        except ValidationError:
+            continue
+    return entries
+
+
+def _at(data: Any, path: str) -> Any:
+    for key in path.split("."):
+        data = data.get(key) if isinstance(data, dict) else None
+    return data
+
+
+def _merged(old: Any, new: Any, path: str, where: str, changed: list[str]) -> Any:
+    """Tables key by key, figures as `changed_figure` has them; anything else is replaced."""
+    if is_figure(old) or unit_of(path):
+        changed.append(path)
+        return changed_figure(old, new, path, where)
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        changed.append(path)
+        return new
+    prefix = f"{path}." if path else ""
+    added = {
+        key: _merged(old.get(key), value, f"{prefix}{key}", where, changed)
+        for key, value in new.items()
+    }
+    return {**old, **added}
+
+
+def is_figure(node: Any) -> bool:
+    """Whether it is a figure, or a list of them with one source."""
+    return isinstance(node, dict) and any(key in node for key in (*_VALUES, "unit"))
+
+
+def changed_figure(old: Any, new: Any, path: str, where: str) -> Any:
+    """A figure that somebody changed: his own, assumed unless he says where it comes from.
+
+    Args:
+        old: what it was; anything else where there was none.
+        new: a number or numbers, or a table with what changes.
+        path: the figure's dotted path.
+        where: who changed it, for the note.
+    """
+    was = old if is_figure(old) else {}
+    unit = was.get("unit") or unit_of(path)
+    if isinstance(new, (int, float, list)) and not isinstance(new, bool):
+        new = {_VALUES[isinstance(new, list)]: new}
+    if not isinstance(new, dict):
+        return new
+    if not any(key in new for key in (*_VALUES, *_SOURCED)):
+        return {**was, **new}  # a note, a band or a law; the number is still its source's
+    if any(key in new for key in _SOURCED):
+        return {**({"unit": unit} if unit else {}), **new}
+    kept = {"unit": unit, "grows": was.get("grows")}  # the law is that of the design
+    note = new.get("note") or f"set {where}{_instead_of(was)}"
+    mine = {"source": "assumed", "via": "assumed", "confirmed": False, "note": note}
+    return {**{key: value for key, value in kept.items() if value}, **_as_floats(new), **mine}
+
+
+def _instead_of(was: Mapping[str, Any]) -> str:
+    value, source = was.get("value"), was.get("source")
+    if not isinstance(value, (int, float)) or not isinstance(source, str):
+        return ""
+    return f", instead of {value:g} {was.get('unit', '')} of {source}"
+
+
+def _as_floats(figure: Mapping[str, Any]) -> dict[str, Any]:
+    """TOML's whole numbers as the numbers that the schema asks for."""
+    found = dict(figure)
+    for key in _VALUES:
+        value = found.get(key)
+        if isinstance(value, list):
+            found[key] = [_as_float(item) for item in value]
+        elif value is not None:
+            found[key] = _as_float(value)
+    return found
+
+
+def _as_float(value: Any) -> Any:
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _override(data: dict[str, Any], text: str) -> None:
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise TargetError(f"'{text}' is not key.path=value", where="--set")
+    *parents, last = key.strip().split(".")
+    node: Any = data
+    above, name = data, ""
+    for parent in parents:
+        above, name = node, parent
+        node = node.get(parent) if isinstance(node, dict) else None
+    if not isinstance(node, dict):
+        path = key.strip()
+        raise TargetError(
+            f"'{path}' is no field of the target", where="--set", hint=guess(path.split("."))
+        )
+    new = _toml_value(value.strip())
+    if last in _VALUES and is_figure(node):
+        above[name] = _set_figure(node, new, ".".join(parents), text)
+        return
+    unit = unit_of(key.strip())
+    old = node.get(last)
+    if unit or (is_figure(old) and not isinstance(new, dict)):
+        node[last] = _set_figure(old, new, key.strip(), text)
+        return
+    node[last] = new
+
+
+def _set_figure(old: Any, new: Any, path: str, text: str) -> Any:
+    """A figure set by hand keeps its unit; its source is the command line."""
+    several = is_figure(old) and "values" in old
+    right = isinstance(new, list) if several else isinstance(new, (int, float))
+    if not right or isinstance(new, bool):
+        unit = old["unit"] if is_figure(old) and "unit" in old else unit_of(path)
+        raise TargetError(f"'{text}': expected a number in {unit}", where="--set")
+    return changed_figure(old, new, path, f"by --set {text}")
+
+
+def _toml_value(text: str) -> Any:
+    """As TOML has it, and numbers as Python has them (`.5`); anything else is text."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        pass
+    try:
+        return float(text)
+    except ValueError:
+        return text
