@@ -28,7 +28,7 @@ from xbarc.mapping import MapOptions
 from xbarc.mapping.fitting import real_steps
 from xbarc.numerics.types import AnyArray
 from xbarc.report import collect
-from xbarc.target import Figure, Target, Variation
+from xbarc.target import Figure, Target, Variation, VariationLaw
 
 Variant = Literal["blind", "refitted", "read-back"]
 VARIANTS: tuple[Variant, ...] = ("blind", "refitted", "read-back")
@@ -65,7 +65,8 @@ class NoiseSettings:
             note="asked for with --noise",
         )
         kind: Literal["absolute", "proportional"] = "absolute" if self.of_range else "proportional"
-        variation = Variation(kind=kind, sigma=figure)
+        law = target.cell.variation.law
+        variation = Variation(kind=kind, sigma=figure, law=law)
         cell = target.cell.model_copy(update={"variation": variation})
         return target.model_copy(update={"cell": cell})
 
@@ -114,12 +115,17 @@ class Row:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """All rows, in the order asked for."""
+    """All rows, in the order asked for.
+
+    Attributes:
+        law: how conductances of deviating chips are distributed.
+    """
 
     model: str
     target: str
     samples: int
     noise: NoiseSettings | None
+    law: VariationLaw
     rows: tuple[Row, ...]
 
     def as_json(self) -> dict[str, Any]:
@@ -128,7 +134,7 @@ class Comparison:
             "model": self.model,
             "target": self.target,
             "samples": self.samples,
-            "noise": None if self.noise is None else asdict(self.noise),
+            "noise": None if self.noise is None else {**asdict(self.noise), "law": self.law},
             "rows": [asdict(row) for row in self.rows],
         }
 
@@ -190,7 +196,8 @@ def compare(
         rows.append(row)
     if len(problems) == len(rows) and problems:
         raise problems[0]
-    return Comparison(str(path), target.name, samples, noise, tuple(rows))
+    law = target.cell.variation.law
+    return Comparison(str(path), target.name, samples, noise, law, tuple(rows))
 
 
 def _row(bench: _Bench, encoding: str) -> tuple[Row, int]:

@@ -49,6 +49,8 @@ OPTIONAL = {
     "peak.buffer_rate": "B/ns",
     "peak.router_rate": "B/ns",
 }
+# What only figures of other arrays use: see tests/target/test_growth.py.
+OF_OTHER_ARRAYS = ("wires.capacitance.value",)
 # What only few-bit or many-bit converters use: see `test_fields_of_narrow_and_wide_converters`;
 # and what only a report on data uses: see tests/cost/test_operands.py.
 OF_OTHER_CONVERTERS = ("costs.adc.flash_bits", "costs.adc.thermal", "costs.read_pulse")
@@ -87,7 +89,7 @@ def complete() -> Data:
 FIELDS = [
     (path, value)
     for path, value in leaves(complete())
-    if not path.startswith(("sources.", *OF_OTHER_CONVERTERS))
+    if not path.startswith(("sources.", *OF_OTHER_CONVERTERS, *OF_OTHER_ARRAYS))
 ]
 
 

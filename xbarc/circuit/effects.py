@@ -10,7 +10,7 @@ import numpy as np
 from xbarc.circuit.faults import FaultMap
 from xbarc.errors import InputError
 from xbarc.numerics.types import Float64Array
-from xbarc.target import Target
+from xbarc.target import Target, VariationLaw
 
 KINDS = ("levels", "lines", "variation", "faults", "noise", "drift", "offset")
 DAY_S = 86400.0
@@ -75,6 +75,7 @@ class CellModel:
         position: where each level lies; whole numbers unless the target's own spacing is on.
         sigma: absolute part of the programming spread at each level; axis: level.
         relative: proportional part, of the conductance above zero.
+        law: how programmed conductances are distributed.
         floor: conductance of level 0; the periphery subtracts it for every driven row.
         top: the highest level.
         stuck_on, stuck_off: shares of cells.
@@ -86,6 +87,7 @@ class CellModel:
     position: Float64Array
     sigma: Float64Array
     relative: float
+    law: VariationLaw
     floor: float
     top: float
     stuck_on: float
@@ -96,8 +98,18 @@ class CellModel:
 
 
 def cell_model(target: Target, effects: Effects) -> CellModel:
-    """The figures that these effects switch on; those that are off are zero."""
+    """The figures that these effects switch on; those that are off are zero.
+
+    Raises:
+        InputError: wires are on, and the target draws conductances below zero.
+    """
     cell = target.cell
+    if cell.variation.law == "normal" and {"lines", "variation"} <= effects.kinds:
+        raise InputError(
+            "cell.variation.law 'normal' draws conductances below zero, which wires cannot carry",
+            where="--effects",
+            hint="leave out lines or variation, or set cell.variation.law to log-normal",
+        )
     values = np.array(cell.conductance.values, dtype=np.float64)
     unit = float(values[-1] - values[0]) / (len(values) - 1)
     whole = np.arange(len(values), dtype=np.float64)
@@ -108,6 +120,7 @@ def cell_model(target: Target, effects: Effects) -> CellModel:
         position=(values - values[0]) / unit if "levels" in effects else whole,
         sigma=sigma,
         relative=relative,
+        law=cell.variation.law,
         floor=float(values[0]) / unit,
         top=float(len(values) - 1),
         stuck_on=cell.stuck_on.value if faulty else 0.0,

@@ -15,6 +15,7 @@ from xbarc.circuit.chip import Chip, blocks_by_array
 from xbarc.circuit.effects import CellModel
 from xbarc.circuit.faults import stuck_grid
 from xbarc.circuit.random import normals
+from xbarc.circuit.spreading import vary
 from xbarc.ir.program import CrossbarStep
 from xbarc.numerics.types import Float64Array, IntArray
 
@@ -41,7 +42,7 @@ class LayerCells:
         real = model.position[levels]
         if model.sigma.any() or model.relative:
             sigma = np.hypot(model.sigma[levels], model.relative * (real + model.floor))
-            real = np.maximum(real + sigma * self.drawn[:, row], -model.floor)
+            real = vary(real, sigma, self.drawn[:, row], model.floor, model.law)
         if model.drift != 1.0:
             real = (real + model.floor) * model.drift - model.floor
         stuck = self.stuck[:, row]

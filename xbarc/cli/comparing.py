@@ -179,7 +179,7 @@ def _noise_table(found: Comparison, good: list[Row]) -> TableData:
     if noise is not None:
         what = "the range" if noise.of_range else "the conductance"
         title = f"Cells deviate by {100 * noise.sigma:g} % of {what}; seed {noise.seed}, "
-        title += f"{noise.seeds} chips"
+        title += f"{noise.seeds} chips, {found.law}"
     head = (
         *("encoding", "programmed", "top-1 mean>", "spread>", "worst>", "points lost>"),
         *("agreement mean>", "spread>", "worst>"),

@@ -10,7 +10,7 @@ from xbarc.cost.adc_models import adc_area_um2, adc_energy_pj
 from xbarc.cost.chip import LEVELS, ChipCost, FullLoad, chip_cost, stated_load
 from xbarc.cost.counts import WIDTHS, Counts, full_steps, widths
 from xbarc.cost.critical import PathPart
-from xbarc.cost.device import Estimate, device_estimates, mean_conductance
+from xbarc.cost.device import Estimate, clipping, device_estimates, mean_conductance
 from xbarc.cost.duplicate import Policy, parse_policy
 from xbarc.cost.hardware import chip_arrays, full_chip
 from xbarc.cost.mesh import Item, Link, MeshPlacement
@@ -52,6 +52,7 @@ __all__ = [
     "area_parts",
     "chip_arrays",
     "chip_cost",
+    "clipping",
     "device_estimates",
     "energy_parts",
     "full_chip",

@@ -16,6 +16,45 @@ _DAY_S = 86400.0
 _MICRO = 1e-6
 
 
+def clipped_moments(mean: float, sigma: float) -> tuple[float, float, float]:
+    """A normal number clipped at 0: the share that is clipped, its mean, its standard deviation."""
+    if sigma <= 0:
+        return 0.0, mean, 0.0
+    edge = mean / sigma
+    below = math.erfc(edge / math.sqrt(2)) / 2
+    density = math.exp(-edge * edge / 2) / math.sqrt(2 * math.pi)
+    first = mean * (1 - below) + sigma * density
+    second = (mean * mean + sigma * sigma) * (1 - below) + mean * sigma * density
+    return below, first, math.sqrt(max(0.0, second - first * first))
+
+
+@dataclass(frozen=True)
+class Clipping:
+    """What clipping at zero conductance does to level 0 of a target, in steps.
+
+    Attributes:
+        share: of the draws at level 0 that are clipped; 0 where the law does not clip.
+        shift: how much higher their mean is than the level.
+        sigma: their standard deviation.
+        unclipped: the standard deviation that the target gives.
+    """
+
+    share: float
+    shift: float
+    sigma: float
+    unclipped: float
+
+
+def clipping(cell: Cell) -> Clipping:
+    """Level 0 after programming: the level that clipping changes most."""
+    values, step = cell.conductance.values, step_us(cell)
+    mean, sigma = values[0] / step, cell.variation.sigma_us(values, 0) / step
+    if cell.variation.law != "clipped-normal":
+        return Clipping(0.0, 0.0, sigma, sigma)
+    share, clipped, deviation = clipped_moments(mean, sigma)
+    return Clipping(share, clipped - mean, deviation, sigma)
+
+
 @dataclass(frozen=True)
 class Estimate:
     """One estimated number.
@@ -43,6 +82,7 @@ def device_estimates(target: Target, levels: Int64Array) -> tuple[Estimate, ...]
     return (
         *_read_estimates(target, mean),
         *_cell_estimates(target, cells),
+        *_variation_estimates(target.cell),
         *_noise_estimates(target),
     )
 
@@ -100,6 +140,15 @@ def _cell_estimates(target: Target, cells: int) -> tuple[Estimate, ...]:
             "worst error of a level's spacing", _uneven(cell), "steps", "level - equal spacing"
         ),
         Estimate("cell area", area, "F^2", "cell_area / node_nm^2"),
+    )
+
+
+def _variation_estimates(cell: Cell) -> tuple[Estimate, ...]:
+    found, law = clipping(cell), f"cell.variation.law {cell.variation.law}"
+    return (
+        Estimate("draws of level 0 clipped at no conductance", found.share, "fraction", law),
+        Estimate("mean of level 0 above its conductance", found.shift, "steps", law),
+        Estimate("sigma of level 0", found.sigma, "steps", f"{law}; {found.unclipped:.3g} given"),
     )
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from xbarc.cost import ProgramCost
+from xbarc.cost import ProgramCost, clipping
 from xbarc.ir.program import Program
 from xbarc.target import Figure, Target, figures
 
+_WORTH_A_WORD = 0.001  # of the draws: below, the mean of a level moves by less than 1e-4 sigma
 _KINDS = {
     "silicon": "The target's figures were measured on silicon.",
     "modelled": "The target was published as a model: nothing was ever built.",
@@ -46,6 +47,7 @@ def notes(program: Program, cost: ProgramCost) -> tuple[str, ...]:
         *_unconfirmed(target),
         *_changed(target),
         *_carried(target),
+        *_clipped(target),
         *_missing(target),
         *_untimed(target),
         *_left_out(cost),
@@ -115,6 +117,20 @@ def _carried(target: Target) -> tuple[str, ...]:
     if not moved:
         return ()
     return (f"Given for another array and carried to this one by our laws: {', '.join(moved)}.",)
+
+
+def _clipped(target: Target) -> tuple[str, ...]:
+    """What the law of variation does to cells near zero, where it is worth a word."""
+    found = clipping(target.cell)
+    if found.share < _WORTH_A_WORD:
+        return ()
+    what = (
+        f"{found.share:.0%} of the draws at level 0 with `--effects variation` are clipped at zero "
+        f"conductance: mean {found.shift:.2g} level high, sigma {found.sigma:.3g} for "
+        f"{found.unclipped:.3g}."
+    )
+    other = "compare them with cell.variation.law = log-normal or normal"
+    return (f"{what} Encodings with many cells at level 0 gain by it; {other}.",)
 
 
 def _missing(target: Target) -> tuple[str, ...]:

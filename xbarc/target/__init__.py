@@ -22,6 +22,7 @@ from xbarc.target.model import (
     Source,
     Target,
     Variation,
+    VariationLaw,
     Wires,
     figures,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "Source",
     "Target",
     "Variation",
+    "VariationLaw",
     "Wires",
     "area_factor",
     "describe",

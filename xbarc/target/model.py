@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
@@ -44,11 +45,20 @@ class Array(Strict):
         return self
 
 
+VariationLaw = Literal["clipped-normal", "normal", "log-normal"]
+
+
 class Variation(Strict):
     """Spread of the programmed conductance, one standard deviation."""
 
     kind: Literal["absolute", "proportional"] = Field(
         description="absolute: sigma in uS whatever the level; proportional: a share of the level"
+    )
+    law: VariationLaw = Field(
+        default="clipped-normal",
+        description="clipped-normal: a draw below zero conductance is zero (aihwkit's RRAM and PCM "
+        "models); normal: it stays as it is (CrossSim's generic devices); log-normal: never below "
+        "zero (forms2021, of resistances), with the same mean and sigma",
     )
     sigma: Figure = Field(description="uS for absolute, fraction for proportional")
     levels: FigureList | None = Field(
@@ -65,6 +75,18 @@ class Variation(Strict):
         if listed is not None and (listed.unit != "uS" or min(listed.values, default=-1.0) < 0):
             raise ValueError("levels of the variation are not negative, in uS")
         return self
+
+    def sigma_us(self, conductances: Sequence[float], level: int) -> float:
+        """One standard deviation at a level, in uS.
+
+        Args:
+            conductances: of the levels, in uS.
+            level: which one.
+        """
+        if self.levels is not None:
+            return self.levels.values[level]
+        share = conductances[level] if self.kind == "proportional" else 1.0
+        return self.sigma.value * share
 
 
 class Drift(Strict):
@@ -99,13 +121,17 @@ class Cell(Strict):
 
     @model_validator(mode="after")
     def _levels(self) -> Cell:
-        if len(self.conductance.values) != 1 << self.bits:
-            found = len(self.conductance.values)
+        values = self.conductance.values
+        if len(values) != 1 << self.bits:
+            found = len(values)
             raise ValueError(f"{self.bits} bits need {1 << self.bits} conductances, found {found}")
         spread = self.variation.levels
         if spread is not None and len(spread.values) != 1 << self.bits:
             found = len(spread.values)
             raise ValueError(f"{self.bits} bits need {1 << self.bits} sigmas, found {found}")
+        lowest, spread_at_0 = values[0], self.variation.sigma_us(values, 0)
+        if self.variation.law == "log-normal" and spread_at_0 and not lowest:
+            raise ValueError("log-normal variation needs a conductance above 0 at level 0")
         if self.stuck_on.value + self.stuck_off.value > 1:
             raise ValueError("stuck_on and stuck_off add up to more than 1")
         return self
