@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,19 +26,14 @@ def write_new_text(path: Path, text: str) -> None:
         InputError: there is something, which stays as it is, or the path cannot be written.
     """
     check_writable(path)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.resolve().parent)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with _beside(path.resolve(), os.link) as file:
             file.write(text.encode("utf-8"))
-        Path(name).chmod(0o644)
-        os.link(name, path)  # unlike a rename, this never takes the place of another file
     except FileExistsError as error:
         raise InputError("exists, and is never replaced", where=str(path)) from error
     except OSError as error:
         reason = error.strerror or error
         raise InputError(f"cannot be written: {reason}", where=str(path)) from error
-    finally:
-        Path(name).unlink()
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -89,11 +84,12 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
 
 
 @contextlib.contextmanager
-def _beside(path: Path) -> Iterator[IO[Any]]:
+def _beside(path: Path, put: Callable[[Path, Path], object] = Path.replace) -> Iterator[IO[Any]]:
+    """A file that `put` gives its name at the end; a link never takes the place of another."""
     remove_leftovers(path, PARTIAL, ours=Path.is_file)
     with locked_file(path) as (partial, handle):
         with os.fdopen(handle, "wb", closefd=False) as file:
             yield file
         partial.chmod(0o644)
         os.fsync(handle)
-        partial.replace(path)
+        put(partial, path)
