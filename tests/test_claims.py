@@ -173,3 +173,18 @@ def test_nothing_is_claimed_without_facts(tmp_path: Path) -> None:
     path = net.save(tmp_path / "net.onnx", PICTURE)
     program = compile_model(path, small_target(), options=CompileOptions(input_facts="none"))
     assert list(self_check(program)) == []
+
+
+def test_layers_that_no_input_reaches_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Numbers beyond all floats, whatever the input is: no converter can feed them."""
+    net = Net(5)
+    for _ in range(2):
+        net.add("Exp")
+        net.add("Add", net.constant(np.array([500], np.float32)))
+    net.conv(2)
+    program = compile_model(net.save(tmp_path / "net.onnx", PICTURE), small_target())
+    save_program(program, tmp_path / "net.xbar")
+    assert main(["verify", str(tmp_path / "net.xbar")]) == 0
+    assert "no input that was tried reaches it" in capsys.readouterr().out

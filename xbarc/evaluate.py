@@ -252,7 +252,10 @@ def _share(part: int, whole: int) -> float | None:
 
 
 def self_check(
-    program: Program, seed: int = 0, progress: Callable[[str, int, int], None] | None = None
+    program: Program,
+    seed: int = 0,
+    progress: Callable[[str, int, int], None] | None = None,
+    met: Mapping[str, Met] | None = None,
 ) -> Iterator[tuple[str, str]]:
     """Every broken rule, and every layer whose engines differ; nothing when all is well.
 
@@ -265,6 +268,7 @@ def self_check(
         program: what to check.
         seed: of the random inputs and codes.
         progress: called with a layer's name, its number and the count of layers.
+        met: what layers meet, from `probe_layers`; None runs the program here.
 
     Yields:
         Name of the rule or check, and what is wrong.
@@ -274,7 +278,7 @@ def self_check(
     if broken:
         return
     rng = np.random.default_rng(seed)
-    met = probe_layers(program, rng)
+    met = probe_layers(program, seed) if met is None else met
     steps = program.crossbar_steps
     for number, step in enumerate(steps):
         if progress is not None:

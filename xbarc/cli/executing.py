@@ -288,19 +288,23 @@ def verify_command(
     """
     from xbarc.cli.progress import progress_bar
     from xbarc.evaluate import self_check
+    from xbarc.executor.probing import probe_layers
     from xbarc.ir.files import load_program
     from xbarc.ir.verify import PROGRAM_RULES, STEP_RULES
     from xbarc.ir.verify_fragment import loops
 
     loaded = load_program(program)
     with progress_bar("verify") as advance:
-        wrong = list(self_check(loaded, seed, advance))
+        met = probe_layers(loaded, seed)
+        wrong = list(self_check(loaded, seed, advance, met))
     for rule, text in wrong:
         print(f"broken  {rule}: {text}")
     if wrong:
         return EXIT_BUG
     for fragment, node in loops(loaded):
         print(f"note    {fragment}: {node} repeats as often as its inputs say")
+    for layer in (name for name, found in met.items() if found.low is None):
+        print(f"note    {layer}: no input that was tried reaches it; codes within its claims")
     layers, rules = len(loaded.crossbar_steps), len(STEP_RULES) + len(PROGRAM_RULES)
     print(
         f"verified: {rules} rules hold; fast == reference on {layers} crossbar layers, seed {seed}"

@@ -22,6 +22,7 @@ from xbarc.ir.network import Value
 from xbarc.ir.program import CrossbarStep, Program
 from xbarc.ir.quantize import IntegerInput, StaticInput
 from xbarc.ir.trace import LayerTrace
+from xbarc.ir.verify_fragment import loops
 from xbarc.numerics.types import AnyArray, Int64Array, IntArray
 
 _SIZES = (16, 32, 8, 64, 224, 1)
@@ -98,18 +99,19 @@ class _Tap:
         return None
 
 
-def probe_layers(program: Program, rng: np.random.Generator, most: int = 16) -> dict[str, Met]:
+def probe_layers(program: Program, seed: int = 0, most: int = 16) -> dict[str, Met]:
     """Run a program on inputs of many kinds; what each layer met, by its name.
 
-    A run ends where a layer or a fragment refuses its input (infinity, say); layers that no run
-    reached have met nothing.
+    A run ends where a layer or a fragment refuses its input (infinity, say), and at a fragment that
+    holds a Loop, which a hostile file may have turn for ever; layers that no run reached have met
+    nothing.
 
     Args:
         program: what to run.
-        rng: draws the inputs.
+        seed: of the random inputs.
         most: vectors of a layer that are kept.
     """
-    probe = _Probe(program, most)
+    probe, rng = _Probe(program, most), np.random.default_rng(seed)
     sizes = _SIZES if _has_open_axes(program.inputs) else _SIZES[:1]
     best = max(sizes, key=lambda size: probe.run(_feeds(program.inputs, size, "normal", rng)))
     cells = sum(prod(step.cells.shape) for step in program.crossbar_steps)
@@ -126,6 +128,7 @@ class _Probe:
         self.met = {step.name: Met(most) for step in program.crossbar_steps}
         self._runner = StepRunner()
         self._tapped: set[str] = set()
+        self._endless = {name for name, node in loops(program) if node.startswith("Loop")}
 
     def run(self, feeds: Values | None) -> int:
         """Run one set of inputs; the number of steps that were made."""
@@ -138,6 +141,8 @@ class _Probe:
                 if isinstance(step, CrossbarStep):
                     self._tap(step)
                     self.met[step.name].beyond = self.met[step.name].beyond or _beyond(step, values)
+                if step.name in self._endless:
+                    return done
                 with np.errstate(all="ignore"):
                     self._runner.run(step, values)
                 for name in self._last.get(index, ()):
