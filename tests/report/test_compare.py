@@ -91,6 +91,14 @@ def test_every_target_rolls_up(name: str) -> None:
     assert "Power of the chip" in plain(render_chip_text(report))
 
 
+def test_a_roll_up_says_which_figures_were_given_for_another_array() -> None:
+    for sets, shown in ((["array.columns=256"], True), ([], False)):
+        target = load_target("isaac", sets)
+        text = plain(render_chip_text(chip_report(target, source_rows(target))), width=200)
+        assert ("30 pJ given for columns 128 x 1.992" in text) == shown
+        assert ("Given for another array" in text) == shown
+
+
 def test_more_copies_can_be_asked_of_a_compiled_program() -> None:
     report = collect(small_program(), Policy("throughput", 1e9 / 1200))
     assert report.schedule is not None

@@ -12,6 +12,7 @@ from rich.text import Text
 from xbarc.cost import LEVELS, ChipCost, CostPart, FullLoad, chip_cost, stated_load
 from xbarc.errors import TargetError
 from xbarc.report.chip_rows import LevelRow, SourceRow
+from xbarc.report.cited import carried_table
 from xbarc.report.format import number, percent
 from xbarc.report.model import PartRow
 from xbarc.report.planning import level_rows
@@ -108,8 +109,10 @@ def render_chip_text(report: ChipReport) -> Group:
         f"{number(report.gops_per_w)} GOPS/W, {number(report.gops_per_mm2)} GOPS/mm2 "
         "at full load and the target's own precision"
     )
-    tables = (levels_table(report.levels), _power_table(whole), _area_table(whole))
-    return Group(Text(head), *(rich_table(table) for table in tables), Text(tail))
+    carried = carried_table(report.sources)
+    tables = (levels_table(report.levels), _power_table(whole), _area_table(whole), carried)
+    shown = [rich_table(table) for table in tables if table.rows]
+    return Group(Text(head), *shown, Text(tail))
 
 
 def _power_table(level: LevelParts) -> TableData:

@@ -47,6 +47,17 @@ def carried_words(row: SourceRow) -> str:
     return f"{row.given_value:g} {row.unit} given for {there}{times}{added}"
 
 
+def carried_table(sources: Sequence[SourceRow]) -> TableData:
+    """The figures that were given for another array, and what was done to them."""
+    rows = tuple(
+        (row.path, f"{row.values[0]:.4g}", row.unit, carried_words(row), row.grows)
+        for row in sources
+        if row.given_value is not None
+    )
+    headings = ("figure", "value>", "unit", "how it came about", "grows with")
+    return TableData("Given for another array, carried to this one (our model)", headings, rows)
+
+
 def laws_table(sources: Sequence[SourceRow]) -> TableData:
     """What each cost figure is given per, and how it grows with the array."""
     rows = tuple((row.path, row.per, row.grows, row.why) for row in sources if row.per)
