@@ -143,9 +143,9 @@ def evaluate(
     batches = labelled_batches(program, data)
     total = sum(count for _, _, count in batches)
     for feeds, labels, count in batches:
-        wanted = oracle.run(feeds)
         names = [v.name for v in program.outputs]
         values = runner.run(feeds, [*names, *exposed], trace=trace)
+        wanted = oracle.run(feeds)  # after the program, whose errors about data are those of `run`
         found = dict(zip([*names, *exposed], values, strict=True))
         found |= {step.output: step.original(found[step.output]) for step in program.crossbar_steps}
         _book(tally, wanted, found, names, exposed)

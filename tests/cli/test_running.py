@@ -396,3 +396,38 @@ def test_an_input_called_labels(
     assert xbarc("run", program, "--inputs", judged, "--outputs", tmp_path / "o.npz").code == 0
     wrong = npz(labels=samples, labels_=np.arange(3))
     xbarc("check", program, "--data", wrong).refused("labels_ are", "expected int64[7]")
+
+
+def test_check_finds_the_model_by_its_digest(
+    xbarc: Run, model: Callable[..., Path], npz: Callable[..., Path], samples: Array, tmp_path: Path
+) -> None:
+    """Beside the program under any name, though another one took the place that was stored."""
+    path, program = model(name="net"), tmp_path / "deep" / "a.xbar"
+    program.parent.mkdir()
+    assert xbarc("compile", path, "-o", program).code == 0
+    shutil.copy(path, program.parent / "renamed.onnx")
+    (program.parent / "broken.onnx").write_bytes(b"no model")
+    model(DENSE.replace("15", "16"), name="net")
+    assert xbarc("check", program, "--data", npz(x=samples)).code == 0
+    (program.parent / "renamed.onnx").unlink()
+    xbarc("check", program, "--data", npz(x=samples)).refused(f"{path} has the digest")
+
+
+def test_errors_about_data_are_those_of_run(
+    xbarc: Run, dense: Path, npz: Callable[..., Path], samples: Array, tmp_path: Path
+) -> None:
+    wrong: list[dict[str, Any]] = [
+        {},
+        {"y": samples},
+        {"x": samples.astype(np.float64)},
+        {"x": samples[:, :4]},
+        {"x": samples[0]},
+        {"x": samples * np.nan},
+        {"x": samples, "z": samples},
+    ]
+    for arrays_given in wrong:
+        data = npz(**arrays_given)
+        ran = xbarc("run", dense, "--inputs", data, "--outputs", tmp_path / "out.npz")
+        checked = xbarc("check", dense, "--data", data)
+        assert ran.code == 2
+        assert checked == ran

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from xbarc.cli.effect_options import DAY_S, EFFECTS, FAULT_MAP, GATED, SAMPLES, SEED, TIME
-from xbarc.errors import EXIT_BUG, EXIT_DONE, EXIT_NO, InputError, ProgramError
+from xbarc.errors import EXIT_BUG, EXIT_DONE, EXIT_NO, InputError, ModelError, ProgramError, visible
 
 if TYPE_CHECKING:
     from xbarc.evaluate import Evaluation
@@ -221,15 +221,41 @@ def _answer(agreement: float | None, least: float | None) -> int:
 
 
 def _source_model(program: Program, place: Path) -> Path:
-    """The model as it was given to compile, or a file of its name beside the program or here."""
-    given = Path(program.source.path)
-    for path in (given, place.resolve().parent / given.name, Path(given.name)):
-        if path.is_file():
+    """The file that the program was compiled from, known by its digest.
+
+    It may lie beside the program (under any name), where it was when it was compiled, or here.
+    """
+    from xbarc.frontend import source_digest
+
+    given, folder = Path(program.source.path), place.resolve().parent
+    found = [folder / given.name, given, Path(given.name), *sorted(folder.glob("*.onnx"))]
+    other = []
+    for path in {path.resolve(): path for path in found if path.is_file()}.values():
+        try:
+            digest = source_digest(path)
+        except ModelError:
+            continue  # damaged, or no model at all: it is not the one
+        if digest == program.source.sha256:
             return path
-    raise ProgramError(
-        f"the model '{given}' is not where it was when compiled",
+        other.append((path, digest))
+    raise _no_source(program, place, other)
+
+
+def _no_source(program: Program, place: Path, other: list[tuple[Path, str]]) -> ProgramError:
+    given, digest = program.source.path, program.source.sha256[:12]
+    if not other:
+        return ProgramError(
+            f"the model '{given}' with the digest {digest} is not where it was when compiled, and"
+            " not beside the program",
+            where=str(place),
+            hint="pass --model MODEL.onnx",
+        )
+    seen = ", ".join(f"{path} has the digest {found[:12]}" for path, found in other)
+    return ProgramError(
+        f"was compiled from {given} with the digest {digest}; {seen}",
         where=str(place),
-        hint="pass --model MODEL.onnx",
+        hint=f"if the file changed since then, compile {other[0][0]} again; otherwise pass the"
+        " right one with --model",
     )
 
 

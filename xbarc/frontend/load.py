@@ -15,6 +15,7 @@ from onnx import numpy_helper
 
 from xbarc.errors import ModelError
 from xbarc.frontend.checks import check_proto, inner_graphs
+from xbarc.frontend.foreign import refuse_foreign, refuse_foreign_folder
 from xbarc.frontend.outside import place_data
 from xbarc.frontend.tensors import element_count, external_entries, node_tensors, proto_tensors
 
@@ -64,6 +65,7 @@ def load_model(path: Path) -> LoadedModel:
 
 def _read_proto(path: Path) -> onnx.ModelProto:
     if not path.is_file():
+        refuse_foreign_folder(path)
         what = "is a directory" if path.is_dir() else "does not exist"
         raise ModelError(f"the model file {what}")
     data = path.read_bytes()
@@ -72,7 +74,10 @@ def _read_proto(path: Path) -> onnx.ModelProto:
     try:
         proto: onnx.ModelProto = onnx.ModelProto.FromString(data)
     except DecodeError as error:
+        refuse_foreign(path, data)
         raise ModelError("the file is not an ONNX protobuf, or is cut short") from error
+    if not proto.HasField("graph"):
+        refuse_foreign(path, data)
     return proto
 
 
