@@ -324,13 +324,14 @@ def verify_command(
         met = probe_layers(loaded, seed)
         wrong = list(self_check(loaded, seed, advance, met))
     for rule, text in wrong:
-        print(f"broken  {rule}: {text}")
+        print(visible(f"broken  {rule}: {text}"))
     if wrong:
         return EXIT_BUG
     for fragment, node in loops(loaded):
-        print(f"note    {fragment}: {node} repeats as often as its inputs say")
+        print(visible(f"note    {fragment}: {node} repeats as often as its inputs say"))
     for layer in (name for name, found in met.items() if found.low is None):
-        print(f"note    {layer}: no input that was tried reaches it; codes within its claims")
+        text = f"{layer}: no input that was tried reaches it; codes within its claims"
+        print(visible(f"note    {text}"))
     layers, rules = len(loaded.crossbar_steps), len(STEP_RULES) + len(PROGRAM_RULES)
     print(
         f"verified: {rules} rules hold; fast == reference on {layers} crossbar layers, seed {seed}"
