@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from xbarc.errors import TargetError
+from xbarc.mapping.full_load import full_load
 from xbarc.target import Target, describe, figures, load_target, new_target, target_names
 
 
@@ -126,6 +127,23 @@ def test_a_long_chain_is_refused(tmp_path: Path) -> None:
 def test_bases_that_are_not_there(tmp_path: Path, base: str, message: str) -> None:
     with pytest.raises(TargetError, match=re.escape(message)):
         load_target(write(tmp_path, "mine", f"base = {base}\n"))
+
+
+def test_the_load_of_the_base_goes_where_weights_take_other_columns(tmp_path: Path) -> None:
+    peak = own(tmp_path, 'precision.encoding = "offset"\n').peak
+    assert peak is not None
+    assert peak.columns_per_weight is None
+    assert peak.buffer_rate == getattr(load_target("rram128").peak, "buffer_rate", None)
+    stated = "peak = { columns_per_weight = 4, columns_per_conversion = 1 }\n"
+    kept = own(tmp_path, f'precision.encoding = "offset"\n{stated}').peak
+    assert kept is not None
+    assert kept.columns_per_weight == 4
+    by_set = load_target("rram128", ["precision.weight_bits=4"]).peak
+    assert by_set is not None
+    assert by_set.columns_per_weight is None
+    two = full_load(load_target("rram128", ["precision.weight_bits=4"]))
+    assert two is not None
+    assert two.outputs == 128 // 4
 
 
 def test_no_words_of_the_base_are_taken_over(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ class FullLoad:
 def stated_load(target: Target) -> FullLoad | None:
     """The load that the target's `[peak]` states; None where it states none."""
     peak, columns = target.peak, target.array.columns
-    if peak is None:
+    if peak is None or peak.columns_per_weight is None or peak.columns_per_conversion is None:
         return None
     outputs = columns // peak.columns_per_weight or columns / peak.columns_per_weight
     conversions = max(1, columns // peak.columns_per_conversion)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from xbarc.target.figures import (
     BytePerNano,
@@ -154,9 +154,14 @@ class Costs(Strict):
 class Peak(Strict):
     """What a chip does at full load, for its own roll-up; programs bring their own counts."""
 
-    columns_per_weight: Line = Field(description="bitlines that one weight takes")
-    columns_per_conversion: Line = Field(
-        description="bitlines of one conversion: 2 where pairs are subtracted before it"
+    columns_per_weight: Line | None = Field(
+        default=None,
+        description="bitlines that one weight takes; left out: worked out from `precision`",
+    )
+    columns_per_conversion: Line | None = Field(
+        default=None,
+        description="bitlines of one conversion: 2 where pairs are subtracted before it; given "
+        "where `columns_per_weight` is",
     )
     buffer_rate: BytePerNano | None = Field(
         description="bytes of one tile's buffer at full load; left out: not counted", default=None
@@ -164,3 +169,9 @@ class Peak(Strict):
     router_rate: BytePerNano | None = Field(
         description="bytes of one tile's routers at full load; left out: not counted", default=None
     )
+
+    @model_validator(mode="after")
+    def _both(self) -> Peak:
+        if (self.columns_per_weight is None) != (self.columns_per_conversion is None):
+            raise ValueError("columns_per_weight and columns_per_conversion go together")
+        return self

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -20,6 +20,8 @@ from xbarc.target.growth import Geometry, completed
 _OWN = ("name", "description", "kind", "base", "changed")
 _SOURCED = ("source", "via")
 _VALUES = ("value", "values")
+_LOAD = ("columns_per_weight", "columns_per_conversion")
+_LOADED = frozenset({"cell.bits", "precision.weight_bits", "precision.encoding"})
 
 
 def stacked(chain: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
@@ -34,7 +36,7 @@ def stacked(chain: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
         merged = _merged(kept, mine, "", f"in {label}", changed)
         known = [path for path in changed if path.split(".")[0] not in (*_OWN, "sources", "format")]
         merged.setdefault("kind", "assumed")
-        data = {**merged, "base": below, "changed": sorted(known)}
+        data = _without_old_load({**merged, "base": below, "changed": sorted(known)}, known)
         below = label
     return data
 
@@ -52,7 +54,17 @@ def override(data: dict[str, Any], texts: Iterable[str]) -> dict[str, Any]:
     for text in settings:
         _override(found, text)
     keys = {text.partition("=")[0].strip() for text in settings}
-    return {**found, "changed": sorted({*data.get("changed", ()), *keys})}
+    found["changed"] = sorted({*data.get("changed", ()), *keys})
+    return _without_old_load(found, keys)
+
+
+def _without_old_load(data: dict[str, Any], changed: Collection[str]) -> dict[str, Any]:
+    """Columns of a weight are worked out again where what they follow from was changed."""
+    peak = data.get("peak")
+    if not isinstance(peak, dict) or not _LOADED.intersection(changed):
+        return data
+    left = {k: v for k, v in peak.items() if f"peak.{k}" in changed or k not in _LOAD}
+    return {**data, "peak": left}
 
 
 def given_for_array(data: Mapping[str, Any]) -> dict[str, Any]:
