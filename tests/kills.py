@@ -318,7 +318,7 @@ def preload() -> None:
     import onnxruntime  # noqa: F401, PLC0415
 
     import xbarc.api  # noqa: PLC0415
-    import xbarc.chips.robustness  # noqa: PLC0415
+    import xbarc.experiments.robustness  # noqa: PLC0415
     import xbarc.report  # noqa: F401, PLC0415
 
 

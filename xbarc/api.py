@@ -77,6 +77,7 @@ def compile(  # noqa: A001  # the name users expect: xbarc.compile
     adc_budget: str | None = None,
     prune: str | None = None,
     input_facts: str = "all",
+    exact_weights: bool = False,
     progress: Progress | None = None,
 ) -> CompiledProgram:
     """Compile an ONNX model for a target.
@@ -105,6 +106,8 @@ def compile(  # noqa: A001  # the name users expect: xbarc.compile
         prune: share of the weights that become zero, `0.5` or `0.5:free`.
         input_facts: what is known of the inputs of layers makes converters narrow: `all`,
             `structure` (nothing that hangs on weights) or `none`.
+        exact_weights: refuse a model whose declared integers are not all kept; otherwise the
+            report notes each layer, why, and how large the error is.
         progress: called with a layer's name, its number and the count of layers.
 
     Raises:
@@ -130,6 +133,7 @@ def compile(  # noqa: A001  # the name users expect: xbarc.compile
         None if adc_budget is None else parse_budget(adc_budget),
         pruning=None if prune is None else parse_pruning(prune),
         input_facts=input_facts,
+        exact_weights=exact_weights,
     )
     program = compile_model(
         model, loaded, options=options, calibration=calibration, progress=progress

@@ -27,6 +27,7 @@ from xbarc.ir.verify import verify_network, verify_program
 from xbarc.mapping import AUTO, ArrayPool, map_layer
 from xbarc.mapping.active_rows import choose_rows
 from xbarc.mapping.fitting import fit_layer
+from xbarc.mapping.kept import check_integers, with_declared
 from xbarc.mapping.one_adc import SumHistogram
 from xbarc.numerics.types import AnyArray
 from xbarc.passes import (
@@ -96,6 +97,8 @@ def compile_model(
     if whole.one is not None:
         whole = _with_converters(whole, lowering, batches, progress)
     steps, arrays = _lower(whole, lowering, batches, progress)
+    if chosen.exact_weights:
+        check_integers(steps)
     rows: tuple[RowsPoint, ...] = ()
     if "rows" in plan.mapping.levers:
         steps, rows = _with_rows(steps, plan, whole)
@@ -294,7 +297,7 @@ def _crossbar(
 ) -> CrossbarStep:
     """Ranges of the input, integers for the weights, cells, converters; data where there is any."""
     try:
-        layer = widen_binary(layer)
+        layer = with_declared(widen_binary(layer))
         shared = whole.steps(layer)
         if shared is None:
             ranged = quantize_input(layer, plan.activation_bits, walk.ranges(layer), plan.ranges)

@@ -10,6 +10,16 @@ EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 
 
+def visible(text: str) -> str:
+    """Text that cannot move a cursor, fake another line or turn its direction.
+
+    Names come from files of other people: what is not printable shows as its escape.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 class XbarcError(Exception):
     """A problem that the user can understand and act on.
 

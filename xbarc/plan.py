@@ -39,6 +39,7 @@ class CompileOptions:
         pruning: weights that become zero before anything else; None: none.
         input_facts: which facts about inputs make converters narrow: `all`, `structure` (what does
             not hang on weights) or `none`.
+        exact_weights: refuse where a layer computes without integers that the model declares.
     """
 
     weight_bits: int | None = None
@@ -52,6 +53,7 @@ class CompileOptions:
     uniform: bool | None = None
     pruning: Pruning | None = None
     input_facts: str = "all"
+    exact_weights: bool = False
 
 
 @dataclass(frozen=True)

@@ -105,6 +105,10 @@ def header(shape: str, descr: str = "'<f4'", version: int = 1) -> bytes:
         header("(2, 5)") + bytes(41),
         header("(1000000000000, 5)") + bytes(40),
         header("(-2, -5)") + bytes(40),
+        header("(0, 99999999999999999999999)"),
+        header("(0, 9223372036854775807)"),
+        header("(0, 4611686018427387904, 4611686018427387904)"),
+        header("(2, 5)", "'<U99999999999'"),
         header("(2, 5") + bytes(40),
         header("(2, 5)", "'|O'") + bytes(40),
         header("(2, 5)", "'<zz'") + bytes(40),
@@ -206,3 +210,24 @@ def test_calibration_data_without_samples(
 ) -> None:
     done = xbarc("compile", model(), "-o", tmp_path / "o.xbar", "--calibrate", npz(x=samples[:0]))
     done.refused("calibration data")
+
+
+def test_more_than_memory(
+    xbarc: Run, dense: Path, tmp_path: Path, npz: Callable[..., Path], monkeypatch: Any
+) -> None:
+    """The limit is the machine's; the message says how it is changed, and changing it works."""
+    data, out = npz(x=np.zeros((400, 5), np.float32)), tmp_path / "out.npz"
+    words = ("run", dense, "--inputs", data, "--outputs", out)
+    xbarc("--memory", "7K", *words).refused(
+        "data.npz: holds 7.9 KiB, this machine has 7.0 KiB", "--memory SIZE", "XBARC_MEMORY=SIZE"
+    )
+    xbarc("--memory", "9K", *words).refused("needs an array of 9.4 KiB, this machine has 9.0 KiB")
+    xbarc("--memory", "9X", *words).refused(
+        "--memory: '9X' is no size, expected such as 512M or 8G"
+    )
+    monkeypatch.setenv("XBARC_MEMORY", "7K")
+    xbarc(*words).refused("holds 7.9 KiB")
+    assert xbarc("--memory", "1M", *words).code == 0
+    xbarc(*words).refused("holds 7.9 KiB")
+    monkeypatch.delenv("XBARC_MEMORY")
+    assert xbarc(*words).code == 0

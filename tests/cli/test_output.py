@@ -80,7 +80,6 @@ def fails_with(number: int) -> Callable[..., NoReturn]:
         "tempfile.mkdtemp",
         "xbarc.ir.files.save_file",
         "pathlib.Path.write_bytes",
-        "pathlib.Path.write_text",
         "pathlib.Path.mkdir",
         "os.fsync",
         "pathlib.Path.rename",

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.frontend.onnx_models import check, f32, matrix_layer, model_file, normal
+from tests.frontend.onnx_models import check, f32, matrix_layer, model_file, normal, notes
 from xbarc.errors import ModelError, UnsupportedError
 from xbarc.frontend import read_network, runnable_model
-from xbarc.ir.network import FloatWeight, IntWeight
-from xbarc.ir.quantize import BinaryInput, FloatInput, FloatResult, IntegerInput
+from xbarc.ir.network import IntWeight
+from xbarc.ir.quantize import BinaryInput, FloatResult, IntegerInput
 from xbarc.numerics import IntFormat
 from xbarc.numerics.types import AnyArray
 from xbarc.runtime import OnnxSession
@@ -155,7 +155,7 @@ def test_integers_on_both_sides(tmp_path: Path, channels: bool) -> None:
     np.testing.assert_array_equal(layer.result.scale, np.broadcast_to(scale.ravel(), 3))
 
 
-def test_scales_along_the_sum_make_real_weights(tmp_path: Path) -> None:
+def test_scales_along_the_sum_stay_digital(tmp_path: Path) -> None:
     path = model_file(
         tmp_path,
         NET,
@@ -167,9 +167,9 @@ def test_scales_along_the_sum_make_real_weights(tmp_path: Path) -> None:
         b=np.float32(20),
         wb=np.float32(4),
     )
-    layer = matrix_layer(check(path, x=normal(7, 6)))
-    assert isinstance(layer.weight, FloatWeight)
-    assert layer.quantizer == FloatInput()
+    network = check(path, x=normal(7, 6))
+    assert not network.matrix_layers
+    assert "scale of its weights changes along the sum" in notes(network)
 
 
 def test_bipolar_network(tmp_path: Path) -> None:

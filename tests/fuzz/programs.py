@@ -14,13 +14,16 @@ from tests.fuzz.forgeries import forge
 from tests.fuzz.kind import Result, Verdict
 from xbarc.cli import main
 from xbarc.cli.npz import write_npz
+from xbarc.cli.reporting import to_text
 from xbarc.errors import EXIT_DONE, EXIT_NO, EXIT_USER, XbarcError
 from xbarc.ir.files import load_program
 from xbarc.ir.network import Value
 from xbarc.ir.program import Program
 from xbarc.numerics.types import AnyArray
+from xbarc.report import collect, render_csv, render_html, render_json, render_text
 
 _LARGEST_INPUT = 1 << 16
+_EQUAL = Verdict(Result.EQUAL)
 
 
 def build(rng: np.random.Generator, folder: Path) -> Path:
@@ -41,6 +44,16 @@ def judge(path: Path) -> Verdict:
         program = load_program(path)
     except XbarcError as error:
         return Verdict(Result.FINDING, f"verify passes, loading does not: {error}")
+    return read_and_run(program, path)
+
+
+def read_and_run(program: Program, path: Path) -> Verdict:
+    """Everything that shows a program, then both engines."""
+    found = collect(program)
+    for render in (render_text, render_csv, render_json, render_html):
+        hidden = _hidden(to_text(render(found)))
+        if hidden:
+            return Verdict(Result.FINDING, f"{render.__name__} gives {hidden}")
     for words in _readers(program):
         said = command(words[0], path, *words[1:])
         if said.result is not Result.EQUAL:
@@ -49,11 +62,10 @@ def judge(path: Path) -> Verdict:
 
 
 def _readers(program: Program) -> list[tuple[str, ...]]:
-    """Commands that only read a program."""
-    found: list[tuple[str, ...]] = [("print",), ("report",), ("place",), ("inspect",)]
-    found += [("report", "--format", name) for name in ("json", "csv", "html")]
+    """Commands that only read a program, beside its report."""
+    found: list[tuple[str, ...]] = [("print",), ("place",)]
     for step in program.crossbar_steps[:1]:
-        found += [("inspect", "--layer", step.name), ("inspect", "--layer", step.name, "--json")]
+        found += [("inspect", "--layer", step.name)]
         found += [("inspect", "--layer", step.name, "--block", "0,0")]
     return found
 
@@ -63,8 +75,9 @@ def _runs(program: Program, path: Path) -> Verdict:
     rng = np.random.default_rng(5)
     feeds = {value.name: _draw(value, rng) for value in program.inputs}
     if any(array is None for array in feeds.values()):
-        return Verdict(Result.EQUAL)
-    data, found = path.parent / "in.npz", []
+        return _EQUAL
+    data = path.parent / "in.npz"
+    found = []
     write_npz(data, feeds)
     for engine in ("fast", "reference"):
         out = path.parent / f"{engine}.npz"
@@ -76,7 +89,7 @@ def _runs(program: Program, path: Path) -> Verdict:
             found.append({name: arrays[name] for name in arrays.files})
     if any(not np.array_equal(found[0][n], found[1][n], equal_nan=True) for n in found[0]):
         return Verdict(Result.FINDING, "the engines differ")
-    return Verdict(Result.EQUAL)
+    return _EQUAL
 
 
 def _draw(value: Value, rng: np.random.Generator) -> AnyArray | None:
@@ -94,24 +107,27 @@ def _draw(value: Value, rng: np.random.Generator) -> AnyArray | None:
         return None
 
 
-def command(name: str, path: Path, *words: object) -> Verdict:
+def command(*words: object) -> Verdict:
     """Run a command in this process; what it raises is for the caller."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = main([name, str(path), *map(str, words)])
+        code = main([str(word) for word in words])
     text = err.getvalue().strip()
     if code in (EXIT_DONE, EXIT_NO):
-        hidden = [c for c in out.getvalue() if not c.isprintable() and c != "\n"]
-        if hidden and "html" not in words:
-            return Verdict(Result.FINDING, f"{name} prints {hidden[0]!r}")
-        return Verdict(Result.EQUAL)
+        hidden = _hidden(out.getvalue())
+        return Verdict(Result.FINDING, f"{words[0]} prints {hidden}") if hidden else _EQUAL
     if code == EXIT_USER and text.startswith("xbarc: ") and "\n" not in text:
-        return Verdict(Result.REFUSED, f"{name}: {_reason(text, path)}")
-    return Verdict(Result.FINDING, f"{name} exits {code}: {out.getvalue()[:200]} {text[-300:]}")
+        return Verdict(Result.REFUSED, f"{words[0]}: {_reason(text)}")
+    return Verdict(Result.FINDING, f"{words[0]} exits {code}: {out.getvalue()[:200]} {text[-300:]}")
 
 
-def _reason(text: str, path: Path) -> str:
+def _hidden(text: str) -> str:
+    """The first character that is not printable."""
+    return next((repr(c) for c in text if not c.isprintable() and c != "\n"), "")
+
+
+def _reason(text: str) -> str:
     """The rule that is broken, or the file that is at fault: what a count of refusals tells."""
     rule = re.search(r"breaks the rule (\w+)", text)
-    where = text.removeprefix("xbarc: ").replace(f"{path}", "p.xbar").split(": ")
+    where = re.sub(r"/\S*/", "", text.removeprefix("xbarc: ")).split(": ")
     return rule[1] if rule else re.sub(r"\d+", "#", where[0])[:60]

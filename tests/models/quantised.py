@@ -48,30 +48,68 @@ def _quiet() -> Iterator[None]:
 
 def quantise(notation: Notation, folder: Path) -> Path:
     """Write the quantised net."""
+    return quantise_with(
+        notation.net,
+        notation.form,
+        folder,
+        per_channel=notation.per_channel,
+        signed=notation.signed,
+        name=str(notation),
+    )
+
+
+def quantise_with(
+    net: str,
+    form: Form,
+    folder: Path,
+    *,
+    bits: int = 8,
+    per_channel: bool,
+    signed: bool = False,
+    symmetric: bool | None = None,
+    name: str = "quantised",
+) -> Path:
+    """Write a net as ONNX Runtime's tool quantises it.
+
+    Args:
+        net: of `models/`.
+        form: notation.
+        folder: where it is written.
+        bits: of activations and weights, 8 or 16; 16 in the operators of com.microsoft.
+        per_channel: whether each output channel has a scale of its own.
+        signed: whether activations are.
+        symmetric: whether zero points are zero; None leaves it to the tool.
+        name: of the file.
+    """
     with _quiet():
         # Importing them may warn.
         from onnxruntime import quantization as q  # noqa: PLC0415
         from onnxruntime.quantization.shape_inference import quant_pre_process  # noqa: PLC0415
 
-        source = folder / f"{notation.net}-ready.onnx"
+        source = folder / f"{net}-ready.onnx"
         if not source.exists():
-            quant_pre_process(MODELS / f"fashion-{notation.net}.onnx", source)
-        path = folder / f"{notation}.onnx"
-        if notation.form == "dynamic":
+            quant_pre_process(MODELS / f"fashion-{net}.onnx", source)
+        path = folder / f"{name}.onnx"
+        kinds = q.QuantType
+        weight = kinds.QInt8 if bits == 8 else kinds.QInt16
+        extra: dict[str, Any] = {"UseQDQContribOps": bits == 16}
+        if symmetric is not None:
+            extra |= {"ActivationSymmetric": symmetric, "WeightSymmetric": symmetric}
+        if form == "dynamic":
             q.quantize_dynamic(
-                source, path, per_channel=notation.per_channel, weight_type=q.QuantType.QInt8
+                source, path, per_channel=per_channel, weight_type=weight, extra_options=extra
             )
             return path
-        form = q.QuantFormat.QDQ if notation.form == "qdq" else q.QuantFormat.QOperator
-        kind = q.QuantType.QInt8 if notation.signed else q.QuantType.QUInt8
+        unsigned = kinds.QUInt8 if bits == 8 else kinds.QUInt16
         q.quantize_static(
             source,
             path,
             _Images(),
-            quant_format=form,
-            per_channel=notation.per_channel,
-            activation_type=kind,
-            weight_type=q.QuantType.QInt8,
+            quant_format=q.QuantFormat.QDQ if form == "qdq" else q.QuantFormat.QOperator,
+            per_channel=per_channel,
+            activation_type=weight if signed or symmetric else unsigned,
+            weight_type=weight,
+            extra_options=extra,
         )
     return path
 

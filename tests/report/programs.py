@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from onnx import helper
 
 from xbarc.ir.geometry import Dense, Window
 from xbarc.ir.network import Source, Value
@@ -119,10 +120,23 @@ def grouped_step(**changes: Any) -> CrossbarStep:
     return replace(step, **changes)
 
 
+def _fragment() -> bytes:
+    """`h2 = Relu(Relu(h h))`."""
+    nodes = [
+        helper.make_node("MatMul", ["h", "h"], ["a"]),
+        helper.make_node("Relu", ["a"], ["b"]),
+        helper.make_node("Relu", ["b"], ["h2"]),
+    ]
+    ports = [helper.make_tensor_value_info(name, 1, None) for name in ("h", "h2")]
+    graph = helper.make_graph(nodes, "rest", ports[:1], ports[1:])
+    data: bytes = helper.make_model(graph).SerializeToString()
+    return data
+
+
 def digital_step(macs: int | None = 7) -> DigitalStep:
     return DigitalStep(
         name="rest",
-        model=b"",
+        model=_fragment(),
         inputs=("h",),
         outputs=("h2",),
         operators=(("MatMul", 1), ("Relu", 2)),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -28,13 +29,17 @@ from xbarc.errors import (
     EXIT_INTERRUPTED,
     EXIT_TERMINATED,
     EXIT_USER,
+    InputError,
     XbarcError,
+    visible,
 )
 
 _CODES = (
     "Exit codes: 0 done; 1 done, and the answer is no; 2 wrong use or bad input; "
     "3 a bug of xbarc; 130 interrupted; 143 terminated."
 )
+
+_MEMORY = "XBARC_MEMORY"  # as in `numerics.memory`, which loads numpy
 
 app = typer.Typer(
     name="xbarc",
@@ -64,12 +69,45 @@ app.add_typer(targets.app, name="targets", help="List, show and validate targets
 @app.callback(invoke_without_command=True)
 def _root(
     version: bool = typer.Option(False, "--version", help="Print the version and exit."),
+    memory: str = typer.Option(
+        "",
+        metavar="SIZE",
+        help="largest size of an array, such as 8G  [default: XBARC_MEMORY, else the machine's]",
+    ),
 ) -> None:
+    _check_memory(memory)
     if version:
         from xbarc import __version__
 
         print(f"xbarc {__version__}")
         raise typer.Exit(EXIT_DONE)
+
+
+def _check_memory(asked: str) -> None:
+    """Take what the user says for this command; a limit that is no size is said at once."""
+    if asked:
+        os.environ[_MEMORY] = asked
+    if _MEMORY not in os.environ:
+        return
+    from xbarc.numerics.memory import memory_limit
+
+    try:
+        memory_limit()
+    except ValueError as error:
+        where = "--memory" if asked else _MEMORY
+        raise InputError(str(error), where=where) from error
+
+
+@contextlib.contextmanager
+def _same_environment() -> Iterator[None]:
+    """`--memory` holds for one command, also where a Python program runs many."""
+    before = os.environ.get(_MEMORY)
+    try:
+        yield
+    finally:
+        os.environ.pop(_MEMORY, None)
+        if before is not None:
+            os.environ[_MEMORY] = before
 
 
 # What typer raises for wrong usage: the base of BadParameter that can show itself.
@@ -107,7 +145,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: list[str], interrupts: Interrupts) -> int:
     hook = sys.excepthook  # typer puts its own in place
     try:
-        with interrupts:
+        with interrupts, _same_environment():
             code = app(args=arguments, prog_name="xbarc", standalone_mode=False)
     except typer.Exit as leave:
         code = leave.exit_code
@@ -150,9 +188,8 @@ def _crash(kind: type[BaseException], error: BaseException, trace: TracebackType
 
 
 def _complain(text: str, code: int) -> int:
-    """One line; names from a hostile file cannot move the cursor or fake a second message."""
-    plain = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    print(f"xbarc: {''.join(plain)}", file=sys.stderr)
+    """One line, whatever the names in it hold."""
+    print(f"xbarc: {visible(text)}", file=sys.stderr)
     return code
 
 

@@ -170,6 +170,14 @@ def compile_command(
             "follows, nothing that hangs on weights, or nothing",
         ),
     ] = "all",
+    exact_weights: Annotated[
+        bool,
+        typer.Option(
+            "--exact-weights",
+            help="refuse a model whose declared integers are not all kept; otherwise the report "
+            "notes each layer, why, and how large the error is",
+        ),
+    ] = False,
     correct: Annotated[
         str,
         typer.Option(
@@ -284,6 +292,7 @@ def compile_command(
     )
     options = with_copies(options, duplicate, chosen)
     options = with_groups(options, extra_groups, spare_columns, refit)
+    options = replace(options, exact_weights=exact_weights)
     options = replace(options, equalise=equalise, uniform=uniform)  # type: ignore[arg-type]  # checked there
     options = with_levers(replace(options, input_facts=input_facts), lever_law, rows_latency)
     data = None if calibrate is None else read_npz(calibrate)

@@ -330,8 +330,8 @@ def verify_command(
     for fragment, node in loops(loaded):
         print(visible(f"note    {fragment}: {node} repeats as often as its inputs say"))
     for layer in (name for name, found in met.items() if found.low is None):
-        text = f"{layer}: no input that was tried reaches it; codes within its claims"
-        print(visible(f"note    {text}"))
+        text = "no input that was tried reaches it; codes within its claims"
+        print(visible(f"note    {layer}: {text}"))
     layers, rules = len(loaded.crossbar_steps), len(STEP_RULES) + len(PROGRAM_RULES)
     print(
         f"verified: {rules} rules hold; fast == reference on {layers} crossbar layers, seed {seed}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 
+from xbarc.errors import visible
+
 Advance = Callable[[str, int, int], None]
 
 
@@ -25,12 +27,12 @@ def progress_bar(title: str) -> Iterator[Advance]:
     if not console.is_terminal:
         yield lambda _name, _done, _total: None
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
     times = (TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, *times, console=console, transient=True) as bars:
         task = bars.add_task(title, total=None)
 
         def advance(name: str, done: int, total: int) -> None:
-            bars.update(task, description=f"{title} {name}", completed=done, total=total)
+            bars.update(task, description=f"{title} {visible(name)}", completed=done, total=total)
 
         yield advance

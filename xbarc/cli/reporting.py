@@ -253,7 +253,7 @@ def print_command(
 def emit(result: RenderableType, output: Path | None = None) -> None:
     """Text, or a rich renderable, to a file or to stdout."""
     if not isinstance(result, str):
-        result = _plain(result) if output is not None or not sys.stdout.isatty() else result
+        result = to_text(result) if output is not None or not sys.stdout.isatty() else result
     if output is not None:
         write_text(output, str(result))
     elif isinstance(result, str):
@@ -273,8 +273,10 @@ def emit_tables(*tables: TableData) -> None:
             emit(rich_table(table))
 
 
-def _plain(result: RenderableType) -> str:
+def to_text(result: RenderableType) -> str:
     """What a pipe or a file gets: no colours, no wrapping to a terminal's width."""
+    if isinstance(result, str):
+        return result
     from rich.console import Console
 
     console = Console(file=io.StringIO(), width=_PIPE_WIDTH, color_system=None)

@@ -25,10 +25,11 @@ from xbarc.ir.codes import Codes, quantize, to_values
 from xbarc.ir.geometry import Dense, Geometry, Scatter, Window
 from xbarc.ir.quantize import Quantizer, Result
 from xbarc.ir.trace import LayerTrace
+from xbarc.numerics.memory import MEMORY, memory_limit, show_size
 from xbarc.numerics.types import AnyArray, Int64Array, IntArray
 
-LARGEST_ARRAY = 1 << 40
-"""Numbers in one array, far beyond any memory; numpy would raise all sorts of errors above it."""
+_BYTES = 8
+"""Bytes of an accumulator, the widest number that a layer makes of an input."""
 
 
 _Number = TypeVar("_Number", bound=np.generic)
@@ -153,13 +154,14 @@ def check_shape(frame: LayerFrame, shape: tuple[int, ...]) -> None:
         good = len(shape) == len(geometry.kernel) + 2 and shape[1] == channels
     if not good:
         raise InputError(f"input of shape {shape}, expected {wanted}", where=frame.name)
-    size = largest_array(geometry, frame.groups, frame.outputs, shape)
-    if size > LARGEST_ARRAY:
+    size = _BYTES * largest_array(geometry, frame.groups, frame.outputs, shape)
+    if size > memory_limit():
         raise InputError(
-            f"input of shape {shape} needs an array of {size:,} numbers, at most"
-            f" {LARGEST_ARRAY:,} are tried",
+            f"input of shape {shape} needs an array of {show_size(size)}, this machine has"
+            f" {show_size(memory_limit())}",
             where=frame.name,
-            hint="look at the strides, dilations and pads of the layer",
+            hint=f"fewer samples at a time, or another limit with {MEMORY}=SIZE or --memory SIZE;"
+            " strides, dilations and pads of the layer may ask too much",
         )
 
 

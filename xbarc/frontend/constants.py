@@ -27,6 +27,9 @@ _RANDOM = frozenset(
         "Dropout",
     ]
 )
+_NARROWS = frozenset(("Cast", "QuantizeLinear", "Reshape", "Transpose", "Squeeze", "Unsqueeze"))
+"""What ONNX Runtime computes integers of 4 bits with."""
+_PACKED = (ir.DataType.INT4, ir.DataType.UINT4)
 _DOMAINS = ("", "com.microsoft")
 _DATA_FREE = 4096
 """Bytes above which a shape is worked out without the data."""
@@ -46,6 +49,7 @@ class Constants:
     values: set[ir.Value] = field(default_factory=set)
     names: Names = field(init=False)
     _shapes: dict[ir.Value, tuple[int, ...]] = field(default_factory=dict)
+    _widened: dict[ir.Value, ir.Value] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.names = Names(self.model)
@@ -143,6 +147,9 @@ class Constants:
         return np.broadcast_to(one, self._filled_shape(node))
 
     def _compute(self, value: ir.Value) -> AnyArray:
+        node = value.producer()
+        if node is not None and node.op_type in _NARROWS and self.dtype(value) in _PACKED:
+            return self._compute(self._wide(node, value))
         session = self._session(value, with_data=True)
         where = name_of(value)
         for shape in (output.shape for output in session.outputs):
@@ -153,6 +160,17 @@ class Constants:
             raise ModelError(f"cannot compute a constant: {error.message}", where=where) from error
         result.flags.writeable = False
         return result
+
+    def _wide(self, node: ir.Node, value: ir.Value) -> ir.Value:
+        """Integers of 4 bits, which ONNX Runtime does not hand out, as int8."""
+        if value not in self._widened:
+            name = self.names.fresh(f"{name_of(value)}/int8")
+            to = [ir.AttrInt64("to", ir.DataType.INT8.value)]
+            cast = ir.Node("", "Cast", [value], to, name=name, outputs=[ir.Value(name=name)])
+            (node.graph or self.model.graph).insert_after(node, cast)
+            self.note([cast])
+            self._widened[value] = cast.outputs[0]
+        return self._widened[value]
 
     def _session(self, value: ir.Value, *, with_data: bool) -> OnnxSession:
         nodes, roots = self.ancestors([value])

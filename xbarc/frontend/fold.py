@@ -98,8 +98,9 @@ def _folded(layer: MatrixLayer, step: _Affine) -> MatrixLayer | None:
 def _scaled(layer: MatrixLayer, factor: Float64Array) -> FloatWeight:
     """Weights times a factor an output: products in float64, rounded once."""
     tensor = layer.weight.tensor
+    lost = getattr(layer.weight, "lost", "")
     if np.all(factor == 1):
-        return FloatWeight(tensor)
+        return FloatWeight(tensor, lost)
     repeats = tensor.shape[0] * tensor.shape[2] // factor.size
     spread = np.repeat(factor, repeats).reshape(tensor.shape[0], 1, tensor.shape[2])
 
@@ -110,7 +111,7 @@ def _scaled(layer: MatrixLayer, factor: Float64Array) -> FloatWeight:
         out.flags.writeable = False
         return out
 
-    return FloatWeight(LazyTensor(tensor.shape, load))
+    return FloatWeight(LazyTensor(tensor.shape, load), lost)
 
 
 def _normalisation(node: ir.Node, layer: MatrixLayer, scene: Scene) -> _Affine | None:

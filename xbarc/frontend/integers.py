@@ -6,9 +6,9 @@ import numpy as np
 import onnx_ir as ir
 
 from xbarc.frontend.emit import name_of
+from xbarc.frontend.integer_view import integer_format, scalar_of
 from xbarc.frontend.results import real_numbers
 from xbarc.frontend.scene import Layout, Scene, StaysDigital, check_input_scale
-from xbarc.frontend.views import integer_format, scalar_of
 from xbarc.ir.quantize import IntegerInput, RequantizedResult
 from xbarc.numerics.types import AnyArray, FloatArray
 

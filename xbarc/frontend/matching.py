@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 
 from xbarc.frontend.binary import BinaryOptions, binarise, is_binary
+from xbarc.frontend.blocks import cut_sums
 from xbarc.frontend.constants import Constants
 from xbarc.frontend.convolutions import (
     match_conv,
@@ -19,6 +20,7 @@ from xbarc.frontend.emit import inner_nodes, name_of
 from xbarc.frontend.fold import fold_followers
 from xbarc.frontend.levels import LevelMap
 from xbarc.frontend.normalise import Normal
+from xbarc.frontend.order import execution_order
 from xbarc.frontend.products import (
     match_gemm,
     match_matmul,
@@ -69,7 +71,27 @@ _NO_FORM = frozenset(
 )
 
 _SAME_RANK = frozenset(
-    ("Relu", "Sigmoid", "Sign", "Clip", "Identity", "Dropout", "BatchNormalization")
+    (
+        "BatchNormalization",
+        "Cast",
+        "Clip",
+        "Conv",
+        "ConvTranspose",
+        "DequantizeLinear",
+        "Dropout",
+        "Erf",
+        "Gelu",
+        "Identity",
+        "LayerNormalization",
+        "LeakyRelu",
+        "QuantizeLinear",
+        "Relu",
+        "Sigmoid",
+        "Sign",
+        "Softmax",
+        "Tanh",
+        "Transpose",
+    )
 )
 
 
@@ -88,7 +110,10 @@ class Matching:
 
 def match_layers(normal: Normal, binary: BinaryOptions) -> Matching:
     """Recognise matrix operators, fold what follows them, and make the rest exact."""
-    scene = _scene(normal)
+    views = Views(normal.model.graph, normal.constants, normal.views)
+    if cut_sums(normal.nodes, views, _ranks(normal.nodes, normal.constants)):
+        normal = replace(normal, nodes=execution_order(normal.model.graph))
+    scene = _scene(normal, views)
     levels = LevelMap(normal.constants)
     levels.learn(normal.nodes)
     found: list[Matched] = []
@@ -108,9 +133,8 @@ def match_layers(normal: Normal, binary: BinaryOptions) -> Matching:
     return Matching(tuple(found), notes)
 
 
-def _scene(normal: Normal) -> Scene:
+def _scene(normal: Normal, views: Views) -> Scene:
     constants = normal.constants
-    views = Views(normal.model.graph, constants, normal.views)
     return Scene(constants, views, _ranks(normal.nodes, constants))
 
 

@@ -17,9 +17,9 @@ from xbarc.frontend.branches import take_branches
 from xbarc.frontend.calls import inline_calls
 from xbarc.frontend.constants import Constants
 from xbarc.frontend.emit import NEWEST_OPSET, inner_nodes
+from xbarc.frontend.integer_view import IntegerView
 from xbarc.frontend.load import LoadedModel
 from xbarc.frontend.order import execution_order
-from xbarc.frontend.views import IntegerView
 
 NEWEST_IR = 13
 """The newest IR version that the oldest supported ONNX Runtime of today reads."""

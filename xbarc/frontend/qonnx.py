@@ -16,7 +16,7 @@ from xbarc.errors import ModelError
 from xbarc.frontend.attributes import text, whole
 from xbarc.frontend.constants import Constants
 from xbarc.frontend.emit import inner_nodes, name_of
-from xbarc.frontend.views import WIDEST, IntegerView, scalar_of, stays_finite
+from xbarc.frontend.integer_view import WIDEST, IntegerView, scalar_of, stays_finite
 from xbarc.numerics import IntFormat, bits_for
 from xbarc.numerics.types import AnyArray
 

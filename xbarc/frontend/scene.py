@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import onnx_ir as ir
@@ -11,15 +11,19 @@ import onnx_ir as ir
 from xbarc.errors import ModelError
 from xbarc.frontend.constants import Constants
 from xbarc.frontend.emit import name_of
+from xbarc.frontend.integer_view import WIDEST, IntegerView, integer_format, scalar_of
+from xbarc.frontend.lost import lost_input, lost_weights
 from xbarc.frontend.naming import unique
-from xbarc.frontend.views import IntegerView, Views, integer_format, scalar_of
+from xbarc.frontend.views import Views
 from xbarc.ir.geometry import Geometry
 from xbarc.ir.network import FloatWeight, IntWeight, LazyTensor, MatrixLayer, Weight
 from xbarc.ir.quantize import FloatInput, IntegerInput, Quantizer, Result
-from xbarc.numerics import IntFormat, bits_for
+from xbarc.numerics import IntFormat, holding
 from xbarc.numerics.types import AnyArray, FloatArray, Int64Array
 
-WIDEST_WEIGHT = 16
+WIDEST_WEIGHT = 17
+"""Bits of integers of 16 bits with a zero point subtracted."""
+_REAL_NAMES = ("float16", "float32", "float64")
 _REAL = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.DOUBLE)
 
 
@@ -73,14 +77,30 @@ class Layout:
         if array.ndim > rank:
             return None
         padded = array.reshape((1,) * (rank - array.ndim) + array.shape)
-        if any(padded.shape[axis] != 1 for axis in self.summed):
-            return None
+        if self.repeat > 1 and padded.shape[0] > 1:
+            return self._per_group(padded)
+        for axis in self.summed:
+            whole, padded = padded, padded.take([0], axis)
+            if not np.array_equal(np.broadcast_to(padded, whole.shape), whole):
+                return None
         extent = tuple(1 if axis in self.summed else n for axis, n in enumerate(self.source))
         try:
             full = np.broadcast_to(padded, extent)
         except ValueError:
             return None
         return np.tile(full.reshape(-1), self.repeat)
+
+    def _per_group(self, array: AnyArray) -> AnyArray | None:
+        """One entry an output, where the first axis holds the inputs of all groups."""
+        rows = self.source[0] // self.repeat
+        full = np.broadcast_to(array, (self.source[0], *array.shape[1:]))
+        apart = replace(
+            self,
+            source=(self.repeat, rows, *self.source[1:]),
+            summed=(1, *(axis + 1 for axis in self.summed if axis)),
+            repeat=1,
+        )
+        return apart.per_output(full.reshape(self.repeat, rows, *array.shape[1:]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +112,7 @@ class Operand:
         scale: of integer weights: a scalar, or what broadcasts against the tensor.
         load: the tensor in the model's axes.
         dtype: numpy name of the real element type.
+        lost: why integers that the model declares are not used; empty where it declares none.
     """
 
     shape: tuple[int, ...]
@@ -99,6 +120,7 @@ class Operand:
     scale: FloatArray
     load: Callable[[], AnyArray]
     dtype: str = "float32"
+    lost: str = ""
 
     def weight(self, layout: Layout) -> Weight:
         """Weights in a layer's axes."""
@@ -110,7 +132,9 @@ class Operand:
             return array
 
         tensor = LazyTensor(layout.shape, arranged)
-        return FloatWeight(tensor) if self.format is None else IntWeight(tensor, self.format)
+        if self.format is None:
+            return FloatWeight(tensor, self.lost)
+        return IntWeight(tensor, self.format)
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,11 +190,13 @@ class Scene:
     def real_input(self, value: ir.Value) -> tuple[Quantizer, tuple[ir.Value, ...]]:
         """How a real activation enters: as the integers it is declared to be, where it is."""
         view = self.views.of(value)
-        if view is None or not view.is_scalar:
-            return FloatInput(), (value,)
+        if view is None or not view.is_scalar or view.dtype not in _REAL_NAMES:
+            return FloatInput(lost_input(value, view, self.views)), (value,)
         check_input_scale(scalar_of(view.scale))
         zero = int(view.zero_point.reshape(-1)[0])
-        form = view.format
+        form = holding(min(view.format.min, zero), max(view.format.max, zero))
+        if form.bits > WIDEST or form.bits == view.format.bits:
+            form = view.format
         return IntegerInput(form.min, form.bits, scalar_of(view.scale), zero), (view.integers,)
 
     def real_operand(self, value: ir.Value, layout: Callable[[tuple[int, ...]], Layout]) -> Operand:
@@ -180,15 +206,17 @@ class Scene:
             found = self._viewed(view, layout)
             if found is not None:
                 return found
-        return self._floats(value)
+        return replace(self._floats(value), lost=lost_weights(value, view, self.views))
 
     def _viewed(
         self, view: IntegerView, layout: Callable[[tuple[int, ...]], Layout]
     ) -> Operand | None:
         shape = self.constants.shape(view.integers)
         found = self.integer_operand(view.integers, view.zero_point, view.format)
-        if found is None or layout(shape).per_output(view.scale) is None:
+        if found is None or view.dtype not in _REAL_NAMES:
             return None
+        if layout(shape).per_output(view.scale) is None:
+            raise StaysDigital("the scale of its weights changes along the sum")
         return Operand(shape, found.format, view.scale, found.load, view.dtype)
 
     def _floats(self, value: ir.Value) -> Operand:
@@ -215,7 +243,7 @@ class Scene:
         wide = holding(form.min - int(zero.max()), form.max - int(zero.min()))
         if wide.bits > WIDEST_WEIGHT:
             return None
-        load, kind = self.constants.load, np.int16 if wide.signed else np.int32
+        load, kind = self.constants.load, np.int16 if wide.signed and wide.bits <= 16 else np.int32
 
         def integers() -> AnyArray:
             return np.subtract(load(value).astype(np.int32), zero.astype(np.int32)).astype(kind)
@@ -246,13 +274,6 @@ def _check_weights(array: AnyArray) -> None:
         raise StaysDigital(f"its largest weight is {peak:g}, too far from 1 for scales in float32")
 
 
-def holding(low: int, high: int) -> IntFormat:
-    """The narrowest format that holds both numbers."""
-    if low >= 0:
-        return IntFormat(bits_for(high), signed=False)
-    return IntFormat(bits_for(max(high, -low - 1, 0)) + 1, signed=True)
-
-
 def checked(weight: Weight, name: str) -> Weight:
     """Weights that raise ModelError, naming the layer, when they hold no real numbers."""
     if isinstance(weight, IntWeight):
@@ -266,7 +287,7 @@ def checked(weight: Weight, name: str) -> Weight:
             raise ModelError(f"{bad} weights are NaN or infinite", where=name)
         return array
 
-    return FloatWeight(LazyTensor(tensor.shape, load))
+    return FloatWeight(LazyTensor(tensor.shape, load), weight.lost)
 
 
 def argument(node: ir.Node, index: int) -> ir.Value | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from xbarc.ir.facts import InputFacts, Narrowed
 from xbarc.ir.geometry import Geometry, Shape, Window
+from xbarc.ir.integers import Unkept
 from xbarc.ir.quantize import Quantizer, Result
 from xbarc.ir.scales import FreeScales
 from xbarc.numerics import IntFormat
@@ -37,9 +38,14 @@ class LazyTensor:
 
 @dataclass(frozen=True, eq=False)
 class FloatWeight:
-    """Real weights, still to be quantised; axes: group, input, output."""
+    """Real weights, still to be quantised; axes: group, input, output.
+
+    Attributes:
+        lost: why integers that the model declares are not used; empty where it declares none.
+    """
 
     tensor: LazyTensor
+    lost: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +57,18 @@ class IntWeight:
 
 
 Weight = FloatWeight | IntWeight
+
+
+@dataclass(frozen=True, eq=False)
+class Declared:
+    """Weights as the model declares them, before anything is chosen.
+
+    Attributes:
+        result: what tells the real value of their steps.
+    """
+
+    weight: Weight
+    result: Result
 
 
 @dataclass(frozen=True)
@@ -85,6 +103,8 @@ class MatrixLayer:
         pooling: what a MaxPool does to a thresholded result before anybody else reads it.
         facts: which codes the wordlines can carry; None: every code, or nobody asked.
         narrowed: as in `CrossbarStep`.
+        declared: integer weights of the model, where it has some; what is mapped is compared.
+        unkept_input: the integers that the input declares, where they are quantised again.
     """
 
     name: str
@@ -102,6 +122,8 @@ class MatrixLayer:
     pooling: Pooling | None = None
     facts: InputFacts | None = None
     narrowed: Narrowed | None = None
+    declared: Declared | None = None
+    unkept_input: Unkept | None = None
 
     @property
     def groups(self) -> int:

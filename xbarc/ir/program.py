@@ -24,6 +24,7 @@ import numpy as np
 from xbarc.ir.facts import InputFacts, Narrowed
 from xbarc.ir.front import FrontPoint, RowsPoint, SolverRun
 from xbarc.ir.geometry import Dense, Geometry
+from xbarc.ir.integers import Unkept
 from xbarc.ir.network import Source, Value
 from xbarc.ir.quantize import Quantizer, Result
 from xbarc.numerics.packing import PackedCells
@@ -244,6 +245,7 @@ class CrossbarStep:
         sense: comparisons in place of the converters; `adc` then only tells the code's width.
         facts: which codes the wordlines can carry; None: every code.
         narrowed: what the codes were before some of their bits proved needless; None: as they are.
+        unkept: integers that the model declares and that the layer computes without, for people.
     """
 
     name: str
@@ -271,6 +273,7 @@ class CrossbarStep:
     sense: Sense | None = None
     facts: InputFacts | None = None
     narrowed: Narrowed | None = None
+    unkept: tuple[Unkept, ...] = ()
     uncounted: str = ""
 
     @property

@@ -11,8 +11,13 @@ from xbarc.numerics.types import Float32Array, Int64Array, UInt8Array
 
 @dataclass(frozen=True)
 class FloatInput:
-    """Real numbers whose range is still to be chosen; a program never holds this."""
+    """Real numbers whose range is still to be chosen; a program never holds this.
 
+    Attributes:
+        lost: why integers that the model declares are not used; empty where it declares none.
+    """
+
+    lost: str = ""
     kind: Literal["float"] = "float"
 
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from xbarc.ir.facts import Narrowed
 from xbarc.ir.front import FrontPoint, RowsPoint, SolverRun
 from xbarc.ir.geometry import Dense, Scatter, Window
+from xbarc.ir.integers import Unkept
 from xbarc.ir.program import ChoiceRecord, FitRecord
 from xbarc.ir.quantize import BinaryInput, DynamicInput, IntegerInput, StaticInput
 from xbarc.target import Target
@@ -98,6 +99,7 @@ class CrossbarRecord(Part):
     sense: SenseRecord | None = None
     facts: FactsRecord | None = None
     narrowed: Narrowed | None = None
+    unkept: tuple[Unkept, ...] = ()
 
 
 class DigitalRecord(Part):

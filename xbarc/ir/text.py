@@ -8,6 +8,7 @@ from dataclasses import fields
 
 import numpy as np
 
+from xbarc.errors import visible
 from xbarc.ir.geometry import Geometry
 from xbarc.ir.network import FloatWeight, MatrixLayer, Network, Value
 from xbarc.ir.program import CrossbarStep, DigitalStep, Program
@@ -23,7 +24,7 @@ def network_text(network: Network) -> str:
             lines.extend(_matrix_layer(layer))
         else:
             lines.append(_digital(layer.name, layer.operators, layer.inputs, layer.outputs))
-    return "\n".join(lines) + "\n"
+    return "\n".join(map(visible, lines)) + "\n"
 
 
 def program_text(program: Program) -> str:
@@ -36,7 +37,7 @@ def program_text(program: Program) -> str:
             lines.append(_digital(step.name, step.operators, step.inputs, step.outputs))
         else:
             lines.extend(_crossbar(step))
-    return "\n".join(lines) + "\n"
+    return "\n".join(map(visible, lines)) + "\n"
 
 
 def checksum(array: AnyArray) -> str:

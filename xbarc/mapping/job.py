@@ -8,6 +8,7 @@ import numpy as np
 
 from xbarc.errors import MappingError
 from xbarc.ir.network import IntWeight, MatrixLayer
+from xbarc.mapping.chain_search import find_order
 from xbarc.mapping.encodings import Encoding, Region, find_encoding
 from xbarc.mapping.options import MapOptions
 from xbarc.mapping.order import Arrangement, arrange, given
@@ -71,7 +72,7 @@ def make_job(
     parts = encoding.regions(weights, bounds) or (_all(encoding, layer.outputs),)
     slices, cut, places = _fit(layer, target, options, (weights, parts, bits, arrangement))
     plain = bool((places.order[:-1] < places.order[1:]).all() and (places.signs == 1).all())
-    turned = weights if plain else weights[:, :, places.order] * places.signs.astype(weights.dtype)
+    turned = weights if plain else _turned(weights, places.order, places.signs)
     return Job(
         turned,
         bits,
@@ -113,6 +114,10 @@ def _fit(
         places = arrangement or _arranged(weights, parts, cut)
         if _holds(weights, cut, places, cell_bits, slices):
             return slices, cut, places
+        levels = 1 << (cell_bits * slices)
+        found = None if arrangement else _searched(weights, cut, levels, asked=options.slices)
+        if found is not None:
+            return slices, cut, found
     most = options.slices or _MOST_CELL_BITS // cell_bits
     raise MappingError(
         f"weights from {low} to {high} do not fit {encoding.name} with {most} cells of"
@@ -144,12 +149,33 @@ def _arranged(weights: IntArray, parts: tuple[Region, ...], cut: Cut) -> Arrange
     return arrange(rows, cut.chain())
 
 
+def _searched(weights: IntArray, cut: Cut, levels: int, *, asked: int | None) -> Arrangement | None:
+    """An order that fits exactly, where one is found."""
+    if not all(part.encoding.is_chained() for part in cut.parts):
+        return None
+    rows = weights.reshape(-1, weights.shape[2])
+    found = find_order(rows, cut.chains(), levels, dense=asked is not None)
+    if found.answer != "found":
+        return None
+    return Arrangement(found.order, found.signs, 0.0, 0.0, 0.0, None)
+
+
+def _turned(weights: IntArray, order: IntArray, signs: IntArray) -> IntArray:
+    """Outputs in another order, with signs; wide enough for the negative of the least integer."""
+    chosen: IntArray = weights[:, :, order]
+    if (signs == 1).all():
+        return chosen
+    wide = np.int16 if weights.dtype == np.int8 else np.int32
+    turned: IntArray = chosen * signs.astype(wide)
+    return turned
+
+
 def _holds(weights: IntArray, cut: Cut, places: Arrangement, cell_bits: int, slices: int) -> bool:
     start = 0
     for part in cut.parts:
         stop = start + part.blocks * part.outputs
         if part.encoding.is_chained() or part.encoding.forest(1) is not None:
-            chosen = weights[:, :, places.order[start:stop]] * places.signs[start:stop]
+            chosen = _turned(weights, places.order[start:stop], places.signs[start:stop])
             shaped = chosen.reshape(*weights.shape[:2], part.blocks, part.outputs)
             if not part.encoding.holds(shaped, cell_bits, slices):
                 return False

@@ -9,6 +9,7 @@ import numpy as np
 
 from xbarc.errors import MappingError
 from xbarc.ir.geometry import Scatter
+from xbarc.ir.integers import Unkept
 from xbarc.ir.network import MatrixLayer
 from xbarc.ir.program import (
     AdcSettings,
@@ -23,6 +24,7 @@ from xbarc.ir.quantize import FloatInput
 from xbarc.mapping.adc import adc_settings, wide, with_gain
 from xbarc.mapping.encodings import Encoded, Pattern
 from xbarc.mapping.job import Job, make_job
+from xbarc.mapping.kept import unkept_weights
 from xbarc.mapping.laws import lever_law
 from xbarc.mapping.levers import group, pull
 from xbarc.mapping.options import MapOptions
@@ -60,6 +62,7 @@ def map_layer(
     """
     law = lever_law(options.lever_law, target)
     job = pull(make_job(layer, target, options, arrangement), target, options.levers, law)
+    unkept = _unkept(layer, target, options)
     cells, r_values = _encode(job)
     tiling = _tiling(job, target, pool)
     step = CrossbarStep(
@@ -86,12 +89,19 @@ def map_layer(
         fit=_with_order(fit, job.places),
         facts=layer.facts,
         narrowed=layer.narrowed,
+        unkept=unkept,
     )
     rule, by_kind = options.columns, options.from_data
     step, solved = group(step, target, options.levers, rule, law, by_kind=by_kind)
     room = wide(target) if "rows" in options.levers else target
     step = replace(step, adc=replace(adc_settings(step, room, options.adc), solved=solved))
     return with_gain(step, target, options.adc)
+
+
+def _unkept(layer: MatrixLayer, target: Target, options: MapOptions) -> tuple[Unkept, ...]:
+    """Integers that the model declares and that the layer computes without."""
+    found = [unkept_weights(layer, target, options), layer.unkept_input]
+    return tuple(item for item in found if item is not None)
 
 
 def _with_order(fit: FitRecord | None, places: Arrangement) -> FitRecord | None:

@@ -49,6 +49,17 @@ class Cut:
         first = self.parts[0]
         return min(first.outputs, first.encoding.unit() if first.encoding.unit() > 1 else 1 << 30)
 
+    def chains(self) -> list[int]:
+        """Outputs of each chain of columns, in order."""
+        lengths: list[int] = []
+        for part in self.parts:
+            unit = part.encoding.unit()
+            step = min(part.outputs, unit) if unit > 1 else part.outputs
+            block = [step] * (part.outputs // step)
+            rest = [part.outputs % step] if part.outputs % step else []
+            lengths += [*block, *rest] * part.blocks
+        return lengths
+
 
 def row_bounds(rows: int, array: Array, tile: Tile) -> IntArray:
     """First row of each row block, and the end: no row is ever left over."""

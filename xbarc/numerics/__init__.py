@@ -5,7 +5,7 @@ that into an `XbarcError`. A new helper goes into the file of its subject, with 
 """
 
 from xbarc.numerics.exact import FLOAT32_EXACT, FLOAT64_EXACT, exact_matmul
-from xbarc.numerics.formats import IntFormat, bits_for, magnitude_bits
+from xbarc.numerics.formats import IntFormat, bits_for, holding, magnitude_bits
 from xbarc.numerics.packing import PackedCells, pack_cells, unpack_cells
 from xbarc.numerics.rounding import Rounding, round_to_int
 from xbarc.numerics.slices import shift_add, slice_count, slice_inputs, slice_weights
@@ -18,6 +18,7 @@ __all__ = [
     "Rounding",
     "bits_for",
     "exact_matmul",
+    "holding",
     "magnitude_bits",
     "pack_cells",
     "round_to_int",

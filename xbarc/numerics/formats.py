@@ -45,6 +45,13 @@ def bits_for(largest: int) -> int:
     return max(1, largest.bit_length())
 
 
+def holding(low: int, high: int) -> IntFormat:
+    """The narrowest format that holds both numbers."""
+    if low >= 0:
+        return IntFormat(bits_for(high), signed=False)
+    return IntFormat(bits_for(max(high, -low - 1, 0)) + 1, signed=True)
+
+
 def magnitude_bits(values: IntArray) -> int:
     """Bits that hold the magnitude of every number: 8, not 7, when -128 is among them."""
     if not values.size:

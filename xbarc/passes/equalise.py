@@ -64,7 +64,7 @@ def _scaled(layer: MatrixLayer, inputs: Float64Array, outputs: Float64Array) -> 
     multiplied.flags.writeable = False
     return replace(
         layer,
-        weight=FloatWeight(LazyTensor(tensor.shape, load)),
+        weight=FloatWeight(LazyTensor(tensor.shape, load), getattr(layer.weight, "lost", "")),
         result=replace(layer.result, scale=scale, bias=bias),
         equalised=multiplied,
     )

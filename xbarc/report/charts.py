@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 
+from xbarc.report.escaping import markup
 from xbarc.report.format import number, percent
 
 PALETTE = (
@@ -51,15 +51,15 @@ class Point:
 def _svg(title: str, width: int, height: int, body: Sequence[str]) -> str:
     size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
     inside = "\n".join(body)
-    return f'<svg {size} role="img">\n<title>{escape(title)}</title>\n{inside}\n</svg>'
+    return f'<svg {size} role="img">\n<title>{markup(title)}</title>\n{inside}\n</svg>'
 
 
 def _text(x: float, y: float, text: str, anchor: str = "start") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{markup(text)}</text>'
 
 
 def _box(x: float, y: float, width: float, height: float, fill: str, title: str = "") -> str:
-    tip = f"<title>{escape(title)}</title>" if title else ""
+    tip = f"<title>{markup(title)}</title>" if title else ""
     return (
         f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(0.0, width):.1f}" height="{height:.1f}" '
         f'fill="{fill}">{tip}</rect>'
@@ -119,7 +119,7 @@ def _sector(begin: float, end: float, colour: str, title: str) -> str:
     (a, b), (c, d), (e, f), (g, h) = corners
     path = f"M {a:.2f} {b:.2f} A 100 100 0 {large} 1 {c:.2f} {d:.2f} L {e:.2f} {f:.2f} "
     path += f"A 58 58 0 {large} 0 {g:.2f} {h:.2f} Z"
-    tip = f"<title>{escape(title)}</title>"
+    tip = f"<title>{markup(title)}</title>"
     return f'<path d="{path}" fill="{colour}" stroke="var(--paper)">{tip}</path>'
 
 
@@ -279,7 +279,7 @@ class _Frame:
 
     def dot(self, point: Point, colour: str, index: int) -> str:
         x, y = self.x(point.intensity), self.y(point.rate)
-        tip = f"<title>{escape(point.name)}: {number(point.rate)} GOPS</title>"
+        tip = f"<title>{markup(point.name)}: {number(point.rate)} GOPS</title>"
         circle = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{colour}">{tip}</circle>'
         return circle + _text(x + 7, y - 4, str(index))
 

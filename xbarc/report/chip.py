@@ -13,6 +13,7 @@ from xbarc.cost import LEVELS, ChipCost, CostPart, FullLoad, chip_cost, stated_l
 from xbarc.errors import TargetError
 from xbarc.report.chip_rows import LevelRow, SourceRow
 from xbarc.report.cited import carried_table
+from xbarc.report.escaping import json_text, text_lines
 from xbarc.report.format import number, percent
 from xbarc.report.model import PartRow
 from xbarc.report.planning import level_rows
@@ -98,13 +99,13 @@ def _rows(parts: Sequence[CostPart]) -> tuple[PartRow, ...]:
 
 def render_chip_json(report: ChipReport) -> str:
     """Every digit."""
-    return report.model_dump_json(indent=2) + "\n"
+    return json_text(report)
 
 
 def render_chip_text(report: ChipReport) -> Group:
     """Tables for a terminal."""
     whole = report.parts[-1]
-    head = f"{report.name}: {report.description} ({report.kind}, {report.node_nm} nm)\n"
+    title = f"{report.name}: {report.description} ({report.kind}, {report.node_nm} nm)"
     tail = (
         f"{number(report.gops_per_w)} GOPS/W, {number(report.gops_per_mm2)} GOPS/mm2 "
         "at full load and the target's own precision"
@@ -112,7 +113,7 @@ def render_chip_text(report: ChipReport) -> Group:
     carried = carried_table(report.sources)
     tables = (levels_table(report.levels), _power_table(whole), _area_table(whole), carried)
     shown = [rich_table(table) for table in tables if table.rows]
-    return Group(Text(head), *shown, Text(tail))
+    return Group(Text(text_lines([title, ""])), *shown, Text(tail))
 
 
 def _power_table(level: LevelParts) -> TableData:

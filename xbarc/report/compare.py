@@ -11,6 +11,7 @@ from pydantic import Field
 from rich.console import Group
 from rich.text import Text
 
+from xbarc.report.escaping import csv_cell, json_text, text_lines
 from xbarc.report.format import number
 from xbarc.report.model import LayerRow, Report
 from xbarc.report.row import Row
@@ -125,23 +126,23 @@ def _shape(row: LayerRow) -> tuple[str, int, int, int, int | None]:
 
 def render_comparison_json(comparison: Comparison) -> str:
     """Every digit."""
-    return comparison.model_dump_json(indent=2) + "\n"
+    return json_text(comparison)
 
 
 def render_comparison_csv(comparison: Comparison) -> str:
     """A line a quantity, a column a program."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["name", "unit", *comparison.programs])
+    writer.writerow(map(csv_cell, ["name", "unit", *comparison.programs]))
     for row in (*comparison.totals, *comparison.layers):
-        writer.writerow([row.name, row.unit, *row.values])
+        writer.writerow(map(csv_cell, [row.name, row.unit, *row.values]))
     return out.getvalue()
 
 
 def render_comparison_text(comparison: Comparison) -> Group:
     """Tables for a terminal."""
     tables = comparison_tables(comparison)
-    head = "\n".join(f"{i + 1}: {name}" for i, name in enumerate(comparison.programs))
+    head = text_lines(f"{i + 1}: {name}" for i, name in enumerate(comparison.programs))
     return Group(Text(head + "\n"), *(rich_table(table) for table in tables if table.rows))
 
 

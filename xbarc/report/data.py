@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
+from xbarc.report.escaping import csv_cell, json_text
 from xbarc.report.model import LayerRow, Report
 
 _COLUMNS = (
@@ -35,7 +36,7 @@ _ADC = ("min_bits", "mean_bits", "max_bits")
 
 def render_json(report: Report) -> str:
     """The whole report, indented, with a newline at its end."""
-    return report.model_dump_json(indent=2) + "\n"
+    return json_text(report)
 
 
 def render_csv(report: Report) -> str:
@@ -43,7 +44,7 @@ def render_csv(report: Report) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([*_COLUMNS, *(f"adc_{name}" for name in _ADC)])
-    writer.writerows(_line(row) for row in report.layers)
+    writer.writerows(map(csv_cell, _line(row)) for row in report.layers)
     writer.writerow(_total_line(report))
     return out.getvalue()
 

@@ -15,6 +15,7 @@ _KINDS = {
     "assumed": "The target was put together here from several sources: nothing was ever built.",
 }
 _OF_THE_PROGRAM = (
+    "Declared integers of layer ",
     "The links of the chip",
     "Left out of the totals",
     "Open axes",
@@ -54,6 +55,7 @@ def notes(program: Program, cost: ProgramCost) -> tuple[str, ...]:
         *_open_axes(program, cost),
         *_links(target, cost),
         *_converters(target, cost),
+        *_integers(program),
         *_ranges(program),
         *_solved(program),
         *_ALWAYS,
@@ -63,6 +65,11 @@ def notes(program: Program, cost: ProgramCost) -> tuple[str, ...]:
 def specific(notes: Sequence[str]) -> tuple[str, ...]:
     """Those that another program on the same target may not have."""
     return tuple(note for note in notes if note.startswith(_OF_THE_PROGRAM))
+
+
+def _integers(program: Program) -> tuple[str, ...]:
+    """Integers that the model declares and that a layer computes without."""
+    return tuple(item.note(step.name) for step in program.crossbar_steps for item in step.unkept)
 
 
 def _solved(program: Program) -> tuple[str, ...]:

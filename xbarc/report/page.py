@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from html import escape
 
+from xbarc.report.escaping import markup
 from xbarc.report.table import TableData
 
 _LIGHT = "--ink: #1d2430; --quiet: #5d6878; --line: #c5ccd6; --pale: #e7eaef; --paper: #ffffff;"
@@ -40,14 +40,14 @@ def page(title: str, body: str) -> str:
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="color-scheme" content="light dark">\n'
-        f"<title>{escape(title)}</title>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
+        f"<title>{markup(title)}</title>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
     )
 
 
 def image(png: bytes, text: str) -> str:
     """A picture inside the page."""
     data = base64.b64encode(png).decode("ascii")
-    return f'<img alt="{escape(text)}" src="data:image/png;base64,{data}">'
+    return f'<img alt="{markup(text)}" src="data:image/png;base64,{data}">'
 
 
 def fragment(*parts: str) -> str:
@@ -57,17 +57,17 @@ def fragment(*parts: str) -> str:
 
 def heading(text: str, level: int = 2) -> str:
     """A heading."""
-    return f"<h{level}>{escape(text)}</h{level}>"
+    return f"<h{level}>{markup(text)}</h{level}>"
 
 
 def paragraph(text: str, *, quiet: bool = False) -> str:
     """A line of text."""
-    return f"<p{' class=quiet' if quiet else ''}>{escape(text)}</p>"
+    return f"<p{' class=quiet' if quiet else ''}>{markup(text)}</p>"
 
 
 def bullets(lines: Sequence[str]) -> str:
     """A list."""
-    return "<ul>" + "".join(f"<li>{escape(line)}</li>" for line in lines) + "</ul>"
+    return "<ul>" + "".join(f"<li>{markup(line)}</li>" for line in lines) + "</ul>"
 
 
 def table(data: TableData) -> str:
@@ -85,7 +85,7 @@ def table(data: TableData) -> str:
 
 
 def _cell(tag: str, text: str, right: bool) -> str:
-    return f"<{tag}{' class=right' if right else ''}>{escape(text)}</{tag}>"
+    return f"<{tag}{' class=right' if right else ''}>{markup(text)}</{tag}>"
 
 
 def bars(title: str, values: Sequence[tuple[str, float, str]]) -> str:
@@ -100,7 +100,7 @@ def bars(title: str, values: Sequence[tuple[str, float, str]]) -> str:
     )
     size = f'width="1000" height="{height}" viewBox="0 0 1000 {height}"'
     return (
-        f'{heading(title)}\n<svg {size} role="img">\n<title>{escape(title)}</title>\n{rows}\n</svg>'
+        f'{heading(title)}\n<svg {size} role="img">\n<title>{markup(title)}</title>\n{rows}\n</svg>'
     )
 
 
@@ -109,8 +109,8 @@ def _bar(index: int, name: str, share: float, label: str) -> str:
     width = max(1.0, share * _BAR_WIDTH)
     short = name if len(name) <= 34 else name[:33] + "…"
     return (
-        f'<text x="{_BAR_X - 8}" y="{top + 15}" text-anchor="end">{escape(short)}'
-        f"<title>{escape(name)}</title></text>"
+        f'<text x="{_BAR_X - 8}" y="{top + 15}" text-anchor="end">{markup(short)}'
+        f"<title>{markup(name)}</title></text>"
         f'<rect x="{_BAR_X}" y="{top + 3}" width="{width:.1f}" height="14" fill="var(--bar)"/>'
-        f'<text x="{_BAR_X + width + 6:.1f}" y="{top + 15}">{escape(label)}</text>'
+        f'<text x="{_BAR_X + width + 6:.1f}" y="{top + 15}">{markup(label)}</text>'
     )

@@ -10,6 +10,7 @@ from rich.console import Group
 from rich.text import Text
 
 from xbarc.cost import ProgramCost, chip_arrays
+from xbarc.report.escaping import json_text, text_lines
 from xbarc.report.format import number, percent
 from xbarc.report.row import Row
 from xbarc.report.table import TableData
@@ -163,7 +164,7 @@ def _arrays_at(cost: ProgramCost, cell: int, bits: int) -> int:
 
 def render_places_json(report: PlacesReport) -> str:
     """Every digit."""
-    return report.model_dump_json(indent=2) + "\n"
+    return json_text(report)
 
 
 def render_places_text(report: PlacesReport) -> Group:
@@ -181,7 +182,7 @@ def render_places_text(report: PlacesReport) -> Group:
         )
     tables = [_placed_table(report.layers), _phases_table(report.phases)]
     shown = (rich_table(table) for table in tables if table.rows)
-    return Group(Text("\n".join(lines) + "\n"), *shown, Text(_written(report.phases)))
+    return Group(Text(text_lines([*lines, ""])), *shown, Text(_written(report.phases)))
 
 
 def _placed_table(layers: Sequence[PlacedRow]) -> TableData:

@@ -11,6 +11,7 @@ from rich.console import Group
 from rich.text import Text
 
 from xbarc.report.cited import citations, laws_table, sources_table
+from xbarc.report.escaping import json_text, text_lines
 from xbarc.report.sources import source_rows
 from xbarc.report.table import TableData
 from xbarc.report.text import rich_table
@@ -25,18 +26,19 @@ def render_target_text(target: Target) -> Group:
     """Settings, figures and sources of a target."""
     rows = source_rows(target)
     lines = [f"  {name}: {cite}{f', {url}' if url else ''}" for name, cite, url in citations(rows)]
+    title = f"{target.name}: {describe(target)} ({target.kind}, {target.node_nm} nm)"
     return Group(
-        Text(f"{target.name}: {describe(target)} ({target.kind}, {target.node_nm} nm)\n"),
+        Text(text_lines([title, ""])),
         rich_table(settings_table(target)),
         rich_table(sources_table(rows)),
         rich_table(laws_table(rows)),
-        Text("\n".join(["Sources", *lines])),
+        Text(text_lines(["Sources", *lines])),
     )
 
 
 def render_target_json(target: Target) -> str:
     """The whole target, as its TOML file has it."""
-    return target.model_dump_json(indent=2, exclude_none=True) + "\n"
+    return json_text(target, exclude_none=True)
 
 
 def settings_table(target: Target) -> TableData:

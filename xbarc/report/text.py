@@ -10,7 +10,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from xbarc.errors import visible
 from xbarc.report.cited import citations
+from xbarc.report.escaping import text_lines
 from xbarc.report.format import operators
 from xbarc.report.model import Report
 from xbarc.report.notes import specific
@@ -52,7 +54,7 @@ def _brief(report: Report) -> Group:
     parts: list[RenderableType] = [_head(report)]
     parts += [rich_table(table) for table in tables if table.rows]
     if report.digital and not stayed.rows:
-        parts.append(Text(f"{_digital_line(report)}\n"))
+        parts.append(Text(text_lines([_digital_line(report), ""])))
     if notes:
         parts.append(_notes(notes))
     return Group(*parts)
@@ -69,7 +71,7 @@ def _digital_line(report: Report) -> str:
 def rich_table(data: TableData) -> RenderableType:
     """One table, its names and numbers taken literally."""
     table = Table(
-        title=Text(data.title),
+        title=Text(visible(data.title)),
         title_justify="left",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
@@ -78,13 +80,13 @@ def rich_table(data: TableData) -> RenderableType:
     for heading in data.headings:
         right = heading.endswith(">")
         table.add_column(
-            Text(heading.removesuffix(">")),
+            Text(visible(heading.removesuffix(">"))),
             justify="right" if right else "left",
             no_wrap=right,
             overflow="fold",
         )
     for row in data.rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(visible(cell)) for cell in row))
     return table
 
 
@@ -96,7 +98,7 @@ def _head(report: Report) -> Text:
         f"settings: {settings_line(report)}",
         "",
     ]
-    return Text("\n".join(lines))
+    return Text(text_lines(lines))
 
 
 def _sources(report: Report) -> Text:
@@ -104,8 +106,8 @@ def _sources(report: Report) -> Text:
         f"  {name}: {cite}{f', {url}' if url else ''}"
         for name, cite, url in citations(report.sources)
     ]
-    return Text("\n".join(["Sources", *lines, ""]))
+    return Text(text_lines(["Sources", *lines, ""]))
 
 
 def _notes(notes: Sequence[str]) -> Text:
-    return Text("\n".join(["Notes", *(f"  - {note}" for note in notes)]))
+    return Text(text_lines(["Notes", *(f"  - {note}" for note in notes)]))

@@ -1,0 +1,86 @@
+"""Integers that lie on chains of columns, in an order and with signs that nobody knows any more."""
+
+from __future__ import annotations
+
+from itertools import permutations, product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from xbarc.mapping.chain_search import ChainOrder, find_order
+from xbarc.numerics.types import IntArray
+
+
+def spans(weights: IntArray, lengths: list[int], order: IntArray, signs: IntArray) -> int:
+    """Levels that the widest row needs."""
+    turned, start, widest = weights.astype(np.int64)[:, order] * signs, 0, 0
+    for length in lengths:
+        sums = np.cumsum(turned[:, start : start + length], axis=1)
+        full = np.concatenate([np.zeros((len(sums), 1), np.int64), sums], axis=1)
+        widest = max(widest, int(np.ptp(full, axis=1).max(initial=0)))
+        start += length
+    return widest + 1
+
+
+def chains(count: int, rows: int, levels: int, cut: int, seed: int) -> tuple[IntArray, list[int]]:
+    """Differences of random cells, shuffled over all chains and some negated."""
+    rng = np.random.default_rng(seed)
+    lengths = [cut] * (count // cut) + [count % cut] * (count % cut > 0)
+    cells = [rng.integers(0, levels, (rows, length + 1)) for length in lengths]
+    weights = np.concatenate([part[:, :-1] - part[:, 1:] for part in cells], axis=1)
+    return weights[:, rng.permutation(count)] * rng.choice([-1, 1], count), lengths
+
+
+def assert_fits(found: ChainOrder, weights: IntArray, lengths: list[int], levels: int) -> None:
+    assert found.answer == "found"
+    assert sorted(found.order.tolist()) == list(range(weights.shape[1]))
+    assert spans(weights, lengths, found.order, found.signs) <= levels
+
+
+@pytest.mark.parametrize("levels", [2, 4, 16])
+@pytest.mark.parametrize(("count", "cut"), [(64, 64), (127, 127), (300, 127), (60, 4)])
+@pytest.mark.parametrize("rows", [36, 150])
+def test_shuffled_chains_are_found(count: int, cut: int, levels: int, rows: int) -> None:
+    weights, lengths = chains(count, rows, levels, cut, seed=count + levels)
+    assert_fits(find_order(weights, lengths, levels), weights, lengths, levels)
+
+
+@settings(max_examples=80)
+@given(
+    count=st.integers(1, 5),
+    rows=st.integers(1, 4),
+    levels=st.sampled_from([2, 3, 4]),
+    cut=st.integers(1, 6),
+    seed=st.integers(0, 1000),
+)
+def test_an_order_is_found_exactly_where_there_is_one(
+    count: int, rows: int, levels: int, cut: int, seed: int
+) -> None:
+    """Against every order and every sign."""
+    rng = np.random.default_rng(seed)
+    weights = rng.integers(1 - levels, levels, (rows, count))
+    lengths = [cut] * (count // cut) + [count % cut] * (count % cut > 0)
+    found = find_order(weights, lengths, levels)
+    possible = any(
+        spans(weights, lengths, np.array(order), np.array(signs)) <= levels
+        for order in permutations(range(count))
+        for signs in product([1, -1], repeat=count)
+    )
+    if possible and weights.any():
+        assert_fits(found, weights, lengths, levels)
+    else:
+        assert found.answer != "found"
+
+
+def test_a_dense_graph_is_left_where_nobody_asked() -> None:
+    weights = np.random.default_rng(0).integers(-1, 2, (2, 200))
+    assert find_order(weights, [200], 16, dense=False).answer == "unknown"
+
+
+def test_the_answer_is_always_the_same() -> None:
+    weights, lengths = chains(64, 18, 2, 64, seed=3)
+    first, second = (find_order(weights, lengths, 2) for _ in range(2))
+    assert first.answer == second.answer
+    assert np.array_equal(first.order, second.order)
