@@ -28,7 +28,6 @@ from xbarc.compiler import CompileOptions, compile_model
 from xbarc.cost import ChipCost, adc_area_um2, adc_energy_pj, chip_cost, parse_policy
 from xbarc.cost.adc_models import adc_opinions
 from xbarc.cost.parts import CostPart
-from xbarc.mapping import MapOptions
 from xbarc.report import Report, collect
 from xbarc.target import Target, load_target
 
@@ -151,9 +150,8 @@ def _network(name: str, target: str, settings: tuple[str, ...], options: str) ->
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{name}.onnx"
         getattr(nets, name)(path)
-        mapping = MapOptions(encoding=encoding, adc=adc)
         chip = load_target(_place(target), settings)
-        program = compile_model(path, chip, options=CompileOptions(mapping=mapping))
+        program = compile_model(path, chip, options=CompileOptions(encoding=encoding, adc=adc))
         return collect(program, parse_policy(copies, chip))
 
 

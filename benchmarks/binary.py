@@ -27,7 +27,6 @@ from xbarc.compiler import CompileOptions, compile_model
 from xbarc.evaluate import evaluate
 from xbarc.executor import Executor
 from xbarc.ir.program import Program
-from xbarc.mapping import MapOptions, SenseOptions
 from xbarc.target import load_target
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "models"))
@@ -58,8 +57,7 @@ def compiled(model: Path, rows: int, case: str, images: Any) -> Program:
     target = load_target(f"bnn{rows}")
     if case == "unsplit":
         target = load_target("bnn512", [f"array.rows={_TALL}", f"array.active_rows={_TALL}"])
-    sense = SenseOptions(**CASES[case])
-    options = CompileOptions(mapping=MapOptions(encoding="differential", sense=sense))
+    options = CompileOptions(encoding="differential", **CASES[case])
     return compile_model(model, target, options=options, calibration={"image": images})
 
 

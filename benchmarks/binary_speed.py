@@ -23,7 +23,6 @@ from onnx import helper, numpy_helper, save
 from xbarc.compiler import CompileOptions, compile_model
 from xbarc.executor import StepRunner, layer_engine
 from xbarc.ir.program import CrossbarStep, Program
-from xbarc.mapping import MapOptions
 from xbarc.target import load_target
 
 MODELS = Path(__file__).parents[1] / "models"
@@ -104,7 +103,7 @@ def compare_nets(folder: Path, count: int) -> None:
     mine = seconds_of(binary, images, names)
     other = twin(model, folder)
     for adc in ("lossless", "6"):
-        options = CompileOptions(mapping=MapOptions(adc=adc))
+        options = CompileOptions(encoding="differential", adc=adc)
         data = {"image": images[:64]}
         wide = compile_model(other, "rram128", options=options, calibration=data)
         layers = [step.name for step in wide.crossbar_steps if step.name in names]
@@ -130,7 +129,7 @@ def main() -> int:
             mine = vectors_a_second(split, signs)
             ratios = []
             for adc in ("lossless", "6"):
-                options = CompileOptions(mapping=MapOptions(adc=adc))
+                options = CompileOptions(encoding="differential", adc=adc)
                 wide = compile_model(real, "rram128", options=options).crossbar_steps[0]
                 codes = rng.integers(0, 256, (count, 1, shape[0])).astype(np.uint8)
                 ratios.append(mine / vectors_a_second(wide, codes))

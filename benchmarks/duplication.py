@@ -34,7 +34,6 @@ from xbarc.cost.duplicate import (
 )
 from xbarc.ir.program import CrossbarStep, Program
 from xbarc.ir.quantize import StaticInput
-from xbarc.mapping import MapOptions
 from xbarc.report import collect, render_html
 from xbarc.target import load_target
 
@@ -105,9 +104,10 @@ def compiled(name: str, target: str, folder: Path) -> Program:
     if not path.is_file():
         NETS[name](path)
     loaded = load_target(target)
-    mapping = MapOptions(encoding=loaded.precision.encoding, adc=str(loaded.adc.max_bits))
     shapes = {"x": (1, 3, 224, 224)}
-    program = compile_model(path, loaded, options=CompileOptions(mapping=mapping, shapes=shapes))
+    program = compile_model(
+        path, loaded, options=CompileOptions(adc=str(loaded.adc.max_bits), shapes=shapes)
+    )
     fixed = StaticInput(bits=loaded.precision.activation_bits, scale=1.0, zero_point=0)
     steps = tuple(
         replace(step, quantizer=fixed) if isinstance(step, CrossbarStep) else step

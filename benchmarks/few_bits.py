@@ -34,7 +34,6 @@ from tests.models.places import (
 from xbarc.compiler import CompileOptions, compile_model
 from xbarc.evaluate import evaluate
 from xbarc.ir.program import CrossbarStep, Program
-from xbarc.mapping import MapOptions
 from xbarc.target import Target, load_target
 
 NETS = ("fashion-vgg", "fashion-resnet", "fashion-mlp", "fashion-depthwise")
@@ -146,11 +145,13 @@ def measure(
     """Compile with one cell a weight, and count right answers."""
     start = time.perf_counter()
     model, (test, known) = MODELS / f"{net}.onnx", data
-    mapping = MapOptions(encoding=encoding, slices=1, feedback=feedback)
+    mapping = CompileOptions(
+        activation_bits=8, encoding=encoding, weight_slices=1, feedback=feedback
+    )
     program = compile_model(
         model,
         target_of(bits),
-        options=CompileOptions(activation_bits=8, mapping=mapping),
+        options=mapping,
         calibration=known,
     )
     result = evaluate(program, test, model)

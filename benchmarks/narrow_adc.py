@@ -25,8 +25,9 @@ import numpy as np
 
 import xbarc
 from xbarc.api import CompiledProgram
-from xbarc.calibration.budget import Budget
+from xbarc.calibration.budget import keeps
 from xbarc.ir.front import FrontPoint
+from xbarc.options import Budget
 from xbarc.target import load_target
 
 MODELS = Path(__file__).resolve().parent.parent / "models"
@@ -153,7 +154,7 @@ def predicted(arguments: argparse.Namespace, test: dict[str, Any]) -> Iterator[s
 
 def kept(point: FrontPoint, base: float, budget: float) -> bool:
     """Whether a point keeps a budget in points as `--adc-budget` asks; `base`: exact, %."""
-    return Budget(points=budget).kept(point, base / 100)
+    return keeps(Budget(points=budget), point, base / 100)
 
 
 def loss(exact: Any, found: Any) -> str:

@@ -21,7 +21,6 @@ sys.path.insert(0, str(ROOT))
 from tests.models.places import MODELS, calibration, fashion_test
 from xbarc.compiler import CompileOptions, compile_model
 from xbarc.evaluate import evaluate
-from xbarc.mapping import MapOptions
 from xbarc.target import load_target
 
 NETS = ("fashion-mlp", "fashion-vgg", "fashion-resnet", "fashion-depthwise")
@@ -54,8 +53,13 @@ def _row(net: str, share: str, feedback: str, encoding: str, data: dict[str, obj
     own = share == "own"
     bits = 16 if own else CONVERTER_BITS
     target = load_target("rram128", [*SETTINGS, f"adc.max_bits={bits}"])
-    mapping = MapOptions(encoding=encoding, slices=1, feedback=feedback)
-    chosen = CompileOptions(mapping=mapping, uniform=not own, equalise=None if own else share)  # type: ignore[arg-type]
+    chosen = CompileOptions(
+        encoding=encoding,
+        weight_slices=1,
+        feedback=feedback,  # type: ignore[arg-type]
+        uniform=not own,
+        equalise=None if own else share,  # type: ignore[arg-type]
+    )
     model = MODELS / f"{net}.onnx"
     start = time.perf_counter()
     program = compile_model(model, target, options=chosen, calibration=calibration())

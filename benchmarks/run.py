@@ -36,8 +36,9 @@ from xbarc.ir.geometry import Dense
 from xbarc.ir.network import IntWeight, LazyTensor, MatrixLayer
 from xbarc.ir.program import CrossbarStep
 from xbarc.ir.quantize import IntegerInput, IntegerResult
-from xbarc.mapping import ArrayPool, MapOptions, map_layer
+from xbarc.mapping import ArrayPool, map_layer
 from xbarc.numerics import IntFormat
+from xbarc.options import MapOptions
 from xbarc.runtime import IntegerProduct, OnnxSession
 from xbarc.target import load_target
 
@@ -156,7 +157,7 @@ def network(quick: bool) -> list[Row]:
         plain = OnnxSession(path, where="float", threads=1)
         for encoding in ("differential", "offset"):
             for adc in ("lossless", "6"):
-                options = CompileOptions(mapping=MapOptions(encoding=encoding, adc=adc))
+                options = CompileOptions(encoding=encoding, adc=adc)
                 program = compile_model(path, options=options, calibration={"x": x[:16]})
                 executor = Executor(program, threads=1)
                 feeds = {"x": x}

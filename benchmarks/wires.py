@@ -39,7 +39,6 @@ from xbarc.circuit.uniform import line_ratio
 from xbarc.compiler import CompileOptions, compile_model
 from xbarc.experiments.study import top1
 from xbarc.ir.program import Program
-from xbarc.mapping import MapOptions
 from xbarc.target import Target, load_target
 
 CALIBRATION = 512
@@ -221,8 +220,14 @@ def known() -> dict[str, Any]:
 @cache
 def compiled(case: Case) -> Program:
     """The program of a case before it is fitted to a chip."""
-    mapping = MapOptions(encoding=case.encoding, tile=case.tile, slices=1, adc="16")  # type: ignore[arg-type]
-    options = CompileOptions(case.bits + 1, 8, mapping=mapping)
+    options = CompileOptions(
+        weight_bits=case.bits + 1,
+        activation_bits=8,
+        encoding=case.encoding,
+        tile=case.tile,  # type: ignore[arg-type]
+        weight_slices=1,
+        adc="16",
+    )
     path = MODELS / f"{case.net}.onnx"
     return compile_model(path, target_of(case), options=options, calibration=known())
 

@@ -131,7 +131,7 @@ def speed() -> dict[str, Any]:
     program = compile_model(
         MODELS / "fashion-vgg.onnx",
         load_target("rram128"),
-        options=CompileOptions(8, 8),
+        options=CompileOptions(weight_bits=8, activation_bits=8),
         calibration=fashion_labelled(256),
     )
     effects = Effects(frozenset({"lines"}))

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
@@ -22,10 +23,11 @@ from xbarc.ir.geometry import Dense, Window
 from xbarc.ir.network import FloatWeight, IntWeight, LazyTensor, MatrixLayer
 from xbarc.ir.program import CrossbarStep
 from xbarc.ir.quantize import FloatInput, FloatResult, IntegerInput, IntegerResult, StaticInput
-from xbarc.mapping import ADC_POLICIES, PLACEMENTS, ArrayPool, MapOptions, map_layer
+from xbarc.mapping import ArrayPool, map_layer
 from xbarc.mapping.encodings import encoding_names, find_encoding
 from xbarc.mapping.fitting import fit_layer
 from xbarc.numerics import IntFormat
+from xbarc.options import ADC_POLICIES, MapOptions, Placement
 from xbarc.passes import quantize_weights
 from xbarc.target import load_target
 
@@ -93,7 +95,7 @@ def _full(name):
 def _fit(name, slices, moments=None):
     layer, _ = _floats()
     ranged = replace(layer, quantizer=StaticInput(8, 1 / 32, 128))
-    options = MapOptions(encoding=name, slices=slices)
+    options = MapOptions(encoding=name, weight_slices=slices)
     target = _target()
     fitted = fit_layer(ranged, target, options, quantize_weights(ranged, 8), moments)
     pool = ArrayPool(target.array, "layer")
@@ -194,7 +196,7 @@ def table():
 
 def same_for_all():
     """Effects that no encoding changes."""
-    orders = [name for name in PLACEMENTS if name != "none"]
+    orders = [name for name in get_args(Placement) if name != "none"]
     circuit = find_spec("xbarc.circuit")
     device = "simulated" if circuit and circuit.origin else "estimate in the report"
     rows = (

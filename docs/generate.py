@@ -19,6 +19,7 @@ from xbarc.target import describe, load_target, target_names
 
 COMMANDS = (
     ("compile",),
+    ("options",),
     ("run",),
     ("check",),
     ("compare",),

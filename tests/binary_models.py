@@ -12,7 +12,6 @@ from xbarc.compiler import CompileOptions, compile_model
 from xbarc.executor import Executor
 from xbarc.frontend import runnable_model
 from xbarc.ir.program import CrossbarStep, Program
-from xbarc.mapping import MapOptions, SenseOptions
 from xbarc.numerics.types import AnyArray
 from xbarc.oracle import Oracle
 from xbarc.target import Target, load_target
@@ -122,10 +121,7 @@ def compiled(
     path: Path, target: Target, calibration: dict[str, AnyArray] | None = None, **sense: Any
 ) -> Program:
     """A program with options of binary layers."""
-    mapping = MapOptions(encoding=target.precision.encoding, sense=SenseOptions(**sense))
-    return compile_model(
-        path, target, options=CompileOptions(mapping=mapping), calibration=calibration
-    )
+    return compile_model(path, target, options=CompileOptions(**sense), calibration=calibration)
 
 
 def senses(program: Program) -> list[CrossbarStep]:

@@ -21,9 +21,10 @@ from xbarc.ir.quantize import (
     Result,
 )
 from xbarc.ir.statistics import SecondMoments
-from xbarc.mapping import ArrayPool, MapOptions, map_layer
+from xbarc.mapping import ArrayPool, map_layer
 from xbarc.numerics import IntFormat
 from xbarc.numerics.types import AnyArray
+from xbarc.options import MapOptions
 from xbarc.target import Target, load_target
 
 

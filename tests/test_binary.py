@@ -28,7 +28,6 @@ from xbarc.executor import Executor
 from xbarc.ir.files import load_program, save_program
 from xbarc.ir.quantize import SignResult
 from xbarc.ir.text import program_text
-from xbarc.mapping import MapOptions
 from xbarc.numerics.types import AnyArray
 from xbarc.target import load_target
 
@@ -65,7 +64,7 @@ def test_zero_padding_and_pools_are_exact(
 def test_split_layers_give_the_same_bits_in_both_engines(rows: str, tmp_path: Path) -> None:
     path = dense_net(tmp_path)
     data = {"b0": _noise(300, 20)}
-    program = compiled(path, bnn_target(10), data, rows=rows, bits=2)
+    program = compiled(path, bnn_target(10), data, sense_rows=rows, sense_bits=2)
     both(path, program, ["y"], b0=_noise(50, 20, seed=3))
     assert not list(self_check(program))
     assert all(step.sense is not None and step.sense.levels == 3 for step in senses(program))
@@ -73,7 +72,7 @@ def test_split_layers_give_the_same_bits_in_both_engines(rows: str, tmp_path: Pa
 
 def test_zero_one_rows_are_exact(tmp_path: Path) -> None:
     path = dense_net(tmp_path)
-    program = compiled(path, bnn_target(24), rows="zero-one")
+    program = compiled(path, bnn_target(24), sense_rows="zero-one")
     for found, wanted in both(path, program, ["y"], b0=_noise(100, 20)):
         assert np.array_equal(found, wanted)
 
@@ -139,7 +138,7 @@ def test_spare_columns_compare_again(columns: int, levels: list[int], tmp_path: 
 def test_every_comparison_is_paid_for(tmp_path: Path) -> None:
     path = dense_net(tmp_path, inputs=40)
     for bits in (1, 2):
-        report = CompiledProgram(compiled(path, bnn_target(20), bits=bits)).report()
+        report = CompiledProgram(compiled(path, bnn_target(20), sense_bits=bits)).report()
         paid = [
             part.count
             for part in report.components.energy
@@ -218,7 +217,7 @@ def test_refusals_give_numbers(tmp_path: Path) -> None:
     with pytest.raises(MappingError, match="an input needs 2 wordlines, the array drives 1"):
         compiled(path, bnn_target(1))
     with pytest.raises(MappingError, match="has 20 inputs, an array takes 8"):
-        compiled(path, bnn_target(16), split="given", groups={"MatMul:a1": np.zeros(20, int)})
+        compiled(path, bnn_target(16), split={"MatMul:a1": np.zeros(20, int)})
 
 
 def test_networks_without_binary_layers_are_refused(tmp_path: Path) -> None:
@@ -228,7 +227,7 @@ def test_networks_without_binary_layers_are_refused(tmp_path: Path) -> None:
 
 
 def test_there_are_no_converters_to_calibrate(tmp_path: Path) -> None:
-    options = CompileOptions(mapping=MapOptions(adc="calibrated:4"))
+    options = CompileOptions(encoding="differential", adc="calibrated:4")
     with pytest.raises(MappingError, match="has no converters"):
         compile_model(dense_net(tmp_path), bnn_target(), options=options)
 

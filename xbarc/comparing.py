@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from xbarc.circuit import Chip, Effects
-from xbarc.compiler import CompileOptions, compile_model, prepared_network
+from xbarc.compiler import compile_model, prepared_network
 from xbarc.errors import MappingError
 from xbarc.evaluate import Evaluation, evaluate
 from xbarc.executor.batches import calibration_batches
@@ -24,9 +24,9 @@ from xbarc.experiments.robustness import Spread
 from xbarc.ir.effective import effective_weights
 from xbarc.ir.network import MatrixLayer, Network
 from xbarc.ir.program import CrossbarStep, Program
-from xbarc.mapping import MapOptions
 from xbarc.mapping.fitting import real_steps
 from xbarc.numerics.types import AnyArray
+from xbarc.options import CompileOptions
 from xbarc.report import collect
 from xbarc.target import Figure, Target, Variation, VariationLaw
 
@@ -201,8 +201,7 @@ def compare(
 
 
 def _row(bench: _Bench, encoding: str) -> tuple[Row, int]:
-    mapping = replace(bench.options.mapping or MapOptions(), encoding=encoding)
-    options = replace(bench.options, mapping=mapping)
+    options = bench.options.changed(encoding=encoding)
     program = compile_model(
         bench.model, bench.target, options=options, calibration=bench.calibration
     )
@@ -230,7 +229,7 @@ def _row(bench: _Bench, encoding: str) -> tuple[Row, int]:
         top1_float=seen.top1_float,
         top1_crossbar=seen.top1_crossbar,
         agreement=seen.agreement,
-        noise=_noise_rows(bench, program, mapping),
+        noise=_noise_rows(bench, program, options),
     )
     return row, seen.samples
 
@@ -251,7 +250,7 @@ def weight_error(network: Network, program: Program) -> float | None:
     return float(np.sqrt(error / energy)) if energy > 0 else None
 
 
-def _noise_rows(bench: _Bench, program: Program, mapping: MapOptions) -> tuple[NoiseRow, ...]:
+def _noise_rows(bench: _Bench, program: Program, options: CompileOptions) -> tuple[NoiseRow, ...]:
     noise = bench.noise
     if noise is None:
         return ()
@@ -259,9 +258,9 @@ def _noise_rows(bench: _Bench, program: Program, mapping: MapOptions) -> tuple[N
     given = bench.calibration
     batches = [] if given is None else calibration_batches(bench.network.inputs, given)
     rows = []
-    for variant in _variants(program, mapping, batches):
+    for variant in _variants(program, options, batches):
         seen = [
-            _on_chip(bench, noisy, mapping, batches, (variant, sample))
+            _on_chip(bench, noisy, options, batches, (variant, sample))
             for sample in range(noise.seeds)
         ]
         top1 = spread([one.top1_crossbar for one in seen])
@@ -269,18 +268,20 @@ def _noise_rows(bench: _Bench, program: Program, mapping: MapOptions) -> tuple[N
     return tuple(rows)
 
 
-def _variants(program: Program, mapping: MapOptions, batches: list[Values]) -> tuple[Variant, ...]:
+def _variants(
+    program: Program, options: CompileOptions, batches: list[Values]
+) -> tuple[Variant, ...]:
     """What can be done: nothing without calibration data, read-back where rows stand alone."""
     if not batches:
         return VARIANTS[:1]
-    readable = any(can_read_back(step, mapping) for step in program.crossbar_steps)
+    readable = any(can_read_back(step, options) for step in program.crossbar_steps)
     return VARIANTS if readable else VARIANTS[:2]
 
 
 def _on_chip(
     bench: _Bench,
     program: Program,
-    mapping: MapOptions,
+    options: CompileOptions,
     batches: list[Values],
     which: tuple[Variant, int],
 ) -> Evaluation:
@@ -288,7 +289,7 @@ def _on_chip(
     seed = bench.noise.seed if bench.noise is not None else 0
     chip = Chip(program, Effects(frozenset({"variation"}), seed, sample))
     if variant != "blind":
-        program = program_chip(program, bench.network, chip, batches, mapping, variant).program
+        program = program_chip(program, bench.network, chip, batches, options, variant).program
     return evaluate(program, bench.data, bench.model, executor=Executor(program, chip=chip))
 
 

@@ -1,50 +1,76 @@
-"""Passes: pure functions from a subject to a subject, run and verified in order."""
+"""A chain of named stages, run and timed in order."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import perf_counter
 from typing import Generic, TypeVar
 
 from xbarc.errors import VerifyError
 
 T = TypeVar("T")
+Progress = Callable[[str, int, int], None]
+"""Takes what is worked on, its number, and the count of its kind."""
 
 
-class Pass(ABC, Generic[T]):
-    """One step of the compiler. Options and the target are fields of the subclass.
+@dataclass(frozen=True)
+class Stage(Generic[T]):
+    """One step of a chain: a pure function from a subject to a subject, and what it is for.
 
-    `run` returns a new subject, or the same object when nothing applies.
+    Attributes:
+        name: for `--print-after`, progress and errors.
+        reads: what of the subject, the options and the data it depends on.
+        makes: what it adds or changes.
+        run: gives a new subject, or the same object where nothing applies.
+        wanted: whether there is anything to do; the stage is skipped otherwise.
+        check: raises `VerifyError` where a new subject breaks a rule.
     """
 
     name: str
+    reads: str
+    makes: str
+    run: Callable[[T, Progress], T]
+    wanted: Callable[[T], bool] = lambda _: True
+    check: Callable[[T], None] = lambda _: None
 
-    @abstractmethod
-    def run(self, subject: T) -> T:
-        """Transform the subject without changing it."""
+
+Observer = Callable[[Stage[T], T, float | None], None]
+"""Takes a stage, what it gave, and its seconds; None where it was skipped."""
 
 
-def run_passes(
+def run_stages(
     subject: T,
-    passes: Sequence[Pass[T]],
-    verify: Callable[[T], None],
-    observe: Callable[[str, T], None] | None = None,
+    stages: Sequence[Stage[T]],
+    progress: Progress | None = None,
+    observe: Observer[T] | None = None,
 ) -> T:
-    """Run passes in order; each result is verified, and an error names the pass.
+    """Run stages in order; each new subject is checked, and an error names the stage.
 
     Raises:
-        VerifyError: a pass broke a rule of the representation.
+        VerifyError: a stage broke a rule of the representation.
     """
-    for item in passes:
-        result = item.run(subject)
-        if result is not subject:
-            try:
-                verify(result)
-            except VerifyError as error:
-                raise VerifyError(
-                    error.message, where=f"after {item.name}: {error.where}"
-                ) from error
-        subject = result
+    for stage in stages:
+        seconds = None
+        if stage.wanted(subject):
+            start = perf_counter()
+            subject = _run_stage(stage, subject, progress)
+            seconds = perf_counter() - start
         if observe is not None:
-            observe(item.name, subject)
+            observe(stage, subject, seconds)
     return subject
+
+
+def _run_stage(stage: Stage[T], subject: T, progress: Progress | None) -> T:
+    def tell(name: str, number: int, count: int) -> None:
+        if progress is not None:
+            progress(f"{stage.name}: {name}" if name else stage.name, number, count)
+
+    tell("", 0, 1)
+    result = stage.run(subject, tell)
+    if result is not subject:
+        try:
+            stage.check(result)
+        except VerifyError as error:
+            raise VerifyError(error.message, where=f"after {stage.name}: {error.where}") from error
+    return result

@@ -1,59 +1,24 @@
-"""What a compilation was told, completed by what the target says."""
+"""What a compilation was told, completed by what the target and the files named in it say."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
-from xbarc.calibration.budget import Budget
 from xbarc.calibration.uniform import Request, Whole, make_request
-from xbarc.errors import MappingError
+from xbarc.cost import parse_policy
 from xbarc.frontend import BinaryOptions
 from xbarc.ir.geometry import Dim
 from xbarc.ir.network import Value
-from xbarc.mapping import AUTO, MapOptions
-from xbarc.passes import Pruning, RangeMethod
-from xbarc.passes.one_range import Share
+from xbarc.ir.npz import read_npz
+from xbarc.mapping import read_groups
+from xbarc.mapping.encodings import find_encoding
+from xbarc.options import AUTO, BY_BUDGET, CompileOptions, InputGroups, MapOptions, SenseOptions
 from xbarc.target import Target
 
 _WIDEST = 16
-INPUT_FACTS = ("all", "structure", "none")
-
-
-@dataclass(frozen=True)
-class CompileOptions:
-    """What `xbarc compile` was told; None takes the target's default.
-
-    Attributes:
-        weight_bits: 2 to 16, for float weights.
-        activation_bits: 1 to 16, for float activations.
-        ranges: how calibrated ranges are chosen.
-        mapping: None takes the target's encoding and the defaults of mapping.
-        shapes: input shapes by name, to count with where the model leaves axes open.
-        adc_budget: what the outputs may lose to narrow converters; None: converters as `mapping`
-            says.
-        duplicate: how copies of weights are chosen in reports; see `xbarc.cost.parse_policy`.
-        equalise: what is scaled so that few bits serve all channels: `none`, `layer` or `channel`;
-            None scales channels where all layers share one range, and nothing elsewhere.
-        uniform: whether all layers share one range of weights, of inputs and of converters.
-        pruning: weights that become zero before anything else; None: none.
-        input_facts: which facts about inputs make converters narrow: `all`, `structure` (what does
-            not hang on weights) or `none`.
-        exact_weights: refuse where a layer computes without integers that the model declares.
-    """
-
-    weight_bits: int | None = None
-    activation_bits: int | None = None
-    ranges: RangeMethod = "mse"
-    mapping: MapOptions | None = None
-    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    adc_budget: Budget | None = None
-    duplicate: str = "none"
-    equalise: Share | None = None
-    uniform: bool | None = None
-    pruning: Pruning | None = None
-    input_facts: str = "all"
-    exact_weights: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,63 +26,57 @@ class Plan:
     """Everything that a compilation needs to know beside the network and the data.
 
     Attributes:
+        target: the chip.
+        options: with the target's choices where the user made none, and files read.
+        weight_bits, activation_bits: of float weights and activations.
         whole: what all layers share: scaled channels, one range.
-        budget: what the outputs may lose to narrow converters; None: nothing was asked.
-        pruning: weights that become zero before anything else; None: none.
-        input_facts: which facts about inputs are used.
     """
 
     target: Target
+    options: CompileOptions
     weight_bits: int
     activation_bits: int
-    ranges: RangeMethod
-    mapping: MapOptions
     whole: Request
-    budget: Budget | None = None
-    pruning: Pruning | None = None
-    input_facts: str = "all"
 
 
 def make_plan(options: CompileOptions, target: Target) -> Plan:
     """Options with the target's defaults where nothing was said.
 
     Raises:
-        MappingError: an option is out of its range, or two do not go together.
+        MappingError: there is no such encoding, or options do not go together.
+        InputError: a file that an option names cannot be read, or holds something else.
     """
-    weight_bits = _or(options.weight_bits, target.precision.weight_bits)
-    activation_bits = _or(options.activation_bits, target.precision.activation_bits)
-    if not 2 <= weight_bits <= 16:
-        raise MappingError(f"{weight_bits} bits, expected 2 to 16", where="--weight-bits")
-    if not 1 <= activation_bits <= 16:
-        raise MappingError(f"{activation_bits} bits, expected 1 to 16", where="--activation-bits")
-    mapping = options.mapping or MapOptions(encoding=target.precision.encoding)
+    weights = _or(options.weight_bits, target.precision.weight_bits)
+    activations = _or(options.activation_bits, target.precision.activation_bits)
+    found: dict[str, Any] = {
+        "weight_bits": weights,
+        "activation_bits": activations,
+        "encoding": options.encoding or target.precision.encoding,
+        "duplicate": str(parse_policy(options.duplicate, target)),
+    }
+    if found["encoding"] != AUTO:
+        find_encoding(found["encoding"])  # a wrong name is told before long work
     if options.adc_budget is not None:
-        if mapping.adc not in ("lossless", "budget"):
-            text = f"chooses the bits of every converter, and so does --adc {mapping.adc}"
-            raise MappingError(text, where="--adc-budget", hint="one of the two")
-        mapping = replace(mapping, adc="budget")
-    bits = (weight_bits, activation_bits)
-    whole = make_request(target, mapping, bits, options.equalise, options.uniform)
-    if options.input_facts not in INPUT_FACTS:
-        hint = f"one of {', '.join(INPUT_FACTS)}"
-        raise MappingError(
-            f"'{options.input_facts}' is not available", where="--input-facts", hint=hint
-        )
-    ways = (options.adc_budget, options.pruning)
-    return Plan(
-        target, *bits, options.ranges, mapping, whole, *ways, input_facts=options.input_facts
-    )
+        found["adc"] = BY_BUDGET
+    if isinstance(options.split, Path):
+        found["split"] = read_groups(read_npz(options.split))
+    elif isinstance(options.split, InputGroups):
+        found["split"] = read_groups(options.split.groups)
+    if isinstance(options.fault_map, Path):
+        found["fault_map"] = read_npz(options.fault_map)
+    resolved = options.changed(**found)
+    whole = make_request(target, resolved, (weights, activations))
+    return Plan(target, resolved, weights, activations, whole)
 
 
 def compares(plan: Plan) -> bool:
     """Whether the target reads sums by comparison, and was not told to saturate instead."""
-    return plan.target.adc.kind == "sense-amplifier" and not plan.mapping.adc.isdecimal()
+    return plan.target.adc.kind == "sense-amplifier" and not plan.options.adc.isdecimal()
 
 
 def binary_options(plan: Plan) -> BinaryOptions:
     """How binary layers are read."""
-    sense = plan.mapping.sense
-    return BinaryOptions(compares(plan), sense.sign_of_zero, sense.allow_ternary)
+    return BinaryOptions(compares(plan), plan.options.sign_of_zero, plan.options.allow_ternary)
 
 
 def _or(given: int | None, default: int) -> int:
@@ -128,31 +87,30 @@ def lossless(plan: Plan) -> Plan:
     """The plan with converters that are wide enough for every sum."""
     wide = plan.target.adc.model_copy(update={"max_bits": _WIDEST})
     target = plan.target.model_copy(update={"adc": wide})
-    return replace(plan, target=target, mapping=replace(plan.mapping, adc="lossless"))
+    return replace(plan, target=target, options=plan.options.changed(adc="lossless"))
 
 
 def settings_of(plan: Plan, whole: Whole, *, calibrated: bool) -> tuple[tuple[str, str], ...]:
     """What the program says of how it was made; `calibrated`: whether there was data."""
-    ranges = f"static ({plan.ranges})" if calibrated else "dynamic (each sample)"
-    found = {
-        "activation_bits": str(plan.activation_bits),
+    options, found = plan.options, plan.options.program_settings()
+    if not compares(plan):
+        for name in SenseOptions().program_settings():
+            del found[name]
+    if not calibrated:
+        found["feedback"] = "off (no calibration data)"
+    ranges = f"static ({options.ranges})" if calibrated else "dynamic (each sample)"
+    found |= {
         "activation_ranges": ranges,
-        "adc": plan.mapping.adc,
-        "encoding": _encoding(plan.mapping),
-        "feedback": plan.mapping.feedback if calibrated else "off (no calibration data)",
-        "input_facts": plan.input_facts,
-        "levers": _levers(plan.mapping),
-        "pack": plan.mapping.pack,
-        "placement": plan.mapping.placement,
-        "pruning": "none" if plan.pruning is None else str(plan.pruning),
+        "encoding": _encoding(options),
+        "levers": _levers(options),
+        "placement": "none",  # what is placed later says so
         "rounding": "half_even",
-        "tile": plan.mapping.tile,
-        "weight_bits": str(plan.weight_bits),
-        "weight_slices": "as needed" if plan.mapping.slices is None else str(plan.mapping.slices),
     }
-    return tuple(
-        sorted((found | whole.settings() | _sense_settings(plan) | _row_settings(plan)).items())
-    )
+    if "rows" in options.levers:
+        found["rows_latency"] = f"{options.rows_latency:g}"
+    if options.duplicate != "none":
+        found["duplicate"] = options.duplicate
+    return tuple(sorted((found | whole.settings()).items()))
 
 
 def shape_settings(
@@ -186,34 +144,13 @@ def _fixed(size: Dim) -> bool:
     return isinstance(size, int) and size >= 0
 
 
-def _levers(mapping: MapOptions) -> str:
-    if not mapping.levers:
+def _levers(options: MapOptions) -> str:
+    if not options.levers:
         return "none"
-    return f"{', '.join(mapping.levers)}; law {mapping.lever_law}"
+    return f"{', '.join(options.levers)}; law {options.lever_law}"
 
 
-def _encoding(mapping: MapOptions) -> str:
-    if mapping.encoding != AUTO:
-        return mapping.encoding
-    return f"{AUTO} (error of a layer up to {mapping.encoding_budget:g})"
-
-
-def _row_settings(plan: Plan) -> dict[str, str]:
-    if "rows" not in plan.mapping.levers:
-        return {}
-    return {"rows_latency": f"{plan.mapping.rows_latency:g}"}
-
-
-def _sense_settings(plan: Plan) -> dict[str, str]:
-    if not compares(plan):
-        return {}
-    sense = plan.mapping.sense
-    return {
-        "extra_groups": f"{sense.extra_groups:g}",
-        "sense_bits": str(sense.bits),
-        "sense_rows": sense.rows,
-        "sign_of_zero": sense.sign_of_zero,
-        "spare_columns": "compared" if sense.spare_columns else "unused",
-        "split": sense.split,
-        "thresholds": sense.thresholds,
-    }
+def _encoding(options: MapOptions) -> str:
+    if options.encoding != AUTO:
+        return options.encoding_name
+    return f"{AUTO} (error of a layer up to {options.encoding_budget:g})"

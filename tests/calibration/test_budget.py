@@ -12,11 +12,12 @@ import pytest
 import xbarc
 from tests.models.places import MODELS, shipped_images
 from xbarc.api import CompiledProgram
-from xbarc.calibration.budget import Budget, parse_budget
+from xbarc.calibration.budget import keeps
 from xbarc.errors import MappingError
 from xbarc.ir.effective import is_lossless
 from xbarc.ir.front import FrontPoint
 from xbarc.ir.verify import verify_program
+from xbarc.options import Budget, parse_budget
 from xbarc.report import collect, render_html, render_json
 from xbarc.target import load_target
 
@@ -157,14 +158,14 @@ def test_budgets_in_points_and_decibels() -> None:
     assert parse_budget("0.5") == Budget(points=0.5)
     assert parse_budget("30dB") == Budget(sqnr_db=30.0)
     point = FrontPoint("allocated", 2.0, 4.0, 1.0, 20.0, 19.0, 0.90)
-    assert Budget(points=0.5).kept(point, 0.905)
-    assert not Budget(points=0.5).kept(point, 0.906)
+    assert keeps(Budget(points=0.5), point, 0.905)
+    assert not keeps(Budget(points=0.5), point, 0.906)
     expected = replace(point, expected_loss=0.004, top1_error=0.003)
-    assert Budget(points=0.5).kept(expected, 0.907)  # 0.7 points counted, give or take 0.3
-    assert not Budget(points=0.5).kept(expected, 0.909)
-    assert not Budget(points=0.3).kept(expected, 0.90)
+    assert keeps(Budget(points=0.5), expected, 0.907)  # 0.7 points counted, give or take 0.3
+    assert not keeps(Budget(points=0.5), expected, 0.909)
+    assert not keeps(Budget(points=0.3), expected, 0.90)
     unsure = replace(expected, expected_error=0.001)
-    assert not Budget(points=0.5).kept(unsure, 0.90)
-    assert Budget(points=0.6).kept(unsure, 0.90)
-    assert Budget(sqnr_db=19.0).kept(point, None)
-    assert not Budget(sqnr_db=19.5).kept(point, None)
+    assert not keeps(Budget(points=0.5), unsure, 0.90)
+    assert keeps(Budget(points=0.6), unsure, 0.90)
+    assert keeps(Budget(sqnr_db=19.0), point, None)
+    assert not keeps(Budget(sqnr_db=19.5), point, None)

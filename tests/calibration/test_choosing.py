@@ -22,7 +22,8 @@ from xbarc.cost import layer_price, program_cost
 from xbarc.errors import MappingError
 from xbarc.ir.files import load_program
 from xbarc.ir.program import ChoiceRecord, CrossbarStep, Program
-from xbarc.mapping import ArrayPool, MapOptions, map_layer
+from xbarc.mapping import ArrayPool, map_layer
+from xbarc.options import MapOptions
 from xbarc.report import collect
 
 SMALL: dict[str, Any] = {"array__rows": 16, "array__columns": 16, "array__active_rows": 16}
@@ -32,11 +33,11 @@ def chosen(
     folder: Path, *, slices: int | None = None, budget: float = 0.01, data: bool = True, **cell: Any
 ) -> Program:
     target = small_target(**SMALL, **cell)
-    mapping = MapOptions(encoding="auto", slices=slices, encoding_budget=budget)
+    mapping = CompileOptions(encoding="auto", weight_slices=slices, encoding_budget=budget)
     return compile_model(
         write_floats(folder / "floats.onnx"),
         target,
-        options=CompileOptions(mapping=mapping),
+        options=mapping,
         calibration=float_data(300) if data else None,
     )
 
@@ -100,7 +101,7 @@ def test_the_step_is_that_of_the_encoding_asked_for_by_name(tmp_path: Path) -> N
     named = compile_model(
         tmp_path / "floats.onnx",
         target,
-        options=CompileOptions(mapping=MapOptions(encoding=auto.encoding, slices=1)),
+        options=CompileOptions(encoding=auto.encoding, weight_slices=1),
         calibration=float_data(300),
     ).crossbar_steps[0]
     assert np.array_equal(auto.cells.data, named.cells.data)
@@ -129,10 +130,8 @@ def test_statistics_are_gathered_once_a_layer(
 
 def test_what_does_not_fit_is_named_and_passed_over(tmp_path: Path) -> None:
     target = small_target(**SMALL, adc__max_bits=5, cell__bits=2)
-    mapping = MapOptions(encoding="auto")
-    program = compile_model(
-        write_floats(tmp_path / "floats.onnx"), target, options=CompileOptions(mapping=mapping)
-    )
+    mapping = CompileOptions(encoding="auto")
+    program = compile_model(write_floats(tmp_path / "floats.onnx"), target, options=mapping)
     failed = [one for _, record in records(program) for one in record.candidates if one.problem]
     assert failed
     assert all("bits" in one.problem and one.error is None for one in failed)
@@ -140,7 +139,7 @@ def test_what_does_not_fit_is_named_and_passed_over(tmp_path: Path) -> None:
         compile_model(
             tmp_path / "floats.onnx",
             small_target(**SMALL, adc__max_bits=2, cell__bits=2),
-            options=CompileOptions(mapping=mapping),
+            options=mapping,
         )
 
 

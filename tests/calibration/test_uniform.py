@@ -20,8 +20,8 @@ from xbarc.ir.files import load_program, save_program
 from xbarc.ir.program import CrossbarStep, Program, Step
 from xbarc.ir.quantize import FloatResult, StaticInput
 from xbarc.ir.verify import broken_rules
-from xbarc.mapping import MapOptions
 from xbarc.numerics.types import AnyArray
+from xbarc.options import MapOptions
 
 GRAPH = """net (float[N,3,8,8] x) => (float[N,5] y) {
     a = Conv <pads = [1,1,1,1]> (x, w1, b1)
@@ -57,7 +57,7 @@ def _data(count: int = 48, seed: int = 1) -> dict[str, AnyArray]:
 
 
 def _options(**more: object) -> CompileOptions:
-    plain = CompileOptions(4, 6, mapping=MapOptions(encoding="differential-analog"))
+    plain = CompileOptions(weight_bits=4, activation_bits=6, encoding="differential-analog")
     return replace(plain, **more)  # type: ignore[arg-type]
 
 

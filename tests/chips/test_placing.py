@@ -20,7 +20,6 @@ from xbarc.executor.run import Executor
 from xbarc.experiments.study import Sweep, held_back, picture, scaled_wires, study_lines, top1
 from xbarc.ir.effective import is_lossless
 from xbarc.ir.program import CrossbarStep, Program
-from xbarc.mapping import MapOptions
 from xbarc.mapping.place.layer import Job, place_layer
 from xbarc.target import load_target
 
@@ -40,7 +39,7 @@ LINES = Effects(frozenset({"lines"}), converters=False)
 
 @cache
 def _program(encoding: str = "differential", adc: str = "lossless") -> Program:
-    options = CompileOptions(5, 8, mapping=MapOptions(encoding=encoding, adc=adc))
+    options = CompileOptions(weight_bits=5, activation_bits=8, encoding=encoding, adc=adc)
     calibration = {"image": shipped_images(1000)["image"][800:]}
     return compile_model(
         MODELS / "fashion-mlp.onnx",

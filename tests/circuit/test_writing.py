@@ -60,7 +60,7 @@ def test_wires_join_rows() -> None:
 def test_sigma_of_a_cell_is_that_of_the_target() -> None:
     target: Target = small_target(cell__bits=4)
     layer = int_layer(np.full((1, 128, 64), 15))
-    program = program_of([mapped(layer, target, slices=1)], target, (1, 128))
+    program = program_of([mapped(layer, target, weight_slices=1)], target, (1, 128))
     step = program.crossbar_steps[0]
     chip = Chip(program, Effects(frozenset({"variation"})))
     levels = step.cells.unpack((slice(None),)).astype(np.int64)

@@ -188,7 +188,7 @@ def test_out_of_memory(
     def fail(*_arguments: object, **_options: object) -> NoReturn:
         raise MemoryError
 
-    monkeypatch.setattr("xbarc.compiler.map_layer", fail)
+    monkeypatch.setattr("xbarc.compiler.lowering.map_layer", fail)
     path = model()
     xbarc("compile", path, "-o", tmp_path / "out.xbar").refused("out of memory", "hint")
     assert [item.name for item in tmp_path.iterdir()] == ["model.onnx"]

@@ -13,7 +13,6 @@ from xbarc.compiler import CompileOptions, compile_model
 from xbarc.cost import Policy, program_cost
 from xbarc.ir.program import CrossbarStep, Program
 from xbarc.ir.quantize import StaticInput
-from xbarc.mapping import MapOptions
 
 
 def static(program: Program) -> Program:
@@ -43,7 +42,7 @@ def test_a_full_array_converts_once_a_mac_and_once_a_vector_for_the_unit_column(
 def vgg(tmp_path: Path) -> Program:
     path = tmp_path / "vgg.onnx"
     plain(path, ((16, 16), (16, 16), (16,)), (10,), 16)
-    options = CompileOptions(mapping=MapOptions(encoding="offset", adc="8"))
+    options = CompileOptions(encoding="offset", adc="8")
     return static(compile_model(path, "isaac", options=options))
 
 

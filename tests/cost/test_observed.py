@@ -25,7 +25,6 @@ from xbarc.ir.effective import conversion_matrix
 from xbarc.ir.network import Value
 from xbarc.ir.program import CrossbarStep, Program
 from xbarc.ir.trace import LayerTrace, Trace
-from xbarc.mapping import MapOptions
 from xbarc.target import load_target
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
@@ -181,7 +180,7 @@ def test_trained_nets_convert_as_often_as_reported(
 ) -> None:
     """References a cycle, early stops, and binary layers split over sense amplifiers."""
     feeds, chip = images("fashion-calibration-256", 8), load_target(target, settings)
-    options = CompileOptions(mapping=MapOptions(encoding=chip.precision.encoding, adc=adc))
+    options = CompileOptions(encoding=chip.precision.encoding, adc=adc)
     path = MODELS / f"{model}.onnx"
     program = compile_model(path, chip, options=options, calibration=feeds)
     one = {name: values[:1] for name, values in feeds.items()}

@@ -24,7 +24,8 @@ from xbarc.ir.effective import is_lossless
 from xbarc.ir.network import Network
 from xbarc.ir.program import Program
 from xbarc.ir.verify import verify_program
-from xbarc.mapping import MapOptions, fitting
+from xbarc.mapping import fitting
+from xbarc.options import MapOptions
 from xbarc.oracle import Oracle
 
 FLOWS: tuple[Flow, ...] = ("refitted", "read-back")
@@ -56,10 +57,9 @@ def bench(folder: Path, encoding: str = "differential", **noise: Any) -> Bench:
     target = small_target(cell__bits=4, array__rows=8, array__columns=16, array__active_rows=8)
     target = NoiseSettings(**{"sigma": 0.05, "of_range": True, **noise}).target(target)
     model = write_floats(folder / "floats.onnx")
-    mapping = MapOptions(encoding=encoding, slices=1)
-    options = CompileOptions(mapping=mapping)
+    options = CompileOptions(encoding=encoding, weight_slices=1)
     program = compile_model(model, target, options=options, calibration=float_data(400))
-    return Bench(model, program, prepared_network(model, target, options), mapping)
+    return Bench(model, program, prepared_network(model, target, options), options)
 
 
 @pytest.mark.parametrize("encoding", ["differential", "acm", "bias-column", "segmented:4"])

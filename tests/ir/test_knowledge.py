@@ -26,6 +26,7 @@ from xbarc.ir.knowledge import Knowledge
 from xbarc.ir.program import CrossbarStep, Program
 from xbarc.ir.trace import LayerTrace
 from xbarc.numerics.types import AnyArray, IntArray
+from xbarc.options import InputFacts
 
 
 class Net:
@@ -162,7 +163,7 @@ def _pictures(rng: np.random.Generator, count: int = 4) -> AnyArray:
 @settings(max_examples=40)
 @given(net=nets(), calibrated=st.booleans(), mode=st.sampled_from(["structure", "all"]))
 def test_no_code_lies_outside_its_interval(
-    tmp_path_factory: pytest.TempPathFactory, net: Net, calibrated: bool, mode: str
+    tmp_path_factory: pytest.TempPathFactory, net: Net, calibrated: bool, mode: InputFacts
 ) -> None:
     path = net.save(tmp_path_factory.mktemp("net") / "net.onnx", ("n", 2, 6, 6))
     rng = np.random.default_rng(0)
@@ -304,5 +305,7 @@ def test_files_hold_facts_and_refuse_false_ones(tmp_path: Path) -> None:
 def test_unknown_mode_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MappingError, match="'some' is not available"):
         compile_model(
-            _signed_relu(tmp_path), small_target(), options=CompileOptions(input_facts="some")
+            _signed_relu(tmp_path),
+            small_target(),
+            options=CompileOptions(input_facts="some"),  # type: ignore[arg-type]
         )

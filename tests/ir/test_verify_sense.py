@@ -13,7 +13,8 @@ from xbarc.ir.program import CrossbarStep, Sense
 from xbarc.ir.quantize import BinaryInput, IntegerInput, SignResult
 from xbarc.ir.verify import broken_rules
 from xbarc.ir.verify_sense import SENSE_RULES
-from xbarc.mapping import ArrayPool, SenseOptions, map_senses
+from xbarc.mapping import ArrayPool, map_senses
+from xbarc.options import SenseOptions
 
 
 def _step() -> CrossbarStep:

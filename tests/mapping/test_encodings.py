@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
@@ -21,12 +21,13 @@ from xbarc.ir.files import load_program, save_program
 from xbarc.ir.geometry import Window
 from xbarc.ir.program import CrossbarStep
 from xbarc.ir.verify import verify_program
-from xbarc.mapping import ArrayPool, MapOptions, encoding_names, map_layer
+from xbarc.mapping import ArrayPool, encoding_names, map_layer
 from xbarc.mapping import job as job_module
 from xbarc.mapping.encodings import find_encoding
 from xbarc.mapping.encodings.single import one_signed
 from xbarc.mapping.order import Arrangement
 from xbarc.numerics.types import AnyArray, Int64Array
+from xbarc.options import MapOptions
 
 NAMES = (*encoding_names(), "segmented:1", "segmented:3", "segmented:7-analog")
 DIGITAL = [name for name in NAMES if f"{name}-analog" in NAMES]
@@ -347,7 +348,7 @@ def test_a_weight_that_does_not_fit_is_named(name: str) -> None:
     """Never more cells than were asked for, and never a clipped weight."""
     layer = int_layer(_weights(4, 3), name="conv7")
     target = small_target(cell__bits=2)
-    options = MapOptions(encoding=name, slices=3)
+    options = MapOptions(encoding=name, weight_slices=3)
     with pytest.raises(MappingError) as caught:
         map_layer(layer, target, options, ArrayPool(target.array, "layer"), _arrangement(3))
     message = str(caught.value)
@@ -356,7 +357,7 @@ def test_a_weight_that_does_not_fit_is_named(name: str) -> None:
     assert "hint: --weight-slices " in message
     least = int(message.split("--weight-slices ")[1].split(" or more", maxsplit=1)[0])
     chained = find_encoding(name).is_chained()  # the columns of three outputs take a bit more
-    enough = replace(options, slices=least + chained)
+    enough = options.changed(weight_slices=least + chained)
     step = map_layer(layer, target, enough, ArrayPool(target.array, "layer"), _arrangement(3))
     assert np.array_equal(effective_weights(step), layer.weight.tensor.load())
 
@@ -373,7 +374,7 @@ def test_a_chain_that_no_cells_hold_is_named(monkeypatch: pytest.MonkeyPatch) ->
 def test_more_cells_than_needed_stay_empty_or_repeat_the_sign(name: str) -> None:
     weights = np.array([[[1, -1, 0], [0, 1, 1]]])
     target = small_target(cell__bits=2)
-    step = mapped(int_layer(weights, weight_bits=2), target, encoding=name, slices=4)
+    step = mapped(int_layer(weights, weight_bits=2), target, encoding=name, weight_slices=4)
     assert step.weight_slices == 4
     assert np.array_equal(effective_weights(step), weights)
 

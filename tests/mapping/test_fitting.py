@@ -20,12 +20,13 @@ from xbarc.ir.network import IntWeight, MatrixLayer
 from xbarc.ir.program import CrossbarStep, FitRecord
 from xbarc.ir.quantize import FloatResult, IntegerInput, RequantizedResult, StaticInput
 from xbarc.ir.statistics import SecondMoments
-from xbarc.mapping import ArrayPool, MapOptions, encoding_names, map_layer
+from xbarc.mapping import ArrayPool, encoding_names, map_layer
 from xbarc.mapping.fitting import Fitted, fit_layer
 from xbarc.mapping.fitting.fit import relative_error
 from xbarc.mapping.fitting.grids import Alone
 from xbarc.mapping.fitting.search import Found
 from xbarc.numerics.types import AnyArray, Float64Array
+from xbarc.options import MapOptions
 from xbarc.passes import quantize_weights
 
 Moments = tuple[SecondMoments, SecondMoments]
@@ -38,7 +39,7 @@ def _fit(
 ) -> tuple[Fitted, CrossbarStep]:
     """Fitted and mapped; float inputs become static ones."""
     target = small_target(cell__bits=bits)
-    chosen = MapOptions(**{"slices": 1, **options})
+    chosen = MapOptions(**{"weight_slices": 1, **options})
     ranged = (
         layer if isinstance(layer.quantizer, IntegerInput) else replace(layer, quantizer=STATIC)
     )
@@ -105,7 +106,7 @@ def test_twos_complement_needs_a_cell_for_the_sign() -> None:
     with pytest.raises(MappingError, match=r"layer: weights .* with 1 cells of 2 bits") as caught:
         _fit(float_layer(_weights(1, 4, 3)), encoding="twos-complement")
     assert "--weight-slices 2" in caught.value.hint
-    _, step = _fit(float_layer(_weights(1, 4, 3)), encoding="twos-complement", slices=2)
+    _, step = _fit(float_layer(_weights(1, 4, 3)), encoding="twos-complement", weight_slices=2)
     assert step.weight_slices == 2
 
 
@@ -124,7 +125,7 @@ def test_auto_is_never_worse_than_rounding(
     layer = float_layer(_weights(1, inputs, 3, seed=seed))
     x = _inputs((samples + 4, inputs), seed)
     moments = moments_of(layer, x, quantizer=STATIC)
-    fitted, _ = _fit(layer, moments, encoding=name, slices=slices)
+    fitted, _ = _fit(layer, moments, encoding=name, weight_slices=slices)
     record = fitted.record
     assert record.output_error is not None
     assert record.plain_error is not None
@@ -158,7 +159,7 @@ def test_full_slices_are_fed_back_at_their_own_resolution() -> None:
     """As many cells as needed: the integers stay within --weight-bits."""
     layer = float_layer(_weights(1, 12, 5))
     moments = moments_of(layer, _inputs((200, 12)), quantizer=STATIC)
-    fitted, step = _fit(layer, moments, slices=None)
+    fitted, step = _fit(layer, moments, weight_slices=None)
     integers = fitted.layer.weight.tensor.load()
     assert np.abs(integers).max() <= 127
     assert step.weight_slices == 4
@@ -168,7 +169,7 @@ def test_full_slices_are_fed_back_at_their_own_resolution() -> None:
 
 def test_without_data_and_without_slices_nothing_is_fitted() -> None:
     layer = float_layer(_weights(1, 12, 5))
-    fitted, _ = _fit(layer, slices=None)
+    fitted, _ = _fit(layer, weight_slices=None)
     ranged = replace(layer, quantizer=STATIC)
     plain = quantize_weights(ranged, 8).weight.tensor.load()
     assert np.array_equal(fitted.layer.weight.tensor.load(), plain)
@@ -255,7 +256,7 @@ def _quantised(seed: int = 0) -> tuple[MatrixLayer, AnyArray]:
 def test_quantised_operators_stay_exact_as_they_are() -> None:
     layer, x = _quantised()
     for moments in (None, moments_of(layer, x)):
-        fitted, step = _fit(layer, moments, slices=None)
+        fitted, step = _fit(layer, moments, weight_slices=None)
         assert np.array_equal(effective_weights(step), layer.weight.tensor.load())
         assert np.array_equal(_value(fitted.layer, x), ExactLayer(layer).run(x, {}))
         assert fitted.record == FitRecord("rounding")
@@ -265,7 +266,7 @@ def test_quantised_operators_stay_exact_as_they_are() -> None:
 def test_cells_that_hold_the_integers_leave_them_exact(name: str) -> None:
     """--weight-slices says how many; only fewer than the integers need lose anything."""
     layer, x = _quantised()
-    fitted, step = _fit(layer, moments_of(layer, x), slices=6, encoding=name)
+    fitted, step = _fit(layer, moments_of(layer, x), weight_slices=6, encoding=name)
     assert step.weight_slices == 6
     assert np.array_equal(effective_weights(step), layer.weight.tensor.load())
     assert fitted.record == FitRecord("rounding")
@@ -302,7 +303,7 @@ def test_integer_results_cannot_be_fitted() -> None:
     with pytest.raises(MappingError, match="mm7: MatMulInteger gives integers") as caught:
         _fit(layer)
     assert "--weight-slices" in caught.value.hint
-    fitted, _ = _fit(layer, slices=4)
+    fitted, _ = _fit(layer, weight_slices=4)
     assert isinstance(fitted.layer.weight, IntWeight)
 
 
@@ -360,7 +361,7 @@ def test_the_same_data_gives_the_same_bytes(name: str) -> None:
 
 def test_more_bits_than_any_weight_has() -> None:
     """Sixteen cells of two bits: the weights are taken as they are, nothing overflows."""
-    fitted, step = _fit(float_layer(_weights(1, 8, 3)), slices=16)
+    fitted, step = _fit(float_layer(_weights(1, 8, 3)), weight_slices=16)
     assert step.weight_slices == 16
     assert fitted.record.weight_error is None
     assert np.abs(effective_weights(step)).max() == 127

@@ -15,10 +15,11 @@ from xbarc.cost.adc_models import adc_energy_pj
 from xbarc.cost.converters import Widths, converter_widths
 from xbarc.errors import MappingError
 from xbarc.ir.effective import effective_weights, is_lossless
-from xbarc.mapping import LEVERS, recode_loop, recode_search
-from xbarc.mapping.laws import BOTH, by_levels, lever_law, parse_law
+from xbarc.mapping import recode_loop, recode_search
+from xbarc.mapping.laws import BOTH, by_levels, lever_law
 from xbarc.mapping.recode import digit_sums, recode, simple_digits, start_prices
 from xbarc.numerics.types import IntArray
+from xbarc.options import LEVERS, parse_law
 from xbarc.target import load_target
 
 NAMES = ["both", "bits", "levels", "target", "40"]

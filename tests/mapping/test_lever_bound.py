@@ -19,9 +19,9 @@ from benchmarks.lever_bound import (
 )
 from tests.builders import int_layer, mapped, small_target
 from xbarc.cost.converters import converter_widths
-from xbarc.mapping import LEVERS
 from xbarc.mapping.laws import BOTH
 from xbarc.numerics.types import Float64Array, IntArray
+from xbarc.options import LEVERS
 
 
 def bound(weights: IntArray, slices: int, cell_bits: int) -> Float64Array:

@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmarks.levers import STAGES, timed
 from tests.builders import int_layer, mapped, small_target
-from xbarc.mapping import LEVERS
+from xbarc.options import LEVERS
 
 
 def test_every_stage_of_the_levers_is_timed() -> None:

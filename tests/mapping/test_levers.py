@@ -22,13 +22,12 @@ from xbarc.ir.effective import (
 )
 from xbarc.ir.trace import LayerTrace
 from xbarc.ir.verify import STEP_RULES
-from xbarc.mapping import LEVERS, column_rule, parse_levers
 from xbarc.mapping.assignment import assign, group_cost
-from xbarc.mapping.choices import ColumnRule
 from xbarc.mapping.dealing import deal_rows
 from xbarc.mapping.grouping import sorted_places
 from xbarc.mapping.recode import digit_sums, recode
 from xbarc.numerics.types import IntArray
+from xbarc.options import LEVERS, ColumnRule, column_rule, parse_levers
 
 RNG = np.random.default_rng(5)
 
@@ -51,7 +50,7 @@ def test_levers_keep_the_matrix_and_both_engines(case: Case, levers: set[str], o
     options = case.options
     try:
         plain = mapped(layer, target, **options)
-        step = mapped(layer, target, levers=chosen, columns=quick, **options)
+        step = mapped(layer, target, levers=chosen, column_order=quick, **options)
     except MappingError:  # wider than any converter, or weights that an encoding cannot hold
         return
     assert np.array_equal(effective_weights(step), effective_weights(plain))
@@ -182,7 +181,10 @@ def test_the_solver_beats_sorting_under_side_conditions() -> None:
 
 def test_reach_keeps_columns_near_their_place() -> None:
     step = mapped(
-        int_layer(gaussian(64, 16)), small_target(), levers=("group",), columns=column_rule("9")
+        int_layer(gaussian(64, 16)),
+        small_target(),
+        levers=("group",),
+        column_order=column_rule("9"),
     )
     order = step.tiling.column_order
     assert order is not None

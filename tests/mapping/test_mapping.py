@@ -15,10 +15,12 @@ from xbarc.errors import MappingError
 from xbarc.ir.effective import effective_weights
 from xbarc.ir.geometry import Window
 from xbarc.ir.network import MatrixLayer
-from xbarc.mapping import ArrayPool, MapOptions, encoding_names
+from xbarc.mapping import ArrayPool, encoding_names
 from xbarc.mapping.adc import range_bits
 from xbarc.mapping.encodings import find_encoding
 from xbarc.mapping.tiling import row_bounds, segment_bounds
+from xbarc.options import CompileOptions
+from xbarc.plan import make_plan
 
 
 def _random(rows: int, outputs: int, groups: int = 1, seed: int = 0) -> MatrixLayer:
@@ -187,9 +189,9 @@ def test_encodings_know_their_name(name: str) -> None:
         ("adc", "0", "expected 1 to 16"),
         ("tile", "odd", "one of fill, even"),
         ("pack", "all", "one of layer, network, none"),
-        ("placement", "srs", "one of none"),
+        ("placement", "acme", "one of none"),
     ],
 )
 def test_unknown_options_are_refused(option: str, value: str, words: str) -> None:
     with pytest.raises(MappingError, match=words):
-        MapOptions(**{option: value})  # type: ignore[arg-type]
+        make_plan(CompileOptions(**{option: value}), small_target())  # type: ignore[arg-type]

@@ -8,9 +8,10 @@ import pytest
 from tests.builders import int_layer, small_target
 from xbarc.circuit.meaning import real_weights
 from xbarc.ir.effective import effective_weights
-from xbarc.mapping import ArrayPool, MapOptions, map_layer
+from xbarc.mapping import ArrayPool, map_layer
 from xbarc.mapping.order import arrange, given
 from xbarc.mapping.rows import KeptPlaces, row_cells, stands_alone
+from xbarc.options import MapOptions
 
 ALONE = ("differential", "differential-analog", "acm", "acm-analog", "segmented:2", "bias-column")
 TOGETHER = ("offset", "unipolar", "one-signed", "twos-complement", "centre")
@@ -25,7 +26,7 @@ def test_which_rows_stand_alone() -> None:
 @pytest.mark.parametrize("slices", [1, 2])
 def test_row_by_row_is_the_whole_layer(encoding: str, slices: int) -> None:
     target = small_target(cell__bits=3, array__rows=8, array__columns=12, array__active_rows=8)
-    options = MapOptions(encoding=encoding, slices=slices)
+    options = MapOptions(encoding=encoding, weight_slices=slices)
     rng = np.random.default_rng(7)
     weights = rng.integers(-1, 2, (2, 19, 10))
     layer = int_layer(weights)

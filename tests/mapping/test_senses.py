@@ -16,11 +16,13 @@ from xbarc.executor import layer_engine
 from xbarc.executor.senses import SenseReference
 from xbarc.ir.network import MatrixLayer
 from xbarc.ir.quantize import ABSENT, DOWN, UP, BinaryInput, SignResult
-from xbarc.mapping import ArrayPool, SenseOptions, SplitSums, fit_thresholds, map_senses
-from xbarc.mapping.sense_options import Rows, Split
+from xbarc.mapping import ArrayPool, SplitSums, fit_thresholds, map_senses
 from xbarc.mapping.senses.deal import deal
 from xbarc.mapping.senses.split import wordlines
 from xbarc.numerics.types import AnyArray
+from xbarc.options import SenseOptions
+from xbarc.options.compiling import SenseRows
+from xbarc.options.values import SplitName
 
 
 def _layer(
@@ -52,13 +54,15 @@ def _wanted(layer: MatrixLayer, codes: AnyArray) -> AnyArray:
     rows=st.sampled_from(["complementary", "zero-one"]),
     ternary=st.booleans(),
 )
-def test_one_group_is_the_layer_itself(seed: int, inputs: int, rows: Rows, ternary: bool) -> None:
+def test_one_group_is_the_layer_itself(
+    seed: int, inputs: int, rows: SenseRows, ternary: bool
+) -> None:
     layer = _layer(seed, inputs, 5, ternary=ternary)
     target = bnn_target(2 * inputs)
     step = map_senses(
         layer,
         target,
-        SenseOptions(rows=rows),
+        SenseOptions(sense_rows=rows),
         ArrayPool(target.array, "layer"),
     )
     codes = np.random.default_rng(seed).choice([UP, DOWN], (50, 1, inputs))
@@ -91,11 +95,11 @@ def test_left_out_positions_count_half(seed: int, channels: int) -> None:
     bits=st.integers(1, 3),
 )
 def test_engines_agree_on_split_layers(
-    seed: int, inputs: int, rows: int, split: Split, bits: int
+    seed: int, inputs: int, rows: int, split: SplitName, bits: int
 ) -> None:
     layer = _layer(seed, inputs, 4)
     target = bnn_target(rows, 3)
-    options = SenseOptions(split=split, bits=bits)
+    options = SenseOptions(split=split, sense_bits=bits)
     step = map_senses(layer, target, options, ArrayPool(target.array, "layer"))
     sizes = np.diff(step.tiling.row_bounds)
     assert sizes.max() <= rows
@@ -120,7 +124,7 @@ def test_strided_groups_take_every_kernel_position() -> None:
     extra=st.sampled_from([0.0, 0.5, 1.0, 8.0]),
 )
 def test_groups_hold_every_input_and_none_twice(
-    inputs: int, capacity: int, split: Split, extra: float
+    inputs: int, capacity: int, split: SplitName, extra: float
 ) -> None:
     parts = deal(_layer(0, inputs, 2), SenseOptions(split=split, extra_groups=extra), capacity)
     least = -(-inputs // capacity)
@@ -153,7 +157,9 @@ def test_overlapping_groups_sum_their_own_inputs(seed: int, inputs: int) -> None
 @pytest.mark.parametrize(("bits", "slots"), [(1, 34), (2, 20)])
 def test_inputs_are_repeated_only_where_a_group_is_read_once(bits: int, slots: int) -> None:
     layer, target = _layer(0, 20, 3), bnn_target(34)
-    step = map_senses(layer, target, SenseOptions(bits=bits), ArrayPool(target.array, "layer"))
+    step = map_senses(
+        layer, target, SenseOptions(sense_bits=bits), ArrayPool(target.array, "layer")
+    )
     assert step.tiling.row_input.size == 2 * slots
 
 

@@ -18,7 +18,11 @@ def measured(
     calibration: dict[str, Any] | None = None,
 ) -> Evaluation:
     """Compile for the default target with these bits of weights and activations, and evaluate."""
-    program = compile_model(model, options=CompileOptions(*bits), calibration=calibration)
+    program = compile_model(
+        model,
+        options=CompileOptions(weight_bits=bits[0], activation_bits=bits[1]),
+        calibration=calibration,
+    )
     return evaluate(program, data, model)
 
 

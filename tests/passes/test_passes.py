@@ -18,9 +18,9 @@ from xbarc.ir.network import FloatWeight, LazyTensor, MatrixLayer, Network, Sour
 from xbarc.ir.quantize import DynamicInput, FloatInput, FloatResult, StaticInput
 from xbarc.ir.verify import verify_network
 from xbarc.numerics.types import AnyArray
-from xbarc.passes import RemoveDeadLayers, choose_range, quantize_input, quantize_weights
+from xbarc.passes import choose_range, quantize_input, quantize_weights, remove_dead_layers
 from xbarc.passes.activations import static_input
-from xbarc.pipeline import Pass, run_passes
+from xbarc.pipeline import Progress, Stage, run_stages
 
 
 def _float_layer(weights: AnyArray, geometry: Scatter | None = None) -> MatrixLayer:
@@ -126,27 +126,39 @@ def _network(*layers: MatrixLayer, output: str = "y") -> Network:
 def test_dead_layers_go_and_twice_is_once() -> None:
     live = int_layer(np.ones((1, 3, 3)), name="live")
     dead = replace(int_layer(np.ones((1, 3, 3)), name="dead"), input="y", output="z")
-    once = RemoveDeadLayers().run(_network(live, dead))
+    once = remove_dead_layers(_network(live, dead))
     assert [layer.name for layer in once.layers] == ["live"]
-    assert RemoveDeadLayers().run(once) is once
+    assert remove_dead_layers(once) is once
 
 
 def test_a_pass_that_breaks_a_rule_is_named() -> None:
-    class Break(Pass[Network]):
-        name = "break"
+    def spoil(network: Network, _: Progress) -> Network:
+        return replace(network, outputs=(Value("nowhere", "int64", None),))
 
-        def run(self, subject: Network) -> Network:
-            return replace(subject, outputs=(Value("nowhere", "int64", None),))
-
+    stage = Stage("break", "a network", "a broken one", spoil, check=verify_network)
     with pytest.raises(VerifyError, match="after break: net: network_values_flow"):
-        run_passes(_network(int_layer(np.ones((1, 3, 3)))), [Break()], verify_network)
+        run_stages(_network(int_layer(np.ones((1, 3, 3)))), [stage])
 
 
-def test_observers_see_every_pass() -> None:
-    seen: list[str] = []
-    network = _network(int_layer(np.ones((1, 3, 3))))
-    run_passes(network, [RemoveDeadLayers()], verify_network, lambda name, _: seen.append(name))
-    assert seen == ["remove-dead-layers"]
+def test_observers_see_every_stage_and_progress_names_it() -> None:
+    def work(network: Network, progress: Progress) -> Network:
+        progress("fc", 1, 3)
+        return network
+
+    seen: list[tuple[str, bool]] = []
+    told: list[tuple[str, int, int]] = []
+    stages = [
+        Stage("work", "a network", "the same", work),
+        Stage("rest", "a network", "nothing", work, wanted=lambda _: False),
+    ]
+    run_stages(
+        _network(int_layer(np.ones((1, 3, 3)))),
+        stages,
+        lambda *one: told.append(one),
+        lambda stage, _, seconds: seen.append((stage.name, seconds is not None)),
+    )
+    assert seen == [("work", True), ("rest", False)]
+    assert told == [("work", 0, 1), ("work: fc", 1, 3)]
 
 
 def test_batches_follow_the_models_fixed_batch() -> None:

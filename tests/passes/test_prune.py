@@ -13,7 +13,8 @@ from xbarc.ir.network import FloatWeight, LazyTensor, MatrixLayer
 from xbarc.ir.quantize import FloatInput, FloatResult
 from xbarc.ir.statistics import SecondMoments
 from xbarc.numerics.types import AnyArray
-from xbarc.passes import Pruning, parse_pruning, prune, prune_weights
+from xbarc.options import Pruning, parse_pruning
+from xbarc.passes import prune, prune_weights
 
 
 def layer_of(weights: AnyArray) -> MatrixLayer:

@@ -14,7 +14,7 @@ from tests.report.programs import small_program
 from xbarc.ir.files import load_program, save_program
 from xbarc.ir.front import FrontPoint, SolverRun
 from xbarc.ir.program import Program
-from xbarc.mapping import column_rule
+from xbarc.options import column_rule
 from xbarc.report import Report, collect, render_html, render_json, render_text
 from xbarc.report.solver import solver_rows
 
@@ -85,7 +85,7 @@ def test_bits_of_a_budget_are_a_row() -> None:
 def test_the_order_of_columns_of_a_layer_is_a_row() -> None:
     weights = np.random.default_rng(1).integers(-99, 100, (1, 64, 16))
     step = mapped(
-        int_layer(weights), small_target(), levers=("group",), columns=column_rule("layer")
+        int_layer(weights), small_target(), levers=("group",), column_order=column_rule("layer")
     )
     (run,) = step.adc.solved
     assert run.unit.startswith("levels")

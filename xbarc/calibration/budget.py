@@ -29,6 +29,7 @@ from xbarc.ir.program import CrossbarStep, Step
 from xbarc.mapping.calibrated import Table, setting_table, settings_of
 from xbarc.mapping.knapsack import Picked, pick
 from xbarc.numerics.types import AnyArray, Float64Array, Int64Array
+from xbarc.options import Budget
 from xbarc.target import Target
 
 _MOST_BITS = 10
@@ -40,49 +41,20 @@ _SURE = 1.64  # one-sided 95 %
 Progress = Callable[[str, int, int], None]
 
 
-@dataclass(frozen=True)
-class Budget:
-    """What may be lost against lossless converters.
+def keeps(budget: Budget, point: FrontPoint, exact: float | None) -> bool:
+    """Whether a point keeps a budget; `exact` is top-1 of the lossless program.
 
-    Attributes:
-        points: of top-1, in points; needs labels.
-        sqnr_db: least SQNR of the outputs.
+    Of points, both by expectation, with `_SURE` standard errors on top, and by counting labels,
+    with one standard error off: the samples are few of many that the program will meet.
     """
-
-    points: float | None = None
-    sqnr_db: float | None = None
-
-    def kept(self, point: FrontPoint, exact: float | None) -> bool:
-        """Whether a point keeps the budget; `exact` is top-1 of the lossless program.
-
-        Of points, both by expectation, with `_SURE` standard errors on top, and by counting labels,
-        with one standard error off: the samples are few of many that the program will meet.
-        """
-        if self.sqnr_db is not None:
-            return point.measured_db is None or point.measured_db >= self.sqnr_db
-        counted = (exact or 0.0) - (point.top1 or 0.0)
-        lost = counted
-        if point.expected_loss is not None:
-            likely = point.expected_loss + _SURE * (point.expected_error or 0.0)
-            lost = max(likely, counted - (point.top1_error or 0.0))
-        return 100 * lost <= (self.points or 0.0) + 1e-9
-
-
-def parse_budget(text: str) -> Budget:
-    """`0.5`: points of top-1; `30dB`: SQNR of the outputs.
-
-    Raises:
-        MappingError: neither.
-    """
-    number = text.lower().removesuffix("db")
-    try:
-        value = float(number)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 200:
-        hint = "points of top-1 such as 0.5 (needs labels), or an output SQNR such as 30dB"
-        raise MappingError(f"'{text[:20]}' is no budget", where="--adc-budget", hint=hint)
-    return Budget(sqnr_db=value) if number != text.lower() else Budget(points=value)
+    if budget.sqnr_db is not None:
+        return point.measured_db is None or point.measured_db >= budget.sqnr_db
+    counted = (exact or 0.0) - (point.top1 or 0.0)
+    lost = counted
+    if point.expected_loss is not None:
+        likely = point.expected_loss + _SURE * (point.expected_error or 0.0)
+        lost = max(likely, counted - (point.top1_error or 0.0))
+    return 100 * lost <= (budget.points or 0.0) + 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -366,7 +338,7 @@ def _refined(
     job: _Job, layers: list[_Layer], budget: Budget, exact: float | None, found: list[Executed]
 ) -> tuple[Bits, FrontPoint]:
     """The cheapest point that keeps the budget, and some more between it and the next cheaper."""
-    kept = [item for item in found if budget.kept(item[0], exact)]
+    kept = [item for item in found if keeps(budget, item[0], exact)]
     if not kept:
         hint = "a larger budget, or wider converters"
         raise MappingError(
@@ -379,7 +351,7 @@ def _refined(
         middle = (low + top) / 2
         tried = _allocated(job, layers, middle, found)
         found.append(tried)
-        if budget.kept(tried[0], exact):
+        if keeps(budget, tried[0], exact):
             top = middle
             best = tried if tried[0].energy_pj < best[0].energy_pj else best
         else:

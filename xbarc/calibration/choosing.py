@@ -16,9 +16,10 @@ from xbarc.errors import MappingError
 from xbarc.ir.network import MatrixLayer
 from xbarc.ir.program import Candidate, ChoiceRecord, CrossbarStep, FitRecord
 from xbarc.ir.statistics import SecondMoments
-from xbarc.mapping import ArrayPool, MapOptions, map_layer
+from xbarc.mapping import ArrayPool, map_layer
 from xbarc.mapping.encodings import find_encoding
 from xbarc.mapping.fitting import Fitted, fit_layer
+from xbarc.options import MapOptions
 from xbarc.target import Target
 
 CANDIDATES = (
@@ -84,14 +85,14 @@ def choose_encoding(
     Raises:
         MappingError: no candidate fits; the message is that of the first.
     """
-    names = candidates(target, options.slices)
+    names = candidates(target, options.weight_slices)
     shared = None
-    if options.slices is None:  # the integers do not depend on the encoding
-        shared = fit_layer(layer, target, replace(options, encoding=names[0]), plain, moments)
+    if options.weight_slices is None:  # the integers do not depend on the encoding
+        shared = fit_layer(layer, target, options.changed(encoding=names[0]), plain, moments)
     tried: list[_Tried] = []
     problems: dict[str, MappingError] = {}
     for name in names:
-        own = replace(options, encoding=name)
+        own = options.changed(encoding=name)
         try:
             fitted = shared or fit_layer(layer, target, own, plain, moments)
             tried.append(_try(fitted, target, own, pool.copy()))

@@ -30,7 +30,6 @@ from xbarc.mapping import (
     ArrayPool,
     Fit,
     Refit,
-    SenseOptions,
     SplitSums,
     fit_counts,
     fit_thresholds,
@@ -42,6 +41,7 @@ from xbarc.mapping import (
     with_thresholds,
 )
 from xbarc.numerics.types import AnyArray, Float64Array, IntArray
+from xbarc.options import SenseOptions
 from xbarc.passes import widen_binary
 from xbarc.runtime import OnnxSession
 from xbarc.target import Target

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
@@ -23,18 +23,17 @@ from xbarc.ir.program import AdcSettings, CrossbarStep
 from xbarc.ir.quantize import FloatResult
 from xbarc.ir.scales import ChannelStatistics
 from xbarc.ir.trace import LayerTrace
-from xbarc.mapping import AUTO, MapOptions
 from xbarc.mapping.encodings import find_encoding
 from xbarc.mapping.one_adc import SumHistogram, choose_adc, one_setting, sum_histogram
 from xbarc.numerics.types import AnyArray, IntArray
+from xbarc.options import AUTO, CompileOptions, MapOptions, Share
 from xbarc.oracle import Oracle
 from xbarc.passes.alike import LayerSteps, input_alike, weights_alike
 from xbarc.passes.equalise import apply_scales, balance_weights
-from xbarc.passes.one_range import Bits, OneRange, Share, choose_one_range
+from xbarc.passes.one_range import Bits, OneRange, choose_one_range
 from xbarc.target import Target
 
 Values = dict[str, Any]
-EQUALISE = get_args(Share)
 _POSITIONS = 512
 _QUANTILES = 128
 _VECTORS, _LEAST_VECTORS, _PRODUCTS = 1024, 64, 1 << 29
@@ -181,55 +180,43 @@ class Request:
         return self.uniform or self.share != "none"
 
 
-def make_request(
-    target: Target,
-    mapping: MapOptions,
-    bits: tuple[int, int],
-    share: Share | None,
-    uniform: bool | None,
-) -> Request:
+def make_request(target: Target, options: CompileOptions, bits: tuple[int, int]) -> Request:
     """What was asked for; None takes the target's word, and scales channels for one range.
 
     Args:
         target: the chip.
-        mapping: its converters' width is that of the one range, where it is a number.
+        options: of the compilation; the converters' width is that of the one range, where it is a
+            number.
         bits: of weights and of activations.
-        share: what has a scale of its own.
-        uniform: whether all layers share one range.
 
     Raises:
-        MappingError: there is no such share.
+        MappingError: layers that share a range cannot have what was asked for.
     """
-    one = target.precision.uniform if uniform is None else uniform
-    chosen = share or ("channel" if one else "none")
-    if chosen not in EQUALISE:
-        raise MappingError(
-            f"'{chosen}' is not available",
-            where="--equalise",
-            hint=f"one of {', '.join(EQUALISE)}",
-        )
-    if one and mapping.encoding == AUTO:
+    one = target.precision.uniform if options.uniform is None else options.uniform
+    chosen: Share = options.equalise or ("channel" if one else "none")
+    if one and options.encoding == AUTO:
         raise MappingError(
             "all layers are alike, so none has an encoding of its own",
             where="--encoding auto",
             hint="name an encoding, or leave --uniform out",
         )
-    if one and mapping.adc != "lossless" and not mapping.adc.isdecimal():
+    if one and options.adc != "lossless" and not options.adc.isdecimal():
         raise MappingError(
-            f"--adc {mapping.adc} gives layers converters of their own",
+            f"--adc {options.adc} gives layers converters of their own",
             where="--uniform",
             hint="--adc BITS, or nothing: then as many bits as the target's converter has",
         )
-    adc = int(mapping.adc) if mapping.adc.isdecimal() else target.adc.max_bits
-    widths = Bits(_weight_bits(target, mapping, bits[0]), bits[1], adc if one else 0)
+    adc = int(options.adc) if options.adc.isdecimal() else target.adc.max_bits
+    widths = Bits(_weight_bits(target, options, bits[0]), bits[1], adc if one else 0)
     return Request(chosen, one, widths, target.array.active_rows)
 
 
-def _weight_bits(target: Target, mapping: MapOptions, bits: int) -> int:
+def _weight_bits(target: Target, options: MapOptions, bits: int) -> int:
     """Bits of the integers that the cells of a weight hold, where their number is given."""
-    if mapping.slices is None or mapping.encoding == AUTO:
+    if options.weight_slices is None or options.encoding == AUTO:
         return bits
-    low, high = find_encoding(mapping.encoding).reach(target.cell.bits, mapping.slices)
+    encoding = find_encoding(options.encoding_name)
+    low, high = encoding.reach(target.cell.bits, options.weight_slices)
     return max(-low, high).bit_length() + 1
 
 

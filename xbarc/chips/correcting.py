@@ -36,7 +36,6 @@ from xbarc.mapping.place.layer import Wired
 from xbarc.numerics.types import Float64Array
 from xbarc.target import Target
 
-CORRECTIONS = ("gain", "outputs", "predistort", "feedback", "partner")
 _OF_LEVELS = frozenset({"predistort", "feedback", "partner"})
 _OF_SCALES = frozenset({"gain", "outputs"})
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from xbarc.chips.correcting import CORRECTIONS, Knowledge, correct_layer, scaling_of
+from xbarc.chips.correcting import Knowledge, correct_layer, scaling_of
 from xbarc.chips.judging import ASKED, Judge, Judgement, hold_back
 from xbarc.chips.pairing import Pairing
 from xbarc.chips.sensing import Sensitivity, gather_moments, importance_of, layer_sensitivity
@@ -31,6 +31,7 @@ from xbarc.mapping.place.faults import FaultJob, place_around_faults
 from xbarc.mapping.place.layer import METHODS, Job, Placed, order_rows, place_layer
 from xbarc.mapping.place.permute import resized, to_sense_side
 from xbarc.numerics.types import AnyArray, Float64Array, Int64Array
+from xbarc.options import CORRECTIONS
 
 SWAPS = 8
 PARTLY = "as asked, some layers left"

@@ -9,6 +9,7 @@ import numpy as np
 
 from xbarc.circuit.random import uniforms
 from xbarc.errors import InputError
+from xbarc.ir.program import Program
 from xbarc.numerics.types import AnyArray, Int64Array
 from xbarc.target import Target
 
@@ -61,6 +62,21 @@ def fault_map(arrays: Mapping[str, AnyArray], target: Target) -> FaultMap:
         _check(name, arrays[name], limit)
     order = np.argsort(arrays["array"], kind="stable")
     return FaultMap(*(arrays[name][order].astype(np.int64) for name in FIELDS))
+
+
+def program_faults(arrays: Mapping[str, AnyArray], program: Program, where: str) -> FaultMap:
+    """Stuck cells in arrays that a program has.
+
+    Raises:
+        InputError: it is no map of stuck cells, or one of another chip.
+    """
+    found = fault_map(arrays, program.target)
+    most = int(found.array.max(initial=-1))
+    if most >= program.arrays:
+        raise InputError(
+            f"names array {most}, the program has {program.arrays}, counted from 0", where=where
+        )
+    return found
 
 
 def _check(name: str, values: AnyArray, limit: int) -> None:

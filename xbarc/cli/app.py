@@ -23,6 +23,7 @@ from xbarc.cli import (
     targets,
 )
 from xbarc.cli.interrupts import Interrupts
+from xbarc.cli.options import Sections
 from xbarc.errors import (
     EXIT_BUG,
     EXIT_DONE,
@@ -50,10 +51,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command("compile")(compiling.compile_command)
+app.command("compile", cls=Sections)(compiling.compile_command)
+app.command("options")(compiling.options_command)
 app.command("run")(executing.run_command)
 app.command("check")(executing.check_command)
-app.command("compare")(comparing.compare_command)
+app.command("compare", cls=Sections)(comparing.compare_command)
 app.command("verify")(executing.verify_command)
 app.command("inspect")(reporting.inspect_command)
 app.command("report")(reporting.report_command)

@@ -4,29 +4,45 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from xbarc.cli.options import Chip, takes
 from xbarc.errors import EXIT_DONE, InputError
+from xbarc.options.base import Options, option
+from xbarc.options.compiling import Cells, Converters, Precision
 
 if TYPE_CHECKING:
     from xbarc.comparing import Comparison, NoiseRow, NoiseSettings, Row
     from xbarc.report import TableData
 
+_SHARED = (
+    *("weight_bits", "activation_bits", "weight_slices"),
+    *("feedback", "encoding_budget", "adc"),
+)
 _USUAL = "differential,segmented:4,acm,bias-column,unipolar"
 
 
-# Longer than our functions may be: typer makes the options from this signature, one each.
+class Chips(Options):
+    """Chips whose cells deviate."""
+
+    noise: str | None = option(
+        None,
+        "also on chips whose cells deviate: 0.05 is 5 % of a cell's conductance, 0.05:range 5 % of "
+        "the range between the lowest and the highest level",
+        metavar="SIGMA[:range]",
+    )
+    seeds: int = option(3, "chips to draw", metavar="K", bounds=(1, 10_000))
+    seed: int = option(0, "of the chips", bounds=(0, None))
+
+
+@takes(chip=Chip, chips=Chips, given=(Precision, Cells, Converters), only=_SHARED)
 def compare_command(
     model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="the trained network")],
     data: Annotated[
         Path, typer.Option(metavar="DATA.npz", help="arrays by input name, and labels if any")
     ],
-    target: Annotated[
-        str,
-        typer.Option(metavar="NAME|FILE.toml", help="what to compile for; see xbarc targets list"),
-    ] = "rram128",
     encodings: Annotated[
         str,
         typer.Option(metavar="NAMES", help="commas between; as for --encoding of xbarc compile"),
@@ -35,40 +51,11 @@ def compare_command(
         Path | None,
         typer.Option(metavar="DATA.npz", help="inputs for static ranges and error feedback"),
     ] = None,
-    weight_bits: Annotated[
-        int | None, typer.Option(metavar="N", help="2 to 16  [default: the target's]")
-    ] = None,
-    activation_bits: Annotated[
-        int | None, typer.Option(metavar="N", help="1 to 16  [default: the target's]")
-    ] = None,
-    weight_slices: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="cells of one sign a weight  [default: as many as needed]"),
-    ] = None,
-    feedback: Annotated[str, typer.Option(metavar="auto|on|off", help="error feedback")] = "auto",
-    encoding_budget: Annotated[
-        float, typer.Option(metavar="SHARE", help="for the encoding auto, as xbarc compile")
-    ] = 0.01,
-    adc: Annotated[
-        str, typer.Option(metavar="lossless|...|BITS", help="as for xbarc compile")
-    ] = "lossless",
-    noise: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SIGMA[:range]",
-            help="also on chips whose cells deviate: 0.05 is 5 % of a cell's conductance, "
-            "0.05:range 5 % of the range between the lowest and the highest level",
-        ),
-    ] = None,
-    seeds: Annotated[int, typer.Option(metavar="K", min=1, max=10_000, help="chips to draw")] = 3,
-    seed: Annotated[int, typer.Option(metavar="N", min=0, help="of the chips")] = 0,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="key.path=value", help="change a field of the target; may be repeated"
-        ),
-    ] = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    *,
+    chip: Chip,
+    chips: Chips,
+    given: dict[str, Any],
 ) -> int:
     """Encodings side by side: cost, accuracy, deviating cells.
 
@@ -79,27 +66,25 @@ def compare_command(
     """
     from json import dumps
 
-    from xbarc.cli.npz import read_npz
     from xbarc.cli.progress import progress_bar
     from xbarc.comparing import compare
     from xbarc.compiler import CompileOptions
-    from xbarc.mapping import MapOptions
-    from xbarc.target import load_target
+    from xbarc.ir.npz import read_npz
+    from xbarc.mapping.encodings import find_encoding
+    from xbarc.options import AUTO
 
     names = [name.strip() for name in encodings.split(",") if name.strip()]
     if not names:
         raise InputError("names no encoding", where="--encodings", hint=f"for example {_USUAL}")
     for name in names:
-        MapOptions(encoding=name)  # a wrong name is told before long work
-    suffered = None if noise is None else _noise(noise, seeds, seed)
-    mapping = MapOptions(
-        adc=adc, slices=weight_slices, feedback=feedback, encoding_budget=encoding_budget
-    )
-    options = CompileOptions(weight_bits, activation_bits, mapping=mapping)
+        if name != AUTO:
+            find_encoding(name)  # a wrong name is told before long work
+    suffered = _noise(chips)
+    options = CompileOptions(**given)
     with progress_bar("compare") as advance:
         found = compare(
             model,
-            load_target(target, settings or ()),
+            chip.load(),
             names,
             read_npz(data),
             options=options,
@@ -114,19 +99,21 @@ def compare_command(
     return EXIT_DONE
 
 
-def _noise(text: str, seeds: int, seed: int) -> NoiseSettings:
+def _noise(chips: Chips) -> NoiseSettings | None:
     from xbarc.comparing import NoiseSettings
 
-    number, colon, kind = text.partition(":")
+    if chips.noise is None:
+        return None
+    number, colon, kind = chips.noise.partition(":")
     try:
         sigma = float(number)
     except ValueError:
         sigma = -1.0
     if not (math.isfinite(sigma) and 0 <= sigma <= 1) or (colon and kind != "range"):
         raise InputError(
-            f"'{text}' is not SIGMA or SIGMA:range", where="--noise", hint="for example 0.05"
+            f"'{chips.noise}' is not SIGMA or SIGMA:range", where="--noise", hint="for example 0.05"
         )
-    return NoiseSettings(sigma, bool(colon), seeds, seed)
+    return NoiseSettings(sigma, bool(colon), chips.seeds, chips.seed)
 
 
 def _print(found: Comparison) -> None:

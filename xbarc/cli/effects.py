@@ -6,10 +6,10 @@ from pathlib import Path
 
 from xbarc.circuit import Effects, parse_effects
 from xbarc.circuit.effects import names_of
-from xbarc.circuit.faults import FaultMap, fault_map
-from xbarc.cli.npz import read_npz
+from xbarc.circuit.faults import program_faults
 from xbarc.errors import InputError
 from xbarc.experiments.robustness import MonteCarlo, Spread
+from xbarc.ir.npz import read_npz
 from xbarc.ir.program import Program
 from xbarc.report import TableData
 
@@ -27,24 +27,8 @@ def read_effects(
         raise InputError("needs --effects faults", where="--fault-map")
     if gated != 1.0 and "lines" not in kinds:
         raise InputError("needs --effects lines", where="--gated")
-    cells = None if known is None else read_map(known, program)
+    cells = None if known is None else program_faults(read_npz(known), program, str(known))
     return Effects(kinds, seed, 0, seconds, cells, gated)
-
-
-def read_map(path: Path, program: Program) -> FaultMap:
-    """Stuck cells of a file, in arrays that the program has.
-
-    Raises:
-        InputError: the file is no map, or one of another chip.
-    """
-    found = fault_map(read_npz(path), program.target)
-    most = int(found.array.max(initial=-1))
-    if most >= program.arrays:
-        raise InputError(
-            f"names array {most}, the program has {program.arrays}, counted from 0",
-            where=str(path),
-        )
-    return found
 
 
 def spread_table(result: MonteCarlo) -> TableData:

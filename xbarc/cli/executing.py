@@ -92,8 +92,8 @@ def run_command(
 
 def _feeds(program: Program, path: Path) -> dict[str, Any]:
     """Arrays of a file; labels, which `check` reads, are no input unless the model says so."""
-    from xbarc.cli.npz import read_npz
     from xbarc.ir.labels import split_labels
+    from xbarc.ir.npz import read_npz
 
     return split_labels(program.inputs, read_npz(path))[0]
 
@@ -180,11 +180,11 @@ def check_command(
     from json import dumps
 
     from xbarc.cli.effects import read_effects, spread_table
-    from xbarc.cli.npz import read_npz
     from xbarc.cli.progress import progress_bar
     from xbarc.cli.reporting import emit_tables
     from xbarc.experiments.robustness import monte_carlo
     from xbarc.ir.files import load_program
+    from xbarc.ir.npz import read_npz
 
     chosen = _engine(engine)
     if min_agreement is not None and not 0 <= min_agreement <= 1:

@@ -81,9 +81,9 @@ def _report(path: Path, duplicate: str | None, data: Path | None = None) -> Repo
 
 def _operands(program: Program, data: Path) -> dict[str, OperandStatistics]:
     """Run a program on data and watch its wordlines."""
-    from xbarc.cli.npz import read_npz
     from xbarc.executor.batches import calibration_batches
     from xbarc.executor.operands import OperandWatcher
+    from xbarc.ir.npz import read_npz
 
     watcher = OperandWatcher(program)
     for batch in calibration_batches(program.inputs, read_npz(data)):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from xbarc.cli.options import Chip, Sections, takes
 from xbarc.errors import EXIT_DONE, InputError
+from xbarc.options.base import Options, option
+from xbarc.options.compiling import Cells, Precision
 
 if TYPE_CHECKING:
     from xbarc.experiments.study import Data, LineStudy, Sweep
@@ -16,12 +19,30 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True)
 
 
+class Cases(Options):
+    """What to vary."""
+
+    scales: str = option("0.5,1,2,4", "factors on the target's wires", metavar="LIST")
+    placements: str = option("none,rows", "as --placement of compile", metavar="LIST")
+    corrections: str = option(
+        "none,gain,outputs", "as --correct of compile; + joins several", metavar="LIST"
+    )
+    converters: bool = option(
+        True,
+        "with the rounding of converters, as xbarc check counts it, or without, in an eighth of "
+        "the time; wires then seem to take less than they do",
+        flags=("--converters/--quick",),
+        unset="converters",
+    )
+
+
 @app.callback()
 def _studies() -> None:
     pass
 
 
-@app.command("lines")
+@app.command("lines", cls=Sections)
+@takes(chip=Chip, cases=Cases, given=(Precision, Cells), only=("weight_bits", "encoding"))
 def lines_command(
     model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="the trained network")],
     data: Annotated[Path, typer.Option(metavar="DATA.npz", help="inputs and labels to judge by")],
@@ -33,36 +54,14 @@ def lines_command(
             "--data, at most 256 samples, which then do not judge]",
         ),
     ] = None,
-    target: Annotated[str, typer.Option(metavar="NAME|FILE.toml")] = "rram128",
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="key.path=value", help="change a field of the target"),
-    ] = None,
-    weight_bits: Annotated[int | None, typer.Option(metavar="N", help="of float weights")] = None,
-    encoding: Annotated[
-        str | None, typer.Option(metavar="NAME", help="[default: the target's]")
-    ] = None,
-    scales: Annotated[
-        str, typer.Option(metavar="LIST", help="factors on the target's wires")
-    ] = "0.5,1,2,4",
-    placements: Annotated[
-        str, typer.Option(metavar="LIST", help="as --placement of compile")
-    ] = "none,rows",
-    corrections: Annotated[
-        str, typer.Option(metavar="LIST", help="as --correct of compile; + joins several")
-    ] = "none,gain,outputs",
-    converters: Annotated[
-        bool,
-        typer.Option(
-            "--converters/--quick",
-            help="with the rounding of converters, as xbarc check counts it, or without, in an "
-            "eighth of the time; wires then seem to take less than they do",
-        ),
-    ] = True,
     picture: Annotated[
         Path | None, typer.Option(metavar="FILE.svg", help="top-1 over r T^2 / R_on")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    *,
+    chip: Chip,
+    cases: Cases,
+    given: dict[str, Any],
 ) -> int:
     """Sweep the resistance of wires: top-1 as mapped, placed and corrected."""
     from json import dumps
@@ -72,18 +71,12 @@ def lines_command(
     from xbarc.compiler import CompileOptions, compile_model
     from xbarc.experiments.study import picture as drawn
     from xbarc.experiments.study import study_lines
-    from xbarc.mapping import MapOptions
-    from xbarc.target import load_target
 
-    sweep = _sweep(scales, placements, corrections, converters)
+    sweep = _sweep(cases)
     if picture is not None:
         check_writable(picture)
-    chosen = load_target(target, settings or ())
-    options = CompileOptions(
-        weight_bits, mapping=MapOptions(encoding=encoding or chosen.precision.encoding)
-    )
     known, judged = _samples(data, calibrate)
-    program = compile_model(model, chosen, options=options, calibration=known)
+    program = compile_model(model, chip.load(), options=CompileOptions(**given), calibration=known)
     with progress_bar("study") as advance:
         found = study_lines(program, known, judged, sweep, advance)
     if picture is not None:
@@ -98,9 +91,9 @@ def lines_command(
 
 def _samples(data: Path, calibrate: Path | None) -> tuple[Data, Data]:
     """What may be seen, and what judges."""
-    from xbarc.cli.npz import read_npz
     from xbarc.experiments.study import held_back
     from xbarc.ir.labels import labels_in
+    from xbarc.ir.npz import read_npz
 
     if calibrate is not None:
         return read_npz(calibrate), read_npz(data)
@@ -111,17 +104,20 @@ def _samples(data: Path, calibrate: Path | None) -> tuple[Data, Data]:
     return known, judged
 
 
-def _sweep(scales: str, placements: str, corrections: str, converters: bool) -> Sweep:
-    from xbarc.circuit import parse_effects
+def _sweep(cases: Cases) -> Sweep:
     from xbarc.experiments.study import Sweep
+    from xbarc.options.values import parse_corrections
 
     try:
-        factors = tuple(float(part) for part in scales.split(","))
+        factors = tuple(float(part) for part in cases.scales.split(","))
     except ValueError as error:
-        raise InputError(f"'{scales}' is no list of numbers", where="--scales") from error
-    chosen = tuple(parse_effects(part.replace("+", ",")) for part in corrections.split(","))
-    names = tuple(part.strip() for part in placements.split(","))
-    return Sweep(factors, names, chosen, converters)
+        raise InputError(f"'{cases.scales}' is no list of numbers", where="--scales") from error
+    chosen = tuple(
+        frozenset[str](parse_corrections(part.replace("+", ",")))
+        for part in cases.corrections.split(",")
+    )
+    names = tuple(part.strip() for part in cases.placements.split(","))
+    return Sweep(factors, names, chosen, cases.converters)
 
 
 def _print(found: LineStudy) -> None:

@@ -29,10 +29,11 @@ from xbarc.ir.network import MatrixLayer, Network
 from xbarc.ir.program import CrossbarStep, Program, Step
 from xbarc.ir.quantize import IntegerResult, SignResult, known_zero
 from xbarc.ir.statistics import SecondMoments
-from xbarc.mapping import ArrayPool, MapOptions, map_layer
+from xbarc.mapping import ArrayPool, map_layer
 from xbarc.mapping.fitting import adjusted, integer_weight, make_task, real_steps, write_fed_back
 from xbarc.mapping.rows import KeptPlaces, row_cells, stands_alone
 from xbarc.numerics.types import Float64Array
+from xbarc.options import MapOptions
 
 Flow = Literal["refitted", "read-back"]
 Method = Literal["as programmed", "refitted", "read-back"]
@@ -172,7 +173,7 @@ def _read_back(task: _Task, moments: SecondMoments) -> CrossbarStep:
     """Write the rows one after another, each chosen to make good what those before it hold."""
     step, target = task.step, task.chip.program.target
     own = replace(task.layer, quantizer=step.quantizer)
-    options = replace(task.options, encoding=step.encoding, slices=step.weight_slices)
+    options = task.options.changed(encoding=step.encoding, weight_slices=step.weight_slices)
     plan = make_task(own, own, target, options, moments)
     cells = layer_cells(task.chip, step)
     rows = row_cells(own, target, options, plan.places)

@@ -4,23 +4,12 @@
 live in `encodings/`, cutting in `tiling.py`, physical places in `pack.py`, converters in `adc.py`.
 """
 
-from xbarc.mapping.choices import LEVERS, column_rule, parse_levers
 from xbarc.mapping.encodings import encoding_names
 from xbarc.mapping.layer import map_layer
-from xbarc.mapping.options import (
-    ADC_POLICIES,
-    AUTO,
-    PLACEMENTS,
-    ROWS_LATENCY,
-    MapOptions,
-    Pack,
-    Tile,
-)
 from xbarc.mapping.pack import ArrayPool
 from xbarc.mapping.senses import (
     Fit,
     Refit,
-    SenseOptions,
     SplitSums,
     fit_counts,
     fit_thresholds,
@@ -35,20 +24,10 @@ from xbarc.mapping.senses import (
 )
 
 __all__ = [
-    "ADC_POLICIES",
-    "AUTO",
-    "LEVERS",
-    "PLACEMENTS",
-    "ROWS_LATENCY",
     "ArrayPool",
     "Fit",
-    "MapOptions",
-    "Pack",
     "Refit",
-    "SenseOptions",
     "SplitSums",
-    "Tile",
-    "column_rule",
     "encoding_names",
     "fit_counts",
     "fit_thresholds",
@@ -56,7 +35,6 @@ __all__ = [
     "map_layer",
     "map_senses",
     "mean_start",
-    "parse_levers",
     "read_groups",
     "refit_classifier",
     "retuned",

@@ -6,8 +6,8 @@ import numpy as np
 
 from xbarc.cost import FullLoad
 from xbarc.mapping.encodings import Encoding, find_encoding
-from xbarc.mapping.options import AUTO
 from xbarc.mapping.tiling import most_outputs
+from xbarc.options import AUTO
 from xbarc.target import Target
 
 

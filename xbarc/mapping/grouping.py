@@ -18,9 +18,9 @@ from xbarc.ir.front import SolverRun
 from xbarc.ir.kinds import conversion_kinds
 from xbarc.ir.program import CrossbarStep
 from xbarc.mapping.assignment import Assigned, assign, group_cost
-from xbarc.mapping.choices import ColumnRule
 from xbarc.mapping.laws import LEVELS, LeverLaw
 from xbarc.numerics.types import Int64Array, IntArray
+from xbarc.options import ColumnRule
 from xbarc.target import Target
 
 _KIND = 40

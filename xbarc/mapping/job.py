@@ -10,10 +10,10 @@ from xbarc.errors import MappingError
 from xbarc.ir.network import IntWeight, MatrixLayer
 from xbarc.mapping.chain_search import find_order
 from xbarc.mapping.encodings import Encoding, Region, find_encoding
-from xbarc.mapping.options import MapOptions
 from xbarc.mapping.order import Arrangement, arrange, given
 from xbarc.mapping.tiling import Cut, cut_columns, row_bounds
 from xbarc.numerics.types import Int64Array, IntArray
+from xbarc.options import MapOptions
 from xbarc.target import Target
 
 _MOST_CELL_BITS = 24
@@ -56,7 +56,7 @@ def make_job(
     """
     if not isinstance(layer.weight, IntWeight):
         raise MappingError("weights are not integers yet", where=layer.name)
-    encoding = find_encoding(options.encoding)
+    encoding = find_encoding(options.encoding_name)
     bits = layer.weight.format.bits + (not layer.weight.format.signed)
     weights = np.asarray(layer.weight.tensor.load())
     centre = encoding.centre(weights) if weights.size else None
@@ -106,24 +106,25 @@ def _fit(
 ) -> tuple[int, Cut, Arrangement]:
     """The least slices that hold the weights, the cut and the order that go with them."""
     weights, parts, bits, arrangement = what
-    encoding, cell_bits = find_encoding(options.encoding), target.cell.bits
+    encoding, cell_bits = find_encoding(options.encoding_name), target.cell.bits
     low, high = int(weights.min(initial=0)), int(weights.max(initial=0))
     least = encoding.slices(low, high, bits, cell_bits)
-    for slices in _slice_counts(least, options.slices, cell_bits):
+    for slices in _slice_counts(least, options.weight_slices, cell_bits):
         cut = cut_columns(parts, slices, target.array, options.tile, layer.name)
         places = arrangement or _arranged(weights, parts, cut)
         if _holds(weights, cut, places, cell_bits, slices):
             return slices, cut, places
         levels = 1 << (cell_bits * slices)
-        found = None if arrangement else _searched(weights, cut, levels, asked=options.slices)
+        asked = options.weight_slices
+        found = None if arrangement else _searched(weights, cut, levels, asked=asked)
         if found is not None:
             return slices, cut, found
-    most = options.slices or _MOST_CELL_BITS // cell_bits
+    most = options.weight_slices or _MOST_CELL_BITS // cell_bits
     raise MappingError(
         f"weights from {low} to {high} do not fit {encoding.name} with {most} cells of"
         f" {cell_bits} bits a weight",
         where=layer.name,
-        hint=_remedy(least, options.slices),
+        hint=_remedy(least, options.weight_slices),
     )
 
 

@@ -14,7 +14,7 @@ from xbarc.ir.program import CrossbarStep, Step
 from xbarc.ir.quantize import FloatInput, FloatResult, RequantizedResult, Result
 from xbarc.mapping.encodings import find_encoding
 from xbarc.mapping.fitting.search import output_channels
-from xbarc.mapping.options import MapOptions
+from xbarc.options import MapOptions
 from xbarc.numerics.types import AnyArray, Float64Array
 from xbarc.target import Target
 
@@ -68,14 +68,14 @@ def _sqnr(signal: AnyArray, error: AnyArray) -> float | None:
 
 
 def _why(target: Target, options: MapOptions) -> tuple[str, str]:
-    if options.slices is None:
+    if options.weight_slices is None:
         return (
             "pruning or a range that all layers share changed them",
             "Without --prune and --uniform they are kept",
         )
-    cells = f"{options.slices} cells of {target.cell.bits} bits"
-    reason = f"{options.encoding} does not hold them with {cells} a weight"
-    if find_encoding(options.encoding).is_chained():
+    cells = f"{options.weight_slices} cells of {target.cell.bits} bits"
+    reason = f"{options.encoding_name} does not hold them with {cells} a weight"
+    if find_encoding(options.encoding_name).is_chained():
         reason += " in any order that was found"
     return reason, "More --weight-slices, another --encoding, or cells with more bits hold them"
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from xbarc.cost.adc_models import adc_energy_pj
-from xbarc.errors import MappingError
 from xbarc.numerics.types import Int64Array, IntArray
 from xbarc.target import Target
 
@@ -20,7 +19,6 @@ BOTH = 12
 """Levels that a bit counts in `both`: the two laws are alike near 6 bits."""
 WIDEST = 48
 _LARGEST = 2.0**50
-_NAMES = ("both", "bits", "levels", "target")
 _FEMTO = 1000
 
 
@@ -51,18 +49,6 @@ def by_levels(a_bit: int = 0) -> LeverLaw:
     """Levels, and for every bit so many more."""
     costs = [a_bit * bits + (2.0**bits if bits else 0.0) for bits in range(WIDEST)]
     return _table(f"levels + {a_bit} a bit" if a_bit else "levels", costs)
-
-
-def parse_law(text: str) -> str:
-    """A law's name, or how many levels a bit counts: `both`, `bits`, `levels`, `target`, `24`.
-
-    Raises:
-        MappingError: none of these.
-    """
-    if text not in _NAMES and not (text.isdecimal() and len(text) <= 6):
-        hint = ", ".join(_NAMES) + ", or how many levels a bit counts"
-        raise MappingError(f"'{text[:20]}' is not available", where="--lever-law", hint=hint)
-    return text
 
 
 def lever_law(name: str, target: Target) -> LeverLaw:

@@ -27,13 +27,13 @@ from xbarc.mapping.job import Job, make_job
 from xbarc.mapping.kept import unkept_weights
 from xbarc.mapping.laws import lever_law
 from xbarc.mapping.levers import group, pull
-from xbarc.mapping.options import MapOptions
 from xbarc.mapping.order import Arrangement
 from xbarc.mapping.pack import ArrayPool
 from xbarc.mapping.tiling import Part, segment_bounds
 from xbarc.numerics import PackedCells, pack_cells
 from xbarc.numerics.packing import packed_bytes
 from xbarc.numerics.types import AnyArray, Int64Array
+from xbarc.options import MapOptions
 from xbarc.target import Target
 
 _CHUNK_CELLS = 1 << 23
@@ -91,7 +91,7 @@ def map_layer(
         narrowed=layer.narrowed,
         unkept=unkept,
     )
-    rule, by_kind = options.columns, options.from_data
+    rule, by_kind = options.column_order, options.from_data
     step, solved = group(step, target, options.levers, rule, law, by_kind=by_kind)
     room = wide(target) if "rows" in options.levers else target
     step = replace(step, adc=replace(adc_settings(step, room, options.adc), solved=solved))

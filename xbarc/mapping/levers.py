@@ -18,7 +18,6 @@ import numpy as np
 from xbarc.ir.front import SolverRun
 from xbarc.ir.program import CrossbarStep
 from xbarc.mapping.centring import centres
-from xbarc.mapping.choices import ColumnRule, Lever
 from xbarc.mapping.dealing import deal_rows
 from xbarc.mapping.grouping import order_columns
 from xbarc.mapping.job import Job
@@ -26,6 +25,7 @@ from xbarc.mapping.laws import LeverLaw
 from xbarc.mapping.recode import MANY_WEIGHTS, layer_start
 from xbarc.mapping.recoded import Recoded
 from xbarc.mapping.tiling import segment_bounds
+from xbarc.options import ColumnRule, Lever
 from xbarc.target import Target
 
 _WIDEST_DIGIT = 7

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from xbarc.mapping.options import Pack
 from xbarc.numerics.types import IntArray
+from xbarc.options import Pack
 from xbarc.target import Array
 
 

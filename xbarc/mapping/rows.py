@@ -14,10 +14,10 @@ from xbarc.mapping.encodings import find_encoding
 from xbarc.mapping.fitting import integer_weight
 from xbarc.mapping.job import Job, make_job
 from xbarc.mapping.layer import encode_rows, map_layer
-from xbarc.mapping.options import MapOptions
 from xbarc.mapping.order import Arrangement
 from xbarc.mapping.pack import ArrayPool
 from xbarc.numerics.types import Float64Array, IntArray
+from xbarc.options import MapOptions
 from xbarc.target import Target
 
 _ONE_ROW = np.array([0, 1], dtype=np.int32)

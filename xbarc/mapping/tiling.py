@@ -11,8 +11,8 @@ import numpy as np
 
 from xbarc.errors import MappingError
 from xbarc.mapping.encodings import Encoding, Region
-from xbarc.mapping.options import Tile
 from xbarc.numerics.types import IntArray
+from xbarc.options import Tile
 from xbarc.target import Array
 
 

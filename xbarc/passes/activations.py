@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
 
 import numpy as np
 
@@ -11,8 +10,8 @@ from xbarc.ir.network import MatrixLayer
 from xbarc.ir.quantize import DynamicInput, FloatInput, StaticInput
 from xbarc.ir.statistics import RangeStatistics
 from xbarc.numerics.types import Float64Array
+from xbarc.options import RangeMethod
 
-RangeMethod = Literal["mse", "minmax", "percentile"]
 _SHRINK = np.linspace(0.2, 1.0, 81)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import Literal
 
 import numpy as np
 
@@ -14,11 +13,11 @@ from xbarc.ir.network import MatrixLayer, Network
 from xbarc.ir.quantize import FloatResult
 from xbarc.ir.scales import ChannelStatistics, FreeScales
 from xbarc.numerics.types import Float32Array, Float64Array, Int64Array
+from xbarc.options import Share
 from xbarc.passes.alike import LayerSteps
 from xbarc.passes.equalise import balance_weights
 from xbarc.passes.prediction import LayerFacts, Levels, least_error
 
-Share = Literal["none", "layer", "channel"]
 _FIRST_ROUNDS, _ROUNDS = 25, 200
 
 

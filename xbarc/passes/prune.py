@@ -13,57 +13,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise, product
-from typing import Literal, get_args
 
 import numpy as np
 
-from xbarc.errors import MappingError
 from xbarc.ir.network import FloatWeight, LazyTensor, MatrixLayer
 from xbarc.ir.quantize import FloatResult, Result
 from xbarc.ir.statistics import SecondMoments
 from xbarc.numerics.types import BoolArray, Float64Array
+from xbarc.options import Pruning
 
-PrunePattern = Literal["balanced", "free"]
 _DAMPING = 0.01
 _MOST_WORK = 2.0**37
 """Multiplications up to which the kept weights are solved for, output by output."""
 
 _ROUNDS = (0.5, 0.8, 1.0)
 """Shares of what is to go that are gone after each round of choosing."""
-
-
-@dataclass(frozen=True)
-class Pruning:
-    """What to prune.
-
-    Attributes:
-        share: weights that become zero, 0 to below 1.
-        pattern: `balanced` or `free`.
-    """
-
-    share: float
-    pattern: PrunePattern = "balanced"
-
-    def __str__(self) -> str:
-        return f"{self.share:g} {self.pattern}"
-
-
-def parse_pruning(text: str) -> Pruning:
-    """`0.5`, `0.5:balanced` or `0.5:free`.
-
-    Raises:
-        MappingError: neither.
-    """
-    number, _, pattern = text.partition(":")
-    try:
-        share = float(number)
-    except ValueError:
-        share = -1.0
-    pattern = pattern or "balanced"
-    if not 0 <= share < 1 or pattern not in get_args(PrunePattern):
-        hint = "the share of weights to drop, such as 0.5 or 0.75:free"
-        raise MappingError(f"'{text[:20]}' is not available", where="--prune", hint=hint)
-    return Pruning(share, "free" if pattern == "free" else "balanced")
 
 
 def prune_weights(

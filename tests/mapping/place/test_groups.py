@@ -7,11 +7,11 @@ import pytest
 from tests.builders import int_layer, mapped, small_target
 from xbarc.ir.effective import is_lossless
 from xbarc.ir.program import CrossbarStep
-from xbarc.mapping import parse_levers
 from xbarc.mapping.adc import converter_keys
 from xbarc.mapping.place.groups import arrange_groups
 from xbarc.mapping.place.layer import arrange_columns
 from xbarc.mapping.place.permute import resized
+from xbarc.options import parse_levers
 from xbarc.target import Target
 
 TARGET = small_target(

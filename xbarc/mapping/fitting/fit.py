@@ -25,10 +25,10 @@ from xbarc.mapping.fitting.search import (
     refined,
 )
 from xbarc.mapping.job import make_job
-from xbarc.mapping.options import MapOptions
 from xbarc.mapping.order import Arrangement
 from xbarc.numerics import IntFormat
 from xbarc.numerics.types import Float64Array
+from xbarc.options import MapOptions
 from xbarc.target import Target
 
 _FINE_BITS = 8
@@ -71,14 +71,14 @@ def fit_layer(
         MappingError: the layer cannot be fitted to so few cells.
     """
     if _is_ample(layer, plain, target, options):
-        wide = fit_layer(layer, target, replace(options, slices=None), plain, moments)
+        wide = fit_layer(layer, target, options.changed(weight_slices=None), plain, moments)
         exact = Fitted(plain, None, FitRecord("rounding"))
         return wide if _holds(wide.layer, target, options) else exact
-    if options.slices is None and (moments is None or isinstance(layer.weight, IntWeight)):
+    if options.weight_slices is None and (moments is None or isinstance(layer.weight, IntWeight)):
         return Fitted(plain, None, FitRecord("rounding"))
     task = make_task(layer, plain, target, options, None if moments is None else moments[0])
     task = replace(task, step=step)
-    first = plain_fit(task) if options.slices is not None else _rounded(layer, plain)
+    first = plain_fit(task) if options.weight_slices is not None else _rounded(layer, plain)
     if moments is None or isinstance(layer.geometry, Scatter):
         return _finish(layer, plain, task, first, FitRecord("rounding", _misfit(task, first)))
     better = fed_back(task, moments[0])
@@ -96,9 +96,9 @@ def _is_ample(layer: MatrixLayer, plain: MatrixLayer, target: Target, options: M
 
     Float weights are rounded to the levels there are, unless these are more than 256.
     """
-    if options.slices is None:
+    if options.weight_slices is None:
         return False
-    fine = target.cell.bits * options.slices > _FINE_BITS
+    fine = target.cell.bits * options.weight_slices > _FINE_BITS
     return (fine or isinstance(layer.weight, IntWeight)) and _holds(plain, target, options)
 
 

@@ -16,10 +16,10 @@ from xbarc.mapping.fitting.feedback import Block, blocks, feed_back, sweep
 from xbarc.mapping.fitting.grids import Alone, Coupled, Grid, Shifted
 from xbarc.mapping.fitting.quality import product_sums
 from xbarc.mapping.fitting.scales import FACTORS, FINE_FACTORS, rounding_steps, spread
-from xbarc.mapping.options import MapOptions
 from xbarc.mapping.order import Arrangement, arrange, given
 from xbarc.mapping.tiling import Cut, cut_columns
 from xbarc.numerics.types import AnyArray, Float64Array
+from xbarc.options import MapOptions
 from xbarc.target import Target
 
 _SEARCH_WORK = 4e9
@@ -93,17 +93,17 @@ def make_task(
     weights = np.asarray(layer.weight.tensor.load(), dtype=np.float64)
     importance = _importance(weights, moments)
     channel = output_channels(layer) if isinstance(layer.geometry, Scatter) else None
-    if options.slices is None:
+    if options.weight_slices is None:
         bits = plain.weight.format.bits if isinstance(plain.weight, IntWeight) else 8
         top = (1 << (bits - 1)) - 1
         return Task(weights, importance, channel, -top, top, False, 0, None, None)
-    encoding = find_encoding(options.encoding)
-    low, high = encoding.reach(target.cell.bits, options.slices)
-    levels = 1 << (target.cell.bits * options.slices)
+    encoding = find_encoding(options.encoding_name)
+    low, high = encoding.reach(target.cell.bits, options.weight_slices)
+    levels = 1 << (target.cell.bits * options.weight_slices)
     cut, places = None, None
     if _is_coupled(encoding):
         everything = (Region(encoding, np.arange(layer.outputs)),)
-        cut = cut_columns(everything, options.slices, target.array, options.tile, layer.name)
+        cut = cut_columns(everything, options.weight_slices, target.array, options.tile, layer.name)
         places = _places(encoding, weights, importance, (cut, levels))
     return Task(weights, importance, channel, low, high, encoding.is_shifted(), levels, cut, places)
 

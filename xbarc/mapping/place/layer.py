@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import get_args
 
 import numpy as np
 
@@ -21,10 +22,11 @@ from xbarc.mapping.place.permute import (
 )
 from xbarc.mapping.place.units import column_lines
 from xbarc.numerics.types import Float64Array, Int64Array
+from xbarc.options import Placement
 from xbarc.target import Target
 
 Wired = Callable[[CrossbarStep], Float64Array]
-METHODS = ("none", "heaviest", "srs", "drs", "rows", "optimal", "faults")
+METHODS: tuple[str, ...] = get_args(Placement)
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,7 @@
 cells, `search` chooses thresholds from sums that were seen, `refit` fits the classifier behind.
 """
 
-from xbarc.mapping.sense_options import SenseOptions, read_groups
+from xbarc.mapping.senses.deal import read_groups
 from xbarc.mapping.senses.layer import fitted, map_senses, mean_start, with_counts, with_thresholds
 from xbarc.mapping.senses.refit import Refit, refit_classifier
 from xbarc.mapping.senses.retune import retuned
@@ -13,7 +13,6 @@ from xbarc.mapping.senses.search import Fit, SplitSums, fit_counts, fit_threshol
 __all__ = [
     "Fit",
     "Refit",
-    "SenseOptions",
     "SplitSums",
     "fit_counts",
     "fit_thresholds",

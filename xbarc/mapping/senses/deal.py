@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import ceil
 
 import numpy as np
 
-from xbarc.errors import MappingError
+from xbarc.errors import InputError, MappingError
 from xbarc.ir.geometry import Window
 from xbarc.ir.network import MatrixLayer
-from xbarc.mapping.sense_options import SenseOptions
-from xbarc.numerics.types import Int64Array
+from xbarc.numerics.types import AnyArray, Int64Array
+from xbarc.options import InputGroups, SenseOptions
 
 WORTH_FILLING = 4 / 3
 """Free wordlines are used a second time from this many times the inputs on: fewer repeats weigh
@@ -30,8 +31,8 @@ def deal(layer: MatrixLayer, options: SenseOptions, capacity: int) -> list[Int64
     Raises:
         MappingError: groups that were given do not fit.
     """
-    if options.split == "given" and layer.name in options.groups:
-        return _parts(_given(layer, options.groups[layer.name], capacity))
+    if isinstance(options.split, InputGroups) and layer.name in options.split.groups:
+        return _parts(_given(layer, options.split.groups[layer.name], capacity))
     least = -(-layer.rows // capacity)
     groups = least
     if least > 1:
@@ -44,6 +45,24 @@ def deal(layer: MatrixLayer, options: SenseOptions, capacity: int) -> list[Int64
     if options.split == "partition" or groups * capacity < WORTH_FILLING * layer.rows:
         return parts
     return filled(parts, turn, capacity)
+
+
+def read_groups(arrays: Mapping[str, AnyArray]) -> InputGroups:
+    """Groups of inputs by layer name, from arrays of whole numbers.
+
+    Raises:
+        InputError: an array is something else.
+    """
+    groups = {}
+    for name, given in arrays.items():
+        array = np.asarray(given)
+        if array.ndim != 1 or array.dtype.kind not in "iu" or array.min(initial=0) < 0:
+            raise InputError(
+                f"'{name}' is {array.dtype}{list(array.shape)}, expected a group number an input",
+                where="--split",
+            )
+        groups[name] = array.astype(np.int64)
+    return InputGroups(groups)
 
 
 def filled(parts: list[Int64Array], turn: Int64Array, capacity: int) -> list[Int64Array]:

@@ -11,11 +11,11 @@ from xbarc.ir.network import IntWeight, MatrixLayer
 from xbarc.ir.program import AdcSettings, CrossbarStep, Periphery, Sense, Tiling
 from xbarc.ir.quantize import UP, BinaryInput, FloatResult, SignResult
 from xbarc.mapping.pack import ArrayPool
-from xbarc.mapping.sense_options import SenseOptions
 from xbarc.mapping.senses.search import Fit, SplitSums, mean_thresholds, mean_totals
 from xbarc.mapping.senses.split import Wordlines, wordlines
 from xbarc.numerics import pack_cells
 from xbarc.numerics.types import Float64Array, Int64Array, IntArray, UInt8Array
+from xbarc.options import SenseOptions
 from xbarc.target import Target
 
 FEWEST = 7
@@ -72,7 +72,7 @@ def map_senses(
         adc=AdcSettings(width, zero, zero + 1, "sense"),
         input_bits=1,
         dac_bits=target.input.dac_bits,
-        encoding=options.rows,
+        encoding=options.sense_rows,
         weight_bits=2,
         weight_slices=1,
         inputs=layer.rows,

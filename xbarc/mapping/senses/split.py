@@ -10,9 +10,9 @@ from xbarc.errors import MappingError
 from xbarc.ir.geometry import Window
 from xbarc.ir.network import MatrixLayer
 from xbarc.ir.quantize import ABSENT, DOWN, UP, BinaryInput
-from xbarc.mapping.sense_options import SenseOptions
 from xbarc.mapping.senses.deal import deal, kernel_size
 from xbarc.numerics.types import Int64Array, IntArray, UInt8Array
+from xbarc.options import SenseOptions
 from xbarc.target import Target
 
 
@@ -84,7 +84,7 @@ def _sides(both: IntArray, copies: int) -> list[tuple[int, IntArray]]:
 def _copies(layer: MatrixLayer, options: SenseOptions, most: int) -> int:
     """Wordlines an input: one, a pair, or two pairs where a left-out input must count half."""
     absent = may_be_absent(layer)
-    if options.rows == "zero-one":
+    if options.sense_rows == "zero-one":
         if absent:
             raise MappingError(
                 "padding with 0 is neither of the two values, one wordline cannot say it",

@@ -1,0 +1,138 @@
+"""Options of the commands, from the models that define them."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Collection, Mapping
+from itertools import groupby
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+
+import typer
+from pydantic.fields import FieldInfo
+from typer.core import TyperCommand
+
+from xbarc.options.base import (
+    Options,
+    about,
+    default_text,
+    flags_of,
+    kind_of,
+    metavar_of,
+    option,
+)
+
+if TYPE_CHECKING:
+    from xbarc.target import Target
+
+Command = Callable[..., int]
+Panels = type[Options] | tuple[type[Options], ...]
+
+
+class Chip(Options):
+    """What to compile for."""
+
+    target: str = option(
+        "rram128", "what to compile for; see xbarc targets list", metavar="NAME|FILE.toml"
+    )
+    settings: list[str] = option(
+        [],
+        "change a field of the target; may be repeated",
+        flags=("--set",),
+        metavar="key.path=value",
+        repeated=True,
+        unset=" ",
+    )
+
+    def load(self) -> Target:
+        """The target.
+
+        Raises:
+            TargetError: there is none of this name, or a field is wrong.
+        """
+        from xbarc.target import load_target
+
+        return load_target(self.target, self.settings)
+
+
+def takes(
+    *,
+    only: Collection[str] = (),
+    unset: Mapping[str, str] | None = None,
+    **panels: Panels,
+) -> Callable[[Command], Command]:
+    """Give a command the options of models.
+
+    Args:
+        only: names of options; empty takes all.
+        unset: what the help says of an option that is left out, by name, in place of its default.
+        panels: by the name of the command's parameter: a model, which the parameter gets, or
+            several, of which it gets the options that were given as one dict by name.
+    """
+    added = {
+        parameter: [
+            _parameter(panel, name, field, (unset or {}).get(name))
+            for panel in (kinds if isinstance(kinds, tuple) else (kinds,))
+            for name, field in panel.model_fields.items()
+            if not only or name in only or not panel.table
+        ]
+        for parameter, kinds in panels.items()
+    }
+
+    def decorate(command: Command) -> Command:
+        hints = get_type_hints(command, include_extras=True, localns={"Target": Any})
+        own = inspect.signature(command).parameters.values()
+        plain = [p.replace(annotation=hints[p.name]) for p in own if p.name not in panels]
+
+        @functools.wraps(command)
+        def run(**values: Any) -> int:
+            for parameter, kinds in panels.items():
+                asked = {one.name: values.pop(one.name) for one in added[parameter]}
+                given = {name: value for name, value in asked.items() if value not in (None, [])}
+                values[parameter] = given if isinstance(kinds, tuple) else kinds(**given)
+            return command(**values)
+
+        parameters = [*plain, *(one for group in added.values() for one in group)]
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": int}
+        return run
+
+    return decorate
+
+
+def _parameter(
+    panel: type[Options], name: str, field: FieldInfo, unset: str | None
+) -> inspect.Parameter:
+    said = about(field)
+    default = (unset or default_text(field)).strip()
+    made = typer.Option(
+        *flags_of(name, field),
+        metavar=metavar_of(field) or None,
+        help=f"{said.help}  [default: {default}]" if default else said.help,
+        rich_help_panel=f"Options: {panel.table}" if panel.table else None,
+        show_default=False,
+    )
+    kind: Any = list[str] if said.repeated else kind_of(field)
+    annotation = Annotated[kind | None, made]
+    where = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(name, where, default=None, annotation=annotation)
+
+
+class Sections(TyperCommand):
+    """A command whose help has a section for each model of options."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write arguments, then options by section."""
+        shown = [(_heading(p), p.get_help_record(ctx)) for p in self.get_params(ctx)]
+        shown = [row for row in shown if row[1] is not None]
+        order = list(dict.fromkeys(heading for heading, _ in shown))
+        shown.sort(key=lambda row: order.index(row[0]))
+        for heading, group in groupby(shown, key=lambda row: row[0]):
+            with formatter.section(heading):
+                formatter.write_dl([record for _, record in group])
+
+
+def _heading(parameter: Any) -> str:
+    if parameter.param_type_name == "argument":
+        return "Arguments"
+    return getattr(parameter, "rich_help_panel", None) or "Options"

@@ -1,0 +1,149 @@
+"""Layers to steps, and the walk over calibration data that gathers statistics on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from xbarc.calibration.choosing import choose_encoding
+from xbarc.calibration.comparators import SenseWalk
+from xbarc.calibration.uniform import Whole
+from xbarc.calibration.walk import Walk
+from xbarc.errors import MappingError
+from xbarc.executor.run import Values
+from xbarc.ir.geometry import Scatter
+from xbarc.ir.network import DigitalFragment, FloatWeight, MatrixLayer, Network
+from xbarc.ir.program import CrossbarStep, DigitalStep, Step
+from xbarc.ir.quantize import BinaryInput
+from xbarc.ir.statistics import SecondMoments
+from xbarc.mapping import ArrayPool, map_layer
+from xbarc.mapping.fitting import fit_layer
+from xbarc.mapping.kept import with_declared
+from xbarc.options import AUTO, Pruning
+from xbarc.passes import (
+    Facts,
+    fed_alike,
+    prune_weights,
+    quantize_input,
+    quantize_weights,
+    widen_binary,
+)
+from xbarc.pipeline import Progress
+from xbarc.plan import Plan, compares
+
+_FINE_BITS = 8
+
+
+def lower_network(
+    whole: Whole,
+    plan: Plan,
+    batches: list[Values],
+    progress: Progress,
+    watch: Callable[[CrossbarStep, Walk], None] | None = None,
+) -> tuple[tuple[Step, ...], int]:
+    """Layers to steps in execution order; calibration data runs through the steps made so far."""
+    network = whole.network
+    pool = ArrayPool(plan.target.array, plan.options.pack)
+    steps: list[Step] = []
+    walk = Walk(network, batches, exact=_wants_exact(network, plan))
+    sense = SenseWalk(network, plan.target, plan.options)
+    exact = plan.options.adc == "lossless" and whole.one is None
+    facts = Facts(network.inputs, plan.options.input_facts, lossless=exact)
+    for number, layer in enumerate(network.layers):
+        progress(layer.name, number, len(network.layers))
+        if isinstance(layer, DigitalFragment):
+            step: Step = sense.refitted(number, _digital(layer), batches)
+        elif compares(plan) and isinstance(layer.quantizer, BinaryInput):
+            step = sense.crossbar(layer, batches, pool)
+        else:
+            step = _crossbar(layer, plan, walk, pool, whole, facts)
+            if watch is not None:
+                watch(step, walk)
+        steps.append(step)
+        sense.advance(number, step)
+        walk.advance(number, step)
+        facts.advance(step)
+    return tuple(steps), pool.used
+
+
+def _wants_exact(network: Network, plan: Plan) -> bool:
+    """Whether the exact network runs beside the compiled one; compared layers bring their own."""
+    read = [
+        layer
+        for layer in network.matrix_layers
+        if not (compares(plan) and isinstance(layer.quantizer, BinaryInput))
+    ]
+    asked = bool(read) and (
+        plan.options.prune is not None or any(_wants_moments(layer, plan) for layer in read)
+    )
+    return asked and plan.options.feedback != "off"
+
+
+def _digital(layer: DigitalFragment) -> DigitalStep:
+    return DigitalStep(
+        layer.name,
+        layer.model,
+        layer.inputs,
+        layer.outputs,
+        layer.operators,
+        layer.macs,
+        layer.notes,
+        layer.uncounted,
+    )
+
+
+def _crossbar(
+    layer: MatrixLayer, plan: Plan, walk: Walk, pool: ArrayPool, whole: Whole, facts: Facts
+) -> CrossbarStep:
+    """Ranges of the input, integers for the weights, cells, converters; data where there is any."""
+    try:
+        layer = with_declared(widen_binary(layer))
+        shared = whole.steps(layer)
+        if shared is None:
+            ranged = quantize_input(
+                layer, plan.activation_bits, walk.ranges(layer), plan.options.ranges
+            )
+            ranged = facts.known(ranged)
+        else:
+            ranged = whole.quantized(layer, shared)[0]
+        wanted = plan.options.prune is not None or _wants_moments(layer, plan)
+        moments = walk.moments(layer, ranged.quantizer) if wanted else None
+        if plan.options.prune is not None:
+            layer = _pruned(layer, plan, plan.options.prune, moments)
+            ranged, moments = fed_alike(layer, ranged), None
+        if shared is None:
+            plain = quantize_weights(ranged, plan.weight_bits)
+        else:
+            ranged, plain = whole.quantized(layer, shared)
+        step = None if shared is None else shared.weight
+        where = (plan.target, plan.options, pool)
+        if plan.options.encoding == AUTO:
+            return whole.finished(layer, choose_encoding(ranged, plain, moments, *where))
+        fitted = fit_layer(ranged, plan.target, plan.options, plain, moments, step)
+        made = map_layer(fitted.layer, *where, fitted.arrangement, fitted.record)
+        return whole.finished(layer, made)
+    except ValueError as error:
+        raise MappingError(str(error), where=layer.name) from error
+
+
+def _pruned(
+    layer: MatrixLayer,
+    plan: Plan,
+    pruning: Pruning,
+    moments: tuple[SecondMoments, SecondMoments] | None,
+) -> MatrixLayer:
+    """The layer with some weights at zero, the others made good for it where there is data."""
+    known = None if moments is None else moments[0] + moments[1]
+    return prune_weights(layer, pruning, plan.target.array.rows, known)
+
+
+def _wants_moments(layer: MatrixLayer, plan: Plan) -> bool:
+    """Whether an error is left that feedback could make good.
+
+    With 8 bits and more the weights lose less than the activations do, and nobody asked for it.
+    """
+    if plan.options.feedback == "off" or isinstance(layer.geometry, Scatter):
+        return False
+    if plan.options.weight_slices is not None:
+        return True
+    fine = plan.options.feedback == "auto" and plan.weight_bits >= _FINE_BITS
+    return isinstance(layer.weight, FloatWeight) and not fine

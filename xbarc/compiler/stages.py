@@ -1,0 +1,351 @@
+"""The stages of the compiler, from an ONNX file to a program that fits its chip."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from json import dumps
+from pathlib import Path
+
+from xbarc.calibration.budget import fit_budget
+from xbarc.calibration.converters import calibrate_converters, uniform
+from xbarc.calibration.parts import PARTS
+from xbarc.calibration.uniform import Whole, plan_whole, watched_sums
+from xbarc.calibration.walk import Walk
+from xbarc.chips.placing import FitOptions, fit_program
+from xbarc.circuit import Effects
+from xbarc.circuit.faults import FaultMap, program_faults
+from xbarc.compiler.lowering import lower_network
+from xbarc.errors import InputError, MappingError, VerifyError
+from xbarc.executor.batches import calibration_batches
+from xbarc.executor.run import Values
+from xbarc.frontend import read_network
+from xbarc.ir.front import FrontPoint, RowsPoint
+from xbarc.ir.labels import split_labels
+from xbarc.ir.network import DigitalFragment, Network
+from xbarc.ir.program import CrossbarStep, Program, Step
+from xbarc.ir.text import network_text, program_text
+from xbarc.ir.verify import verify_network, verify_program
+from xbarc.mapping.active_rows import choose_rows
+from xbarc.mapping.kept import check_integers
+from xbarc.mapping.one_adc import SumHistogram
+from xbarc.numerics.types import AnyArray
+from xbarc.options import BY_BUDGET, CompileOptions
+from xbarc.passes import remove_dead_layers
+from xbarc.pipeline import Observer, Progress, Stage
+from xbarc.plan import Plan, binary_options, compares, lossless, make_plan, settings_of, shape_settings
+from xbarc.target import Target
+
+PLACED = "placement.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Compilation:
+    """A program as far as it is made.
+
+    Attributes:
+        path: the model.
+        plan: options and target.
+        calibration: arrays by input name, with labels if any; None where there are none.
+        read: the network with what was chosen for it as a whole; None before it is read.
+        steps: in execution order; empty before layers are mapped.
+        arrays: that the steps take.
+        settings: what the program says of how it was made.
+        front: converter bits that were weighed.
+        rows: numbers of driven rows that were weighed.
+        files: further files of the program's folder, by name.
+    """
+
+    path: Path
+    plan: Plan
+    calibration: Mapping[str, AnyArray] | None = None
+    read: Whole | None = None
+    steps: tuple[Step, ...] = ()
+    arrays: int = 0
+    settings: tuple[tuple[str, str], ...] = ()
+    front: tuple[FrontPoint, ...] = ()
+    rows: tuple[RowsPoint, ...] = ()
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+    @property
+    def whole(self) -> Whole:
+        """The network with what was chosen for it as a whole.
+
+        Raises:
+            VerifyError: it has not been read.
+        """
+        if self.read is None:
+            raise VerifyError("no network has been read", where=str(self.path))
+        return self.read
+
+    @property
+    def network(self) -> Network:
+        """As far as it is made."""
+        return self.whole.network
+
+    @property
+    def program(self) -> Program:
+        """As far as it is made."""
+        return Program(
+            name=self.network.name,
+            source=self.network.source,
+            target=self.plan.target,
+            inputs=self.network.inputs,
+            outputs=self.network.outputs,
+            steps=self.steps,
+            arrays=self.arrays,
+            settings=self.settings,
+            front=self.front,
+            rows=self.rows,
+        )
+
+    @property
+    def lowering(self) -> Plan:
+        """The plan by which layers are mapped: one range for all is set on lossless layers."""
+        return self.plan if self.whole.one is None else lossless(self.plan)
+
+    def batches(self, least: int = 1) -> list[Values]:
+        """Calibration data, cut as the model takes it into `least` batches or more."""
+        if self.calibration is None:
+            return []
+        return calibration_batches(self.network.inputs, self.calibration, least)
+
+    def text(self) -> str:
+        """The network, or the program once there are steps, for people."""
+        return program_text(self.program) if self.steps else network_text(self.network)
+
+
+def start_compilation(
+    path: str | Path,
+    target: Target,
+    options: CompileOptions | None,
+    calibration: Mapping[str, AnyArray] | None,
+) -> Compilation:
+    """What the first stage takes: everything that was asked for, checked before long work.
+
+    Raises:
+        XbarcError: options do not go together, or need calibration data.
+    """
+    plan = make_plan(options or CompileOptions(), target)
+    if calibration is None:
+        _check_needs(plan.options)
+    return Compilation(Path(path), plan, calibration)
+
+
+def _check_needs(options: CompileOptions) -> None:
+    """Refuse what needs calibration data, where there are none."""
+    if options.feedback == "on":
+        raise MappingError(
+            "needs calibration data", where="--feedback on", hint="add --calibrate DATA.npz"
+        )
+    if options.fits_wires:
+        where = "--correct" if options.placement == "none" else f"--placement {options.placement}"
+        hint = "--calibrate DATA.npz; labels in it are used"
+        raise InputError("needs data", where=where, hint=hint)
+
+
+def _read(made: Compilation, _: Progress) -> Compilation:
+    plan = made.plan
+    network = read_network(
+        made.path,
+        shapes=plan.options.shapes,
+        scales=plan.whole.scales,
+        binary=binary_options(plan),
+    )
+    return replace(made, read=Whole(network, None, plan.whole.bits))
+
+
+def _check_network(made: Compilation) -> None:
+    verify_network(made.network)
+
+
+def _simplify(made: Compilation, _: Progress) -> Compilation:
+    _check_senses(made.network, made.plan)
+    network = remove_dead_layers(made.network)
+    return (
+        made
+        if network is made.network
+        else replace(made, read=replace(made.whole, network=network))
+    )
+
+
+def _check_senses(network: Network, plan: Plan) -> None:
+    """Refuse a network of which nothing could be compared, and converters where there are none."""
+    if not compares(plan):
+        return
+    if plan.options.from_data:
+        raise MappingError(
+            f"{plan.target.name} compares sums with thresholds and has no converters to set",
+            where="--adc-budget" if plan.options.adc == BY_BUDGET else "--adc",
+            hint="leave it out: thresholds follow from the calibration data",
+        )
+    if network.matrix_layers:
+        return
+    notes = sum(len(layer.notes) for layer in network.layers if isinstance(layer, DigitalFragment))
+    if notes:
+        raise MappingError(
+            f"none of the {notes} matrix operators is binary, and {plan.target.name} only compares"
+            " sums with thresholds",
+            where=network.name,
+            hint="a target with converters, or --adc 1 for 1-bit sums that saturate",
+        )
+
+
+def _scale(made: Compilation, _: Progress) -> Compilation:
+    whole = plan_whole(made.network, made.path, made.batches(), made.plan.whole)
+    return replace(made, read=whole)
+
+
+def _share_converter(made: Compilation, progress: Progress) -> Compilation:
+    """The one converter setting, from the sums of a program that is lossless."""
+    sums: list[SumHistogram] = []
+
+    def watch(step: CrossbarStep, walk: Walk) -> None:
+        sums.append(watched_sums(step, walk.batches))
+
+    lower_network(made.whole, made.lowering, made.batches(), progress, watch)
+    return replace(made, read=made.whole.read_by(sums))
+
+
+def _map(made: Compilation, progress: Progress) -> Compilation:
+    batches = made.batches()
+    shapes = shape_settings(made.network.inputs, made.plan.options.shapes)
+    settings = settings_of(made.plan, made.whole, calibrated=bool(batches))
+    steps, arrays = lower_network(made.whole, made.lowering, batches, progress)
+    if made.plan.options.exact_weights:
+        check_integers(steps)
+    settings = tuple(sorted([*settings, *shapes]))
+    return replace(made, steps=steps, arrays=arrays, settings=settings)
+
+
+def _choose_rows(made: Compilation, _: Progress) -> Compilation:
+    if made.whole.adc is not None:
+        raise MappingError(
+            "all layers share one converter setting, which depends on the rows driven at a time",
+            where="--levers rows",
+            hint="--set array.active_rows=64 chooses them by hand",
+        )
+    steps, rows = choose_rows(made.steps, made.plan.target, made.plan.options.rows_latency)
+    return replace(made, steps=steps, rows=rows)
+
+
+def _set_converters(made: Compilation, progress: Progress) -> Compilation:
+    plan, policy = made.plan, made.plan.options.adc
+    budget, data = plan.options.adc_budget, made.calibration
+    if not data:
+        hint = "--calibrate DATA.npz; a few hundred unlabelled inputs are enough"
+        raise MappingError(f"--adc {policy} needs calibration data", hint=hint)
+    if budget is not None:
+        feeds, output = made.batches(PARTS), made.network.outputs[0].name
+        labels = split_labels(made.network.inputs, data)[1]
+        steps, front = fit_budget(
+            made.steps, plan.target, output, feeds, labels, budget, progress
+        )
+        return replace(made, steps=steps, front=front)
+    asked = policy.partition(":")[2]
+    bits = int(asked) if asked else None
+    most = plan.target.adc.max_bits if bits is None else min(bits, plan.target.adc.max_bits)
+    steps = calibrate_converters(
+        made.steps,
+        plan.target,
+        made.batches(),
+        uniform(bits),
+        policy,
+        most=most,
+        progress=progress,
+    )
+    return replace(made, steps=steps)
+
+
+def _verify(made: Compilation, _: Progress) -> Compilation:
+    verify_program(made.program)
+    return made
+
+
+def _fit_wires(made: Compilation, progress: Progress) -> Compilation:
+    options = made.plan.options
+    known = _known_faults(made)
+    effects = Effects(
+        frozenset({"lines"} if known is None else {"lines", "faults"}), fault_map=known
+    )
+    asked = FitOptions(options.placement, options.correct, effects)
+    fit = fit_program(made.program, made.calibration or {}, asked, progress)
+    text = dumps(fit.as_json(), indent=1, allow_nan=False) + "\n"
+    return replace(
+        made,
+        steps=fit.program.steps,
+        arrays=fit.program.arrays,
+        settings=fit.program.settings,
+        files={**made.files, PLACED: text.encode()},
+    )
+
+
+def _known_faults(made: Compilation) -> FaultMap | None:
+    given = made.plan.options.fault_map
+    if not isinstance(given, Mapping):  # a path was read by the plan
+        return None
+    return program_faults(given, made.program, "--fault-map")
+
+
+STAGES: tuple[Stage[Compilation], ...] = (
+    Stage(
+        "read",
+        "the ONNX file; shapes, sign of zero",
+        "the network: layers, digital fragments, input formats",
+        _read,
+        check=_check_network,
+    ),
+    Stage(
+        "simplify",
+        "the network",
+        "the network without layers that nobody reads",
+        _simplify,
+        check=_check_network,
+    ),
+    Stage(
+        "scale",
+        "the network, calibration data; equalise, uniform",
+        "scaled channels, and the range that layers share",
+        _scale,
+        wanted=lambda made: made.plan.whole.scales,
+        check=_check_network,
+    ),
+    Stage(
+        "share-converter",
+        "column sums of the network mapped without loss, on calibration data",
+        "the converter setting that layers share",
+        _share_converter,
+        wanted=lambda made: made.whole.one is not None,
+    ),
+    Stage(
+        "map",
+        "the network, calibration data; precision, cells, converters, binary layers",
+        "steps: quantised weights and inputs on cells, converters, thresholds, layer by layer",
+        _map,
+    ),
+    Stage(
+        "rows",
+        "the steps; rows_latency",
+        "how many rows of each layer are driven at a time",
+        _choose_rows,
+        wanted=lambda made: "rows" in made.plan.options.levers,
+    ),
+    Stage(
+        "converters",
+        "the steps, calibration data; adc, adc_budget",
+        "range and step of every converter",
+        _set_converters,
+        wanted=lambda made: made.plan.options.from_data,
+    ),
+    Stage("verify", "the program", "nothing: every rule of the format holds", _verify),
+    Stage(
+        "wires",
+        "the program, calibration data, known faults; placement, correct",
+        "order of rows and columns, corrected levels and scales, layer by layer",
+        _fit_wires,
+        wanted=lambda made: made.plan.options.fits_wires,
+    ),
+)
+"""In the order in which they run."""
+
+CompileObserver = Observer[Compilation]

@@ -1,0 +1,119 @@
+"""Reading npz files: sizes are checked before memory is taken, and nothing is pickled."""
+
+from __future__ import annotations
+
+import tokenize
+import zipfile
+import zlib
+from collections import Counter
+from math import prod
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.lib import format as npy
+
+from xbarc.errors import InputError
+from xbarc.numerics.memory import MEMORY, memory_limit, show_size
+from xbarc.numerics.types import AnyArray
+
+_ADDRESSES = (1 << 63) - 1  # numpy counts strides of empty arrays too
+_STRONGEST = 1032  # deflate never packs more bytes than this into one
+_MADE = "numpy.savez writes such files"
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_DAMAGE = (
+    ArithmeticError,  # sizes beyond 64 bits
+    OSError,
+    ValueError,
+    EOFError,
+    KeyError,
+    RuntimeError,  # an encrypted member; RecursionError and NotImplementedError are among these
+    SyntaxError,
+    UnicodeError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+def read_npz(path: Path) -> dict[str, AnyArray]:
+    """Arrays of an npz file by name.
+
+    Raises:
+        InputError: the file is missing, damaged, or holds something else than arrays.
+    """
+    where = str(path)
+    if not path.exists():
+        raise InputError("no such file", where=where)
+    if path.is_dir():
+        raise InputError("is a folder, expected an npz file", where=where, hint=_MADE)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            _check_names([member.filename for member in members], where)
+            _check_sizes(members, where)
+            return {
+                member.filename.removesuffix(".npy"): _read(archive, member, where)
+                for member in members
+            }
+    except _DAMAGE as error:
+        reason = str(error) or type(error).__name__
+        raise InputError(f"cannot be read as npz: {reason}", where=where, hint=_MADE) from error
+
+
+def _check_names(names: list[str], where: str) -> None:
+    for name, count in Counter(names).items():
+        if not name.endswith(".npy"):
+            raise InputError(f"holds '{name}', expected arrays only", where=where, hint=_MADE)
+        if count > 1:
+            raise InputError(f"holds '{name}' {count} times", where=where)
+
+
+def _check_sizes(members: list[zipfile.ZipInfo], where: str) -> None:
+    """Refuse what claims more than its bytes can hold, or more than there is memory for."""
+    for member in members:
+        name = member.filename.removesuffix(".npy")
+        packed = member.compress_size * (_STRONGEST if member.compress_type else 1) + _STRONGEST
+        if member.compress_type not in _METHODS or member.file_size > packed:
+            raise InputError(
+                f"'{name}' claims {member.file_size} bytes from {member.compress_size}",
+                where=where,
+                hint=_MADE,
+            )
+    total, most = sum(member.file_size for member in members), memory_limit()
+    if total > most:
+        raise InputError(
+            f"holds {show_size(total)}, this machine has {show_size(most)}",
+            where=where,
+            hint=f"fewer samples at a time, or another limit with {MEMORY}=SIZE or --memory SIZE",
+        )
+
+
+def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, where: str) -> AnyArray:
+    """One array, after its header was found to declare the size of its data."""
+    name = member.filename.removesuffix(".npy")
+    with archive.open(member) as file:
+        _check_header(file, member.file_size, name, where)
+    with archive.open(member) as file:
+        array: AnyArray = npy.read_array(file, allow_pickle=False)
+        return array
+
+
+def _check_header(file: IO[bytes], size: int, name: str, where: str) -> None:
+    version = npy.read_magic(file)
+    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, _, dtype = read(file)
+    if dtype.hasobject:
+        raise InputError(
+            f"'{name}' holds Python objects, which are never unpickled",
+            where=where,
+            hint="save it as an array of numbers or of fixed-width text",
+        )
+    need, have = prod(shape) * dtype.itemsize, size - file.tell()
+    addressed = prod(max(1, extent) for extent in shape) * max(1, dtype.itemsize)
+    if min(shape, default=0) < 0 or need != have or addressed > _ADDRESSES:
+        raise InputError(
+            f"'{name}' declares shape {list(shape)} of {dtype}, {need} bytes, and holds {have}",
+            where=where,
+            hint=_MADE,
+        )

@@ -1,0 +1,383 @@
+"""Every option of a compilation: a model for each table of a file of options.
+
+To add an option, add a field here and read it where it works. The command, `xbarc.compile`, files
+of options and the reference page follow; `keywords.py` is checked against this file by a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import model_validator
+
+from xbarc.errors import InputError, MappingError
+from xbarc.options.base import Options, option, read_path, reads
+from xbarc.options.values import (
+    BY_BUDGET,
+    CORRECTIONS,
+    Budget,
+    ColumnRule,
+    Correction,
+    Lever,
+    Pruning,
+    Shape,
+    Split,
+    column_rule,
+    parse_adc,
+    parse_budget,
+    parse_corrections,
+    parse_law,
+    parse_levers,
+    parse_pruning,
+    parse_shapes,
+    parse_split,
+)
+
+RangeMethod = Literal["mse", "percentile", "minmax"]
+Share = Literal["none", "layer", "channel"]
+InputFacts = Literal["all", "structure", "none"]
+Feedback = Literal["auto", "on", "off"]
+Tile = Literal["fill", "even"]
+Pack = Literal["layer", "network", "none"]
+Placement = Literal["none", "heaviest", "srs", "drs", "rows", "optimal", "faults"]
+Thresholds = Literal["calibrated", "mean", "even"]
+SenseRows = Literal["complementary", "zero-one"]
+SignOfZero = Literal["onnx", "plus", "minus"]
+AUTO = "auto"
+"""The encoding that is chosen for each layer by itself."""
+_MOST_SLICES = 16
+_MOST_EXTRA = 8
+
+
+class Precision(Options):
+    """Bits of weights and inputs, and what layers share."""
+
+    table: ClassVar[str] = "precision"
+
+    weight_bits: int | None = option(
+        None,
+        "bits of float weights, 2 to 16",
+        unit="bits",
+        bounds=(2, 16),
+        unset="the target's",
+        example=8,
+        setting="weight_bits",
+    )
+    activation_bits: int | None = option(
+        None,
+        "bits of float activations, 1 to 16",
+        unit="bits",
+        bounds=(1, 16),
+        unset="the target's",
+        example=8,
+        setting="activation_bits",
+    )
+    ranges: RangeMethod = option("mse", "how calibration data choose the range of an input")
+    equalise: Share | None = option(
+        None,
+        "scale layers or channels so that a few bits serve all of them",
+        unset="channel with --uniform, else none",
+        example="channel",
+    )
+    uniform: bool | None = option(
+        None,
+        "use one range of weights, inputs and converters for all layers; needs calibration data",
+        flags=("--uniform/--own-ranges",),
+        unset="the target's",
+        example=True,
+    )
+    prune: Annotated[Pruning | None, reads(lambda v: v if v is None else parse_pruning(v))] = (
+        option(
+            None,
+            "set this share of the weights to zero: equally many in every column of an array "
+            "(balanced), or wherever they are small (free); with calibration data the remaining "
+            "weights compensate",
+            metavar="SHARE[:balanced|free]",
+            unset="none",
+            example="0.5:balanced",
+            setting="pruning",
+        )
+    )
+    exact_weights: bool = option(
+        False,
+        "refuse a model whose declared integers are not all kept; otherwise the report notes each "
+        "layer, why, and how large the error is",
+    )
+
+
+class Cells(Options):
+    """How weights sit on cells, and layers on arrays."""
+
+    table: ClassVar[str] = "cells"
+
+    encoding: str | None = option(
+        None,
+        "how signed weights are stored on cells: differential, differential-analog, offset, "
+        "offset-unflipped, bias-column, bias-column-analog, bias-column-mid, acm, acm-analog, "
+        "segmented:4, segmented:4-analog (or any count), one-signed, unipolar, twos-complement, "
+        "centre or centre-analog; auto chooses the cheapest for each layer",
+        metavar="NAME",
+        unset="the target's",
+        example="differential",
+    )
+    encoding_budget: float = option(
+        0.01,
+        "with --encoding auto: error that a cheaper encoding may add to a layer, as squared error "
+        "of its products over their variance",
+        metavar="SHARE",
+        bounds=(0, 1),
+    )
+    weight_slices: int | None = option(
+        None,
+        "cells of one sign per weight; with fewer than a weight needs, the nearest value that fits "
+        "is stored",
+        unit="cells a weight",
+        bounds=(1, _MOST_SLICES),
+        unset="as needed",
+        example=2,
+        setting="weight_slices",
+    )
+    feedback: Feedback = option(
+        "auto",
+        "with calibration data, let later rows compensate for the rounding of earlier ones",
+        setting="feedback",
+    )
+    tile: Tile = option("fill", "fill arrays first, or cut layers evenly", setting="tile")
+    pack: Pack = option("layer", "which small blocks may share arrays", setting="pack")
+
+    @property
+    def encoding_name(self) -> str:
+        """The encoding; `differential` where neither a user nor a target named one."""
+        return self.encoding or "differential"
+
+
+class Converters(Options):
+    """Width, range and step of converters, and what makes them narrow."""
+
+    table: ClassVar[str] = "converters"
+
+    adc: Annotated[str, reads(parse_adc)] = option(
+        "lossless",
+        "width of the converters: what the cells need (lossless), what any cells could need "
+        "(worst-case), range and step from calibration data (calibrated), or at most BITS, "
+        "saturating",
+        metavar="lossless|worst-case|calibrated[:BITS]|BITS",
+        setting="adc",
+    )
+    adc_budget: Annotated[Budget | None, reads(lambda v: v if v is None else parse_budget(v))] = (
+        option(
+            None,
+            "choose the bits of every converter from calibration data, within this loss of top-1 "
+            "in points (needs labels) or at this SQNR of the output",
+            metavar="POINTS|NNdB",
+            unset="none",
+            example="0.5",
+        )
+    )
+    levers: Annotated[tuple[Lever, ...], reads(parse_levers)] = option(
+        (),
+        "optimisations that make converters narrower at the same results, of recode, centre, deal "
+        "and group, which all stands for, and rows, which costs cycles",
+        metavar="none|all|NAMES",
+        unset="none",
+    )
+    rows_latency: float = option(
+        2.0,
+        "with --levers rows: how many times as long arrays may work when fewer rows are driven at "
+        "a time",
+        metavar="FACTOR",
+        unit="times as long",
+        bounds=(1, None),
+    )
+    lever_law: Annotated[str, reads(parse_law)] = option(
+        "both",
+        "what a conversion costs when --levers compares: its bits, its levels, both (or a bit "
+        "counted as so many LEVELS), or the energy of the target's converter",
+        metavar="both|bits|levels|target|LEVELS",
+    )
+    column_order: Annotated[ColumnRule, reads(column_rule)] = option(
+        ColumnRule(),
+        "with --levers group: one order of columns for each array, one for all arrays of a layer, "
+        "or none that moves a column further than REACH bitlines",
+        metavar="array|layer|REACH",
+        unset="array",
+    )
+    input_facts: InputFacts = option(
+        "all",
+        "range analysis of the inputs of layers saves input bits and converter bits: use all that "
+        "it finds, only what does not depend on weights, or nothing",
+        setting="input_facts",
+    )
+
+    @property
+    def from_data(self) -> bool:
+        """Whether converters are set from calibration data, after mapping."""
+        return self.adc.startswith(("calibrated", BY_BUDGET))
+
+
+class MapOptions(Cells, Converters):
+    """What mapping a layer reads."""
+
+    @model_validator(mode="after")
+    def _check_rows(self) -> MapOptions:
+        """Rows are chosen where every choice gives the same results."""
+        if "rows" in self.levers and self.adc not in ("lossless", "worst-case"):
+            raise MappingError(
+                f"rows are not chosen for --adc {self.adc}, whose results depend on them",
+                where="--levers rows",
+                hint="leave --adc out, or choose by hand: --set array.active_rows=64",
+            )
+        return self
+
+
+class Wires(Options):
+    """Order of rows and columns on the chip, and corrections for its wires and faults."""
+
+    table: ClassVar[str] = "wires"
+
+    placement: Placement = option(
+        "none", "order of rows and columns in an array; all but none need calibration data"
+    )
+    correct: Annotated[frozenset[Correction], reads(parse_corrections)] = option(
+        frozenset(),
+        f"compensate for wires and known faults: some of {', '.join(CORRECTIONS)}; needs "
+        "calibration data",
+        metavar="LIST",
+        unset="none",
+    )
+    fault_map: Annotated[Path | Mapping[str, Any] | None, reads(read_path)] = option(
+        None,
+        "stuck cells that are known, as arrays array, row, column and level",
+        metavar="FAULTS.npz",
+        unset="none",
+        example="faults.npz",
+    )
+
+
+class SenseOptions(Options):
+    """Binary layers on sense amplifiers: how they are split and compared."""
+
+    table: ClassVar[str] = "binary"
+
+    split: Annotated[Split, reads(parse_split)] = option(
+        "strided",
+        "how inputs are distributed over groups that fit an array: input i to group i mod G, free "
+        "wordlines repeating inputs of other groups (strided) or staying free (partition); in the "
+        "order of the weights (consecutive); or by a file with one group number per input, by the "
+        "layer's name",
+        metavar="strided|partition|consecutive|FILE.npz",
+        setting="split",
+    )
+    extra_groups: float = option(
+        0.0,
+        "groups beyond the fewest that fit, as a share of these",
+        metavar="SHARE",
+        bounds=(0, _MOST_EXTRA),
+        setting="extra_groups",
+    )
+    spare_columns: bool = option(
+        False,
+        "compare as often as the array has columns per output, up to 3 times",
+        setting="spare_columns",
+        words=("unused", "compared"),
+    )
+    refit: bool = option(
+        True, "fit the classifier behind a split network to the scores of the unsplit one"
+    )
+    thresholds: Thresholds = option(
+        "calibrated",
+        "thresholds of groups: from data over thresholds and votes together (calibrated), from "
+        "mean sums (mean), or equal shares (even); without calibration data always even",
+        setting="thresholds",
+    )
+    sense_bits: int = option(
+        1,
+        "bits that a sense amplifier reads: 1, 2 or 3, with 1, 3 or 7 comparisons",
+        unit="bits",
+        bounds=(1, 3),
+        setting="sense_bits",
+    )
+    sense_rows: SenseRows = option(
+        "complementary",
+        "two wordlines per input, or one wordline per input and two columns per output",
+        setting="sense_rows",
+    )
+    sign_of_zero: SignOfZero = option(
+        "onnx",
+        "what Sign(0) gives; in ONNX it is 0, neither sign",
+        setting="sign_of_zero",
+    )
+    allow_ternary: bool = option(False, "let binary layers have weights of 0")
+
+    @property
+    def levels(self) -> int:
+        """Comparisons a conversion."""
+        return (1 << self.sense_bits) - 1
+
+
+class Schedule(Options):
+    """What reports count with."""
+
+    table: ClassVar[str] = "schedule"
+
+    duplicate: str = option(
+        "none",
+        "weight duplication that reports count with; see xbarc report",
+        metavar="none|balance|throughput=N|budget=N",
+    )
+
+
+class ModelInputs(Options):
+    """What the model leaves open."""
+
+    table: ClassVar[str] = "model"
+
+    shapes: Annotated[dict[str, Shape], reads(parse_shapes)] = option(
+        {},
+        "input shape to count with, where the model leaves axes open; may be repeated",
+        metavar="INPUT=1,3,224,224",
+        flags=("--shape",),
+        unset="the model's",
+        repeated=True,
+    )
+
+
+class CompileOptions(ModelInputs, Schedule, SenseOptions, Wires, MapOptions, Precision):
+    """What `xbarc compile` and `xbarc.compile` are told; None takes the target's default."""
+
+    @model_validator(mode="after")
+    def _check_budget(self) -> CompileOptions:
+        if self.adc_budget is not None and self.adc not in ("lossless", BY_BUDGET):
+            text = f"chooses the bits of every converter, and so does --adc {self.adc}"
+            raise MappingError(text, where="--adc-budget", hint="one of the two")
+        return self
+
+    @model_validator(mode="after")
+    def _check_faults(self) -> CompileOptions:
+        if self.placement == "faults" and self.fault_map is None:
+            raise InputError("needs --fault-map", where="--placement faults")
+        if "partner" in self.correct and self.fault_map is None:
+            raise InputError("needs --fault-map", where="--correct partner")
+        if self.fault_map is not None and not self.fits_wires:
+            hint = "--placement faults, --correct partner or both"
+            raise InputError("no option uses it", where="--fault-map", hint=hint)
+        return self
+
+    @property
+    def fits_wires(self) -> bool:
+        """Whether a program is placed or corrected for its chip."""
+        return self.placement != "none" or bool(self.correct)
+
+
+PANELS: tuple[type[Options], ...] = (
+    Precision,
+    Cells,
+    Converters,
+    Wires,
+    SenseOptions,
+    Schedule,
+    ModelInputs,
+)
+"""In the order of the help and of a file of options; each field is in one of them."""

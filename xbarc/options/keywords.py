@@ -1,0 +1,58 @@
+"""Types of the keywords of `xbarc.compile`: what each option may be given as.
+
+Type checkers and editors cannot read them from the models, so they stand here a second time. A test
+holds names, order and types equal to `compiling.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, TypedDict
+
+from xbarc.options.values import Budget, ColumnRule, Correction, InputGroups, Lever, Pruning
+
+
+class CompileKeywords(TypedDict, total=False):
+    """Options of a compilation, all of which may be left out; `xbarc options` explains them."""
+
+    weight_bits: int | None
+    activation_bits: int | None
+    ranges: Literal["mse", "percentile", "minmax"]
+    equalise: Literal["none", "layer", "channel"] | None
+    uniform: bool | None
+    prune: str | float | Pruning | None
+    exact_weights: bool
+    encoding: str | None
+    encoding_budget: float
+    weight_slices: int | None
+    feedback: Literal["auto", "on", "off"]
+    tile: Literal["fill", "even"]
+    pack: Literal["layer", "network", "none"]
+    adc: Literal["lossless", "worst-case", "calibrated"] | str | int
+    adc_budget: str | float | Budget | None
+    levers: str | Iterable[Lever]
+    rows_latency: float
+    lever_law: Literal["both", "bits", "levels", "target"] | str | int
+    column_order: Literal["array", "layer"] | str | int | ColumnRule
+    input_facts: Literal["all", "structure", "none"]
+    placement: Literal["none", "heaviest", "srs", "drs", "rows", "optimal", "faults"]
+    correct: str | Iterable[Correction]
+    fault_map: str | Path | Mapping[str, Any] | None
+    split: (
+        Literal["strided", "partition", "consecutive"]
+        | str
+        | Path
+        | Mapping[str, Any]
+        | InputGroups
+    )
+    extra_groups: float
+    spare_columns: bool
+    refit: bool
+    thresholds: Literal["calibrated", "mean", "even"]
+    sense_bits: int
+    sense_rows: Literal["complementary", "zero-one"]
+    sign_of_zero: Literal["onnx", "plus", "minus"]
+    allow_ternary: bool
+    duplicate: str
+    shapes: Mapping[str, Iterable[int]] | Iterable[str]

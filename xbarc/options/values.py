@@ -1,0 +1,268 @@
+"""Values of options that are more than a name or a number, and how they are read from text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from xbarc.errors import InputError, MappingError
+
+Lever = Literal["recode", "centre", "deal", "group", "rows"]
+EVERY_LEVER: tuple[Lever, ...] = get_args(Lever)
+LEVERS: tuple[Lever, ...] = tuple(lever for lever in EVERY_LEVER if lever != "rows")
+"""Levers that cost no time: what `all` means."""
+
+
+def parse_levers(given: str | Iterable[str]) -> tuple[Lever, ...]:
+    """Levers by name: `none`, `all` that cost no time, or names, in text with commas between.
+
+    Raises:
+        MappingError: an unknown name.
+    """
+    names = _names(given)
+    if "all" in names:
+        names = [*LEVERS, *(name for name in names if name != "all")]
+    wrong = [name for name in names if name not in EVERY_LEVER]
+    if wrong:
+        known = ", ".join(EVERY_LEVER)
+        raise MappingError(
+            f"'{wrong[0]}' is not available", where="--levers", hint=f"none, all, or of {known}"
+        )
+    return tuple(lever for lever in EVERY_LEVER if lever in names)
+
+
+@dataclass(frozen=True)
+class ColumnRule:
+    """What the wiring behind the columns allows.
+
+    Attributes:
+        common: all row blocks and groups of a layer keep one order, so that the adders behind
+            them can be wired straight.
+        reach: how many bitlines a column may lie from its natural place; None: any.
+        effort: deterministic seconds of the solver for a layer.
+    """
+
+    common: bool = False
+    reach: int | None = None
+    effort: float = 2.0
+
+    @property
+    def needs_solver(self) -> bool:
+        """Whether sorting is not optimal."""
+        return self.common or self.reach is not None
+
+
+def column_rule(given: str | int | ColumnRule) -> ColumnRule:
+    """What the wiring allows: `array`, `layer`, or a number of bitlines.
+
+    Raises:
+        MappingError: none of these.
+    """
+    if isinstance(given, ColumnRule):
+        return given
+    text = str(given)
+    if text.isdecimal() and len(text) <= 6:
+        return ColumnRule(reach=int(text))
+    if text not in ("array", "layer"):
+        hint = "array, layer, or a number of bitlines"
+        raise MappingError(f"'{text[:20]}' is not available", where="--column-order", hint=hint)
+    return ColumnRule(common=text == "layer")
+
+
+PrunePattern = Literal["balanced", "free"]
+
+
+@dataclass(frozen=True)
+class Pruning:
+    """What to prune.
+
+    Attributes:
+        share: weights that become zero, 0 to below 1.
+        pattern: `balanced` or `free`.
+    """
+
+    share: float
+    pattern: PrunePattern = "balanced"
+
+    def __str__(self) -> str:
+        return f"{self.share:g} {self.pattern}"
+
+
+def parse_pruning(given: str | float | Pruning) -> Pruning:
+    """`0.5`, `0.5:balanced` or `0.5:free`.
+
+    Raises:
+        MappingError: neither.
+    """
+    if isinstance(given, Pruning):
+        return given
+    text = str(given)
+    number, _, pattern = text.partition(":")
+    try:
+        share = float(number)
+    except ValueError:
+        share = -1.0
+    pattern = pattern or "balanced"
+    if not 0 <= share < 1 or pattern not in get_args(PrunePattern):
+        hint = "the share of weights to drop, such as 0.5 or 0.75:free"
+        raise MappingError(f"'{text[:20]}' is not available", where="--prune", hint=hint)
+    return Pruning(share, "free" if pattern == "free" else "balanced")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What may be lost against lossless converters.
+
+    Attributes:
+        points: of top-1, in points; needs labels.
+        sqnr_db: least SQNR of the outputs.
+    """
+
+    points: float | None = None
+    sqnr_db: float | None = None
+
+
+def parse_budget(given: str | float | Budget) -> Budget:
+    """`0.5`: points of top-1; `30dB`: SQNR of the outputs.
+
+    Raises:
+        MappingError: neither.
+    """
+    if isinstance(given, Budget):
+        return given
+    text = str(given)
+    number = text.lower().removesuffix("db")
+    try:
+        value = float(number)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 200:
+        hint = "points of top-1 such as 0.5 (needs labels), or an output SQNR such as 30dB"
+        raise MappingError(f"'{text[:20]}' is no budget", where="--adc-budget", hint=hint)
+    return Budget(sqnr_db=value) if number != text.lower() else Budget(points=value)
+
+
+ADC_POLICIES = ("lossless", "worst-case", "calibrated", "calibrated:BITS")
+BY_BUDGET = "budget"
+"""What `adc` becomes where a budget chooses the bits."""
+_WIDEST = 16
+
+
+def parse_adc(given: str | int) -> str:
+    """A policy by name, or a number of bits.
+
+    Raises:
+        MappingError: neither.
+    """
+    text = str(given)
+    name, colon, number = text.partition(":")
+    if text.isdecimal():
+        if len(text) > 2 or not 1 <= int(text) <= _WIDEST:
+            raise MappingError(f"{text[:20]} bits, expected 1 to {_WIDEST}", where="--adc")
+        return text
+    bits = colon and number.isdecimal() and 0 < int(number[:9]) <= _WIDEST
+    if text not in ADC_POLICIES[:3] and not (name == "calibrated" and bits) and text != BY_BUDGET:
+        hint = f"one of {', '.join(ADC_POLICIES)} or bits"
+        raise MappingError(f"'{text[:40]}' is not available", where="--adc", hint=hint)
+    return text
+
+
+LAWS = ("both", "bits", "levels", "target")
+
+
+def parse_law(given: str | int) -> str:
+    """A law's name, or how many levels a bit counts: `both`, `bits`, `levels`, `target`, `24`.
+
+    Raises:
+        MappingError: none of these.
+    """
+    text = str(given)
+    if text not in LAWS and not (text.isdecimal() and len(text) <= 6):
+        hint = ", ".join(LAWS) + ", or how many levels a bit counts"
+        raise MappingError(f"'{text[:20]}' is not available", where="--lever-law", hint=hint)
+    return text
+
+
+Correction = Literal["gain", "outputs", "predistort", "feedback", "partner"]
+CORRECTIONS: tuple[Correction, ...] = get_args(Correction)
+
+
+def parse_corrections(given: str | Iterable[str]) -> frozenset[Correction]:
+    """Corrections by name, in text with commas between; `none` and nothing mean none.
+
+    Raises:
+        InputError: an unknown name.
+    """
+    names = _names(given)
+    wrong = sorted(name for name in names if name not in CORRECTIONS)
+    if wrong:
+        hint = f"some of {', '.join(CORRECTIONS)}"
+        raise InputError(f"no correction '{wrong[0]}'", where="--correct", hint=hint)
+    return frozenset(name for name in CORRECTIONS if name in names)
+
+
+SplitName = Literal["strided", "partition", "consecutive"]
+
+
+@dataclass(frozen=True, eq=False)
+class InputGroups:
+    """The group of each input of binary layers, by the layer's name."""
+
+    groups: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        return "given"
+
+
+Split = SplitName | Path | InputGroups
+
+
+def parse_split(given: str | Path | Mapping[str, Any] | InputGroups) -> Split:
+    """A way to split by name, a file that holds the groups, or the groups themselves.
+
+    Raises:
+        MappingError: none of these.
+    """
+    if isinstance(given, Mapping):
+        return InputGroups(given)
+    for name in get_args(SplitName):
+        if given == name:
+            found: SplitName = name
+            return found
+    if isinstance(given, str) and not given.endswith(".npz"):
+        hint = f"one of {', '.join(get_args(SplitName))} or FILE.npz"
+        raise MappingError(f"'{given[:40]}' is not available", where="--split", hint=hint)
+    return Path(given) if isinstance(given, str) else given
+
+
+Shape = tuple[int, ...]
+
+
+def parse_shapes(given: Iterable[str] | Mapping[str, Iterable[int]]) -> dict[str, Shape]:
+    """Shapes by input name, as such or as texts `INPUT=1,3,224,224`.
+
+    Raises:
+        InputError: something else.
+    """
+    if not isinstance(given, Mapping):
+        return dict(_shape(text) for text in given)
+    return {name: tuple(int(n) for n in shape) for name, shape in given.items()}
+
+
+def _shape(text: str) -> tuple[str, Shape]:
+    name, equals, numbers = text.rpartition("=")
+    try:
+        shape = tuple(int(part) for part in numbers.split(","))
+    except ValueError:
+        shape = ()
+    if not equals or not name or not shape or min(shape) < 1:
+        raise InputError(f"'{text}' is not INPUT=1,3,224,224", where="--shape")
+    return name, shape
+
+
+def _names(given: str | Iterable[str]) -> list[str]:
+    """Names that are not `none`."""
+    names = given.split(",") if isinstance(given, str) else list(given)
+    return [name.strip() for name in names if name.strip() not in ("", "none")]
