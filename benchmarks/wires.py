@@ -34,11 +34,12 @@ import wires_tables
 
 from tests.models.places import MODELS, fashion_labelled, fashion_test
 from xbarc.chips.placing import FitOptions, fit_program
-from xbarc.circuit import Effects, parse_effects, random_faults
+from xbarc.circuit import Effects, random_faults
 from xbarc.circuit.uniform import line_ratio
 from xbarc.compiler import CompileOptions, compile_model
 from xbarc.experiments.study import top1
 from xbarc.ir.program import Program
+from xbarc.options.values import parse_corrections
 from xbarc.target import Target, load_target
 
 CALIBRATION = 512
@@ -237,7 +238,8 @@ def measured(case: Case) -> dict[str, Any]:
     start = time.process_time()
     program = compiled(Case("", case.net, case.side, case.ohm, case.bits, case.encoding, case.tile))
     effects = _effects(case, program)
-    chosen = FitOptions(case.placement, parse_effects(case.correct), effects, judged=False)
+    corrections = parse_corrections(case.correct)
+    chosen = FitOptions(case.placement, corrections, effects, judged=False)
     compiling, start = time.process_time() - start, time.process_time()
     if case.placement != "none" or case.correct:
         program = fit_program(program, known(), chosen).program

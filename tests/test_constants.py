@@ -15,7 +15,6 @@ from xbarc.compiler import CompileOptions, compile_model
 from xbarc.evaluate import self_check
 from xbarc.executor.run import Executor
 from xbarc.ir.program import Program
-from xbarc.mapping import MapOptions
 from xbarc.numerics.types import AnyArray
 from xbarc.runtime import OnnxSession
 
@@ -128,16 +127,16 @@ def check(seed: int, folder: Path) -> float:
     target = small_target(array__rows=32, array__columns=32, array__active_rows=32)
     worst = np.inf
     for adc, data in (("lossless", None), ("worst-case", None), ("lossless", {"image": pictures})):
-        options = CompileOptions(mapping=MapOptions(adc=adc))
+        options = CompileOptions(encoding="differential", adc=adc)
         program = compile_model(path, target, options=options, calibration=data)
         fast, reference = _outputs(program, pictures)
         assert np.array_equal(fast, reference), f"seed {seed}, {adc}: engines differ"
-        plain = CompileOptions(mapping=MapOptions(adc=adc), input_facts="none")
+        plain = CompileOptions(encoding="differential", adc=adc, input_facts="none")
         other = compile_model(path, target, options=plain, calibration=data)
         assert np.array_equal(fast, _outputs(other, pictures)[0]), f"seed {seed}, {adc}: facts"
         assert not list(self_check(program)), f"seed {seed}, {adc}: verify"
         worst = min(worst, _sqnr(right, fast))
-    narrow = CompileOptions(mapping=MapOptions(adc="4"))
+    narrow = CompileOptions(encoding="differential", adc="4")
     fast, reference = _outputs(compile_model(path, target, options=narrow), pictures)
     assert np.array_equal(fast, reference), f"seed {seed}, 4 bits: engines differ"
     return worst

@@ -46,10 +46,10 @@ def _equal(program: Program, **feeds: object) -> None:
 @pytest.mark.parametrize("bits", [1, 2])
 def test_onnx_gives_the_programs_values(bits: int, tmp_path: Path) -> None:
     x = _data(40, 20)
-    _equal(compiled(dense_net(tmp_path), bnn_target(10), {"b0": x}, bits=bits), b0=x)
+    _equal(compiled(dense_net(tmp_path), bnn_target(10), {"b0": x}, sense_bits=bits), b0=x)
     x = _data(10, 3, 6, 6)
-    _equal(compiled(conv_net(tmp_path, 3), bnn_target(20), {"x": x}, bits=bits), x=x)
-    _equal(compiled(dense_net(tmp_path), bnn_target(7), rows="zero-one"), b0=_data(30, 20))
+    _equal(compiled(conv_net(tmp_path, 3), bnn_target(20), {"x": x}, sense_bits=bits), x=x)
+    _equal(compiled(dense_net(tmp_path), bnn_target(7), sense_rows="zero-one"), b0=_data(30, 20))
 
 
 def test_columns_in_another_order(tmp_path: Path) -> None:

@@ -21,7 +21,6 @@ from xbarc.ir.program import CrossbarStep, Program, Step
 from xbarc.ir.quantize import FloatResult, StaticInput
 from xbarc.ir.verify import broken_rules
 from xbarc.numerics.types import AnyArray
-from xbarc.options import MapOptions
 
 GRAPH = """net (float[N,3,8,8] x) => (float[N,5] y) {
     a = Conv <pads = [1,1,1,1]> (x, w1, b1)
@@ -58,7 +57,7 @@ def _data(count: int = 48, seed: int = 1) -> dict[str, AnyArray]:
 
 def _options(**more: object) -> CompileOptions:
     plain = CompileOptions(weight_bits=4, activation_bits=6, encoding="differential-analog")
-    return replace(plain, **more)  # type: ignore[arg-type]
+    return plain.changed(**more)
 
 
 TARGET: dict[str, Any] = {
@@ -184,9 +183,8 @@ def test_integers_cannot_share_a_range(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("more", [{"equalise": "rows"}, {"uniform": True}])
 def test_options_that_do_not_exist(model: Path, more: dict[str, object]) -> None:
-    mapping = MapOptions(adc="worst-case")
     with pytest.raises(MappingError):
-        compile_model(model, small_target(), options=_options(mapping=mapping, **more))
+        compile_model(model, small_target(), options=_options(adc="worst-case", **more))
 
 
 def test_a_factor_that_is_not_positive_breaks_a_rule(program: Program) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.builders import int_layer, mapped, program_of, small_target
-from xbarc.circuit import Chip, Effects, FaultMap, parse_effects, random_faults
+from xbarc.circuit import Chip, Effects, FaultMap, random_faults
 from xbarc.circuit.direct import direct_conductance
 from xbarc.circuit.faults import fault_map
 from xbarc.circuit.lines import line_model
@@ -12,6 +12,7 @@ from xbarc.errors import InputError
 from xbarc.ir.program import Program
 from xbarc.mapping import ArrayPool
 from xbarc.numerics.types import AnyArray
+from xbarc.options.values import parse_names
 from xbarc.target import Target
 
 
@@ -22,7 +23,7 @@ def _program(target: Target | None = None, groups: int = 1, seed: int = 0) -> Pr
 
 
 def _levels(program: Program, **settings: object) -> AnyArray:
-    kinds = parse_effects(str(settings.pop("kinds", "")))
+    kinds = parse_names(str(settings.pop("kinds", "")))
     effects = Effects(kinds, **settings)  # type: ignore[arg-type]
     return Chip(program, effects).levels(program.crossbar_steps[0])
 
@@ -175,7 +176,7 @@ def test_maps_are_sorted_by_array() -> None:
 
 def test_unknown_effects_are_refused() -> None:
     with pytest.raises(InputError, match="rust"):
-        Effects(parse_effects("lines,rust"))
+        Effects(parse_names("lines,rust"))
     with pytest.raises(InputError, match="--time"):
         Effects(seconds=0)
 
@@ -204,7 +205,7 @@ def test_layers_in_one_array_load_each_others_wordlines() -> None:
     both = program_of(steps, target, (None, 16))
     alone = program_of(steps[:1], target, (None, 16))
     assert both.arrays == 1
-    effects = Effects(parse_effects("lines"))
+    effects = Effects(parse_names("lines"))
     loaded, free = (Chip(p, effects).levels(steps[0]) for p in (both, alone))
     assert loaded.sum() < free.sum() - 1e-3
 

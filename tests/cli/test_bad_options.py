@@ -107,8 +107,11 @@ def test_usage(xbarc: Run, arguments: str) -> None:
         ("inspect {} --layer {layer} --block 0,-1", ["no column block -1 of 1"]),
         ("inspect {} --layer {layer} --block 1,0,0", ["no group 1 of 1"]),
         ("inspect {} --layer {layer} --png /proc/a.png", ["/proc/a.png: cannot be written"]),
-        ("run {} --inputs a.npz --outputs b.npz --engine slow", ["--engine: no engine 'slow'"]),
-        ("check {} --data a.npz --engine slow", ["--engine: no engine 'slow'"]),
+        (
+            "run {} --inputs a.npz --outputs b.npz --engine slow",
+            ["--engine: 'slow' is not available"],
+        ),
+        ("check {} --data a.npz --engine slow", ["--engine: 'slow' is not available"]),
         ("check {} --data a.npz --min-agreement 80", ["--min-agreement: 80.0 is no share"]),
         ("check {} --data a.npz --min-agreement nan", ["--min-agreement: nan is no share"]),
         ("check {} --data a.npz", ["a.npz: no such file"]),

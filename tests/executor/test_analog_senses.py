@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from tests.binary_models import bnn_target, compiled, conv_net, dense_net, senses
-from xbarc.circuit import Chip, Effects, parse_effects
+from xbarc.circuit import Chip, Effects
 from xbarc.executor import Noise, layer_engine
 from xbarc.executor.analog_senses import AnalogSenses
 from xbarc.executor.run import Executor, chip_layer
 from xbarc.ir.program import CrossbarStep, Program
 from xbarc.ir.trace import LayerTrace
 from xbarc.numerics.types import AnyArray
+from xbarc.options.values import parse_names
 from xbarc.target import Target, load_target
 
 
@@ -37,14 +38,14 @@ def _program(folder: Path, *settings: str, **sense: Any) -> Program:
 
 
 def _chip(program: Program, kinds: str, **settings: Any) -> Chip:
-    return Chip(program, Effects(parse_effects(kinds), **settings))
+    return Chip(program, Effects(parse_names(kinds), **settings))
 
 
 @pytest.mark.parametrize("bits", [1, 2, 3])
 def test_whole_levels_give_the_bits_of_the_reference(tmp_path: Path, bits: int) -> None:
     images = {"x": np.random.default_rng(0).normal(size=(60, 4, 6, 6)).astype(np.float32)}
     path = conv_net(tmp_path)
-    (step,) = senses(compiled(path, bnn_target(16, 16), images, bits=bits))
+    (step,) = senses(compiled(path, bnn_target(16, 16), images, sense_bits=bits))
     assert len(step.tiling.segment_bounds) > 2
     assert step.sense is not None
     assert step.sense.levels == 2**bits - 1

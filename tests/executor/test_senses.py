@@ -40,7 +40,7 @@ def test_blocks_of_vectors(tmp_path: Path, count: int) -> None:
 def test_thresholds_of_any_size(tmp_path: Path, rows: int, bits: int) -> None:
     """Also those that every sum reaches, and those that none does."""
     path = dense_net(tmp_path, inputs=300)
-    (step, *_) = senses(compiled(path, bnn_target(rows), bits=bits))
+    (step, *_) = senses(compiled(path, bnn_target(rows), sense_bits=bits))
     assert step.sense is not None
     rng = np.random.default_rng(rows)
     thresholds = rng.integers(-3, rows + 4, step.sense.thresholds.shape)
@@ -50,7 +50,7 @@ def test_thresholds_of_any_size(tmp_path: Path, rows: int, bits: int) -> None:
 
 
 def test_pairs_of_columns_are_taken_off(tmp_path: Path) -> None:
-    (step, *_) = senses(compiled(dense_net(tmp_path), bnn_target(16), rows="zero-one"))
+    (step, *_) = senses(compiled(dense_net(tmp_path), bnn_target(16), sense_rows="zero-one"))
     assert step.periphery.a_sign.min() < 0
     assert SenseLayer(step)._segments is not None
     _same(step, _codes(step, 600, (1, 2)))

@@ -17,7 +17,6 @@ from xbarc.errors import MappingError
 from xbarc.executor import Executor
 from xbarc.frontend import runnable_model
 from xbarc.ir.program import Program
-from xbarc.mapping import MapOptions
 from xbarc.mapping.encodings import encoding_names
 from xbarc.oracle import Oracle
 from xbarc.report import collect
@@ -37,8 +36,8 @@ def _options(seed: int, *, exact: bool = False) -> CompileOptions:
     rng = np.random.default_rng(seed)
     names = [name for name in encoding_names() if name != "unipolar"]
     slices = (None, None, 1, 2, 4)[rng.integers(5)]
-    mapping = MapOptions(encoding=names[rng.integers(len(names))], slices=slices)
-    return CompileOptions(mapping=mapping, exact_weights=exact)
+    encoding = names[rng.integers(len(names))]
+    return CompileOptions(encoding=encoding, weight_slices=slices, exact_weights=exact)
 
 
 def _result(case: Case, folder: Path) -> str:
@@ -57,7 +56,7 @@ def _result(case: Case, folder: Path) -> str:
     _assert_refusal(path, target, case.seed, refused=noted)
     if np.array_equal(found, wanted):
         return "noted" if noted else "exact"
-    assert noted or _declares_nothing(case), (case, options.mapping, _error(found, wanted))
+    assert noted or _declares_nothing(case), (case, options, _error(found, wanted))
     return "noted" if noted else "real"
 
 

@@ -2,12 +2,12 @@
 
 Everything here is a pure function of a program, its target's figures and a seed. A `Chip` is one
 manufactured sample: its `levels` are real numbers where the program holds whole ones, and the
-analog engine converts their sums. To add an effect, name it in `effects.KINDS`, give `CellModel`
-its figure in level units, and apply it in `chip.py` in the order of physics.
+analog engine converts their sums. To add an effect, name it in `options.running.Effect`, give
+`CellModel` its figure in level units, and apply it in `chip.py` in the order of physics.
 """
 
 from xbarc.circuit.chip import Chip
-from xbarc.circuit.effects import KINDS, Effects, parse_effects
+from xbarc.circuit.effects import KINDS, Effects
 from xbarc.circuit.faults import FaultMap, random_faults
 
-__all__ = ["KINDS", "Chip", "Effects", "FaultMap", "parse_effects", "random_faults"]
+__all__ = ["KINDS", "Chip", "Effects", "FaultMap", "random_faults"]

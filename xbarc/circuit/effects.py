@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 
 from xbarc.circuit.faults import FaultMap
 from xbarc.errors import InputError
 from xbarc.numerics.types import Float64Array
+from xbarc.options.running import DAY_S, Effect
 from xbarc.target import Target, VariationLaw
 
-KINDS = ("levels", "lines", "variation", "faults", "noise", "drift", "offset")
-DAY_S = 86400.0
+KINDS: tuple[str, ...] = get_args(Effect)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,12 +60,6 @@ class Effects:
         """Whether two samples can differ."""
         drawn = "faults" in self and self.fault_map is None
         return drawn or bool(self.kinds & {"variation", "noise", "offset"})
-
-
-def parse_effects(text: str) -> frozenset[str]:
-    """Names separated by commas; `none` and nothing at all mean no effect."""
-    names = [name.strip() for name in text.split(",")]
-    return frozenset(name for name in names if name not in ("", "none"))
 
 
 @dataclass(frozen=True, eq=False)

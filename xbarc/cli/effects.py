@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from xbarc.circuit import Effects, parse_effects
+from xbarc.circuit import Effects
 from xbarc.circuit.effects import names_of
 from xbarc.circuit.faults import program_faults
 from xbarc.errors import InputError
 from xbarc.experiments.robustness import MonteCarlo, Spread
 from xbarc.ir.npz import read_npz
 from xbarc.ir.program import Program
+from xbarc.options.running import ChipEffects
 from xbarc.report import TableData
 
 
-def read_effects(
-    program: Program, text: str, seed: int, seconds: float, known: Path | None, gated: float
-) -> Effects:
+def read_effects(program: Program, asked: ChipEffects) -> Effects:
     """What the options ask for.
 
     Raises:
         InputError: an unknown effect, or a map of faults that is not one.
     """
-    kinds = parse_effects(text)
-    if known is not None and "faults" not in kinds:
+    known = asked.fault_map
+    if known is not None and "faults" not in asked.effects:
         raise InputError("needs --effects faults", where="--fault-map")
-    if gated != 1.0 and "lines" not in kinds:
+    if asked.gated != 1.0 and "lines" not in asked.effects:
         raise InputError("needs --effects lines", where="--gated")
     cells = None if known is None else program_faults(read_npz(known), program, str(known))
-    return Effects(kinds, seed, 0, seconds, cells, gated)
+    return Effects(asked.effects, asked.seed, 0, asked.time, cells, asked.gated)
 
 
 def spread_table(result: MonteCarlo) -> TableData:

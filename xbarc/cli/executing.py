@@ -4,30 +4,23 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from xbarc.cli.effect_options import DAY_S, EFFECTS, FAULT_MAP, GATED, SAMPLES, SEED, TIME
+from xbarc.cli.options import takes
 from xbarc.errors import EXIT_BUG, EXIT_DONE, EXIT_NO, InputError, ModelError, ProgramError, visible
+from xbarc.options.running import ChipEffects, Execution
 
 if TYPE_CHECKING:
     from xbarc.evaluate import Evaluation
     from xbarc.ir.program import Program
     from xbarc.ir.trace import Trace
 
-Engine = Literal["fast", "reference"]
 _PROGRAM = typer.Argument(metavar="PROGRAM.xbar", help="what xbarc compile wrote")
-_THREADS = typer.Option(metavar="N", min=0, help="0 takes all cores; results do not depend on it")
-_BUDGET = typer.Option(
-    metavar="N", min=1, help="input codes that a layer gathers at a time; bounds memory"
-)
-_DEFAULT_BUDGET = 1 << 24
-_ENGINE = typer.Option(
-    metavar="fast|reference", help="reference is the plain definition; both give the same bits"
-)
 
 
+@takes(execution=Execution, suffered=ChipEffects)
 def run_command(
     program: Annotated[Path, _PROGRAM],
     inputs: Annotated[
@@ -36,7 +29,6 @@ def run_command(
     outputs: Annotated[
         Path, typer.Option(metavar="OUT.npz", help="where an array a model output goes")
     ],
-    engine: Annotated[str, _ENGINE] = "fast",
     trace: Annotated[
         Path | None,
         typer.Option(
@@ -45,14 +37,9 @@ def run_command(
             "LAYER/conversions and LAYER/saturated; a / in a layer's name becomes a dot",
         ),
     ] = None,
-    threads: Annotated[int, _THREADS] = 0,
-    budget: Annotated[int, _BUDGET] = _DEFAULT_BUDGET,
-    effects: Annotated[str, EFFECTS] = "",
-    seed: Annotated[int, SEED] = 0,
-    samples: Annotated[int, SAMPLES] = 1,
-    time: Annotated[float, TIME] = DAY_S,
-    fault_map: Annotated[Path | None, FAULT_MAP] = None,
-    gated: Annotated[float, GATED] = 1.0,
+    *,
+    execution: Execution,
+    suffered: ChipEffects,
 ) -> int:
     """Run a program on inputs; every ADC code on request.
 
@@ -70,16 +57,15 @@ def run_command(
     from xbarc.ir.files import load_program
     from xbarc.ir.trace import Trace
 
-    chosen = _engine(engine)
     for path in (outputs, *([] if trace is None else [trace])):
         check_writable(path)
     loaded = load_program(program)
-    chosen_effects = read_effects(loaded, effects, seed, time, fault_map, gated)
+    effects = read_effects(loaded, suffered)
     observer = None if trace is None else Trace(keep_codes=True)
     batches = split_batches(loaded.inputs, _feeds(loaded, inputs), most=sys.maxsize)
     chips: list[list[Any]] = []
-    for chip in chips_of(loaded, chosen_effects, samples):
-        executor = Executor(loaded, chosen, budget, threads, chip)
+    for chip in chips_of(loaded, effects, suffered.samples):
+        executor = Executor(loaded, execution.engine, execution.budget, execution.threads, chip)
         results = [executor.run(batch, trace=observer) for batch in batches]
         chips.append([_join(parts) for parts in zip(*results, strict=True)])
     names = [value.name for value in loaded.outputs]
@@ -120,14 +106,6 @@ def _stack(parts: tuple[Any, ...]) -> Any:
     return np.stack(parts)
 
 
-def _engine(name: str) -> Engine:
-    if name == "fast":
-        return "fast"
-    if name == "reference":
-        return "reference"
-    raise InputError(f"no engine '{name}'", where="--engine", hint="fast or reference")
-
-
 def _trace_arrays(trace: Trace) -> dict[str, Any]:
     """LAYER/codes with axes vector, group, segment, input slice, conversion; and counts."""
     import numpy as np
@@ -146,6 +124,7 @@ def _trace_arrays(trace: Trace) -> dict[str, Any]:
     return arrays
 
 
+@takes(execution=Execution, suffered=ChipEffects)
 def check_command(
     program: Annotated[Path, _PROGRAM],
     data: Annotated[
@@ -157,20 +136,14 @@ def check_command(
             metavar="MODEL.onnx", help="the float model  [default: where it was when compiled]"
         ),
     ] = None,
-    engine: Annotated[str, _ENGINE] = "fast",
     min_agreement: Annotated[
         float | None,
         typer.Option(metavar="SHARE", help="0 to 1; exit with 1 when top-1 agreement is below"),
     ] = None,
-    threads: Annotated[int, _THREADS] = 0,
-    budget: Annotated[int, _BUDGET] = _DEFAULT_BUDGET,
-    effects: Annotated[str, EFFECTS] = "",
-    seed: Annotated[int, SEED] = 0,
-    samples: Annotated[int, SAMPLES] = 1,
-    time: Annotated[float, TIME] = DAY_S,
-    fault_map: Annotated[Path | None, FAULT_MAP] = None,
-    gated: Annotated[float, GATED] = 1.0,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    *,
+    execution: Execution,
+    suffered: ChipEffects,
 ) -> int:
     """Compare a program with its float model, on data.
 
@@ -186,28 +159,27 @@ def check_command(
     from xbarc.ir.files import load_program
     from xbarc.ir.npz import read_npz
 
-    chosen = _engine(engine)
     if min_agreement is not None and not 0 <= min_agreement <= 1:
         raise InputError(f"{min_agreement} is no share, expected 0 to 1", where="--min-agreement")
     loaded = load_program(program)
     source = model or _source_model(loaded, program)
     arrays = read_npz(data)
-    suffered = read_effects(loaded, effects, seed, time, fault_map, gated)
+    effects = read_effects(loaded, suffered)
     with progress_bar("check") as advance:
         spread = monte_carlo(
             loaded,
             arrays,
             source,
-            suffered,
-            samples,
-            (chosen, budget, threads),
+            effects,
+            suffered.samples,
+            execution,
             progress=lambda done, total: advance("samples", done, total),
         )
     if json:
         print(dumps(spread.as_json(), indent=1, allow_nan=False))
     else:
         _print_evaluation(spread.runs[0])
-        if suffered.kinds:
+        if effects.kinds:
             emit_tables(spread_table(spread))
     return _answer(spread.least_agreement, min_agreement)
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from xbarc.cli.options import takes
 from xbarc.errors import EXIT_DONE, EXIT_NO
+from xbarc.options.compiling import Schedule
 
 if TYPE_CHECKING:
     from xbarc.cost import ProgramCost
@@ -16,17 +18,11 @@ if TYPE_CHECKING:
     from xbarc.report.places import PhasesRow
 
 
+@takes(given=(Schedule,), unset={"duplicate": "as compiled"})
 def place_command(
     program: Annotated[
         Path, typer.Argument(metavar="PROGRAM.xbar", help="what xbarc compile wrote")
     ],
-    duplicate: Annotated[
-        str | None,
-        typer.Option(
-            metavar="none|balance|throughput=N|budget=N",
-            help="copies of weights, as for xbarc report  [default: as compiled]",
-        ),
-    ] = None,
     phases: Annotated[
         int | None,
         typer.Option(
@@ -36,6 +32,8 @@ def place_command(
         ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    *,
+    given: dict[str, str],
 ) -> int:
     """Lay a program out on the chip: tiles and their traffic.
 
@@ -47,7 +45,7 @@ def place_command(
     from xbarc.report.places import places_report, render_places_json, render_places_text
 
     loaded = load_program(program)
-    asked = duplicate or dict(loaded.settings).get("duplicate", "none")
+    asked = given.get("duplicate") or dict(loaded.settings).get("duplicate", "none")
     cost = program_cost(loaded, parse_policy(asked, loaded.target))
     report = places_report(loaded.name, loaded.target, cost, _turns(loaded, cost, phases))
     emit(render_places_json(report) if json else render_places_text(report))

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from xbarc.cli.files import check_writable, write_bytes, write_text
+from xbarc.cli.options import takes
 from xbarc.errors import EXIT_DONE, InputError
+from xbarc.options.compiling import Schedule
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -25,6 +27,7 @@ _PROGRAM = typer.Argument(metavar="PROGRAM.xbar", help="what xbarc compile wrote
 _PIPE_WIDTH = 10_000  # a row stays on its line
 
 
+@takes(given=(Schedule,), unset={"duplicate": "as compiled"})
 def report_command(
     programs: Annotated[
         list[Path],
@@ -42,14 +45,8 @@ def report_command(
         Path | None,
         typer.Option(metavar="DATA.npz", help="inputs that give energies of arrays by operands"),
     ] = None,
-    duplicate: Annotated[
-        str | None,
-        typer.Option(
-            metavar="none|balance|throughput=N|budget=N",
-            help="copies of weights: as many as balance the layers, reach N inferences a second, "
-            "or are fastest within N arrays (or chip)  [default: as compiled]",
-        ),
-    ] = None,
+    *,
+    given: dict[str, str],
 ) -> int:
     """Area, energy, latency, schedule and counts, with sources.
 
@@ -59,22 +56,23 @@ def report_command(
     if len(programs) > 1 and data is not None:
         raise InputError("takes one program", where="--data", hint="report them one by one")
     if len(programs) > 1:
-        return _compare(programs, format, output, duplicate)
+        return _compare(programs, format, output, given)
     render = _renderer(format)
     if output is not None:
         check_writable(output)
-    emit(render(_report(programs[0], duplicate, data)), output)
+    emit(render(_report(programs[0], given, data)), output)
     return EXIT_DONE
 
 
-def _report(path: Path, duplicate: str | None, data: Path | None = None) -> Report:
+def _report(path: Path, given: dict[str, str], data: Path | None = None) -> Report:
     from xbarc.cost import parse_policy
     from xbarc.ir.files import load_program
     from xbarc.mapping.full_load import full_load
     from xbarc.report import collect
 
     program = load_program(path)
-    policy = None if duplicate is None else parse_policy(duplicate, program.target)
+    asked = given.get("duplicate")
+    policy = None if asked is None else parse_policy(asked, program.target)
     seen = None if data is None else _operands(program, data)
     return collect(program, policy, seen, full_load(program.target))
 
@@ -91,7 +89,7 @@ def _operands(program: Program, data: Path) -> dict[str, OperandStatistics]:
     return watcher.statistics()
 
 
-def _compare(programs: list[Path], name: str, output: Path | None, duplicate: str | None) -> int:
+def _compare(programs: list[Path], name: str, output: Path | None, given: dict[str, str]) -> int:
     from xbarc.report import (
         compare,
         render_comparison_csv,
@@ -109,7 +107,7 @@ def _compare(programs: list[Path], name: str, output: Path | None, duplicate: st
         raise InputError(f"no format '{name}' for several programs", where="--format", hint=hint)
     if output is not None:
         check_writable(output)
-    reports = [_report(path, duplicate) for path in programs]
+    reports = [_report(path, given) for path in programs]
     emit(found[name](compare(reports, [path.name for path in programs])), output)
     return EXIT_DONE
 

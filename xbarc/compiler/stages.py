@@ -33,7 +33,15 @@ from xbarc.numerics.types import AnyArray
 from xbarc.options import BY_BUDGET, CompileOptions
 from xbarc.passes import remove_dead_layers
 from xbarc.pipeline import Observer, Progress, Stage
-from xbarc.plan import Plan, binary_options, compares, lossless, make_plan, settings_of, shape_settings
+from xbarc.plan import (
+    Plan,
+    binary_options,
+    compares,
+    lossless,
+    make_plan,
+    settings_of,
+    shape_settings,
+)
 from xbarc.target import Target
 
 PLACED = "placement.json"
@@ -238,9 +246,7 @@ def _set_converters(made: Compilation, progress: Progress) -> Compilation:
     if budget is not None:
         feeds, output = made.batches(PARTS), made.network.outputs[0].name
         labels = split_labels(made.network.inputs, data)[1]
-        steps, front = fit_budget(
-            made.steps, plan.target, output, feeds, labels, budget, progress
-        )
+        steps, front = fit_budget(made.steps, plan.target, output, feeds, labels, budget, progress)
         return replace(made, steps=steps, front=front)
     asked = policy.partition(":")[2]
     bits = int(asked) if asked else None

@@ -12,9 +12,10 @@ import numpy as np
 from xbarc.circuit import Chip, Effects
 from xbarc.circuit.effects import names_of
 from xbarc.evaluate import Evaluation, Progress, evaluate
-from xbarc.executor.run import Engine, Executor
+from xbarc.executor.run import Executor
 from xbarc.ir.program import Program
 from xbarc.numerics.types import AnyArray
+from xbarc.options.running import Execution
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def monte_carlo(
     model: Path,
     effects: Effects,
     samples: int = 1,
-    how: tuple[Engine, int, int] | None = None,
+    how: Execution | None = None,
     progress: Progress | None = None,
 ) -> MonteCarlo:
     """Evaluate a program on chips.
@@ -116,16 +117,16 @@ def monte_carlo(
         model: the float model.
         effects: what every chip suffers from.
         samples: chips to draw, where anything is random.
-        how: engine, budget and threads; the engine only counts without effects.
+        how: the engine, which only counts without effects.
         progress: called with samples done and samples in all, of each chip.
     """
-    engine, budget, threads = how or ("fast", 1 << 24, 0)
+    how = how or Execution()
     runs = [
         evaluate(
             program,
             data,
             model,
-            executor=Executor(program, engine, budget, threads, chip),
+            executor=Executor(program, how.engine, how.budget, how.threads, chip),
             progress=progress,
         )
         for chip in chips_of(program, effects, samples)

@@ -10,7 +10,6 @@ from math import prod
 from pathlib import Path
 from typing import IO
 
-import numpy as np
 from numpy.lib import format as npy
 
 from xbarc.errors import InputError

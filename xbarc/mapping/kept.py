@@ -14,8 +14,8 @@ from xbarc.ir.program import CrossbarStep, Step
 from xbarc.ir.quantize import FloatInput, FloatResult, RequantizedResult, Result
 from xbarc.mapping.encodings import find_encoding
 from xbarc.mapping.fitting.search import output_channels
-from xbarc.options import MapOptions
 from xbarc.numerics.types import AnyArray, Float64Array
+from xbarc.options import MapOptions
 from xbarc.target import Target
 
 _REAL_REMEDY = "One constant scale, or one for each output, and operators that keep integers help"

@@ -127,6 +127,7 @@ class Cells(Options):
         "with --encoding auto: error that a cheaper encoding may add to a layer, as squared error "
         "of its products over their variance",
         metavar="SHARE",
+        unit="is no share",
         bounds=(0, 1),
     )
     weight_slices: int | None = option(
@@ -324,7 +325,8 @@ class Schedule(Options):
 
     duplicate: str = option(
         "none",
-        "weight duplication that reports count with; see xbarc report",
+        "weight duplication that reports count with: as many copies as balance the layers, reach "
+        "N inferences a second, or are fastest within N arrays (or chip)",
         metavar="none|balance|throughput=N|budget=N",
     )
 

@@ -48,6 +48,9 @@ class ColumnRule:
     reach: int | None = None
     effort: float = 2.0
 
+    def __str__(self) -> str:
+        return "layer" if self.common else "array" if self.reach is None else str(self.reach)
+
     @property
     def needs_solver(self) -> bool:
         """Whether sorting is not optimal."""
@@ -260,6 +263,11 @@ def _shape(text: str) -> tuple[str, Shape]:
     if not equals or not name or not shape or min(shape) < 1:
         raise InputError(f"'{text}' is not INPUT=1,3,224,224", where="--shape")
     return name, shape
+
+
+def parse_names(given: str | Iterable[str]) -> frozenset[str]:
+    """Names, in text with commas between; `none` and nothing mean none."""
+    return frozenset(_names(given))
 
 
 def _names(given: str | Iterable[str]) -> list[str]:

@@ -103,7 +103,7 @@ def _job(layer: MatrixLayer, target: Target, options: SenseOptions) -> _Job:
     lines = wordlines(layer, target, options)
     levels = _levels(layer, target, options, lines)
     if levels > 1 and options.split == "strided":  # sums told finely are best told once
-        lines = wordlines(layer, target, replace(options, split="partition"))
+        lines = wordlines(layer, target, options.changed(split="partition"))
     return _Job(layer, weights, threshold, lines, levels)
 
 

@@ -1,0 +1,54 @@
+"""Options of running a program: the engine, and what its chips suffer from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal, get_args
+
+from xbarc.options.base import Options, option, read_path, reads
+from xbarc.options.values import parse_names
+
+Engine = Literal["fast", "reference"]
+Effect = Literal["levels", "lines", "variation", "faults", "noise", "drift", "offset"]
+DAY_S = 86400.0
+
+
+class Execution(Options):
+    """How a program is executed; results do not depend on it."""
+
+    table: ClassVar[str] = "execution"
+
+    engine: Engine = option("fast", "reference is the plain definition; both give the same bits")
+    threads: int = option(0, "0 takes all cores", metavar="N", bounds=(0, None))
+    budget: int = option(
+        1 << 24,
+        "input codes that a layer gathers at a time; bounds memory",
+        metavar="N",
+        bounds=(1, None),
+    )
+
+
+class ChipEffects(Options):
+    """What a chip suffers from."""
+
+    table: ClassVar[str] = "effects"
+
+    effects: Annotated[frozenset[str], reads(parse_names)] = option(
+        frozenset(),
+        f"some of {', '.join(get_args(Effect))}; commas between",
+        metavar="LIST",
+        unset="none",
+    )
+    seed: int = option(0, "of everything random", metavar="N", bounds=(0, None))
+    samples: int = option(1, "chips to draw", metavar="K", bounds=(1, 100_000))
+    time: float = option(DAY_S, "since programming, for drift", metavar="SECONDS")
+    fault_map: Annotated[Path | None, reads(read_path)] = option(
+        None,
+        "stuck cells as arrays array, row, column and level, instead of the target's rates",
+        metavar="FAULTS.npz",
+    )
+    gated: float = option(
+        1.0,
+        "lines of 1T1R rows that are cut off while they read 0: the share of rows that read 1",
+        metavar="SHARE",
+    )
