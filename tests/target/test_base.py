@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import tempfile
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from xbarc.errors import TargetError
 from xbarc.mapping.full_load import full_load
-from xbarc.target import Target, describe, figures, load_target, new_target, target_names
+from xbarc.target import (
+    Target,
+    describe,
+    figures,
+    load_target,
+    new_target,
+    target_folder,
+    target_names,
+)
 
 
 def write(folder: Path, name: str, text: str) -> Path:
@@ -164,6 +178,31 @@ def test_the_sentence_follows_what_is_set() -> None:
         "rram128 but for adc.max_bits, array.rows"
     )
     assert len({describe(load_target(name)) for name in target_names()}) == len(target_names())
+
+
+def _paths(node: dict[str, Any], prefix: str = "") -> list[str]:
+    found = []
+    for key, value in node.items():
+        found.append(f"{prefix}{key}")
+        found += _paths(value, f"{prefix}{key}.") if isinstance(value, dict) else []
+    return found
+
+
+PATHS = _paths(tomllib.loads((target_folder() / "isaac.toml").read_text()))
+VALUES = ("true", "-1", "0", "1e999", "nan", '"x"', "[]", "[1, 'a']", "{}", "{ value = [1] }", "3")
+NESTED = ("{ unit = 3 }", "{ given_for = 3 }", "{ given_for = { rows = 0 } }", "1979-05-27")
+
+
+@given(st.lists(st.sampled_from(PATHS), min_size=1, max_size=2), st.data())
+def test_whatever_a_file_changes_it_loads_or_is_refused(
+    paths: list[str], data: st.DataObject
+) -> None:
+    values = [data.draw(st.sampled_from((*VALUES, *NESTED))) for _ in paths]
+    lines = "\n".join(f"{p} = {v}" for p, v in zip(paths, values, strict=True) if "." in p)
+    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(TargetError):
+        assert own(Path(folder), lines, base="isaac").name == "mine"
+    with contextlib.suppress(TargetError):
+        load_target("isaac", [f"{p}={v}" for p, v in zip(paths, values, strict=True)])
 
 
 def test_sources_of_figures_that_were_changed_go_with_them(tmp_path: Path) -> None:

@@ -98,6 +98,8 @@ def at_node(data: Any, node_nm: Any, where: str, path: str = "") -> Any:
 def _scaled(figure: Mapping[str, Any], node_nm: Any, where: str, path: str) -> dict[str, Any]:
     rest = {key: value for key, value in figure.items() if key != "node_nm"}
     unit, own = figure["unit"], figure["node_nm"]
+    if not isinstance(unit, str):
+        return rest  # the schema says so
     if unit not in FACTORS:
         raise TargetError(f"{path}: node_nm scales pJ and um2, not {unit}", where=where)
     if not _is_number(own):
