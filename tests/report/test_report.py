@@ -175,6 +175,32 @@ def test_totals_count_what_can_be_counted_and_name_the_rest() -> None:
     assert json.loads(render_json(report))["left_out"][0]["reason"] == reason
 
 
+@pytest.mark.parametrize(
+    "extra", [(), ("costs.chip_static=2.0", "hierarchy.tiles_per_chip=1"), ("costs.tile_static=0",)]
+)
+def test_what_is_always_on_is_charged_for_the_interval(extra: tuple[str, ...]) -> None:
+    """Power times interval at full rate, power times latency alone: by hand from the schedule."""
+    program = small_program(*extra)
+    target, report = program.target, collect(program)
+    totals, plan = report.totals, report.schedule
+    assert plan is not None
+    assert plan.interval_us < plan.latency_us
+    power = totals.tiles * target.costs.tile_static.value
+    if totals.chips > 1 and target.costs.chip_static is not None:
+        power += totals.chips * target.costs.chip_static.value
+    on = {row.name: row.total for row in report.components.energy if row.name.endswith("ns")}
+    assert sum(value or 0.0 for value in on.values()) == pytest.approx(
+        power * 1e3 * plan.interval_us
+    )
+    assert totals.energy_uj is not None
+    assert totals.energy_alone_uj is not None
+    longer = power * (plan.latency_us - plan.interval_us) / 1e3  # mW us to uJ
+    assert totals.energy_alone_uj - totals.energy_uj == pytest.approx(longer)
+    assert totals.inferences_per_s is not None
+    moved = totals.energy_uj * 1e-6 * totals.inferences_per_s  # watts at full rate
+    assert moved >= power / 1e3 - 1e-12
+
+
 def test_open_axes_are_named_with_their_remedy() -> None:
     without = grouped_step(input_shape=(1, 2, 1))
     program = program_of(dense_step(), without, target=small_target(), arrays=5)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, TypeAlias
 
 WIDTHS = 17
@@ -75,6 +75,11 @@ class Counts:
     def times(self, factor: float) -> Counts:
         """Every count multiplied."""
         return self._combine(self, lambda a, _: a * factor)
+
+    def on_for(self, factor: float) -> Counts:
+        """The same with everything that is always on for so many times the time."""
+        names = (field.name for field in fields(self) if field.name.endswith("_time_ns"))
+        return replace(self, **{name: getattr(self, name) * factor for name in names})
 
     def _combine(self, other: Counts, join: Callable[[float, float], float]) -> Counts:
         joined: dict[str, Any] = {}

@@ -74,6 +74,13 @@ class ProgramCost:
     left_out: tuple[LeftOut, ...]
 
     @property
+    def alone(self) -> Counts:
+        """Counts of an inference that follows no other: what is on stays on for its latency."""
+        plan = self.schedule
+        longer = plan.latency_ps / plan.interval_ps if plan and plan.interval_ps else 1.0
+        return self.counts.on_for(longer)
+
+    @property
     def crossbars_counted(self) -> bool:
         """Whether any layer on crossbars could be counted, or there is none."""
         return not self.layers or any(layer.positions is not None for layer in self.layers)
@@ -178,11 +185,14 @@ def _copies(program: Program, timings: dict[str, Timing], policy: Policy) -> dic
 
 
 def _time_on(plan: Schedule | None) -> dict[str, float]:
-    """The latency, dealt over the layers by the time that each works."""
+    """The interval at full rate, shared out over the layers by the time that each works.
+
+    What is always on serves one inference an interval: that is its share of the energy.
+    """
     if plan is None:
         return {}
     work = sum(layer.busy_ps for layer in plan.layers)
-    share = plan.latency_ps / work / PS if work else 0.0
+    share = plan.interval_ps / work / PS if work else 0.0
     return {layer.name: layer.busy_ps * share for layer in plan.layers}
 
 

@@ -150,7 +150,10 @@ def sum_rows(rows: Iterable[PartRow], divisor: float) -> float | None:
 def _totals(program: Program, cost: ProgramCost, components: Components) -> Totals:
     counts, target = cost.counts, program.target
     capacity = counts.arrays * array_cells(target)
-    values = {**_performance(cost, components), "write_time_us": write_time_us(cost, target)}
+    values = {
+        **_performance(cost, components, target),
+        "write_time_us": write_time_us(cost, target),
+    }
     values |= _bands(cost, components)
     endurance = target.costs.endurance
     values["writes_borne"] = None if endurance is None else endurance.value
@@ -188,7 +191,7 @@ def _adc_settings(step: CrossbarStep, target: Target) -> int:
     return int(np.count_nonzero(made) * (step.groups // made.shape[0]) * cycles)
 
 
-def _performance(cost: ProgramCost, components: Components) -> dict[str, Any]:
+def _performance(cost: ProgramCost, components: Components, target: Target) -> dict[str, Any]:
     """Totals that may be unknown."""
     counts = cost.counts
     happened, digital = cost.crossbars_counted, cost.digital_counted
@@ -203,12 +206,19 @@ def _performance(cost: ProgramCost, components: Components) -> dict[str, Any]:
         "conversions": int(counts.all_conversions) if happened else None,
         "area_mm2": sum_rows(components.area, _UM2_PER_MM2),
         "energy_uj": energy,
+        "energy_alone_uj": _energy_alone(cost, target) if happened else None,
         "write_energy_uj": sum_rows(components.write, _PJ_PER_UJ),
         "latency_us": None if latency is None else latency / 1e3,
         "digital_time_us": None if work is None else work / 1e6,
         "inferences_per_s": 1e9 / interval if interval else None,
         "tops_per_watt": 2 * macs / (energy * _PJ_PER_UJ) if energy else None,
     }
+
+
+def _energy_alone(cost: ProgramCost, target: Target) -> float | None:
+    """Energy of an inference that follows no other, uJ."""
+    found = total(energy_parts(cost.alone, target))
+    return None if found is None else found / _PJ_PER_UJ
 
 
 def _bands(cost: ProgramCost, components: Components) -> dict[str, float | None]:
@@ -250,6 +260,7 @@ def _reasons(cost: ProgramCost) -> dict[str, str]:
         "energy_uj": figure if cost.crossbars_counted else happened,
         "area_low_mm2": figure,
         "area_high_mm2": figure,
+        "energy_alone_uj": figure if cost.crossbars_counted else happened,
         "energy_low_uj": figure if cost.crossbars_counted else happened,
         "energy_high_uj": figure if cost.crossbars_counted else happened,
         "write_time_us": "the target has no costs.write_time: no source gives it",

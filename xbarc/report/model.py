@@ -56,7 +56,14 @@ class Totals(Row):
         description="area by the least of the sources that disagree, mm2"
     )
     area_high_mm2: float | None = Field(description="area by the largest of them, mm2")
-    energy_uj: float | None = Field(description="sum of `components.energy`, uJ an inference")
+    energy_uj: float | None = Field(
+        description="sum of `components.energy`, uJ an inference at full rate: what is always on "
+        "is charged for the interval between two inferences"
+    )
+    energy_alone_uj: float | None = Field(
+        description="the same for an inference that follows no other, uJ: what is always on is "
+        "charged for its latency"
+    )
     energy_low_uj: float | None = Field(
         description="energy by the least of the sources that disagree, uJ"
     )
@@ -345,7 +352,8 @@ class Report(Row):
     format: Literal[3] = Field(
         default=3,
         description="1: the first one; 2: schedule, copies, bands and models beside; 3: 0 bits are "
-        "no conversion, and totals count what can be counted beside `left_out`",
+        "no conversion, totals count what can be counted beside `left_out`, and what is always on "
+        "is charged for the interval",
     )
     name: str = Field(description="name of the program")
     model_sha256: str = Field(

@@ -29,7 +29,7 @@ _ALWAYS = (
     "The totals do not depend on data: each read and each wordline costs the same; see `--data`.",
     "A layer takes an input vector once its window is there; buffers hold what that asks for.",
     "The rate is that of inferences that follow at once; the latency is that of a single one.",
-    "Leakage lasts for the whole latency of one inference: in a full pipeline it is shared.",
+    "What is always on is charged for the interval at full rate; energy_alone_uj: for the latency.",
     "Inputs are read from the buffer once an input vector: windows that overlap share nothing.",
     "Each row block's sums cross one router; inputs cross none. Layers lie side by side on tiles.",
     "Digital energy is that of multiply-accumulates; element-wise work and moves are not priced.",

@@ -80,6 +80,7 @@ def totals_table(report: Report) -> TableData:
         _row(report, "area", "area_mm2", f"mm2{_band(totals.area_low_mm2, totals.area_high_mm2)}"),
         ("area from figures that were read", percent(totals.area_confirmed), ""),
         _row(report, "energy of one inference", "energy_uj", f"uJ{_energy_band(report)}"),
+        _row(report, "energy of a single one", "energy_alone_uj", "uJ, what is on for its latency"),
         ("energy from figures that were read", percent(totals.energy_confirmed), ""),
         _row(report, "energy of programming", "write_energy_uj", "uJ"),
         _row(report, "time of programming", "write_time_us", "us"),
