@@ -27,6 +27,7 @@ exclude_patterns = [
     # included by pages, no pages themselves
     "reference/_generated/commands.md",
     "reference/_generated/effects.md",
+    "reference/_generated/options.md",
     "reference/_generated/effects-of-all.md",
     "reference/_generated/report-fields.md",
     "reference/_generated/target-list.md",

@@ -14,6 +14,8 @@ import effects
 from pydantic.fields import FieldInfo
 
 from xbarc.cli import main
+from xbarc.options import PANELS, about
+from xbarc.options.base import default_text, flags_of, metavar_of
 from xbarc.report import model, row, target_reference
 from xbarc.target import describe, load_target, target_names
 
@@ -41,6 +43,7 @@ def write_all(folder: Path) -> None:
     """Write every generated page into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     _write(folder / "commands.md", commands())
+    _write(folder / "options.md", options())
     _write(folder / "target-fields.md", target_fields())
     _write(folder / "target-list.md", target_list())
     _write(folder / "report-fields.md", report_fields())
@@ -78,6 +81,25 @@ def _help(command: tuple[str, ...]) -> str:
         else:
             os.environ["COLUMNS"] = before
     return "\n".join(line.rstrip() for line in out.getvalue().strip().splitlines())
+
+
+def options() -> str:
+    """Options of a compilation, a table for each model that defines them."""
+    parts = []
+    for panel in PANELS:
+        title = (panel.__doc__ or "").splitlines()[0]
+        parts += ["", f"## [{panel.table}]", "", title, ""]
+        parts += ["| option | values | default | meaning |", "|---|---|---|---|"]
+        parts += [_option_line(name, field) for name, field in panel.model_fields.items()]
+    return "\n".join(parts) + "\n"
+
+
+def _option_line(name: str, field: FieldInfo) -> str:
+    flag = " or ".join(f"`{flag}`" for flag in flags_of(name, field)[0].split("/"))
+    values = metavar_of(field).replace("|", "\\|") or "true, false"
+    default = default_text(field) or "`none`"
+    meaning = about(field).help.replace("|", "\\|")
+    return f"| `{name}`, {flag} | {values} | {default} | {meaning} |"
 
 
 def target_fields() -> str:
