@@ -14,6 +14,7 @@ import pytest
 
 from tests.cli.conftest import FASHION, MLP, Run, tree
 from xbarc import __version__
+from xbarc.compiler import STAGES
 from xbarc.mapping.encodings import encoding_names
 from xbarc.options import Pack, Placement, RangeMethod, Tile
 from xbarc.target import target_folder, target_names
@@ -234,7 +235,39 @@ def test_print_model_and_program(xbarc: Run, dense: Path, model: Callable[..., P
 
 
 def test_passes(xbarc: Run) -> None:
-    assert xbarc("passes").out.startswith("1  read ")
+    shown = xbarc("passes").out
+    assert shown.startswith("1  read ")
+    for stage in STAGES:
+        assert f"  {stage.name} " in shown
+        assert stage.reads in shown
+        assert stage.makes in shown
+
+
+@pytest.mark.parametrize("name", [stage.name for stage in STAGES])
+def test_print_after_a_stage(xbarc: Run, dense_model: Path, tmp_path: Path, name: str) -> None:
+    """The network before layers are mapped, the program from then on, also where a stage rests."""
+    out = tmp_path / "out.xbar"
+    done = xbarc("compile", dense_model, "-o", out, "--print-after", name, "--timings")
+    assert done.code == 0
+    mapped = _names().index(name) >= _names().index("map")
+    assert done.out.startswith("program " if mapped else "network ")
+    times = [line.split()[0] for line in done.err.splitlines() if line.endswith(" s")]
+    assert times == ["read", "simplify", "map", "verify"]
+
+
+def test_print_after_no_stage(xbarc: Run, dense_model: Path, tmp_path: Path) -> None:
+    done = xbarc("compile", dense_model, "-o", tmp_path / "a.xbar", "--print-after", "convert")
+    done.refused("--print-after: no stage 'convert'", "did you mean converters?")
+    assert not (tmp_path / "a.xbar").exists()
+
+
+def _names() -> list[str]:
+    return [stage.name for stage in STAGES]
+
+
+@pytest.fixture
+def dense_model(model: Callable[..., Path]) -> Path:
+    return model()
 
 
 def test_targets_list(xbarc: Run) -> None:

@@ -1,6 +1,6 @@
 """One converter setting for every column of every layer, from the sums that were seen.
 
-Pure functions: `compiler.py` gathers the sums. A code stands for `lo + step q`; `lo` is a multiple
+Pure functions: the compiler gathers the sums. A code stands for `lo + step q`; `lo` is a multiple
 of `step`, so that a sum of zero, the most frequent one, is always read back exactly.
 """
 

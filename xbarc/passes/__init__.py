@@ -1,8 +1,8 @@
 """Passes from `Network` to `Network`, and the per-layer functions of quantisation.
 
 A pass over the whole network is a function in a file of its own; call it from a stage of the
-compiler (`compiler/stages.py`). What looks at data takes statistics as values and works on one layer at a time, so
-that memory holds one layer's weights.
+compiler (`compiler/stages.py`). What looks at data takes statistics as values and works on one
+layer at a time, so that memory holds one layer's weights.
 """
 
 from xbarc.passes.activations import choose_range, quantize_input
