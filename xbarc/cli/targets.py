@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from xbarc.errors import EXIT_DONE
+from xbarc.errors import EXIT_DONE, visible
 
 if TYPE_CHECKING:
     from xbarc.target import Target
@@ -97,7 +97,8 @@ def validate_command(
     target = load_target(path)
     print(f"{path}: valid target '{target.name}', {len(figures(target))} figures with sources")
     if target.base:
-        print(f"based on {target.base}, {len(target.changed)} fields differ: {_list(target)}")
+        differs = f"{len(target.changed)} fields differ: {_list(target)}"
+        print(visible(f"based on {target.base}, {differs}"))
     return EXIT_DONE
 
 
@@ -127,5 +128,5 @@ def new_command(
 
     path = out or Path(f"{name}.toml")
     write_new_text(path, new_target(name, base, path, settings or ()))
-    print(f"{path}: target '{name}', based on {base}")
+    print(visible(f"{path}: target '{name}', based on {base}"))
     return EXIT_DONE
