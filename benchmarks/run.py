@@ -32,6 +32,7 @@ import numpy as np
 
 from xbarc.compiler import CompileOptions, compile_model
 from xbarc.executor import Executor, FastLayer
+from xbarc.ir.effective import lossless_conversions
 from xbarc.ir.geometry import Dense
 from xbarc.ir.network import IntWeight, LazyTensor, MatrixLayer
 from xbarc.ir.program import CrossbarStep
@@ -112,6 +113,12 @@ def plain_numpy(step: CrossbarStep, vectors: Any) -> Callable[[], object]:
     return run
 
 
+def executed(step: CrossbarStep, vectors: int) -> int:
+    """Conversions that the fast engine makes one by one: those that are not proven lossless."""
+    proven = lossless_conversions(step)
+    return vectors * step.input_slices * int(proven.size - proven.sum())
+
+
 def saturating_layer(_: bool) -> list[Row]:
     """512x512, 256 vectors, 8-bit inputs bit-serial, 2-bit cells, 128 rows, 6-bit ADC."""
     step, vectors = dense_step(512, "6")
@@ -119,13 +126,13 @@ def saturating_layer(_: bool) -> list[Row]:
     numpy = plain_numpy(step, vectors)
     if not np.array_equal(layer.accumulate(vectors)[:, 0], numpy()):
         raise SystemExit("the fast engine and the plain executor differ")
-    count = 256 * 4 * step.input_slices * step.conversions
+    count = executed(step, len(vectors))
     ours, theirs = paired(lambda: layer.accumulate(vectors), numpy)
     return [
         {
-            "work": "saturating layer: conversions a CPU second against plain numpy",
+            "work": "saturating layer: executed conversions per CPU second, against plain numpy",
             "ours_per_s": count / ours,
-            "theirs_per_s": count / theirs,
+            "theirs_per_s": 256 * 4 * step.input_slices * step.conversions / theirs,
             "ratio": theirs / ours,
             "goal": ">= 4.5",
         }
@@ -198,10 +205,9 @@ def growth(quick: bool) -> list[Row]:
     for size in (128, 256, 512) if quick else (128, 256, 512, 1024):
         step, vectors = dense_step(size, "6")
         work = partial(FastLayer(step, threads=1).accumulate, vectors)
-        segments = len(step.tiling.segment_bounds) - 1
-        count = 256 * segments * step.input_slices * step.conversions
+        count = executed(step, len(vectors))
         seconds = best(work, time.process_time)
-        name = f"growth: conversions of a layer {size}x{size}"
+        name = f"growth: executed conversions of a layer {size}x{size}"
         rows.append({"work": name, "ours_per_s": count / seconds, "goal": "even"})
     for size in (512, 1024) if quick else (512, 1024, 2048, 4096):
         seconds = best(partial(dense_step, size, "lossless"), time.process_time, 3)

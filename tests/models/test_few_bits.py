@@ -10,9 +10,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from tests.models.places import MODELS, ROOT, fashion_training, needs_data
+from tests.models.places import MODELS, ROOT, fashion_training
 
-pytestmark = needs_data
+pytestmark = pytest.mark.data
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from tests.models.places import needs_data, qonnx_model
+from tests.models.places import qonnx_model
 from tests.models.qcdq import qcdq_form
 from xbarc.compiler import compile_model
 from xbarc.executor import Executor, StepRunner
@@ -20,7 +20,7 @@ from xbarc.ir.program import CrossbarStep, Program
 from xbarc.ir.quantize import IntegerInput
 from xbarc.oracle import Oracle
 
-pytestmark = needs_data
+pytestmark = pytest.mark.data
 
 UPSCALING = ("nn_resize", "subpixel")
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.models.places import ROOT, needs_data
+from tests.models.places import ROOT
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_tables_are_made_from_the_log(wires: ModuleType, tmp_path: Path, capsys:
     assert "| 16 | 1.50 | `gain` | 89.90 % | 0.10 |" in text
 
 
-@needs_data
+@pytest.mark.data
 @pytest.mark.slow
 def test_what_is_in_the_log_is_not_measured_again(
     wires: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

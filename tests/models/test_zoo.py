@@ -16,7 +16,6 @@ from tests.models.places import (
     calibration,
     digits,
     fashion_test,
-    needs_data,
     qonnx_model,
     shipped_images,
 )
@@ -55,7 +54,7 @@ def test_fashion_on_shipped_images(net: str, ranges: str) -> None:
     assert not any(layer.saturated for layer in result.layers)
 
 
-@needs_data
+@pytest.mark.data
 @pytest.mark.slow
 @pytest.mark.parametrize("ranges", RANGES)
 @pytest.mark.parametrize("net", FASHION)
@@ -67,7 +66,7 @@ def test_fashion_on_all_test_images(net: str, ranges: str) -> None:
     assert result.agreement >= 0.99
 
 
-@needs_data
+@pytest.mark.data
 def test_zoo_mnist_as_shipped() -> None:
     """Batch 1, pixels 0 to 255."""
     pixels, labels = digits(200)
@@ -77,7 +76,7 @@ def test_zoo_mnist_as_shipped() -> None:
     assert_close_to_float(result, POINTS)
 
 
-@needs_data
+@pytest.mark.data
 @pytest.mark.slow
 @pytest.mark.parametrize("ranges", RANGES)
 def test_zoo_mnist_on_all_digits(ranges: str, tmp_path: Path) -> None:
@@ -90,7 +89,7 @@ def test_zoo_mnist_on_all_digits(ranges: str, tmp_path: Path) -> None:
     assert_close_to_float(result, POINTS)
 
 
-@needs_data
+@pytest.mark.data
 def test_a_dynamic_batch_changes_no_answer(tmp_path: Path) -> None:
     source = qonnx_model("mnist-conv/model.onnx")
     pixels, _ = digits(5)

@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from xbarc.errors import ProgramError
+from xbarc.ir.arrays import check_forms, names_of
 from xbarc.ir.folder import MANIFEST, check_replaceable, whole_directory
 from xbarc.ir.manifest import UNSEALED, check_files, file_digest, read_manifest, write_manifest
 from xbarc.ir.network import Source
@@ -50,27 +51,6 @@ from xbarc.numerics.types import AnyArray
 _TRIES = (
     20  # a load takes longer than the two renames of a save, so one more try nearly always does
 )
-_TILING = (
-    "row_input",
-    "row_bounds",
-    "segment_bounds",
-    "column_bounds",
-    "conversion_bounds",
-    "array",
-    "row_offset",
-    "column_offset",
-)
-_PERIPHERY = (
-    "a_conversion",
-    "a_column",
-    "a_sign",
-    "r_output",
-    "r_conversion",
-    "r_code",
-    "constant",
-    "input_sum",
-)
-_ADC = ("bits", "lo", "step")
 _APART = {
     "kind",
     "result",
@@ -82,17 +62,6 @@ _APART = {
     "input_shape",
     "sense",
     "facts",
-}
-_AXES = {
-    "cells": 3,
-    "adc": 4,
-    "array": 3,
-    "row_offset": 3,
-    "column_offset": 3,
-    "column_order": 3,
-    "r_code": 3,
-    "thresholds": 4,
-    "facts": 2,
 }
 
 
@@ -205,11 +174,13 @@ def _arrays(program: Program) -> dict[str, AnyArray]:
 
 def _step_arrays(step: CrossbarStep) -> dict[str, AnyArray]:
     arrays: dict[str, AnyArray] = {"cells": step.cells.data}
-    arrays.update({f"tiling.{name}": getattr(step.tiling, name) for name in _TILING})
+    arrays.update({f"tiling.{name}": getattr(step.tiling, name) for name in names_of("tiling")})
     if step.tiling.column_order is not None:
         arrays["tiling.column_order"] = step.tiling.column_order
-    arrays.update({f"periphery.{name}": getattr(step.periphery, name) for name in _PERIPHERY})
-    arrays.update({f"adc.{name}": getattr(step.adc, name) for name in _ADC})
+    arrays.update(
+        {f"periphery.{name}": getattr(step.periphery, name) for name in names_of("periphery")}
+    )
+    arrays.update({f"adc.{name}": getattr(step.adc, name) for name in names_of("adc")})
     arrays |= optional_arrays(step)
     match step.result:
         case SignResult():
@@ -297,38 +268,26 @@ def _load_crossbar(record: CrossbarRecord, own: Mapping[str, AnyArray]) -> Cross
         name: getattr(record, name) for name in CrossbarRecord.model_fields if name not in _APART
     }
     data = own["cells"]
-    _check_forms(record.name, own)
+    check_forms(record.name, own)
     if data.shape[2] != packed_bytes(record.columns, record.cell_bits):
         raise ValueError(f"{record.name}: cells have the wrong width")
-    adc = {name: own[f"adc.{name}"] for name in _ADC}
+    adc = {name: own[f"adc.{name}"] for name in names_of("adc")}
     found = (tuple(record.adc_notes), tuple(record.adc_solved))
     return CrossbarStep(
         **same,
         result=result_of(record.result, own),
         tiling=Tiling(
-            **{name: own[f"tiling.{name}"] for name in _TILING},
+            **{name: own[f"tiling.{name}"] for name in names_of("tiling")},
             column_order=own.get("tiling.column_order"),
         ),
         cells=PackedCells(data, record.cell_bits, record.columns),
-        periphery=Periphery(**{name: own[f"periphery.{name}"] for name in _PERIPHERY}),
+        periphery=Periphery(**{name: own[f"periphery.{name}"] for name in names_of("periphery")}),
         adc=AdcSettings(adc["bits"], adc["lo"], adc["step"], record.adc_policy, *found),
         input_shape=None if record.input_shape is None else tuple(record.input_shape),
         equalised=own.get("result.equalised"),
         sense=sense_of(record.sense, own),
         facts=facts_of(record.facts, own),
     )
-
-
-def _check_forms(layer: str, own: Mapping[str, AnyArray]) -> None:
-    """Element kind and axes of each array, on which every rule of `verify` relies."""
-    for name, array in own.items():
-        part, _, field = name.partition(".")
-        kinds = "f" if part == "result" else "iu"
-        axes = _AXES.get(field, _AXES.get(part, 1))
-        if array.ndim != axes or array.dtype.kind not in kinds:
-            raise ValueError(f"{layer}: {name} is {array.dtype} with {array.ndim} axes")
-    if own["cells"].dtype != np.uint8:
-        raise ValueError(f"{layer}: cells are {own['cells'].dtype}, expected uint8")
 
 
 def is_program(path: Path) -> bool:

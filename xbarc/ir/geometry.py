@@ -38,7 +38,10 @@ class Window:
 
     Attributes:
         kernel: extent along each spatial axis.
+        strides: positions from one window to the next along each spatial axis.
+        dilations: positions from one kernel element to the next along each spatial axis.
         pads: begin of each axis, then end of each axis, as in ONNX; used when auto_pad is explicit.
+        auto_pad: `explicit`, or as ONNX's SAME_UPPER and SAME_LOWER.
     """
 
     kernel: tuple[int, ...]
@@ -57,7 +60,13 @@ class Scatter:
     integer. An input vector is the channels of one position.
 
     Attributes:
+        kernel: extent along each spatial axis.
+        strides: positions between the windows of neighbouring inputs along each spatial axis.
+        dilations: positions from one kernel element to the next along each spatial axis.
+        pads: cut from the begin of each axis, then from the end of each axis, as in ONNX.
+        output_padding: added to the extent of each axis at its end.
         output_shape: spatial extents asked for, or None where pads and output_padding decide.
+        auto_pad: `explicit`, or as ONNX's SAME_UPPER and SAME_LOWER.
     """
 
     kernel: tuple[int, ...]

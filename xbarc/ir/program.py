@@ -165,6 +165,7 @@ class Candidate:
     """An encoding that was tried for a layer.
 
     Attributes:
+        encoding: its name.
         error: what the choice was made by; 0 where nothing is lost.
         area_um2, energy_pj: of the layer by itself; of one input vector where the input's shape is
             not known.

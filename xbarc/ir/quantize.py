@@ -42,7 +42,14 @@ class IntegerInput:
 
 @dataclass(frozen=True)
 class StaticInput:
-    """`code = clamp(round(x / scale) + zero_point, 0, 2**bits - 1)`, division in float32."""
+    """`code = clamp(round(x / scale) + zero_point, 0, 2**bits - 1)`, division in float32.
+
+    Attributes:
+        bits: width of the code.
+        scale: real value of one step.
+        zero_point: the code that means zero.
+        rounding: name of the rule, see `xbarc.numerics.rounding`.
+    """
 
     bits: int
     scale: float
@@ -57,6 +64,10 @@ class DynamicInput:
 
     A sample is one input vector of a dense layer and one item of the batch of a convolution, so no
     result depends on what else is in the batch.
+
+    Attributes:
+        bits: width of the code.
+        rounding: name of the rule, see `xbarc.numerics.rounding`.
     """
 
     bits: int
