@@ -367,3 +367,32 @@ def test_biases_that_wrap_32_bit_sums_stay_digital(tmp_path: Path) -> None:
     path = model_file(tmp_path, text, **tensors)
     network = check(path, exact=True, x=np.full((1, 1, 2, 2), 200, np.uint8))
     assert "32-bit sums with it may overflow" in notes(network)
+
+
+@pytest.mark.parametrize("last", [0, 1])
+def test_qlinear_conv_of_com_microsoft(tmp_path: Path, last: int) -> None:
+    path = model_file(
+        tmp_path,
+        "g (uint8[1,4,4,4] x) => (uint8[] y)"
+        f" {{ y = com.microsoft.QLinearConv<channels_last = {last}>(x, s, z, w, ws, wz, ys, z) }}",
+        s=np.float32(0.037),
+        z=np.uint8(5),
+        w=integers("uint8", 4, 4, 2, 2),
+        ws=np.float32(0.013),
+        wz=np.uint8(120),
+        ys=np.float32(0.5),
+    )
+    network = check(path, exact=True, x=integers("uint8", 1, 4, 4, 4, seed=1))
+    assert len(network.matrix_layers) == 1 - last
+    assert bool(last) == ("channels come last" in notes(network))
+
+
+def test_weights_behind_a_mask_declare_no_integers(tmp_path: Path) -> None:
+    path = model_file(
+        tmp_path,
+        "g (float[N,6] x) => (float[] y) { c = Cast<to = 1>(m) v = Mul(c, w) y = MatMul(x, v) }",
+        m=integers("uint8", 6, 3) % 2,
+        w=normal(6, 3),
+    )
+    layer = matrix_layer(check(path, x=normal(2, 6)))
+    assert layer.weight.lost == ""  # type: ignore[union-attr]  # a FloatWeight

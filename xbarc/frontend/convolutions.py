@@ -64,7 +64,7 @@ def match_conv_integer(node: ir.Node, scene: Scene) -> Matched:
     zero = parameter(scene, argument(node, 3), "weight zero point", 0)
     operand = scene.integer_operand(required(node, 1), _along_first(zero, layout))
     if operand is None:
-        raise StaysDigital("weights of more than 16 bits")
+        raise StaysDigital("weights of more than 17 bits")
     source = integer_input(scene, required(node, 0), argument(node, 2), 1.0)
     weight = operand.weight(layout)
     return scene.matched(
@@ -73,12 +73,14 @@ def match_conv_integer(node: ir.Node, scene: Scene) -> Matched:
 
 
 def match_qlinear_conv(node: ir.Node, scene: Scene) -> Matched:
-    """QLinearConv with constant scales and zero points."""
+    """QLinearConv of ONNX or com.microsoft, with constant scales and zero points."""
+    if whole(node, "channels_last", 0):
+        raise StaysDigital("its channels come last")
     layout = _layout_of(node, scene, required(node, 3))
     zero = parameter(scene, argument(node, 5), "weight zero point", 0)
     operand = scene.integer_operand(required(node, 3), _along_first(zero, layout))
     if operand is None:
-        raise StaysDigital("weights of more than 16 bits")
+        raise StaysDigital("weights of more than 17 bits")
     scale = parameter(scene, argument(node, 1), "input scale")
     source = integer_input(scene, required(node, 0), argument(node, 2), float(scale.reshape(-1)[0]))
     weights = _along_first(parameter(scene, argument(node, 4), "weight scale"), layout)

@@ -32,9 +32,7 @@ _ARITHMETIC = frozenset(("Mul", "Div", "Add", "Sub", "Cast"))
 def lost_weights(value: ir.Value, view: IntegerView | None, views: Views) -> str:
     """Why constant weights are taken as real numbers; empty where they declare no integers."""
     if view is not None:
-        if views.constants.holds(view.integers) and view.format.bits > WIDEST:
-            return f"they need more than {WIDEST} bits"
-        return "their scale changes along the sum, or they need more than 16 bits"
+        return "they need more than 17 bits" if view.dtype in _REALS else ""
     nodes, _ = views.constants.ancestors([value])
     declares = next((node for node in nodes if _declares(node, views)), None)
     if declares is None:
@@ -106,6 +104,5 @@ def _own_reason(node: ir.Node, views: Views) -> str:
 def _declares(node: ir.Node, views: Views) -> bool:
     if is_dequantize(node) or node.outputs[0] in views.given:
         return True
-    if node.domain or node.op_type != "Cast" or node.inputs[0] is None:
-        return False
-    return integer_format(views.element_type(node.inputs[0])) is not None
+    spelled = node.domain == "" and node.op_type in ("Mul", "Div")
+    return spelled and views.of(node.outputs[0]) is not None

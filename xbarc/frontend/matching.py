@@ -44,6 +44,7 @@ RECOGNISERS: dict[tuple[str, str], Recogniser] = {
     ("", "QLinearConv"): match_qlinear_conv,
     ("", "QLinearMatMul"): match_qlinear_matmul,
     ("com.microsoft", "QGemm"): match_qgemm,
+    ("com.microsoft", "QLinearConv"): match_qlinear_conv,
 }
 """The function that recognises each matrix operator, by domain and name."""
 

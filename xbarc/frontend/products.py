@@ -210,5 +210,5 @@ def _integers(scene: Scene, sides: _Sides, zero: ir.Value | None) -> Operand:
     points = parameter(scene, zero, "weight zero point", 0.0)
     operand = scene.integer_operand(sides.matrix, sides.along_outputs(points))
     if operand is None:
-        raise StaysDigital("weights that are not integers of at most 16 bits")
+        raise StaysDigital("weights that are not integers of at most 17 bits")
     return operand

@@ -235,7 +235,7 @@ class Scene:
     def integer_operand(
         self, value: ir.Value, zero: AnyArray, form: IntFormat | None = None
     ) -> Operand | None:
-        """Constant integers less their zero point; None where that needs more than 16 bits."""
+        """Constant integers less their zero point; None where that needs more than 17 bits."""
         form = form or integer_format(self.constants.dtype(value))
         if form is None:
             return None
