@@ -11,6 +11,9 @@ from tests.fuzz.kind import Result, Verdict
 from tests.fuzz.kinds import KINDS
 from tests.fuzz.worker import try_case
 
+_TOLD = 500
+"""Every so many seeds a line says how far it is."""
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Fuzz; 1 when there was a finding."""
@@ -48,6 +51,8 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
 def _show(seed: int, verdict: Verdict) -> None:
     if verdict.result is Result.FINDING:
         print(f"{seed}: {verdict.detail}", flush=True)
+    if (seed + 1) % _TOLD == 0:
+        print(f"seed {seed} done", file=sys.stderr, flush=True)
 
 
 def _summary(kind: str, start: int, tally: Tally) -> None:

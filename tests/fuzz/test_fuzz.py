@@ -8,10 +8,28 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.fuzz.campaign import worker_answers
+from tests.fuzz.campaign import Limits, run_campaign, worker_answers
 from tests.fuzz.kind import Kind, Result, Verdict
 from tests.fuzz.kinds import KINDS
 from tests.fuzz.worker import try_seed
+
+QUICK = 12
+SLOW = 300
+
+
+@pytest.mark.parametrize("name", ["models"])
+def test_a_few_seeds(name: str, tmp_path: Path) -> None:
+    verdicts = {seed: try_seed(KINDS[name], seed, tmp_path / str(seed)) for seed in range(QUICK)}
+    assert not {s: v.detail for s, v in verdicts.items() if v.result is Result.FINDING}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["models"])
+def test_many_seeds(name: str, tmp_path: Path) -> None:
+    tally = run_campaign(name, 1_000_000, Limits(SLOW), tmp_path, lambda _seed, _verdict: None)
+    assert not tally.findings
+    assert tally.cases == SLOW
+    assert tally.counts[Result.EQUAL] > SLOW // 20
 
 
 @pytest.mark.parametrize("name", sorted(KINDS))
