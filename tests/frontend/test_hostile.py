@@ -271,6 +271,22 @@ def test_wrongly_typed_attributes(tmp_path: Path) -> None:
         read_network(write(tmp_path, model))
 
 
+def test_an_attribute_that_stands_twice(tmp_path: Path) -> None:
+    model = parse("g (float[1,2,4,4] x) => (float[] y) { y = Conv(x, w) }", w=normal(3, 2, 1, 1))
+    for size in (1, 2):
+        attribute = helper.make_attribute("strides", [size, size])
+        model.graph.node[0].attribute.append(attribute)
+    with pytest.raises(ModelError, match="'strides' more than once"):
+        read_network(write(tmp_path, model))
+
+
+def test_an_initialiser_of_another_type_than_its_input(tmp_path: Path) -> None:
+    model = parse(DENSE, w=normal(4, 3))
+    model.graph.input.append(helper.make_tensor_value_info("w", TensorProto.DOUBLE, [4, 3]))
+    with pytest.raises(ModelError, match="the graph input of that name declares 11"):
+        read_network(write(tmp_path, model))
+
+
 def test_functions_that_call_each_other(tmp_path: Path) -> None:
     path = model_file(
         tmp_path,

@@ -75,11 +75,21 @@ def _check_graph(graph: onnx.GraphProto, outer: frozenset[str]) -> None:
                 raise ModelError(
                     f"{node.op_type} reads '{name}', which nothing produces", where=node.name
                 )
+        _check_attributes(node)
         for inner in inner_graphs(node):
             _check_graph(inner, known)
     for value in graph.output:
         if value.name not in known:
             raise ModelError(f"output '{value.name}' is produced by nothing", where=graph.name)
+
+
+def _check_attributes(node: onnx.NodeProto) -> None:
+    counts = Counter(attribute.name for attribute in node.attribute)
+    double = [name for name, count in counts.items() if count > 1]
+    if double:
+        raise ModelError(
+            f"{node.op_type} has the attribute '{double[0]}' more than once", where=node.name
+        )
 
 
 def _check_text(*texts: object) -> None:
