@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from xbarc.calibration.uniform import Request, Whole, make_request
 from xbarc.cost import parse_policy
+from xbarc.errors import MappingError
 from xbarc.frontend import BinaryOptions
 from xbarc.ir.geometry import Dim
 from xbarc.ir.network import Value
 from xbarc.ir.npz import read_npz
+from xbarc.ir.program import CrossbarStep, Step
 from xbarc.mapping import read_groups
 from xbarc.mapping.encodings import find_encoding
+from xbarc.mapping.levers import idle_levers
 from xbarc.options import AUTO, BY_BUDGET, CompileOptions, InputGroups, MapOptions, SenseOptions
 from xbarc.target import Target
 
 _WIDEST = 16
+_RANGES = {"static": "static", "dynamic": "dynamic"}
 
 
 @dataclass(frozen=True)
@@ -65,8 +69,20 @@ def make_plan(options: CompileOptions, target: Target) -> Plan:
     if isinstance(options.fault_map, Path):
         found["fault_map"] = read_npz(options.fault_map)
     resolved = options.changed(**found)
+    _check_calibrated(resolved, target)
     whole = make_request(target, resolved, (weights, activations))
     return Plan(target, resolved, weights, activations, whole)
+
+
+def _check_calibrated(options: CompileOptions, target: Target) -> None:
+    """Refuse more bits than the target's converters have."""
+    asked, have = options.adc.partition(":")[2], target.adc.max_bits
+    if asked and int(asked) > have:
+        raise MappingError(
+            f"{asked} bits asked for, the ADC of {target.name} has {have}",
+            where=f"--adc {options.adc}",
+            hint=f"--adc calibrated:{have}, or --set adc.max_bits={asked} for another converter",
+        )
 
 
 def compares(plan: Plan) -> bool:
@@ -102,7 +118,7 @@ def settings_of(plan: Plan, whole: Whole, *, calibrated: bool) -> tuple[tuple[st
     found |= {
         "activation_ranges": ranges,
         "encoding": _encoding(options),
-        "levers": _levers(options),
+        "levers": _levers(options, plan.target),
         "placement": "none",  # what is placed later says so
         "rounding": "half_even",
     }
@@ -144,10 +160,36 @@ def _fixed(size: Dim) -> bool:
     return isinstance(size, int) and size >= 0
 
 
-def _levers(options: MapOptions) -> str:
+def built_settings(
+    settings: Iterable[tuple[str, str]], steps: Iterable[Step]
+) -> tuple[tuple[str, str], ...]:
+    """The settings, with what was built beside what was asked for wherever the two differ.
+
+    A model's own integers have their own widths, few cells hold fewer bits, one range for all
+    layers has one converter, and comparisons have none.
+    """
+    found = dict(settings)
+    layers = [step for step in steps if isinstance(step, CrossbarStep)]
+    built = {
+        "activation_bits": [str(step.input_bits) for step in layers],
+        "activation_ranges": [_RANGES.get(step.quantizer.kind, "as given") for step in layers],
+        "adc": ["comparisons" if step.sense else step.adc.policy for step in layers],
+        "encoding": [step.encoding for step in layers],
+        "weight_bits": [str(step.weight_bits) for step in layers],
+    }
+    for name, values in built.items():
+        asked = found[name].partition("; built: ")[0]
+        if any(value != asked.partition(" ")[0] for value in values):
+            found[name] = f"{asked}; built: {', '.join(sorted(set(values)))}"
+    return tuple(sorted(found.items()))
+
+
+def _levers(options: MapOptions, target: Target) -> str:
     if not options.levers:
         return "none"
-    return f"{', '.join(options.levers)}; law {options.lever_law}"
+    idle = idle_levers(options, target)
+    why = f"; no effect here: {', '.join(idle)}" if idle else ""
+    return f"{', '.join(options.levers)}; law {options.lever_law}{why}"
 
 
 def _encoding(options: MapOptions) -> str:

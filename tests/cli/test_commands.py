@@ -152,8 +152,9 @@ def test_every_option_of_compile_is_recorded(
         "placement": "none",
         "pruning": "none",
         "rounding": "half_even",
+        "shapes": "x=2,5",
         "tile": "even",
-        "weight_bits": "4",
+        "weight_bits": "4; built: 6",  # as many as 3 cells of 2 bits hold
         "weight_slices": "3",
     }
     assert program["target"]["array"]["active_rows"] == 32

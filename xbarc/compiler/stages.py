@@ -36,6 +36,7 @@ from xbarc.pipeline import Observer, Progress, Stage
 from xbarc.plan import (
     Plan,
     binary_options,
+    built_settings,
     compares,
     lossless,
     make_plan,
@@ -102,7 +103,7 @@ class Compilation:
             outputs=self.network.outputs,
             steps=self.steps,
             arrays=self.arrays,
-            settings=self.settings,
+            settings=built_settings(self.settings, self.steps),
             front=self.front,
             rows=self.rows,
         )
