@@ -29,12 +29,9 @@ Command = Callable[..., int]
 Panels = type[Options] | tuple[type[Options], ...]
 
 
-class Chip(Options):
-    """What to compile for."""
+class TargetChanges(Options):
+    """Fields of a target that differ for one command."""
 
-    target: str = option(
-        "rram128", "what to compile for; see xbarc targets list", metavar="NAME|FILE.toml"
-    )
     settings: list[str] = option(
         [],
         "change a field of the target; may be repeated",
@@ -42,6 +39,14 @@ class Chip(Options):
         metavar="key.path=value",
         repeated=True,
         unset=" ",
+    )
+
+
+class Chip(TargetChanges):
+    """What to compile for."""
+
+    target: str = option(
+        "rram128", "what to compile for; see xbarc targets list", metavar="NAME|FILE.toml"
     )
 
     def load(self) -> Target:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from xbarc.cli.options import TargetChanges, takes
 from xbarc.errors import EXIT_DONE, visible
 
 if TYPE_CHECKING:
@@ -48,32 +49,30 @@ def list_command(
 
 
 @app.command("show")
+@takes(changes=TargetChanges)
 def show_command(
     name: Annotated[str, typer.Argument(metavar="NAME|FILE.toml", help="which target")],
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="key.path=value", help="change a field; may be repeated"),
-    ] = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    *,
+    changes: TargetChanges,
 ) -> int:
     """Every field of a target, with unit and source of every figure."""
     from xbarc.cli.reporting import emit
     from xbarc.report import render_target_json, render_target_text
     from xbarc.target import load_target
 
-    target = load_target(name, settings or ())
+    target = load_target(name, changes.settings)
     emit(render_target_json(target) if json else render_target_text(target))
     return EXIT_DONE
 
 
 @app.command("cost")
+@takes(changes=TargetChanges)
 def cost_command(
     name: Annotated[str, typer.Argument(metavar="NAME|FILE.toml", help="which target")],
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="key.path=value", help="change a field; may be repeated"),
-    ] = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    *,
+    changes: TargetChanges,
 ) -> int:
     """Power, area and throughput of the chip itself, every array at work."""
     from xbarc.cli.reporting import emit
@@ -81,7 +80,7 @@ def cost_command(
     from xbarc.report import chip_report, render_chip_json, render_chip_text, source_rows
     from xbarc.target import load_target
 
-    target = load_target(name, settings or ())
+    target = load_target(name, changes.settings)
     report = chip_report(target, source_rows(target), full_load(target))
     emit(render_chip_json(report) if json else render_chip_text(report))
     return EXIT_DONE
@@ -107,6 +106,7 @@ def _list(target: Target) -> str:
 
 
 @app.command("new")
+@takes(changes=TargetChanges)
 def new_command(
     name: Annotated[str, typer.Argument(metavar="NAME", help="name of the new target")],
     base: Annotated[
@@ -117,16 +117,14 @@ def new_command(
         Path | None,
         typer.Option("--out", "-o", metavar="FILE.toml", help="the file; NAME.toml by default"),
     ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="key.path=value", help="what differs; may be repeated"),
-    ] = None,
+    *,
+    changes: TargetChanges,
 ) -> int:
     """Start a target file that holds only its differences from another target."""
     from xbarc.cli.files import write_new_text
     from xbarc.target import new_target
 
     path = out or Path(f"{name}.toml")
-    write_new_text(path, new_target(name, base, path, settings or ()))
+    write_new_text(path, new_target(name, base, path, changes.settings))
     print(visible(f"{path}: target '{name}', based on {base}"))
     return EXIT_DONE
