@@ -11,7 +11,7 @@ import pytest
 from tests.builders import float_result, int_layer, mapped, program_of, small_target
 from xbarc.errors import ProgramError, VerifyError
 from xbarc.ir.facts import InputFacts
-from xbarc.ir.geometry import Dense, Window
+from xbarc.ir.geometry import Dense, Geometry, Scatter, Window
 from xbarc.ir.network import Network, Source, Value
 from xbarc.ir.program import CrossbarStep, DigitalStep, Program
 from xbarc.ir.quantize import FloatInput
@@ -24,6 +24,7 @@ from xbarc.ir.verify import (
     verify_network,
     verify_program,
 )
+from xbarc.ir.verify_network import geometry_faults
 from xbarc.ir.verify_sense import SENSE_RULES
 from xbarc.numerics import PackedCells
 
@@ -88,6 +89,7 @@ def _wrong_steps() -> dict[str, CrossbarStep]:
         "adc_shapes": _adc(step=_settings(0)),
         "result_shapes": replace(good, result=float_result(4)),
         "geometry_sound": replace(good, geometry=Window((3,), (1,), (1,), (0, 0))),
+        "input_shape_fits": replace(good, input_shape=(1, 19)),
         "input_chosen": replace(good, quantizer=FloatInput()),
         "facts_sound": replace(good, facts=_facts(3, 2)),
         "accumulators_fit": _adc(step=_settings(2**31 - 1), bits=_settings(30).astype(np.uint8)),
@@ -183,3 +185,28 @@ def test_network_rule_broken_alone(rule: str) -> None:
 
 def test_a_sound_network_breaks_nothing() -> None:
     verify_network(_network())
+
+
+SCATTER = Scatter((2,), (1,), (1,), (0, 0), (0,))
+
+
+@pytest.mark.parametrize(
+    "geometry",
+    [
+        Dense(batch=(-1, -1)),
+        replace(SCATTER, output_padding=()),
+        replace(SCATTER, output_padding=(-1,)),
+        replace(SCATTER, output_shape=(3, 3)),
+        replace(SCATTER, output_shape=(-3,)),
+        replace(SCATTER, pads=(0,)),
+        replace(SCATTER, strides=(0,)),
+        replace(SCATTER, dilations=(1 << 62,)),
+    ],
+)
+def test_numbers_that_make_no_loop(geometry: Geometry) -> None:
+    assert list(geometry_faults(geometry, 1, 4, 4))
+
+
+def test_numbers_that_make_a_loop() -> None:
+    for geometry in (Dense(), SCATTER, replace(SCATTER, output_shape=(0,), output_padding=(3,))):
+        assert not list(geometry_faults(geometry, 1, 4, 4))

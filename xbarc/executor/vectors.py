@@ -169,7 +169,7 @@ def _scatter_space(geometry: Scatter, spatial: tuple[int, ...]) -> tuple[int, ..
             strict=True,
         )
     )
-    return tuple(max(f, c + e) for f, c, e in zip(full, crops, extents, strict=True))
+    return tuple(max(0, f, c + e) for f, c, e in zip(full, crops, extents, strict=True))
 
 
 def _dense_shape(geometry: Dense, outputs: int, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -226,7 +226,8 @@ def scatter_add(acc: AnyArray, geometry: Scatter, groups: int, shape: tuple[int,
     kind = np.int64 if acc.dtype.kind in "iu" else np.float64
     total = np.zeros((batch, *need, groups * channels), dtype=kind)
     rank = len(kernel)
-    for place in product(*(range(k) for k in kernel)):
+    places = product(*(range(k) for k in kernel)) if parts.size else ()
+    for place in places:
         region = tuple(
             slice(p * d, p * d + s * (n - 1) + 1, s)
             for p, d, s, n in zip(place, geometry.dilations, geometry.strides, spatial, strict=True)

@@ -40,7 +40,7 @@ class ValueRecord(Part):
     dtype: Text = Field(
         description="element type, by numpy's name; `other` where it is no tensor of numbers"
     )
-    shape: list[int | str | None] | None = Field(
+    shape: list[Count | str | None] | None = Field(
         description=(
             "extent of each axis: a number, the name of an open axis, or null; null as a whole"
             " where the model gives none"

@@ -107,15 +107,24 @@ def geometry_faults(geometry: Geometry, groups: int, inputs: int, outputs: int) 
         return
     if len(geometry.pads) != 2 * rank or any(pad < 0 for pad in geometry.pads):
         yield f"pads {geometry.pads}, expected {2 * rank} numbers that are not negative"
+    if isinstance(geometry, Scatter):
+        yield from _scatter(geometry, rank)
     windowed = inputs if isinstance(geometry, Window) else outputs
     if windowed % prod(geometry.kernel):
         yield f"{windowed} is no multiple of the kernel's {prod(geometry.kernel)} positions"
 
 
+def _scatter(geometry: Scatter, rank: int) -> Iterator[str]:
+    for name in ("output_padding", "output_shape"):
+        found = getattr(geometry, name)
+        if found is not None and (len(found) != rank or min(found) < 0):
+            yield f"{name} {found}, expected {rank} numbers that are not negative"
+
+
 def _dense(geometry: Dense, groups: int) -> Iterator[str]:
     if geometry.contract_axis not in (-1, -2) or geometry.output_axis not in (-1, -2):
         yield "axes of a matrix product are -1 or -2"
-    if prod(geometry.batch) != groups:
+    if min(geometry.batch, default=1) < 1 or prod(geometry.batch) != groups:
         yield f"a stack of {geometry.batch} matrices needs as many groups, found {groups}"
 
 

@@ -8,7 +8,7 @@ from math import prod
 
 import numpy as np
 
-from xbarc.ir.geometry import Scatter
+from xbarc.ir.geometry import Dense, Scatter, Window
 from xbarc.ir.program import CrossbarStep
 from xbarc.ir.quantize import FloatInput, FloatResult, RequantizedResult, SignResult
 from xbarc.ir.verify_network import geometry_faults
@@ -193,6 +193,29 @@ def geometry_sound(step: CrossbarStep) -> Iterator[str]:
     return geometry_faults(step.geometry, step.groups, step.inputs, step.outputs)
 
 
+def input_shape_fits(step: CrossbarStep) -> Iterator[str]:
+    """The shape that counts are made for is one that the layer takes."""
+    shape, geometry = step.input_shape, step.geometry
+    if shape is None:
+        return
+    if isinstance(geometry, Dense):
+        axis = -1 if len(shape) == 1 else geometry.contract_axis
+        fits = bool(shape) and shape[axis] == step.inputs and _stackable(shape, geometry)
+    else:
+        channels = step.groups * step.inputs
+        if isinstance(geometry, Window):
+            channels //= prod(geometry.kernel)
+        fits = len(shape) == len(geometry.kernel) + 2 and shape[1] == channels
+    if not fits or min(shape) < 0:
+        yield f"counts are for an input of shape {shape}, which the layer does not take"
+
+
+def _stackable(shape: tuple[int, ...], geometry: Dense) -> bool:
+    """Whether the leading axes of an input meet those of a stack of matrices."""
+    pairs = zip(reversed(shape[:-2]), reversed(geometry.batch), strict=False)
+    return all(have == want or 1 in (have, want) for have, want in pairs)
+
+
 def input_chosen(step: CrossbarStep) -> Iterator[str]:
     """The input's format is chosen, and is the one that the slices cut."""
     if isinstance(step.quantizer, FloatInput):
@@ -242,6 +265,7 @@ STEP_RULES: tuple[StepRule, ...] = (
     adc_shapes,
     geometry_sound,
     result_shapes,
+    input_shape_fits,
     input_chosen,
     facts_sound,
     accumulators_fit,
