@@ -279,3 +279,12 @@ def test_a_link_to_a_device(xbarc: Run, own: Path) -> None:
     (own / "program.json").unlink()
     (own / "program.json").symlink_to("/dev/zero")
     xbarc("verify", own).refused("own.xbar")
+
+
+def test_a_false_claim_is_no_bug_of_ours(xbarc: Run, own: Path) -> None:
+    """Converters that are said to be lossless, and are one bit too narrow."""
+    reshape(own, lambda arrays: arrays.update({"00000.adc.bits": arrays["00000.adc.bits"] - 1}))
+    done = xbarc("verify", own)
+    assert done.code == 2
+    assert "broken  converters cover sums" in done.out
+    assert done.err.startswith(f"xbarc: {own}: claims what is not so")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from xbarc.ir.program import Program
     from xbarc.ir.trace import Trace
 
+_ENGINES = ("fast == reference", "lossless == product")  # whatever the file holds, a bug of ours
 _PROGRAM = typer.Argument(metavar="PROGRAM.xbar", help="what xbarc compile wrote")
 
 
@@ -297,8 +298,12 @@ def verify_command(
         wrong = list(self_check(loaded, seed, advance, met))
     for rule, text in wrong:
         print(visible(f"broken  {rule}: {text}"))
-    if wrong:
+    if any(rule in _ENGINES for rule, _ in wrong):
         return EXIT_BUG
+    if wrong:
+        raise ProgramError(
+            "claims what is not so: see the lines above", where=str(program), hint="compile again"
+        )
     for fragment, node in loops(loaded):
         print(visible(f"note    {fragment}: {node} repeats as often as its inputs say"))
     for layer in (name for name, found in met.items() if found.low is None):
