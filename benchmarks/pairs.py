@@ -1,6 +1,6 @@
 """Every pair of options that change numbers: does one spoil what the other does?
 
-    python benchmarks/pairs.py [--net NAME] [--images N] [--log FILE] [--markdown FILE]
+    python benchmarks/pairs.py [--net NAME] [--images N] [--log FILE] [--markdown FILE] [--table]
 
 Each option alone and each pair of different options is compiled by `xbarc compile` with the shipped
 256 calibration images, unlabelled, and run by the executor of `xbarc check --effects lines` on the
@@ -114,11 +114,12 @@ def main(arguments: list[str] | None = None) -> int:
         test = {name: data[name][: options.images] for name in data}
     for case in cases(options.only):
         key = _key(options, case)
-        if key not in log:
+        if key not in log and not options.table:
             log[key] = {"key": key, **measured(options, case, test)}
             with options.log.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(log[key]) + "\n")
-    found = {case: _found(log[_key(options, case)], case) for case in cases(options.only)}
+    known = [case for case in cases(options.only) if _key(options, case) in log]
+    found = {case: _found(log[_key(options, case)], case) for case in known}
     text = table(found)
     print(text)
     if options.markdown is not None:
@@ -130,6 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Pairs of options, measured.")
     parser.add_argument("--log", type=Path, default=Path("pairs.jsonl"), help="lines as they come")
     parser.add_argument("--markdown", type=Path, help="write the table")
+    parser.add_argument("--table", action="store_true", help="print what the log holds")
     parser.add_argument("--net", default="fashion-mlp", help="one of models/")
     parser.add_argument("--images", type=int, default=1_000, help="test images, at most")
     parser.add_argument("--only", action="append", default=[], help="cases that hold this option")
@@ -222,7 +224,9 @@ def table(found: dict[tuple[Option, ...], Found]) -> str:
         if len(case) < 2:
             name = f"`{case[0].text}`" if case else "none of them"
             lines.append(f"| {name} | {_percent(result)} | {result.said} |")
-    lines += ["", "| pair | alone | both | difference | p | beyond the sum | verdict |"]
+    measured_pairs = sum(len(case) == 2 for case in found)
+    lines += ["", f"{measured_pairs} pairs:", ""]
+    lines += ["| pair | alone | both | difference | p | beyond the sum | verdict |"]
     lines += ["|---|--:|--:|--:|--:|--:|---|"]
     for pair, result in found.items():
         if len(pair) == 2:

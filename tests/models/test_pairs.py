@@ -1,0 +1,85 @@
+"""The benchmark of pairs says which are worse, from the log alone."""
+
+from __future__ import annotations
+
+import base64
+import importlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.models.places import ROOT
+
+IMAGES = 400
+
+
+@pytest.fixture
+def pairs(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    path = list(sys.path)
+    yield importlib.import_module("pairs")
+    sys.path[:] = path
+
+
+def _line(options: str, wrong: int, said: str = "") -> str:
+    """So many wrong answers, always the first images."""
+    right = np.arange(IMAGES) >= wrong
+    packed = base64.b64encode(np.packbits(right).tobytes()).decode()
+    key = " ".join(["fashion-mlp", str(IMAGES), *([options] if options else [])])
+    found = None if said == "refused" else packed
+    return json.dumps({"key": key, "right": found, "images": IMAGES, "said": said})
+
+
+def _rows(pairs: ModuleType, tmp_path: Path, capsys: Any, *lines: str) -> str:
+    log = tmp_path / "log.jsonl"
+    log.write_text("\n".join(lines) + "\n")
+    words = ["--log", str(log), "--images", str(IMAGES), "--table"]
+    assert pairs.main(words) == 0
+    return str(capsys.readouterr().out)
+
+
+ALONE = (
+    _line("", 40),
+    _line("--placement optimal", 30),
+    _line("--correct gain", 20),
+    _line("--prune 0.3", 60),
+    _line("--encoding acm", 70),
+)
+
+
+@pytest.mark.parametrize(
+    ("pair", "wrong", "verdict"),
+    [
+        ("--placement optimal --correct gain", 22, "fine"),  # two images: noise
+        ("--placement optimal --correct gain", 35, "**worse**"),
+        ("--correct gain --prune 0.3", 41, "fine"),  # the loss of pruning, and no more
+        ("--correct gain --prune 0.3", 80, "**worse**"),
+        ("--prune 0.3 --encoding acm", 90, "fine"),
+        ("--prune 0.3 --encoding acm", 130, "**worse**"),
+    ],
+)
+def test_a_pair_is_worse_beyond_its_noise(
+    pairs: ModuleType, tmp_path: Path, capsys: Any, pair: str, wrong: int, verdict: str
+) -> None:
+    text = _rows(pairs, tmp_path, capsys, *ALONE, _line(pair, wrong))
+    (row,) = [line for line in text.splitlines() if line.count("`") == 4]
+    assert verdict in row
+    assert ("**worse**" in row) == (verdict == "**worse**")
+
+
+def test_a_refusal_shows_its_reason(pairs: ModuleType, tmp_path: Path, capsys: Any) -> None:
+    lines = (*ALONE, _line("--prune 0.3 --encoding acm", 0, "refused"))
+    assert "| refused | | | | refused |" in _rows(pairs, tmp_path, capsys, *lines)
+
+
+def test_every_pair_of_different_options_is_a_case(pairs: ModuleType) -> None:
+    count = len(pairs.OPTIONS)
+    assert len([case for case in pairs.cases([]) if len(case) == 1]) == count
+    both = [case for case in pairs.cases([]) if len(case) == 2]
+    assert len(both) == count * (count - 1) // 2 - 2  # two of --correct; --adc beside --adc-budget
