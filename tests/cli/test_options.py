@@ -28,7 +28,7 @@ from xbarc.options import (
     Pruning,
     about,
 )
-from xbarc.options.base import flags_of
+from xbarc.options.base import flags_of, kind_of
 from xbarc.options.files import options_text, read_options
 from xbarc.options.keywords import CompileKeywords
 
@@ -83,6 +83,13 @@ def test_keywords_have_the_types_of_the_options(name: str) -> None:
     for literal in [kind for kind in _members(given) if get_origin(kind) is Literal]:
         for value in get_args(literal):
             CompileOptions(**{name: value})
+
+
+def test_each_switch_turns_both_ways() -> None:
+    """A file may turn on what the command line turns off again."""
+    switches = [name for name, field in FIELDS.items() if kind_of(field) is bool]
+    assert {"uniform", "refit", "allow_ternary"} <= set(switches)
+    assert all("/--" in flags_of(name, FIELDS[name])[0] for name in switches)
 
 
 def test_the_help_names_every_encoding() -> None:

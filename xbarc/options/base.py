@@ -149,7 +149,9 @@ def about(field: FieldInfo) -> Option:
 
 def flags_of(name: str, field: FieldInfo) -> tuple[str, ...]:
     """How the command spells an option."""
-    return about(field).flags or (f"--{name.replace('_', '-')}",)
+    plain = name.replace("_", "-")
+    both = f"--{plain}/--no-{plain}" if kind_of(field) is bool else f"--{plain}"
+    return about(field).flags or (both,)
 
 
 def flag_of(name: str, field: FieldInfo) -> str:
