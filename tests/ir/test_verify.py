@@ -210,3 +210,8 @@ def test_numbers_that_make_no_loop(geometry: Geometry) -> None:
 def test_numbers_that_make_a_loop() -> None:
     for geometry in (Dense(), SCATTER, replace(SCATTER, output_shape=(0,), output_padding=(3,))):
         assert not list(geometry_faults(geometry, 1, 4, 4))
+
+
+@pytest.mark.parametrize("shape", [(1 << 41, 20), (-1, 20), (20, 1), ()])
+def test_counts_for_an_input_that_no_layer_takes(shape: tuple[int, ...]) -> None:
+    assert _rules(_program(replace(_step(), input_shape=shape))) == ["input_shape_fits"]
