@@ -84,3 +84,21 @@ def test_the_answer_is_always_the_same() -> None:
     first, second = (find_order(weights, lengths, 2) for _ in range(2))
     assert first.answer == second.answer
     assert np.array_equal(first.order, second.order)
+
+
+@settings(max_examples=150)
+@given(
+    count=st.integers(1, 40),
+    rows=st.integers(1, 30),
+    levels=st.sampled_from([2, 3, 4, 16]),
+    cut=st.integers(1, 40),
+    seed=st.integers(0, 10_000),
+)
+def test_nothing_is_proven_about_a_chain_that_there_is(
+    count: int, rows: int, levels: int, cut: int, seed: int
+) -> None:
+    weights, lengths = chains(count, rows, levels, cut, seed)
+    found = find_order(weights, lengths, levels)
+    assert found.answer != "none"
+    if found.answer == "found":
+        assert_fits(found, weights, lengths, levels)

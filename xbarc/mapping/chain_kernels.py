@@ -101,7 +101,12 @@ def mark(item, change, start, other, degree):
 
 @compiled()
 def stranded(placed, degree, chains):
-    """Whether free items with no or one free link are more than the chains to come have ends."""
+    """Whether free items with no or one free link are more than all chains can have at their ends.
+
+    A free item lacks a free link for each end of a chain that it becomes, and for each end of the
+    growing chain that it is put to. A chain to come has two ends; the growing one, at each of its
+    two, one item that is put to it and one that becomes the end.
+    """
     alone, single = 0, 0
     for item in range(placed.shape[0]):
         if not placed[item]:
@@ -109,7 +114,7 @@ def stranded(placed, degree, chains):
                 alone += 1
             elif degree[item] == 1:
                 single += 1
-    return 2 * alone + single > 2 * chains + 2
+    return 2 * alone + single > 2 * chains + 4
 
 
 @compiled()
