@@ -16,14 +16,29 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from xbarc.api import CompiledProgram, compile, load  # noqa: A004  # the name users expect
     from xbarc.errors import XbarcError
+    from xbarc.mapping.encodings import Encoded, Encoding, Pattern, Region
     from xbarc.session import InferenceSession
 
 __version__ = "0.1.0"
-__all__ = ["CompiledProgram", "InferenceSession", "XbarcError", "compile", "load"]
+__all__ = [
+    "CompiledProgram",
+    "Encoded",
+    "Encoding",
+    "InferenceSession",
+    "Pattern",
+    "Region",
+    "XbarcError",
+    "compile",
+    "load",
+]
 
 _HOMES = {
     "CompiledProgram": "xbarc.api",
+    "Encoded": "xbarc.mapping.encodings",
+    "Encoding": "xbarc.mapping.encodings",
     "InferenceSession": "xbarc.session",
+    "Pattern": "xbarc.mapping.encodings",
+    "Region": "xbarc.mapping.encodings",
     "XbarcError": "xbarc.errors",
     "compile": "xbarc.api",
     "load": "xbarc.api",

@@ -24,9 +24,10 @@ from xbarc.experiments.robustness import Spread
 from xbarc.ir.effective import effective_weights
 from xbarc.ir.network import MatrixLayer, Network
 from xbarc.ir.program import CrossbarStep, Program
+from xbarc.mapping.encodings import load_encoding
 from xbarc.mapping.fitting import real_steps
 from xbarc.numerics.types import AnyArray
-from xbarc.options import CompileOptions
+from xbarc.options import AUTO, CompileOptions, Method
 from xbarc.report import collect
 from xbarc.target import Figure, Target, Variation, VariationLaw
 
@@ -155,7 +156,7 @@ class _Bench:
 def compare(
     model: str | Path,
     target: Target,
-    encodings: Sequence[str],
+    encodings: Sequence[str | Method],
     data: Mapping[str, AnyArray],
     *,
     options: CompileOptions | None = None,
@@ -168,7 +169,7 @@ def compare(
     Args:
         model: the ONNX file.
         target: for all of them.
-        encodings: names; each becomes a row.
+        encodings: names, or objects of your own; each becomes a row.
         data: arrays by input name, and `labels` where there are labels.
         options: as for `compile_model`; the encoding in it does not count.
         calibration: as for `compile_model`. Without it chips are only programmed blind.
@@ -185,14 +186,16 @@ def compare(
     rows: list[Row] = []
     problems: list[MappingError] = []
     samples = 0
-    for number, encoding in enumerate(encodings):
+    for number, given in enumerate(encodings):
+        encoding = given if given == AUTO else load_encoding(given)
+        name = encoding if isinstance(encoding, str) else encoding.name
         if progress is not None:
-            progress(encoding, number, len(encodings))
+            progress(name, number, len(encodings))
         try:
-            row, samples = _row(bench, encoding)
+            row, samples = _row(bench, bench.options.changed(encoding=encoding), name)
         except MappingError as error:
             problems.append(error)
-            row = Row(encoding, problem=str(error))
+            row = Row(name, problem=str(error))
         rows.append(row)
     if len(problems) == len(rows) and problems:
         raise problems[0]
@@ -200,8 +203,7 @@ def compare(
     return Comparison(str(path), target.name, samples, noise, law, tuple(rows))
 
 
-def _row(bench: _Bench, encoding: str) -> tuple[Row, int]:
-    options = bench.options.changed(encoding=encoding)
+def _row(bench: _Bench, options: CompileOptions, name: str) -> tuple[Row, int]:
     program = compile_model(
         bench.model, bench.target, options=options, calibration=bench.calibration
     )
@@ -216,7 +218,7 @@ def _row(bench: _Bench, encoding: str) -> tuple[Row, int]:
     columns = sum(step.groups * step.cells.columns for step in program.crossbar_steps)
     outputs = sum(step.groups * step.outputs for step in program.crossbar_steps)
     row = Row(
-        encoding=encoding,
+        encoding=name,
         columns=columns,
         columns_per_output=columns / outputs if outputs else None,
         arrays=totals.arrays,

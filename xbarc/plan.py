@@ -16,9 +16,23 @@ from xbarc.ir.network import Value
 from xbarc.ir.npz import read_npz
 from xbarc.ir.program import CrossbarStep, Step
 from xbarc.mapping import read_groups
-from xbarc.mapping.encodings import find_encoding
+from xbarc.mapping.encodings import (
+    encoding_of,
+    encoding_origin,
+    find_encoding,
+    is_foreign,
+    load_encoding,
+)
 from xbarc.mapping.levers import idle_levers
-from xbarc.options import AUTO, BY_BUDGET, CompileOptions, InputGroups, MapOptions, SenseOptions
+from xbarc.options import (
+    AUTO,
+    BY_BUDGET,
+    CompileOptions,
+    InputGroups,
+    MapOptions,
+    Method,
+    SenseOptions,
+)
 from xbarc.target import Target
 
 _WIDEST = 16
@@ -55,11 +69,9 @@ def make_plan(options: CompileOptions, target: Target) -> Plan:
     found: dict[str, Any] = {
         "weight_bits": weights,
         "activation_bits": activations,
-        "encoding": options.encoding or target.precision.encoding,
+        "encoding": _loaded(options, target),
         "duplicate": str(parse_policy(options.duplicate, target)),
     }
-    if found["encoding"] != AUTO:
-        find_encoding(found["encoding"])  # a wrong name is told before long work
     if options.adc_budget is not None:
         found["adc"] = BY_BUDGET
     if isinstance(options.split, Path):
@@ -72,6 +84,18 @@ def make_plan(options: CompileOptions, target: Target) -> Plan:
     _check_calibrated(resolved, target)
     whole = make_request(target, resolved, (weights, activations))
     return Plan(target, resolved, weights, activations, whole)
+
+
+def _loaded(options: CompileOptions, target: Target) -> str | Method:
+    """The encoding: ours by name, one from elsewhere as an object; told before long work."""
+    asked = options.encoding
+    if asked is None:  # a target's file never names code
+        asked = target.precision.encoding
+        return asked if asked == AUTO else find_encoding(asked).name
+    if asked == AUTO:
+        return AUTO
+    found = load_encoding(asked)
+    return found if is_foreign(found) else found.name
 
 
 def _check_calibrated(options: CompileOptions, target: Target) -> None:
@@ -193,6 +217,7 @@ def _levers(options: MapOptions, target: Target) -> str:
 
 
 def _encoding(options: MapOptions) -> str:
-    if options.encoding != AUTO:
-        return options.encoding_name
-    return f"{AUTO} (error of a layer up to {options.encoding_budget:g})"
+    if options.encoding == AUTO:
+        return f"{AUTO} (error of a layer up to {options.encoding_budget:g})"
+    found = encoding_of(options)
+    return f"{found.name} ({encoding_origin(found)})" if is_foreign(found) else found.name

@@ -9,6 +9,7 @@ from tests.builders import int_layer, small_target
 from xbarc.circuit.meaning import real_weights
 from xbarc.ir.effective import effective_weights
 from xbarc.mapping import ArrayPool, map_layer
+from xbarc.mapping.encodings import find_encoding
 from xbarc.mapping.order import arrange, given
 from xbarc.mapping.rows import KeptPlaces, row_cells, stands_alone
 from xbarc.options import MapOptions
@@ -18,8 +19,8 @@ TOGETHER = ("offset", "unipolar", "one-signed", "twos-complement", "centre")
 
 
 def test_which_rows_stand_alone() -> None:
-    assert all(stands_alone(name) for name in ALONE)
-    assert not any(stands_alone(name) for name in TOGETHER)
+    assert all(stands_alone(find_encoding(name)) for name in ALONE)
+    assert not any(stands_alone(find_encoding(name)) for name in TOGETHER)
 
 
 @pytest.mark.parametrize("encoding", ALONE)

@@ -23,7 +23,7 @@ from xbarc.ir.program import AdcSettings, CrossbarStep
 from xbarc.ir.quantize import FloatResult
 from xbarc.ir.scales import ChannelStatistics
 from xbarc.ir.trace import LayerTrace
-from xbarc.mapping.encodings import find_encoding
+from xbarc.mapping.encodings import encoding_of
 from xbarc.mapping.one_adc import SumHistogram, choose_adc, one_setting, sum_histogram
 from xbarc.numerics.types import AnyArray, IntArray
 from xbarc.options import AUTO, CompileOptions, MapOptions, Share
@@ -215,7 +215,7 @@ def _weight_bits(target: Target, options: MapOptions, bits: int) -> int:
     """Bits of the integers that the cells of a weight hold, where their number is given."""
     if options.weight_slices is None or options.encoding == AUTO:
         return bits
-    encoding = find_encoding(options.encoding_name)
+    encoding = encoding_of(options)
     low, high = encoding.reach(target.cell.bits, options.weight_slices)
     return max(-low, high).bit_length() + 1
 

@@ -70,7 +70,7 @@ def compare_command(
     from xbarc.comparing import compare
     from xbarc.compiler import CompileOptions
     from xbarc.ir.npz import read_npz
-    from xbarc.mapping.encodings import find_encoding
+    from xbarc.mapping.encodings import load_encoding
     from xbarc.options import AUTO
 
     names = [name.strip() for name in encodings.split(",") if name.strip()]
@@ -78,7 +78,7 @@ def compare_command(
         raise InputError("names no encoding", where="--encodings", hint=f"for example {_USUAL}")
     for name in names:
         if name != AUTO:
-            find_encoding(name)  # a wrong name is told before long work
+            load_encoding(name)  # a wrong name is told before long work
     suffered = _noise(chips)
     options = CompileOptions(**given)
     with progress_bar("compare") as advance:

@@ -30,6 +30,7 @@ from xbarc.ir.program import CrossbarStep, Program, Step
 from xbarc.ir.quantize import IntegerResult, SignResult, known_zero
 from xbarc.ir.statistics import SecondMoments
 from xbarc.mapping import ArrayPool, map_layer
+from xbarc.mapping.encodings import encoding_of
 from xbarc.mapping.fitting import adjusted, integer_weight, make_task, real_steps, write_fed_back
 from xbarc.mapping.rows import KeptPlaces, row_cells, stands_alone
 from xbarc.numerics.types import Float64Array
@@ -120,7 +121,7 @@ def program_chip(
 
 def can_read_back(step: CrossbarStep, options: MapOptions) -> bool:
     """Whether the rows of a layer can be chosen one after another, as they are read back."""
-    return stands_alone(step.encoding) and not options.levers
+    return stands_alone(encoding_of(options, step.encoding)) and not options.levers
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,7 +174,8 @@ def _read_back(task: _Task, moments: SecondMoments) -> CrossbarStep:
     """Write the rows one after another, each chosen to make good what those before it hold."""
     step, target = task.step, task.chip.program.target
     own = replace(task.layer, quantizer=step.quantizer)
-    options = task.options.changed(encoding=step.encoding, weight_slices=step.weight_slices)
+    own_encoding = encoding_of(task.options, step.encoding)
+    options = task.options.changed(encoding=own_encoding, weight_slices=step.weight_slices)
     plan = make_task(own, own, target, options, moments)
     cells = layer_cells(task.chip, step)
     rows = row_cells(own, target, options, plan.places)

@@ -9,7 +9,7 @@ import numpy as np
 from xbarc.errors import MappingError
 from xbarc.ir.network import IntWeight, MatrixLayer
 from xbarc.mapping.chain_search import find_order
-from xbarc.mapping.encodings import Encoding, Region, find_encoding
+from xbarc.mapping.encodings import Encoding, Region, encoding_of
 from xbarc.mapping.order import Arrangement, arrange, given
 from xbarc.mapping.tiling import Cut, cut_columns, row_bounds
 from xbarc.numerics.types import Int64Array, IntArray
@@ -56,7 +56,7 @@ def make_job(
     """
     if not isinstance(layer.weight, IntWeight):
         raise MappingError("weights are not integers yet", where=layer.name)
-    encoding = find_encoding(options.encoding_name)
+    encoding = encoding_of(options)
     bits = layer.weight.format.bits + (not layer.weight.format.signed)
     weights = np.asarray(layer.weight.tensor.load())
     centre = encoding.centre(weights) if weights.size else None
@@ -106,7 +106,7 @@ def _fit(
 ) -> tuple[int, Cut, Arrangement]:
     """The least slices that hold the weights, the cut and the order that go with them."""
     weights, parts, bits, arrangement = what
-    encoding, cell_bits = find_encoding(options.encoding_name), target.cell.bits
+    encoding, cell_bits = encoding_of(options), target.cell.bits
     low, high = int(weights.min(initial=0)), int(weights.max(initial=0))
     least = encoding.slices(low, high, bits, cell_bits)
     for slices in _slice_counts(least, options.weight_slices, cell_bits):

@@ -12,7 +12,7 @@ from xbarc.ir.integers import Unkept
 from xbarc.ir.network import Declared, FloatWeight, MatrixLayer
 from xbarc.ir.program import CrossbarStep, Step
 from xbarc.ir.quantize import FloatInput, FloatResult, RequantizedResult, Result
-from xbarc.mapping.encodings import find_encoding
+from xbarc.mapping.encodings import encoding_of
 from xbarc.mapping.fitting.search import output_channels
 from xbarc.numerics.types import AnyArray, Float64Array
 from xbarc.options import MapOptions
@@ -75,7 +75,7 @@ def _why(target: Target, options: MapOptions) -> tuple[str, str]:
         )
     cells = f"{options.weight_slices} cells of {target.cell.bits} bits"
     reason = f"{options.encoding_name} does not hold them with {cells} a weight"
-    if find_encoding(options.encoding_name).is_chained():
+    if encoding_of(options).is_chained():
         reason += " in any order that was found"
     return reason, "More --weight-slices, another --encoding, or cells with more bits hold them"
 

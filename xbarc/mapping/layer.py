@@ -22,7 +22,8 @@ from xbarc.ir.program import (
 )
 from xbarc.ir.quantize import FloatInput
 from xbarc.mapping.adc import adc_settings, wide, with_gain
-from xbarc.mapping.encodings import Encoded, Pattern
+from xbarc.mapping.encodings import Encoded, Pattern, encoding_of, is_foreign
+from xbarc.mapping.encodings.foreign import check_meaning, check_piece
 from xbarc.mapping.job import Job, make_job
 from xbarc.mapping.kept import unkept_weights
 from xbarc.mapping.laws import lever_law
@@ -91,6 +92,8 @@ def map_layer(
         narrowed=layer.narrowed,
         unkept=unkept,
     )
+    if is_foreign(encoding_of(options)):
+        check_meaning(step, layer.weight.tensor.load())
     rule, by_kind = options.column_order, options.from_data
     step, solved = group(step, target, options.levers, rule, law, by_kind=by_kind)
     room = wide(target) if "rows" in options.levers else target
@@ -175,9 +178,11 @@ def encode_rows(job: Job, first: int, last: int) -> list[Encoded]:
         chosen = weights[:, :, start:stop]
         chosen = chosen.reshape(*chosen.shape[:2], part.blocks, part.outputs)
         start = stop
-        encoded.append(
-            part.encoding.encode(chosen, bounds, job.weight_bits, job.cell_bits, job.slices)
-        )
+        piece = part.encoding.encode(chosen, bounds, job.weight_bits, job.cell_bits, job.slices)
+        if is_foreign(part.encoding):
+            blocks = len(bounds) - 1
+            check_piece(part.encoding, piece, chosen, blocks, job.cell_bits, job.slices)
+        encoded.append(piece)
     return encoded
 
 

@@ -19,7 +19,7 @@ from xbarc.ir.front import SolverRun
 from xbarc.ir.program import CrossbarStep
 from xbarc.mapping.centring import centres
 from xbarc.mapping.dealing import deal_rows
-from xbarc.mapping.encodings import find_encoding
+from xbarc.mapping.encodings import encoding_of
 from xbarc.mapping.grouping import order_columns
 from xbarc.mapping.job import Job
 from xbarc.mapping.laws import LeverLaw
@@ -34,7 +34,7 @@ _WIDEST_DIGIT = 7
 
 def idle_levers(options: MapOptions, target: Target) -> tuple[Lever, ...]:
     """Levers that change nothing on any layer: they act on pairs of columns."""
-    paired = options.encoding == AUTO or find_encoding(options.encoding_name).is_paired()
+    paired = options.encoding == AUTO or encoding_of(options).is_paired()
     if paired and target.cell.bits <= _WIDEST_DIGIT:
         return ()
     return tuple(name for name in options.levers if name in ("recode", "centre", "deal"))

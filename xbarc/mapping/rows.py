@@ -10,7 +10,7 @@ from scipy import sparse
 from xbarc.ir.effective import conversion_matrix, output_matrix
 from xbarc.ir.network import MatrixLayer
 from xbarc.ir.program import Tiling
-from xbarc.mapping.encodings import find_encoding
+from xbarc.mapping.encodings import Encoding
 from xbarc.mapping.fitting import integer_weight
 from xbarc.mapping.job import Job, make_job
 from xbarc.mapping.layer import encode_rows, map_layer
@@ -23,13 +23,13 @@ from xbarc.target import Target
 _ONE_ROW = np.array([0, 1], dtype=np.int32)
 
 
-def stands_alone(encoding: str) -> bool:
+def stands_alone(encoding: Encoding) -> bool:
     """Whether the cells of a row follow from its weights alone, whatever the other rows hold.
 
     So it is on forests of columns. Encodings that take off a centre, flip columns or look for one
     sign must know all rows of a block first.
     """
-    return find_encoding(encoding).forest(1) is not None
+    return encoding.forest(1) is not None
 
 
 @dataclass(frozen=True, eq=False)

@@ -45,6 +45,7 @@ class Option:
         setting: the key under which a program says what was chosen; empty: it does not.
         words: what a program says of False and of True.
         repeated: whether the command takes it several times.
+        imports: whether `package:Name` brings a method from elsewhere; files may not say that.
     """
 
     help: str
@@ -57,6 +58,7 @@ class Option:
     setting: str = ""
     words: tuple[str, str] = ("no", "yes")
     repeated: bool = False
+    imports: bool = False
 
 
 def option(default: Any, about: str, **facts: Any) -> Any:

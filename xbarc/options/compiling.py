@@ -21,6 +21,7 @@ from xbarc.options.values import (
     ColumnRule,
     Correction,
     Lever,
+    Method,
     Pruning,
     Shape,
     Split,
@@ -112,13 +113,15 @@ class Cells(Options):
 
     table: ClassVar[str] = "cells"
 
-    encoding: str | None = option(
+    encoding: str | Method | None = option(
         None,
         "how signed weights are stored on cells: differential, differential-analog, offset, "
         "offset-unflipped, bias-column, bias-column-analog, bias-column-mid, acm, acm-analog, "
         "segmented:4, segmented:4-analog (or any count), one-signed, unipolar, twos-complement, "
-        "centre or centre-analog; auto chooses the cheapest for each layer",
-        metavar="NAME",
+        "centre or centre-analog; auto chooses the cheapest for each layer; or one from elsewhere, "
+        "by the name that an installed package registers or as package:Name",
+        metavar="NAME|package:Name",
+        imports=True,
         unset="the target's",
         example="differential",
     )
@@ -151,7 +154,8 @@ class Cells(Options):
     @property
     def encoding_name(self) -> str:
         """The encoding; `differential` where neither a user nor a target named one."""
-        return self.encoding or "differential"
+        given = self.encoding or "differential"
+        return given if isinstance(given, str) else given.name
 
 
 class Converters(Options):

@@ -22,6 +22,7 @@ from xbarc.options.base import (
     unknown_option,
 )
 from xbarc.options.compiling import PANELS, CompileOptions
+from xbarc.plugins import is_import_path
 
 _LARGEST = 1 << 20
 _HEAD = """\
@@ -46,6 +47,7 @@ def read_options(path: Path) -> dict[str, Any]:
             continue
         good = {key: value for key, value in table.items() if key in panel.model_fields}
         problems += [_misplaced(name, key) for key in table if key not in good]
+        problems += _imports(panel, good)
         try:
             checked = panel(**good)
         except XbarcError as error:
@@ -71,6 +73,19 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 def _from_folder(value: Any, folder: Path) -> Any:
     return folder / value if isinstance(value, Path) else value
+
+
+def _imports(panel: type[Options], values: dict[str, Any]) -> list[XbarcError]:
+    """A file that came from elsewhere must not choose which code is imported."""
+    fields = panel.model_fields
+    return [
+        InputError(
+            f"{name} = '{value}' names code, which only the command line may",
+            hint=f"{flags_of(name, fields[name])[0]} {value}",
+        )
+        for name, value in values.items()
+        if about(fields[name]).imports and isinstance(value, str) and is_import_path(value)
+    ]
 
 
 def _unknown_table(name: str) -> InputError:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
-from xbarc.options.values import Budget, ColumnRule, Correction, InputGroups, Lever, Pruning
+from xbarc.options.values import Budget, ColumnRule, Correction, InputGroups, Lever, Method, Pruning
 
 
 class CompileKeywords(TypedDict, total=False):
@@ -23,7 +23,7 @@ class CompileKeywords(TypedDict, total=False):
     uniform: bool | None
     prune: str | float | Pruning | None
     exact_weights: bool
-    encoding: str | None
+    encoding: str | Method | None
     encoding_budget: float
     weight_slices: int | None
     feedback: Literal["auto", "on", "off"]

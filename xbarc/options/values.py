@@ -5,9 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 from xbarc.errors import InputError, MappingError
+
+
+@runtime_checkable
+class Method(Protocol):
+    """An object that brings a method of its own; the room that uses it checks all it must have."""
+
+    @property
+    def name(self) -> str:
+        """What programs and reports call it."""
+
 
 Lever = Literal["recode", "centre", "deal", "group", "rows"]
 EVERY_LEVER: tuple[Lever, ...] = get_args(Lever)

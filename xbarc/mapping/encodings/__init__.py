@@ -2,18 +2,24 @@
 
 Each is only another `A`, `R`, `a` and `beta`: no engine ever asks which one it is. To add an
 encoding, write its file with a class that has the methods of `Encoding`, name it here, and add its
-row to `docs/reference/encodings.md`.
+row to `docs/reference/encodings.md`. Encodings of other people come through `load_encoding`.
 """
+
+from typing import cast
 
 from xbarc.errors import MappingError
 from xbarc.mapping.encodings.base import Encoded, Encoding, Pattern, Region
 from xbarc.mapping.encodings.centred import Centred
 from xbarc.mapping.encodings.complement import TwosComplement
 from xbarc.mapping.encodings.differential import Differential
+from xbarc.mapping.encodings.foreign import is_foreign, probe_encoding
 from xbarc.mapping.encodings.offset import Offset
 from xbarc.mapping.encodings.single import OneSigned
 from xbarc.mapping.encodings.tree import Tree, bias_column, connection, segmented
 from xbarc.mapping.encodings.unipolar import Unipolar
+from xbarc.options import AUTO, Method
+from xbarc.options.compiling import Cells
+from xbarc.plugins import Door, check_method, load_method, origin
 
 _ENCODINGS: tuple[Encoding, ...] = (
     Differential(),
@@ -34,6 +40,9 @@ _ENCODINGS: tuple[Encoding, ...] = (
     Centred(analog=True),
 )
 
+ENCODINGS = Door("encoding", "--encoding", "xbarc.encodings", Encoding)
+_SEGMENTED = "segmented"
+
 
 def encoding_names() -> tuple[str, ...]:
     """Names that `--encoding` takes; the number of `segmented:4` may be another."""
@@ -46,21 +55,69 @@ def find_encoding(name: str) -> Encoding:
     Raises:
         MappingError: no such encoding; the message lists those there are.
     """
-    for encoding in _ENCODINGS:
-        if encoding.name == name:
-            return encoding
-    found = _segmented(name)
+    found = _ours(name)
     if found is not None:
         return found
     known = ", ".join(encoding_names())
     raise MappingError(f"no encoding '{name}'", where="--encoding", hint=f"one of {known}")
 
 
+def load_encoding(given: str | Method) -> Encoding:
+    """An encoding from here or elsewhere, checked.
+
+    Args:
+        given: a name of ours, one that an installed package registers, `package:Name`, or an object
+            with the methods of `Encoding`.
+
+    Raises:
+        MappingError: there is none, or it lacks something; the message says what.
+    """
+    method: object = given
+    if isinstance(given, str):
+        found = _ours(given)
+        if found is not None:
+            return found
+        if given.startswith(f"{_SEGMENTED}:"):  # a count that is none, not a package
+            return find_encoding(given)
+        method = load_method(ENCODINGS, given, encoding_names())
+    if not is_foreign(method):
+        return cast(Encoding, method)
+    check_method(ENCODINGS, method, lambda name: name == AUTO or _ours(name) is not None)
+    encoding = cast(Encoding, method)
+    probe_encoding(encoding, f"--encoding {encoding.name}")
+    return encoding
+
+
+def encoding_of(options: Cells, name: str | None = None) -> Encoding:
+    """The encoding that options name, or that of a step that was made with them.
+
+    Args:
+        options: where others than ours have been loaded.
+        name: of the step's encoding, which may differ where encodings are chosen layer by layer.
+    """
+    given = options.encoding
+    if given is None or isinstance(given, str):
+        return find_encoding(name or options.encoding_name)
+    return cast(Encoding, given) if name in (None, given.name) else find_encoding(str(name))
+
+
+def encoding_origin(encoding: object) -> str:
+    """Class, package and version of an encoding from elsewhere."""
+    return origin(ENCODINGS, encoding)
+
+
+def _ours(name: str) -> Encoding | None:
+    for encoding in _ENCODINGS:
+        if encoding.name == name:
+            return encoding
+    return _segmented(name)
+
+
 def _segmented(name: str) -> Encoding | None:
     """`segmented:K` with any count of outputs a segment."""
     analog = name.endswith("-analog")
     head, _, count = name.removesuffix("-analog").partition(":")
-    if head != "segmented" or not (count.isdecimal() and len(count) <= 4 and int(count)):
+    if head != _SEGMENTED or not (count.isdecimal() and len(count) <= 4 and int(count)):
         return None
     return segmented(int(count), analog=analog)
 
@@ -74,5 +131,9 @@ __all__ = [
     "Region",
     "Tree",
     "encoding_names",
+    "encoding_of",
+    "encoding_origin",
     "find_encoding",
+    "is_foreign",
+    "load_encoding",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -58,9 +59,14 @@ class Encoding(Protocol):
     """How signed weights sit on cells that are never negative.
 
     The methods with a body here are what most encodings want; the others they write themselves.
+    A layer is mapped by asking, in this order: `centre`, `rows` and `regions` (what
+    is taken off, which inputs and outputs lie together), `slices`, `width` and `pattern` (how many
+    cells a weight takes, and where), then `encode`, once for some row blocks at a time. It must be
+    a pure function of what it is given.
     """
 
     @property
+    @abstractmethod
     def name(self) -> str:
         """What `--encoding` calls it."""
 
@@ -102,6 +108,7 @@ class Encoding(Protocol):
         """Whether all weights of an output may be shifted together, by half steps too."""
         return False
 
+    @abstractmethod
     def slices(self, weights_low: int, weights_high: int, weight_bits: int, cell_bits: int) -> int:
         """Least count of cells of one sign that a weight in this range can need."""
 
@@ -110,6 +117,7 @@ class Encoding(Protocol):
         del weights, cell_bits, slices
         return True
 
+    @abstractmethod
     def width(self, outputs: int, slices: int) -> int:
         """Columns of a block of this many outputs."""
 
@@ -130,9 +138,11 @@ class Encoding(Protocol):
         del outputs
         return None
 
+    @abstractmethod
     def pattern(self, outputs: int, slices: int) -> Pattern:
         """Places of the entries of `A` and `R`."""
 
+    @abstractmethod
     def encode(
         self,
         weights: IntArray,

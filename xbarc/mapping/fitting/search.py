@@ -11,7 +11,7 @@ import numpy as np
 from xbarc.ir.geometry import Scatter
 from xbarc.ir.network import IntWeight, MatrixLayer
 from xbarc.ir.statistics import SecondMoments
-from xbarc.mapping.encodings import Encoding, Region, find_encoding
+from xbarc.mapping.encodings import Encoding, Region, encoding_of
 from xbarc.mapping.fitting.feedback import Block, blocks, feed_back, sweep
 from xbarc.mapping.fitting.grids import Alone, Coupled, Grid, Shifted
 from xbarc.mapping.fitting.quality import product_sums
@@ -97,7 +97,7 @@ def make_task(
         bits = plain.weight.format.bits if isinstance(plain.weight, IntWeight) else 8
         top = (1 << (bits - 1)) - 1
         return Task(weights, importance, channel, -top, top, False, 0, None, None)
-    encoding = find_encoding(options.encoding_name)
+    encoding = encoding_of(options)
     low, high = encoding.reach(target.cell.bits, options.weight_slices)
     levels = 1 << (target.cell.bits * options.weight_slices)
     cut, places = None, None
