@@ -2,7 +2,7 @@
 
 Beside the compiled prefix, the unsplit network runs on the same calibration data. The thresholds of
 a split layer are chosen so that, on what the compiled prefix gives it, its bits are those of the
-unsplit network: errors of earlier layers are made good as far as that is possible.
+unsplit network: errors of earlier layers are compensated as far as that is possible.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The walk that sets converters from data.
 
 Ranges come from what the lossless program sees. The same data goes through the layers whose
-converters are set already, so that each layer makes good what it and those before it do.
+converters are set already, so that each layer compensates what it and those before it lose.
 """
 
 from __future__ import annotations

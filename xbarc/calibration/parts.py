@@ -1,6 +1,6 @@
 """Data in parts, so that no sample judges numbers that it was fitted to.
 
-What a layer makes good digitally is fitted to the data. Judged on the same data it looks better
+What a layer compensates digitally is fitted to the data. Judged on the same data it looks better
 than it is, so every part of the data is judged through numbers that were fitted to the others: all
 samples judge, and none of them its own fit. Ranges and steps of converters are few numbers, from
 millions of sums; they come from all parts.

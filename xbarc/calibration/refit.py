@@ -1,4 +1,4 @@
-"""What digital numbers can make good of what converters do: a gain, an offset, a share of inputs.
+"""Digital numbers that compensate what converters lose: a gain, an offset, a share of inputs.
 
 Converters that round and saturate shift what they read, shrink or stretch it, and where a slice is
 not converted at all its mean share is missing. Each output's accumulator is fitted to the one it
@@ -74,8 +74,8 @@ class Fitting:
     def fitted(self, among: BoolArray | None = None) -> CrossbarStep:
         """The layer with numbers that suit these vectors, or all.
 
-        Where the input's scale or zero point is only known at run time, the mean error is taken off
-        and nothing else. Transposed convolutions have no constant, and stay as they are.
+        Where the input's scale or zero point is only known at run time, the mean error is
+        subtracted and nothing else. Transposed convolutions have no constant, and stay as they are.
 
         Args:
             among: whether each vector counts.

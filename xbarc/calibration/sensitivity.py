@@ -26,7 +26,7 @@ _MOST_CONVERSIONS = 1 << 33
 
 
 def measured_errors(step: CrossbarStep, table: Table, vectors: IntArray) -> Float64Array:
-    """Error of an accumulator for each setting group and number of bits, mean taken off.
+    """Error of an accumulator for each setting group and number of bits, mean subtracted.
 
     Args:
         step: the layer.

@@ -124,7 +124,7 @@ def _predistorted(
 
 
 def _cost_of_gain(task: LevelTask, pairs: Pairs, shares: Float64Array, gain: float) -> float:
-    """Error of the nearest levels, after the gain is taken off again."""
+    """Error of the nearest levels, after the gain is divided out again."""
     floor = floor_levels(task.target)
     levels = _nearest(task, pairs, shares, gain).astype(np.float64)
     found = real_weights(task.step, shares * (levels + floor) - floor) / gain

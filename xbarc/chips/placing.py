@@ -260,7 +260,7 @@ def _same_places(program: Program, other: Program) -> bool:
 
 
 def _structural(program: Program) -> Program:
-    """Without facts that hang on weights, which corrections change, and converters to match."""
+    """Without facts that depend on weights, which corrections change, and converters to match."""
     for step in program.crossbar_steps:
         if step.facts is not None and WEIGHTS in step.facts.reasons:
             program = replaced(program, resized(replace(step, facts=None), program.target))

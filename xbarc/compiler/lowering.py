@@ -131,13 +131,13 @@ def _pruned(
     pruning: Pruning,
     moments: tuple[SecondMoments, SecondMoments] | None,
 ) -> MatrixLayer:
-    """The layer with some weights at zero, the others made good for it where there is data."""
+    """The layer with some weights at zero, the others adjusted for it where there is data."""
     known = None if moments is None else moments[0] + moments[1]
     return prune_weights(layer, pruning, plan.target.array.rows, known)
 
 
 def _wants_moments(layer: MatrixLayer, plan: Plan) -> bool:
-    """Whether an error is left that feedback could make good.
+    """Whether an error is left that feedback could compensate.
 
     With 8 bits and more the weights lose less than the activations do, and nobody asked for it.
     """

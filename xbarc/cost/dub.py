@@ -52,9 +52,9 @@ def energy_ratio(levels: Mapping[int, int], rows: int) -> Fraction:
 def block_bits(step: CrossbarStep) -> Int64Array:
     """Bits of each block's converters by the rule, on cells and input slices of any width.
 
-    What the rule saves, `k` bits, is taken off the width that the block needs when it is full of
-    top levels. Nothing saturates: a column with at most `rows / 2**k` cells that are not zero
-    reaches at most that share of the full sum.
+    What the rule saves, `k` bits, is subtracted from the width that the block needs when it is
+    full of top levels. Nothing saturates: a column with at most `rows / 2**k` cells that are not
+    zero reaches at most that share of the full sum.
 
     Returns:
         Axes: group, segment, column block.

@@ -38,7 +38,7 @@ def count_sums(tables, floor, packed, counts, bits, kinds, vectors, scale, histo
 
     Args:
         tables: as `lookup.make_tables` fills them.
-        floor: what was taken off every cell of a conversion; axis: conversion.
+        floor: what was subtracted from every cell of a conversion; axis: conversion.
         packed: as `lookup.pack_planes` fills it.
         counts: wordlines that are on; axes: chunk, plane, lane.
         bits: planes of an input, planes of an input slice.

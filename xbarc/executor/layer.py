@@ -216,7 +216,7 @@ def _gathered(run: _Run, geometry: Window, padded: IntArray) -> IntArray:
 
 
 def _block_values(run: _Run, acc: IntArray, images: slice) -> AnyArray:
-    """Values of a block, after what the zero point adds is taken off."""
+    """Values of a block, after what the zero point adds is subtracted."""
     frame = run.frame
     zero = _of_samples(run.codes.zero, images)
     scale = _of_samples(run.codes.scale, images)

@@ -225,7 +225,7 @@ class SenseLayer:
     def _lists(self, group: int, number: int, rows: slice) -> _Segment:
         """Which wordlines each conversion adds up, and which ones it takes off.
 
-        A wordline that is taken off counts as one that is not driven, less one always.
+        A wordline that is subtracted counts as one that is not driven, less one always.
         """
         step = self.step
         cells = step.cells.unpack((group, rows)).astype(np.int64)

@@ -1,4 +1,4 @@
-"""Programming a chip: what can be made good once its cells are known, layer by layer.
+"""Programming a chip: what can be compensated once its cells are known, layer by layer.
 
 A program says what every cell shall hold; a chip holds something else. Blind programming leaves it
 at that. After *refitting*, the digital gain and offset of each output suit the cells as they are.
@@ -48,7 +48,7 @@ class LayerOutcome:
     Attributes:
         method: what was done; a layer that gives integers stays as programmed.
         blind_error: squared error of its products over their variance, on the calibration data,
-            with the cells of the chip and nothing made good; None where nothing was measured.
+            with the cells of the chip and nothing compensated; None where nothing was measured.
         error: the same afterwards.
     """
 
@@ -171,7 +171,7 @@ def _refit(
 
 
 def _read_back(task: _Task, moments: SecondMoments) -> CrossbarStep:
-    """Write the rows one after another, each chosen to make good what those before it hold."""
+    """Write the rows one after another, each chosen to compensate what those before it hold."""
     step, target = task.step, task.chip.program.target
     own = replace(task.layer, quantizer=step.quantizer)
     own_encoding = encoding_of(task.options, step.encoding)

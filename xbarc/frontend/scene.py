@@ -108,7 +108,7 @@ class Operand:
     """The constant side of a matrix operator.
 
     Attributes:
-        format: of integer weights with the zero point taken off; None for real ones.
+        format: of integer weights with the zero point subtracted; None for real ones.
         scale: of integer weights: a scalar, or what broadcasts against the tensor.
         load: the tensor in the model's axes.
         dtype: numpy name of the real element type.

@@ -139,7 +139,7 @@ def _axis(graph: _Graph) -> str:
 def _planes(step: CrossbarStep, quantizer: BinaryInput, graph: _Graph) -> str:
     """Where the input is high, low, or neither, one after another along channels.
 
-    What a left-out input counts as is taken off by one: then it is 0 outside the picture, as
+    What a left-out input counts as is lowered by one: then it is 0 outside the picture, as
     convolutions pad, and -1 inside where it does not hold. `_product` adds that one back.
     """
     name = step.name

@@ -50,7 +50,7 @@ class FloatWeight:
 
 @dataclass(frozen=True, eq=False)
 class IntWeight:
-    """Integer weights as the model gives them, zero point taken off; axes: group, input, output."""
+    """Integer weights of the model, zero point subtracted; axes: group, input, output."""
 
     tensor: LazyTensor
     format: IntFormat

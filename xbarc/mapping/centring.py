@@ -1,4 +1,4 @@
-"""A number taken off all weights of an output, and put back by one digital sum of the inputs.
+"""A number subtracted from all weights of an output, added back by one digital sum of inputs.
 
 `sum_r x_r w_ro = sum_r x_r (w_ro - c_o) + c_o sum_r x_r`: the sum of the inputs is made once for a
 layer, and each output adds `c_o` times it (`beta` of the periphery). What is left on the cells

@@ -24,11 +24,12 @@ class Job:
     """What the functions of mapping share of a layer.
 
     Attributes:
-        weights: in the order in which outputs lie, signs turned, centre taken off, common factors
+        weights: in the order in which outputs lie, signs turned, centre subtracted, common factors
             of two divided out; axes: group, row, output.
         places: the layer's output at each place, and its sign.
         shift: how many times the weights were halved.
-        centre: what was taken off each output; axes: group, 1, output of the layer; None if none.
+        centre: what was subtracted from each output; axes: group, 1, output of the layer; None
+            where nothing was.
         cut: how outputs fall into blocks.
         row_input: input of each row; None in their natural order.
     """

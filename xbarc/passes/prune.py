@@ -1,12 +1,12 @@
-"""Pruning after training: the weights that matter least become zero, and the rest makes it good.
+"""Pruning after training: the weights that matter least become zero, and the rest compensates.
 
 `balanced` keeps as many weights of every output in every set of rows that will share an array, so
 that no column stays dense; `free` keeps the largest of the whole layer. With second moments of the
 inputs the choice weighs a weight by what it does to the outputs, and the kept weights and an offset
 take over what the zeros leave out. They aim at the products of the exact network, so that they also
-make good what the layers before them lost: by least squares, in a few rounds since a weight matters
-more once others are gone (after Hassibi & Stork 1993), or on very wide layers row by row (after
-Frantar & Alistarh 2023, SparseGPT, arXiv 2301.00774).
+compensate what the layers before them lost: by least squares, in a few rounds since a weight
+matters more once others are gone (after Hassibi & Stork 1993), or on very wide layers row by row
+(after Frantar & Alistarh 2023, SparseGPT, arXiv 2301.00774).
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def keep_mask(saliency: Float64Array, pruning: Pruning, rows: int) -> BoolArray:
 
 @dataclass(frozen=True, eq=False)
 class _Block:
-    """Inputs whose products with each other are known, means taken off.
+    """Inputs whose products with each other are known, means subtracted.
 
     Attributes:
         rows: which.

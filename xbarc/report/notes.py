@@ -146,7 +146,7 @@ def _missing(target: Target) -> tuple[str, ...]:
         "costs.chip_area": (target.costs.chip_area, "links between chips take no area here"),
         "costs.write_energy": (target.costs.write_energy, "the energy of programming is unknown"),
         "costs.write_time": (target.costs.write_time, "the time of programming is unknown"),
-        "costs.endurance": (target.costs.endurance, "how often cells bear writing is unknown"),
+        "costs.endurance": (target.costs.endurance, "the endurance of cells is unknown"),
     }
     return tuple(
         f"The target gives no {path}: {effect}."

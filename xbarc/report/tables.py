@@ -84,7 +84,7 @@ def totals_table(report: Report) -> TableData:
         ("energy from figures that were read", percent(totals.energy_confirmed), ""),
         _row(report, "energy of programming", "write_energy_uj", "uJ"),
         _row(report, "time of programming", "write_time_us", "us"),
-        _row(report, "writes that cells bear", "writes_borne", "times"),
+        _row(report, "endurance of cells", "writes_borne", "times"),
         _row(report, "latency of one inference", "latency_us", "us"),
         _row(report, "time of digital work", "digital_time_us", "us, in the latency"),
         _row(report, "inferences a second", "inferences_per_s", "pipelined"),

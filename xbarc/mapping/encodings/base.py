@@ -79,7 +79,7 @@ class Encoding(Protocol):
         return False
 
     def centre(self, weights: IntArray) -> Int64Array | None:
-        """What is taken off the weights of each output, and given back through the input sum.
+        """The number subtracted from the weights of each output and added back by the input sum.
 
         Axes of weights: group, row, output; of the result: group, 1, output. None takes nothing.
         """

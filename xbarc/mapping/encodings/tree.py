@@ -61,7 +61,7 @@ class Tree(Encoding):
         return slice_count(bits_for(max(-weights_low, weights_high, 0)), cell_bits)
 
     def holds(self, weights: IntArray, cell_bits: int, slices: int) -> bool:
-        """Whether the levels of every row fit, its best constant taken off."""
+        """Whether the levels of every row fit, its best constant subtracted."""
         forest = self.grow(weights.shape[3])
         rows = weights.reshape(-1, weights.shape[3])
         return levels_needed(forest, rows) <= 1 << (cell_bits * slices)

@@ -1,4 +1,4 @@
-"""One column an output: positive weights only, and what was added is taken off digitally.
+"""One column an output: positive weights only, and what was added is subtracted digitally.
 
 The least weight of an output is subtracted from all its weights and given back through the digital
 sum of the inputs: `W = W' - o 1`, with `W' >= 0` (after arXiv 1910.13850, whose nets are trained

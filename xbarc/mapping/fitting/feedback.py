@@ -1,4 +1,4 @@
-"""Error feedback: each row's rounding error is made good by the rows still to come.
+"""Error feedback: the rows still to come compensate each row's rounding error.
 
 After GPTQ (Frantar et al., arXiv 2210.17323), which does it column by column for one rounding rule;
 here any grid of a row plugs in, and what is aimed at are the exact network's products on the inputs

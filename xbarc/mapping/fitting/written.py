@@ -2,7 +2,7 @@
 
 The chooser of a row's integers is wrapped: it chooses, has the row written, and answers with the
 weights that were read back. To `feed_back` a cell's deviation is then an error like that of
-rounding, which later rows make good.
+rounding, which later rows compensate.
 """
 
 from __future__ import annotations

@@ -102,7 +102,7 @@ def _job(layer: MatrixLayer, target: Target, options: SenseOptions) -> _Job:
         raise MappingError(f"a {result.kind} result cannot be compared", where=layer.name)
     lines = wordlines(layer, target, options)
     levels = _levels(layer, target, options, lines)
-    if levels > 1 and options.split == "strided":  # sums told finely are best told once
+    if levels > 1 and options.split == "strided":  # sums that are read finely are best read once
         lines = wordlines(layer, target, options.changed(split="partition"))
     return _Job(layer, weights, threshold, lines, levels)
 
