@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.nets import Builder
@@ -124,6 +124,7 @@ def planned(net: Net) -> Schedule:
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@example([Part("conv", 1, 1, 1), Part("pool", 3, 1, 1), Part("conv", 3, 2, 1)], 0.0)
 @given(
     st.lists(PARTS, min_size=1, max_size=4),
     st.sampled_from([0.0, 70.0, 1234.5]),

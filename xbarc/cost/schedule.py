@@ -283,9 +283,14 @@ def _digital_output(
 
 
 def _needed(grid: Grid, source: Grid, reach: Reaches) -> IntArray | None:
-    """The input position that each position of a fragment's result needs; None: all of them."""
+    """The input position that each position of a fragment's result waits for; None: all of them.
+
+    Results leave in the order of memory. At a padded border a window may be whole before the one
+    in front of it: the last of a row needs a later position than the first of the next row.
+    """
     if grid:
-        return needed_position(grid, source, reach)
+        need = needed_position(grid, source, reach)
+        return None if need is None else np.maximum.accumulate(need)
     if not isinstance(reach, Whole) or not source:
         return None
     inside = needed_position(pooled_grid(source, reach.of), source, reach.of)

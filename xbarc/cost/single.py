@@ -8,7 +8,7 @@ import numpy as np
 
 from xbarc.cost.counts import Counts
 from xbarc.cost.parts import area_parts, energy_parts, total
-from xbarc.cost.program import program_cost
+from xbarc.cost.program import LayerCost, program_cost
 from xbarc.ir.network import Source
 from xbarc.ir.program import CrossbarStep, Program
 from xbarc.target import Target
@@ -47,17 +47,27 @@ def layer_price(step: CrossbarStep, target: Target) -> Price:
     tree = target.hierarchy
     macros = arrays / tree.arrays_per_macro
     tiles = macros / tree.macros_per_tile
+    chips = tiles / tree.tiles_per_chip
+    on = _time_on(cost, arrays)
     held = replace(
         cost.counts if cost.positions is not None else _one_vector(cost.counts, cost.vector),
         macros=macros,
         tiles=tiles,
-        chips=tiles / tree.tiles_per_chip,
+        chips=chips,
         linked_chips=0,
-        tile_time_ns=tiles * (cost.latency_ns or cost.timing.vector_ns),
+        array_time_ns=arrays * on,
+        macro_time_ns=macros * on,
+        tile_time_ns=tiles * on,
+        chip_time_ns=chips * on,
         link_time_ns=0,
     )
     area, energy = total(area_parts(held, target)), total(energy_parts(held, target))
     return Price(area or 0.0, energy or 0.0)
+
+
+def _time_on(cost: LayerCost, arrays: int) -> float:
+    """The interval between two inferences; the time of one vector where positions are unknown."""
+    return cost.timing.vector_ns if cost.positions is None else cost.counts.array_time_ns / arrays
 
 
 def _one_vector(hardware: Counts, vector: Counts) -> Counts:
