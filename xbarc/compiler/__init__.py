@@ -13,6 +13,7 @@ from pathlib import Path
 from xbarc.compiler.stages import STAGES, Compilation, CompileObserver, start_compilation
 from xbarc.ir.network import Network
 from xbarc.ir.program import Program
+from xbarc.numerics import ordered_sums
 from xbarc.numerics.types import AnyArray
 from xbarc.options import CompileOptions
 from xbarc.pipeline import Progress, run_stages
@@ -59,7 +60,8 @@ def run_compiler(
     """
     loaded = target if isinstance(target, Target) else load_target(target)
     start = start_compilation(path, loaded, options, calibration)
-    return run_stages(start, STAGES, progress, observe)
+    with ordered_sums():
+        return run_stages(start, STAGES, progress, observe)
 
 
 def compile_model(
@@ -97,4 +99,5 @@ def prepared_network(
         ModelError: the model cannot be read or run.
     """
     start = start_compilation(path, target, options, calibration)
-    return run_stages(start, [stage for stage in STAGES if stage.name in _OF_NETWORKS]).network
+    with ordered_sums():
+        return run_stages(start, [stage for stage in STAGES if stage.name in _OF_NETWORKS]).network

@@ -16,6 +16,7 @@ from xbarc.executor.batches import labelled_batches
 from xbarc.executor.run import Executor
 from xbarc.ir.labels import label_name, labels_in
 from xbarc.ir.program import Program
+from xbarc.numerics import ordered_sums
 from xbarc.numerics.types import AnyArray
 from xbarc.target import Target, Wires
 
@@ -173,7 +174,8 @@ def _fitted(program: Program, data: Data, options: FitOptions) -> Program:
     """Nothing is done where nothing was asked, as by `xbarc compile`."""
     if options.placement == "none" and not options.corrections:
         return program
-    return fit_program(program, data, options).program
+    with ordered_sums():
+        return fit_program(program, data, options).program
 
 
 def scaled_wires(target: Target, scale: float) -> Target:

@@ -6,6 +6,7 @@ that into an `XbarcError`. A new helper goes into the file of its subject, with 
 
 from xbarc.numerics.exact import FLOAT32_EXACT, FLOAT64_EXACT, exact_matmul
 from xbarc.numerics.formats import IntFormat, bits_for, holding, magnitude_bits
+from xbarc.numerics.ordered import ordered_sums
 from xbarc.numerics.packing import PackedCells, pack_cells, unpack_cells
 from xbarc.numerics.rounding import Rounding, round_to_int
 from xbarc.numerics.slices import shift_add, slice_count, slice_inputs, slice_weights
@@ -20,6 +21,7 @@ __all__ = [
     "exact_matmul",
     "holding",
     "magnitude_bits",
+    "ordered_sums",
     "pack_cells",
     "round_to_int",
     "shift_add",
