@@ -121,17 +121,17 @@ def test_wrong_shapes(refusal: Callable[..., Finished], tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_weights_that_are_no_numbers(
-    refusal: Callable[..., Finished], tmp_path: Path, value: float
-) -> None:
+def test_weights_that_are_no_numbers(xbarc: Run, tmp_path: Path, value: float) -> None:
+    """ONNX Runtime runs such a product, so it is compiled: digital, and the report says why."""
+
     def spoil(proto: onnx.ModelProto) -> None:
         weights = numpy_helper.to_array(proto.graph.initializer[0]).copy()
         weights[2, 1] = value
         proto.graph.initializer[0].CopyFrom(numpy_helper.from_array(weights, "w"))
 
-    refusal(dense_with(spoil, tmp_path / "m.onnx")).refused(
-        "MatMul:h: 1 weights are NaN or infinite"
-    )
+    out = tmp_path / "out.xbar"
+    assert xbarc("compile", dense_with(spoil, tmp_path / "m.onnx"), "-o", out).code == 0
+    assert "its weights hold NaN or infinity" in " ".join(xbarc("report", out).out.split())
 
 
 @pytest.mark.parametrize("dims", [[1 << 40, 1 << 40], [1 << 62, 8], [-5, 3], [5, 4]])
@@ -204,4 +204,33 @@ def test_a_file_name_that_is_no_text(xbarc: Run, tmp_path: Path) -> None:
     dense_with(lambda _: None, path)
     out = tmp_path / "out.xbar"
     assert xbarc("compile", path, "-o", out).code == 0
+    assert xbarc("verify", out).code == 0
+
+
+UNCOUNTABLE = {
+    "tiled": """
+        m (float[1, 4] x) => (float[N, 1] y)
+        <int64[2] r = {FAR, 1}, float[4, 1] w = {1, -2, 3, -4}>
+        { t = Tile(x, r) y = MatMul(t, w) }""",
+    "padded": """
+        m (float[1, 4] x) => (float[N, 1] y)
+        <int64[4] p = {0, 0, FAR, 0}, float[4, 1] w = {1, -2, 3, -4}>
+        { t = Pad(x, p) y = MatMul(t, w) }""",
+    "convolved": """
+        m (float[1, 1, 2, 2] x) => (float[N, 1, H, W] y) <float[1, 1, 1, 1] w = {1}>
+        { t = Conv<pads = [1048576, 1048576, 1048576, 1048576]>(x, w) y = Conv(t, w) }""",
+}
+
+
+@pytest.mark.parametrize("rows", [1 << 39, 1 << 45, 1 << 61])
+@pytest.mark.parametrize("kind", sorted(UNCOUNTABLE))
+def test_what_no_count_holds_is_left_out_of_the_totals(
+    xbarc: Run, tmp_path: Path, kind: str, rows: int
+) -> None:
+    """An inference of more numbers than 64 bits count: the layer compiles, and is named."""
+    proto = onnx.parser.parse_model(HEADER + UNCOUNTABLE[kind].replace("FAR", str(rows)))
+    path, out = tmp_path / "m.onnx", tmp_path / "out.xbar"
+    path.write_bytes(proto.SerializeToString())
+    assert xbarc("compile", path, "-o", out).code == 0
+    assert ":y, one inference of shape" in " ".join(xbarc("report", out).out.split())
     assert xbarc("verify", out).code == 0

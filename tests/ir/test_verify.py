@@ -11,7 +11,7 @@ import pytest
 from tests.builders import float_result, int_layer, mapped, program_of, small_target
 from xbarc.errors import ProgramError, VerifyError
 from xbarc.ir.facts import InputFacts
-from xbarc.ir.geometry import Dense, Geometry, Scatter, Window
+from xbarc.ir.geometry import Dense, Geometry, Scatter, Window, is_countable
 from xbarc.ir.network import Network, Source, Value
 from xbarc.ir.program import CrossbarStep, DigitalStep, Program
 from xbarc.ir.quantize import FloatInput
@@ -215,3 +215,13 @@ def test_numbers_that_make_a_loop() -> None:
 @pytest.mark.parametrize("shape", [(1 << 41, 20), (-1, 20), (20, 1), ()])
 def test_counts_for_an_input_that_no_layer_takes(shape: tuple[int, ...]) -> None:
     assert _rules(_program(replace(_step(), input_shape=shape))) == ["input_shape_fits"]
+
+
+def test_counts_for_more_vectors_than_64_bits_hold() -> None:
+    """A small input whose padding makes the vectors many."""
+    shape = (1, 20, 3, 3)
+    near, far = (Window((1, 1), (1, 1), (1, 1), (pad,) * 4) for pad in (9, 1 << 30))
+    layer = replace(_step(), geometry=far, input_shape=shape)
+    assert "input_shape_fits" in _rules(_program(layer))
+    assert not is_countable(far, shape)
+    assert is_countable(near, shape)

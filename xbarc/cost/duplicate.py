@@ -11,7 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import inf
+from math import inf, prod
 from typing import Literal
 
 import numpy as np
@@ -105,14 +105,15 @@ def stands(program: Program, timings: Mapping[str, Timing]) -> tuple[Stand, ...]
 
     Layers that share arrays with others stand once: a copy would need the others' arrays too.
     """
-    users, busy = (np.zeros(program.arrays, dtype=np.int64) for _ in range(2))
+    users = np.zeros(program.arrays, dtype=np.int64)
+    busy = np.zeros(program.arrays, dtype=object)  # times of any length, in ps
     work = []
     for step in program.crossbar_steps:
         grid, arrays = input_grid(step), arrays_of_step(step)
         users[arrays] += 1
         if grid is None:
             continue
-        positions = int(np.prod(vector_grid(step, grid)[0]))
+        positions = prod(vector_grid(step, grid)[0])
         time = round(timings[step.name].vector_ns * PS)
         busy[arrays] += positions * time
         work.append((step.name, arrays, positions, time))

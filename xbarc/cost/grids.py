@@ -53,7 +53,7 @@ def vector_grid(step: CrossbarStep, grid: Grid) -> tuple[Grid, Reaches]:
             return grid, POINT
         case Dense() as dense:
             if dense.batch:
-                return (max(1, int(np.prod(grid)) // int(np.prod(dense.batch))),), None
+                return (max(1, prod(grid) // prod(dense.batch)),), None
             return grid, POINT
 
 
@@ -87,4 +87,4 @@ def pooled_grid(grid: Grid, reaches: Reaches) -> Grid:
 
 def channels(step: CrossbarStep, grid: Grid) -> int:
     """Numbers that stand at one input position."""
-    return int(np.prod(step.input_shape or (0,))) // max(1, int(np.prod(grid)))
+    return prod(step.input_shape or (0,)) // max(1, prod(grid))

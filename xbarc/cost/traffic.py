@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-
-import numpy as np
+from math import prod
 
 from xbarc.cost.counting import accumulator_bytes
 from xbarc.cost.grids import input_grid, vector_grid
@@ -37,7 +36,7 @@ def program_links(program: Program) -> tuple[Link, ...]:
         for name in _makers(graph, step.name, steps):
             source = steps[name]
             made = _positions(source) * source.groups * source.outputs
-            read = int(np.prod(step.input_shape or (0,)))
+            read = prod(step.input_shape or (0,))
             found.append(Link(name, step.name, min(made, read) * step.input_bits / 8))
     return tuple(found)
 
@@ -58,7 +57,7 @@ def _makers(graph: object, name: str, steps: Mapping[str, CrossbarStep]) -> tupl
 
 def _positions(step: CrossbarStep) -> int:
     grid = input_grid(step)
-    return 0 if grid is None else int(np.prod(vector_grid(step, grid)[0]))
+    return 0 if grid is None else prod(vector_grid(step, grid)[0])
 
 
 def placement(program: Program, copies: Mapping[str, int]) -> MeshPlacement | None:

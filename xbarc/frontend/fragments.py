@@ -26,6 +26,7 @@ from xbarc.frontend.shapes import (
     probe,
     traced,
 )
+from xbarc.ir.geometry import is_countable
 from xbarc.ir.network import DigitalFragment, Layer, MatrixLayer
 from xbarc.ir.quantize import IntegerResult
 from xbarc.runtime import OnnxSession
@@ -77,6 +78,10 @@ class Builder:
             self.shapes.update(complete({layer.output: layer_shape(layer, shape)}))
         except ModelError as error:  # a guessed axis; a declared one was judged above
             return self._uncounted(layer, f"with open axes counted as 1, {error.message}")
+        if not is_countable(layer.geometry, shape):
+            return self._uncounted(
+                layer, f"one inference of shape {list(shape)} is beyond counting"
+            )
         return replace(layer, input_shape=shape)
 
     def _uncounted(self, layer: MatrixLayer, reason: str) -> MatrixLayer:

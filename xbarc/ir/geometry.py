@@ -8,6 +8,7 @@ geometry turns an input into vectors `[position, group, input]` and takes produc
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Literal
 
 AutoPad = Literal["explicit", "same_upper", "same_lower"]
@@ -80,6 +81,10 @@ class Scatter:
 
 
 Geometry = Dense | Window | Scatter
+
+MOST_COUNTED = 1 << 40
+"""Numbers or vectors of one inference that counts are made for: beyond it they leave 64 bits."""
+
 Dim = int | str | None
 Shape = tuple[Dim, ...]
 
@@ -136,6 +141,11 @@ def _scatter_crop(geometry: Scatter, axis: int, size: int, full: int) -> tuple[i
         return geometry.pads[axis], geometry.pads[rank + axis]
     half = total // 2
     return (half, total - half) if geometry.auto_pad == "same_upper" else (total - half, half)
+
+
+def is_countable(geometry: Geometry, shape: tuple[int, ...]) -> bool:
+    """Whether an input of this shape, and the vectors it gives, stay within `MOST_COUNTED`."""
+    return max(prod(shape), positions(geometry, shape)) <= MOST_COUNTED
 
 
 def positions(geometry: Geometry, shape: tuple[int, ...]) -> int:

@@ -8,7 +8,7 @@ from math import prod
 
 import numpy as np
 
-from xbarc.ir.geometry import Dense, Scatter, Window
+from xbarc.ir.geometry import Dense, Scatter, Window, is_countable
 from xbarc.ir.program import CrossbarStep
 from xbarc.ir.quantize import FloatInput, FloatResult, RequantizedResult, SignResult
 from xbarc.ir.verify_network import geometry_faults
@@ -17,7 +17,6 @@ from xbarc.numerics.types import AnyArray
 
 _LARGEST_EXPONENT = 62
 _LARGEST_OFFSET = 1 << 32
-_LARGEST_INPUT = 1 << 40  # numbers of one inference; counts beyond it leave 64 bits
 
 StepRule = Callable[[CrossbarStep], Iterator[str]]
 
@@ -207,7 +206,7 @@ def input_shape_fits(step: CrossbarStep) -> Iterator[str]:
         if isinstance(geometry, Window):
             channels //= prod(geometry.kernel)
         fits = len(shape) == len(geometry.kernel) + 2 and shape[1] == channels
-    if not fits or min(shape) < 0 or prod(shape) > _LARGEST_INPUT:
+    if not fits or min(shape) < 0 or not is_countable(geometry, shape):
         yield f"counts are for an input of shape {shape}, which the layer does not take"
 
 
