@@ -105,6 +105,8 @@ def header(shape: str, descr: str = "'<f4'", version: int = 1) -> bytes:
         header("(2, 5)") + bytes(41),
         header("(1000000000000, 5)") + bytes(40),
         header("(-2, -5)") + bytes(40),
+        header("(True, 10)") + bytes(40),
+        header("(2, False)"),
         header("(0, 99999999999999999999999)"),
         header("(0, 9223372036854775807)"),
         header("(0, 4611686018427387904, 4611686018427387904)"),

@@ -110,7 +110,8 @@ def _check_header(file: IO[bytes], size: int, name: str, where: str) -> None:
         )
     need, have = prod(shape) * dtype.itemsize, size - file.tell()
     addressed = prod(max(1, extent) for extent in shape) * max(1, dtype.itemsize)
-    if min(shape, default=0) < 0 or need != have or addressed > _ADDRESSES:
+    plain = all(type(extent) is int and extent >= 0 for extent in shape)  # True is an int too
+    if not plain or need != have or addressed > _ADDRESSES:
         raise InputError(
             f"'{name}' declares shape {list(shape)} of {dtype}, {need} bytes, and holds {have}",
             where=where,
