@@ -172,6 +172,7 @@ def _weights(folder: Path, body: str, **constants: Any) -> Any:
 W = rng(5).integers(-127, 128, (6, 4)).astype(np.int8)
 SPELLED = {
     "cast-scale": ("c = Cast<to = 1>(w) v = Mul(c, s)", np.zeros(4)),
+    "cast-like-scale": ("c = CastLike(w, s) v = Mul(c, s)", np.zeros(4)),
     "scale-cast": ("c = Cast<to = 1>(w) v = Mul(s, c)", np.zeros(4)),
     "real-zero-point": ("c = Cast<to = 1>(w) e = Sub(c, r) v = Mul(e, s)", np.full(4, 3)),
     "integer-zero-point": (

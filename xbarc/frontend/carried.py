@@ -265,8 +265,8 @@ def _union(formats: Iterable[IntFormat]) -> IntFormat:
 def _cast(passage: Passage) -> IntegerView | None:
     """Integers that become real or wider: the beginning of a scale that is spelled out."""
     node = passage.node
-    source, to = node.inputs[0], ir.DataType(node.attributes["to"].as_int())
-    if source is None or str(to.numpy()) not in (*_REALS, "int32", "int64"):
+    source, to = node.inputs[0], _target(passage)
+    if source is None or to is None or str(to.numpy()) not in (*_REALS, "int32", "int64"):
         return None
     form = integer_format(passage.kind(source))
     if form is None:
@@ -274,6 +274,14 @@ def _cast(passage: Passage) -> IntegerView | None:
         return None if view is None else replace(view, dtype=str(to.numpy()))
     one, zero = np.ones((), np.float32), np.zeros((), np.int64)
     return IntegerView(source, one, zero, form, str(to.numpy()))
+
+
+def _target(passage: Passage) -> ir.DataType | None:
+    """The element type that Cast names, or the one that CastLike takes from its second input."""
+    node = passage.node
+    if node.op_type == "CastLike":
+        return passage.kind(node.inputs[1])
+    return ir.DataType(node.attributes["to"].as_int())
 
 
 def _scaled(passage: Passage) -> IntegerView | None:
@@ -374,6 +382,7 @@ CARRIERS: dict[str, Carrier] = {
     "Concat": Carrier(_joined, None),
     "Where": Carrier(lambda passage: _joined(passage, 1), (1, 2)),
     "Cast": Carrier(_cast),
+    "CastLike": Carrier(_cast),
     "Mul": Carrier(_scaled, None),
     "Div": Carrier(_scaled, None),
     "Add": Carrier(_scaled, None),

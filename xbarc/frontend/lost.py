@@ -26,7 +26,7 @@ _CARRY_MORE = frozenset(
     )
 )
 """Operators whose results are integers times a scale if their inputs are, which nobody follows."""
-_ARITHMETIC = frozenset(("Mul", "Div", "Add", "Sub", "Cast"))
+_ARITHMETIC = frozenset(("Mul", "Div", "Add", "Sub", "Cast", "CastLike"))
 
 
 def lost_weights(value: ir.Value, view: IntegerView | None, views: Views) -> str:
@@ -54,8 +54,10 @@ def _reason(value: ir.Value, views: Views, depth: int) -> str:
     node = value.producer()
     if node is None or not depth:
         return ""
+    if views.of(value) is not None:
+        return _MANY
     if is_dequantize(node) or value in views.given:
-        return _own_reason(node, views) if views.of(value) is None else _MANY
+        return _own_reason(node, views)
     sources = [] if node.domain else _sources(node, views)
     reasons = ["" if _single(s, views) else _reason(s, views, depth - 1) for s in sources]
     if not sources or not all(
