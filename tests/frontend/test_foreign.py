@@ -43,6 +43,10 @@ FILES = {
     "graph.pb": (GRAPH, "TensorFlow graph"),
     "saved_model.pb": (SAVED, "TensorFlow SavedModel"),
     "model.gguf": (b"GGUF" + bytes(60), "GGUF file"),
+    "pointer.onnx": (
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
+        "Git LFS pointer",
+    ),
     "model.xml": (b'<?xml version="1.0"?>\n<net name="n">', "OpenVINO network"),
     "data.npz": (archive("x.npy", "labels.npy"), "npz file of arrays"),
 }

@@ -48,6 +48,9 @@ _PICKLE = _Format(
     f"load it where it was written, then {_TORCH}, or skl2onnx for scikit-learn",
 )
 _GGUF = _Format("a GGUF file", "export the model it was made from, such as optimum-cli export onnx")
+_POINTER = _Format(
+    "a Git LFS pointer, which stands in for the file", "git lfs pull fetches the file itself"
+)
 _OPENVINO = _Format("an OpenVINO network", "export the model it was made from to ONNX")
 _NUMPY = _Format("an npz file of arrays", "pass data with --calibrate, --inputs or --data")
 
@@ -55,6 +58,7 @@ _MAGIC = (
     (b"\x89HDF\r\n\x1a\n", 0, _KERAS_H5),
     (b"TFL3", 4, _TFLITE),
     (b"GGUF", 0, _GGUF),
+    (b"version https://git-lfs.github.com/", 0, _POINTER),
 )
 _FIRST_NODE = re.compile(rb"\n.{1,3}\n.+?\x12.(Placeholder|Const|NoOp|VarHandleOp)", re.DOTALL)
 _LARGEST_HEADER = 100_000_000  # the format's own limit
