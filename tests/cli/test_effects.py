@@ -187,6 +187,22 @@ def test_a_study_shows_what_compile_and_check_give(
     assert len(found) > 1
 
 
+def test_check_on_wires_says_that_converters_were_set_without(
+    xbarc: Run, model: Callable[..., Path], npz: Callable[..., Path], samples: Any, tmp_path: Path
+) -> None:
+    net, data, out = model(), _labelled(npz, samples), tmp_path / "out.xbar"
+    for adc, effects, told in (
+        ("calibrated:5", ("--effects", "lines"), True),
+        ("calibrated:5", (), False),
+        ("lossless", ("--effects", "lines"), False),
+    ):
+        assert xbarc("compile", net, "-o", out, "--calibrate", data, "--adc", adc).code == 0
+        done = xbarc("check", out, "--data", data, *effects)
+        assert ("Converters were set on ideal cells" in done.err) is told
+    assert xbarc("compile", net, "-o", out, "--calibrate", data, "--correct", "gain").code == 0
+    assert "note:" not in xbarc("check", out, "--data", data, "--effects", "lines").err
+
+
 def test_a_study_without_data_of_its_own_to_calibrate(
     xbarc: Run, model: Callable[..., Path], npz: Callable[..., Path], samples: Any
 ) -> None:

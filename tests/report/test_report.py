@@ -271,6 +271,46 @@ def test_what_the_solver_found_is_in_every_report() -> None:
     assert note in json.loads(render_json(report))["notes"]
 
 
+@pytest.mark.parametrize(
+    ("policy", "settings", "overrides", "told"),
+    [
+        ("calibrated:5", {"placement": "none"}, (), True),
+        ("budget", {}, (), True),
+        ("lossless", {}, (), False),
+        ("calibrated", {"corrections": "gain", "placement": "none"}, (), False),
+        ("calibrated", {"placement": "rows"}, (), False),
+        ("calibrated", {}, ("wires.wordline.value=0.0", "wires.bitline.value=0.0"), False),
+    ],
+)
+def test_converters_that_know_no_wires_are_told(
+    policy: str, settings: dict[str, str], overrides: tuple[str, ...], told: bool
+) -> None:
+    step = dense_step()
+    step = replace(step, adc=replace(step.adc, policy=policy))
+    program = program_of(step, target=small_target(*overrides), arrays=4)
+    report = collect(replace(program, settings=tuple(sorted(settings.items()))))
+    found = [note for note in report.notes if note.startswith("Converters were set on ideal cells")]
+    assert bool(found) is told
+    brief = " ".join(plain(render_text(report, full=False)).split())
+    assert all(note in brief for note in found)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "policy", "told"),
+    [
+        ("acm", "calibrated:5", True),
+        ("acm", "calibrated", False),
+        ("acm", "budget", False),
+        ("differential", "calibrated:5", False),
+    ],
+)
+def test_few_bits_on_adjacent_columns_are_told(encoding: str, policy: str, told: bool) -> None:
+    step = dense_step(encoding=encoding)
+    step = replace(step, adc=replace(step.adc, policy=policy))
+    report = collect(program_of(step, target=small_target(), arrays=4))
+    assert any(note.startswith("Adjacent columns with conv") for note in report.notes) is told
+
+
 def test_names_are_no_markup() -> None:
     step = dense_step(name="[red]x[/red]")
     report = collect(program_of(step, target=small_target(), arrays=4))

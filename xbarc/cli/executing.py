@@ -159,6 +159,7 @@ def check_command(
     from xbarc.experiments.robustness import monte_carlo
     from xbarc.ir.files import load_program
     from xbarc.ir.npz import read_npz
+    from xbarc.report.notes import of_converters
 
     if min_agreement is not None and not 0 <= min_agreement <= 1:
         raise InputError(f"{min_agreement} is no share, expected 0 to 1", where="--min-agreement")
@@ -182,6 +183,9 @@ def check_command(
         _print_evaluation(spread.runs[0])
         if effects.kinds:
             emit_tables(spread_table(spread))
+    if "lines" in effects:
+        for note in of_converters(loaded):
+            print(f"note: {note}", file=sys.stderr)
     return _answer(spread.least_agreement, min_agreement)
 
 

@@ -22,6 +22,8 @@ _OF_THE_PROGRAM = (
     "The ADC law was fitted",
     "Input ranges found",
     "Converters of layer ",
+    "Converters were set on ideal cells",
+    "Adjacent columns with converters",
     "Converter bits were judged",
     "The output error of the chosen",
 )
@@ -58,6 +60,7 @@ def notes(program: Program, cost: ProgramCost) -> tuple[str, ...]:
         *_integers(program),
         *_ranges(program),
         *_solved(program),
+        *of_converters(program),
         *_ALWAYS,
     )
 
@@ -79,6 +82,45 @@ def _solved(program: Program) -> tuple[str, ...]:
         for step in program.crossbar_steps
         for note in step.adc.notes
     )
+
+
+def of_converters(program: Program) -> tuple[str, ...]:
+    """What converters that were set from data can cost, on wires above all."""
+    return (*_set_on_ideal_cells(program), *_coarse_chains(program))
+
+
+def _set_on_ideal_cells(program: Program) -> tuple[str, ...]:
+    """What converters from data do not know: the wires of a target that the program ignores."""
+    settings, wires = dict(program.settings), program.target.wires
+    fitted = "corrections" in settings or settings.get("placement", "none") != "none"
+    policies = (step.adc.policy for step in program.crossbar_steps)
+    from_data = any(policy.startswith(("calibrated", "budget")) for policy in policies)
+    if fitted or not from_data or not (wires.wordline.value or wires.bitline.value):
+        return ()
+    told = (
+        "Converters were set on ideal cells. Wires (`--effects lines`) make sums smaller, and what"
+        " that costs can grow with error feedback or equalised channels; `--correct gain` adapts the"
+        " program to its wires."
+    )
+    return (told,)
+
+
+def _coarse_chains(program: Program) -> tuple[str, ...]:
+    """Columns whose neighbours are subtracted, read with as few bits as was asked for."""
+    coarse = [
+        step.name
+        for step in program.crossbar_steps
+        if step.encoding == "acm" and step.adc.policy.startswith("calibrated:")
+    ]
+    if not coarse:
+        return ()
+    told = (
+        f"Adjacent columns with converters of a fixed width, in {len(coarse)} layers: each output"
+        " is the difference of two rounded sums that are larger than it, so the same bits cost more"
+        " than on pairs of columns, and on wires (`--effects lines`) they can cost most answers,"
+        " corrected or not; `--adc-budget` refuses what keeps too little, differential needs less."
+    )
+    return (told,)
 
 
 def _left_out(cost: ProgramCost) -> tuple[str, ...]:
