@@ -99,8 +99,8 @@ def _set_on_ideal_cells(program: Program) -> tuple[str, ...]:
         return ()
     told = (
         "Converters were set on ideal cells. Wires (`--effects lines`) make sums smaller, and what"
-        " that costs can grow with error feedback or equalised channels; `--correct gain` adapts the"
-        " program to its wires."
+        " that costs can grow with error feedback or equalised channels; `--correct gain` adapts"
+        " the program to its wires."
     )
     return (told,)
 
