@@ -1,0 +1,32 @@
+"""Conformance kit: whether a method of your own keeps what its protocol promises.
+
+    from xbarc.testing import EncodingConformance
+
+    class TestMyEncoding(EncodingConformance):
+        encoding = MyEncoding()
+
+runs under pytest (with hypothesis) and covers lossless products, extremes, every geometry, both
+engines, files and reports. `check_encoding(MyEncoding())` runs seeded cases without either. To add
+a check, write it in `encodings.py` and call it from `check_encoding` and from the class.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from xbarc.testing.cases import Case
+from xbarc.testing.encodings import ConformanceError, check_encoding
+
+if TYPE_CHECKING:
+    from xbarc.testing.suites import EncodingConformance
+
+__all__ = ["Case", "ConformanceError", "EncodingConformance", "check_encoding"]
+
+
+def __getattr__(name: str) -> object:
+    """What needs pytest and hypothesis loads on first use."""
+    if name != "EncodingConformance":
+        raise AttributeError(f"module 'xbarc.testing' has no attribute '{name}'")
+    from xbarc.testing import suites  # noqa: PLC0415  # the kit does without pytest
+
+    return getattr(suites, name)
