@@ -131,6 +131,10 @@ LOSES: dict[str, tuple[str, dict[str, Any]]] = {
     "another-scale": ("e = DequantizeLinear(q, t, z) m = Concat<axis = 2>(d, e)", {}),
     "a-number-between": ("m = Clip(d, a)", {"a": np.float32(-0.3)}),
     "pad-between": ("m = Pad(d, a, b)", {"a": _HERE, "b": np.float32(0.3)}),
+    "a-negative-factor": (
+        "e = Mul(d, a) m = Max(e, b)",
+        {"a": np.float32(-2), "b": np.float32(-1)},
+    ),
     "an-average": ("m = AveragePool<kernel_shape = [2, 2]>(d)", {}),
     "linear-resize": (
         'm = Resize<mode = "linear">(d, e, a)',
@@ -158,6 +162,7 @@ def test_nothing_is_taken_for_integers_that_is_none(tmp_path: Path, name: str) -
     )
     layer = matrix_layer(check(path, x=4 * normal(1, 2, 8, 8)))
     assert isinstance(layer.quantizer, FloatInput)
+    assert bool(layer.quantizer.lost) == (name != "an-average")  # which makes new numbers
 
 
 def _weights(folder: Path, body: str, **constants: Any) -> Any:
