@@ -20,6 +20,7 @@ from xbarc.frontend.emit import NEWEST_OPSET, inner_nodes
 from xbarc.frontend.integer_view import IntegerView
 from xbarc.frontend.load import LoadedModel
 from xbarc.frontend.order import execution_order
+from xbarc.frontend.resizing import guard_ranks
 
 NEWEST_IR = 13
 """The newest IR version that the oldest supported ONNX Runtime of today reads."""
@@ -60,6 +61,7 @@ def normalise(loaded: LoadedModel) -> Normal:
     lowered = qonnx.lower(model, constants)
     constants.note(execution_order(model.graph))
     changed |= gemm.split_addends(model, constants) or lowered.changed
+    changed |= guard_ranks(model, constants)
     nodes = execution_order(model.graph)
     constants.note(nodes)
     constants.check_fills(nodes)
