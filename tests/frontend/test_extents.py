@@ -370,6 +370,42 @@ def test_an_input_that_is_an_output_too(tmp_path: Path) -> None:
     assert _counted(read_network(path, shapes={"x": (5, 2, 8)})) == {"f": (5, 16)}
 
 
+def test_sizes_reach_later_fragments(tmp_path: Path) -> None:
+    """A size computed in front of a layer shapes what comes behind it, and the layer after that."""
+    graph = """g (float[n,3,4] x) => (float[] y) {
+        s = Shape(x) b = Gather(s, i0) u = Unsqueeze(b, a0) t = Concat<axis = 0>(u, minus)
+        h = MatMul(x, front) r = Reshape(h, t) q = Transpose(r)
+        p = MatMul(r, q) y = MatMul(p, weights) }"""
+    constants = {"i0": _one(0), "a0": _int(0), "minus": _int(-1)}
+    weights = {"front": normal(4, 2), "weights": normal(5, 4)}
+    path = model_file(tmp_path, graph, HEADER, **weights, **constants)
+    network = read_network(path, shapes={"x": (5, 3, 4)})
+    assert _counted(network) == {"x": (5, 3, 4), "p": (5, 5)}
+    (macs,) = (
+        layer.macs for layer in network.layers if isinstance(layer, DigitalFragment) if layer.macs
+    )
+    assert macs == 5 * 6 * 5
+
+
+@pytest.mark.parametrize("operator", ["MatMul(x, w)", "LSTM<hidden_size = 7>(x, wi, wr)"])
+def test_matrices_in_bodies_are_named(tmp_path: Path, operator: str) -> None:
+    """Those that have no crossbar form too: their multiply-accumulates are left out."""
+    graph = f"""g (float[5,3,4] x, bool c) => (float[] y) {{
+        y = If (c) <then_branch = t () => (float[] a) {{ a = {operator} }},
+                    else_branch = e () => (float[] b) {{ b = Identity(x) }}> }}"""
+    weights = {"wi": normal(1, 28, 4), "wr": normal(1, 28, 7), "w": normal(4, 4)}
+    used = {
+        name: array
+        for name, array in weights.items()
+        if f"{name})" in operator or f"{name}," in operator
+    }
+    (fragment,) = read_network(model_file(tmp_path, graph, HEADER, **used)).layers
+    assert isinstance(fragment, DigitalFragment)
+    assert fragment.macs is None
+    assert fragment.uncounted[0].startswith("If 'y': how often its body multiplies")
+    assert fragment.notes[0].endswith("it stands in the body of If")
+
+
 def test_nothing_large_is_tried(tmp_path: Path) -> None:
     """A shape that somebody declares costs no memory: an operator without a rule stays unknown."""
     graph = """g (float[n,16] x) => (float[] y) {

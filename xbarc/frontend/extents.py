@@ -97,6 +97,13 @@ class Extents:
             self._compute()
         return self.values[name]
 
+    def fixed(self, names: Sequence[str]) -> dict[str, AnyArray]:
+        """Those of some values that are fixed, as far as ONNX Runtime computes them."""
+        try:
+            return {name: self.value(name) for name in names if self.is_fixed(name)}
+        except (XbarcError, *BROKEN):
+            return {}
+
     def _measure(self, node: onnx.NodeProto) -> bool:
         shape = self.shape(node.input[0])
         if shape is None:
@@ -320,6 +327,7 @@ def trace(
     shapes: Mapping[str, tuple[int, ...]],
     why: Mapping[str, str],
     inferred: Mapping[str, RuntimeValue],
+    values: Mapping[str, AnyArray],
 ) -> Extents:
     """Follow shapes through a fragment.
 
@@ -328,12 +336,15 @@ def trace(
         shapes: of its inputs, as far as they are known.
         why: reasons for those that are not.
         inferred: what ONNX Runtime infers of the values inside.
+        values: of inputs that follow from shapes and constants alone.
     """
     found = Extents(proto, inferred=inferred)
     found.add_constants(proto.graph.initializer)
     for port in proto.graph.input:
         found.types[port.name] = _open(port.type)
-        if port.name in shapes and port.type.WhichOneof("value") == "tensor_type":
+        if port.name in values:
+            found.fix(port.name, values[port.name])
+        elif port.name in shapes and port.type.WhichOneof("value") == "tensor_type":
             element = port.type.tensor_type.elem_type
             found.types[port.name] = helper.make_tensor_type_proto(element, shapes[port.name])
         else:

@@ -19,6 +19,7 @@ from xbarc.frontend.shapes import (
     COUNTED,
     Known,
     Partial,
+    Traced,
     complete,
     declared_shapes,
     layer_shape,
@@ -29,6 +30,7 @@ from xbarc.frontend.shapes import (
 from xbarc.ir.geometry import is_countable
 from xbarc.ir.network import DigitalFragment, Layer, MatrixLayer
 from xbarc.ir.quantize import IntegerResult
+from xbarc.numerics.types import AnyArray
 from xbarc.runtime import OnnxSession
 
 _EXPANDED = frozenset(("CausalConvWithState", "LinearAttention"))
@@ -45,6 +47,7 @@ class Builder:
         declared: the same without guesses, so that a misfit is the model's fault.
         names: of all layers, those to come included.
         why: reasons for values whose shape is not known.
+        fixed: small values that follow from shapes and constants alone.
     """
 
     normal: Normal
@@ -54,6 +57,7 @@ class Builder:
     declared: dict[str, Partial]
     names: set[str]
     why: dict[str, str] = field(default_factory=dict)
+    fixed: dict[str, AnyArray] = field(default_factory=dict)
     layers: list[Layer] = field(default_factory=list)
 
     def add(self, index: int, stage: Stage, border: Borders) -> None:
@@ -157,8 +161,10 @@ class Builder:
 
     def _learn(self, proto: onnx.ModelProto, asked: list[str]) -> tuple[Known, dict[str, str]]:
         """Shapes of the values asked for, and why some are not known; those of results stay."""
-        found, why = traced(proto, self.shapes, self.why, asked)
+        inside = traced(proto, Traced(self.shapes, self.why, self.fixed), asked)
+        found, why = inside.shapes, inside.why
         results = [port.name for port in proto.graph.output]
+        self.fixed.update(inside.values)
         self.shapes.update((name, found[name]) for name in results if name in found)
         self.why.update((name, why[name]) for name in results if name in why)
         guessed = any(

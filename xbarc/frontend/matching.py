@@ -149,7 +149,7 @@ def _match(node: ir.Node, scene: Scene, notes: dict[ir.Node, str]) -> Matched | 
     if node.op_type in _NO_FORM:
         notes[node] = _note(node, f"{node.op_type} has no crossbar form")
     for inner in list(inner_nodes(node))[1:]:
-        if (inner.domain, inner.op_type) in RECOGNISERS:
+        if (inner.domain, inner.op_type) in RECOGNISERS or inner.op_type in _NO_FORM:
             notes[node] = _note(inner, f"it stands in the body of {node.op_type}")
     return None
 

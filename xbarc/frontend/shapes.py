@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import onnx
 import onnx_ir as ir
@@ -14,6 +15,7 @@ from xbarc.frontend.emit import name_of
 from xbarc.frontend.extents import SMALL, trace
 from xbarc.ir.geometry import Dense, Scatter, Window, scatter_extent, window_output
 from xbarc.ir.network import MatrixLayer
+from xbarc.numerics.types import AnyArray
 from xbarc.runtime import OnnxSession, RuntimeValue
 
 Known = dict[str, tuple[int, ...]]
@@ -21,6 +23,8 @@ Known = dict[str, tuple[int, ...]]
 
 Partial = tuple[int | None, ...]
 """A shape whose open axes are None."""
+
+_DECIDING = (onnx.TensorProto.INT64, onnx.TensorProto.INT32, onnx.TensorProto.BOOL)
 
 
 def input_shapes(graph: ir.Graph, given: Mapping[str, tuple[int, ...]] | None) -> Known:
@@ -97,27 +101,49 @@ def inferred_values(
         return ()
 
 
-def traced(
-    proto: onnx.ModelProto, known: Known, why: Mapping[str, str], asked: Sequence[str]
-) -> tuple[Known, dict[str, str]]:
-    """Shapes of values in a fragment for inputs of these shapes, and why others are not known.
+@dataclass(frozen=True, eq=False)
+class Traced:
+    """What is known of values in a fragment.
+
+    Attributes:
+        shapes: those that are known.
+        why: reasons for the others.
+        values: results that follow from shapes and constants alone: they may decide about shapes in
+            later fragments.
+    """
+
+    shapes: Known
+    why: dict[str, str] = field(default_factory=dict)
+    values: dict[str, AnyArray] = field(default_factory=dict)
+
+
+def traced(proto: onnx.ModelProto, before: Traced, asked: Sequence[str]) -> Traced:
+    """Shapes of values in a fragment.
 
     Args:
         proto: the fragment.
-        known: shapes of its inputs.
-        why: reasons for those of its inputs that are not known.
+        before: what is known of its inputs.
         asked: names of values inside; results of the fragment are always among them.
     """
-    wanted = dict.fromkeys((*asked, *(port.name for port in proto.graph.output)))
-    found = complete(probe(proto, known, asked))
-    if wanted.keys() <= found.keys():
-        return found, {}
+    results = [port.name for port in proto.graph.output]
+    wanted = dict.fromkeys((*asked, *results))
+    found = complete(probe(proto, before.shapes, asked))
+    if wanted.keys() <= found.keys() and not any(map(_may_decide, proto.graph.output)):
+        return Traced(found)
     inside = [name for node in proto.graph.node for name in node.output if name]
-    seen = {value.name: value for value in inferred_values(proto, known, inside)}
-    extents = trace(proto, known, why, seen)
+    seen = {value.name: value for value in inferred_values(proto, before.shapes, inside)}
+    extents = trace(proto, before.shapes, before.why, seen, before.values)
     shapes = {name: extents.shape(name) for name in wanted}
-    reasons = {name: extents.unknown[name] for name in wanted if name in extents.unknown}
-    return {name: shape for name, shape in shapes.items() if shape is not None}, reasons
+    return Traced(
+        {name: shape for name, shape in shapes.items() if shape is not None},
+        {name: extents.unknown[name] for name in wanted if name in extents.unknown},
+        extents.fixed(results),
+    )
+
+
+def _may_decide(port: onnx.ValueInfoProto) -> bool:
+    """Whether a result may be a size, an axis or a condition."""
+    return port.type.tensor_type.elem_type in _DECIDING
 
 
 def _size(found: int | str | None) -> int | None:
