@@ -3,9 +3,13 @@
     python benchmarks/pairs.py [--net NAME] [--images N] [--log FILE] [--markdown FILE] [--table]
 
 Each option alone and each pair of different options is compiled by `xbarc compile` with the shipped
-256 calibration images, unlabelled, and run by the executor of `xbarc check --effects lines` on the
-first 1,000 test images of Fashion-MNIST, which nothing was chosen by. Every case is a line of the
-log as soon as it is measured, so a run that was cut goes on where it was. Nothing is random.
+256 calibration images, unlabelled, and run by the executor of `xbarc check` on the first 1,000 test
+images of Fashion-MNIST, which nothing was chosen by. Every case is a line of the log as soon as it
+is measured, so a run that was cut goes on where it was. Nothing is random.
+
+Placement and corrections fit a program to the target's wires: their pairs run with `--effects
+lines`. All other options set numbers for ideal cells: their pairs run on those. They run on wires
+as well, which no option of theirs knows of, as a warning.
 
 The target is that of the tables of wires: `rram128` with arrays of 64 x 64 cells of 16 levels from
 0 to 50 uS and 24 ohm a cell on both lines, where `fashion-mlp` loses 4 points; weights of 5 bits,
@@ -47,6 +51,7 @@ from xbarc.numerics.types import BoolArray, Float64Array
 
 MODELS = ROOT / "models"
 SEED, DRAWS, LEVEL = 0, 2_000, 0.01
+STOPPED = 128  # codes from here on are those of signals
 
 
 @dataclass(frozen=True)
@@ -56,10 +61,12 @@ class Option:
     Attributes:
         text: as it is typed.
         saves: whether it saves cost and may lose answers by itself.
+        fits: whether it fits the program to wires.
     """
 
     text: str
     saves: bool = False
+    fits: bool = False
 
     @property
     def flag(self) -> str:
@@ -68,9 +75,9 @@ class Option:
 
 
 OPTIONS = (
-    Option("--placement optimal"),
-    Option("--correct gain"),
-    Option("--correct predistort,gain"),
+    Option("--placement optimal", fits=True),
+    Option("--correct gain", fits=True),
+    Option("--correct predistort,gain", fits=True),
     Option("--equalise channel"),
     Option("--feedback on"),
     Option("--prune 0.3", saves=True),
@@ -90,6 +97,24 @@ TARGET = (
     "wires.wordline.value=24.0",
     "wires.bitline.value=24.0",
 )
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is compiled, and the chip that it runs on."""
+
+    options: tuple[Option, ...]
+    wired: bool
+
+    @property
+    def fits(self) -> bool:
+        """Whether it was fitted to wires."""
+        return any(option.fits for option in self.options)
+
+    def key(self, asked: argparse.Namespace) -> str:
+        """Of its line in the log."""
+        texts = [option.text for option in self.options]
+        return " ".join([asked.net, str(asked.images), "wires" if self.wired else "ideal", *texts])
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,14 +138,13 @@ def main(arguments: list[str] | None = None) -> int:
     with np.load(MODELS / "fashion-test-1000.npz") as data:
         test = {name: data[name][: options.images] for name in data}
     for case in cases(options.only):
-        key = _key(options, case)
+        key = case.key(options)
         if key not in log and not options.table:
             log[key] = {"key": key, **measured(options, case, test)}
             with options.log.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(log[key]) + "\n")
-    known = [case for case in cases(options.only) if _key(options, case) in log]
-    found = {case: _found(log[_key(options, case)], case) for case in known}
-    text = table(found)
+    known = [case for case in cases(options.only) if case.key(options) in log]
+    text = tables({case: _found(log[case.key(options)], case) for case in known})
     print(text)
     if options.markdown is not None:
         options.markdown.write_text(text, encoding="utf-8")
@@ -138,15 +162,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def cases(only: list[str]) -> list[tuple[Option, ...]]:
-    """Nothing, each option alone, and each pair of options of different flags."""
+def cases(only: list[str]) -> list[Case]:
+    """Nothing, each option alone, and each pair of options of different flags, on both chips.
+
+    What fits wires never runs without them.
+    """
     alone = [(option,) for option in OPTIONS]
     pairs = [pair for pair in combinations(OPTIONS, 2) if _are_different(pair)]
     if only:
         pairs = [pair for pair in pairs if any(option.text in only for option in pair)]
         needed = {option for pair in pairs for option in pair}
         alone = [case for case in alone if case[0] in needed]
-    return [(), *alone, *pairs]
+    found = [Case(case, wired) for wired in (False, True) for case in [(), *alone, *pairs]]
+    return [case for case in found if case.wired or not case.fits]
 
 
 def _are_different(pair: tuple[Option, ...]) -> bool:
@@ -162,16 +190,10 @@ def read_log(path: Path) -> dict[str, dict[str, Any]]:
     return {record["key"]: record for record in records}
 
 
-def _key(options: argparse.Namespace, case: tuple[Option, ...]) -> str:
-    return " ".join([options.net, str(options.images), *(option.text for option in case)])
-
-
-def measured(
-    options: argparse.Namespace, case: tuple[Option, ...], test: dict[str, Any]
-) -> dict[str, Any]:
+def measured(options: argparse.Namespace, case: Case, test: dict[str, Any]) -> dict[str, Any]:
     """Right answers of one case, or why it was refused."""
     with tempfile.TemporaryDirectory() as folder:
-        out, texts = Path(folder) / "out.xbar", [option.text for option in case]
+        out, texts = Path(folder) / "out.xbar", [option.text for option in case.options]
         words = ["compile", str(MODELS / f"{options.net}.onnx"), "-o", str(out)]
         words += ["--calibrate", str(MODELS / "fashion-calibration-256.npz")]
         words += [f"--set={setting}" for setting in TARGET]
@@ -180,6 +202,8 @@ def measured(
             words += ["--feedback", "off"]
         words += [word for text in texts for word in text.split()]
         said, code = _quietly(words)
+        if code >= STOPPED:
+            sys.exit(code)
         if code:
             return {"right": None, "said": said}
         program = load_program(out)
@@ -189,7 +213,7 @@ def measured(
         for name in ("placement", "corrections")
         if "(" in settings.get(name, "")
     )
-    chip = Chip(program, Effects(frozenset({"lines"})))
+    chip = Chip(program, Effects(frozenset({"lines"}))) if case.wired else None
     executor, right = Executor(program, chip=chip), []
     for feeds, labels, count in labelled_batches(program, test):
         scores = np.asarray(executor.run(feeds)[0]).reshape(count, -1)
@@ -208,31 +232,47 @@ def _quietly(words: list[str]) -> tuple[str, int]:
     return lines[-1] if lines else "", code
 
 
-def _found(record: dict[str, Any], case: tuple[Option, ...]) -> Found:
-    options = tuple(option.text for option in case)
+def _found(record: dict[str, Any], case: Case) -> Found:
+    options = tuple(option.text for option in case.options)
     if record["right"] is None:
         return Found(options, None, record["said"])
     packed = np.frombuffer(base64.b64decode(record["right"]), np.uint8)
     return Found(options, np.unpackbits(packed)[: record["images"]].astype(bool), record["said"])
 
 
-def table(found: dict[tuple[Option, ...], Found]) -> str:
-    """Markdown: singles, then pairs with what is worse."""
-    base = found[()]
-    lines = ["| option | right answers | said |", "|---|--:|---|"]
-    for case, result in found.items():
-        if len(case) < 2:
-            name = f"`{case[0].text}`" if case else "none of them"
-            lines.append(f"| {name} | {_percent(result)} | {result.said} |")
-    measured_pairs = sum(len(case) == 2 for case in found)
-    lines += ["", f"{measured_pairs} pairs:", ""]
-    lines += ["| pair | alone | both | difference | p | beyond the sum | verdict |"]
-    lines += ["|---|--:|--:|--:|--:|--:|---|"]
-    for pair, result in found.items():
-        if len(pair) == 2:
-            one, two = found[pair[:1]], found[pair[1:]]
-            lines.append(_row(pair, (base, one, two, result)))
+def tables(found: dict[Case, Found]) -> str:
+    """Markdown: each option alone, then the pairs, on the chip that they were made for or not."""
+    ideal, wired = ({c.options: f for c, f in found.items() if c.wired is w} for w in (False, True))
+    fitted = {c.options for c in found if c.fits}
+    apart = {pair for pair in wired if pair not in fitted}
+    lines = ["| option | ideal cells | wires | said |", "|---|--:|--:|---|"]
+    for options in (options for options in wired if len(options) < 2):
+        name = f"`{options[0].text}`" if options else "none of them"
+        shown = _percent(ideal[options]) if options in ideal else ""
+        lines.append(f"| {name} | {shown} | {_percent(wired[options])} | {wired[options].said} |")
+    parts = {
+        "on ideal cells": _rows(ideal, set(ideal)),
+        "with placement or corrections, on wires": _rows(wired, fitted),
+        "without, on wires that they were not made for": _rows(wired, apart),
+    }
+    for title, rows in parts.items():
+        lines += ["", f"{len(rows)} pairs {title}:", "", *_HEAD, *rows]
     return "\n".join(lines) + "\n"
+
+
+_HEAD = (
+    "| pair | alone | both | difference | p | beyond the sum | verdict |",
+    "|---|--:|--:|--:|--:|--:|---|",
+)
+
+
+def _rows(found: dict[tuple[Option, ...], Found], wanted: set[tuple[Option, ...]]) -> list[str]:
+    """Lines of the pairs that are wanted."""
+    return [
+        _row(pair, (found[()], found[pair[:1]], found[pair[1:]], both))
+        for pair, both in found.items()
+        if len(pair) == 2 and pair in wanted
+    ]
 
 
 def _percent(result: Found) -> str:
