@@ -43,6 +43,18 @@ def test_all_but_the_differences_is_that_of_the_base(tmp_path: Path) -> None:
     assert mine.model_copy(update=same) == base
 
 
+def test_a_file_of_differences_alone_is_called_after_itself(tmp_path: Path) -> None:
+    path = tmp_path / "lab-7.toml"
+    path.write_text('base = "rram128"\n')
+    assert load_target(path).name == "lab-7"
+    path.write_text('base = "rram128"\nname = "mine"\n')
+    assert load_target(path).name == "mine"
+    path.rename(odd := tmp_path / "lab 7.toml")
+    odd.write_text('base = "rram128"\n')
+    with pytest.raises(TargetError, match="name: "):
+        load_target(odd)
+
+
 @pytest.mark.parametrize("text", ["costs.cycle = 50", "costs.cycle = { value = 50.0 }"])
 def test_a_changed_figure_is_assumed(tmp_path: Path, text: str) -> None:
     cycle = own(tmp_path, text).costs.cycle

@@ -29,6 +29,8 @@ def target_names() -> tuple[str, ...]:
 def read_chain(name: str | Path) -> list[tuple[str, dict[str, Any]]]:
     """A target's file, after the one that it is based on, and so on: label and data of each.
 
+    A file that has a base and no name is called after itself.
+
     Raises:
         TargetError: a file is not there or cannot be read, or the files are based on each other.
     """
@@ -47,6 +49,7 @@ def read_chain(name: str | Path) -> list[tuple[str, dict[str, Any]]]:
             return chain
         if not isinstance(base, str):
             raise TargetError(f"base: expected a name or a path (found {base!r})", where=wanted)
+        data.setdefault("name", path.stem)
         wanted, folder = base, path.parent
 
 
