@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from xbarc.api import CompiledProgram, compile, load  # noqa: A004  # the name users expect
+    from xbarc.circuit import DeviceModel
     from xbarc.errors import XbarcError
     from xbarc.mapping.encodings import Encoded, Encoding, Pattern, Region
     from xbarc.session import InferenceSession
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "CompiledProgram",
+    "DeviceModel",
     "Encoded",
     "Encoding",
     "InferenceSession",
@@ -34,6 +36,7 @@ __all__ = [
 
 _HOMES = {
     "CompiledProgram": "xbarc.api",
+    "DeviceModel": "xbarc.circuit",
     "Encoded": "xbarc.mapping.encodings",
     "Encoding": "xbarc.mapping.encodings",
     "InferenceSession": "xbarc.session",

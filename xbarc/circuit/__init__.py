@@ -7,7 +7,8 @@ analog engine converts their sums. To add an effect, name it in `options.running
 """
 
 from xbarc.circuit.chip import Chip
+from xbarc.circuit.devices import DeviceModel
 from xbarc.circuit.effects import KINDS, Effects
 from xbarc.circuit.faults import FaultMap, random_faults
 
-__all__ = ["KINDS", "Chip", "Effects", "FaultMap", "random_faults"]
+__all__ = ["KINDS", "Chip", "DeviceModel", "Effects", "FaultMap", "random_faults"]

@@ -16,11 +16,11 @@ from itertools import product
 
 import numpy as np
 
+from xbarc.circuit.devices import draw_numbers, program_cells
 from xbarc.circuit.effects import CellModel, Effects, cell_model, sense_offset
 from xbarc.circuit.faults import stuck_grid
 from xbarc.circuit.lines import TOLERANCE, effective_conductance, line_model
 from xbarc.circuit.random import normals
-from xbarc.circuit.spreading import vary
 from xbarc.ir.program import CrossbarStep, Program
 from xbarc.numerics.types import Float64Array, Int64Array, IntArray
 
@@ -189,10 +189,10 @@ def programmed(levels: IntArray, model: CellModel, effects: Effects, array: int)
         array: which physical array it is.
     """
     real = model.position[levels]
-    if model.sigma.any() or model.relative:
-        drawn = normals(effects.seed, "variation", (array, effects.sample), levels.size)
-        sigma = np.hypot(model.sigma[levels], model.relative * (real + model.floor))
-        real = vary(real, sigma, drawn.reshape(levels.shape), model.floor, model.law)
+    if model.deviates:
+        place = (array, effects.sample)
+        drawn = draw_numbers(model.device, effects.seed, place, levels.shape)
+        real = program_cells(model.device, levels, model, drawn)
     if model.drift != 1.0:
         real = (real + model.floor) * model.drift - model.floor
     return _with_faults(real, model, effects, array)

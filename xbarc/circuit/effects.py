@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import get_args
 
 import numpy as np
 
+from xbarc.circuit.devices import DeviceModel, TargetVariation
 from xbarc.circuit.faults import FaultMap
 from xbarc.errors import InputError
 from xbarc.numerics.types import Float64Array
@@ -31,6 +32,7 @@ class Effects:
             bitlines; 1 where they are driven to zero volt.
         converters: without them each layer is one product with the matrix that its cells really
             stand for, which is quicker; accumulators are then rounded once, not sums.
+        device: how programmed cells deviate, in place of the target's variation; None: as it says.
     """
 
     kinds: frozenset[str] = frozenset()
@@ -40,6 +42,7 @@ class Effects:
     fault_map: FaultMap | None = None
     active: float = 1.0
     converters: bool = True
+    device: DeviceModel | None = None
 
     def __post_init__(self) -> None:
         unknown = sorted(self.kinds - set(KINDS))
@@ -49,6 +52,8 @@ class Effects:
             )
         if not (self.seconds > 0 and np.isfinite(self.seconds)):
             raise InputError(f"{self.seconds} s, expected more than 0", where="--time")
+        if self.device is not None and "variation" not in self.kinds:
+            raise InputError("needs --effects variation", where="--device")
         if not 0 < self.active <= 1:
             raise InputError(f"{self.active}, expected above 0 and at most 1", where="--gated")
 
@@ -77,6 +82,7 @@ class CellModel:
         read_noise: one standard deviation of one cell in one read.
         drift: factor on a cell's conductance at the time of reading.
         siemens: one level unit.
+        device: what programming makes of a level; only sees the figures above.
     """
 
     position: Float64Array
@@ -90,6 +96,13 @@ class CellModel:
     read_noise: float
     drift: float
     siemens: float
+    device: DeviceModel = field(default_factory=TargetVariation)
+
+    @property
+    def deviates(self) -> bool:
+        """Whether programming leaves anything but what was written."""
+        own = isinstance(self.device, TargetVariation)
+        return not own or bool(self.sigma.any() or self.relative)
 
 
 def cell_model(target: Target, effects: Effects) -> CellModel:
@@ -99,7 +112,8 @@ def cell_model(target: Target, effects: Effects) -> CellModel:
         InputError: wires are on, and the target draws conductances below zero.
     """
     cell = target.cell
-    if cell.variation.law == "normal" and {"lines", "variation"} <= effects.kinds:
+    own = effects.device is None and "variation" in effects
+    if own and cell.variation.law == "normal" and "lines" in effects:
         raise InputError(
             "cell.variation.law 'normal' draws conductances below zero, which wires cannot carry",
             where="--effects",
@@ -109,7 +123,7 @@ def cell_model(target: Target, effects: Effects) -> CellModel:
     unit = float(values[-1] - values[0]) / (len(values) - 1)
     whole = np.arange(len(values), dtype=np.float64)
     elapsed = effects.seconds / cell.drift.reference.value if "drift" in effects else 1.0
-    sigma, relative = _spread(target, unit) if "variation" in effects else (0 * whole, 0.0)
+    sigma, relative = _spread(target, unit) if own else (0 * whole, 0.0)
     faulty = "faults" in effects and effects.fault_map is None
     return CellModel(
         position=(values - values[0]) / unit if "levels" in effects else whole,
@@ -123,6 +137,7 @@ def cell_model(target: Target, effects: Effects) -> CellModel:
         read_noise=cell.read_noise.value * float(values[-1]) / unit if "noise" in effects else 0.0,
         drift=float(elapsed ** (-cell.drift.exponent.value)),
         siemens=unit * 1e-6,
+        device=effects.device or TargetVariation(),
     )
 
 

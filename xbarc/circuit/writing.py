@@ -12,10 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from xbarc.circuit.chip import Chip, blocks_by_array
+from xbarc.circuit.devices import draw_numbers, program_cells
 from xbarc.circuit.effects import CellModel
 from xbarc.circuit.faults import stuck_grid
-from xbarc.circuit.random import normals
-from xbarc.circuit.spreading import vary
 from xbarc.ir.program import CrossbarStep
 from xbarc.numerics.types import Float64Array, IntArray
 
@@ -28,8 +27,8 @@ class LayerCells:
 
     Attributes:
         model: figures of a cell.
-        drawn: standard normal numbers; axes: group, row, column.
-        stuck: the level at which a cell is stuck, or -1; axes as `drawn`.
+        drawn: standard normal numbers; axes: number, group, row, column.
+        stuck: the level at which a cell is stuck, or -1; axes: group, row, column.
     """
 
     model: CellModel
@@ -40,9 +39,8 @@ class LayerCells:
         """What the cells of one row hold after writing; axes: group, column."""
         model = self.model
         real = model.position[levels]
-        if model.sigma.any() or model.relative:
-            sigma = np.hypot(model.sigma[levels], model.relative * (real + model.floor))
-            real = vary(real, sigma, self.drawn[:, row], model.floor, model.law)
+        if model.deviates:
+            real = program_cells(model.device, levels, model, self.drawn[:, :, row])
         if model.drift != 1.0:
             real = (real + model.floor) * model.drift - model.floor
         stuck = self.stuck[:, row]
@@ -61,23 +59,21 @@ def layer_cells(chip: Chip, step: CrossbarStep) -> LayerCells:
     """
     if "lines" in chip.effects:
         raise ValueError("with line resistance, rows do not stand alone")
-    drawn = np.zeros(step.cells.shape)
+    numbers = chip.model.device.numbers() if chip.model.deviates else 0
+    drawn = np.zeros((numbers, *step.cells.shape))
     stuck = np.full(step.cells.shape, _FREE, dtype=np.int64)
-    spread = bool(chip.model.sigma.any() or chip.model.relative)
     for array, blocks in blocks_by_array(step).items():
-        numbers = _drawn(chip, array) if spread else np.zeros(chip.shape)
+        own = _drawn(chip, array) if numbers else np.zeros((0, *chip.shape))
         fixed = _stuck(chip, array)
         for block in blocks:
-            drawn[block.group, block.rows, block.columns] = numbers[block.place]
+            drawn[:, block.group, block.rows, block.columns] = own[:, *block.place]
             stuck[block.group, block.rows, block.columns] = fixed[block.place]
     return LayerCells(chip.model, drawn, stuck)
 
 
 def _drawn(chip: Chip, array: int) -> Float64Array:
-    rows, columns = chip.shape
     effects = chip.effects
-    place = (array, effects.sample)
-    return normals(effects.seed, "variation", place, rows * columns).reshape(chip.shape)
+    return draw_numbers(chip.model.device, effects.seed, (array, effects.sample), chip.shape)
 
 
 def _stuck(chip: Chip, array: int) -> IntArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from xbarc.circuit import Effects
+from xbarc.circuit.devices import load_device
 from xbarc.circuit.effects import names_of
 from xbarc.circuit.faults import program_faults
 from xbarc.errors import InputError
@@ -25,7 +26,8 @@ def read_effects(program: Program, asked: ChipEffects) -> Effects:
     if asked.gated != 1.0 and "lines" not in asked.effects:
         raise InputError("needs --effects lines", where="--gated")
     cells = None if known is None else program_faults(read_npz(known), program, str(known))
-    return Effects(asked.effects, asked.seed, 0, asked.time, cells, asked.gated)
+    device = None if asked.device is None else load_device(asked.device)
+    return Effects(asked.effects, asked.seed, 0, asked.time, cells, asked.gated, device=device)
 
 
 def spread_table(result: MonteCarlo) -> TableData:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from xbarc.circuit import Chip, Effects
+from xbarc.circuit.devices import device_origin
 from xbarc.circuit.effects import names_of
 from xbarc.evaluate import Evaluation, Progress, evaluate
 from xbarc.executor.run import Executor
@@ -81,6 +82,8 @@ class MonteCarlo:
                 for number, run in enumerate(self.runs)
             ],
         }
+        if effects.device is not None:
+            data["effects"]["device"] = device_origin(effects.device)
         return data
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Literal, get_args
 
 from xbarc.options.base import Options, option, read_path, reads
-from xbarc.options.values import parse_names
+from xbarc.options.values import Method, parse_names
 
 Engine = Literal["fast", "reference"]
 Effect = Literal["levels", "lines", "variation", "faults", "noise", "drift", "offset"]
@@ -38,6 +38,14 @@ class ChipEffects(Options):
         f"some of {', '.join(get_args(Effect))}; commas between",
         metavar="LIST",
         unset="none",
+    )
+    device: str | Method | None = option(
+        None,
+        "with --effects variation: how programmed cells deviate, in place of the target's figures; "
+        "by the name that an installed package registers, or as package:Name",
+        metavar="NAME|package:Name",
+        unset="the target's",
+        imports=True,
     )
     seed: int = option(0, "of everything random", metavar="N", bounds=(0, None))
     samples: int = option(1, "chips to draw", metavar="K", bounds=(1, 100_000))

@@ -6,7 +6,8 @@
         encoding = MyEncoding()
 
 runs under pytest (with hypothesis) and covers lossless products, extremes, every geometry, both
-engines, files and reports. `check_encoding(MyEncoding())` runs seeded cases without either. To add
+engines, files and reports. `check_encoding(MyEncoding())` runs seeded cases without either, and
+`check_device(MyDevice())` checks a device model and gives mean and deviation of its levels. To add
 a check, write it in `encodings.py` and call it from `check_encoding` and from the class.
 """
 
@@ -15,12 +16,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xbarc.testing.cases import Case
+from xbarc.testing.devices import LevelSpread, check_device
 from xbarc.testing.encodings import ConformanceError, check_encoding
 
 if TYPE_CHECKING:
     from xbarc.testing.suites import EncodingConformance
 
-__all__ = ["Case", "ConformanceError", "EncodingConformance", "check_encoding"]
+__all__ = [
+    "Case",
+    "ConformanceError",
+    "EncodingConformance",
+    "LevelSpread",
+    "check_device",
+    "check_encoding",
+]
 
 
 def __getattr__(name: str) -> object:

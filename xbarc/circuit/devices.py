@@ -1,0 +1,145 @@
+"""How a programmed cell deviates: the target's law, or a device model of other people.
+
+A model draws nothing itself. It is given standard normal numbers that belong to each cell's place
+in its array, so results depend neither on order nor on batches or threads.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, cast
+
+import numpy as np
+
+from xbarc.circuit.random import normals
+from xbarc.circuit.spreading import vary
+from xbarc.errors import InputError
+from xbarc.numerics.types import Float64Array, IntArray
+from xbarc.options import Method
+from xbarc.plugins import Door, check_method, load_method, origin
+
+if TYPE_CHECKING:
+    from xbarc.circuit.effects import CellModel
+
+_MOST_NUMBERS = 64
+
+
+class DeviceModel(Protocol):
+    """What cells hold after programming, in place of the target's variation."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What reports call it."""
+
+    def numbers(self) -> int:
+        """Standard normal numbers that a cell needs, 0 to 64."""
+        return 1
+
+    @abstractmethod
+    def program(self, levels: IntArray, cell: CellModel, drawn: Float64Array) -> Float64Array:
+        """What cells hold, in level units, before drift, stuck cells and wires.
+
+        Each cell must follow from its own level and numbers alone: rows are also written one by
+        one.
+
+        Args:
+            levels: what was written; any axes.
+            cell: figures; `cell.position[levels]` is where levels lie, `-cell.floor` zero
+                conductance, `cell.siemens` a level unit.
+            drawn: standard normal numbers; axes: number, then those of `levels`.
+
+        Returns:
+            Axes as `levels`; finite, and no conductance below zero.
+        """
+
+
+DEVICES = Door("device model", "--device", "xbarc.devices", DeviceModel)
+
+
+@dataclass(frozen=True)
+class TargetVariation(DeviceModel):
+    """The law and the spread of the target."""
+
+    @property
+    def name(self) -> str:
+        """As the target calls it."""
+        return "variation"
+
+    def program(self, levels: IntArray, cell: CellModel, drawn: Float64Array) -> Float64Array:
+        """A normal number a cell, by the law of the target."""
+        real = cell.position[levels]
+        sigma = np.hypot(cell.sigma[levels], cell.relative * (real + cell.floor))
+        return vary(real, sigma, drawn[0], cell.floor, cell.law)
+
+
+def load_device(given: str | Method) -> DeviceModel:
+    """A device model from elsewhere, checked.
+
+    Args:
+        given: a name that an installed package registers, `package:Name`, or an object.
+
+    Raises:
+        MappingError: there is none, or it lacks something; the message says what.
+    """
+    method: object = load_method(DEVICES, given, ()) if isinstance(given, str) else given
+    check_method(DEVICES, method, lambda name: name == TargetVariation().name)
+    return cast(DeviceModel, method)
+
+
+def device_origin(device: DeviceModel) -> str:
+    """Name, class, package and version of a device model."""
+    return f"{device.name} ({origin(DEVICES, device)})"
+
+
+def draw_numbers(
+    device: DeviceModel, seed: int, place: tuple[int, int], shape: tuple[int, ...]
+) -> Float64Array:
+    """Standard normal numbers of an array's cells.
+
+    Args:
+        device: says how many a cell needs.
+        seed: the user's.
+        place: array and sample.
+        shape: of the array.
+
+    Returns:
+        Axes: number, then those of the array.
+
+    Raises:
+        InputError: the model asks for a count that is none.
+    """
+    count: object = device.numbers()
+    if not isinstance(count, int) or not 0 <= count <= _MOST_NUMBERS:
+        text = f"numbers() gives {count!r:.40}, expected a whole number from 0 to {_MOST_NUMBERS}"
+        raise InputError(text, where=f"--device {device.name}")
+    found = np.empty((count, *shape))
+    for number in range(count):
+        effect = f"variation-{number}" if number else "variation"
+        found[number] = normals(seed, effect, place, int(np.prod(shape))).reshape(shape)
+    return found
+
+
+def program_cells(
+    device: DeviceModel, levels: IntArray, cell: CellModel, drawn: Float64Array
+) -> Float64Array:
+    """What a device model makes of levels, checked; axes as `DeviceModel.program`.
+
+    Raises:
+        InputError: it gives another shape, no numbers, or conductances below zero.
+    """
+    if isinstance(device, TargetVariation):
+        return device.program(levels, cell, drawn)
+    real: object = device.program(levels, cell, drawn)
+    where, hint = f"--device {device.name}", "xbarc.testing.check_device says more"
+    if not isinstance(real, np.ndarray) or real.shape != levels.shape:
+        shape = getattr(real, "shape", None)
+        text = f"gives {type(real).__name__} of shape {shape}, expected {levels.shape}"
+        raise InputError(text, where=where, hint=hint)
+    if not np.isfinite(real).all():
+        raise InputError("gives infinite cells, or none", where=where, hint=hint)
+    if real.size and real.min() < -cell.floor * (1 + 1e-12) - 1e-12:  # rounding of the sum alone
+        text = f"gives a conductance of {real.min() + cell.floor:g} level units, below zero"
+        raise InputError(text, where=where, hint=hint)
+    return np.asarray(real, dtype=np.float64)
