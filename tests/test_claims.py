@@ -109,9 +109,9 @@ def _converters(program: Program) -> Program:
 
 
 CLAIMS: dict[str, tuple[Callable[[Program], Program], str]] = {
-    "least code": (_low, "is said to carry codes"),
-    "largest code": (_high, "is said to carry codes"),
-    "bits of codes": (_bits, "are said to fit|is said to carry codes"),
+    "least code": (_low, "claims codes"),
+    "largest code": (_high, "claims codes"),
+    "bits of codes": (_bits, "are said to fit|claims codes"),
     "lossless converters": (_converters, "said to be lossless, and some sums lie beyond"),
 }
 

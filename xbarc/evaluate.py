@@ -302,7 +302,7 @@ def _outside(step: CrossbarStep, met: Met) -> Iterator[tuple[str, str]]:
     row = group if len(facts.low) > 1 else 0
     claimed = f"{facts.low[row, place]} to {facts.high[row, place]}"
     found = f"{met.low[group, place]} to {met.high[group, place]}"
-    text = f"{step.name}: input {place} is said to carry codes {claimed}, it carried {found}"
+    text = f"{step.name}: input {place} claims codes {claimed}, it carried {found}"
     yield "codes within facts", text
 
 

@@ -150,7 +150,7 @@ def test_a_budget_beside_bits_is_refused() -> None:
 
 @pytest.mark.parametrize("text", ["much", "-1", "nan", "1e9", "dB"])
 def test_wrong_budgets_are_refused(text: str) -> None:
-    with pytest.raises(MappingError, match="is no budget"):
+    with pytest.raises(MappingError, match="is not a budget"):
         parse_budget(text)
 
 

@@ -225,7 +225,7 @@ def test_more_than_memory(
     )
     xbarc("--memory", "9K", *words).refused("needs an array of 9.4 KiB, this machine has 9.0 KiB")
     xbarc("--memory", "9X", *words).refused(
-        "--memory: '9X' is no size, expected such as 512M or 8G"
+        "--memory: '9X' is not a size; expected something like 512M or 8G"
     )
     monkeypatch.setenv("XBARC_MEMORY", "7K")
     xbarc(*words).refused("holds 7.9 KiB")

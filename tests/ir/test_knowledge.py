@@ -297,7 +297,7 @@ def test_files_hold_facts_and_refuse_false_ones(tmp_path: Path) -> None:
     place = steps.index(program.crossbar_steps[1])
     steps[place] = replace(program.crossbar_steps[1], facts=replace(facts, high=claimed))
     save_program(replace(program, steps=tuple(steps)), tmp_path / "false.xbar")
-    words = "facts_proven: conv.*input 3 is said to carry codes 0 to 200, provable are 0 to 255"
+    words = "facts_proven: conv.*input 3 claims codes 0 to 200, provable are 0 to 255"
     with pytest.raises(ProgramError, match=words):
         load_program(tmp_path / "false.xbar")
 

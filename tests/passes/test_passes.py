@@ -172,5 +172,5 @@ def test_batches_follow_the_models_fixed_batch() -> None:
 
 def test_inputs_must_have_the_same_number_of_samples() -> None:
     inputs = (Value("a", "float32", ("n", 3)), Value("b", "float32", ("n",)))
-    with pytest.raises(InputError, match="4, 6 samples, expected alike"):
+    with pytest.raises(InputError, match="4, 6 samples, expected the same number"):
         split_batches(inputs, {"a": np.zeros((6, 3)), "b": np.zeros(4)})

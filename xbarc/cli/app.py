@@ -86,7 +86,7 @@ def _root(
 
 
 def _check_memory(asked: str) -> None:
-    """Take what the user says for this command; a limit that is no size is said at once."""
+    """Take what the user says for this command; a limit that is not a size is refused at once."""
     if asked:
         os.environ[_MEMORY] = asked
     if _MEMORY not in os.environ:

@@ -111,7 +111,7 @@ def _sweep(cases: Cases) -> Sweep:
     try:
         factors = tuple(float(part) for part in cases.scales.split(","))
     except ValueError as error:
-        raise InputError(f"'{cases.scales}' is no list of numbers", where="--scales") from error
+        raise InputError(f"'{cases.scales}' is not a list of numbers", where="--scales") from error
     chosen = tuple(
         frozenset[str](parse_corrections(part.replace("+", ",")))
         for part in cases.corrections.split(",")

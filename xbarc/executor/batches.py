@@ -82,7 +82,7 @@ def split_batches(
     counts = {len(feeds[v.name]) for v in inputs if v.name in feeds and _is_batched(v, feeds)}
     if len(counts) > 1:
         raise InputError(
-            f"inputs have {', '.join(map(str, sorted(counts)))} samples, expected alike"
+            f"inputs have {', '.join(map(str, sorted(counts)))} samples, expected the same number"
         )
     total = counts.pop() if counts else 0
     if total <= size:

@@ -176,7 +176,7 @@ class Builder:
 
 
 def _no_shape(name: str) -> str:
-    return f"the shape of '{name}' is not known"
+    return f"the shape of '{name}' is not known; --shape states those of inputs"
 
 
 def _left_out(node: ir.Node, why: Mapping[str, str]) -> str:

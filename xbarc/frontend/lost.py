@@ -40,7 +40,7 @@ def lost_weights(value: ir.Value, view: IntegerView | None, views: Views) -> str
     last = nodes[-1]
     if last is declares:
         return _own_reason(declares, views)
-    return f"{last.op_type} '{last.name or last.outputs[0].name}' stands behind them"
+    return f"{last.op_type} '{last.name or last.outputs[0].name}' follows them"
 
 
 def lost_input(value: ir.Value, view: IntegerView | None, views: Views) -> str:
@@ -86,8 +86,8 @@ def _between(node: ir.Node) -> str:
     if node.op_type in ("Concat", "Where", "Max", "Min"):
         return f"{name} joins tensors that do not share one scale"
     if node.op_type in ("Clip", "Pad", "Relu"):
-        return f"{name} brings in a number that is none of their steps"
-    return f"{name} stands behind them"
+        return f"{name} uses a number that is not a multiple of their step"
+    return f"{name} follows them"
 
 
 def _own_reason(node: ir.Node, views: Views) -> str:

@@ -363,7 +363,7 @@ def _differences(
     told, true = (
         [int(_at(end, group)[place]) for end in (item.low, item.high)] for item in (claimed, found)
     )
-    text = f"input {place} is said to carry codes {told[0]} to {told[1]}, provable are "
+    text = f"input {place} claims codes {told[0]} to {told[1]}, provable are "
     yield Unproven(step.name, text + f"{true[0]} to {true[1]}")
 
 

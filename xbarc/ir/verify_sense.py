@@ -54,7 +54,7 @@ def sense_rows(step: CrossbarStep) -> Iterator[str]:
     counts = [np.bincount(part, minlength=step.inputs) for part in np.split(rows, ends)]
     used = np.concatenate([part[part > 0] for part in counts])
     if used.size and used.min() != used.max():
-        yield f"inputs have {used.min()} to {used.max()} wordlines, expected alike"
+        yield f"inputs have {used.min()} to {used.max()} wordlines, expected the same number"
     if rows.size and np.sum(counts, axis=0).min() == 0:
         yield "an input has no wordline"
     if np.any((drive & (UP | DOWN)) == 0) or np.any(drive & ~np.uint8(_STATES)):

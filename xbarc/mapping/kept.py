@@ -18,7 +18,7 @@ from xbarc.numerics.types import AnyArray, Float64Array
 from xbarc.options import MapOptions
 from xbarc.target import Target
 
-_REAL_REMEDY = "One constant scale, or one for each output, and operators that keep integers help"
+_REAL_REMEDY = "Use one constant scale, or one per output, and only operators that keep integers"
 
 
 def unkept_weights(layer: MatrixLayer, target: Target, options: MapOptions) -> Unkept | None:

@@ -20,7 +20,7 @@ def memory_limit() -> int:
     The least of the machine's memory and the limit of the control group, or `XBARC_MEMORY`.
 
     Raises:
-        ValueError: `XBARC_MEMORY` is no size.
+        ValueError: `XBARC_MEMORY` is not a size.
     """
     asked = os.environ.get(MEMORY)
     return _machine() if asked is None else parse_size(asked)
@@ -35,7 +35,7 @@ def parse_size(text: str) -> int:
     found = re.fullmatch(r"\s*(\d{1,15}(?:\.\d{1,9})?)\s*([KMGT]?)(?:i?B)?\s*", text, re.IGNORECASE)
     size = 0 if found is None else int(float(found[1]) * _UNITS[found[2].upper()])
     if size < 1:
-        raise ValueError(f"'{text}' is no size, expected such as 512M or 8G")
+        raise ValueError(f"'{text}' is not a size; expected something like 512M or 8G")
     return size
 
 

@@ -153,7 +153,7 @@ def parse_budget(given: str | float | Budget) -> Budget:
         value = -1.0
     if not 0 <= value <= 200:
         hint = "points of top-1 such as 0.5 (needs labels), or an output SQNR such as 30dB"
-        raise MappingError(f"'{text[:20]}' is no budget", where="--adc-budget", hint=hint)
+        raise MappingError(f"'{text[:20]}' is not a budget", where="--adc-budget", hint=hint)
     return Budget(sqnr_db=value) if number != text.lower() else Budget(points=value)
 
 
