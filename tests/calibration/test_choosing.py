@@ -159,7 +159,9 @@ def test_the_record_survives_saving_and_is_reported(tmp_path: Path) -> None:
         assert row["choice"]["candidates"][0]["energy_uj"] == pytest.approx(
             (record.candidates[0].energy_pj or 0) / 1e6
         )
-    assert dict(program.settings)["encoding"] == "auto (error of a layer up to 0.01)"
+    built = ", ".join(sorted({step.encoding for step in program.crossbar_steps}))
+    said = f"auto (error of a layer up to 0.01); built: {built}"
+    assert dict(program.settings)["encoding"] == said
 
 
 @given(
