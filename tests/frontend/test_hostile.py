@@ -287,6 +287,22 @@ def test_an_initialiser_of_another_type_than_its_input(tmp_path: Path) -> None:
         read_network(write(tmp_path, model))
 
 
+@pytest.mark.parametrize("shape", [["N", 2], [4, 3, 1], [4], [0, 3], [5, 3]])
+def test_an_initialiser_of_another_shape_than_its_input(
+    tmp_path: Path, shape: list[int | str]
+) -> None:
+    model = parse(DENSE, w=normal(4, 3))
+    model.graph.input.append(helper.make_tensor_value_info("w", TensorProto.FLOAT, shape))
+    with pytest.raises(ModelError, match="the initialiser has the shape \\[4, 3\\]"):
+        read_network(write(tmp_path, model))
+
+
+def test_an_initialiser_may_fill_open_axes_of_its_input(tmp_path: Path) -> None:
+    model = parse(DENSE, w=normal(4, 3))
+    model.graph.input.append(helper.make_tensor_value_info("w", TensorProto.FLOAT, ["N", 3]))
+    assert read_network(write(tmp_path, model)).matrix_layers[0].rows == 4
+
+
 def test_functions_that_call_each_other(tmp_path: Path) -> None:
     path = model_file(
         tmp_path,

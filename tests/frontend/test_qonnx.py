@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.frontend.network_meaning import evaluate
 from tests.frontend.onnx_models import check, f32, matrix_layer, model_file, normal, notes
 from xbarc.errors import ModelError, UnsupportedError
 from xbarc.frontend import read_network, runnable_model
@@ -208,6 +209,23 @@ def test_trunc_lends_its_integers(tmp_path: Path) -> None:
     )
     layer = matrix_layer(check(path, x=np.abs(normal(7, 6)) * 50))
     assert layer.quantizer == IntegerInput(0, 4, 0.5, 0)
+
+
+@pytest.mark.parametrize("operator", ["Quant", "BipolarQuant"])
+def test_weights_that_are_no_numbers_stay_digital(tmp_path: Path, operator: str) -> None:
+    """NaN is no integer: a layer would hold some number in its place."""
+    bits = ", z, b" if operator == "Quant" else ""
+    text = "<signed = 1, narrow = 1>" if operator == "Quant" else ""
+    weights = normal(4, 3)
+    weights[0, 1] = np.nan
+    domain = "qonnx.custom_op.general"
+    graph = f"""g (float[2,4] x) => (float[] y) {{
+        q = {domain}.{operator}{text}(w, s{bits}) y = MatMul(x, q) }}"""
+    rest = {"z": f32(0), "b": f32(4)} if bits else {}
+    path = model_file(tmp_path, graph, OLD, w=weights, s=f32(0.5), **rest)
+    x = normal(2, 4)
+    found = evaluate(read_network(path), {"x": x})["y"]
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(run(path, x)))
 
 
 def test_what_cannot_be_read(tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ def _check_node_names(nodes: Iterable[onnx.NodeProto], calls: set[tuple[str, str
 
 def _check_inputs(graph: onnx.GraphProto) -> None:
     initial = {tensor.name: tensor.data_type for tensor in graph.initializer}
+    shapes = {tensor.name: list(tensor.dims) for tensor in graph.initializer}
     for value in graph.input:
         declared = value.type.tensor_type.elem_type
         if initial.get(value.name, declared) != declared:
@@ -60,8 +61,27 @@ def _check_inputs(graph: onnx.GraphProto) -> None:
                 f" that name declares {declared}",
                 where=value.name,
             )
+        _check_extent(value, shapes.get(value.name))
         if value.name not in initial and value.type.WhichOneof("value") is None:
             raise ModelError("a graph input has no type", where=value.name)
+
+
+def _check_extent(value: onnx.ValueInfoProto, found: list[int] | None) -> None:
+    """An initialiser has the shape that the input of its name declares."""
+    if found is None or not value.type.tensor_type.HasField("shape"):
+        return
+    dims = value.type.tensor_type.shape.dim
+    declared = [
+        dim.dim_value if dim.HasField("dim_value") and dim.dim_value >= 0 else None for dim in dims
+    ]
+    if len(declared) != len(found) or any(
+        size not in (None, have) for size, have in zip(declared, found, strict=True)
+    ):
+        raise ModelError(
+            f"the initialiser has the shape {found}, the graph input of that name declares"
+            f" {['?' if size is None else size for size in declared]}",
+            where=value.name,
+        )
 
 
 def _check_graph(graph: onnx.GraphProto, outer: frozenset[str]) -> None:

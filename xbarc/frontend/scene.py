@@ -243,6 +243,9 @@ class Scene:
         wide = holding(form.min - int(zero.max()), form.max - int(zero.min()))
         if wide.bits > WIDEST_WEIGHT:
             return None
+        stored = self.constants.dtype(value)
+        if stored is not None and stored.is_floating_point():
+            _check_finite(self.constants.load(value))
         load, kind = self.constants.load, np.int16 if wide.signed and wide.bits <= 16 else np.int32
 
         def integers() -> AnyArray:
@@ -267,11 +270,17 @@ def _check_weights(array: AnyArray) -> None:
     """Refuse weights that cells cannot hold, or whose scales leave float32."""
     if not array.size:
         return
-    peak = max(float(array.max()), -float(array.min()))  # NaN stays NaN; no copy is made
-    if not np.isfinite(peak):
-        raise StaysDigital("its weights hold NaN or infinity")
+    peak = _check_finite(array)
     if peak and not _SMALLEST_PEAK <= peak <= _LARGEST_PEAK:
         raise StaysDigital(f"its largest weight is {peak:g}, too far from 1 for scales in float32")
+
+
+def _check_finite(array: AnyArray) -> float:
+    """The largest size of an entry; NaN and infinity are no weights of a cell."""
+    peak = max(float(array.max(initial=0)), -float(array.min(initial=0)))  # no copy is made
+    if not np.isfinite(peak):  # NaN stays NaN
+        raise StaysDigital("its weights hold NaN or infinity")
+    return peak
 
 
 def checked(weight: Weight, name: str) -> Weight:
