@@ -315,6 +315,14 @@ def test_targets_new(xbarc: Run, tmp_path: Path) -> None:
     assert [item.name for item in tmp_path.iterdir()] == ["mine.toml"]
 
 
+def test_check_says_what_rounds_a_bad_output(
+    xbarc: Run, mlp: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xbarc.cli.executing._EXPLAINED_DB", 1e9)
+    shown = xbarc("check", mlp, "--data", FASHION)
+    assert "note: 3 of 3 layers round their inputs to 8 bits" in shown.err
+
+
 def test_check_table_and_json(xbarc: Run, mlp: Path) -> None:
     shown = xbarc("check", mlp, "--data", FASHION)
     assert shown.code == 0

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from xbarc.cost import ProgramCost, clipping
 from xbarc.ir.program import Program
+from xbarc.ir.quantize import DynamicInput
 from xbarc.target import Figure, Target, figures
 
 _WORTH_A_WORD = 0.001  # of the draws: below, the mean of a level moves by less than 1e-4 sigma
@@ -82,6 +83,22 @@ def _solved(program: Program) -> tuple[str, ...]:
         for step in program.crossbar_steps
         for note in step.adc.notes
     )
+
+
+def of_rounding(program: Program) -> tuple[str, ...]:
+    """What the rounding of inputs costs an output, where ranges are taken at run time."""
+    bits = [
+        s.quantizer.bits for s in program.crossbar_steps if isinstance(s.quantizer, DynamicInput)
+    ]
+    if not bits:
+        return ()
+    told = (
+        f"{len(bits)} of {len(program.crossbar_steps)} layers round their inputs to"
+        f" {min(bits)} bits, over ranges taken at run time: `--activation-bits` and"
+        " `--weight-bits` up to 16 make steps finer, `--calibrate DATA.npz` chooses ranges from"
+        " data. Compiled with 16 bits, what is left is no rounding."
+    )
+    return (told,)
 
 
 def of_converters(program: Program) -> tuple[str, ...]:
