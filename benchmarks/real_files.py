@@ -5,8 +5,8 @@
 
 Every .onnx below `.cache/data` whose path holds one of the parts is compiled for rram128 with the
 shapes of its inputs here, and run once. The judge is ONNX Runtime with its optimisations off and
-its integer products exact. `--write` puts the table into docs/reference/real-files-table.md. Leaves
-with 1 where a file does not compile.
+its integer products exact. `--write` puts the table into docs/reference/real-files-table.md; with
+parts, their rows alone are new. Leaves with 1 where a file does not compile.
 """
 
 from __future__ import annotations
@@ -35,11 +35,12 @@ from xbarc.numerics.types import AnyArray
 from xbarc.runtime import OnnxSession, RuntimeValue
 
 TABLE = ROOT / "docs" / "reference" / "real-files-table.md"
-COUNTED = ("macs_crossbar", "macs_digital", "conversions", "energy_uj", "latency_us")
-"""Totals that shapes decide; others are null because the target has no figure for them."""
+GOOD = 35.0
+"""dB from which no reason is asked for."""
 HEAD = (
-    "| file | MACs on crossbars | SQNR, dB | 16 bits, dB | totals | digital matrix operators |\n"
-    "|---|--:|--:|--:|---|---|\n"
+    "| file | MACs on crossbars | SQNR, dB | 16 bits, dB | why under 35 dB | not in the totals |"
+    " digital matrix operators |\n"
+    "|---|--:|--:|--:|---|---|---|\n"
 )
 Rng = np.random.Generator
 Draw = Callable[[Rng, str], AnyArray]
@@ -50,10 +51,10 @@ class Row:
     """What became of one file.
 
     Attributes:
-        share: of multiply-accumulates on crossbars; None where not all are known.
+        share: of the multiply-accumulates that are counted, on crossbars; None where none are.
         decibels: SQNR of the worst output; None where no output is real.
         precise: the same with 16 bits of weights and activations.
-        unknown: totals that the report leaves null.
+        left_out: what totals do not count, and why.
         notes: why matrix operators stayed digital.
         refused: the error, where the file does not compile or run.
     """
@@ -62,7 +63,7 @@ class Row:
     share: float | None = None
     decibels: float | None = None
     precise: float | None = None
-    unknown: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     refused: str = ""
 
@@ -106,8 +107,8 @@ def _normal(size: float, *shape: int) -> Draw:
 
 
 def _text(_: Rng, dtype: str) -> AnyArray:
-    """The first 2,048 bytes of this file: what magika is made for."""
-    data = np.frombuffer(Path(__file__).read_bytes()[:2048], np.uint8)
+    """The first 2,048 bytes of a text: what magika is made for."""
+    data = np.frombuffer((ROOT / "LICENSE").read_bytes()[:2048], np.uint8)
     return data.astype(dtype)[None]
 
 
@@ -199,15 +200,16 @@ def row_of(path: Path) -> Row:
         better = precise.session().run(None, feeds)
     except XbarcError as error:
         return Row(name, refused=str(error))
-    totals, report = program.report().totals, program.report()
-    parts = (totals.macs_crossbar, totals.macs_digital)
-    known = None not in parts and sum(part or 0 for part in parts)
+    report = program.report()
+    totals = report.totals
+    crossbar, digital = totals.macs_crossbar or 0, totals.macs_digital or 0
+    counted = crossbar + digital
     return Row(
         name,
-        (totals.macs_crossbar or 0) / known if known else None,
+        crossbar / counted if counted else None,
         worst(wanted, found),
         worst(wanted, better),
-        tuple(name for name in totals.unknown if name in COUNTED),
+        tuple(left.reason for left in report.left_out),
         tuple(note for fragment in report.digital for note in fragment.notes),
     )
 
@@ -227,14 +229,30 @@ def worst(wanted: Sequence[Any], found: Sequence[Any]) -> float | None:
 def line_of(row: Row) -> str:
     """A row of the table."""
     if row.refused:
-        return f"| {row.name} | does not compile: {row.refused} | | | | |\n"
-    share = "unknown" if row.share is None else f"{row.share:.1%}"
+        what = row.refused.removeprefix(f"{row.name}: ").partition(": Load model")[0]
+        return f"| {row.name} | refused: {what} | | | | | |\n"
+    share = "none counted" if row.share is None else f"{row.share:.1%}"
     levels = [
         "equal" if v == float("inf") else "-" if v is None else f"{v:.1f}"
         for v in (row.decibels, row.precise)
     ]
-    totals = "null: " + ", ".join(row.unknown) if row.unknown else "known"
-    return f"| {row.name} | {share} | {' | '.join(levels)} | {totals} | {_reasons(row.notes)} |\n"
+    cells = [row.name, share, *levels, _why(row), _missing(row), _reasons(row.notes)]
+    return f"| {' | '.join(cells)} |\n"
+
+
+def _why(row: Row) -> str:
+    """What costs a file its decibels: 16 bits show whether 8 bits do."""
+    if row.decibels is None or row.precise is None or row.decibels >= GOOD:
+        return ""
+    gain = row.precise - row.decibels
+    return f"rounding to 8 bits: 16 bits give {row.precise:.0f} dB" if gain > 6 else "not known"
+
+
+def _missing(row: Row) -> str:
+    """Totals are null only where something is named here."""
+    reasons = sorted(set(row.left_out))
+    more = f" and {len(reasons) - 2} more" if len(reasons) > 2 else ""
+    return "; ".join(reasons[:2]) + more if reasons else "nothing"
 
 
 def _reasons(notes: Sequence[str]) -> str:
@@ -271,8 +289,16 @@ def main() -> int:
         lines.append(line_of(row))
         print(lines[-1].rstrip(), f" {time.monotonic() - begin:.0f} s", flush=True)
     if options.write:
-        TABLE.write_text(HEAD + "".join(lines) + _versions(), encoding="utf-8")
+        TABLE.write_text(HEAD + "".join(_merged(lines)) + _versions(), encoding="utf-8")
     return int(bool(refused))
+
+
+def _merged(lines: Sequence[str]) -> list[str]:
+    """New rows in place of the old ones of the same files."""
+    old = TABLE.read_text(encoding="utf-8").splitlines(keepends=True) if TABLE.exists() else []
+    rows = [line for line in old if line.startswith("| ") and ".onnx | " in line]
+    found = {line.split(" | ")[0]: line for line in (*rows, *lines)}
+    return [found[name] for name in sorted(found)]
 
 
 def _versions() -> str:
