@@ -19,6 +19,7 @@ from tests.frontend.onnx_models import (
     rng,
     write,
 )
+from xbarc.frontend import read_network
 from xbarc.ir.network import FloatWeight, IntWeight
 from xbarc.ir.quantize import FloatInput, FloatResult, IntegerInput
 from xbarc.numerics.types import AnyArray
@@ -238,6 +239,14 @@ def test_weights_that_are_spelled_out_stay_integers(tmp_path: Path, name: str) -
     np.testing.assert_array_equal(layer.weight.tensor.load()[0], W - zero.astype(np.int64))
     assert isinstance(layer.result, FloatResult)
     np.testing.assert_array_equal(layer.result.scale, scales)
+
+
+def test_scales_that_leave_float32_make_weights_real(tmp_path: Path) -> None:
+    """-128 times 1e38 is infinite: the product stays digital, and gives what ONNX Runtime gives."""
+    graph = "g (float[2,7] x) => (float[] y) { c = Cast<to = 1>(w) s = Mul(c, f) y = MatMul(x, s) }"
+    weights = np.full((7, 4), -128, np.int8)
+    path = model_file(tmp_path, graph, w=weights, f=np.float32(1e38))
+    assert not read_network(path).matrix_layers
 
 
 def test_scales_that_are_no_steps_of_the_weights_make_them_real(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import onnx_ir as ir
 
 from xbarc.frontend.attributes import text
 from xbarc.frontend.emit import name_of
-from xbarc.frontend.integer_view import IntegerView, integer_format, scalar_of
+from xbarc.frontend.integer_view import IntegerView, integer_format, scalar_of, stays_finite
 from xbarc.frontend.twins import ANY_INTEGER, NO_ATTRIBUTES_SINCE, Passage
 from xbarc.numerics import IntFormat, holding
 from xbarc.numerics.types import AnyArray, FloatArray, Int64Array
@@ -328,7 +328,8 @@ def _times(view: IntegerView, factor: AnyArray, operator: str) -> IntegerView | 
     with np.errstate(all="ignore"):
         scale = view.scale * wide if operator == "Mul" else view.scale / wide
         narrow: FloatArray = np.asarray(scale, np.float32)
-    return replace(view, scale=narrow) if np.all(np.isfinite(narrow) & (narrow != 0)) else None
+    held = np.all(narrow != 0) and stays_finite(narrow, view.zero_point, view.format)
+    return replace(view, scale=narrow) if held else None
 
 
 def _plus(view: IntegerView, addend: AnyArray, operator: str) -> IntegerView | None:
