@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from benchmarks.nets import Builder
 from tests.cost.simulator import Unit, same, simulate, window
+from tests.frontend.onnx_models import model_file, normal
 from tests.report.programs import dense_step, grouped_step, program_of, small_program, small_target
+from xbarc.api import compile as compile_program
 from xbarc.compiler import CompileOptions, compile_model
 from xbarc.cost import Schedule, program_cost, step_timing
 from xbarc.cost.schedule import schedule
@@ -255,6 +257,18 @@ def test_items_alive_are_counted_over_all_inferences(
         )
         most = max(most, alive)
     assert most_alive(arrive, leave, period) == most
+
+
+def test_a_transposed_convolution_of_nothing_takes_no_time(tmp_path: Path) -> None:
+    """Its result has positions, which no vector completes."""
+    graph = """g (float[1,2,0] x) => (float[] y) {
+        h = ConvTranspose <strides = [2]> (x, w)
+        y = Conv (h, v) }"""
+    path = model_file(tmp_path, graph, w=normal(2, 3, 3), v=normal(4, 3, 1))
+    cost = program_cost(compile_program(path).program)
+    assert cost.schedule is not None
+    first, second = cost.schedule.layers
+    assert (first.positions, first.end_ps, second.positions, second.start_ps) == (0, 0, 1, 0)
 
 
 def test_an_empty_batch_takes_no_time() -> None:

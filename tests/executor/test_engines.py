@@ -15,7 +15,7 @@ from xbarc.errors import InputError, MappingError
 from xbarc.executor import Executor, PlainLayer, ReferenceLayer, plain_frame, run_layer
 from xbarc.executor.adc import convert, read_back, saturates
 from xbarc.ir.effective import effective_weights, is_lossless, sum_ranges
-from xbarc.ir.geometry import Window
+from xbarc.ir.geometry import Dense, Window
 from xbarc.ir.program import AdcSettings, CrossbarStep
 from xbarc.ir.quantize import DynamicInput, FloatResult, IntegerInput, StaticInput
 from xbarc.ir.trace import Trace
@@ -79,7 +79,10 @@ def draw_adc(step: CrossbarStep, data: st.DataObject) -> CrossbarStep:
         return rng.integers(low, high, shape)
 
     bits = draw(1, data.draw(st.sampled_from([2, 4, 8, 14]))).astype(np.uint8)
-    adc = AdcSettings(bits, draw(-9, 9).astype(np.int32), draw(1, 5).astype(np.int32), "test")
+    far = data.draw(st.sampled_from([9, 9, 9, 1 << 31]))
+    lo = draw(-far, far)
+    lo.reshape(-1)[:1] = data.draw(st.sampled_from([0, -far]))
+    adc = AdcSettings(bits, lo.astype(np.int32), draw(1, 5).astype(np.int32), "test")
     return replace(step, adc=adc)
 
 
@@ -182,6 +185,14 @@ def test_wrong_shapes_are_refused() -> None:
     runner = Executor(program_of([step], small_target(), [None, 6])).runner
     with pytest.raises(InputError, match=r"shape \(1, 5\), expected 6 along axis -1"):
         runner.run(step, {"x": np.zeros((1, 5), dtype=np.float32)})
+
+
+def test_batches_that_no_stack_of_matrices_meets_are_refused() -> None:
+    geometry = Dense(batch=(2,))
+    step = mapped(int_layer(np.ones((2, 3, 1)), geometry=geometry), small_target())
+    runner = Executor(program_of([step], small_target(), [None, None, 3])).runner
+    with pytest.raises(InputError, match=r"shape \(7, 4, 3\), .* a batch that meets \(2,\)"):
+        runner.run(step, {"x": np.zeros((7, 4, 3), dtype=np.uint8)})
 
 
 def test_integers_outside_their_format_are_refused() -> None:

@@ -133,6 +133,34 @@ def test_what_does_not_fit_32_bits_takes_the_reference() -> None:
     )
 
 
+@pytest.mark.parametrize("lo", [-(1 << 31), -(1 << 30), (1 << 31) - 1])
+def test_a_far_start_of_the_range_takes_the_reference(lo: int) -> None:
+    """The least number of 32 bits has no absolute value in 32 bits."""
+    step = mapped(int_layer(np.arange(-64, 64).reshape(1, 64, 2)), small_target(), adc="6")
+    step = replace(step, adc=replace(step.adc, lo=np.full_like(step.adc.lo, lo)))
+    assert not fits_lookup(step)
+    vectors = _vectors(step, 5, 0)
+    assert np.array_equal(
+        FastLayer(step).accumulate(vectors), ReferenceLayer(step).accumulate(vectors)
+    )
+
+
+def test_a_conversion_that_sees_many_columns_takes_the_reference() -> None:
+    """Sums grow with the columns that one conversion adds up."""
+    target = small_target(cell__bits=8)
+    layer = int_layer(np.full((1, 64, 2), 127))
+    step = mapped(layer, target, encoding="differential-analog", adc="6")
+    assert fits_lookup(step)
+    p = step.periphery
+    many = {n: np.tile(getattr(p, n), 300) for n in ("a_conversion", "a_column", "a_sign")}
+    step = replace(step, periphery=replace(p, **many))
+    assert not fits_lookup(step)
+    vectors = _vectors(step, 5, 0)
+    assert np.array_equal(
+        FastLayer(step).accumulate(vectors), ReferenceLayer(step).accumulate(vectors)
+    )
+
+
 def test_a_run_interrupted_in_the_middle_leaves_nothing_behind() -> None:
     target = small_target()
     rng = np.random.default_rng(6)

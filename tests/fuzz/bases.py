@@ -123,7 +123,8 @@ MAKES: dict[str, Make] = {
 
 
 @cache
-def _made(name: str) -> Path:
+def base(name: str) -> Path:
+    """A sound program; not to be changed."""
     folder = Path(tempfile.mkdtemp(prefix="xbarc-base-"))
     MAKES[name](folder)
     return folder / "p.xbar"
@@ -131,4 +132,4 @@ def _made(name: str) -> Path:
 
 def copy_base(name: str, place: Path) -> Path:
     """A copy of a sound program, to damage."""
-    return Path(shutil.copytree(_made(name), place))
+    return Path(shutil.copytree(base(name), place))

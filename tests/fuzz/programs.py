@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from rich.console import RenderableType
 
 from tests.fuzz.bases import MAKES, copy_base
 from tests.fuzz.forgeries import forge
@@ -20,10 +23,13 @@ from xbarc.ir.files import load_program
 from xbarc.ir.network import Value
 from xbarc.ir.program import Program
 from xbarc.numerics.types import AnyArray
-from xbarc.report import collect, render_csv, render_html, render_json, render_text
+from xbarc.report import Report, collect, render_csv, render_html, render_json, render_text
 
 _LARGEST_INPUT = 1 << 16
 _EQUAL = Verdict(Result.EQUAL)
+_RENDERS = (render_text, render_csv, render_json, render_html)
+SOME, EVERY = 2, 100
+"""How many ways to show a program are tried; all of them take a second."""
 
 
 def build(rng: np.random.Generator, folder: Path) -> Path:
@@ -35,6 +41,11 @@ def build(rng: np.random.Generator, folder: Path) -> Path:
 
 
 def judge(path: Path) -> Verdict:
+    """As `judge_whole`, with some of the commands, which the program's own bytes choose."""
+    return judge_whole(path, SOME)
+
+
+def judge_whole(path: Path, readers: int = EVERY) -> Verdict:
     """`verify` refuses with 2, or every command works and both engines agree."""
     path = path / "p.xbar" if (path / "p.xbar").exists() else path
     said = command("verify", path)
@@ -44,21 +55,32 @@ def judge(path: Path) -> Verdict:
         program = load_program(path)
     except XbarcError as error:
         return Verdict(Result.FINDING, f"verify passes, loading does not: {error}")
-    return read_and_run(program, path)
+    return read_and_run(program, path, readers)
 
 
-def read_and_run(program: Program, path: Path) -> Verdict:
-    """Everything that shows a program, then both engines."""
+def read_and_run(program: Program, path: Path, readers: int = EVERY) -> Verdict:
+    """So many of the ways to show a program, then both engines."""
     found = collect(program)
-    for render in (render_text, render_csv, render_json, render_html):
-        hidden = _hidden(to_text(render(found)))
-        if hidden:
-            return Verdict(Result.FINDING, f"{render.__name__} gives {hidden}")
-    for words in _readers(program):
-        said = command(words[0], path, *words[1:])
+    ways: list[Callable[[], Verdict]] = [partial(_rendered, how, found) for how in _RENDERS]
+    ways += [partial(_read, words, path) for words in _readers(program)]
+    rng = np.random.default_rng(list((path / "program.json").read_bytes()[-64:]))
+    for number in rng.permutation(len(ways))[:readers]:
+        said: Verdict = ways[int(number)]()
         if said.result is not Result.EQUAL:
-            return Verdict(Result.FINDING, f"{words}: {said.detail}")
+            return said
     return _runs(program, path)
+
+
+def _rendered(how: Callable[[Report], RenderableType], found: Report) -> Verdict:
+    hidden = _hidden(to_text(how(found)))
+    return Verdict(Result.FINDING, f"{how.__name__} gives {hidden}") if hidden else _EQUAL
+
+
+def _read(words: tuple[str, ...], path: Path) -> Verdict:
+    said = command(words[0], path, *words[1:])
+    if said.result is Result.EQUAL:
+        return said
+    return Verdict(Result.FINDING, f"{words}: {said.detail}")
 
 
 def _readers(program: Program) -> list[tuple[str, ...]]:

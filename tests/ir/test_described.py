@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT / "docs"))
 import file_format  # type: ignore[import-not-found]  # noqa: E402  # found through the line above
 
 from tests.builders import int_layer, mapped, program_of, small_target  # noqa: E402
-from xbarc.ir.arrays import FORMS, check_forms  # noqa: E402
+from xbarc.ir.arrays import FORMS, check_forms, hold_arrays  # noqa: E402
 from xbarc.ir.files import load_program, save_program  # noqa: E402
 
 
@@ -39,6 +39,15 @@ def test_no_layer_has_an_array_that_nobody_described() -> None:
 def test_what_is_wrong_with_an_array_names_its_axes() -> None:
     with pytest.raises(ValueError, match=r"float64 with 1 axes, expected integer with 1: row"):
         check_forms("fc", {"tiling.row_input": np.zeros(3)})
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint64", "int64"])
+def test_integers_are_held_as_the_compiler_writes_them(dtype: str) -> None:
+    """A bound of 64 in 8 bits overflows where it is doubled."""
+    held = hold_arrays("fc", {"tiling.row_bounds": np.array([0, 64], dtype)})
+    assert held["tiling.row_bounds"].dtype == np.int32
+    with pytest.raises(ValueError, match=r"fc: adc\.bits holds .* expected uint8"):
+        hold_arrays("fc", {"adc.bits": np.full((1, 1, 1, 1), 256)})
 
 
 @pytest.mark.parametrize("encoding", ["differential", "offset", "acm", "bias-column"])

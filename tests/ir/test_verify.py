@@ -14,7 +14,7 @@ from xbarc.ir.facts import InputFacts
 from xbarc.ir.geometry import Dense, Geometry, Scatter, Window, is_countable
 from xbarc.ir.network import Network, Source, Value
 from xbarc.ir.program import CrossbarStep, DigitalStep, Program
-from xbarc.ir.quantize import FloatInput
+from xbarc.ir.quantize import FloatInput, RequantizedResult
 from xbarc.ir.verify import (
     NETWORK_RULES,
     PROGRAM_RULES,
@@ -88,10 +88,12 @@ def _wrong_steps() -> dict[str, CrossbarStep]:
         "conversions_stay_in_blocks": _pair_across_blocks(),
         "adc_shapes": _adc(step=_settings(0)),
         "result_shapes": replace(good, result=float_result(4)),
+        "result_typed": replace(good, result=RequantizedResult(np.ones(5, np.float32), 256)),
         "geometry_sound": replace(good, geometry=Window((3,), (1,), (1,), (0, 0))),
         "input_shape_fits": replace(good, input_shape=(1, 19)),
         "input_chosen": replace(good, quantizer=FloatInput()),
         "facts_sound": replace(good, facts=_facts(3, 2)),
+        "weights_fit": _periphery(r_code=np.full_like(good.periphery.r_code, 30)),
         "accumulators_fit": _adc(step=_settings(2**31 - 1), bits=_settings(30).astype(np.uint8)),
     }
 
@@ -118,6 +120,7 @@ def _wrong_programs() -> dict[str, Program]:
     arrays = tiling.array.copy()
     arrays[0, 0, 1] = arrays[0, 0, 0]
     return {
+        "inputs_taken": replace(good, inputs=(replace(good.inputs[0], shape=(None, 19)),)),
         "names_unique": replace(
             good,
             steps=(step, replace(step, input="y", output="z", tiling=elsewhere)),

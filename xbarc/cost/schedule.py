@@ -168,7 +168,10 @@ def _crossbar(step: CrossbarStep, timing: Timing, copies: int, state: _State) ->
     rounds = run_rounds(ready, copies, round(timing.vector_ns * PS), round(timing.fill_ns * PS))
     sent = _sent(step, rounds.finish, copies, arrays.size, state)
     out, vector = result_grid(step, source, grid)
-    made = Stream(out, sent if vector is None else sent[vector])
+    if total:
+        made = Stream(out, sent if vector is None else sent[vector])
+    else:  # a transposed convolution of nothing may have a result: its biases
+        made = Stream(out, np.full(int(np.prod(out)), stream.last))
     node = Node(step.name, ((step.input, need),), rounds, copies, vector, made)
     state.streams[step.output], state.makers[step.output] = made, node
     _occupy(step, stream, source, (grid, reaches if lined_up else None), rounds, state)

@@ -22,7 +22,7 @@ from xbarc.executor.vectors import (
 )
 from xbarc.executor.windows import block_extent, gather, window_blocks
 from xbarc.ir.codes import Codes, quantize, to_values
-from xbarc.ir.geometry import Dense, Geometry, Scatter, Window
+from xbarc.ir.geometry import Dense, Geometry, Scatter, Window, stackable
 from xbarc.ir.quantize import Quantizer, Result
 from xbarc.ir.trace import LayerTrace
 from xbarc.numerics.memory import MEMORY, memory_limit, show_size
@@ -145,7 +145,8 @@ def check_shape(frame: LayerFrame, shape: tuple[int, ...]) -> None:
         axis = -1 if len(shape) == 1 else geometry.contract_axis
         found = shape[axis] if shape else 0
         wanted = f"{frame.inputs} along axis {axis}"
-        good = found == frame.inputs
+        wanted += f" and a batch that meets {geometry.batch}" if geometry.batch else ""
+        good = found == frame.inputs and stackable(geometry, shape)
     else:
         channels = frame.groups * frame.inputs
         if isinstance(geometry, Window):

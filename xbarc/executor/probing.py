@@ -188,7 +188,7 @@ def _feeds(
     """Inputs of one kind; None where they would be too large, or are no tensors of numbers."""
     feeds: Values = {}
     for value in inputs:
-        if value.dtype in ("string", "other", "bfloat16"):
+        if value.dtype in ("string", "other", "complex64", "complex128"):
             return None
         shape = tuple(_extents(value, size))
         if prod(shape) > _LARGEST_INPUT:

@@ -229,15 +229,17 @@ def available_cores() -> int:
 def fits_lookup(step: CrossbarStep) -> bool:
     """Whether 16-bit sums and 32-bit codes hold everything that the compiled loop adds."""
     rows = int(np.diff(step.tiling.segment_bounds).max(initial=0))
-    per_row = 2 * ((1 << step.cells.bits) - 1)
+    columns = np.bincount(step.periphery.a_conversion.astype(np.int64)).max(initial=2)
+    per_row = int(columns) * ((1 << step.cells.bits) - 1)
     top = (1 << step.dac_bits) - 1
-    lo, step_size = np.abs(step.adc.lo).max(initial=0), step.adc.step.max(initial=1)
+    lo = max(-int(step.adc.lo.min(initial=0)), int(step.adc.lo.max(initial=0)))
+    step_size = int(step.adc.step.max(initial=1))
     if int(step.adc.bits.max(initial=1)) > 24:
         return False
-    code = (1 << int(step.adc.bits.max(initial=1))) * int(step_size) + int(lo)
+    code = (1 << int(step.adc.bits.max(initial=1))) * step_size + lo
     joined = code << (step.dac_bits * step.input_slices)
-    sums = 2 * (rows * per_row * top + int(lo)) + int(step_size)
-    small = rows * ((1 << DIGIT_BITS) - 1) < _WIDEST_SUM
+    sums = 2 * (rows * per_row * top + lo) + step_size
+    small = max(per_row, rows * ((1 << DIGIT_BITS) - 1)) < _WIDEST_SUM
     return small and joined < _WIDEST_JOINED and sums < _WIDEST_JOINED
 
 

@@ -27,12 +27,14 @@ class ArrayForm:
         kind: `integer` of any width and signedness, `byte` (uint8), or `real`.
         meaning: in words, for the reference page.
         optional: for which layers it is there; empty: for all.
+        held: element type in memory, where it holds integers: the one that the compiler writes.
     """
 
     axes: tuple[str, ...]
     kind: Kind
     meaning: str
     optional: str = ""
+    held: str = "int32"
 
     def fits(self, array: AnyArray) -> bool:
         """Whether an array has these axes and this kind."""
@@ -82,7 +84,7 @@ FORMS: Mapping[str, ArrayForm] = {
     ),
     "periphery.a_conversion": ArrayForm(("entry",), "integer", f"conversion {_ENTRY_OF_A}"),
     "periphery.a_column": ArrayForm(("entry",), "integer", f"column {_ENTRY_OF_A}"),
-    "periphery.a_sign": ArrayForm(("entry",), "integer", f"+1 or -1 {_ENTRY_OF_A}"),
+    "periphery.a_sign": ArrayForm(("entry",), "integer", f"+1 or -1 {_ENTRY_OF_A}", held="int8"),
     "periphery.r_output": ArrayForm(("entry",), "integer", "output of each entry of `R`"),
     "periphery.r_conversion": ArrayForm(("entry",), "integer", "conversion of each entry of `R`"),
     "periphery.r_code": ArrayForm(
@@ -90,12 +92,18 @@ FORMS: Mapping[str, ArrayForm] = {
         "integer",
         "the entries of `R`: 0, or the sign times (exponent + 1) of plus or minus 2^exponent;"
         " entries of one place add up",
+        held="int8",
     ),
     "periphery.constant": ArrayForm(
-        ("output of all groups",), "integer", "`a`, without the share of the input's zero point"
+        ("output of all groups",),
+        "integer",
+        "`a`, without the share of the input's zero point",
+        held="int64",
     ),
-    "periphery.input_sum": ArrayForm(("output of all groups",), "integer", "`beta`"),
-    "adc.bits": ArrayForm(_ADC, "integer", "`B`; 0 where nothing is converted and `lo` is read"),
+    "periphery.input_sum": ArrayForm(("output of all groups",), "integer", "`beta`", held="int64"),
+    "adc.bits": ArrayForm(
+        _ADC, "integer", "`B`; 0 where nothing is converted and `lo` is read", held="uint8"
+    ),
     "adc.lo": ArrayForm(_ADC, "integer", "`lo`, the sum that code 0 means"),
     "adc.step": ArrayForm(_ADC, "integer", "`step`, at least 1"),
     "result.scale": ArrayForm(
@@ -124,12 +132,14 @@ FORMS: Mapping[str, ArrayForm] = {
         "integer",
         "the accumulator from which on the result is `high`",
         "for results of kind `sign`",
+        held="int64",
     ),
     "sign.flip": ArrayForm(
         ("output of all groups",),
         "integer",
         "1 where the comparison is turned round: `low` from the threshold on",
         "for results of kind `sign`",
+        held="uint8",
     ),
     "sense.thresholds": ArrayForm(
         ("group", "segment", "conversion", "level"),
@@ -142,18 +152,21 @@ FORMS: Mapping[str, ArrayForm] = {
         "integer",
         "which codes drive each wordline: a sum of 1 (`high`), 2 (`low`) and 4 (neither)",
         "where sense amplifiers read the layer",
+        held="uint8",
     ),
     "facts.low": ArrayForm(
         ("group or 1", "input"),
         "integer",
         "least code that each input can carry; proven again on loading",
         "where something is known of the inputs",
+        held="int64",
     ),
     "facts.high": ArrayForm(
         ("group or 1", "input"),
         "integer",
         "largest code that each input can carry",
         "where something is known of the inputs",
+        held="int64",
     ),
 }
 
@@ -183,3 +196,24 @@ def check_forms(layer: str, arrays: Mapping[str, AnyArray]) -> None:
                 f"{layer}: {name} is {array.dtype} with {array.ndim} axes, expected {form.kind}"
                 f" with {len(form.axes)}: {', '.join(form.axes)}"
             )
+
+
+def hold_arrays(layer: str, arrays: Mapping[str, AnyArray]) -> dict[str, AnyArray]:
+    """The arrays of a layer, integers in the element types that the compiler writes.
+
+    A file may hold them in others; arithmetic on what it chose could overflow.
+
+    Raises:
+        ValueError: an array is none of a layer, or its numbers do not fit.
+    """
+    check_forms(layer, arrays)
+    return {name: _held(f"{layer}: {name}", array, FORMS[name]) for name, array in arrays.items()}
+
+
+def _held(name: str, array: AnyArray, form: ArrayForm) -> AnyArray:
+    if form.kind != "integer" or array.dtype == form.held:
+        return array
+    ends = np.iinfo(form.held)
+    if array.size and not (ends.min <= int(array.min()) and int(array.max()) <= ends.max):
+        raise ValueError(f"{name} holds {array.min()} to {array.max()}, expected {form.held}")
+    return array.astype(form.held)

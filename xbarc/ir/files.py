@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from xbarc.errors import ProgramError
-from xbarc.ir.arrays import check_forms, names_of
+from xbarc.ir.arrays import hold_arrays, names_of
 from xbarc.ir.folder import MANIFEST, check_replaceable, whole_directory
 from xbarc.ir.manifest import UNSEALED, check_files, file_digest, read_manifest, write_manifest
 from xbarc.ir.network import Source
@@ -267,8 +267,8 @@ def _load_crossbar(record: CrossbarRecord, own: Mapping[str, AnyArray]) -> Cross
     same = {
         name: getattr(record, name) for name in CrossbarRecord.model_fields if name not in _APART
     }
+    own = hold_arrays(record.name, own)
     data = own["cells"]
-    check_forms(record.name, own)
     if data.shape[2] != packed_bytes(record.columns, record.cell_bits):
         raise ValueError(f"{record.name}: cells have the wrong width")
     adc = {name: own[f"adc.{name}"] for name in names_of("adc")}

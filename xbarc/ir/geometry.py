@@ -119,14 +119,17 @@ def window_output(geometry: Window, spatial: tuple[int, ...]) -> tuple[int, ...]
 def scatter_extent(
     geometry: Scatter, spatial: tuple[int, ...]
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Extent of a transposed convolution's result, and how much its start is cropped, by axis."""
+    """Extent of a transposed convolution's result, and how much its start is cropped, by axis.
+
+    The extent is 0 where pads cut off more than there is.
+    """
     extents, crops = [], []
     for axis, size in enumerate(spatial):
         full = geometry.strides[axis] * (size - 1) + geometry.output_padding[axis]
         full += geometry.dilations[axis] * (geometry.kernel[axis] - 1) + 1
         begin, end = _scatter_crop(geometry, axis, size, full)
         asked = geometry.output_shape
-        extents.append(full - begin - end if asked is None else asked[axis])
+        extents.append(max(0, full - begin - end) if asked is None else asked[axis])
         crops.append(begin)
     return tuple(extents), tuple(crops)
 
@@ -170,6 +173,14 @@ def positions(geometry: Geometry, shape: tuple[int, ...]) -> int:
     for size in extent:
         total *= size
     return total
+
+
+def stackable(geometry: Dense, shape: Shape) -> bool:
+    """Whether the leading axes of an input of this shape meet those of a stack of matrices."""
+    pairs = zip(reversed(shape[:-2]), reversed(geometry.batch), strict=False)
+    return all(
+        have == want or 1 in (have, want) or not isinstance(have, int) for have, want in pairs
+    )
 
 
 def _batched(geometry: Dense, shape: tuple[int, ...]) -> int:

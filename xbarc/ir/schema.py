@@ -27,6 +27,10 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0, le=1 << 62)]
 
 
+_ELEMENTS = r"^(float(16|32|64)|u?int(8|16|32|64)|complex(64|128)|bool|string|other)$"
+ElementType = Annotated[str, Field(pattern=_ELEMENTS)]
+
+
 class Part(BaseModel):
     """Base of every part: unknown keys are refused."""
 
@@ -37,7 +41,7 @@ class ValueRecord(Part):
     """A tensor at the border of the network."""
 
     name: Text = Field(description="the tensor's name in the model")
-    dtype: Text = Field(
+    dtype: ElementType = Field(
         description="element type, by numpy's name; `other` where it is no tensor of numbers"
     )
     shape: list[Count | str | None] | None = Field(

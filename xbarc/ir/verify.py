@@ -20,7 +20,7 @@ from xbarc.ir.verify_network import (
     value_flow,
     verify_network,
 )
-from xbarc.ir.verify_step import STEP_RULES
+from xbarc.ir.verify_step import STEP_RULES, takes
 from xbarc.numerics.types import AnyArray
 
 _ABSURD = (IndexError, ValueError, TypeError, ArithmeticError, MemoryError)
@@ -48,6 +48,15 @@ def values_flow(program: Program) -> Iterator[str]:
     """Values are written once, before they are read."""
     nodes = ((step.name, step_inputs(step), step_outputs(step)) for step in program.steps)
     return value_flow((v.name for v in program.inputs), (v.name for v in program.outputs), nodes)
+
+
+def inputs_taken(program: Program) -> Iterator[str]:
+    """Layers take the inputs of the network in the shapes that it declares."""
+    declared = {value.name: value.shape for value in program.inputs}
+    for step in program.crossbar_steps:
+        shape = declared.get(step.input)
+        if shape is not None and not takes(step, shape):
+            yield f"{step.name}: takes no input of the declared shape {list(shape)}"
 
 
 def arrays_counted(program: Program) -> Iterator[str]:
@@ -165,6 +174,7 @@ def facts_proven(program: Program) -> Iterator[str]:
 PROGRAM_RULES: tuple[ProgramRule, ...] = (
     names_unique,
     values_flow,
+    inputs_taken,
     arrays_counted,
     blocks_inside_arrays,
     blocks_do_not_overlap,

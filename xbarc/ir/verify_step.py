@@ -8,7 +8,7 @@ from math import prod
 
 import numpy as np
 
-from xbarc.ir.geometry import Dense, Scatter, Window, is_countable
+from xbarc.ir.geometry import Dense, Scatter, Shape, Window, is_countable, stackable
 from xbarc.ir.program import CrossbarStep
 from xbarc.ir.quantize import FloatInput, FloatResult, RequantizedResult, SignResult
 from xbarc.ir.verify_network import geometry_faults
@@ -188,6 +188,23 @@ def _result_arrays(step: CrossbarStep) -> dict[str, AnyArray]:
             return {}
 
 
+def result_typed(step: CrossbarStep) -> Iterator[str]:
+    """The type of the values holds what the rule of the result makes."""
+    result, dtype = step.result, np.dtype(step.result.dtype)
+    kinds = {"float": "f", "sign": "fiu"}.get(result.kind, "iu")
+    if dtype.kind not in kinds or (isinstance(result, RequantizedResult) and dtype.itemsize > 2):
+        yield f"results of kind {result.kind} are not of type {dtype}"
+        return
+    made: tuple[float, ...] = ()
+    if isinstance(result, SignResult):
+        made = (result.low, result.high)
+    if isinstance(result, RequantizedResult):
+        made = (result.zero_point,)
+    ends = np.iinfo(dtype) if dtype.kind in "iu" else np.finfo(dtype)
+    if not all(ends.min <= number <= ends.max for number in made):
+        yield f"{dtype} does not hold {' and '.join(str(number) for number in made)}"
+
+
 def geometry_sound(step: CrossbarStep) -> Iterator[str]:
     """Windows have positive strides, and extents that the matrix agrees with."""
     return geometry_faults(step.geometry, step.groups, step.inputs, step.outputs)
@@ -195,25 +212,26 @@ def geometry_sound(step: CrossbarStep) -> Iterator[str]:
 
 def input_shape_fits(step: CrossbarStep) -> Iterator[str]:
     """The shape that counts are made for is one that the layer takes."""
-    shape, geometry = step.input_shape, step.geometry
+    shape = step.input_shape
     if shape is None:
         return
-    if isinstance(geometry, Dense):
-        axis = -1 if len(shape) == 1 else geometry.contract_axis
-        fits = bool(shape) and shape[axis] == step.inputs and _stackable(shape, geometry)
-    else:
-        channels = step.groups * step.inputs
-        if isinstance(geometry, Window):
-            channels //= prod(geometry.kernel)
-        fits = len(shape) == len(geometry.kernel) + 2 and shape[1] == channels
-    if not fits or min(shape) < 0 or not is_countable(geometry, shape):
+    if not takes(step, shape) or min(shape) < 0 or not is_countable(step.geometry, shape):
         yield f"counts are for an input of shape {shape}, which the layer does not take"
 
 
-def _stackable(shape: tuple[int, ...], geometry: Dense) -> bool:
-    """Whether the leading axes of an input meet those of a stack of matrices."""
-    pairs = zip(reversed(shape[:-2]), reversed(geometry.batch), strict=False)
-    return all(have == want or 1 in (have, want) for have, want in pairs)
+def takes(step: CrossbarStep, shape: Shape) -> bool:
+    """Whether a layer takes an input of this shape, its open axes aside."""
+    geometry = step.geometry
+    if isinstance(geometry, Dense):
+        axis = -1 if len(shape) == 1 else geometry.contract_axis
+        if not shape or not stackable(geometry, shape):
+            return False
+        return not isinstance(shape[axis], int) or shape[axis] == step.inputs
+    channels = step.groups * step.inputs
+    if isinstance(geometry, Window):
+        channels //= prod(geometry.kernel)
+    found = shape[1] if len(shape) == len(geometry.kernel) + 2 else -1
+    return not isinstance(found, int) or found == channels
 
 
 def input_chosen(step: CrossbarStep) -> Iterator[str]:
@@ -249,6 +267,20 @@ def accumulators_fit(step: CrossbarStep) -> Iterator[str]:
         yield f"accumulators reach 2**{np.log2(total):.1f}"
 
 
+def weights_fit(step: CrossbarStep) -> Iterator[str]:
+    """No weight that the cells stand for can leave 32 bits, which is what products are made of."""
+    p = step.periphery
+    if p.r_code.ndim != 3 or not p.r_code.size:
+        return
+    columns = np.bincount(p.a_conversion.astype(np.int64), minlength=step.conversions)
+    seen = columns if p.a_sign.size else np.ones(step.conversions)
+    entries = np.ldexp(seen[p.r_conversion] * (p.r_code != 0), np.abs(p.r_code.astype(np.int64)))
+    outputs = np.bincount(p.r_output, weights=entries.max(axis=(0, 1)))
+    most = outputs.max() / 2 * ((1 << step.cells.bits) - 1) + _magnitude(p.input_sum)
+    if most >= 2.0**31:
+        yield f"weights reach 2**{np.log2(most):.1f}"
+
+
 def _magnitude(array: AnyArray) -> float:
     """Largest absolute value; in float64, where the least int64 has one too."""
     return float(np.abs(array.astype(np.float64)).max(initial=0))
@@ -265,9 +297,11 @@ STEP_RULES: tuple[StepRule, ...] = (
     adc_shapes,
     geometry_sound,
     result_shapes,
+    result_typed,
     input_shape_fits,
     input_chosen,
     facts_sound,
     accumulators_fit,
+    weights_fit,
     *SENSE_RULES,
 )
