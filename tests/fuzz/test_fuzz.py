@@ -17,7 +17,7 @@ QUICK = 12
 SLOW = 300
 
 
-@pytest.mark.parametrize("name", ["models"])
+@pytest.mark.parametrize("name", ["models", "npz", "programs"])
 def test_a_few_seeds(name: str, tmp_path: Path) -> None:
     verdicts = {seed: try_seed(KINDS[name], seed, tmp_path / str(seed)) for seed in range(QUICK)}
     assert not {s: v.detail for s, v in verdicts.items() if v.result is Result.FINDING}
