@@ -88,8 +88,8 @@ def _written(rows: int, columns: int, size: int) -> Draw:
             ink = np.kron(bits, np.ones((size, size)))
             top, left = (rows - len(ink)) // 2, 8 + number * (len(ink[0]) + size)
             page[top : top + len(ink), left : left + len(ink[0])] -= 1.8 * ink
-        page = page + rng.normal(size=(3, rows, columns)) * 0.03
-        return np.clip(page, -1, 1).astype(dtype)[None]
+        noisy = page + rng.normal(size=(3, rows, columns)) * 0.03
+        return np.clip(noisy, -1, 1).astype(dtype)[None]
 
     return draw
 

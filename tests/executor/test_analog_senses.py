@@ -133,7 +133,7 @@ def test_effects_change_results_and_threads_do_not(tmp_path: Path) -> None:
 
 def test_noise_is_drawn_for_every_comparison(tmp_path: Path) -> None:
     """With one common draw the codes of equal thresholds would be 0 or all levels."""
-    (step, *_) = senses(_program(tmp_path, bits=2))
+    (step, *_) = senses(_program(tmp_path, sense_bits=2))
     assert step.sense is not None
     step.sense.thresholds[...] = step.sense.thresholds[..., :1]
     trace = LayerTrace(keep_codes=True)

@@ -73,7 +73,7 @@ def test_centred_pairs_are_pairs(suffix: str) -> None:
 
 def test_what_the_target_states_comes_first() -> None:
     """A chip that publishes its columns a weight is rolled up by them."""
-    target = load_target("isaac", ["precision.encoding=differential"])
+    target = load_target("isaac")
     assert chip_cost(target, load=_load(target)).macs == chip_cost(target).macs
 
 

@@ -27,11 +27,13 @@ def pairs(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     sys.path[:] = path
 
 
-def _line(options: str, wrong: int, said: str = "") -> str:
-    """So many wrong answers, always the first images."""
+def _line(options: str, wrong: int, said: str = "", chip: str = "") -> str:
+    """So many wrong answers, always the first images; fitted to wires, it runs on wires."""
+    fits = "--placement" in options or "--correct" in options
+    chip = chip or ("wires" if fits else "ideal")
     right = np.arange(IMAGES) >= wrong
     packed = base64.b64encode(np.packbits(right).tobytes()).decode()
-    key = " ".join(["fashion-mlp", str(IMAGES), *([options] if options else [])])
+    key = " ".join(["fashion-mlp", str(IMAGES), chip, *([options] if options else [])])
     found = None if said == "refused" else packed
     return json.dumps({"key": key, "right": found, "images": IMAGES, "said": said})
 
@@ -45,11 +47,11 @@ def _rows(pairs: ModuleType, tmp_path: Path, capsys: Any, *lines: str) -> str:
 
 
 ALONE = (
-    _line("", 40),
+    *(_line("", 40, chip=chip) for chip in ("ideal", "wires")),
     _line("--placement optimal", 30),
     _line("--correct gain", 20),
-    _line("--prune 0.3", 60),
-    _line("--encoding acm", 70),
+    *(_line("--prune 0.3", 60, chip=chip) for chip in ("ideal", "wires")),
+    *(_line("--encoding acm", 70, chip=chip) for chip in ("ideal", "wires")),
 )
 
 
@@ -80,6 +82,7 @@ def test_a_refusal_shows_its_reason(pairs: ModuleType, tmp_path: Path, capsys: A
 
 def test_every_pair_of_different_options_is_a_case(pairs: ModuleType) -> None:
     count = len(pairs.OPTIONS)
-    assert len([case for case in pairs.cases([]) if len(case) == 1]) == count
-    both = [case for case in pairs.cases([]) if len(case) == 2]
+    wired = [case.options for case in pairs.cases([]) if case.wired]
+    assert len([options for options in wired if len(options) == 1]) == count
+    both = [options for options in wired if len(options) == 2]
     assert len(both) == count * (count - 1) // 2 - 2  # two of --correct; --adc beside --adc-budget

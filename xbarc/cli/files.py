@@ -84,12 +84,12 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
 
 
 @contextlib.contextmanager
-def _beside(path: Path, put: Callable[[Path, Path], object] = Path.replace) -> Iterator[IO[Any]]:
-    """A file that `put` gives its name at the end; a link never takes the place of another."""
+def _beside(path: Path, put: Callable[[Path, Path], object] | None = None) -> Iterator[IO[Any]]:
+    """A file that `put`, or a replacing rename, gives its name at the end."""
     remove_leftovers(path, PARTIAL, ours=Path.is_file)
     with locked_file(path) as (partial, handle):
         with os.fdopen(handle, "wb", closefd=False) as file:
             yield file
         partial.chmod(0o644)
         os.fsync(handle)
-        put(partial, path)
+        (put or Path.replace)(partial, path)

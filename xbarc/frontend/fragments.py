@@ -36,6 +36,9 @@ from xbarc.runtime import OnnxSession
 _EXPANDED = frozenset(("CausalConvWithState", "LinearAttention"))
 """Operators without a kernel, whose definition depends on shapes or holds a Scan."""
 
+_MOST_MACS = 1 << 50
+"""Of one operator: a hundred times what the largest networks do; sums of such still fit 62 bits."""
+
 
 @dataclass(eq=False)
 class Builder:
@@ -156,7 +159,13 @@ class Builder:
         left_out = [_left_out(node, why) for node, count in macs.items() if count is None]
         hidden = [node for node in nodes if node in self.notes and node not in macs]
         left_out += [_hidden(node) for node in hidden]
-        counts = [count for count in macs.values() if count is not None]
+        known_counts = [(node, count) for node, count in macs.items() if count is not None]
+        left_out += [
+            f"{_named(node)}: {count:.3g} multiply-accumulates are beyond counting"
+            for node, count in known_counts
+            if count > _MOST_MACS
+        ]
+        counts = [count for _, count in known_counts if count <= _MOST_MACS]
         return (sum(counts) if counts or not left_out else None), tuple(left_out)
 
     def _learn(self, proto: onnx.ModelProto, asked: list[str]) -> tuple[Known, dict[str, str]]:

@@ -52,7 +52,9 @@ class PhasesRow(Row):
     write_time_us: float | None = Field(
         description="time of that writing, arrays of a phase side by side, us an inference"
     )
-    inferences_borne: float | None = Field(description="inferences until the cells are worn out")
+    inferences_borne: float | None = Field(
+        description="how many inferences until the cells are worn out"
+    )
 
 
 class PlacesReport(Row):

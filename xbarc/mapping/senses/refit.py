@@ -17,6 +17,8 @@ else:
 
 _PENALTIES = (30.0, 100.0, 300.0, 1000.0, 3000.0)
 _ROUNDS = 40
+_NOTHING = 1e-14
+"""A divergence of equal scores: sums of a few thousand float64 shares round to about 1e-16."""
 _HELD_BACK = 5  # every fifth sample judges
 _FEWEST = 100
 
@@ -73,7 +75,7 @@ def refit_classifier(
     best = int(np.argmin(losses))
     before = _divergence(goal[judge], data[judge] @ old)
     errors = [_error(wanted[judge], data[judge] @ each) for each in (old, tried[best])]
-    if losses[best] >= before or errors[1] > errors[0]:
+    if before <= _NOTHING or losses[best] >= before or errors[1] > errors[0]:
         return None
     share = _HELD_BACK / (_HELD_BACK - 1)  # the penalty stands beside a sum over samples
     new = _lowered(data, goal, old, _PENALTIES[best] * share)
