@@ -60,7 +60,7 @@ class Encoding(Protocol):
 
     The methods with a body here are what most encodings want; the others they write themselves.
     A layer is mapped by asking, in this order: `centre`, `rows` and `regions` (what
-    is taken off, which inputs and outputs lie together), `slices`, `width` and `pattern` (how many
+    is subtracted, which inputs and outputs lie together), `slices`, `width` and `pattern` (how many
     cells a weight takes, and where), then `encode`, once for some row blocks at a time. It must be
     a pure function of what it is given.
     """
