@@ -132,6 +132,17 @@ def lossless(plan: Plan) -> Plan:
     return replace(plan, target=target, options=plan.options.changed(adc="lossless"))
 
 
+_SAID_WHERE_ASKED = (
+    "adc_budget",
+    "allow_ternary",
+    "column_order",
+    "duplicate",
+    "equalise",
+    "refit",
+)
+"""Options of which a program speaks only where they are not left at their default."""
+
+
 def settings_of(plan: Plan, whole: Whole, *, calibrated: bool) -> tuple[tuple[str, str], ...]:
     """What the program says of how it was made; `calibrated`: whether there was data."""
     options, found = plan.options, plan.options.program_settings()
@@ -150,8 +161,10 @@ def settings_of(plan: Plan, whole: Whole, *, calibrated: bool) -> tuple[tuple[st
     }
     if "rows" in options.levers:
         found["rows_latency"] = f"{options.rows_latency:g}"
-    if options.duplicate != "none":
-        found["duplicate"] = options.duplicate
+    for name in _SAID_WHERE_ASKED:
+        asked = getattr(options, name)
+        if asked != CompileOptions.model_fields[name].default:
+            found[name] = str(asked)
     return tuple(sorted((found | whole.settings()).items()))
 
 

@@ -136,6 +136,9 @@ class Budget:
     points: float | None = None
     sqnr_db: float | None = None
 
+    def __str__(self) -> str:
+        return f"{self.points:g}" if self.points is not None else f"{self.sqnr_db:g}dB"
+
 
 def parse_budget(given: str | float | Budget) -> Budget:
     """`0.5`: points of top-1; `30dB`: SQNR of the outputs.
