@@ -109,6 +109,7 @@ class _Tally:
     correct_float: int = 0
     correct_crossbar: int = 0
     agree: int = 0
+    unequal: bool = False  # an output of another shape, or a text, that has no noise
     output: _Noise = field(default_factory=_Noise)
     layers: dict[str, _Noise] = field(default_factory=dict)
     bits: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -194,12 +195,24 @@ def _book(
     for name in outputs:
         if _is_numeric(wanted.get(name)) and np.shape(wanted[name]) == np.shape(found[name]):
             tally.output.add(wanted[name], found[name])
+        elif not _equal(wanted.get(name), found[name]):
+            tally.unequal = True
     for name in exposed:
         if _is_numeric(wanted.get(name)) and np.shape(wanted[name]) == np.shape(found[name]):
             tally.layers.setdefault(name, _Noise()).add(wanted[name], found[name])
             equal, total = tally.bits.get(name, (0, 0))
             same = int(np.count_nonzero(wanted[name] == found[name]))
             tally.bits[name] = (equal + same, total + int(np.size(found[name])))
+
+
+def _equal(wanted: Any, found: Any) -> bool:
+    """Whether outputs that are no tensors of numbers of one shape are the same."""
+    if isinstance(wanted, list) and isinstance(found, list):
+        return len(wanted) == len(found) and all(map(_equal, wanted, found))
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        same = wanted.keys() == found.keys()
+        return same and all(_equal(value, found[key]) for key, value in wanted.items())
+    return np.array_equal(wanted, found)
 
 
 def _is_numeric(value: Any) -> bool:
@@ -242,7 +255,7 @@ def _evaluation(program: Program, tally: _Tally, trace: Trace) -> Evaluation:
         top1_crossbar=_share(tally.correct_crossbar, tally.labelled),
         agreement=_share(tally.agree, tally.classified),
         output_sqnr_db=tally.output.sqnr_db,
-        identical=tally.output.error == 0,
+        identical=tally.output.error == 0 and not tally.unequal,
         layers=tuple(layers),
     )
 

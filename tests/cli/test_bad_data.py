@@ -214,6 +214,31 @@ def test_calibration_data_without_samples(
     done.refused("calibration data")
 
 
+@pytest.mark.parametrize("command", ["check", "compare"])
+def test_nothing_is_measured_on_no_samples(
+    xbarc: Run,
+    dense: Path,
+    model: Callable[..., Path],
+    npz: Callable[..., Path],
+    samples: Array,
+    command: str,
+) -> None:
+    """Of no samples every output is identical; `run` gives as many outputs as it gets inputs."""
+    words = ("check", dense) if command == "check" else ("compare", model())
+    done = xbarc(*words, "--data", npz(x=samples[:0]))
+    done.refused("data: input 'x' has no samples: shape [0, 5], expected at least one")
+    assert not done.out
+
+
+def test_a_run_on_no_samples_gives_none(
+    xbarc: Run, dense: Path, npz: Callable[..., Path], samples: Array, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.npz"
+    assert xbarc("run", dense, "--inputs", npz(x=samples[:0]), "--outputs", out).code == 0
+    with np.load(out) as found:
+        assert [len(found[name]) for name in found] == [0]
+
+
 def test_more_than_memory(
     xbarc: Run, dense: Path, tmp_path: Path, npz: Callable[..., Path], monkeypatch: Any
 ) -> None:

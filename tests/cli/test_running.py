@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 
 from tests.cli.conftest import DENSE, FASHION, MLP, Run, write_model
+from tests.frontend.onnx_models import model_file, normal
+from xbarc.api import compile as compile_program
 from xbarc.cli.npz import write_npz
+from xbarc.evaluate import evaluate
 from xbarc.frontend import source_digest
 from xbarc.ir.files import load_program
 from xbarc.runtime import OnnxSession
@@ -442,3 +445,13 @@ def test_digital_work_beyond_counting_is_left_out_by_name(
     done = xbarc("compile", model(text.format(1 << 40)), "-o", tmp_path / "a.xbar")
     assert done.code == 0, done.err
     assert "beyond counting" in done.out
+
+
+@pytest.mark.parametrize(("bits", "identical"), [(2, False), (12, True)])
+def test_texts_are_compared_too(tmp_path: Path, bits: int, identical: bool) -> None:
+    """An output without a signal-to-noise ratio is identical where it is equal."""
+    graph = """g (float[N,6] x) => (string[] s) {
+        h = MatMul(x, w)  a = ArgMax <axis = 1, keepdims = 0> (h)  s = Gather(names, a) }"""
+    path = model_file(tmp_path, graph, w=normal(6, 4), names=np.array(list("abcd"), object))
+    made = compile_program(path, weight_bits=bits)
+    assert evaluate(made.program, {"x": normal(200, 6)}, path).identical is identical

@@ -22,9 +22,10 @@ def labelled_batches(
     """Feeds, labels and sample count of each batch.
 
     Raises:
-        InputError: unknown arrays, or labels that do not match the samples.
+        InputError: unknown arrays, no samples, or labels that do not match the samples.
     """
     feeds, labels = split_labels(program.inputs, data)
+    _check_samples(program.inputs, feeds, "data")
     batches = split_batches(program.inputs, feeds)
     first = program.inputs[0].name if program.inputs else None
     sizes = [len(b[first]) if first in b and np.ndim(b[first]) else 1 for b in batches]
@@ -56,9 +57,7 @@ def calibration_batches(
         InputError: an input is missing, or shapes and types do not fit.
     """
     feeds, _ = split_labels(inputs, data)
-    empty = [v.name for v in inputs if _is_batched(v, feeds) and not len(feeds[v.name])]
-    if empty:
-        raise InputError(f"input '{empty[0]}' has no samples", where="calibration data")
+    _check_samples(inputs, feeds, "calibration data")
     try:
         samples = max((len(feeds[v.name]) for v in inputs if _is_batched(v, feeds)), default=1)
         most = max(1, min(BATCH, samples // least))
@@ -97,6 +96,18 @@ def split_batches(
         {n: a[at : at + size] if n in batched else a for n, a in feeds.items()}
         for at in range(0, total, size)
     ]
+
+
+def _check_samples(inputs: Sequence[Value], feeds: Mapping[str, AnyArray], where: str) -> None:
+    """Refuse data that measures nothing: whatever is said of no samples holds."""
+    for value in inputs:
+        if _is_batched(value, feeds) and not len(feeds[value.name]):
+            shape = list(np.shape(feeds[value.name]))
+            raise InputError(
+                f"input '{value.name}' has no samples: shape {shape}, expected at least one",
+                where=where,
+                hint="give samples of what the model will see",
+            )
 
 
 def _batch_size(inputs: Sequence[Value]) -> int | None:
