@@ -75,6 +75,21 @@ def test_an_unlisted_file_of_a_program(xbarc: Run, own: Path) -> None:
     refused_by_all(xbarc, own, "gives no checksum of 'placement.json'")
 
 
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_larger_than_any_memory(xbarc: Run, own: Path, name: str) -> None:
+    """Sparse files of 8 TiB: reading one would take hours, so sizes come before checksums."""
+    (own / "cells.safetensors").write_bytes(b"damaged")
+    with (own / name).open("r+b") as file:
+        file.truncate(1 << 43)
+    xbarc("verify", own).refused(name, "is too large")
+
+
+def test_a_limit_below_the_size_of_a_program(xbarc: Run, own: Path) -> None:
+    done = xbarc("--memory", "1K", "verify", own)
+    done.refused("is too large", "this machine has 1.0 KiB", "--memory SIZE")
+    assert xbarc("--memory", "100M", "verify", own).code == 0
+
+
 @pytest.mark.parametrize("number", [0, 1, "2", None, 2.5])
 def test_other_format(xbarc: Run, own: Path, number: object) -> None:
     seal(own, lambda data: data.update(format=number))

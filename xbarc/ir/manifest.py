@@ -16,12 +16,14 @@ from pydantic import ValidationError
 from xbarc.errors import ProgramError
 from xbarc.ir.folder import FILE_NAME, MANIFEST
 from xbarc.ir.schema import ARRAYS, FORMAT, DigitalRecord, ProgramRecord
+from xbarc.numerics.memory import MEMORY, memory_limit, show_size
 
 UNSEALED = "0" * 64
 """What stands in place of the seal while it is computed."""
 
 _LARGEST = 1 << 28
 _LARGEST_FRAGMENT = (1 << 31) - 1  # no protobuf is larger
+_FOLDERS = ("", "digital")
 _AGAIN = "compile the model again"
 
 
@@ -79,17 +81,25 @@ def file_digest(path: Path) -> str:
 def check_files(path: Path, record: ProgramRecord) -> None:
     """Every file that a program has is listed, and every listed file is what it was.
 
+    Sizes are checked before anything is read: a file may claim to be larger than any disk.
+
     Raises:
-        ProgramError: names the file.
+        ProgramError: names the file that is missing, too large, not listed or damaged.
     """
     needed = [ARRAYS, *(step.file for step in record.steps if isinstance(step, DigitalRecord))]
-    found = (p.relative_to(path).as_posix() for p in path.rglob("*"))
-    own = [name for name in sorted(found) if FILE_NAME.fullmatch(name)]
-    for name in (*needed, *own):
+    for name in (*needed, *_own_files(path)):
         if name not in record.files:
             raise ProgramError(f"gives no checksum of '{name}'", where=str(path / MANIFEST))
+    _check_sizes({name: _size(path, name) for name in record.files}, path)
     for name, digest in record.files.items():
-        _check_file(path, name, digest)
+        _check_digest(path / name, digest)
+
+
+def _own_files(path: Path) -> list[str]:
+    """Files that are named as those of a program are."""
+    places = [path / folder for folder in _FOLDERS if (path / folder).is_dir()]
+    found = (p.relative_to(path).as_posix() for place in places for p in place.iterdir())
+    return [name for name in sorted(found) if FILE_NAME.fullmatch(name)]
 
 
 def _entry(digest: str) -> bytes:
@@ -113,15 +123,36 @@ def _no_program(path: Path) -> ProgramError:
     return ProgramError(what, where=str(path), hint=hint)
 
 
-def _check_file(path: Path, name: str, digest: str) -> None:
+def _size(path: Path, name: str) -> int:
+    """Bytes of a listed file, which is there."""
     if not FILE_NAME.fullmatch(name):
         raise ProgramError(f"names a strange file {name!r}", where=str(path / MANIFEST))
     file = path / name
     if not file.is_file():
         what = "is no plain file" if file.exists() else "is missing"
         raise ProgramError(what, where=str(file), hint=_AGAIN)
-    if name.startswith("digital/") and file.stat().st_size > _LARGEST_FRAGMENT:
-        raise ProgramError("is too large to be a fragment", where=str(file), hint=_AGAIN)
+    return file.stat().st_size
+
+
+def _check_sizes(sizes: Mapping[str, int], path: Path) -> None:
+    """Refuse files that are larger than their kind, and more of them than there is memory for."""
+    for name, size in sizes.items():
+        most = _LARGEST_FRAGMENT if name.startswith("digital/") else _LARGEST
+        if name != ARRAYS and size > most:
+            what = f"is too large: {show_size(size)}, expected at most {show_size(most)}"
+            raise ProgramError(what, where=str(path / name), hint=_AGAIN)
+    total, limit = sum(sizes.values()), memory_limit()
+    if total > limit:
+        name = max(sizes, key=lambda name: sizes[name])
+        raise ProgramError(
+            f"is too large: {show_size(sizes[name])} of a program of {show_size(total)}, this"
+            f" machine has {show_size(limit)}",
+            where=str(path / name),
+            hint=f"another limit with {MEMORY}=SIZE or --memory SIZE",
+        )
+
+
+def _check_digest(file: Path, digest: str) -> None:
     try:
         found = file_digest(file)
     except OSError as error:
