@@ -48,6 +48,11 @@ def is_import_path(text: str) -> bool:
     return _PATH.fullmatch(text) is not None
 
 
+def is_method_name(text: str) -> bool:
+    """Whether a method of ours or of other people could be called that."""
+    return _NAME.fullmatch(text) is not None
+
+
 def registered_names(door: Door) -> list[str]:
     """Names that installed packages register; nothing is imported for it."""
     return sorted({point.name for point in entry_points(group=door.group)})
@@ -141,7 +146,7 @@ def check_method(door: Door, method: object, taken: Callable[[str], bool]) -> No
     if wrong:
         raise MappingError(f"expected {'; '.join(wrong)}", where=where, hint=f"as in {door.base}")
     name = getattr(method, "name", None)
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not is_method_name(name):
         text = f"its name is {visible(repr(name))[:60]}, expected small letters, digits, and -_.:"
         raise MappingError(text, where=where, hint="for example my-method")
     if taken(name):

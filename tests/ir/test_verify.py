@@ -13,7 +13,7 @@ from xbarc.errors import ProgramError, VerifyError
 from xbarc.ir.facts import InputFacts
 from xbarc.ir.geometry import Dense, Geometry, Scatter, Window, is_countable
 from xbarc.ir.network import Network, Source, Value
-from xbarc.ir.program import CrossbarStep, DigitalStep, Program
+from xbarc.ir.program import Candidate, ChoiceRecord, CrossbarStep, DigitalStep, Program
 from xbarc.ir.quantize import FloatInput, RequantizedResult
 from xbarc.ir.verify import (
     NETWORK_RULES,
@@ -93,6 +93,7 @@ def _wrong_steps() -> dict[str, CrossbarStep]:
         "input_shape_fits": replace(good, input_shape=(1, 19)),
         "input_chosen": replace(good, quantizer=FloatInput()),
         "facts_sound": replace(good, facts=_facts(3, 2)),
+        "methods_named": replace(good, encoding="no name"),
         "weights_fit": _periphery(r_code=np.full_like(good.periphery.r_code, 30)),
         "accumulators_fit": _adc(step=_settings(2**31 - 1), bits=_settings(30).astype(np.uint8)),
     }
@@ -106,6 +107,22 @@ _OWN_TEST = {rule.__name__ for rule in SENSE_RULES}
 )
 def test_step_rule_broken_alone(rule: str) -> None:
     assert _rules(_program(_wrong_steps()[rule])) == [rule]
+
+
+@pytest.mark.parametrize(
+    ("name", "is_one"),
+    [
+        *((name, True) for name in ("segmented:4", "their-pkg.method", "budget", "8")),
+        *((name, False) for name in ("", "Offset", "a\x1b[2J", "a\n", "a" * 61, "-a", "=1+1")),
+    ],
+)
+def test_names_of_methods(name: str, is_one: bool) -> None:
+    named, policy = replace(_step(), encoding=name), _step()
+    tried = Candidate(name), Candidate("offset")
+    chosen = replace(policy, choice=ChoiceRecord("none", 0.0, "cheapest", tried))
+    policy = replace(policy, adc=replace(policy.adc, policy=name))
+    for step in (named, policy, chosen):
+        assert _rules(_program(step)) == ([] if is_one else ["methods_named"])
 
 
 def _no_model() -> DigitalStep:

@@ -14,6 +14,7 @@ from xbarc.ir.quantize import FloatInput, FloatResult, RequantizedResult, SignRe
 from xbarc.ir.verify_network import geometry_faults
 from xbarc.ir.verify_sense import SENSE_RULES
 from xbarc.numerics.types import AnyArray
+from xbarc.plugins import is_method_name
 
 _LARGEST_EXPONENT = 62
 _LARGEST_OFFSET = 1 << 32
@@ -281,6 +282,16 @@ def weights_fit(step: CrossbarStep) -> Iterator[str]:
         yield f"weights reach 2**{np.log2(most):.1f}"
 
 
+def methods_named(step: CrossbarStep) -> Iterator[str]:
+    """Encodings and converter policies have names of small letters, digits and `-_.:`."""
+    tried = () if step.choice is None else step.choice.candidates
+    names = [("encoding", step.encoding), ("converter policy", step.adc.policy)]
+    names += [("encoding that was tried", candidate.encoding) for candidate in tried]
+    for what, name in names:
+        if not is_method_name(name):
+            yield f"no {what} is called {name[:60]!r}"
+
+
 def _magnitude(array: AnyArray) -> float:
     """Largest absolute value; in float64, where the least int64 has one too."""
     return float(np.abs(array.astype(np.float64)).max(initial=0))
@@ -303,5 +314,6 @@ STEP_RULES: tuple[StepRule, ...] = (
     facts_sound,
     accumulators_fit,
     weights_fit,
+    methods_named,
     *SENSE_RULES,
 )
