@@ -75,7 +75,7 @@ def test_gemm(
     text = f"alpha = 0.5, beta = 0.25, transA = {turned[0]}, transB = {turned[1]}"
     name = "a" if on_right else "b"
     order = "a, b" if addend is None else "a, b, c"
-    graph = f"g (float[] {name}) => (float[] y) {{ y = Gemm<{text}>({order}) }}"
+    graph = f"g (float[M,N] {name}) => (float[] y) {{ y = Gemm<{text}>({order}) }}"
     inits = {key: np.ascontiguousarray(array) for key, array in inits.items()}
     path = model_file(tmp_path, graph, **inits)
     feeds: dict[str, Any] = {name: np.ascontiguousarray(a if on_right else b)}
@@ -253,3 +253,32 @@ def test_biases_and_factors_that_are_no_numbers_stay_digital(
     network = check(write(tmp_path, model), x=normal(2, 4))
     assert not network.matrix_layers
     assert "stays digital" in notes(network)
+
+
+@pytest.mark.parametrize("opset", [9, 13])
+@pytest.mark.parametrize(
+    ("attributes", "weight", "shape"),
+    [
+        ("", (6, 4), (6,)),
+        ("", (6, 4), (3, 6)),
+        ("<transA = 1>", (1, 4), (6,)),
+        ("<transA = 1>", (3, 4), (3, 6)),
+        ("<alpha = 2.0, transB = 1>", (4, 6), (6,)),
+    ],
+)
+def test_a_vector_that_a_gemm_meets_at_run_time(
+    tmp_path: Path, opset: int, attributes: str, weight: tuple[int, ...], shape: tuple[int, ...]
+) -> None:
+    """ONNX Runtime takes it as a row, and so the result has one too."""
+    header = f'<ir_version: 8, opset_import: ["": {opset}]>'
+    graph = f"g (float[] x) => (float[] y) {{ y = Gemm {attributes} (x, w, b) }}"
+    path = model_file(tmp_path, graph, header, w=normal(*weight), b=normal(4))
+    check(path, x=normal(*shape))
+
+
+def test_a_gemm_whose_input_is_a_matrix_keeps_its_form(tmp_path: Path) -> None:
+    """Also where only operators say so: nothing digital stands between the two layers."""
+    graph = """g (float[N,6] x) => (float[] y) {
+        h = Gemm(x, w)  r = Relu(h)  s = Add(r, r)  y = Gemm(s, v) }"""
+    path = model_file(tmp_path, graph, w=normal(6, 4), v=normal(4, 3))
+    assert operators(check(path, x=normal(2, 6))) == {"Relu": 1, "Add": 1}

@@ -1,4 +1,4 @@
-"""Splitting the addend off a Gemm where it is not one number an output."""
+"""Gemms in one form: vectors in rows, and an addend that is one number an output."""
 
 from __future__ import annotations
 
@@ -9,6 +9,12 @@ from xbarc.frontend.attributes import real, whole
 from xbarc.frontend.constants import Constants
 from xbarc.frontend.emit import name_of
 from xbarc.frontend.naming import Names
+from xbarc.frontend.order import execution_order
+from xbarc.frontend.ranks import known_ranks
+
+_SLICE_BY_INPUTS = 10
+"""The opset from which Slice reads its ends as inputs."""
+_END = 1 << 31
 
 
 def split_addends(model: ir.Model, constants: Constants) -> bool:
@@ -17,6 +23,48 @@ def split_addends(model: ir.Model, constants: Constants) -> bool:
     for node in found:
         _split(node, model.graph, constants.names)
     return bool(found)
+
+
+def make_rows(model: ir.Model, constants: Constants) -> bool:
+    """Give Gemms the matrix of one row that ONNX Runtime makes of a vector; say whether any may.
+
+    Only on the left, and where the number of axes is known at run time alone: it refuses a vector
+    on the right, and one that it infers.
+    """
+    nodes = execution_order(model.graph)
+    ranks = known_ranks(nodes, constants)
+    wanted = [
+        (node, vectors)
+        for node in nodes
+        if (node.domain, node.op_type) == ("", "Gemm") and (vectors := node.inputs[0]) is not None
+        if not constants.holds(vectors) and vectors not in ranks
+    ]
+    for node, vectors in wanted:
+        _make_row(node, vectors, model, constants.names)
+    return bool(wanted)
+
+
+def _make_row(node: ir.Node, vectors: ir.Value, model: ir.Model, names: Names) -> None:
+    """Reshape to the last two of the extents behind a 1: a vector to a row, a matrix to itself."""
+    label = name_of(node.outputs[0])
+
+    def made(operator: str, reads: list[ir.Value | None], *attributes: ir.Attr) -> ir.Value:
+        value = ir.Value(name=names.fresh(f"{label}/row"))
+        new = ir.Node("", operator, reads, attributes, outputs=[value], name=value.name)
+        model.graph.insert_before(node, new)
+        return value
+
+    def constant(number: int) -> ir.Value:
+        return made("Constant", [], ir.AttrTensor("value", ir.tensor(np.array([number]))))
+
+    extents = [constant(1), made("Shape", [vectors])]
+    padded = made("Concat", [*extents], ir.AttrInt64("axis", 0))
+    if model.opset_imports.get("", 1) < _SLICE_BY_INPUTS:
+        ends = ir.AttrInt64s("starts", [-2]), ir.AttrInt64s("ends", [_END])
+        last = made("Slice", [padded], *ends)
+    else:
+        last = made("Slice", [padded, constant(-2), constant(_END)])
+    node.replace_input_with(0, made("Reshape", [vectors, last]))
 
 
 def _is_mixed(node: ir.Node, constants: Constants) -> bool:

@@ -9,7 +9,6 @@ import onnx_ir as ir
 
 from xbarc.frontend.binary import BinaryOptions, binarise, is_binary
 from xbarc.frontend.blocks import cut_sums
-from xbarc.frontend.constants import Constants
 from xbarc.frontend.convolutions import (
     match_conv,
     match_conv_integer,
@@ -28,6 +27,7 @@ from xbarc.frontend.products import (
     match_qgemm,
     match_qlinear_matmul,
 )
+from xbarc.frontend.ranks import known_ranks
 from xbarc.frontend.saturation import widen_products
 from xbarc.frontend.scene import Matched, Scene, StaysDigital
 from xbarc.frontend.views import Views
@@ -71,30 +71,6 @@ _NO_FORM = frozenset(
     ]
 )
 
-_SAME_RANK = frozenset(
-    (
-        "BatchNormalization",
-        "Cast",
-        "Clip",
-        "Conv",
-        "ConvTranspose",
-        "DequantizeLinear",
-        "Dropout",
-        "Erf",
-        "Gelu",
-        "Identity",
-        "LayerNormalization",
-        "LeakyRelu",
-        "QuantizeLinear",
-        "Relu",
-        "Sigmoid",
-        "Sign",
-        "Softmax",
-        "Tanh",
-        "Transpose",
-    )
-)
-
 
 @dataclass(frozen=True, eq=False)
 class Matching:
@@ -112,7 +88,7 @@ class Matching:
 def match_layers(normal: Normal, binary: BinaryOptions) -> Matching:
     """Recognise matrix operators, fold what follows them, and make the rest exact."""
     views = Views(normal.model.graph, normal.constants, normal.views)
-    if cut_sums(normal.nodes, views, _ranks(normal.nodes, normal.constants)):
+    if cut_sums(normal.nodes, views, known_ranks(normal.nodes, normal.constants)):
         normal = replace(normal, nodes=execution_order(normal.model.graph))
     scene = _scene(normal, views)
     levels = LevelMap(normal.constants)
@@ -136,7 +112,7 @@ def match_layers(normal: Normal, binary: BinaryOptions) -> Matching:
 
 def _scene(normal: Normal, views: Views) -> Scene:
     constants = normal.constants
-    return Scene(constants, views, _ranks(normal.nodes, constants))
+    return Scene(constants, views, known_ranks(normal.nodes, constants))
 
 
 def _match(node: ir.Node, scene: Scene, notes: dict[ir.Node, str]) -> Matched | None:
@@ -156,31 +132,3 @@ def _match(node: ir.Node, scene: Scene, notes: dict[ir.Node, str]) -> Matched | 
 
 def _note(node: ir.Node, reason: str) -> str:
     return f"{node.op_type} '{node.name or name_of(node.outputs[0])}' stays digital: {reason}"
-
-
-def _ranks(nodes: list[ir.Node], constants: Constants) -> dict[ir.Value, int]:
-    """Number of axes of values, as the graph declares or its operators imply."""
-    ranks: dict[ir.Value, int] = {}
-    for node in nodes:
-        for value in (*node.inputs, *node.outputs):
-            if value is not None and value.shape is not None:
-                ranks[value] = len(value.shape)
-        implied = _implied_rank(node, ranks, constants)
-        if implied is not None:
-            ranks[node.outputs[0]] = implied
-    return ranks
-
-
-def _implied_rank(node: ir.Node, ranks: dict[ir.Value, int], constants: Constants) -> int | None:
-    if node.op_type in ("Flatten", "Gemm"):
-        return 2
-    if node.op_type == "Reshape" and len(node.inputs) > 1:
-        shape = node.inputs[1]
-        known = shape is not None and constants.holds(shape)
-        return constants.shape(shape)[0] if known and shape is not None else None
-    if node.op_type == "MatMul":
-        sides = [ranks.get(value, 0) for value in node.inputs if value is not None]
-        return max(sides) if len(sides) == 2 and min(sides) >= 2 else None
-    same = node.op_type in _SAME_RANK
-    first = node.inputs[0] if same else None
-    return None if first is None else ranks.get(first)

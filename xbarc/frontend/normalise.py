@@ -1,8 +1,8 @@
 """Bringing a model into the one form that the rest of the frontend reads.
 
-Functions are inlined, branches on constants are taken, QONNX becomes standard ONNX, and a Gemm
-whose addend is no vector of its outputs becomes a Gemm and an Add. Every
-value that the file names keeps its name.
+Functions are inlined, branches on constants are taken, QONNX becomes standard ONNX. A Gemm whose
+addend is no vector of its outputs becomes a Gemm and an Add, and one that may read a vector gets it
+as a row. Every value that the file names keeps its name.
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ def normalise(loaded: LoadedModel) -> Normal:
     lowered = qonnx.lower(model, constants)
     constants.note(execution_order(model.graph))
     changed |= gemm.split_addends(model, constants) or lowered.changed
+    changed |= gemm.make_rows(model, constants)
     changed |= guard_ranks(model, constants)
     nodes = execution_order(model.graph)
     constants.note(nodes)
