@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.nets import Builder
-from tests.cost.simulator import Unit, same, simulate, window
+from tests.cost.simulator import Needs, Unit, same, simulate, window
 from tests.frontend.onnx_models import model_file, normal
 from tests.report.programs import dense_step, grouped_step, program_of, small_program, small_target
 from xbarc.api import compile as compile_program
@@ -27,7 +27,7 @@ SIZE = 8
 
 @dataclass(frozen=True)
 class Part:
-    """A convolution, a pool, or a residual block of two convolutions; and how many copies."""
+    """A convolution, a pool, two pools side by side, or a residual block; and how many copies."""
 
     kind: str
     kernel: int
@@ -44,7 +44,7 @@ class Net:
 
 PARTS = st.builds(
     Part,
-    kind=st.sampled_from(["conv", "conv", "pool", "residual"]),
+    kind=st.sampled_from(["conv", "conv", "pool", "pool", "pools", "residual"]),
     kernel=st.sampled_from([1, 2, 3]),
     stride=st.sampled_from([1, 2]),
     copies=st.integers(1, 5),
@@ -53,6 +53,21 @@ PARTS = st.builds(
 
 def extent(size: int, kernel: int, stride: int, pad: int) -> int:
     return (size + 2 * pad - kernel) // stride + 1
+
+
+def _pools(net: Builder, name: str, source: str, size: int, stride: int, units: list[Unit]) -> str:
+    """The sum of two pools that reach differently far."""
+    sides, units_of = [], []
+    for kernel in (3, 5):
+        pad = kernel // 2
+        shape = {"kernel_shape": [kernel] * 2, "pads": [pad] * 4, "strides": [stride] * 2}
+        sides.append(net.simple("MaxPool", name, **shape))
+        out, needs = extent(size, kernel, stride, pad), window(kernel, stride, pad, size)
+        units_of.append(Unit(sides[-1], out, [(source, needs)]))
+    total = net.simple("Add", *sides)
+    both: list[tuple[str, Needs]] = [(side, same) for side in sides]
+    units += [*units_of, Unit(total, units_of[0].size, both)]
+    return total
 
 
 def build(parts: Sequence[Part], folder: Path, fill: float) -> Net:
@@ -81,6 +96,9 @@ def build(parts: Sequence[Part], folder: Path, fill: float) -> Net:
             out = extent(size, kernel[0], part.stride, pad)
             units.append(Unit(name, out, [(source, window(kernel[0], part.stride, pad, size))]))
             size, source = out, name
+        elif part.kind == "pools":
+            source = name = _pools(net, name, source, size, part.stride, units)
+            size = units[-1].size
         elif part.kind == "residual" and channels == 4:
             odd = replace(part, kernel=3, stride=1)
             first, _ = conv(name, source, size, odd)
@@ -127,6 +145,8 @@ def planned(net: Net) -> Schedule:
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @example([Part("conv", 1, 1, 1), Part("pool", 3, 1, 1), Part("conv", 3, 2, 1)], 0.0)
+@example([Part("pool", 2, 2, 1), Part("pool", 3, 2, 1), Part("conv", 1, 1, 1)], 70.0)
+@example([Part("conv", 3, 1, 1), Part("pools", 3, 1, 1), Part("conv", 3, 2, 1)], 0.0)
 @given(
     st.lists(PARTS, min_size=1, max_size=4),
     st.sampled_from([0.0, 70.0, 1234.5]),

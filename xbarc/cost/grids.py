@@ -72,19 +72,6 @@ def result_grid(step: CrossbarStep, source: Grid, grid: Grid) -> tuple[Grid, Int
     return out, np.broadcast_to(index, out).reshape(-1)
 
 
-def pooled_grid(grid: Grid, reaches: Reaches) -> Grid:
-    """Grid behind windows with as much padding after as before; empty where it is unknown."""
-    if not isinstance(reaches, tuple) or not grid:
-        return ()
-    if not reaches:
-        return grid
-    if len(reaches) != len(grid) - 1:
-        return ()
-    sizes = zip(grid[1:], reaches, strict=True)
-    out = ((size - 1 + reach.before - reach.after) // reach.stride + 1 for size, reach in sizes)
-    return (grid[0], *(max(1, size) for size in out))
-
-
 def channels(step: CrossbarStep, grid: Grid) -> int:
     """Numbers that stand at one input position."""
     return prod(step.input_shape or (0,)) // max(1, prod(grid))

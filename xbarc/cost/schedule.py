@@ -12,12 +12,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from xbarc.cost.critical import Node, PathPart, critical_path
-from xbarc.cost.flow import Reaches, Whole, fragment_reaches, is_empty
+from xbarc.cost.digital import Flow, fragment_flows, last_need
+from xbarc.cost.flow import Reaches
 from xbarc.cost.grids import (
     Grid,
     channels,
     input_grid,
-    pooled_grid,
     positions_held,
     result_grid,
     vector_grid,
@@ -36,7 +36,7 @@ from xbarc.cost.timing import Timing
 from xbarc.ir.geometry import Dense
 from xbarc.ir.program import CrossbarStep, DigitalStep, Program
 from xbarc.ir.quantize import DynamicInput
-from xbarc.numerics.types import Int64Array, IntArray
+from xbarc.numerics.types import Int64Array
 from xbarc.target import Target
 
 PS = 1000
@@ -257,57 +257,32 @@ def _layer(step: CrossbarStep, node: Node, rounds: Rounds, arrays: int, why: str
 
 
 def _digital(step: DigitalStep, state: _State) -> None:
-    needs = {} if is_empty(step) else fragment_reaches(step)
-    for output in step.outputs:
-        _digital_output(step, output, needs.get(output), state)
+    known = {name: state.streams[name].grid for name in step.inputs if name in state.streams}
+    for output, flow in fragment_flows(step, known).items():
+        _digital_output(step, output, _as_read(output, flow, state), state)
 
 
-def _digital_output(
-    step: DigitalStep, output: str, needs: Mapping[str, Reaches] | None, state: _State
-) -> None:
-    wanted = needs if needs is not None else dict.fromkeys(step.inputs)
-    known = {name: reach for name, reach in wanted.items() if name in state.streams}
-    grid = _grid_of_result(output, known, state)
-    sources: list[tuple[str, IntArray | None]] = []
-    ready = np.zeros(int(np.prod(grid)) if grid else 1, dtype=np.int64)
-    for name, reach in known.items():
+def _as_read(output: str, flow: Flow, state: _State) -> Flow:
+    """What comes all at once, where the layer that reads it has other positions than were found."""
+    hint = state.grids.get(output, ())
+    same = len(hint) != len(flow.grid) or hint == flow.grid
+    return flow if same else Flow((), {name: last_need(need) for name, need in flow.needs.items()})
+
+
+def _digital_output(step: DigitalStep, output: str, flow: Flow, state: _State) -> None:
+    ready = np.zeros(int(np.prod(flow.grid)) if flow.grid else 1, dtype=np.int64)
+    for name, need in flow.needs.items():
         stream = state.streams[name]
-        need = _needed(grid, stream.grid, reach)
         ready = np.maximum(ready, stream.last if need is None else stream.ready[need])
-        sources.append((name, need))
     rate = state.target.costs.digital_rate
     if rate is not None:
         each = round(PS * sum(count for _, count in step.operators) / rate.value)
         state.loads.append((f"{_DIGITAL}{step.name}", each * ready.size))
         ready = run_rounds(ready, 1, each, 0).finish
-    made = Stream(grid, ready)
-    state.makers[output] = Node(step.name, tuple(sources), None, 1, None, made)
+    made = Stream(flow.grid, ready)
+    sources = tuple(flow.needs.items())
+    state.makers[output] = Node(step.name, sources, None, 1, None, made)
     state.streams[output] = made
-
-
-def _needed(grid: Grid, source: Grid, reach: Reaches) -> IntArray | None:
-    """The input position that each position of a fragment's result waits for; None: all of them.
-
-    Results leave in the order of memory. At a padded border a window may be whole before the one
-    in front of it: the last of a row needs a later position than the first of the next row.
-    """
-    if grid:
-        need = needed_position(grid, source, reach)
-        return None if need is None else np.maximum.accumulate(need)
-    if not isinstance(reach, Whole) or not source:
-        return None
-    inside = needed_position(pooled_grid(source, reach.of), source, reach.of)
-    return None if inside is None else inside[-1:]
-
-
-def _grid_of_result(output: str, needs: Mapping[str, Reaches], state: _State) -> Grid:
-    """Positions of a fragment's result; empty where its inputs do not line up."""
-    grids = {pooled_grid(state.streams[name].grid, reach) for name, reach in needs.items()}
-    if len(grids) != 1:
-        return ()
-    found = grids.pop()
-    hint = state.grids.get(output, found)
-    return hint if len(hint) == len(found) else found
 
 
 def _finished(program: Program, state: _State) -> Schedule:

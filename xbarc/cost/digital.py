@@ -1,0 +1,213 @@
+"""What each result of a digital fragment waits for, followed from node to node.
+
+Every node gives its results in the order of memory. So a result waits for its window and for what
+the results in front of it wait for, and windows of several nodes do not simply add up: where a pool
+has padding, the last result of a row waits for more than the first of the next row would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from xbarc.cost.flow import window_reach
+from xbarc.cost.streams import needed_position
+from xbarc.ir.geometry import AutoPad, Window, window_output, window_pads
+from xbarc.ir.program import DigitalStep
+from xbarc.numerics.types import IntArray
+
+Grid = tuple[int, ...]
+
+_POINTWISE = frozenset(
+    (
+        "Abs",
+        "Add",
+        "BatchNormalization",
+        "Cast",
+        "Ceil",
+        "Celu",
+        "Clip",
+        "DequantizeLinear",
+        "Div",
+        "Dropout",
+        "Elu",
+        "Erf",
+        "Exp",
+        "Floor",
+        "Gelu",
+        "HardSigmoid",
+        "HardSwish",
+        "Identity",
+        "LRN",
+        "LeakyRelu",
+        "Log",
+        "Max",
+        "Min",
+        "Mish",
+        "Mul",
+        "Neg",
+        "PRelu",
+        "Pow",
+        "QuantizeLinear",
+        "Reciprocal",
+        "Relu",
+        "Round",
+        "Selu",
+        "Sigmoid",
+        "Sign",
+        "Softplus",
+        "Softsign",
+        "Sqrt",
+        "Sub",
+        "Sum",
+        "Tanh",
+        "ThresholdedRelu",
+        "Where",
+    )
+)
+_POOLS = frozenset(("AveragePool", "LpPool", "MaxPool"))
+_AUTO_PAD: dict[bytes, AutoPad] = {
+    b"NOTSET": "explicit",
+    b"VALID": "explicit",
+    b"SAME_UPPER": "same_upper",
+    b"SAME_LOWER": "same_lower",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Flow:
+    """What a value waits for.
+
+    Attributes:
+        grid: its positions, batch first; empty where it comes all at once.
+        needs: by input of the fragment, the last position that each position waits for (one entry
+            where the grid is empty); None where it is all of that input.
+    """
+
+    grid: Grid = ()
+    needs: Mapping[str, IntArray | None] = field(default_factory=dict)
+
+
+def fragment_flows(step: DigitalStep, grids: Mapping[str, Grid]) -> dict[str, Flow]:
+    """What each output of a fragment waits for.
+
+    An operator that is not known to work position by position or window by window needs all of its
+    inputs, which is true of any operator and never too early.
+
+    Args:
+        step: the fragment.
+        grids: positions of the inputs that come from somewhere, by name.
+    """
+    flows = {name: _input_flow(name, grid) for name, grid in grids.items()}
+    every = _joined(flows.values())
+    if not step.model:  # as in hand-made programs
+        return dict.fromkeys(step.outputs, every)
+    import onnx  # noqa: PLC0415  # a fragment is ONNX by definition; only a schedule looks inside
+
+    for node in onnx.ModelProto.FromString(step.model).graph.node:
+        read = [flows[name] for name in node.input if name in flows and flows[name].needs]
+        made = every if _has_body(node) else _node_flow(node, read)
+        flows.update(dict.fromkeys(node.output, made))
+    return {name: flows.get(name, Flow()) for name in step.outputs}
+
+
+def _input_flow(name: str, grid: Grid) -> Flow:
+    return Flow(grid, {name: np.arange(int(np.prod(grid))) if grid else None})
+
+
+def _has_body(node: Any) -> bool:
+    return any(attribute.HasField("g") or attribute.graphs for attribute in node.attribute)
+
+
+def _node_flow(node: Any, read: list[Flow]) -> Flow:
+    given = {attribute.name: attribute for attribute in node.attribute}
+    if node.domain not in ("", "ai.onnx") or not read:
+        return _joined(read)
+    if node.op_type in _POOLS:
+        return _pooled(read[0], given, rounds_up=_whole(given, "ceil_mode"))
+    pointwise = node.op_type in _POINTWISE
+    if pointwise or (node.op_type == "Concat" and _whole(given, "axis") in (1, -3)):
+        return _lined_up(read)
+    return _joined(read)
+
+
+def _whole(given: Mapping[str, Any], name: str) -> int:
+    return int(given[name].i) if name in given else 0
+
+
+def _joined(read: Iterable[Flow]) -> Flow:
+    """All of everything, before anything comes."""
+    needs: dict[str, IntArray | None] = {}
+    for flow in read:
+        for name, need in flow.needs.items():
+            last = last_need(need)
+            needs[name] = _later(needs[name], last) if name in needs else last
+    return Flow((), needs)
+
+
+def last_need(need: IntArray | None) -> IntArray | None:
+    """What all positions together wait for."""
+    return None if need is None or not need.size else need[-1:]
+
+
+def _lined_up(read: list[Flow]) -> Flow:
+    """Position by position, where all inputs have the same positions."""
+    grid = read[0].grid
+    if not grid or any(flow.grid != grid for flow in read):
+        return _joined(read)
+    needs = dict(read[0].needs)
+    for flow in read[1:]:
+        for name, need in flow.needs.items():
+            needs[name] = _later(needs[name], need) if name in needs else need
+    return Flow(grid, needs)
+
+
+def _later(one: IntArray | None, other: IntArray | None) -> IntArray | None:
+    if one is None or other is None:
+        return None
+    return one if one is other else np.maximum(one, other)
+
+
+def _pooled(flow: Flow, given: Mapping[str, Any], *, rounds_up: int) -> Flow:
+    window, spatial = _window(given), flow.grid[1:]
+    if window is None or len(spatial) != len(window.kernel):
+        return _joined([flow])
+    grid = (flow.grid[0], *_pooled_extent(window, spatial, rounds_up=rounds_up))
+    last = needed_position(grid, flow.grid, window_reach(window, spatial))
+    if last is None or not last.size:
+        return _joined([flow])
+    in_turn = np.maximum.accumulate(last)
+    needs = {name: None if need is None else need[in_turn] for name, need in flow.needs.items()}
+    return Flow(grid, needs)
+
+
+def _window(given: Mapping[str, Any]) -> Window | None:
+    """A pool's window; None where its attributes are none that it may have."""
+    auto = given["auto_pad"].s if "auto_pad" in given else b"NOTSET"
+    kernel = tuple(given["kernel_shape"].ints) if "kernel_shape" in given else ()
+    if auto not in _AUTO_PAD or not kernel:
+        return None
+    ones, none = (1,) * len(kernel), (0,) * 2 * len(kernel)
+    strides = tuple(given["strides"].ints) if "strides" in given else ones
+    dilations = tuple(given["dilations"].ints) if "dilations" in given else ones
+    pads = tuple(given["pads"].ints) if "pads" in given and auto == b"NOTSET" else none
+    if not len(strides) == len(dilations) == len(kernel) == len(pads) / 2 or 0 in strides:
+        return None
+    return Window(kernel, strides, dilations, pads, _AUTO_PAD[auto])
+
+
+def _pooled_extent(window: Window, spatial: Grid, *, rounds_up: int) -> Grid:
+    """Extent of a pool's result; no window starts behind the input, also where it rounds up."""
+    extent = window_output(window, spatial)
+    if not rounds_up:
+        return extent
+    found = []
+    for axis, (begin, end) in enumerate(window_pads(window, spatial)):
+        stride, size = window.strides[axis], spatial[axis] + begin
+        room = size + end - window.dilations[axis] * (window.kernel[axis] - 1) - 1
+        most = -(-room // stride) + 1
+        found.append(most - ((most - 1) * stride >= size))
+    return tuple(max(0, size) for size in found)
