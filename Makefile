@@ -37,10 +37,10 @@ demo: $(STAMP)
 	@echo "tile map of conv4: $(DEMO)/conv4.png   report: $(DEMO)/report.html"
 
 test: data
-	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -q -n $(JOBS) -m 'not slow'
+	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal -m 'not slow'
 
 test-all: data
-	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -q -n $(JOBS)
+	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal
 
 fuzz: $(STAMP)
 	for kind in $$($(BIN)/python -m tests.fuzz kinds); do \

@@ -35,6 +35,8 @@ from xbarc.executor import Executor
 from xbarc.ir.program import Program
 
 PARTS = 8
+QUICK = 1
+"""Parts that the quick lane compiles; it reads the network of every case elsewhere."""
 
 Record = Callable[[str, object], None]
 
@@ -45,7 +47,10 @@ def test_no_case_is_missing() -> None:
     assert len({case.name for case in all_cases()}) == TOTAL
 
 
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize(
+    "part",
+    [part if part < QUICK else pytest.param(part, marks=pytest.mark.slow) for part in range(PARTS)],
+)
 def test_cases_are_equal_or_refused(part: int, tmp_path: Path, record_property: Record) -> None:
     outcomes = [run_case(case, tmp_path) for case in all_cases()[part::PARTS]]
     failed = [outcome for outcome in outcomes if outcome.kind in ("differs", "unjustified")]
