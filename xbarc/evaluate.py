@@ -22,6 +22,7 @@ from xbarc.ir.trace import Trace
 from xbarc.ir.verify import broken_rules
 from xbarc.lazy import lazy_module
 from xbarc.numerics.types import AnyArray, Int64Array, IntArray
+from xbarc.options.values import fixed_of
 from xbarc.oracle import Oracle
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ def evaluate(
     """
     _check_source(program, model)
     exposed = _exposed(program)
-    oracle = Oracle(frontend.runnable_model(model), exposed)
+    oracle = _FloatModel(program, model, exposed)
     runner = executor or Executor(program)
     trace, tally = Trace(), _Tally()
     batches = labelled_batches(program, data)
@@ -155,6 +156,21 @@ def evaluate(
         if progress is not None:
             progress(tally.samples, total)
     return _evaluation(program, tally, trace)
+
+
+class _FloatModel:
+    """The source model on the program's inputs; those that the program holds fixed are fed."""
+
+    def __init__(self, program: Program, model: Path, exposed: tuple[str, ...]) -> None:
+        fixed = fixed_of(dict(program.settings))
+        self._fed = frontend.fixed_feeds(model, fixed)
+        self._layers = Oracle(frontend.runnable_model(model, fixed), exposed)
+        self._whole = Oracle(frontend.runnable_model(model)) if fixed else self._layers
+
+    def run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
+        """Outputs, and tensors of layers where they are asked for."""
+        found = self._layers.run(feeds)
+        return found | self._whole.run({**feeds, **self._fed}) if self._fed else found
 
 
 def _exposed(program: Program) -> tuple[str, ...]:

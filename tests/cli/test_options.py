@@ -44,6 +44,7 @@ READ: dict[str, tuple[Any, ...]] = {
     "fault_map": ("faults.npz", Path("faults.npz"), {"array": np.zeros(1)}),
     "split": ("partition", "groups.npz", Path("g"), {"fc": np.zeros(3, int)}, InputGroups({})),
     "shapes": ({"x": [1, 3]}, ["x=1,3"], {}),
+    "fix_input": ({"n": 3}, {"n": [[1.5]]}, ["n=1,2"], {}),
 }
 """Options that are read from more than their own type, with a value of each kind."""
 

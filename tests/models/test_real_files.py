@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks.real_files import row_of
 from models.fetch import CACHE, REAL_FILES
+from xbarc.api import compile as compile_program
+from xbarc.evaluate import evaluate
 
 LEAST_DB = 45.0
 """With 16 bits; the SQNR with 8 bits stands in docs/reference/real-files.md."""
@@ -27,3 +30,24 @@ def test_real_files(path: Path) -> None:
     assert not row.refused
     assert row.precise is None or row.precise >= LEAST_DB
     assert row.decibels is None or row.precise is None or row.precise >= row.decibels
+
+
+SILERO = CACHE / "silero-vad" / "silero_vad" / "data" / "silero_vad.onnx"
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not SILERO.is_file(), reason="no real files: run python models/fetch.py")
+@pytest.mark.parametrize(("rate", "samples"), [(16000, 576), (8000, 288)])
+def test_a_voice_detector_at_one_sample_rate(rate: int, samples: int) -> None:
+    """The net of each rate is a branch of an If; four voices with a state each."""
+    fixed = {"sr": rate}
+    program = compile_program(SILERO, weight_bits=16, activation_bits=16, fix_input=fixed).program
+    assert [value.name for value in program.inputs] == ["input", "state"]
+    assert len(program.crossbar_steps) == 6
+    rng = np.random.default_rng(0)
+    sound = rng.normal(scale=0.1, size=(4, samples)).astype(np.float32)
+    state = rng.normal(scale=0.1, size=(2, 4, 128)).astype(np.float32)
+    found = evaluate(program, {"input": sound, "state": state}, SILERO)
+    assert found.samples == 4
+    assert found.output_sqnr_db is not None
+    assert found.output_sqnr_db > LEAST_DB

@@ -7,8 +7,8 @@ column sums of a program that is lossless still.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +40,20 @@ _VECTORS, _LEAST_VECTORS, _PRODUCTS = 1024, 64, 1 << 29
 _SEED = 0
 
 
+@dataclass(frozen=True, eq=False)
+class FloatModel:
+    """An ONNX file, and what some of its inputs hold for good."""
+
+    path: Path
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+
+    def oracle(self, expose: Iterable[str]) -> Oracle:
+        """The float model in ONNX Runtime, with values inside the graph as outputs too."""
+        return Oracle(runnable_model(self.path, self.fixed), tuple(expose))
+
+
 def channel_statistics(
-    network: Network, model: Path, batches: Sequence[Values]
+    network: Network, model: FloatModel, batches: Sequence[Values]
 ) -> dict[str, ChannelStatistics]:
     """Statistics of each layer that takes part in scaling, from the float network on data.
 
@@ -53,7 +65,7 @@ def channel_statistics(
     free = network.scales.layers if network.scales is not None else {}
     layers = [layer for layer in network.matrix_layers if layer.name in free]
     names = dict.fromkeys(name for layer in layers for name in (layer.input, layer.output))
-    oracle = Oracle(runnable_model(model), tuple(names))
+    oracle = model.oracle(names)
     tallies = {layer.name: _Tally() for layer in layers}
     for feeds in batches:
         values = {**feeds, **oracle.run(feeds)}
@@ -267,7 +279,9 @@ class Whole:
         return found
 
 
-def plan_whole(network: Network, model: Path, batches: Sequence[Values], request: Request) -> Whole:
+def plan_whole(
+    network: Network, model: FloatModel, batches: Sequence[Values], request: Request
+) -> Whole:
     """Scale a network's channels, and choose the range that its layers share.
 
     Raises:

@@ -10,7 +10,7 @@ from pathlib import Path
 from xbarc.calibration.budget import fit_budget
 from xbarc.calibration.converters import calibrate_converters, uniform
 from xbarc.calibration.parts import PARTS
-from xbarc.calibration.uniform import Whole, plan_whole, watched_sums
+from xbarc.calibration.uniform import FloatModel, Whole, plan_whole, watched_sums
 from xbarc.calibration.walk import Walk
 from xbarc.chips.placing import FitOptions, fit_program
 from xbarc.circuit import Effects
@@ -31,6 +31,7 @@ from xbarc.mapping.kept import check_integers
 from xbarc.mapping.one_adc import SumHistogram
 from xbarc.numerics.types import AnyArray
 from xbarc.options import BY_BUDGET, CompileOptions
+from xbarc.options.values import FIXED, fixed_text
 from xbarc.passes import remove_dead_layers
 from xbarc.pipeline import Observer, Progress, Stage
 from xbarc.plan import (
@@ -160,6 +161,7 @@ def _read(made: Compilation, _: Progress) -> Compilation:
         shapes=plan.options.shapes,
         scales=plan.whole.scales,
         binary=binary_options(plan),
+        fixed=plan.options.fix_input,
     )
     return replace(made, read=Whole(network, None, plan.whole.bits))
 
@@ -201,7 +203,8 @@ def _check_senses(network: Network, plan: Plan) -> None:
 
 
 def _scale(made: Compilation, _: Progress) -> Compilation:
-    whole = plan_whole(made.network, made.path, made.batches(), made.plan.whole)
+    source = FloatModel(made.path, made.plan.options.fix_input)
+    whole = plan_whole(made.network, source, made.batches(), made.plan.whole)
     return replace(made, read=whole)
 
 
@@ -223,7 +226,9 @@ def _map(made: Compilation, progress: Progress) -> Compilation:
     steps, arrays = lower_network(made.whole, made.lowering, batches, progress)
     if made.plan.options.exact_weights:
         check_integers(steps)
-    settings = tuple(sorted([*settings, *shapes]))
+    fixed = made.plan.options.fix_input
+    said = [(FIXED, fixed_text(fixed))] if fixed else []
+    settings = tuple(sorted([*settings, *shapes, *said]))
     return replace(made, steps=steps, arrays=arrays, settings=settings)
 
 
@@ -297,7 +302,7 @@ def _known_faults(made: Compilation) -> FaultMap | None:
 STAGES: tuple[Stage[Compilation], ...] = (
     Stage(
         "read",
-        "the ONNX file; shapes, sign of zero",
+        "the ONNX file; shapes, fixed inputs, sign of zero",
         "the network: layers, digital fragments, input formats",
         _read,
         check=_check_network,

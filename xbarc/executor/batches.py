@@ -8,6 +8,7 @@ import numpy as np
 
 from xbarc.errors import InputError
 from xbarc.executor.run import Values, check_feeds
+from xbarc.ir.geometry import Dim
 from xbarc.ir.labels import label_name, split_labels
 from xbarc.ir.network import Value
 from xbarc.ir.program import Program
@@ -27,8 +28,9 @@ def labelled_batches(
     feeds, labels = split_labels(program.inputs, data)
     _check_samples(program.inputs, feeds, "data")
     batches = split_batches(program.inputs, feeds)
-    first = program.inputs[0].name if program.inputs else None
-    sizes = [len(b[first]) if first in b and np.ndim(b[first]) else 1 for b in batches]
+    fed = [value for value in program.inputs if _is_batched(value, feeds)]
+    first = next((value.name for value in (*_batched(program.inputs, feeds), *fed)), None)
+    sizes = [1 if first is None else len(batch[first]) for batch in batches]
     if labels is not None and (labels.shape != (sum(sizes),) or labels.dtype.kind not in "iu"):
         name = label_name(value.name for value in program.inputs)
         raise InputError(
@@ -59,7 +61,7 @@ def calibration_batches(
     feeds, _ = split_labels(inputs, data)
     _check_samples(inputs, feeds, "calibration data")
     try:
-        samples = max((len(feeds[v.name]) for v in inputs if _is_batched(v, feeds)), default=1)
+        samples = max((len(feeds[v.name]) for v in _batched(inputs, feeds)), default=1)
         most = max(1, min(BATCH, samples // least))
         return [check_feeds(inputs, batch) for batch in split_batches(inputs, feeds, most)]
     except InputError as error:
@@ -71,31 +73,74 @@ def split_batches(
 ) -> list[Values]:
     """Cut feeds along their first axis: by the model's own batch where it is fixed, else by `most`.
 
-    Inputs without axes, and inputs that already have the model's fixed shape while others have
-    more samples, go into every batch as they are.
+    Inputs without axes, and those whose first axis the model fixes while others leave theirs open
+    or get more samples, go into every batch as they are; a named axis of samples is cut wherever it
+    stands.
 
     Raises:
         InputError: the samples of the inputs differ in number, or leave a batch half full.
     """
-    size = _batch_size(inputs) or most
-    counts = {len(feeds[v.name]) for v in inputs if v.name in feeds and _is_batched(v, feeds)}
+    batched = _batched(inputs, feeds)
+    counts = {len(feeds[value.name]) for value in batched}
     if len(counts) > 1:
         raise InputError(
             f"inputs have {', '.join(map(str, sorted(counts)))} samples, expected the same number"
         )
-    total = counts.pop() if counts else 0
-    if total <= size:
+    fixed = _batch_size(batched)
+    size, total = fixed or most, counts.pop() if counts else 0
+    axes = _sample_axes(inputs, batched, feeds)
+    if total <= size or axes is None:
         return [dict(feeds)]
-    if _batch_size(inputs) and total % size:
+    if fixed and total % size:
         raise InputError(
             f"{total} samples are no multiple of the model's fixed batch of {size}",
             hint="cut the data, or export the model with a dynamic batch",
         )
-    batched = {v.name for v in inputs if _is_batched(v, feeds)}
     return [
-        {n: a[at : at + size] if n in batched else a for n, a in feeds.items()}
+        {n: _cut(a, axes[n], at, at + size) if n in axes else a for n, a in feeds.items()}
         for at in range(0, total, size)
     ]
+
+
+def _batched(inputs: Sequence[Value], feeds: Mapping[str, AnyArray]) -> list[Value]:
+    """Inputs whose first axis counts samples."""
+    fed = [value for value in inputs if _is_batched(value, feeds)]
+    free = [value for value in fed if not _fixed_first(value)]
+    return free or [v for v in fed if len(feeds[v.name]) != _fixed_first(v)]
+
+
+def _fixed_first(value: Value) -> int:
+    """Extent of the first axis where the model fixes it, else 0."""
+    first = value.shape[0] if value.shape else None
+    return first if isinstance(first, int) and first > 0 else 0
+
+
+def _sample_axes(
+    inputs: Sequence[Value], batched: Sequence[Value], feeds: Mapping[str, AnyArray]
+) -> dict[str, int] | None:
+    """The axis of samples of each input that has one; None where data cannot be cut.
+
+    A state of layers x samples has its samples on another axis than the first one: its name says
+    which, and without a name nobody knows.
+    """
+    axes = {value.name: 0 for value in batched}
+    name = next((value.shape[0] for value in batched if value.shape), None)
+    for value in inputs:
+        shape = value.shape or ()
+        if value.name in axes or value.name not in feeds or all(map(_is_fixed, shape)):
+            continue
+        if not isinstance(name, str) or name not in shape:
+            return None
+        axes[value.name] = shape.index(name)
+    return axes
+
+
+def _is_fixed(size: Dim) -> bool:
+    return isinstance(size, int) and size > 0
+
+
+def _cut(array: AnyArray, axis: int, first: int, last: int) -> AnyArray:
+    return array[(slice(None),) * axis + (slice(first, last),)]
 
 
 def _check_samples(inputs: Sequence[Value], feeds: Mapping[str, AnyArray], where: str) -> None:
@@ -110,11 +155,10 @@ def _check_samples(inputs: Sequence[Value], feeds: Mapping[str, AnyArray], where
             )
 
 
-def _batch_size(inputs: Sequence[Value]) -> int | None:
+def _batch_size(batched: Sequence[Value]) -> int | None:
     """The first axis where the model fixes it, and all inputs agree."""
-    firsts = {v.shape[0] for v in inputs if v.shape}
-    only = firsts.pop() if len(firsts) == 1 else None
-    return only if isinstance(only, int) and only > 0 else None
+    firsts = {_fixed_first(value) for value in batched}
+    return firsts.pop() or None if len(firsts) == 1 else None
 
 
 def _is_batched(value: Value, feeds: Mapping[str, AnyArray]) -> bool:

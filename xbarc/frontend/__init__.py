@@ -12,11 +12,12 @@ the node. To add a notation of integers, give `views.Views` a way to see it.
 
 from xbarc.frontend.binary import BinaryOptions
 from xbarc.frontend.classifier import read_classifier, with_classifier, with_features
-from xbarc.frontend.reader import read_network, runnable_model, source_digest
+from xbarc.frontend.reader import fixed_feeds, read_network, runnable_model, source_digest
 from xbarc.frontend.split_export import read_split, split_model
 
 __all__ = [
     "BinaryOptions",
+    "fixed_feeds",
     "read_classifier",
     "read_network",
     "read_split",

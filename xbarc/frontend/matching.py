@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from xbarc.frontend.binary import BinaryOptions, binarise, is_binary
 from xbarc.frontend.blocks import cut_sums
+from xbarc.frontend.branches import condition_inputs
 from xbarc.frontend.convolutions import (
     match_conv,
     match_conv_integer,
@@ -126,8 +127,18 @@ def _match(node: ir.Node, scene: Scene, notes: dict[ir.Node, str]) -> Matched | 
         notes[node] = _note(node, f"{node.op_type} has no crossbar form")
     for inner in list(inner_nodes(node))[1:]:
         if (inner.domain, inner.op_type) in RECOGNISERS or inner.op_type in _NO_FORM:
-            notes[node] = _note(inner, f"it stands in the body of {node.op_type}")
+            notes[node] = _note(inner, f"it stands in the body of {node.op_type}{_open(node)}")
     return None
+
+
+def _open(node: ir.Node) -> str:
+    """Why an `If` is still one, and how to make it a branch."""
+    names = condition_inputs(node) if (node.domain, node.op_type) == ("", "If") else []
+    if not names:
+        return ""
+    what = ", ".join(f"'{name}'" for name in names)
+    options = " ".join(f"--fix-input {name}=VALUE" for name in names)
+    return f", whose condition depends on input {what}: {options} takes one branch"
 
 
 def _note(node: ir.Node, reason: str) -> str:

@@ -7,7 +7,9 @@ as a row. Every value that the file names keeps its name.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import onnx_ir as ir
 from onnx_ir.passes import common as ir_passes
@@ -17,6 +19,7 @@ from xbarc.frontend.branches import take_branches
 from xbarc.frontend.calls import inline_calls
 from xbarc.frontend.constants import Constants
 from xbarc.frontend.emit import NEWEST_OPSET, inner_nodes
+from xbarc.frontend.fixing import fix_inputs
 from xbarc.frontend.integer_view import IntegerView
 from xbarc.frontend.load import LoadedModel
 from xbarc.frontend.order import execution_order
@@ -43,17 +46,23 @@ class Normal:
     changed: bool = False
 
 
-def normalise(loaded: LoadedModel) -> Normal:
+def normalise(loaded: LoadedModel, fixed: Mapping[str, Any] | None = None) -> Normal:
     """Bring a model into its one form.
 
+    Args:
+        loaded: the model.
+        fixed: what inputs hold that become constants, by name.
+
     Raises:
+        InputError: an input to fix is not there, or what it shall hold does not fit it.
         ModelError: the graph has a cycle, or a QONNX node is not what it should be.
         UnsupportedError: a function cannot be inlined.
     """
     model = loaded.model
     _unify_domains(model)
+    has_fixed = fix_inputs(model, fixed or {})
     changed = model.ir_version > NEWEST_IR or model.opset_imports.get("", 1) > NEWEST_OPSET
-    changed |= inline_calls(model)
+    changed |= inline_calls(model) or has_fixed
     ir_passes.RemoveInitializersFromInputsPass()(model)
     constants = Constants(model)
     constants.note(execution_order(model.graph))

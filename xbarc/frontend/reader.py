@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import onnx
 import onnx_ir as ir
@@ -15,6 +16,7 @@ from xbarc.frontend import element_types
 from xbarc.frontend.accepted import runtime_refusal
 from xbarc.frontend.binary import BinaryOptions
 from xbarc.frontend.emit import emit_whole, name_of
+from xbarc.frontend.fixing import fixed_arrays
 from xbarc.frontend.fragments import build_layers, relocated
 from xbarc.frontend.load import BROKEN, load_model, reason
 from xbarc.frontend.matching import match_layers
@@ -27,6 +29,7 @@ from xbarc.frontend.shapes import input_shapes
 from xbarc.frontend.views import Views
 from xbarc.ir.geometry import Dim
 from xbarc.ir.network import Network, Source, Value
+from xbarc.numerics.types import AnyArray
 
 
 def read_network(
@@ -35,6 +38,7 @@ def read_network(
     shapes: Mapping[str, tuple[int, ...]] | None = None,
     scales: bool = False,
     binary: BinaryOptions | None = None,
+    fixed: Mapping[str, Any] | None = None,
 ) -> Network:
     """Read an ONNX file as a network of matrix layers and digital fragments.
 
@@ -44,16 +48,17 @@ def read_network(
             open counts as 1.
         scales: find out which channels may be scaled, for equalisation.
         binary: how binary networks are read.
+        fixed: numbers, or lists of them, that inputs hold for good, by the input's name.
 
     Raises:
         ModelError: the file is damaged or dangerous.
         UnsupportedError: neither a crossbar nor ONNX Runtime can run a part of it.
-        InputError: `shapes` does not fit the model's inputs.
+        InputError: `shapes` or `fixed` do not fit the model's inputs.
     """
     path = Path(path)
     loaded = load_model(path)
     try:
-        normal = normalise(loaded)
+        normal = normalise(loaded, fixed)
         refusal = runtime_refusal(normal)
         network = _network(
             normal, Source(_text(path), loaded.digest), shapes, binary or BinaryOptions()
@@ -114,11 +119,21 @@ def source_digest(path: Path) -> str:
     return load_model(path).digest
 
 
-def runnable_model(path: Path) -> bytes | Path:
+def fixed_feeds(path: Path, fixed: Mapping[str, Any]) -> dict[str, AnyArray]:
+    """What ONNX Runtime is fed for inputs that a program holds fixed.
+
+    Raises:
+        InputError: an input is not there, or what it shall hold does not fit it.
+    """
+    return fixed_arrays(load_model(Path(path)).model, fixed) if fixed else {}
+
+
+def runnable_model(path: Path, fixed: Mapping[str, Any] | None = None) -> bytes | Path:
     """The model as ONNX Runtime can run it, under the value names that layers carry.
 
     The path itself where the file is that already; otherwise a serialised model in which functions
-    are inlined, QONNX nodes are standard ONNX, and no integer product saturates.
+    are inlined, QONNX nodes are standard ONNX, and no integer product saturates. Inputs that are
+    `fixed` are none of its inputs.
 
     Raises:
         ModelError: the file is damaged or dangerous.
@@ -126,7 +141,7 @@ def runnable_model(path: Path) -> bytes | Path:
     path = Path(path)
     loaded = load_model(path)
     try:
-        normal = normalise(loaded)
+        normal = normalise(loaded, fixed)
         views = Views(normal.model.graph, normal.constants, normal.views)
         widened = widen_products(normal.nodes, views)
         if not normal.changed and not widened:

@@ -29,6 +29,7 @@ from xbarc.options.values import (
     parse_adc,
     parse_budget,
     parse_corrections,
+    parse_fixed,
     parse_law,
     parse_levers,
     parse_pruning,
@@ -346,6 +347,14 @@ class ModelInputs(Options):
         metavar="INPUT=1,3,224,224",
         flags=("--shape",),
         unset="the model's",
+        repeated=True,
+    )
+    fix_input: Annotated[dict[str, Any], reads(parse_fixed)] = option(
+        {},
+        "an input that holds this number, or these numbers, for good: it becomes a constant of the "
+        "program, and an If that depends on it becomes one of its branches; may be repeated",
+        metavar="INPUT=16000",
+        unset="none",
         repeated=True,
     )
 

@@ -56,3 +56,4 @@ class CompileKeywords(TypedDict, total=False):
     allow_ternary: bool
     duplicate: str
     shapes: Mapping[str, Iterable[int]] | Iterable[str]
+    fix_input: Mapping[str, Any] | Iterable[str]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -276,6 +277,72 @@ def _shape(text: str) -> tuple[str, Shape]:
     if not equals or not name or not shape or min(shape) < 1:
         raise InputError(f"'{text}' is not INPUT=1,3,224,224", where="--shape")
     return name, shape
+
+
+def parse_fixed(given: Iterable[str] | Mapping[str, Any]) -> dict[str, Any]:
+    """What inputs hold: numbers and lists of them by name, or texts `INPUT=16000`, `INPUT=1,2`.
+
+    Raises:
+        InputError: something else.
+    """
+    if not isinstance(given, Mapping):
+        return dict(_fixed(text) for text in given)
+    return {name: _numbers(value, name) for name, value in given.items()}
+
+
+def _fixed(text: str) -> tuple[str, Any]:
+    name, equals, numbers = text.rpartition("=")
+    try:
+        found = [_number(part.strip()) for part in numbers.split(",")]
+    except ValueError:
+        found = []
+    if not equals or not name or not found:
+        raise InputError(f"'{text[:60]}' is not INPUT=16000 or INPUT=1,2", where="--fix-input")
+    return name, found if len(found) > 1 else found[0]
+
+
+def _number(text: str) -> bool | int | float:
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
+
+
+def _numbers(value: Any, name: str) -> Any:
+    """Plain Python numbers, in lists as deep as the value is."""
+    plain = value.tolist() if hasattr(value, "tolist") else value
+    if isinstance(plain, list | tuple):
+        return [_numbers(part, name) for part in plain]
+    if not isinstance(plain, int | float):
+        text = f"'{name[:40]}' is {str(plain)[:40]!r}, expected a number or a list of them"
+        raise InputError(text, where="--fix-input")
+    return plain
+
+
+def fixed_text(fixed: Mapping[str, Any]) -> str:
+    """Fixed inputs as programs say them: JSON, which `fixed_of` reads."""
+    return json.dumps(fixed, sort_keys=True)
+
+
+def fixed_of(settings: Mapping[str, str]) -> dict[str, Any]:
+    """What a program says that its inputs were fixed to.
+
+    Raises:
+        InputError: it says something else.
+    """
+    try:
+        said = json.loads(settings.get(FIXED, "{}"))
+    except (ValueError, RecursionError):
+        said = None
+    if not isinstance(said, dict):
+        raise InputError(f"{settings[FIXED][:60]!r} fixes no inputs", where=f"settings: {FIXED}")
+    return parse_fixed(said)
+
+
+FIXED = "fix_input"
+"""The setting under which a program says which inputs are fixed, and to what."""
 
 
 def parse_names(given: str | Iterable[str]) -> frozenset[str]:
