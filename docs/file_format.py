@@ -10,6 +10,8 @@ from pydantic import BaseModel
 
 from xbarc.ir.arrays import FORMS
 from xbarc.ir.schema import ProgramRecord
+from xbarc.rows import Row
+from xbarc.rows.facts import all_facts
 from xbarc.target import Target
 
 
@@ -45,6 +47,8 @@ def meanings(kind: type) -> dict[str, str]:
     """What each key of a record means; the empty text where nobody said."""
     if issubclass(kind, BaseModel):
         return {name: field.description or "" for name, field in kind.model_fields.items()}
+    if issubclass(kind, Row):
+        return {entry.field: entry.kept_meaning for entry in all_facts(kind)}
     told = attributes_of(kind)
     names = [field.name for field in dataclasses.fields(kind)]
     return {name: told.get(name, _KIND if name == "kind" else "") for name in names}

@@ -6,18 +6,21 @@
 import contextlib
 import io
 import os
-import re
 from pathlib import Path
-from typing import get_args
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import effects
 import file_format
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from xbarc.cli import main
 from xbarc.options import PANELS, about
 from xbarc.options.base import default_text, flags_of, metavar_of
-from xbarc.report import model, row, target_reference
+from xbarc.report import Report, target_reference
+from xbarc.rows import Row
+from xbarc.rows.form import form_of
 from xbarc.target import describe, load_target, target_names
 
 COMMANDS = (
@@ -129,55 +132,66 @@ def target_list() -> str:
 
 
 def report_fields() -> str:
-    """Fields of `report.json`, from its pydantic models."""
-    names = (
-        "Report",
-        "TargetRow",
-        "Totals",
-        "LayerRow",
-        "ChoiceRow",
-        "CandidateRow",
-        "AdcRow",
-        "TimingRow",
-        "DigitalRow",
-        "Components",
-        "PartRow",
-        "ScheduleRow",
-        "ScheduledRow",
-        "PathRow",
-        "OperandsRow",
-        "OperandRow",
-        "FactsRow",
-        "RowsRow",
-        "AdcModelRow",
-        "ChipRow",
-        "LevelRow",
-        "DeviceRow",
-        "SourceRow",
-    )
+    """Fields of `report.json`: its models, and the facts of its rows."""
     parts = []
-    for name in names:
-        kind = getattr(model, name, None) or getattr(row, name)
+    for kind in _report_parts():
         first = (kind.__doc__ or "").strip().splitlines()[0]
-        parts += ["", f"### {name}", "", first, "", "| field | type | meaning |", "|---|---|---|"]
-        parts += [_field_line(key, field) for key, field in kind.model_fields.items()]
+        parts += ["", f"### {_title(kind)}", "", first, ""]
+        parts += ["| field | type | meaning |", "|---|---|---|"]
+        parts += [_field_line(key, field) for key, field in _fields(kind).items()]
     return "\n".join(parts) + "\n"
 
 
+def _report_parts() -> list[type]:
+    """The report and what it is made of, each part behind the one that first names it."""
+    found: list[type] = []
+    waiting: list[type] = [Report]
+    while waiting:
+        kind = waiting.pop(0)
+        if kind in found:
+            continue
+        found.append(kind)
+        own = [part for each in _fields(kind).values() for part in _parts(each.annotation)]
+        waiting = own + waiting
+    return found
+
+
+def _fields(kind: type) -> dict[str, FieldInfo]:
+    model: type[BaseModel] = form_of(kind) if issubclass(kind, Row) else kind
+    return model.model_fields
+
+
+def _parts(hint: Any) -> list[type]:
+    if isinstance(hint, type) and issubclass(hint, (Row, BaseModel)):
+        return [hint]
+    return [kind for part in get_args(hint) for kind in _parts(part)]
+
+
+def _title(kind: type) -> str:
+    return kind.form if issubclass(kind, Row) else kind.__name__
+
+
 def _field_line(name: str, field: FieldInfo) -> str:
-    """A row of a table; a field without a description of its own is named for what it is."""
+    """A row of a table."""
     text = (field.description or "").replace("|", "\\|")
     return f"| `{name}` | {_type(field.annotation)} | {text} |"
 
 
-def _type(kind: object) -> str:
+def _type(hint: Any) -> str:
     """A type of the report for people."""
-    text = kind.__name__ if isinstance(kind, type) and not get_args(kind) else str(kind)
-    text = re.sub(r"xbarc\.report\.\w+\.", "", text).replace("typing.", "")
-    words = {"int": "integer", "float": "number", "str": "text", "bool": "boolean"}
-    for name, word in words.items():
-        text = re.sub(rf"\b{name}\b", word, text)
-    text = re.sub(r"\btuple\[(.+), \.\.\.\]", r"list of \1", text)
-    text = re.sub(r"\bdict\[(.+), (.+)\]", r"\2 by \1", text)
-    text = re.sub(r"Literal\[(.+)\]", r"\1", text)
-    return text.replace(" | None", ", may be null").replace("|", "or")
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return _type(parts[0])
+    if origin is Literal:
+        return ", ".join(map(repr, parts))
+    if origin in (Union, UnionType):
+        words = " or ".join(_type(part) for part in parts if part is not NoneType)
+        return f"{words}, may be null" if NoneType in parts else words
+    if origin is dict:
+        return f"{_type(parts[1])} by {_type(parts[0])}"
+    if origin is tuple:
+        return f"list of {_type(parts[0])}"
+    return _WORDS.get(hint) or _title(hint)
+
+
+_WORDS = {int: "integer", float: "number", str: "text", bool: "boolean"}

@@ -42,13 +42,13 @@ def test_the_front_has_ten_points_and_one_is_chosen(budgeted: CompiledProgram) -
     allocated = [row for row in front if row.kind == "allocated"]
     assert len(allocated) >= 10
     assert sum(row.chosen for row in front) == 1
-    energies = [row.energy_uj for row in allocated]
+    energies = [row.energy_pj for row in allocated]
     assert energies == sorted(energies)
     for row in allocated:
-        assert row.bound_uj is not None
-        assert 0.99 * row.energy_uj <= row.bound_uj <= row.energy_uj * (1 + 1e-9)
-        assert row.solver_us is not None
-    assert all(row.solver_us is None for row in front if row.kind == "uniform")
+        assert row.bound_pj is not None
+        assert 0.99 * row.energy_pj <= row.bound_pj <= row.energy_pj * (1 + 1e-9)
+        assert row.solver_s is not None
+    assert all(row.solver_s is None for row in front if row.kind == "uniform")
 
 
 def test_the_chosen_point_keeps_the_budget_and_is_cheaper_than_uniform_bits(
@@ -59,11 +59,11 @@ def test_the_chosen_point_keeps_the_budget_and_is_cheaper_than_uniform_bits(
     assert chosen.measured_db is not None
     assert chosen.measured_db >= 18
     uniform = [
-        row.mean_levels
+        row.levels
         for row in front
         if row.kind == "uniform" and (row.measured_db is None or row.measured_db >= 18)
     ]
-    assert chosen.mean_levels < 0.8 * min(uniform)
+    assert chosen.levels < 0.8 * min(uniform)
 
 
 def _decibels(exact: CompiledProgram, found: CompiledProgram, images: Any) -> float:

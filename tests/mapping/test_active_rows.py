@@ -20,7 +20,7 @@ from xbarc.ir.effective import is_lossless
 from xbarc.ir.program import CrossbarStep
 from xbarc.mapping.active_rows import RowOption, choose_rows, row_options
 from xbarc.options import parse_levers
-from xbarc.report.rows import rows_notes
+from xbarc.report.active_rows import rows_notes
 from xbarc.target import Target, load_target
 
 MLP = Path(__file__).resolve().parents[2] / "models" / "fashion-mlp.onnx"

@@ -10,8 +10,8 @@ from tests.builders import int_layer, mapped, program_of, small_target
 from xbarc.ir.facts import InputFacts, Narrowed
 from xbarc.ir.front import RowsPoint
 from xbarc.ir.program import Program
+from xbarc.report.active_rows import rows_notes, rows_table
 from xbarc.report.facts import facts_rows, facts_table
-from xbarc.report.rows import rows_notes, rows_rows, rows_table
 
 
 def _program() -> Program:
@@ -47,7 +47,7 @@ def test_rows_and_what_they_say() -> None:
         "by the target's converter fewer rows at a time never win: all rows at once is cheapest",
         "no rows that the converters can read keep --rows-latency: 1.00 times is least",
     )
-    table = rows_table(rows_rows(program)).rows
+    table = rows_table(program.rows).rows
     assert [row[0] for row in table][-1] == "within 2 times (chosen)"
     assert [row[6] for row in table] == ["1.00", "1.00", "2.00", "1.00", "1.00"]
     assert rows_notes(_program()) == ()

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import get_args
 
 import pytest
+from pydantic import BaseModel
 from rich.console import Console, RenderableType
 
 from tests.report.programs import (
@@ -19,11 +20,13 @@ from tests.report.programs import (
     small_program,
     small_target,
 )
+from xbarc import rows
 from xbarc.ir.program import Program
 from xbarc.report import Report, collect, render_csv, render_html, render_json, render_text
-from xbarc.report.format import histogram, number, operators, percent
 from xbarc.report.model import PartRow
 from xbarc.report.row import Row
+from xbarc.rows.form import form_of
+from xbarc.rows.format import histogram, number, operators, percent
 from xbarc.target import figures
 
 Golden = Callable[[str, str], None]
@@ -94,15 +97,18 @@ def test_brief_text_counts_operators_without_matrices() -> None:
     assert "without a matrix operator: Add x2, Relu x4" in plain(render_text(report, full=False))
 
 
-@pytest.mark.parametrize("kind", Row.__subclasses__())
-def test_every_field_says_what_it_is(kind: type[Row]) -> None:
+MODELS = (*Row.__subclasses__(), *map(form_of, rows.Row.__subclasses__()))
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_every_field_says_what_it_is(kind: type[BaseModel]) -> None:
     assert [name for name, field in kind.model_fields.items() if not field.description] == []
 
 
 def test_numbers_have_a_unit() -> None:
     words = ["uJ", "mm2", "us", "ns", "1/s", "TOPS/W", "bits", "0 to 1", "`unit`", "how many"]
     words += ["pJ", "um2", "KiB", "MiB", "mW", "GOPS", "dB", "`top1`", "`measure`", "nm"]
-    fields = [item for row in Row.__subclasses__() for item in row.model_fields.items()]
+    fields = [item for model in MODELS for item in model.model_fields.items()]
     numbers = [(n, f) for n, f in fields if float in (f.annotation, *get_args(f.annotation))]
     assert len(numbers) > 15
     assert [n for n, f in numbers if not any(w in str(f.description) for w in words)] == []

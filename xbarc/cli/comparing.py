@@ -140,7 +140,7 @@ def tables(found: Comparison) -> tuple[TableData, ...]:
 
 def _cells(row: Row) -> tuple[str, ...]:
     from xbarc.cli.executing import decibel, percent
-    from xbarc.report.format import number
+    from xbarc.rows.format import number
 
     return (
         row.encoding,

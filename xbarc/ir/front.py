@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from xbarc.rows import Nanosecond, Picojoule, Row, Second, fact, shaped
+
 
 @dataclass(frozen=True)
 class SolverRun:
@@ -26,75 +28,120 @@ class SolverRun:
     compared: float | None = None
 
 
-@dataclass(frozen=True)
-class FrontPoint:
-    """One allocation of bits over a network, executed on the calibration data.
-
-    Attributes:
-        kind: `uniform`: the same bits everywhere; `allocated`: chosen for each setting group.
-        bits: mean over conversions.
-        levels: mean of `2**bits` over conversions; 0 bits count nothing.
-        energy_pj: of all conversions of one inference, by the target's converter.
-        predicted_db: SQNR of the output against lossless converters, by the additive model; None
-            where no model was asked.
-        measured_db: the same, executed; None where the outputs are equal.
-        top1: share of labels met, None without labels.
-        top1_error: standard error of the difference to lossless converters, from the samples that
-            turned right or wrong.
-        model_db: the additive model's SQNR before it was corrected by points executed earlier.
-        chosen: whether the program has these settings.
-        expected_loss: top-1 lost by expectation, 0 to 1, from how likely the exact scores make the
-            classes of samples whose answer changed; None without labels.
-        expected_error: standard error of `expected_loss`: other samples of the same kind would have
-            given another one.
-        bound_pj: no allocation that keeps the point's limit by the model costs less, as the solver
-            proved; None where no solver was asked.
-        solver_s: deterministic seconds of the solver.
-        judged: samples that all but `predicted_db` come from; None where it was not recorded.
-        parts: in how many parts they were cut, each judged by numbers fitted to the others; in one
-            part they judged what was fitted to them.
-    """
-
-    kind: str
-    bits: float
-    levels: float
-    energy_pj: float
-    predicted_db: float | None
-    measured_db: float | None
-    top1: float | None
-    top1_error: float | None = None
-    model_db: float | None = None
-    chosen: bool = False
-    expected_loss: float | None = None
-    bound_pj: float | None = None
-    solver_s: float | None = None
-    judged: int | None = None
-    parts: int = 1
-    expected_error: float | None = None
+def _expected(point: FrontPoint) -> str:
+    """Points lost by expectation, and their standard error."""
+    if point.expected_loss is None:
+        return ""
+    error = "" if point.expected_error is None else f" +- {100 * point.expected_error:.2f}"
+    return f"{100 * point.expected_loss:.2f}{error}"
 
 
-@dataclass(frozen=True)
-class RowsPoint:
-    """One choice of wordlines driven at a time, for every layer; all give the same results.
+def _gap(point: FrontPoint) -> str:
+    """Between what was found and what the solver proved to be the least."""
+    if point.bound_pj is None or point.energy_pj <= 0:
+        return ""
+    return f"{100 * max(0.0, 1 - point.bound_pj / point.energy_pj):.2f} %"
 
-    Attributes:
-        kind: which choice it is.
-        bits: sum of the bits of all conversions of an inference.
-        levels: sum of `2**bits`.
-        adc_pj: of all conversions, by the target's converter.
-        energy_pj: of all that crossbar layers do; what only waits is left out.
-        time_ns: that arrays work, one layer after another.
-        buildable: whether the target's converter has the bits.
-        bound_pj: no choice within this time costs less, as the solver proved.
-        chosen: whether the program has these rows.
-    """
 
-    kind: str
-    bits: float
-    levels: float
-    adc_pj: float
-    energy_pj: float
-    time_ns: float
-    buildable: bool
-    bound_pj: float | None = None
-    chosen: bool = False
+class FrontPoint(Row, form="FrontRow", title="Converter bits: energy against error"):
+    """An allocation of converter bits that was executed on calibration data."""
+
+    kind: str = fact(
+        "uniform bits, or allocated ones",
+        head="bits",
+        of=lambda point: "chosen" if point.chosen else point.kind,
+    )
+    bits: float = fact(
+        "mean over readings, bits; 0 where no conversion is made",
+        name="mean_bits",
+        head="mean b>",
+        text=shaped("{:.2f}"),
+    )
+    levels: float = fact(
+        "mean of 2**bits over readings; 0 where no conversion is made",
+        name="mean_levels",
+        head="mean 2^b>",
+        text=shaped("{:.1f}"),
+    )
+    energy_pj: Picojoule = fact(
+        "all conversions, by the target's converter, {unit}", head="energy uJ>"
+    )
+    predicted_db: float | None = fact(
+        "SQNR of the output by the model, dB", head="predicted dB>", text=shaped("{:.1f}")
+    )
+    measured_db: float | None = fact(
+        "SQNR of the output, executed, dB", head="measured dB>", text=shaped("{:.1f}")
+    )
+    top1: float | None = fact(
+        "share of labels met, 0 to 1", head="top-1>", text=shaped("{:.2f} %", times=100)
+    )
+    top1_error: float | None = fact(
+        "standard error of the change in `top1`, from samples that changed",
+        default=None,
+        head="+- points>",
+        text=shaped("{:.2f}", times=100),
+    )
+    model_db: float | None = fact(
+        "`predicted_db` before it was corrected by points executed earlier, dB",
+        default=None,
+        inside=True,
+    )
+    expected_loss: float | None = fact(
+        "top-1 lost by expectation, 0 to 1: what a budget in points is held to",
+        default=None,
+        head="expected loss>",
+        of=_expected,
+    )
+    expected_error: float | None = fact(
+        "standard error of `expected_loss`, 0 to 1; a budget has room for 1.64 of them",
+        default=None,
+    )
+    bound_pj: Picojoule | None = fact(
+        "least energy of any bits that keep the limit by the model, proven, {unit}",
+        default=None,
+        head="solver gap>",
+        of=_gap,
+    )
+    solver_s: Second | None = fact(
+        "deterministic time of the solver, {unit}",
+        default=None,
+        head="solver s>",
+        text=shaped("{:.2f}", times=1e-6),
+    )
+    chosen: bool = fact("whether the program has these bits", default=False)
+    judged: int | None = fact("samples that measured it, count", default=None)
+    parts: int = fact(
+        "parts of the samples, each judged by what was fitted to the others, count", default=1
+    )
+
+
+class RowsPoint(Row, form="RowsRow", title="Rows at a time: energy against cycles"):
+    """A choice of wordlines driven at a time for every layer; all give the same results."""
+
+    kind: str = fact(
+        "all alike, least by one law, or within a time; times are of `us`",
+        head="rows",
+        of=lambda point: f"{point.kind} (chosen)" if point.chosen else point.kind,
+    )
+    bits: float = fact("sum over the conversions of an inference, bits", head="sum b>")
+    levels: float = fact("sum of 2**bits over the conversions of an inference", head="sum 2^b>")
+    adc_pj: Picojoule = fact(
+        "all conversions, by the target's converter, {unit}", head="converters uJ>"
+    )
+    energy_pj: Picojoule = fact(
+        "all that crossbar layers do, {unit}; what only waits is left out", head="energy uJ>"
+    )
+    time_ns: Nanosecond = fact(
+        "that arrays work, one layer after another, {unit}", head="arrays us>"
+    )
+    buildable: bool = fact(
+        "whether the target's converter has the bits",
+        head="",
+        text=lambda buildable: "" if buildable else "converter too narrow",
+    )
+    bound_pj: Picojoule | None = fact(
+        "no choice within this time costs less, as the solver proved, {unit}; null where it was "
+        "not asked or nothing is so fast",
+        default=None,
+    )
+    chosen: bool = fact("whether the program has these rows", default=False)

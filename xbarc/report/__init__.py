@@ -33,10 +33,10 @@ from xbarc.report.inspect_text import render_block_text, render_layer_text
 from xbarc.report.model import Report
 from xbarc.report.picture import block_picture, layer_picture, png_bytes, write_png
 from xbarc.report.sources import source_rows
-from xbarc.report.table import TableData
 from xbarc.report.tables import layers_table, placement_table
 from xbarc.report.targets import render_target_json, render_target_text, target_reference
 from xbarc.report.text import render_text, rich_table
+from xbarc.rows.table import TableData
 
 __all__ = [
     "BlockView",

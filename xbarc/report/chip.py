@@ -14,13 +14,13 @@ from xbarc.errors import TargetError
 from xbarc.report.chip_rows import LevelRow, SourceRow
 from xbarc.report.cited import carried_table
 from xbarc.report.escaping import json_text, text_lines
-from xbarc.report.format import number, percent
 from xbarc.report.model import PartRow
 from xbarc.report.planning import level_rows
 from xbarc.report.row import Row
-from xbarc.report.table import TableData
 from xbarc.report.tables import levels_table
 from xbarc.report.text import rich_table
+from xbarc.rows.format import number, percent
+from xbarc.rows.table import TableData
 from xbarc.target import Target, describe
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from xbarc.report.chip_rows import SourceRow
-from xbarc.report.table import TableData
+from xbarc.rows.table import TableData
 
 
 def sources_table(sources: Sequence[SourceRow]) -> TableData:

@@ -25,7 +25,8 @@ from xbarc.cost import (
 from xbarc.cost.counting import conversions_made
 from xbarc.ir.operands import OperandStatistics
 from xbarc.ir.program import CrossbarStep, DigitalStep, Program
-from xbarc.report.converters import converter_rows, front_notes, front_rows
+from xbarc.report.active_rows import rows_notes
+from xbarc.report.converters import converter_rows, front_notes
 from xbarc.report.devices import device_rows
 from xbarc.report.facts import facts_rows
 from xbarc.report.layers import layer_row
@@ -48,7 +49,6 @@ from xbarc.report.planning import (
     schedule_row,
     write_time_us,
 )
-from xbarc.report.rows import rows_notes, rows_rows
 from xbarc.report.solver import solver_rows
 from xbarc.report.sources import source_rows
 from xbarc.target import Target, describe
@@ -92,9 +92,9 @@ def collect(
         layers=tuple(layer_row(layer, target) for layer in cost.layers),
         digital=tuple(_digital_row(step, target) for step in program.digital_steps),
         converters=converter_rows(cost.layers, target),
-        front=front_rows(program),
+        front=program.front,
         facts=facts_rows(program),
-        rows=rows_rows(program),
+        rows=program.rows,
         solver=solver_rows(program),
         components=components,
         schedule=schedule_row(cost, target),

@@ -12,11 +12,11 @@ from rich.console import Group
 from rich.text import Text
 
 from xbarc.report.escaping import csv_cell, json_text, text_lines
-from xbarc.report.format import number
 from xbarc.report.model import LayerRow, Report
 from xbarc.report.row import Row
-from xbarc.report.table import TableData
 from xbarc.report.text import rich_table
+from xbarc.rows.format import number
+from xbarc.rows.table import TableData
 
 _TOTALS = (
     ("arrays", "count"),

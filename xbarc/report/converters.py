@@ -5,7 +5,7 @@ from __future__ import annotations
 from xbarc.cost import LayerCost
 from xbarc.cost.converters import Widths, converter_widths
 from xbarc.ir.program import Program
-from xbarc.report.model import ConverterRow, FrontRow
+from xbarc.report.model import ConverterRow
 from xbarc.target import Target
 
 _FACTOR_2 = 3.01
@@ -37,30 +37,6 @@ def _row(layer: str, widths: Widths, positions: int | None, target: Target) -> C
         mean_levels=widths.levels / readings if readings else 0.0,
         energy_uj=energy,
         histogram={bits: int(n) for bits, n in enumerate(widths.histogram) if n},
-    )
-
-
-def front_rows(program: Program) -> tuple[FrontRow, ...]:
-    """Allocations that were executed for `--adc-budget`."""
-    return tuple(
-        FrontRow(
-            kind=point.kind,
-            mean_bits=point.bits,
-            mean_levels=point.levels,
-            energy_uj=point.energy_pj / 1e6,
-            predicted_db=point.predicted_db,
-            measured_db=point.measured_db,
-            top1=point.top1,
-            top1_error=point.top1_error,
-            expected_loss=point.expected_loss,
-            expected_error=point.expected_error,
-            bound_uj=None if point.bound_pj is None else point.bound_pj / 1e6,
-            solver_us=None if point.solver_s is None else 1e6 * point.solver_s,
-            chosen=point.chosen,
-            judged=point.judged,
-            parts=point.parts,
-        )
-        for point in program.front
     )
 
 

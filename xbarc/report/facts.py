@@ -9,9 +9,9 @@ from pydantic import Field
 from xbarc.cost.converters import Widths
 from xbarc.cost.counting import reading_widths
 from xbarc.ir.program import CrossbarStep, Program
-from xbarc.report.format import number
 from xbarc.report.row import Row
-from xbarc.report.table import TableData
+from xbarc.rows.format import number
+from xbarc.rows.table import TableData
 
 
 class FactsRow(Row):

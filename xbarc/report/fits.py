@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from xbarc.ir.program import FitRecord
 from xbarc.report.row import FitRow
-from xbarc.report.table import TableData
+from xbarc.rows.table import TableData
 
 if TYPE_CHECKING:
     from xbarc.report.model import LayerRow

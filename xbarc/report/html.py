@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from xbarc.report import page
 from xbarc.report.cited import citations
-from xbarc.report.format import number
 from xbarc.report.pictures import pictures
-from xbarc.report.table import TableData
 from xbarc.report.tables import report_tables, settings_line
+from xbarc.rows.format import number
+from xbarc.rows.table import TableData
 
 if TYPE_CHECKING:  # Report prints itself through this file
     from xbarc.report.model import PartRow, Report

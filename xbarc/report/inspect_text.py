@@ -7,11 +7,11 @@ from rich.console import Group
 from rich.text import Text
 
 from xbarc.numerics.types import Int64Array
-from xbarc.report.format import histogram, number
 from xbarc.report.inspect import BlockView, LayerView
 from xbarc.report.picture import shrink
-from xbarc.report.table import TableData
 from xbarc.report.text import rich_table
+from xbarc.rows.format import histogram, number
+from xbarc.rows.table import TableData
 
 _SHADES = " ░▒▓█"
 _PLAIN = ".:-=+*#%@"

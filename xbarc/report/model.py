@@ -9,12 +9,13 @@ from typing import Literal
 
 from pydantic import Field
 
+from xbarc.ir.front import FrontPoint, RowsPoint
 from xbarc.report.chip_rows import AdcModelRow, DeviceRow, LevelRow, SourceRow
 from xbarc.report.facts import FactsRow
 from xbarc.report.html import render_fragment
 from xbarc.report.row import ChoiceRow, FitRow, Row
-from xbarc.report.rows import RowsRow
 from xbarc.report.solver import SolverRow
+from xbarc.rows.form import Rows
 
 
 class TargetRow(Row):
@@ -198,38 +199,6 @@ class ConverterRow(Row):
     )
 
 
-class FrontRow(Row):
-    """An allocation of converter bits that was executed on calibration data."""
-
-    kind: str = Field(description="uniform bits, or allocated ones")
-    mean_bits: float = Field(description="mean over readings, bits; 0 where no conversion is made")
-    mean_levels: float = Field(
-        description="mean of 2**bits over readings; 0 where no conversion is made"
-    )
-    energy_uj: float = Field(description="all conversions, by the target's converter, uJ")
-    predicted_db: float | None = Field(description="SQNR of the output by the model, dB")
-    measured_db: float | None = Field(description="SQNR of the output, executed, dB")
-    top1: float | None = Field(description="share of labels met, 0 to 1")
-    top1_error: float | None = Field(
-        description="standard error of the change in `top1`, from samples that changed"
-    )
-    expected_loss: float | None = Field(
-        description="top-1 lost by expectation, 0 to 1: what a budget in points is held to"
-    )
-    expected_error: float | None = Field(
-        description="standard error of `expected_loss`, 0 to 1; a budget has room for 1.64 of them"
-    )
-    bound_uj: float | None = Field(
-        description="least energy of any bits that keep the limit by the model, proven, uJ"
-    )
-    solver_us: float | None = Field(description="deterministic time of the solver, us")
-    chosen: bool = Field(description="whether the program has these bits")
-    judged: int | None = Field(description="samples that measured it, count")
-    parts: int = Field(
-        description="parts of the samples, each judged by what was fitted to the others, count"
-    )
-
-
 class DigitalRow(Row):
     """A fragment that stays digital."""
 
@@ -374,14 +343,14 @@ class Report(Row):
     converters: tuple[ConverterRow, ...] = Field(
         default=(), description="converters under several rules, by layer and in all"
     )
-    front: tuple[FrontRow, ...] = Field(
+    front: Rows[FrontPoint] = Field(
         default=(), description="energy against error of converter bits; empty without a budget"
     )
     facts: tuple[FactsRow, ...] = Field(
         default=(),
         description="layers of whose inputs something is known whatever the network reads",
     )
-    rows: tuple[RowsRow, ...] = Field(
+    rows: Rows[RowsPoint] = Field(
         default=(), description="choices of rows driven at a time; empty without the lever rows"
     )
     solver: tuple[SolverRow, ...] = Field(

@@ -11,10 +11,10 @@ from rich.text import Text
 
 from xbarc.cost import ProgramCost, chip_arrays
 from xbarc.report.escaping import json_text, text_lines
-from xbarc.report.format import number, percent
 from xbarc.report.row import Row
-from xbarc.report.table import TableData
 from xbarc.report.text import rich_table
+from xbarc.rows.format import number, percent
+from xbarc.rows.table import TableData
 from xbarc.target import Target
 
 _MOST_TILES_SHOWN = 12

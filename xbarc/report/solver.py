@@ -7,9 +7,9 @@ from typing import Literal
 from pydantic import Field
 
 from xbarc.ir.program import CrossbarStep, Program
-from xbarc.report.format import number
 from xbarc.report.row import Row
-from xbarc.report.table import TableData
+from xbarc.rows.format import number
+from xbarc.rows.table import TableData
 
 _TINY = 1e-9
 

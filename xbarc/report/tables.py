@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from xbarc.ir.front import FrontPoint
+from xbarc.report.active_rows import rows_table
 from xbarc.report.cited import laws_table, sources_table
 from xbarc.report.facts import facts_table
 from xbarc.report.fits import fit_table
-from xbarc.report.format import histogram, number, operators, percent
-from xbarc.report.rows import rows_table
 from xbarc.report.solver import solver_table
-from xbarc.report.table import TableData
+from xbarc.rows.format import histogram, number, operators, percent
+from xbarc.rows.table import TableData, table_of
 
 if TYPE_CHECKING:  # Report prints itself through this file
     from xbarc.report.chip_rows import LevelRow
-    from xbarc.report.model import DigitalRow, FrontRow, LayerRow, PartRow, Report
+    from xbarc.report.model import DigitalRow, LayerRow, PartRow, Report
 
 
 _NAMED = 3
@@ -38,7 +39,7 @@ def report_tables(report: Report) -> tuple[TableData, ...]:
         candidates_table(report.layers),
         fit_table(report.layers),
         converters_table(report),
-        front_table(report),
+        table_of(FrontPoint, report.front),
         facts_table(report.facts),
         rows_table(report.rows),
         solver_table(report.solver),
@@ -188,48 +189,6 @@ def converters_table(report: Report) -> TableData:
     )
     headings = ("layer", "rule", "mean b>", "mean 2^b>", "energy uJ>", "conversions by ADC bits")
     return TableData("Converters, as set and by other rules", headings, tuple(rows))
-
-
-def front_table(report: Report) -> TableData:
-    """Energy against error, from the cheapest on."""
-    rows = (
-        (
-            "chosen" if row.chosen else row.kind,
-            f"{row.mean_bits:.2f}",
-            f"{row.mean_levels:.1f}",
-            number(row.energy_uj),
-            _decibels(row.predicted_db),
-            _decibels(row.measured_db),
-            "" if row.top1 is None else f"{100 * row.top1:.2f} %",
-            "" if row.top1_error is None else f"{100 * row.top1_error:.2f}",
-            _expected(row),
-            _gap(row),
-            "" if row.solver_us is None else f"{row.solver_us / 1e6:.2f}",
-        )
-        for row in report.front
-    )
-    what = ("bits", "mean b>", "mean 2^b>", "energy uJ>", "predicted dB>", "measured dB>")
-    headings = (*what, "top-1>", "+- points>", "expected loss>", "solver gap>", "solver s>")
-    return TableData("Converter bits: energy against error", headings, tuple(rows))
-
-
-def _expected(row: FrontRow) -> str:
-    """Points lost by expectation, and their standard error."""
-    if row.expected_loss is None:
-        return ""
-    error = "" if row.expected_error is None else f" +- {100 * row.expected_error:.2f}"
-    return f"{100 * row.expected_loss:.2f}{error}"
-
-
-def _gap(row: FrontRow) -> str:
-    """Between what was found and what the solver proved to be the least."""
-    if row.bound_uj is None or row.energy_uj <= 0:
-        return ""
-    return f"{100 * max(0.0, 1 - row.bound_uj / row.energy_uj):.2f} %"
-
-
-def _decibels(value: float | None) -> str:
-    return "" if value is None else f"{value:.1f}"
 
 
 def schedule_table(report: Report) -> TableData:

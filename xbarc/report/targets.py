@@ -13,8 +13,8 @@ from rich.text import Text
 from xbarc.report.cited import citations, laws_table, sources_table
 from xbarc.report.escaping import json_text, text_lines
 from xbarc.report.sources import source_rows
-from xbarc.report.table import TableData
 from xbarc.report.text import rich_table
+from xbarc.rows.table import TableData
 from xbarc.target import Figure, FigureList, Geometry, Provenance, Source, Target, describe
 from xbarc.target.explain import field_unit
 from xbarc.target.growth import TERMS

@@ -13,11 +13,9 @@ from rich.text import Text
 from xbarc.errors import visible
 from xbarc.report.cited import citations
 from xbarc.report.escaping import text_lines
-from xbarc.report.format import operators
 from xbarc.report.model import Report
 from xbarc.report.notes import specific
 from xbarc.report.solver import solver_table
-from xbarc.report.table import TableData
 from xbarc.report.tables import (
     chosen_table,
     layers_table,
@@ -26,6 +24,8 @@ from xbarc.report.tables import (
     stayed_table,
     totals_table,
 )
+from xbarc.rows.format import operators
+from xbarc.rows.table import TableData
 
 
 def render_text(report: Report, *, full: bool = True) -> Group:

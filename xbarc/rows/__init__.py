@@ -1,0 +1,45 @@
+"""Rows of a report: every fact with its name, unit, heading, format and meaning, written once.
+
+A class below `Row` is the value that the compiler and the cost model work with, and the row that
+reports show: tables (`table`), JSON and its schema (`form`) and the reference page read the facts
+off its fields. To add a fact, add a field; to add a row, derive a class where its values come from.
+"""
+
+from xbarc.rows.facts import (
+    Fact,
+    Nanosecond,
+    Picojoule,
+    Picosecond,
+    RoundPicosecond,
+    Row,
+    Second,
+    SquareMicrometre,
+    Unit,
+    fact,
+    facts_of,
+)
+from xbarc.rows.format import histogram, number, operators, percent, shaped
+from xbarc.rows.table import TableData, cells, headings, table_of
+
+__all__ = [
+    "Fact",
+    "Nanosecond",
+    "Picojoule",
+    "Picosecond",
+    "RoundPicosecond",
+    "Row",
+    "Second",
+    "SquareMicrometre",
+    "TableData",
+    "Unit",
+    "cells",
+    "fact",
+    "facts_of",
+    "headings",
+    "histogram",
+    "number",
+    "operators",
+    "percent",
+    "shaped",
+    "table_of",
+]

@@ -1,0 +1,169 @@
+"""A row and its facts: fields of a frozen dataclass that say everything about themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import MISSING, Field, dataclass, field, fields
+from functools import cache
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    dataclass_transform,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+_FACT = "fact"
+
+
+@dataclass(frozen=True)
+class Unit:
+    """The unit in which a number is kept, and the one in which reports show it.
+
+    Multiplying and dividing are told apart: a quotient by 1e6 and a product with 1e-6 differ.
+
+    Attributes:
+        kept: in lower case it ends the name of the field.
+        shown: in lower case it ends the name in a report.
+        times, per: a number is shown as `kept * times / per`.
+    """
+
+    kept: str
+    shown: str
+    times: float = 1.0
+    per: float = 1.0
+
+    def show(self, value: float) -> float:
+        """A kept number as reports show it."""
+        return value * self.times / self.per
+
+
+Picojoule = Annotated[float, Unit("pJ", "uJ", per=1e6)]
+SquareMicrometre = Annotated[float, Unit("um2", "mm2", per=1e6)]
+Nanosecond = Annotated[float, Unit("ns", "us", per=1e3)]
+Picosecond = Annotated[int, Unit("ps", "us", per=1e6)]
+RoundPicosecond = Annotated[int, Unit("ps", "ns", per=1e3)]
+Second = Annotated[float, Unit("s", "us", times=1e6)]
+
+
+@dataclass(frozen=True)
+class Fact:
+    """What a field of a row says about itself beside its type.
+
+    Attributes:
+        meaning: for schema and reference; `{unit}` stands for the unit.
+        head: heading of its column in tables, `>` behind those of right-aligned ones; None: it has
+            no column.
+        name: in reports; empty: the field's own, with the unit that is shown.
+        text: writes the value, in the unit that is shown, into a table; None: by its type.
+        of: writes its cell from the whole row, in place of `text`.
+        later: the format was published without it: reports that lack it are read, with the default.
+        csv: whether the line of a layer has it.
+        inside: whether reports leave it out.
+    """
+
+    meaning: str
+    head: str | None = None
+    name: str = ""
+    text: Callable[[Any], str] | None = None
+    of: Callable[[Any], str] | None = None
+    later: bool = False
+    csv: bool = False
+    inside: bool = False
+
+
+def fact(meaning: str, *, default: Any = MISSING, **said: Any) -> Any:
+    """A field that is a fact; `said` are further attributes of `Fact`.
+
+    Raises:
+        TypeError: an unknown attribute.
+    """
+    return field(default=default, metadata={_FACT: Fact(meaning, **said)})
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(fact, field))
+class Row:
+    """Base of rows: each class below is a frozen dataclass. Fields that are no fact stay inside.
+
+    Attributes:
+        form: its name in the schema.
+        title: of a table of such rows.
+    """
+
+    form: ClassVar[str] = ""
+    title: ClassVar[str] = ""
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    def __init_subclass__(cls, *, form: str = "", title: str = "") -> None:
+        cls.form, cls.title = form or cls.__name__, title
+        dataclass(frozen=True)(cls)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A fact in its place.
+
+    Attributes:
+        field: name of the field.
+        hint: its type, with the unit.
+        default: `MISSING` where it has none.
+    """
+
+    field: str
+    hint: Any
+    default: Any
+    fact: Fact
+    unit: Unit | None
+
+    @property
+    def name(self) -> str:
+        """Name in reports."""
+        if self.fact.name or self.unit is None:
+            return self.fact.name or self.field
+        return self.field.removesuffix(self.unit.kept.lower()) + self.unit.shown.lower()
+
+    @property
+    def meaning(self) -> str:
+        """Meaning in reports."""
+        return self.fact.meaning.replace("{unit}", "" if self.unit is None else self.unit.shown)
+
+    @property
+    def kept_meaning(self) -> str:
+        """Meaning in the unit in which the number is kept."""
+        return self.fact.meaning.replace("{unit}", "" if self.unit is None else self.unit.kept)
+
+    def value(self, row: Row) -> Any:
+        """The value of a row, in the unit that reports show."""
+        found = getattr(row, self.field)
+        return found if self.unit is None or found is None else self.unit.show(found)
+
+
+def facts_of(kind: type[Row]) -> tuple[Entry, ...]:
+    """The facts of a row that reports show, in the order of JSON and of tables."""
+    known: Any = kind  # mypy takes a class for something that cannot be hashed
+    return _shown_facts(known)
+
+
+@cache
+def _shown_facts(kind: type[Row]) -> tuple[Entry, ...]:
+    return tuple(entry for entry in all_facts(kind) if not entry.fact.inside)
+
+
+def all_facts(kind: type[Row]) -> tuple[Entry, ...]:
+    """The facts of a row, those that stay inside too."""
+    hints = get_type_hints(kind, include_extras=True)
+    return tuple(
+        Entry(each.name, hint, each.default, each.metadata[_FACT], unit_in(hint))
+        for each in fields(kind)
+        if _FACT in each.metadata
+        for hint in (hints[each.name],)
+    )
+
+
+def unit_in(hint: Any) -> Unit | None:
+    """The unit that a type names, optional or not."""
+    if get_origin(hint) is Annotated:
+        return next((said for said in hint.__metadata__ if isinstance(said, Unit)), None)
+    return next((unit for part in get_args(hint) if (unit := unit_in(part)) is not None), None)
