@@ -6,9 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import pytest
+from onnx import numpy_helper, parser
 
-from tests.frontend.onnx_models import check, model_file, normal
-from xbarc.frontend import element_types
+from tests.frontend.onnx_models import check, model_file, normal, write
+from xbarc.errors import UnsupportedError
+from xbarc.frontend import element_types, read_network
+from xbarc.oracle import Oracle
 from xbarc.runtime import OnnxSession
 
 CALLS = '<ir_version: 8, opset_import: ["": 17, "l": 1]>'
@@ -91,3 +95,35 @@ def test_casts_at_borders_take_no_name_of_the_fragment(tmp_path: Path) -> None:
     session = OnnxSession(proto.SerializeToString(), where="fragment")
     found = session.run({"x": np.array([-1.5, 2], np.float32)})
     np.testing.assert_array_equal(found, [[-1.5, 2], [1.5, 2]])
+
+
+EQUAL = """<ir_version: 8, opset_import: ["": 17, "local": 1]>
+g (float[N,4] x) => (float[] y) { [one] h = local.f(x, w)  [two] y = local.f(h, w) }
+<domain: "local", opset_import: ["": 17]> f (a, b) => (c) {
+    [in] d = MatMul(a, b)  [out] c = Relu(d) }
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "refused"),
+    [
+        ("[one]", "[one]", ""),
+        ("[two]", "[one]", "model: ONNX Runtime cannot run the model: 2 nodes have the name 'one'"),
+        ("[out]", "[in]", "function f: ONNX Runtime cannot run the model: 2 nodes have the name"),
+        ("[in] d", "d", ""),
+    ],
+)
+def test_equal_names_around_functions_are_refused(
+    tmp_path: Path, old: str, new: str, refused: str
+) -> None:
+    """As in ONNX Runtime, though inlining would give each node a name of its own."""
+    model = parser.parse_model(EQUAL.replace(old, new))
+    model.graph.initializer.append(numpy_helper.from_array(normal(4, 4), "w"))
+    path = write(tmp_path, model)
+    if not refused:
+        check(path, x=normal(2, 4))
+        return
+    with pytest.raises(UnsupportedError, match="two nodes with same node name"):
+        Oracle(path)
+    with pytest.raises(UnsupportedError, match=refused):
+        read_network(path)

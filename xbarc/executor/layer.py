@@ -22,7 +22,7 @@ from xbarc.executor.vectors import (
 )
 from xbarc.executor.windows import block_extent, gather, window_blocks
 from xbarc.ir.codes import Codes, quantize, to_values
-from xbarc.ir.geometry import Dense, Geometry, Scatter, Window, stackable
+from xbarc.ir.geometry import Dense, Geometry, Scatter, Window, spatial_extent, stackable
 from xbarc.ir.quantize import Quantizer, Result
 from xbarc.ir.trace import LayerTrace
 from xbarc.numerics.memory import MEMORY, memory_limit, show_size
@@ -155,6 +155,13 @@ def check_shape(frame: LayerFrame, shape: tuple[int, ...]) -> None:
         good = len(shape) == len(geometry.kernel) + 2 and shape[1] == channels
     if not good:
         raise InputError(f"input of shape {shape}, expected {wanted}", where=frame.name)
+    if not isinstance(geometry, Dense) and 0 in spatial_extent(geometry, shape[2:]):
+        raise InputError(
+            f"input of shape {shape} has no position: a kernel of {list(geometry.kernel)} does not"
+            " fit it, pads counted",
+            where=frame.name,
+            hint="larger inputs; ONNX Runtime refuses this one too",
+        )
     size = _BYTES * largest_array(geometry, frame.groups, frame.outputs, shape)
     if size > memory_limit():
         raise InputError(

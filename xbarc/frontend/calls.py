@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 import onnx_ir as ir
@@ -23,7 +24,7 @@ def inline_calls(model: ir.Model) -> bool:
 
     Raises:
         ModelError: functions call each other in a circle.
-        UnsupportedError: a function cannot be inlined.
+        UnsupportedError: a function cannot be inlined, or two nodes have one name.
     """
     if not model.functions:
         return False
@@ -32,6 +33,7 @@ def inline_calls(model: ir.Model) -> bool:
         mine = model.opset_imports
         return all(mine.get(key, value) == value for key, value in function.opset_imports.items())
 
+    _refuse_equal_names(model)
     _mark(model)
     try:
         ir_passes.InlinePass(criteria=fits)(model)
@@ -41,6 +43,31 @@ def inline_calls(model: ir.Model) -> bool:
         raise UnsupportedError(f"a function cannot be inlined: {error}") from error
     _name(model)
     return True
+
+
+def _refuse_equal_names(model: ir.Model) -> None:
+    """Two nodes of one name, which ONNX Runtime refuses in a graph and in functions it calls.
+
+    Inlining gives every node a name of its own, so nobody would find out behind it.
+    """
+    stack, called = list(model.graph), {}
+    places: list[tuple[str, Iterable[ir.Node]]] = [("model", model.graph)]
+    while stack:
+        for node in inner_nodes(stack.pop()):
+            function = model.functions.get(node.op_identifier())
+            if function is not None and function.identifier() not in called:
+                called[function.identifier()] = function
+                places.append((f"function {function.name}", function))
+                stack += list(function)
+    for where, nodes in places:
+        names = Counter(node.name for node in nodes if node.name)
+        twice = next((name for name, count in names.items() if count > 1), None)
+        if twice is not None:
+            raise UnsupportedError(
+                f"ONNX Runtime cannot run the model: {names[twice]} nodes have the name '{twice}'",
+                where=where,
+                hint="give each node a name of its own, or none",
+            )
 
 
 def _mark(model: ir.Model) -> None:

@@ -20,6 +20,7 @@ from xbarc.frontend.shapes import (
     Known,
     Partial,
     Traced,
+    check_extent,
     complete,
     declared_shapes,
     layer_shape,
@@ -78,6 +79,7 @@ class Builder:
         open_shape = self.declared.get(layer.input)
         if open_shape is not None:
             self.declared[layer.output] = layer_shape(layer, open_shape)
+            check_extent(layer, open_shape)
         shape = self.shapes.get(layer.input)
         if shape is None:
             return self._uncounted(layer, self.why.get(layer.input, _no_shape(layer.input)))

@@ -13,7 +13,7 @@ from xbarc.errors import InputError, ModelError, XbarcError
 from xbarc.frontend.attributes import whole
 from xbarc.frontend.emit import name_of
 from xbarc.frontend.extents import SMALL, trace
-from xbarc.ir.geometry import Dense, Scatter, Window, scatter_extent, window_output
+from xbarc.ir.geometry import Dense, Window, spatial_extent
 from xbarc.ir.network import MatrixLayer
 from xbarc.numerics.types import AnyArray
 from xbarc.runtime import OnnxSession, RuntimeValue
@@ -193,15 +193,23 @@ def layer_shape(layer: MatrixLayer, shape: Partial) -> Partial:
     )
     if len(shape) != len(geometry.kernel) + 2 or shape[1] not in (None, channels):
         raise _misfit(layer, shape, f"{len(geometry.kernel) + 2} axes and {channels} channels")
-    extent = _extent(geometry, tuple(size or 0 for size in shape[2:]))
+    extent = spatial_extent(geometry, tuple(size or 0 for size in shape[2:]))
     space = (None if n is None else out for n, out in zip(shape[2:], extent, strict=True))
     return (shape[0], layer.constant.size, *space)
 
 
-def _extent(geometry: Window | Scatter, spatial: tuple[int, ...]) -> tuple[int, ...]:
-    if isinstance(geometry, Window):
-        return window_output(geometry, spatial)
-    return scatter_extent(geometry, spatial)[0]
+def check_extent(layer: MatrixLayer, shape: Partial) -> None:
+    """Refuse a convolution that has no position, whatever the open axes of its input are.
+
+    Raises:
+        ModelError: its kernel is larger than the padded input, or its pads cut off everything.
+    """
+    if isinstance(layer.geometry, Dense):
+        return
+    extent = spatial_extent(layer.geometry, tuple(size or 0 for size in shape[2:]))
+    if any(size is not None and out == 0 for size, out in zip(shape[2:], extent, strict=True)):
+        kernel = list(layer.geometry.kernel)
+        raise _misfit(layer, shape, f"an input that a kernel of {kernel} fits, pads counted")
 
 
 def _dense_shape(layer: MatrixLayer, geometry: Dense, shape: Partial) -> Partial:

@@ -146,6 +146,13 @@ def _scatter_crop(geometry: Scatter, axis: int, size: int, full: int) -> tuple[i
     return (half, total - half) if geometry.auto_pad == "same_upper" else (total - half, half)
 
 
+def spatial_extent(geometry: Window | Scatter, spatial: tuple[int, ...]) -> tuple[int, ...]:
+    """Extent of the result along each spatial axis; ONNX Runtime refuses one that is 0."""
+    if isinstance(geometry, Window):
+        return window_output(geometry, spatial)
+    return scatter_extent(geometry, spatial)[0]
+
+
 def is_countable(geometry: Geometry, shape: tuple[int, ...]) -> bool:
     """Whether an input of this shape, and the vectors it gives, stay within `MOST_COUNTED`."""
     return max(prod(shape), positions(geometry, shape)) <= MOST_COUNTED
