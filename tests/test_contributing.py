@@ -1,0 +1,19 @@
+"""CONTRIBUTING names every room of the package, and none that is gone."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import xbarc
+
+PACKAGE = Path(xbarc.__file__).parent
+TABLE = (PACKAGE.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
+def test_the_table_of_rooms_is_complete() -> None:
+    rows = re.findall(r"^\| (`[a-z`, /_]+`) \|", TABLE, re.MULTILINE)
+    named = [name for row in rows for name in re.findall(r"`([a-z_]+)/?`", row)]
+    rooms = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    files = {path.stem for path in PACKAGE.glob("*.py") if not path.stem.startswith("__")}
+    assert sorted(named) == sorted(rooms | files)
