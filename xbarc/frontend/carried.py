@@ -312,13 +312,29 @@ def _factor(passage: Passage, view: IntegerView, other: ir.Value | None) -> AnyA
 
 
 def _fitting(factor: AnyArray, view: IntegerView, passage: Passage) -> AnyArray | None:
-    """The constant where it broadcasts to the tensor's own shape, and is no tensor like it."""
+    """The constant where it broadcasts to the tensor's own shape, and is no tensor like it.
+
+    One that is spelled out for each element counts as the scale or the vector that it repeats.
+    """
     shape = passage.constants.shape(view.integers)
     try:
         same = np.broadcast_shapes(factor.shape, shape) == shape
     except ValueError:
         return None
-    return factor if same and (factor.size == 1 or factor.size < np.prod(shape)) else None
+    if not same:
+        return None
+    for axis in range(factor.ndim):
+        first = factor.take([0], axis)
+        factor = first if np.array_equal(np.broadcast_to(first, factor.shape), factor) else factor
+    return factor if factor.size == 1 or factor.size < np.prod(shape) else None
+
+
+def _negated(passage: Passage) -> IntegerView | None:
+    """Weights of the other sign; activations have positive steps."""
+    view = passage.reads[0]
+    if view is None or not passage.constants.holds(view.integers):
+        return None
+    return _times(view, np.asarray(-1.0), "Mul")
 
 
 def _times(view: IntegerView, factor: AnyArray, operator: str) -> IntegerView | None:
@@ -388,5 +404,6 @@ CARRIERS: dict[str, Carrier] = {
     "Div": Carrier(_scaled, None),
     "Add": Carrier(_scaled, None),
     "Sub": Carrier(_scaled, None),
+    "Neg": Carrier(_negated),
 }
 """How each standard operator is passed, by its name."""

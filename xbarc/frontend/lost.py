@@ -17,7 +17,6 @@ _CARRY_MORE = frozenset(
         "Abs",
         "Compress",
         "CumSum",
-        "Neg",
         "RoiAlign",
         "ScatterElements",
         "ScatterND",
@@ -40,7 +39,10 @@ def lost_weights(value: ir.Value, view: IntegerView | None, views: Views) -> str
     last = nodes[-1]
     if last is declares:
         return _own_reason(declares, views)
-    return f"{last.op_type} '{last.name or last.outputs[0].name}' follows them"
+    name = f"{last.op_type} '{last.name or last.outputs[0].name}'"
+    if last.domain == "" and last.op_type in ("Mul", "Div"):
+        return f"{name} gives them more than one scale an output"
+    return f"{name} follows them"
 
 
 def lost_input(value: ir.Value, view: IntegerView | None, views: Views) -> str:
@@ -75,17 +77,29 @@ def _single(value: ir.Value, views: Views) -> bool:
 def _sources(node: ir.Node, views: Views) -> list[ir.Value]:
     """What the elements of the result come from; empty where they are others."""
     carrier = CARRIERS.get(node.op_type)
-    if node.op_type in _ARITHMETIC or (carrier is None and node.op_type not in _CARRY_MORE):
+    if node.op_type in _ARITHMETIC:
+        return _changed_by_constants(node, views)
+    if carrier is None and node.op_type not in _CARRY_MORE:
         return []
     reads = node.inputs[:1] if carrier is None else carrier.reads(node)
     return [read for read in reads if read is not None and not views.constants.holds(read)]
+
+
+def _changed_by_constants(node: ir.Node, views: Views) -> list[ir.Value]:
+    """The one operand of arithmetic whose elements it scales or moves."""
+    live = [read for read in node.inputs if read is not None and not views.constants.holds(read)]
+    divides = node.op_type == "Div" and live != [node.inputs[0]]
+    casts = node.op_type in ("Cast", "CastLike")
+    return [] if casts or divides or len(live) != 1 else live
 
 
 def _between(node: ir.Node) -> str:
     name = f"{node.op_type} '{node.name or node.outputs[0].name}'"
     if node.op_type in ("Concat", "Where", "Max", "Min"):
         return f"{name} joins tensors that do not share one scale"
-    if node.op_type in ("Clip", "Pad", "Relu"):
+    if node.op_type in ("Mul", "Div"):
+        return f"{name} gives them more than one scale"
+    if node.op_type in ("Clip", "Pad", "Relu", "Add", "Sub"):
         return f"{name} uses a number that is not a multiple of their step"
     return f"{name} follows them"
 
@@ -106,5 +120,19 @@ def _own_reason(node: ir.Node, views: Views) -> str:
 def _declares(node: ir.Node, views: Views) -> bool:
     if is_dequantize(node) or node.outputs[0] in views.given:
         return True
-    spelled = node.domain == "" and node.op_type in ("Mul", "Div")
-    return spelled and views.of(node.outputs[0]) is not None
+    if node.domain:
+        return False
+    if node.op_type in ("Cast", "CastLike"):
+        return _casts_weights(node, views)
+    return node.op_type in ("Mul", "Div") and views.of(node.outputs[0]) is not None
+
+
+def _casts_weights(node: ir.Node, views: Views) -> bool:
+    """Whether integers of few bits become real numbers; zeros and ones are a mask, no weights."""
+    source, kind = node.inputs[0], views.element_type(node.outputs[0])
+    if source is None or kind is None or not kind.is_floating_point():
+        return False
+    if integer_format(views.element_type(source)) is None:
+        return False
+    values = views.constants.load(source)
+    return bool(values.size) and not (values.min() >= 0 and values.max() <= 1)
