@@ -20,8 +20,9 @@ from xbarc.calibration.walk import Walk
 from xbarc.compiler import CompileOptions, compile_model
 from xbarc.cost import layer_price, program_cost
 from xbarc.errors import MappingError
+from xbarc.ir.choices import ChoiceRecord
 from xbarc.ir.files import load_program
-from xbarc.ir.program import ChoiceRecord, CrossbarStep, Program
+from xbarc.ir.program import CrossbarStep, Program
 from xbarc.mapping import ArrayPool, map_layer
 from xbarc.options import MapOptions
 from xbarc.report import collect

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from tests.cli.conftest import DENSE, Run, tree
+from xbarc.ir.choices import FitRecord
 from xbarc.ir.files import load_program
-from xbarc.ir.program import CrossbarStep, FitRecord
+from xbarc.ir.program import CrossbarStep
 
 QUANTISED = """
 quantised (uint8[N, 4] x) => (uint8[N, 3] y)

@@ -288,7 +288,7 @@ def test_a_transposed_convolution_of_nothing_takes_no_time(tmp_path: Path) -> No
     cost = program_cost(compile_program(path).program)
     assert cost.schedule is not None
     first, second = cost.schedule.layers
-    assert (first.positions, first.end_ps, second.positions, second.start_ps) == (0, 0, 1, 0)
+    assert (first.rounds, first.end_ps, second.rounds, second.start_ps) == (0, 0, 1, 0)
 
 
 def test_an_empty_batch_takes_no_time() -> None:

@@ -15,9 +15,9 @@ from tests.binary_models import dense_net
 from tests.frontend.onnx_models import model_file, normal
 from xbarc.api import CompiledProgram
 from xbarc.api import compile as compile_program
+from xbarc.ir.choices import Candidate, ChoiceRecord, FitRecord
 from xbarc.ir.facts import Narrowed
 from xbarc.ir.front import FrontPoint, RowsPoint, SolverRun
-from xbarc.ir.program import Candidate, ChoiceRecord, FitRecord
 from xbarc.numerics.types import AnyArray
 
 Make = Callable[[Path], None]

@@ -10,10 +10,11 @@ import pytest
 
 from tests.builders import float_result, int_layer, mapped, program_of, small_target
 from xbarc.errors import ProgramError, VerifyError
+from xbarc.ir.choices import Candidate, ChoiceRecord
 from xbarc.ir.facts import InputFacts
 from xbarc.ir.geometry import Dense, Geometry, Scatter, Window, is_countable
 from xbarc.ir.network import Network, Source, Value
-from xbarc.ir.program import Candidate, ChoiceRecord, CrossbarStep, DigitalStep, Program
+from xbarc.ir.program import CrossbarStep, DigitalStep, Program
 from xbarc.ir.quantize import FloatInput, RequantizedResult
 from xbarc.ir.verify import (
     NETWORK_RULES,

@@ -14,10 +14,11 @@ from tests.builders import float_layer, float_result, int_layer, moments_of, sma
 from xbarc.errors import MappingError
 from xbarc.executor import PlainLayer, plain_frame, run_layer
 from xbarc.executor.exact import ExactLayer
+from xbarc.ir.choices import FitRecord
 from xbarc.ir.effective import effective_weights, is_lossless
 from xbarc.ir.geometry import Geometry, Scatter, Window
 from xbarc.ir.network import IntWeight, MatrixLayer
-from xbarc.ir.program import CrossbarStep, FitRecord
+from xbarc.ir.program import CrossbarStep
 from xbarc.ir.quantize import FloatResult, IntegerInput, RequantizedResult, StaticInput
 from xbarc.ir.statistics import SecondMoments
 from xbarc.mapping import ArrayPool, encoding_names, map_layer

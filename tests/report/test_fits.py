@@ -7,15 +7,16 @@ from dataclasses import replace
 import pytest
 
 from tests.report.programs import small_program
-from xbarc.ir.program import CrossbarStep, FitRecord
+from xbarc.ir.choices import FitRecord
+from xbarc.ir.program import CrossbarStep
 from xbarc.report import collect
-from xbarc.report.fits import fit_row, fit_table
+from xbarc.report.fits import fit_table, fitted
 from xbarc.report.tables import report_tables
 
 
 def test_nothing_chosen_is_nothing_shown() -> None:
-    assert fit_row(None) is None
-    assert fit_row(FitRecord("rounding")) is None
+    assert fitted(None) is None
+    assert fitted(FitRecord("rounding")) is None
     assert not fit_table(collect(small_program()).layers).rows
 
 

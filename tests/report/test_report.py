@@ -21,9 +21,9 @@ from tests.report.programs import (
     small_target,
 )
 from xbarc import rows
+from xbarc.cost import CostPart
 from xbarc.ir.program import Program
 from xbarc.report import Report, collect, render_csv, render_html, render_json, render_text
-from xbarc.report.model import PartRow
 from xbarc.report.row import Row
 from xbarc.rows.form import form_of
 from xbarc.rows.format import histogram, number, operators, percent
@@ -45,7 +45,7 @@ def unknown_program() -> Program:
     return program_of(*steps, target=small_target(), arrays=5)
 
 
-def summed(parts: Iterable[PartRow]) -> float:
+def summed(parts: Iterable[CostPart]) -> float:
     for part in parts:
         assert part.unit_cost is not None
         assert part.total == part.count * part.unit_cost

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 
 from xbarc.cost import Price, layer_price
 from xbarc.errors import MappingError
+from xbarc.ir.choices import Candidate, ChoiceRecord, FitRecord
 from xbarc.ir.network import MatrixLayer
-from xbarc.ir.program import Candidate, ChoiceRecord, CrossbarStep, FitRecord
+from xbarc.ir.program import CrossbarStep
 from xbarc.ir.statistics import SecondMoments
 from xbarc.mapping import ArrayPool, map_layer
 from xbarc.mapping.encodings import find_encoding

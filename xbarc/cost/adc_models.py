@@ -8,29 +8,35 @@ give the band of a report and never its headline.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
+from xbarc.rows import Row, fact, shaped
 from xbarc.target import AdcCosts, Target, area_factor, energy_factor
 
 _LARGEST_WITHOUT_NOISE = 10
 
 
-@dataclass(frozen=True)
-class AdcOpinion:
-    """One model's figures for a converter.
+class AdcOpinion(
+    Row, form="AdcModelRow", title="Converters by several models; the target's own counts"
+):
+    """What one model says about converters of a width that is in use."""
 
-    Attributes:
-        energy_pj: one conversion; None outside the range that the model was fitted on.
-        area_um2: one converter; None where the model gives none.
-        node_factor: what its energy was multiplied by for the target's node; None where the model
-            has the node in it.
-    """
-
-    model: str
-    source: str
-    energy_pj: float | None
-    area_um2: float | None
-    node_factor: float | None = None
+    bits: int = fact("width of the converter, bits", head="ADC bits>", text=str)
+    model: str = fact(
+        "target: the figures of the target; others beside it",
+        head="model",
+        of=lambda row: row.model if row.in_band else f"{row.model}, beside the band",
+    )
+    source: str = fact("id of the source", head="source")
+    energy_pj: float | None = fact("one full conversion, pJ", head="pJ>")
+    area_um2: float | None = fact("one converter, um2", head="um2>")
+    node_factor: float | None = fact(
+        "how many times the energy at the model's own node; null: no such factor",
+        default=None,
+        head="by node>",
+        text=shaped("x {:.3g}"),
+        later=True,
+    )
+    in_band: bool = fact("whether the band of the totals holds it", default=True, later=True)
 
 
 def adc_energy_pj(bits: int, costs: AdcCosts) -> float:
@@ -108,13 +114,14 @@ def adc_opinions(bits: int, target: Target) -> tuple[AdcOpinion, ...]:
     """What each model says about a converter of this width; the target's own comes first."""
     costs, rate = target.costs.adc, target.adc.rate.value * 1e9
     source = costs.energy_linear.source if bits > 1 else costs.comparator_energy.source
-    own = AdcOpinion("target", source, adc_energy_pj(bits, costs), adc_area_um2(bits, costs))
-    floor = AdcOpinion("survey floor", "murmann_survey", survey_floor_pj(bits), None)
+    own = AdcOpinion(bits, "target", source, adc_energy_pj(bits, costs), adc_area_um2(bits, costs))
+    least = survey_floor_pj(bits) if bits >= 4 else None
+    floor = AdcOpinion(bits, "survey floor", "murmann_survey", least, None)
     if bits < 4:
-        return own, AdcOpinion("survey floor", "murmann_survey", None, None)
+        return own, floor
     energy = andrulis_pj(bits, target.node_nm, rate)
     area = andrulis_um2(energy, target.node_nm, rate)
-    return own, floor, AdcOpinion("andrulis2024", "adc_plugin", energy, area)
+    return own, floor, AdcOpinion(bits, "andrulis2024", "adc_plugin", energy, area)
 
 
 # NeuroSim's SAR converter, low standby power: microwatt a bit and at rest, by node in nm.
@@ -160,10 +167,13 @@ def further_opinions(bits: int, target: Target) -> tuple[AdcOpinion, ...]:
     if bits >= 2 and 7 <= target.node_nm <= 130:
         factor = energy_factor(_ZIGZAG_NM, target.node_nm)
         area = zigzag_um2(bits) * area_factor(_ZIGZAG_NM, target.node_nm)
-        found.append(AdcOpinion("zigzag", "zigzag_imc", zigzag_pj(bits) * factor, area, factor))
+        energy = zigzag_pj(bits) * factor
+        found.append(AdcOpinion(bits, "zigzag", "zigzag_imc", energy, area, factor, in_band=False))
         if target.node_nm in _NEUROSIM_SAR:
             energy = neurosim_sar_pj(bits, target.node_nm)
-            found.append(AdcOpinion("NeuroSim SAR", "neurosim14", energy, None))
+            found.append(
+                AdcOpinion(bits, "NeuroSim SAR", "neurosim14", energy, None, in_band=False)
+            )
     return tuple(found)
 
 

@@ -9,16 +9,18 @@ import numpy as np
 
 from xbarc.cost.streams import Rounds, Stream
 from xbarc.numerics.types import IntArray
+from xbarc.rows import Picosecond, Row, fact
 
 
-@dataclass(frozen=True)
-class PathPart:
-    """A stretch of the critical path: a layer at work until the result that the next one awaits."""
+class PathPart(Row, form="PathRow", title="Critical path"):
+    """A stretch of the critical path."""
 
-    name: str
-    begin_ps: int
-    end_ps: int
-    rounds: int
+    name: str = fact("name of the layer or fragment", head="on the critical path")
+    begin_ps: Picosecond = fact("when it begins, {unit}", head="begin us>")
+    end_ps: Picosecond = fact(
+        "when the result is there that the next one awaits, {unit}", head="end us>"
+    )
+    rounds: int = fact("rounds in this stretch, count", head="rounds>")
 
 
 @dataclass(frozen=True, eq=False)

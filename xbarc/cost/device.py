@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 
 from xbarc.numerics.types import Int64Array
+from xbarc.rows import Row, fact
 from xbarc.target import Cell, Target
 
 _DAY_S = 86400.0
@@ -55,19 +56,15 @@ def clipping(cell: Cell) -> Clipping:
     return Clipping(share, clipped - mean, deviation, sigma)
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """One estimated number.
+class Estimate(
+    Row, form="DeviceRow", title="Device effects, estimated: nothing of this is applied"
+):
+    """An estimate beside the totals; `xbarc check --effects` executes the effects themselves."""
 
-    Attributes:
-        value: None where there is nothing to estimate from.
-        formula: how it was computed, with the fields of the target by name.
-    """
-
-    name: str
-    value: float | None
-    unit: str
-    formula: str
+    name: str = fact("what is estimated", head="estimate")
+    value: float | None = fact("the estimate, in `unit`", head="value>")
+    unit: str = fact("unit of the value", head="unit")
+    formula: str = fact("how it is worked out", head="how")
 
 
 def device_estimates(target: Target, levels: Int64Array) -> tuple[Estimate, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from xbarc.cost.adc_models import (
     adc_area_um2,
@@ -14,32 +13,27 @@ from xbarc.cost.adc_models import (
     step_energy_pj,
 )
 from xbarc.cost.counts import Counts
+from xbarc.rows import Row, fact
 from xbarc.target import Component, Figure, Target
 
 Band = tuple[float, float]
 
 
-@dataclass(frozen=True)
-class CostPart:
-    """One row of a breakdown.
+class CostPart(Row, form="PartRow"):
+    """One component; `total` is `count * unit_cost`, and totals are sums of these rows."""
 
-    Attributes:
-        figure: dotted path of the target's figure that the unit cost comes from.
-        unit_cost: None where no source gives the figure.
-        total: `count * unit_cost`, in `unit`; None where the unit cost is unknown.
-        unit: pJ or um2.
-        low: the total by the least of the sources that disagree; `total` where none does.
-        high: the total by the largest of them.
-    """
-
-    name: str
-    count: float
-    figure: str
-    unit_cost: float | None
-    total: float | None
-    unit: str
-    low: float | None = None
-    high: float | None = None
+    name: str = fact("component", head="component")
+    count: float = fact("how many there are, or how often it is used", head="count>")
+    figure: str = fact("dotted path of the target's figure", head="figure")
+    unit_cost: float | None = fact("cost of one, in `unit`", head="each>")
+    total: float | None = fact("`count * unit_cost`, in `unit`", head="in all>")
+    unit: str = fact("pJ or um2")
+    low: float | None = fact(
+        "total by the least of the sources that disagree, in `unit`", default=None, later=True
+    )
+    high: float | None = fact(
+        "total by the largest of the sources that disagree, in `unit`", default=None, later=True
+    )
 
 
 def total(parts: Iterable[CostPart]) -> float | None:

@@ -22,6 +22,7 @@ from xbarc.cost.traffic import placement
 from xbarc.ir.geometry import positions
 from xbarc.ir.program import CrossbarStep, Program
 from xbarc.numerics.types import Int64Array
+from xbarc.rows import Row, fact
 from xbarc.target import Target
 
 
@@ -47,6 +48,16 @@ class LayerCost:
     timing: Timing
     latency_ns: float | None
     levels: Int64Array
+
+
+class LeftOut(Row, form="LeftOutRow"):
+    """Work that no total holds, because its amount is not known."""
+
+    name: str = fact("name of the layer or fragment")
+    kind: Literal["crossbar", "digital"] = fact(
+        "crossbar: all that a layer does; digital: multiply-accumulates of an operator"
+    )
+    reason: str = fact("the operator that it depends on, and why")
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,15 +112,6 @@ class ProgramCost:
     def interval_ns(self) -> float | None:
         """Time between two inferences at full rate."""
         return None if self.schedule is None else self.schedule.interval_ps / PS
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """A layer on crossbars, or digital work, whose amount is not known."""
-
-    name: str
-    kind: Literal["crossbar", "digital"]
-    reason: str
 
 
 def program_cost(program: Program, policy: Policy | None = None) -> ProgramCost:

@@ -37,6 +37,7 @@ from xbarc.ir.geometry import Dense
 from xbarc.ir.program import CrossbarStep, DigitalStep, Program
 from xbarc.ir.quantize import DynamicInput
 from xbarc.numerics.types import Int64Array
+from xbarc.rows import Picosecond, RoundPicosecond, Row, fact, percent
 from xbarc.target import Target
 
 PS = 1000
@@ -44,36 +45,25 @@ _DIGITAL = "digital "
 _EMPTY: Int64Array = np.zeros(0, dtype=np.int64)
 
 
-@dataclass(frozen=True)
-class LayerSchedule:
-    """One layer's part of the schedule.
+class LayerSchedule(Row, form="ScheduledRow"):
+    """One layer in the schedule of one inference."""
 
-    Attributes:
-        copies: how often its weights stand on the chip.
-        arrays: arrays of one copy.
-        positions: input vectors of one inference.
-        rounds: vectors one after the other, `copies` at a time.
-        round_ps: time of one round on the arrays.
-        start_ps: begin of the first round.
-        end_ps: when its last result is there.
-        busy_ps: time that its arrays work in one inference.
-        buffer_positions: most input positions held at once, inferences following at full rate.
-        buffer_bytes: what those take.
-        waits_for_all: whether it starts only when its whole input is there, and why.
-    """
-
-    name: str
-    copies: int
-    arrays: int
-    positions: int
-    rounds: int
-    round_ps: int
-    start_ps: int
-    end_ps: int
-    busy_ps: int
-    buffer_positions: int
-    buffer_bytes: int
-    waits_for_all: str
+    name: str = fact("name of the layer", head="layer")
+    copies: int = fact("input vectors at a time, count", head="copies>")
+    rounds: int = fact("how often its arrays work, one after the other, count", head="rounds>")
+    round_ps: RoundPicosecond = fact("time of one round on the arrays, {unit}", head="round ns>")
+    start_ps: Picosecond = fact("begin of its first round, {unit}", head="begin us>")
+    end_ps: Picosecond = fact("when its last result is there, {unit}", head="end us>")
+    busy_ps: Picosecond = fact("time that its arrays work in one inference, {unit}")
+    utilization: float = fact(
+        "busy time over the interval of inferences, 0 to 1", head="works>", text=percent
+    )
+    buffer_positions: int = fact("most input positions held at once, count")
+    buffer_bytes: int = fact("bytes of those, count", head="buffer bytes>")
+    waits_for_all: str = fact(
+        "why it waits for its whole input; empty: it does not",
+        head="waits for its whole input because",
+    )
 
 
 @dataclass(frozen=True)
@@ -86,6 +76,7 @@ class Schedule:
         interval_ps: time between two inferences that follow each other at full rate.
         bottleneck: what decides the interval.
         path: the critical path, in the order of time, without gaps.
+        utilization: share of the arrays' time that is work, at full rate.
         digital_ps: time that digital units work in one inference; None where the target has no rate
             for them, and then it is no part of latency and interval.
     """
@@ -95,14 +86,8 @@ class Schedule:
     interval_ps: int
     bottleneck: str
     path: tuple[PathPart, ...]
+    utilization: float
     digital_ps: int | None = None
-
-    @property
-    def utilization(self) -> float:
-        """Share of the arrays' time that is work, at full rate."""
-        arrays = sum(layer.copies * layer.arrays for layer in self.layers)
-        work = sum(layer.copies * layer.arrays * layer.busy_ps for layer in self.layers)
-        return work / (arrays * self.interval_ps) if arrays and self.interval_ps else 0.0
 
 
 @dataclass(eq=False)
@@ -117,6 +102,7 @@ class _State:
     layers: list[LayerSchedule] = field(default_factory=list)
     held: list[tuple[Int64Array, Int64Array]] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
+    arrays: list[int] = field(default_factory=list)
     loads: list[tuple[str, int]] = field(default_factory=list)
     busy: Int64Array = field(default_factory=lambda: _EMPTY)
 
@@ -175,7 +161,7 @@ def _crossbar(step: CrossbarStep, timing: Timing, copies: int, state: _State) ->
     node = Node(step.name, ((step.input, need),), rounds, copies, vector, made)
     state.streams[step.output], state.makers[step.output] = made, node
     _occupy(step, stream, source, (grid, reaches if lined_up else None), rounds, state)
-    state.layers.append(_layer(step, node, rounds, arrays.size, why))
+    state.layers.append(_layer(step, node, rounds, why))
 
 
 def _pass_on(step: CrossbarStep, state: _State) -> None:
@@ -200,6 +186,7 @@ def _occupy(
     state.busy[arrays] += rounds.interval * rounds.start.size
     state.held.append(_held(stream, source, vectors, rounds))
     state.sizes.append(-(-channels(step, source) * step.input_bits // 8))
+    state.arrays.append(arrays.size)
 
 
 def _why_all(step: CrossbarStep, stream: Stream, source: tuple[int, ...], reaches: Reaches) -> str:
@@ -239,17 +226,16 @@ def _held(
     return arrive, rounds.start[users // rounds.copies] + rounds.interval
 
 
-def _layer(step: CrossbarStep, node: Node, rounds: Rounds, arrays: int, why: str) -> LayerSchedule:
+def _layer(step: CrossbarStep, node: Node, rounds: Rounds, why: str) -> LayerSchedule:
     return LayerSchedule(
         name=step.name,
         copies=node.copies,
-        arrays=arrays,
-        positions=int(rounds.finish.size),
         rounds=int(rounds.start.size),
         round_ps=rounds.interval,
         start_ps=int(rounds.start[0]) if rounds.start.size else 0,
         end_ps=int(rounds.finish.max(initial=0)),
         busy_ps=rounds.interval * int(rounds.start.size),
+        utilization=0.0,
         buffer_positions=0,
         buffer_bytes=0,
         waits_for_all=why,
@@ -290,12 +276,21 @@ def _finished(program: Program, state: _State) -> Schedule:
     latency = max(made, default=max((layer.end_ps for layer in state.layers), default=0))
     interval, bottleneck = _interval(state)
     layers = tuple(
-        _with_buffer(layer, held, size, interval)
+        _at_full_rate(layer, held, size, interval)
         for layer, held, size in zip(state.layers, state.held, state.sizes, strict=True)
     )
     path = critical_path(state.makers, latency)
     work = _digital_time(state) if program.digital_steps else 0
-    return Schedule(layers, latency, interval, bottleneck, path, work)
+    share = _utilization(state, interval)
+    return Schedule(layers, latency, interval, bottleneck, path, share, work)
+
+
+def _utilization(state: _State, interval: int) -> float:
+    """Share of the time of all arrays, copies included, in which they work."""
+    stand = [layer.copies * one for layer, one in zip(state.layers, state.arrays, strict=True)]
+    work = sum(all_of * layer.busy_ps for all_of, layer in zip(stand, state.layers, strict=True))
+    arrays = sum(stand)
+    return work / (arrays * interval) if arrays and interval else 0.0
 
 
 def _digital_time(state: _State) -> int | None:
@@ -313,8 +308,14 @@ def _interval(state: _State) -> tuple[int, str]:
     return (shared, "arrays that layers share") if shared > most else (most, name)
 
 
-def _with_buffer(
+def _at_full_rate(
     layer: LayerSchedule, held: tuple[Int64Array, Int64Array], size: int, interval: int
 ) -> LayerSchedule:
+    """What a layer holds, and how much of the time it works, while inferences follow at once."""
     alive = most_alive(*held, interval)
-    return replace(layer, buffer_positions=alive, buffer_bytes=alive * size)
+    return replace(
+        layer,
+        utilization=layer.busy_ps / interval if interval else 0.0,
+        buffer_positions=alive,
+        buffer_bytes=alive * size,
+    )

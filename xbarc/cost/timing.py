@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -11,35 +11,28 @@ from xbarc.cost.counting import converted, reads_of_arrays, segments_of_block, s
 from xbarc.cost.hardware import adc_places
 from xbarc.ir.program import CrossbarStep
 from xbarc.numerics.types import BoolArray, IntArray
+from xbarc.rows import Row, fact
 from xbarc.target import Target
 
 _NONE = -1
 """In place of a converter: no conversion is made."""
 
 
-@dataclass(frozen=True)
-class Timing:
-    """Time of one input vector, before positions multiply it.
+class Timing(Row, form="TimingRow"):
+    """How long one input vector takes."""
 
-    Attributes:
-        conversions_per_adc: most conversions that one converter makes in a cycle; 0 bits
-            take no time.
-        segments: reads of the busiest array for one input slice, one after another.
-        read_ns: the array's own time for the slowest input slice.
-        convert_ns: time of the busiest converter for that slice.
-        cycle_ns: the longer of the two with sample and hold, their sum without.
-        vector_ns: segments x cycles of all input slices, and what the target adds a vector: after
-            this time the arrays take the next vector.
-        fill_ns: from the end of `vector_ns` to the result, while the next vector is under way.
-    """
-
-    conversions_per_adc: int
-    segments: int
-    read_ns: float
-    convert_ns: float
-    cycle_ns: float
-    vector_ns: float
-    fill_ns: float = 0.0
+    segments: int = fact("segments that one array runs one after another, count")
+    conversions_per_adc: int = fact("conversions of the busiest converter in a cycle, count")
+    read_ns: float = fact("one array read, ns")
+    convert_ns: float = fact("all conversions of a cycle, ns")
+    cycle_ns: float = fact("the longer of the two, ns", head="cycle ns>")
+    limit: Literal["array read", "conversion"] = fact("which of the two is longer", head="limit")
+    vector_ns: float = fact("one input vector: all cycles of all segments, ns")
+    fill_ns: float = fact(
+        "from the end of `vector_ns` to the result, while the next vector is under way, ns",
+        default=0.0,
+        inside=True,
+    )
 
 
 def step_timing(step: CrossbarStep, target: Target, places: IntArray | None = None) -> Timing:
@@ -86,7 +79,8 @@ def vector_timing(
     fill = 0.0 if costs.fill is None else costs.fill.value
     vector += wait if vector else 0.0
     most = max(conversions_per_adc, default=0)
-    return Timing(most, segments, read, convert, cycle, vector, fill)
+    limit: Literal["array read", "conversion"] = "conversion" if convert > read else "array read"
+    return Timing(segments, most, read, convert, cycle, limit, vector, fill)
 
 
 def _cycle(target: Target, width: int, bits: int, conversions: int) -> tuple[float, float, float]:

@@ -17,10 +17,10 @@ column block; a *segment* is a set of rows that are active together, a part of o
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 
+from xbarc.ir.choices import ChoiceRecord, FitRecord
 from xbarc.ir.facts import InputFacts, Narrowed
 from xbarc.ir.front import FrontPoint, RowsPoint, SolverRun
 from xbarc.ir.geometry import Dense, Geometry
@@ -132,70 +132,6 @@ class AdcSettings:
     policy: str
     notes: tuple[str, ...] = ()
     solved: tuple[SolverRun, ...] = ()
-
-
-@dataclass(frozen=True)
-class FitRecord:
-    """How a layer's integers came about, for people.
-
-    Attributes:
-        method: `rounding` or `feedback`.
-        weight_error: root of the mean square error of the weights over that of the weights; None
-            where the integers are the model's own or plainly rounded.
-        plain_error: squared error of the products over their variance, on held-back calibration
-            samples, with plain rounding; None without calibration data.
-        output_error: the same for the integers that were taken.
-        order_cost: what the order and signs of a chain of columns cost, in the units of `arrange`.
-        greedy_cost, natural_cost: the same for greedy choice, and for the natural order.
-        order_bound: what no order can be below; None where none is known.
-    """
-
-    method: Literal["rounding", "feedback"]
-    weight_error: float | None = None
-    plain_error: float | None = None
-    output_error: float | None = None
-    order_cost: float | None = None
-    greedy_cost: float | None = None
-    natural_cost: float | None = None
-    order_bound: float | None = None
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """An encoding that was tried for a layer.
-
-    Attributes:
-        encoding: its name.
-        error: what the choice was made by; 0 where nothing is lost.
-        area_um2, energy_pj: of the layer by itself; of one input vector where the input's shape is
-            not known.
-        problem: why it does not fit; empty where it does.
-    """
-
-    encoding: str
-    error: float | None = None
-    area_um2: float | None = None
-    energy_pj: float | None = None
-    problem: str = ""
-
-
-@dataclass(frozen=True)
-class ChoiceRecord:
-    """Why a layer has its encoding, where the compiler chose it.
-
-    Attributes:
-        measure: `output`: squared error of the products over their variance, on held-back
-            calibration samples; `weight`: squared error of the weights over their energy; `none`:
-            all encodings hold the same integers.
-        budget: error that a cheaper encoding may cost.
-        reason: in a few words.
-        candidates: cheapest first, by area times energy; those that do not fit come last.
-    """
-
-    measure: Literal["output", "weight", "none"]
-    budget: float
-    reason: str
-    candidates: tuple[Candidate, ...]
 
 
 @dataclass(frozen=True, eq=False)

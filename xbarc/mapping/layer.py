@@ -8,18 +8,11 @@ from dataclasses import replace
 import numpy as np
 
 from xbarc.errors import MappingError
+from xbarc.ir.choices import FitRecord
 from xbarc.ir.geometry import Scatter
 from xbarc.ir.integers import Unkept
 from xbarc.ir.network import MatrixLayer
-from xbarc.ir.program import (
-    AdcSettings,
-    CrossbarStep,
-    FitRecord,
-    Periphery,
-    Tiling,
-    encode_r,
-    read_only,
-)
+from xbarc.ir.program import AdcSettings, CrossbarStep, Periphery, Tiling, encode_r, read_only
 from xbarc.ir.quantize import FloatInput
 from xbarc.mapping.adc import adc_settings, wide, with_gain
 from xbarc.mapping.encodings import Encoded, Pattern, encoding_of, is_foreign

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field
@@ -14,11 +13,11 @@ from xbarc.errors import TargetError
 from xbarc.report.chip_rows import LevelRow, SourceRow
 from xbarc.report.cited import carried_table
 from xbarc.report.escaping import json_text, text_lines
-from xbarc.report.model import PartRow
 from xbarc.report.planning import level_rows
 from xbarc.report.row import Row
 from xbarc.report.tables import levels_table
 from xbarc.report.text import rich_table
+from xbarc.rows.form import Rows
 from xbarc.rows.format import number, percent
 from xbarc.rows.table import TableData
 from xbarc.target import Target, describe
@@ -29,10 +28,10 @@ class LevelParts(Row):
 
     level: str = Field(description="array, macro, tile or chip")
     vector_ns: float = Field(description="time of one input vector, ns")
-    energy: tuple[PartRow, ...] = Field(
+    energy: Rows[CostPart] = Field(
         description="parts of the energy of one input vector of every array, pJ"
     )
-    area: tuple[PartRow, ...] = Field(description="parts of the area, um2")
+    area: Rows[CostPart] = Field(description="parts of the area, um2")
 
 
 class ChipReport(Row):
@@ -88,13 +87,9 @@ def _parts(cost: ChipCost) -> LevelParts:
     return LevelParts(
         level=cost.level,
         vector_ns=cost.timing.vector_ns,
-        energy=_rows(cost.energy),
-        area=_rows(cost.area),
+        energy=cost.energy,
+        area=cost.area,
     )
-
-
-def _rows(parts: Sequence[CostPart]) -> tuple[PartRow, ...]:
-    return tuple(PartRow.model_validate(vars(part)) for part in parts)
 
 
 def render_chip_json(report: ChipReport) -> str:

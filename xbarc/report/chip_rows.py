@@ -7,30 +7,6 @@ from pydantic import Field
 from xbarc.report.row import Row
 
 
-class DeviceRow(Row):
-    """An estimate beside the totals; `xbarc check --effects` executes the effects themselves."""
-
-    name: str = Field(description="what is estimated")
-    value: float | None = Field(description="the estimate, in `unit`")
-    unit: str = Field(description="unit of the value")
-    formula: str = Field(description="how it is worked out")
-
-
-class AdcModelRow(Row):
-    """What one model says about converters of a width that is in use."""
-
-    bits: int = Field(description="width of the converter, bits")
-    model: str = Field(description="target: the figures of the target; others beside it")
-    source: str = Field(description="id of the source")
-    energy_pj: float | None = Field(description="one full conversion, pJ")
-    area_um2: float | None = Field(description="one converter, um2")
-    node_factor: float | None = Field(
-        default=None,
-        description="how many times the energy at the model's own node; null: no such factor",
-    )
-    in_band: bool = Field(default=True, description="whether the band of the totals holds it")
-
-
 class LevelRow(Row):
     """One array, macro, tile or chip of the target at full load."""
 

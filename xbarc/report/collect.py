@@ -34,8 +34,6 @@ from xbarc.report.model import (
     ChipRow,
     Components,
     DigitalRow,
-    LeftOutRow,
-    PartRow,
     Report,
     TargetRow,
     Totals,
@@ -86,9 +84,7 @@ def collect(
         target=_target_row(target),
         settings=dict(program.settings),
         totals=totals,
-        left_out=tuple(
-            LeftOutRow(name=left.name, kind=left.kind, reason=left.reason) for left in cost.left_out
-        ),
+        left_out=cost.left_out,
         layers=tuple(layer_row(layer, target) for layer in cost.layers),
         digital=tuple(_digital_row(step, target) for step in program.digital_steps),
         converters=converter_rows(cost.layers, target),
@@ -119,31 +115,15 @@ def _target_row(target: Target) -> TargetRow:
 
 def _components(cost: ProgramCost, target: Target) -> Components:
     return Components(
-        area=_rows(area_parts(cost.counts, target)),
-        energy=_rows(energy_parts(cost.counts, target)),
-        write=_rows(write_parts(cost.counts, target)),
+        area=area_parts(cost.counts, target),
+        energy=energy_parts(cost.counts, target),
+        write=write_parts(cost.counts, target),
     )
 
 
-def _rows(parts: Iterable[CostPart]) -> tuple[PartRow, ...]:
-    return tuple(
-        PartRow(
-            name=part.name,
-            count=part.count,
-            figure=part.figure,
-            unit_cost=part.unit_cost,
-            total=part.total,
-            unit=part.unit,
-            low=part.low,
-            high=part.high,
-        )
-        for part in parts
-    )
-
-
-def sum_rows(rows: Iterable[PartRow], divisor: float) -> float | None:
+def sum_rows(parts: Iterable[CostPart], divisor: float) -> float | None:
     """The total of printed parts; None when one of them is unknown."""
-    found = total(_cost_part(row) for row in rows)
+    found = total(parts)
     return None if found is None else found / divisor
 
 
@@ -234,14 +214,10 @@ def _bands(cost: ProgramCost, components: Components) -> dict[str, float | None]
     }
 
 
-def _ends(rows: Iterable[PartRow], divisor: float) -> tuple[float | None, float | None]:
-    ends = total_band(_cost_part(row) for row in rows)
+def _ends(parts: Iterable[CostPart], divisor: float) -> tuple[float | None, float | None]:
+    ends = total_band(parts)
     low, high = (None if end is None else end / divisor for end in ends)
     return low, high
-
-
-def _cost_part(row: PartRow) -> CostPart:
-    return CostPart(**row.model_dump())
 
 
 def _reasons(cost: ProgramCost) -> dict[str, str]:
@@ -289,7 +265,7 @@ def _digital_row(step: DigitalStep, target: Target) -> DigitalRow:
 
 def _chip_row(target: Target, load: FullLoad | None) -> ChipRow:
     counts = full_chip(target)
-    parts = _rows(area_parts(counts, target))
+    parts = area_parts(counts, target)
     return ChipRow(
         arrays=int(counts.arrays),
         cells=int(counts.arrays) * array_cells(target),

@@ -3,33 +3,28 @@
 from __future__ import annotations
 
 from xbarc.circuit.uniform import far_losses, line_ratio
-from xbarc.cost import device_estimates, mean_conductance
+from xbarc.cost import Estimate, device_estimates, mean_conductance
 from xbarc.numerics.types import Int64Array
-from xbarc.report.chip_rows import DeviceRow
 from xbarc.target import Target
 
 _EXACT = "exact, every cell of the array {}: 1 - current with wires / without, {}"
 
 
-def device_rows(target: Target, levels: Int64Array) -> tuple[DeviceRow, ...]:
+def device_rows(target: Target, levels: Int64Array) -> tuple[Estimate, ...]:
     """Wires first, then cells.
 
     Args:
         target: the chip.
         levels: cells at each level over the whole program; axis: level.
     """
-    cells = (
-        DeviceRow(name=item.name, value=item.value, unit=item.unit, formula=item.formula)
-        for item in device_estimates(target, levels)
-    )
-    return (*_wire_rows(target, levels), *cells)
+    return (*_wire_rows(target, levels), *device_estimates(target, levels))
 
 
-def _wire_rows(target: Target, levels: Int64Array) -> tuple[DeviceRow, ...]:
+def _wire_rows(target: Target, levels: Int64Array) -> tuple[Estimate, ...]:
     top = target.cell.conductance.values[-1]
     mean = mean_conductance(target.cell, levels)
     return (
-        DeviceRow(
+        Estimate(
             name="wires against cells",
             value=line_ratio(target),
             unit="",
@@ -40,17 +35,17 @@ def _wire_rows(target: Target, levels: Int64Array) -> tuple[DeviceRow, ...]:
     )
 
 
-def _loss_rows(target: Target, conductance: float | None, name: str) -> tuple[DeviceRow, ...]:
+def _loss_rows(target: Target, conductance: float | None, name: str) -> tuple[Estimate, ...]:
     """Of the farthest cell and of the farthest bitline."""
     cell, bitline = _losses(target, conductance)
     return (
-        DeviceRow(
+        Estimate(
             name=f"lost by the farthest cell, every cell {name}",
             value=cell,
             unit="fraction",
             formula=_EXACT.format(name, "driven alone"),
         ),
-        DeviceRow(
+        Estimate(
             name=f"lost by the farthest bitline, every cell {name}",
             value=bitline,
             unit="fraction",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from xbarc.cost import CostPart
 from xbarc.report import page
 from xbarc.report.cited import citations
 from xbarc.report.pictures import pictures
@@ -13,7 +14,7 @@ from xbarc.rows.format import number
 from xbarc.rows.table import TableData
 
 if TYPE_CHECKING:  # Report prints itself through this file
-    from xbarc.report.model import PartRow, Report
+    from xbarc.report.model import Report
 
 _MOST_BARS = 60
 
@@ -62,7 +63,7 @@ def _layer_bars(report: Report) -> str:
     return page.bars("Energy by layer", values)
 
 
-def _part_bars(title: str, parts: Sequence[PartRow]) -> str:
+def _part_bars(title: str, parts: Sequence[CostPart]) -> str:
     values = [(part.name, part.total or 0.0, number(part.total)) for part in parts if part.total]
     return page.bars(title, values)
 

@@ -6,14 +6,13 @@ from typing import Literal
 
 import numpy as np
 
-from xbarc.cost import LayerCost, Timing, area_parts, energy_parts, total
+from xbarc.cost import LayerCost, area_parts, energy_parts, total
 from xbarc.cost.counts import Histogram
 from xbarc.cost.hardware import cells_of_array
 from xbarc.ir.program import CrossbarStep
 from xbarc.ir.quantize import DynamicInput, StaticInput
-from xbarc.report.choices import choice_row
-from xbarc.report.fits import fit_row
-from xbarc.report.model import AdcRow, LayerRow, TimingRow
+from xbarc.report.fits import fitted
+from xbarc.report.model import AdcRow, LayerRow
 from xbarc.target import Target
 
 _MOST_ARRAYS = 256
@@ -49,7 +48,7 @@ def layer_row(layer: LayerCost, target: Target) -> LayerRow:
         utilization=step.cells.count / capacity if capacity else None,
         filling=_filling(step, target),
         adc=adc_row(step.adc.policy, layer.vector.conversions),
-        timing=_timing_row(layer.timing),
+        timing=layer.timing,
         positions=layer.positions,
         macs=int(layer.counts.crossbar_macs) if known else None,
         conversions_per_vector=int(layer.vector.all_conversions),
@@ -58,8 +57,8 @@ def layer_row(layer: LayerCost, target: Target) -> LayerRow:
         energy_uj=None if energy is None else energy / 1e6,
         latency_us=None if layer.latency_ns is None else layer.latency_ns / 1e3,
         area_mm2=(area or 0.0) / 1e6,
-        choice=choice_row(step.choice),
-        fit=fit_row(step.fit),
+        choice=step.choice,
+        fit=fitted(step.fit),
     )
 
 
@@ -93,16 +92,4 @@ def adc_row(policy: str, conversions: Histogram) -> AdcRow:
         mean_bits=mean,
         max_bits=max(used, default=0),
         histogram=used,
-    )
-
-
-def _timing_row(timing: Timing) -> TimingRow:
-    return TimingRow(
-        segments=timing.segments,
-        conversions_per_adc=timing.conversions_per_adc,
-        read_ns=timing.read_ns,
-        convert_ns=timing.convert_ns,
-        cycle_ns=timing.cycle_ns,
-        limit="conversion" if timing.convert_ns > timing.read_ns else "array read",
-        vector_ns=timing.vector_ns,
     )

@@ -9,13 +9,16 @@ from typing import Literal
 
 from pydantic import Field
 
+from xbarc.cost import CostPart, Estimate, LayerSchedule, LeftOut, PathPart, Timing
+from xbarc.cost.adc_models import AdcOpinion
+from xbarc.ir.choices import ChoiceRecord, FitRecord
 from xbarc.ir.front import FrontPoint, RowsPoint
-from xbarc.report.chip_rows import AdcModelRow, DeviceRow, LevelRow, SourceRow
+from xbarc.report.chip_rows import LevelRow, SourceRow
 from xbarc.report.facts import FactsRow
 from xbarc.report.html import render_fragment
-from xbarc.report.row import ChoiceRow, FitRow, Row
+from xbarc.report.row import Row
 from xbarc.report.solver import SolverRow
-from xbarc.rows.form import Rows
+from xbarc.rows.form import Rows, Shown
 
 
 class TargetRow(Row):
@@ -94,16 +97,6 @@ class Totals(Row):
     unknown: dict[str, str] = Field(description="why a total is not known, by its name")
 
 
-class LeftOutRow(Row):
-    """Work that no total holds, because its amount is not known."""
-
-    name: str = Field(description="name of the layer or fragment")
-    kind: Literal["crossbar", "digital"] = Field(
-        description="crossbar: all that a layer does; digital: multiply-accumulates of an operator"
-    )
-    reason: str = Field(description="the operator that it depends on, and why")
-
-
 class AdcRow(Row):
     """Converter widths of a layer, weighted by conversions."""
 
@@ -114,20 +107,6 @@ class AdcRow(Row):
     histogram: dict[int, int] = Field(
         description="conversions of one input vector by width in bits, count"
     )
-
-
-class TimingRow(Row):
-    """How long one input vector takes."""
-
-    segments: int = Field(description="segments that one array runs one after another, count")
-    conversions_per_adc: int = Field(
-        description="conversions of the busiest converter in a cycle, count"
-    )
-    read_ns: float = Field(description="one array read, ns")
-    convert_ns: float = Field(description="all conversions of a cycle, ns")
-    cycle_ns: float = Field(description="the longer of the two, ns")
-    limit: Literal["array read", "conversion"] = Field(description="which of the two is longer")
-    vector_ns: float = Field(description="one input vector: all cycles of all segments, ns")
 
 
 class LayerRow(Row):
@@ -160,7 +139,7 @@ class LayerRow(Row):
         description="share of cells in use of each array it touches, the first 256, 0 to 1"
     )
     adc: AdcRow = Field(description="converter widths")
-    timing: TimingRow = Field(description="time of one input vector")
+    timing: Shown[Timing] = Field(description="time of one input vector")
     positions: int | None = Field(description="input vectors of one inference, count")
     macs: int | None = Field(description="multiply-accumulates, count an inference")
     conversions_per_vector: int = Field(description="conversions of one input vector, count")
@@ -173,10 +152,10 @@ class LayerRow(Row):
         description="time that its arrays work in one inference, copies side by side, us"
     )
     area_mm2: float = Field(description="area of the layer's share of the components, mm2")
-    choice: ChoiceRow | None = Field(
+    choice: Shown[ChoiceRecord] | None = Field(
         default=None, description="why this encoding; null where it was asked for by name"
     )
-    fit: FitRow | None = Field(
+    fit: Shown[FitRecord] | None = Field(
         default=None, description="how the integers were chosen; null where nothing was"
     )
 
@@ -214,29 +193,12 @@ class DigitalRow(Row):
     )
 
 
-class PartRow(Row):
-    """One component; `total` is `count * unit_cost`, and totals are sums of these rows."""
-
-    name: str = Field(description="component")
-    count: float = Field(description="how many there are, or how often it is used")
-    figure: str = Field(description="dotted path of the target's figure")
-    unit_cost: float | None = Field(description="cost of one, in `unit`")
-    total: float | None = Field(description="`count * unit_cost`, in `unit`")
-    unit: str = Field(description="pJ or um2")
-    low: float | None = Field(
-        default=None, description="total by the least of the sources that disagree, in `unit`"
-    )
-    high: float | None = Field(
-        default=None, description="total by the largest of the sources that disagree, in `unit`"
-    )
-
-
 class Components(Row):
     """Every total, by component."""
 
-    area: tuple[PartRow, ...] = Field(description="parts of the area, um2")
-    energy: tuple[PartRow, ...] = Field(description="parts of the energy of one inference, pJ")
-    write: tuple[PartRow, ...] = Field(description="parts of the energy of programming, pJ")
+    area: Rows[CostPart] = Field(description="parts of the area, um2")
+    energy: Rows[CostPart] = Field(description="parts of the energy of one inference, pJ")
+    write: Rows[CostPart] = Field(description="parts of the energy of programming, pJ")
 
 
 class ChipRow(Row):
@@ -247,34 +209,9 @@ class ChipRow(Row):
     adcs: int = Field(description="converters of a chip, count")
     adc_bits: int = Field(description="width of every converter, bits")
     area_mm2: float | None = Field(description="sum of `parts`, mm2")
-    parts: tuple[PartRow, ...] = Field(description="parts of the area, um2")
+    parts: Rows[CostPart] = Field(description="parts of the area, um2")
     buffer_rate: float | None = Field(description="of one tile's buffer at full load, bytes a ns")
     levels: tuple[LevelRow, ...] = Field(description="the chip at full load, level by level")
-
-
-class ScheduledRow(Row):
-    """One layer in the schedule of one inference."""
-
-    name: str = Field(description="name of the layer")
-    copies: int = Field(description="input vectors at a time, count")
-    rounds: int = Field(description="how often its arrays work, one after the other, count")
-    round_ns: float = Field(description="time of one round on the arrays, ns")
-    start_us: float = Field(description="begin of its first round, us")
-    end_us: float = Field(description="when its last result is there, us")
-    busy_us: float = Field(description="time that its arrays work in one inference, us")
-    utilization: float = Field(description="busy time over the interval of inferences, 0 to 1")
-    buffer_positions: int = Field(description="most input positions held at once, count")
-    buffer_bytes: int = Field(description="bytes of those, count")
-    waits_for_all: str = Field(description="why it waits for its whole input; empty: it does not")
-
-
-class PathRow(Row):
-    """A stretch of the critical path."""
-
-    name: str = Field(description="name of the layer or fragment")
-    begin_us: float = Field(description="when it begins, us")
-    end_us: float = Field(description="when the result is there that the next one awaits, us")
-    rounds: int = Field(description="rounds in this stretch, count")
 
 
 class ScheduleRow(Row):
@@ -287,8 +224,8 @@ class ScheduleRow(Row):
     utilization: float = Field(description="share of the arrays' time that is work, 0 to 1")
     buffer_kib: float = Field(description="sum of what layers hold at once, KiB")
     buffer_kib_there: float = Field(description="buffers of the tiles in use, KiB")
-    layers: tuple[ScheduledRow, ...] = Field(description="layers, in execution order")
-    path: tuple[PathRow, ...] = Field(description="critical path of one inference, in time")
+    layers: Rows[LayerSchedule] = Field(description="layers, in execution order")
+    path: Rows[PathPart] = Field(description="critical path of one inference, in time")
 
 
 class OperandRow(Row):
@@ -333,7 +270,7 @@ class Report(Row):
     totals: Totals = Field(
         description="the whole program, one inference, but for what `left_out` names"
     )
-    left_out: tuple[LeftOutRow, ...] = Field(
+    left_out: Rows[LeftOut] = Field(
         default=(), description="work that no total holds; empty where everything is counted"
     )
     layers: tuple[LayerRow, ...] = Field(description="layers on crossbars, in execution order")
@@ -363,11 +300,11 @@ class Report(Row):
     operands: OperandsRow | None = Field(
         default=None, description="energies by data; null where no data was given"
     )
-    adc_models: tuple[AdcModelRow, ...] = Field(
+    adc_models: Rows[AdcOpinion] = Field(
         description="converters in use by several models, the target's own first"
     )
     chip: ChipRow = Field(description="one whole chip of the target")
-    device: tuple[DeviceRow, ...] = Field(
+    device: Rows[Estimate] = Field(
         description="estimates of devices; `xbarc check --effects` executes the effects themselves"
     )
     sources: tuple[SourceRow, ...] = Field(description="every figure of the target with its source")

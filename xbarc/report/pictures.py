@@ -10,6 +10,7 @@ if TYPE_CHECKING:  # Report prints itself through this file
     from xbarc.report.model import LayerRow, Report
 
 _MOST_LAYERS = 80
+_PS = 1e6  # in a microsecond
 
 
 def pictures(report: Report) -> tuple[str, ...]:
@@ -41,13 +42,13 @@ def _timeline(report: Report) -> str:
         return ""
     marks: dict[str, list[tuple[float, float]]] = {}
     for part in plan.path:
-        marks.setdefault(part.name, []).append((part.begin_us, part.end_us))
+        marks.setdefault(part.name, []).append((part.begin_ps / _PS, part.end_ps / _PS))
     bars = [
         charts.Bar(
             row.name,
-            row.start_us,
-            row.end_us,
-            row.busy_us / (row.end_us - row.start_us) if row.end_us > row.start_us else 0.0,
+            row.start_ps / _PS,
+            row.end_ps / _PS,
+            row.busy_ps / (row.end_ps - row.start_ps) if row.end_ps > row.start_ps else 0.0,
             tuple(marks.get(row.name, ())),
         )
         for row in plan.layers[:_MOST_LAYERS]

@@ -9,16 +9,15 @@ from xbarc.cost import (
     CostPart,
     FullLoad,
     LayerCost,
-    LayerSchedule,
     ProgramCost,
     chip_cost,
     stated_load,
 )
-from xbarc.cost.adc_models import adc_opinions, further_opinions
+from xbarc.cost.adc_models import AdcOpinion, adc_opinions, further_opinions
 from xbarc.cost.operands import operand_energy
 from xbarc.ir.operands import OperandStatistics
-from xbarc.report.chip_rows import AdcModelRow, LevelRow
-from xbarc.report.model import OperandRow, OperandsRow, PathRow, ScheduledRow, ScheduleRow
+from xbarc.report.chip_rows import LevelRow
+from xbarc.report.model import OperandRow, OperandsRow, ScheduleRow
 from xbarc.target import Target, figures
 
 _PS_PER_US = 1e6
@@ -37,32 +36,8 @@ def schedule_row(cost: ProgramCost, target: Target) -> ScheduleRow | None:
         utilization=plan.utilization,
         buffer_kib=sum(layer.buffer_bytes for layer in plan.layers) / 1024,
         buffer_kib_there=cost.counts.tiles * target.hierarchy.buffer_kib,
-        layers=tuple(_layer(layer, plan.interval_ps) for layer in plan.layers),
-        path=tuple(
-            PathRow(
-                name=part.name,
-                begin_us=part.begin_ps / _PS_PER_US,
-                end_us=part.end_ps / _PS_PER_US,
-                rounds=part.rounds,
-            )
-            for part in plan.path
-        ),
-    )
-
-
-def _layer(layer: LayerSchedule, interval_ps: int) -> ScheduledRow:
-    return ScheduledRow(
-        name=layer.name,
-        copies=layer.copies,
-        rounds=layer.rounds,
-        round_ns=layer.round_ps / 1e3,
-        start_us=layer.start_ps / _PS_PER_US,
-        end_us=layer.end_ps / _PS_PER_US,
-        busy_us=layer.busy_ps / _PS_PER_US,
-        utilization=layer.busy_ps / interval_ps if interval_ps else 0.0,
-        buffer_positions=layer.buffer_positions,
-        buffer_bytes=layer.buffer_bytes,
-        waits_for_all=layer.waits_for_all,
+        layers=plan.layers,
+        path=plan.path,
     )
 
 
@@ -113,22 +88,13 @@ def _change(row: OperandRow) -> float | None:
     return row.array_uj - row.array_constant_uj + row.driver_uj - row.driver_constant_uj
 
 
-def adc_model_rows(cost: ProgramCost, target: Target) -> tuple[AdcModelRow, ...]:
+def adc_model_rows(cost: ProgramCost, target: Target) -> tuple[AdcOpinion, ...]:
     """Every width of converters in use by every model that holds there."""
     return tuple(
-        AdcModelRow(
-            bits=bits,
-            model=opinion.model,
-            source=opinion.source,
-            energy_pj=opinion.energy_pj,
-            area_um2=opinion.area_um2,
-            node_factor=opinion.node_factor,
-            in_band=in_band,
-        )
+        opinion
         for bits, count in enumerate(cost.counts.adcs)
         if count and bits
-        for opinions, in_band in ((adc_opinions, True), (further_opinions, False))
-        for opinion in opinions(bits, target)
+        for opinion in (*adc_opinions(bits, target), *further_opinions(bits, target))
     )
 
 

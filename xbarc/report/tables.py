@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from xbarc.cost import CostPart, Estimate, LayerSchedule, PathPart
+from xbarc.cost.adc_models import AdcOpinion
+from xbarc.ir.choices import Candidate
 from xbarc.ir.front import FrontPoint
 from xbarc.report.active_rows import rows_table
 from xbarc.report.cited import laws_table, sources_table
@@ -12,13 +15,14 @@ from xbarc.report.facts import facts_table
 from xbarc.report.fits import fit_table
 from xbarc.report.solver import solver_table
 from xbarc.rows.format import histogram, number, operators, percent
-from xbarc.rows.table import TableData, table_of
+from xbarc.rows.table import TableData, cells, headings, table_of
 
 if TYPE_CHECKING:  # Report prints itself through this file
     from xbarc.report.chip_rows import LevelRow
-    from xbarc.report.model import DigitalRow, LayerRow, PartRow, Report
+    from xbarc.report.model import DigitalRow, LayerRow, Report, ScheduleRow
 
 
+_OF_CONVERTERS = ("bits", "model", "energy_pj", "area_um2", "node_factor", "source")
 _NAMED = 3
 """Names that a line shows at most."""
 
@@ -31,7 +35,7 @@ _MEASURES = {
 
 def report_tables(report: Report) -> tuple[TableData, ...]:
     """Every table of a report, in reading order."""
-    parts = report.components
+    parts, plan = report.components, report.schedule
     tables = (
         totals_table(report),
         layers_table(report.layers),
@@ -43,16 +47,15 @@ def report_tables(report: Report) -> tuple[TableData, ...]:
         facts_table(report.facts),
         rows_table(report.rows),
         solver_table(report.solver),
-        schedule_table(report),
-        path_table(report),
+        *(() if plan is None else (schedule_table(plan), table_of(PathPart, plan.path))),
         digital_table(report),
         parts_table("Area by component", parts.area),
         parts_table("Energy of one inference by component", parts.energy),
         operands_table(report),
-        adc_table(report),
+        table_of(AdcOpinion, report.adc_models, _OF_CONVERTERS),
         parts_table("One whole chip, converters at their widest", report.chip.parts),
         levels_table(report.chip.levels),
-        device_table(report),
+        table_of(Estimate, report.device),
         sources_table(report.sources),
         laws_table(report.sources),
     )
@@ -191,44 +194,12 @@ def converters_table(report: Report) -> TableData:
     return TableData("Converters, as set and by other rules", headings, tuple(rows))
 
 
-def schedule_table(report: Report) -> TableData:
+def schedule_table(plan: ScheduleRow) -> TableData:
     """When each layer works."""
-    plan = report.schedule
-    if plan is None:
-        return TableData("Schedule", (), ())
-    rows = tuple(
-        (
-            row.name,
-            number(row.copies),
-            number(row.rounds),
-            number(row.round_ns),
-            number(row.start_us),
-            number(row.end_us),
-            percent(row.utilization),
-            number(row.buffer_bytes),
-            row.waits_for_all,
-        )
-        for row in plan.layers
-    )
     total = f"; arrays work {percent(plan.utilization)} of the time at full rate"
     limit = f"{plan.bottleneck} limits the rate to an inference every {number(plan.interval_us)} us"
-    headings = ("layer", "copies>", "rounds>", "round ns>", "begin us>", "end us>", "works>")
-    return TableData(
-        f"Schedule of one inference: {limit}{total}",
-        (*headings, "buffer bytes>", "waits for its whole input because"),
-        rows,
-    )
-
-
-def path_table(report: Report) -> TableData:
-    """The critical path."""
-    parts = () if report.schedule is None else report.schedule.path
-    rows = (
-        (part.name, number(part.begin_us), number(part.end_us), number(part.rounds))
-        for part in parts
-    )
-    headings = ("on the critical path", "begin us>", "end us>", "rounds>")
-    return TableData("Critical path", headings, tuple(rows))
+    title = f"Schedule of one inference: {limit}{total}"
+    return table_of(LayerSchedule, plan.layers, title=title)
 
 
 def operands_table(report: Report) -> TableData:
@@ -253,23 +224,6 @@ def operands_table(report: Report) -> TableData:
     whole = "" if seen is None else f"; one inference: {number(seen.energy_uj)} uJ"
     headings = ("layer", "lines driven>", "mean level>", "array uJ>", "constant>", "driver uJ>")
     return TableData(f"Energies by data{whole}", (*headings, "constant>"), rows)
-
-
-def adc_table(report: Report) -> TableData:
-    """Converters in use by several models."""
-    rows = (
-        (
-            str(row.bits),
-            row.model if row.in_band else f"{row.model}, beside the band",
-            number(row.energy_pj),
-            number(row.area_um2),
-            "" if row.node_factor is None else f"x {row.node_factor:.3g}",
-            row.source,
-        )
-        for row in report.adc_models
-    )
-    headings = ("ADC bits>", "model", "pJ>", "um2>", "by node>", "source")
-    return TableData("Converters by several models; the target's own counts", headings, tuple(rows))
 
 
 def levels_table(levels: Sequence[LevelRow]) -> TableData:
@@ -301,22 +255,14 @@ def chosen_table(layers: Sequence[LayerRow]) -> TableData:
 
 def candidates_table(layers: Sequence[LayerRow]) -> TableData:
     """What there was to choose from, a row a candidate."""
-    headings = ("layer", "candidate", "", "error>", "area mm2>", "energy uJ>", "does not fit")
+    name, *others = headings(Candidate)
     rows = tuple(
-        (
-            row.name,
-            one.encoding,
-            "chosen" if one.encoding == row.encoding else "",
-            "-" if one.error is None else f"{one.error:.3g}",
-            "-" if one.area_mm2 is None else number(one.area_mm2),
-            "-" if one.energy_uj is None else number(one.energy_uj),
-            one.problem,
-        )
+        (row.name, encoding, "chosen" if encoding == row.encoding else "", *rest)
         for row in layers
         if row.choice is not None
-        for one in row.choice.candidates
+        for encoding, *rest in map(cells, row.choice.candidates)
     )
-    return TableData("Candidates, cheapest first by area times energy", headings, rows)
+    return TableData(Candidate.title, ("layer", name, "", *others), rows)
 
 
 def digital_table(report: Report) -> TableData:
@@ -342,7 +288,7 @@ def stayed_table(report: Report) -> TableData:
     return TableData("Matrix operators that stayed digital", ("fragment", "MACs>", "why"), rows)
 
 
-def parts_table(title: str, parts: Sequence[PartRow]) -> TableData:
+def parts_table(title: str, parts: Sequence[CostPart]) -> TableData:
     """Count times unit cost, and the share of the total."""
     whole = sum(part.total or 0.0 for part in parts)
     unit = parts[0].unit if parts else ""
@@ -362,10 +308,3 @@ def parts_table(title: str, parts: Sequence[PartRow]) -> TableData:
         rows.append(("total", "", "", number(whole), percent(1.0), ""))
     headings = ("component", "count>", f"{unit} each>", f"{unit}>", "share>", "figure")
     return TableData(title, headings, tuple(rows))
-
-
-def device_table(report: Report) -> TableData:
-    """First-order estimates."""
-    rows = ((row.name, number(row.value), row.unit, row.formula) for row in report.device)
-    headings = ("estimate", "value>", "unit", "how")
-    return TableData("Device effects, estimated: nothing of this is applied", headings, tuple(rows))

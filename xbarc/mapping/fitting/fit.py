@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from xbarc.errors import MappingError
+from xbarc.ir.choices import FitRecord
 from xbarc.ir.geometry import Scatter
 from xbarc.ir.network import IntWeight, LazyTensor, MatrixLayer
-from xbarc.ir.program import FitRecord
 from xbarc.ir.quantize import FloatResult
 from xbarc.ir.statistics import SecondMoments
 from xbarc.mapping.fitting.grids import Alone
