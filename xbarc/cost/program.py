@@ -16,7 +16,7 @@ from xbarc.cost.duplicate import Policy, copies_for, stands
 from xbarc.cost.hardware import Allocation, allocate, bits_decided, places_of, share_of, with_copies
 from xbarc.cost.levels import level_counts
 from xbarc.cost.mesh import MeshPlacement
-from xbarc.cost.schedule import PS, Schedule, schedule
+from xbarc.cost.schedule import PS, Schedule, schedule, why_unscheduled
 from xbarc.cost.timing import Timing, step_timing
 from xbarc.cost.traffic import placement
 from xbarc.ir.geometry import positions
@@ -73,6 +73,7 @@ class ProgramCost:
         schedule: of the layers that can be counted; None where none can.
         placement: places of tiles; None without a mesh, or where a shape is not known.
         left_out: what no count of what happens holds, and why; empty where all is known.
+        unscheduled: why there is no schedule; empty where there is one.
     """
 
     layers: tuple[LayerCost, ...]
@@ -83,6 +84,7 @@ class ProgramCost:
     schedule: Schedule | None
     placement: MeshPlacement | None
     left_out: tuple[LeftOut, ...]
+    unscheduled: str = ""
 
     @property
     def alone(self) -> Counts:
@@ -164,6 +166,7 @@ def program_cost(program: Program, policy: Policy | None = None) -> ProgramCost:
         schedule=plan,
         placement=places,
         left_out=(*_layers_left_out(layers), *_digital_left_out(program)),
+        unscheduled="" if plan is not None else why_unscheduled(program),
     )
 
 

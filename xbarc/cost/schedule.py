@@ -36,6 +36,7 @@ from xbarc.cost.timing import Timing
 from xbarc.ir.geometry import Dense
 from xbarc.ir.program import CrossbarStep, DigitalStep, Program
 from xbarc.ir.quantize import DynamicInput
+from xbarc.numerics.memory import MEMORY, memory_limit, show_size
 from xbarc.numerics.types import Int64Array
 from xbarc.rows import Picosecond, RoundPicosecond, Row, fact, percent
 from xbarc.target import Target
@@ -108,13 +109,15 @@ class _State:
 
 
 MOST_POSITIONS = 1 << 25
-"""Of one layer: times of 33 million vectors, a picture of 5,800 x 5,800, are kept in memory."""
+"""Of one layer: times of 33 million vectors, a picture of 5,800 x 5,800, take a minute."""
+_BYTES_A_POSITION = 96
+"""Of each layer: begins, ends and needs as int64, and copies of them; 89 were measured."""
 
 
 def schedule(
     program: Program, timings: Mapping[str, Timing], copies: Mapping[str, int] | None = None
 ) -> Schedule | None:
-    """Schedule a program; None where no layer's input shape is known, or one is beyond all measure.
+    """Schedule a program; None where `why_unscheduled` says why there is no schedule.
 
     A layer whose input shape is not known takes no time: its results are there with its input.
 
@@ -123,10 +126,9 @@ def schedule(
         timings: time of one input vector, by the name of the layer.
         copies: how often each layer's weights stand there; once by default.
     """
-    found = {step.name: positions_held(step) for step in program.crossbar_steps}
-    sizes = [size for size in found.values() if size is not None]
-    if (found and not sizes) or any(size > MOST_POSITIONS for size in sizes):
+    if why_unscheduled(program):
         return None
+    found = {step.name: positions_held(step) for step in program.crossbar_steps}
     none = np.zeros(program.arrays, dtype=np.int64)
     grids = {step.input: input_grid(step) or () for step in program.crossbar_steps}
     state = _State(program.target, none.copy(), grids, busy=none.copy())
@@ -138,6 +140,24 @@ def schedule(
         else:
             _crossbar(step, timings[step.name], (copies or {}).get(step.name, 1), state)
     return _finished(program, state)
+
+
+def why_unscheduled(program: Program) -> str:
+    """Why there is no schedule; empty where there is one."""
+    found = {step.name: positions_held(step) for step in program.crossbar_steps}
+    sizes = {name: size for name, size in found.items() if size is not None}
+    if found and not sizes:
+        return "the input shape of no layer is known"
+    large = [name for name, size in sizes.items() if size > MOST_POSITIONS]
+    if large:
+        return f"{large[0]} has {sizes[large[0]]:,} positions, a schedule holds {MOST_POSITIONS:,}"
+    need, have = _BYTES_A_POSITION * sum(sizes.values()), memory_limit()
+    if need <= have:
+        return ""
+    return (
+        f"a schedule of {sum(sizes.values()):,} positions takes {show_size(need)}, this machine has"
+        f" {show_size(have)}; another limit with {MEMORY}=SIZE or --memory SIZE"
+    )
 
 
 def _crossbar(step: CrossbarStep, timing: Timing, copies: int, state: _State) -> None:

@@ -13,6 +13,7 @@ from xbarc.errors import InputError
 from xbarc.executor.analog import AnalogLayer, Noise, UnconvertedLayer
 from xbarc.executor.analog_senses import AnalogSenses
 from xbarc.executor.fast import FastLayer
+from xbarc.executor.fragment_memory import check_memory
 from xbarc.executor.layer import Accumulate, LayerFrame, run_layer
 from xbarc.executor.reference import ReferenceLayer
 from xbarc.executor.senses import SenseLayer, SenseReference
@@ -78,6 +79,7 @@ class StepRunner:
         self.threads = threads
         self.budget = budget
         self._fragments: dict[str, OnnxSession] = {}
+        self._shapes: dict[str, dict[str, tuple[int, ...]]] = {}
         self._layers: dict[str, tuple[LayerFrame, Accumulate]] = {}
 
     def run(self, step: Step, values: Values, trace: Trace | None = None) -> None:
@@ -90,6 +92,7 @@ class StepRunner:
     def forget(self, step: Step) -> None:
         """Drop what was prepared for a step."""
         self._fragments.pop(step.name, None)
+        self._shapes.pop(step.name, None)
         self._layers.pop(step.name, None)
 
     def prepare(self, step: CrossbarStep, engine: Accumulate) -> None:
@@ -102,8 +105,16 @@ class StepRunner:
                 step.model, where=step.name, threads=self.threads
             )
         feeds = {name: values[name] for name in step.inputs}
+        self._check_memory(step, feeds)
         results = self._fragments[step.name].run(feeds, step.outputs)
         values.update(zip(step.outputs, results, strict=True))
+
+    def _check_memory(self, step: DigitalStep, feeds: Values) -> None:
+        """Before a fragment runs; once for inputs of the same shapes that follow each other."""
+        fed = {n: a.shape for n, a in feeds.items() if isinstance(a, np.ndarray)}
+        if self._shapes.get(step.name) != fed:
+            check_memory(step.model, fed, step.name)
+            self._shapes[step.name] = fed
 
     def _crossbar(self, step: CrossbarStep, values: Values, trace: Trace | None) -> None:
         if step.name not in self._layers:

@@ -224,9 +224,7 @@ def _reasons(cost: ProgramCost) -> dict[str, str]:
     """Why each total would be unknown."""
     first = next((left.reason for left in cost.left_out if left.kind == "crossbar"), "")
     happened = f"no layer can be counted: {first}"
-    plan = happened
-    if cost.crossbars_counted:
-        plan = "a layer has more input vectors than a schedule can hold"
+    plan = cost.unscheduled if cost.crossbars_counted else happened
     figure = "a figure of the target is missing"
     return {
         "macs_crossbar": happened,
