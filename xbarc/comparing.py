@@ -13,9 +13,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from xbarc.circuit import Chip, Effects
+from xbarc.circuit import Chip, DeviceModel, Effects
+from xbarc.circuit.devices import device_origin
 from xbarc.compiler import compile_model, prepared_network
-from xbarc.errors import MappingError
+from xbarc.errors import InputError, MappingError
 from xbarc.evaluate import Evaluation, evaluate
 from xbarc.executor.batches import calibration_batches
 from xbarc.executor.run import Executor, Values
@@ -41,19 +42,41 @@ class NoiseSettings:
     """Deviation of programmed cells, and how many chips are drawn.
 
     Attributes:
-        sigma: one standard deviation, as a share of a cell's conductance or of the cell's range.
+        sigma: one standard deviation, as a share of a cell's conductance or of the cell's range;
+            None where a device model says how cells deviate.
         of_range: of the range between the lowest and the highest level, whatever the level is.
         seeds: chips.
         seed: of everything random.
+        device: from elsewhere, in place of a deviation.
     """
 
-    sigma: float
+    sigma: float | None = None
     of_range: bool = False
     seeds: int = 3
     seed: int = 0
+    device: DeviceModel | None = None
+
+    def __post_init__(self) -> None:
+        if (self.sigma is None) == (self.device is None):
+            text = "one of the two says how cells deviate"
+            raise InputError(text, where="--noise, --device", hint="leave the other out")
+
+    @property
+    def effects(self) -> Effects:
+        """Of the first chip."""
+        return Effects(frozenset({"variation"}), self.seed, device=self.device)
+
+    def as_json(self, law: VariationLaw) -> dict[str, Any]:
+        """Plain data; the law is the target's."""
+        found = {name: getattr(self, name) for name in ("sigma", "of_range", "seeds", "seed")}
+        if self.device is not None:
+            return {**found, "law": None, "device": device_origin(self.device)}
+        return {**found, "law": law}
 
     def target(self, target: Target) -> Target:
         """The target with this deviation instead of its own."""
+        if self.sigma is None:
+            return target
         values = target.cell.conductance.values
         unit = "uS" if self.of_range else "fraction"
         sigma = self.sigma * (values[-1] - values[0]) if self.of_range else self.sigma
@@ -135,7 +158,7 @@ class Comparison:
             "model": self.model,
             "target": self.target,
             "samples": self.samples,
-            "noise": None if self.noise is None else {**asdict(self.noise), "law": self.law},
+            "noise": None if self.noise is None else self.noise.as_json(self.law),
             "rows": [asdict(row) for row in self.rows],
         }
 
@@ -262,7 +285,7 @@ def _noise_rows(bench: _Bench, program: Program, options: CompileOptions) -> tup
     rows = []
     for variant in _variants(program, options, batches):
         seen = [
-            _on_chip(bench, noisy, options, batches, (variant, sample))
+            _on_chip(bench, noise, noisy, options, batches, variant, sample)
             for sample in range(noise.seeds)
         ]
         top1 = spread([one.top1_crossbar for one in seen])
@@ -282,14 +305,14 @@ def _variants(
 
 def _on_chip(
     bench: _Bench,
+    noise: NoiseSettings,
     program: Program,
     options: CompileOptions,
     batches: list[Values],
-    which: tuple[Variant, int],
+    variant: Variant,
+    sample: int,
 ) -> Evaluation:
-    variant, sample = which
-    seed = bench.noise.seed if bench.noise is not None else 0
-    chip = Chip(program, Effects(frozenset({"variation"}), seed, sample))
+    chip = Chip(program, replace(noise.effects, sample=sample))
     if variant != "blind":
         program = program_chip(program, bench.network, chip, batches, options, variant).program
     return evaluate(program, bench.data, bench.model, executor=Executor(program, chip=chip))

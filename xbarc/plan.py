@@ -20,7 +20,6 @@ from xbarc.mapping.encodings import (
     encoding_of,
     encoding_origin,
     find_encoding,
-    is_foreign,
     load_encoding,
 )
 from xbarc.mapping.levers import idle_levers
@@ -33,6 +32,7 @@ from xbarc.options import (
     Method,
     SenseOptions,
 )
+from xbarc.plugins import is_foreign
 from xbarc.target import Target
 
 _WIDEST = 16

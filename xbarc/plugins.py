@@ -3,20 +3,34 @@
 A method is an object in Python, the name under which an installed package registers it (an entry
 point), or `package:Name`. Nothing is imported but what a user named: programs, targets and files of
 options never name code. A program keeps the name and the version and runs without the package.
+Each is used through `Guarded`, so that what it raises becomes an error that names it.
 """
 
 from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import wraps
 from importlib import import_module
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from importlib.metadata import packages_distributions as distributions_by_package
+from numbers import Integral, Real
+from pathlib import Path
+from traceback import extract_tb
 
-from xbarc.errors import MappingError, visible
+from xbarc.errors import MappingError, XbarcError, visible
 
+# Code of other people can raise anything, and end Python too: a module that calls sys.exit() must
+# not look like a command that is done. What a user or the system stops passes through.
+_FAULTS = (Exception, SystemExit)
+_OURS = (XbarcError, MemoryError)
+_ABSENT = object()
+_UNKNOWN = "unversioned"
+_MOST_WORDS = 300  # a message of NumPy with an array in it is longer than a screen
 _PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.:-]{0,59}", re.ASCII)
 
@@ -30,12 +44,14 @@ class Door:
         option: of the command.
         group: of entry points.
         protocol: its members are what a method must have.
+        check: the function of `xbarc.testing` that finds what is wrong with one.
     """
 
     kind: str
     option: str
     group: str
     protocol: type
+    check: str
 
     @property
     def base(self) -> str:
@@ -95,36 +111,145 @@ def _make(door: Door, path: str) -> object:
         return found
     try:
         return found()
-    except TypeError as error:
+    except _OURS:
+        raise
+    except _FAULTS as error:
         raise MappingError(
-            f"cannot be made: {error}",
-            where=f"{door.option} {path}",
+            f"cannot be made: {_told(error)}",
+            where=_named(door, path),
             hint="a class that needs no arguments, or an object of the module",
         ) from error
 
 
 def _import(door: Door, path: str) -> object:
     module, _, names = path.partition(":")
-    where = f"{door.option} {path}"
+    hint = "install the package, or put its folder on PYTHONPATH"
     try:
         found: object = import_module(module)
-    except ImportError as error:
-        raise MappingError(
-            f"cannot be imported: {error}",
-            where=where,
-            hint="install the package, or put its folder on PYTHONPATH",
-        ) from error
-    for name in names.split("."):
-        if not hasattr(found, name):
-            raise MappingError(
-                f"{module} has no '{names}'", where=where, hint=f"a class with base {door.base}"
-            )
-        found = getattr(found, name)
+        for name in names.split("."):
+            if not hasattr(found, name):
+                text, hint = f"{module} has no '{names}'", f"a class with base {door.base}"
+                raise MappingError(text, where=_named(door, path), hint=hint)
+            found = getattr(found, name)
+    except _OURS:
+        raise
+    except _FAULTS as error:
+        if not isinstance(error, ImportError):
+            hint = "a fault of the package: import it in Python to see where"
+        text = f"cannot be imported: {_told(error)}"
+        raise MappingError(text, where=_named(door, path), hint=hint) from error
     return found
 
 
-def check_method(door: Door, method: object, taken: Callable[[str], bool]) -> None:
-    """Refuse an object that lacks what the protocol asks for.
+def _named(door: Door, path: str) -> str:
+    """The option and what was asked for, with its version where a package is known for it."""
+    package = _package(door, path.partition(":")[0])
+    return f"{door.option} {path}" + ("" if package == _UNKNOWN else f" ({package})")
+
+
+def _told(error: BaseException, file: str = "") -> str:
+    """What was raised, and the last line of a file that led there; any file where none is given."""
+    if isinstance(error, ImportError | SyntaxError):  # these name the place themselves
+        return visible(f"{_kind(error)}{error}")[:_MOST_WORDS]
+    frames = [frame for frame in extract_tb(error.__traceback__) if file in ("", frame.filename)]
+    text = visible(f"{_kind(error)}{error}".removesuffix(": "))[:_MOST_WORDS]
+    place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    return f"{text}{place}"
+
+
+def _kind(error: BaseException) -> str:
+    return "" if isinstance(error, ImportError) else f"{type(error).__name__}: "
+
+
+class Guarded:
+    """A method of other people: has its members, and an error that names it for what they raise.
+
+    Args:
+        door: the kind.
+        method: the object.
+    """
+
+    def __init__(self, door: Door, method: object) -> None:
+        self._door, self._method = door, method
+
+    @property
+    def name(self) -> object:
+        """What programs and reports call it; `isinstance` looks for it without `__getattr__`."""
+        return self.__getattr__("name")
+
+    def __getattr__(self, member: str) -> object:
+        if member.startswith("_"):
+            raise AttributeError(member)
+        with blame(self, member):
+            found = getattr(self._method, member, _ABSENT)
+        if found is _ABSENT:
+            raise AttributeError(member)
+        return self._watched(member, found) if callable(found) else found
+
+    def _watched(self, member: str, call: Callable[..., object]) -> Callable[..., object]:
+        wanted = _result(vars(self._door.protocol).get(member))
+        fits = _RESULTS.get(wanted)
+
+        @wraps(call)
+        def watched(*given: object, **named: object) -> object:
+            with blame(self, f"{member}()"):
+                made = call(*given, **named)
+                if fits is not None and not fits(made):
+                    text = visible(repr(made))[:60]
+                    raise self.problem(f"{member}() gives {text}, expected {wanted}")
+                return made
+
+        return watched
+
+    def problem(self, text: str) -> MappingError:
+        """An error that names the method, its package and its version."""
+        return MappingError(
+            text,
+            where=f"{self._door.option} {_path(self)} ({_distribution(self._door, self)})",
+            hint=f"a fault of the plug-in, which xbarc.testing.{self._door.check} helps to find",
+        )
+
+    def fault(self, what: str, error: BaseException) -> MappingError:
+        """What to tell of an error that was raised inside."""
+        file = getattr(sys.modules.get(_class(self).__module__), "__file__", None)
+        return self.problem(f"{what} failed: {_told(error, file or 'no file')}")
+
+
+def _result(member: object) -> str:
+    """What a method of the protocol says that it returns."""
+    return str(inspect.signature(member).return_annotation) if inspect.isfunction(member) else ""
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+_RESULTS: dict[str, Callable[[object], bool]] = {
+    "bool": lambda value: type(value).__name__ in ("bool", "bool_"),
+    "float": lambda value: isinstance(value, Real) and not isinstance(value, bool),
+    "int": _is_integer,
+    "tuple[int, int]": lambda value: (
+        isinstance(value, tuple) and len(value) == 2 and all(map(_is_integer, value))
+    ),
+}
+"""Whether a result is of the type that a protocol names; arrays are checked where they are used."""
+
+
+@contextmanager
+def blame(method: object, what: str) -> Iterator[None]:
+    """Inside, whatever is raised is told as the fault of a guarded method; of ours nothing is."""
+    try:
+        yield
+    except _OURS:
+        raise
+    except _FAULTS as error:
+        if not isinstance(method, Guarded):
+            raise
+        raise method.fault(what, error) from error
+
+
+def guard(door: Door, method: object, taken: Callable[[str], bool]) -> Guarded:
+    """A method of other people, checked, so that its faults are told as such.
 
     Args:
         door: the kind.
@@ -134,12 +259,25 @@ def check_method(door: Door, method: object, taken: Callable[[str], bool]) -> No
     Raises:
         MappingError: members are missing or take other arguments, or the name is not usable.
     """
+    if isinstance(method, Guarded):
+        return method
+    found = Guarded(door, method)
+    _check_method(door, found, taken)
+    return found
+
+
+def is_foreign(method: object) -> bool:
+    """Whether a method is not part of this package."""
+    return _class(method).__module__.partition(".")[0] != "xbarc"
+
+
+def _check_method(door: Door, method: Guarded, taken: Callable[[str], bool]) -> None:
     where = f"{door.option} {_path(method)}"
     members = {name: one for name, one in vars(door.protocol).items() if name[0] != "_"}
     missing = [name for name in members if not hasattr(method, name)]
     if missing:
         hint = f"derive the class from {door.base}, which has a body for most of them"
-        if isinstance(method, type):
+        if isinstance(vars(method)["_method"], type):
             hint = "give an object, not its class"
         raise MappingError(f"lacks {', '.join(missing)}", where=where, hint=hint)
     wrong = [_wanted(name, one) for name, one in members.items() if not _fits(method, name, one)]
@@ -168,7 +306,7 @@ def _fits(method: object, name: str, member: object) -> bool:
         return False
     try:
         inspect.signature(own).bind(*_parameters(member))
-    except TypeError:
+    except (TypeError, ValueError):  # the latter where Python knows no signature
         return False
     return True
 
@@ -183,7 +321,8 @@ def origin(door: Door, method: object) -> str:
 
 
 def _class(method: object) -> type:
-    return method if isinstance(method, type) else type(method)
+    own = vars(method)["_method"] if isinstance(method, Guarded) else method
+    return own if isinstance(own, type) else type(own)
 
 
 def _path(method: object) -> str:
@@ -193,7 +332,10 @@ def _path(method: object) -> str:
 
 def _distribution(door: Door, method: object) -> str:
     """Name and version of the installed package that a method's class belongs to."""
-    module = _class(method).__module__
+    return _package(door, _class(method).__module__)
+
+
+def _package(door: Door, module: str) -> str:
     points: Iterable[EntryPoint] = entry_points(group=door.group)
     for point in points:  # a package under development registers names, but lists no files
         if point.dist is not None and point.module == module:
@@ -203,4 +345,4 @@ def _distribution(door: Door, method: object) -> str:
             return f"{name} {version(name)}"
         except PackageNotFoundError:
             continue
-    return "unversioned"
+    return _UNKNOWN

@@ -47,6 +47,8 @@ class Tenth(DeviceModel):
                 return real + np.random.default_rng().random()
             case "writes":
                 drawn[0] = 0
+            case "fails":
+                raise KeyError(levels.shape)
             case _:
                 pass
         return real
@@ -91,11 +93,20 @@ def test_the_kit_reports_mean_and_deviation() -> None:
         ("order", ConformanceError, "row by row, cells come out differently"),
         ("clock", ConformanceError, "the same cells come out differently"),
         ("writes", ConformanceError, "changes what it is given"),
+        ("fails", MappingError, r"--device .*:Tenth \(unversioned\): program\(\) failed: KeyError"),
     ],
 )
 def test_faults_are_found(fault: str, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         check_device(Tenth(fault))
+
+
+def test_an_object_for_effects_is_checked() -> None:
+    """And what it raises on a chip is told as its own."""
+    with pytest.raises(MappingError, match=r"program\(\) failed: KeyError"):
+        list(map(_chip(Tenth("fails")).levels, _chip(None).program.crossbar_steps))
+    with pytest.raises(MappingError, match="lacks"):
+        _chip(3)  # type: ignore[arg-type]
 
 
 def test_what_is_no_model_is_refused() -> None:

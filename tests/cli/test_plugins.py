@@ -70,6 +70,36 @@ class Outside(Mine):
         return Pattern(p.conversions, p.a_conversion, p.a_column, p.a_sign,
                        p.r_output + 1, p.r_conversion)
 
+class Wide(Mine):
+    """Right on small blocks, fails on wide ones."""
+    name = "wide"
+    def encode(self, weights, *given):
+        if weights.shape[1] > 4:
+            raise KeyError("no such row")
+        return super().encode(weights, *given)
+
+class Quits(Mine):
+    name = "quits"
+    def pattern(self, outputs, slices):
+        raise SystemExit(0)
+
+class Halves(Mine):
+    name = "halves"
+    def width(self, outputs, slices): return super().width(outputs, slices) / 2
+
+class Ragged(Wide):
+    """Cells of another shape where blocks are wide."""
+    name = "ragged"
+    def encode(self, weights, *given):
+        piece = Mine.encode(self, weights, *given)
+        if weights.shape[1] > 4:
+            piece = type(piece)(piece.cells[..., :1], piece.r_value)
+        return piece
+
+class Makes(Mine):
+    name = "makes"
+    def __init__(self): self.table = {}["table"]
+
 class Wrong(Mine):
     """Right on small blocks, wrong on wide ones."""
     name = "wrong"
@@ -151,6 +181,14 @@ def test_a_program_runs_without_the_package(
     )
 
 
+FAILS = [
+    "--encoding faulty:Fails (unversioned): does not work on a block of 2 inputs: ",
+    "encode() failed: IndexError",
+    "(faulty.py, line ",
+    "xbarc.testing.check_encoding",
+]
+
+
 @pytest.mark.parametrize(
     ("encoding", "parts"),
     [
@@ -163,11 +201,31 @@ def test_a_program_runs_without_the_package(
         ("faulty:Narrow", ["expected width(outputs, slices)"]),
         ("faulty:Taken", ["its name 'acm' is one of ours"]),
         ("faulty:Upper", ["its name is 'Mine two', expected small letters"]),
-        ("faulty:Fails", ["--encoding fails: does not work on a block", "IndexError", "testing"]),
+        (
+            "faulty:Fails",
+            [
+                "--encoding faulty:Fails (unversioned): does not work on a block",
+                "encode() failed: IndexError",
+                "faulty.py, line ",
+                "testing",
+            ],
+        ),
         ("faulty:Few", ["cells are uint8 of shape (1, 2, 1, 8), expected uint8 of shape"]),
         ("faulty:Full", ["a cell is", "one of 2 bits holds less"]),
         ("faulty:Outside", ["r_output of the pattern goes from 1 to 1, expected 0 to 0"]),
         ("faulty:Wrong", ["encoding wrong: ", "weights have cells that mean another number"]),
+        (
+            "faulty:Wide",
+            [
+                "--encoding faulty:Wide (unversioned): encode() failed: KeyError: 'no such row'",
+                "(faulty.py, line ",
+                "xbarc.testing.check_encoding helps",
+            ],
+        ),
+        ("faulty:Quits", ["pattern() failed: SystemExit: 0 (faulty.py, line "]),
+        ("faulty:Halves", ["width() gives", "expected int"]),
+        ("faulty:Ragged", ["faulty:Ragged (unversioned): mapping layer ", "cells are uint8"]),
+        ("faulty:Makes", ["cannot be made: KeyError: 'table' (faulty.py, line "]),
         ("nowhere", ["no encoding 'nowhere'", "differential", "or package:Name"]),
         ("segmented:x", ["no encoding 'segmented:x'"]),
         ("a b:c", ["no encoding 'a b:c'"]),
@@ -187,6 +245,34 @@ def test_what_does_not_work_is_refused(
     done.refused(*parts)
     assert not (tmp_path / "f.xbar").exists()
     _forget(monkeypatch, "faulty")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("def (:", "cannot be imported: SyntaxError: invalid syntax (broken.py, line 1)"),
+        ("import sys; sys.exit(0)", "cannot be imported: SystemExit: 0 (broken.py, line 1)"),
+        ("\n1 / 0", "cannot be imported: ZeroDivisionError: division by zero (broken.py, line 2)"),
+        ("import no_such_thing", "cannot be imported: No module named 'no_such_thing'"),
+        ("raise RuntimeError('x' * 9999)", "cannot be imported: RuntimeError: xxx"),
+        ("def __getattr__(n): return {}[n]", "cannot be imported: KeyError: 'Mine' (broken.py"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_told_with_its_version(
+    xbarc: Run,
+    model: Callable[..., Path],
+    package: Callable[..., str],
+    text: str,
+    says: str,
+    tmp_path: Path,
+) -> None:
+    package("broken", "breaks = broken:Mine", version="3.4")
+    (tmp_path / "broken-site" / "broken.py").write_text(text, encoding="utf-8")
+    for asked in ("breaks", "broken:Mine"):
+        done = xbarc("compile", model(), "--encoding", asked)
+        done.refused("(broken 3.4): ", says)
+        assert len(done.err) < 900
+        sys.modules.pop("broken", None)
 
 
 def test_a_class_in_place_of_an_object_is_refused(package: Callable[..., str]) -> None:
@@ -235,3 +321,40 @@ def test_compare_takes_them_beside_ours(
     assert (ours["encoding"], mine["encoding"]) == ("differential", "mine")
     assert {**ours, "encoding": ""} == {**mine, "encoding": ""}
     assert [one["variant"] for one in mine["noise"]] == ["blind", "refitted", "read-back"]
+
+
+DEVICE = """
+import numpy as np
+import xbarc
+
+class Tenth(xbarc.DeviceModel):
+    name = "tenth"
+    def program(self, levels, cell, drawn):
+        return np.maximum(levels + 0.1 * drawn[0], -cell.floor)
+"""
+
+
+def test_compare_takes_a_device_model(
+    xbarc: Run,
+    model: Callable[..., Path],
+    npz: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In place of --noise, and named in its output."""
+    (tmp_path / "tenths.py").write_text(DEVICE, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    data = npz(x=np.random.default_rng(1).normal(size=(12, 5)).astype(np.float32))
+    asked = ("compare", model(), "--data", data, "--encodings", "acm", "--calibrate", data)
+    more = ("--device", "tenths:Tenth", "--seeds", "2", "--weight-slices", "1")
+    done = xbarc(*asked, *more, "--json")
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    said = "tenth (tenths:Tenth, unversioned)"
+    assert found["noise"]["device"] == said
+    assert found["noise"]["sigma"] is None
+    agreement = [one["agreement"] for one in found["rows"][0]["noise"]]
+    assert agreement[0]["deviation"] > 0 or agreement[0]["mean"] < 1
+    assert f"Cells deviate by {said}; seed 0, 2 chips" in xbarc(*asked, *more).out
+    xbarc(*asked, *more, "--noise", "0.1").refused("--noise: also says how cells deviate")
+    sys.modules.pop("tenths", None)

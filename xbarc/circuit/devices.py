@@ -17,7 +17,7 @@ from xbarc.circuit.spreading import vary
 from xbarc.errors import InputError
 from xbarc.numerics.types import Float64Array, IntArray
 from xbarc.options import Method
-from xbarc.plugins import Door, check_method, load_method, origin
+from xbarc.plugins import Door, guard, is_foreign, load_method, origin
 
 if TYPE_CHECKING:
     from xbarc.circuit.effects import CellModel
@@ -55,7 +55,7 @@ class DeviceModel(Protocol):
         """
 
 
-DEVICES = Door("device model", "--device", "xbarc.devices", DeviceModel)
+DEVICES = Door("device model", "--device", "xbarc.devices", DeviceModel, "check_device")
 
 
 @dataclass(frozen=True)
@@ -84,13 +84,25 @@ def load_device(given: str | Method) -> DeviceModel:
         MappingError: there is none, or it lacks something; the message says what.
     """
     method: object = load_method(DEVICES, given, ()) if isinstance(given, str) else given
-    check_method(DEVICES, method, lambda name: name == TargetVariation().name)
-    return cast(DeviceModel, method)
+    return cast(DeviceModel, guard(DEVICES, method, lambda name: name == TargetVariation().name))
 
 
 def device_origin(device: DeviceModel) -> str:
     """Name, class, package and version of a device model."""
     return f"{device.name} ({origin(DEVICES, device)})"
+
+
+def count_numbers(device: DeviceModel) -> int:
+    """Standard normal numbers that a cell needs.
+
+    Raises:
+        InputError: the model asks for a count that is none.
+    """
+    count = device.numbers()
+    if not 0 <= count <= _MOST_NUMBERS:
+        text = f"numbers() gives {count}, expected a whole number from 0 to {_MOST_NUMBERS}"
+        raise InputError(text, where=f"--device {device.name}")
+    return int(count)
 
 
 def draw_numbers(
@@ -110,10 +122,7 @@ def draw_numbers(
     Raises:
         InputError: the model asks for a count that is none.
     """
-    count: object = device.numbers()
-    if not isinstance(count, int) or not 0 <= count <= _MOST_NUMBERS:
-        text = f"numbers() gives {count!r:.40}, expected a whole number from 0 to {_MOST_NUMBERS}"
-        raise InputError(text, where=f"--device {device.name}")
+    count = count_numbers(device)
     found = np.empty((count, *shape))
     for number in range(count):
         effect = f"variation-{number}" if number else "variation"
@@ -129,7 +138,7 @@ def program_cells(
     Raises:
         InputError: it gives another shape, no numbers, or conductances below zero.
     """
-    if isinstance(device, TargetVariation):
+    if not is_foreign(device):
         return device.program(levels, cell, drawn)
     real: object = device.program(levels, cell, drawn)
     where, hint = f"--device {device.name}", "xbarc.testing.check_device says more"
@@ -137,7 +146,7 @@ def program_cells(
         shape = getattr(real, "shape", None)
         text = f"gives {type(real).__name__} of shape {shape}, expected {levels.shape}"
         raise InputError(text, where=where, hint=hint)
-    if not np.isfinite(real).all():
+    if real.dtype.kind not in "iuf" or not np.isfinite(real).all():
         raise InputError("gives infinite cells, or none", where=where, hint=hint)
     if real.size and real.min() < -cell.floor * (1 + 1e-12) - 1e-12:  # rounding of the sum alone
         text = f"gives a conductance of {real.min() + cell.floor:g} level units, below zero"

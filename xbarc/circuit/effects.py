@@ -8,7 +8,7 @@ from typing import get_args
 
 import numpy as np
 
-from xbarc.circuit.devices import DeviceModel, TargetVariation
+from xbarc.circuit.devices import DeviceModel, TargetVariation, load_device
 from xbarc.circuit.faults import FaultMap
 from xbarc.errors import InputError
 from xbarc.numerics.types import Float64Array
@@ -110,6 +110,7 @@ def cell_model(target: Target, effects: Effects) -> CellModel:
 
     Raises:
         InputError: wires are on, and the target draws conductances below zero.
+        MappingError: the device model lacks something.
     """
     cell = target.cell
     own = effects.device is None and "variation" in effects
@@ -137,7 +138,7 @@ def cell_model(target: Target, effects: Effects) -> CellModel:
         read_noise=cell.read_noise.value * float(values[-1]) / unit if "noise" in effects else 0.0,
         drift=float(elapsed ** (-cell.drift.exponent.value)),
         siemens=unit * 1e-6,
-        device=effects.device or TargetVariation(),
+        device=TargetVariation() if effects.device is None else load_device(effects.device),
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xbarc.circuit.chip import Chip, blocks_by_array
-from xbarc.circuit.devices import draw_numbers, program_cells
+from xbarc.circuit.devices import count_numbers, draw_numbers, program_cells
 from xbarc.circuit.effects import CellModel
 from xbarc.circuit.faults import stuck_grid
 from xbarc.ir.program import CrossbarStep
@@ -59,7 +59,7 @@ def layer_cells(chip: Chip, step: CrossbarStep) -> LayerCells:
     """
     if "lines" in chip.effects:
         raise ValueError("with line resistance, rows do not stand alone")
-    numbers = chip.model.device.numbers() if chip.model.deviates else 0
+    numbers = count_numbers(chip.model.device) if chip.model.deviates else 0
     drawn = np.zeros((numbers, *step.cells.shape))
     stuck = np.full(step.cells.shape, _FREE, dtype=np.int64)
     for array, blocks in blocks_by_array(step).items():

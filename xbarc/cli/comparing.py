@@ -12,6 +12,7 @@ from xbarc.cli.options import Chip, takes
 from xbarc.errors import EXIT_DONE, InputError
 from xbarc.options.base import Options, option
 from xbarc.options.compiling import Cells, Converters, Precision
+from xbarc.options.values import Method
 
 if TYPE_CHECKING:
     from xbarc.comparing import Comparison, NoiseRow, NoiseSettings, Row
@@ -32,6 +33,13 @@ class Chips(Options):
         "also on chips whose cells deviate: 0.05 is 5 % of a cell's conductance, 0.05:range 5 % of "
         "the range between the lowest and the highest level",
         metavar="SIGMA[:range]",
+    )
+    device: str | Method | None = option(
+        None,
+        "in place of --noise: chips whose cells deviate by this device model, by the name that an "
+        "installed package registers, or as package:Name",
+        metavar="NAME|package:Name",
+        imports=True,
     )
     seeds: int = option(3, "chips to draw", metavar="K", bounds=(1, 10_000))
     seed: int = option(0, "of the chips", bounds=(0, None))
@@ -102,6 +110,14 @@ def compare_command(
 def _noise(chips: Chips) -> NoiseSettings | None:
     from xbarc.comparing import NoiseSettings
 
+    if chips.device is not None:
+        from xbarc.circuit.devices import load_device
+
+        if chips.noise is not None:
+            text = "also says how cells deviate"
+            raise InputError(text, where="--noise", hint="leave --noise or --device out")
+        device = load_device(chips.device)
+        return NoiseSettings(seeds=chips.seeds, seed=chips.seed, device=device)
     if chips.noise is None:
         return None
     number, colon, kind = chips.noise.partition(":")
@@ -164,15 +180,23 @@ def _noise_table(found: Comparison, good: list[Row]) -> TableData:
     noise = found.noise
     title = ""
     if noise is not None:
-        what = "the range" if noise.of_range else "the conductance"
-        title = f"Cells deviate by {100 * noise.sigma:g} % of {what}; seed {noise.seed}, "
-        title += f"{noise.seeds} chips, {found.law}"
+        title = f"{_deviation(noise)}; seed {noise.seed}, {noise.seeds} chips"
+        title += f", {found.law}" if noise.device is None else ""
     head = (
         *("encoding", "programmed", "top-1 mean>", "spread>", "worst>", "points lost>"),
         *("agreement mean>", "spread>", "worst>"),
     )
     rows = tuple((row.encoding, *_noise_cells(row, one)) for row in good for one in row.noise)
     return TableData(title, head, rows)
+
+
+def _deviation(noise: NoiseSettings) -> str:
+    from xbarc.circuit.devices import device_origin
+
+    if noise.device is not None:
+        return f"Cells deviate by {device_origin(noise.device)}"
+    what = "the range" if noise.of_range else "the conductance"
+    return f"Cells deviate by {100 * (noise.sigma or 0.0):g} % of {what}"
 
 
 def _noise_cells(row: Row, one: NoiseRow) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ from xbarc.passes import (
 )
 from xbarc.pipeline import Progress
 from xbarc.plan import Plan, compares
+from xbarc.plugins import blame
 
 _FINE_BITS = 8
 
@@ -118,8 +119,9 @@ def _crossbar(
         where = (plan.target, plan.options, pool)
         if plan.options.encoding == AUTO:
             return whole.finished(layer, choose_encoding(ranged, plain, moments, *where))
-        fitted = fit_layer(ranged, plan.target, plan.options, plain, moments, step)
-        made = map_layer(fitted.layer, *where, fitted.arrangement, fitted.record)
+        with blame(plan.options.encoding, f"mapping layer {layer.name}"):
+            fitted = fit_layer(ranged, plan.target, plan.options, plain, moments, step)
+            made = map_layer(fitted.layer, *where, fitted.arrangement, fitted.record)
         return whole.finished(layer, made)
     except ValueError as error:
         raise MappingError(str(error), where=layer.name) from error

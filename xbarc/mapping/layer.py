@@ -15,7 +15,7 @@ from xbarc.ir.network import MatrixLayer
 from xbarc.ir.program import AdcSettings, CrossbarStep, Periphery, Tiling, encode_r, read_only
 from xbarc.ir.quantize import FloatInput
 from xbarc.mapping.adc import adc_settings, wide, with_gain
-from xbarc.mapping.encodings import Encoded, Pattern, encoding_of, is_foreign
+from xbarc.mapping.encodings import Encoded, Pattern, encoding_of
 from xbarc.mapping.encodings.foreign import check_meaning, check_piece
 from xbarc.mapping.job import Job, make_job
 from xbarc.mapping.kept import unkept_weights
@@ -28,6 +28,7 @@ from xbarc.numerics import PackedCells, pack_cells
 from xbarc.numerics.packing import packed_bytes
 from xbarc.numerics.types import AnyArray, Int64Array
 from xbarc.options import MapOptions
+from xbarc.plugins import is_foreign
 from xbarc.target import Target
 
 _CHUNK_CELLS = 1 << 23

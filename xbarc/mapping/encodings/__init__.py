@@ -12,14 +12,14 @@ from xbarc.mapping.encodings.base import Encoded, Encoding, Pattern, Region
 from xbarc.mapping.encodings.centred import Centred
 from xbarc.mapping.encodings.complement import TwosComplement
 from xbarc.mapping.encodings.differential import Differential
-from xbarc.mapping.encodings.foreign import is_foreign, probe_encoding
+from xbarc.mapping.encodings.foreign import probe_encoding
 from xbarc.mapping.encodings.offset import Offset
 from xbarc.mapping.encodings.single import OneSigned
 from xbarc.mapping.encodings.tree import Tree, bias_column, connection, segmented
 from xbarc.mapping.encodings.unipolar import Unipolar
 from xbarc.options import AUTO, Method
 from xbarc.options.compiling import Cells
-from xbarc.plugins import Door, check_method, load_method, origin
+from xbarc.plugins import Door, Guarded, guard, is_foreign, load_method, origin
 
 _ENCODINGS: tuple[Encoding, ...] = (
     Differential(),
@@ -40,7 +40,7 @@ _ENCODINGS: tuple[Encoding, ...] = (
     Centred(analog=True),
 )
 
-ENCODINGS = Door("encoding", "--encoding", "xbarc.encodings", Encoding)
+ENCODINGS = Door("encoding", "--encoding", "xbarc.encodings", Encoding, "check_encoding")
 _SEGMENTED = "segmented"
 
 
@@ -80,12 +80,11 @@ def load_encoding(given: str | Method) -> Encoding:
         if given.startswith(f"{_SEGMENTED}:"):  # a count that is none, not a package
             return find_encoding(given)
         method = load_method(ENCODINGS, given, encoding_names())
-    if not is_foreign(method):
+    if isinstance(method, Guarded) or not is_foreign(method):
         return cast(Encoding, method)
-    check_method(ENCODINGS, method, lambda name: name == AUTO or _ours(name) is not None)
-    encoding = cast(Encoding, method)
-    probe_encoding(encoding, f"--encoding {encoding.name}")
-    return encoding
+    taken = guard(ENCODINGS, method, lambda name: name == AUTO or _ours(name) is not None)
+    probe_encoding(taken)
+    return cast(Encoding, taken)
 
 
 def encoding_of(options: Cells, name: str | None = None) -> Encoding:
@@ -134,6 +133,5 @@ __all__ = [
     "encoding_of",
     "encoding_origin",
     "find_encoding",
-    "is_foreign",
     "load_encoding",
 ]

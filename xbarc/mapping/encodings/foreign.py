@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -10,42 +10,37 @@ from xbarc.errors import MappingError
 from xbarc.ir.effective import effective_weights
 from xbarc.mapping.encodings.base import Encoded, Encoding, Pattern
 from xbarc.numerics.types import AnyArray, IntArray
+from xbarc.plugins import Guarded, blame
 
 if TYPE_CHECKING:
     from xbarc.ir.program import CrossbarStep
 
-_BROKEN = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-"""What code with a fault raises; anything else is not the encoding's."""
 _HINT = "xbarc.testing.check_encoding says more"
 
 
-def is_foreign(encoding: object) -> bool:
-    """Whether an encoding is not part of this package."""
-    return type(encoding).__module__.partition(".")[0] != "xbarc"
-
-
-def probe_encoding(encoding: Encoding, where: str) -> None:
+def probe_encoding(guarded: Guarded) -> None:
     """Ask for small blocks before long work.
 
     Args:
-        encoding: has all methods.
-        where: for the message.
+        guarded: an encoding with all methods.
 
     Raises:
         MappingError: a method fails or gives something else than its protocol says.
     """
+    encoding = cast(Encoding, guarded)
     weights = np.array([[[[-128, 127, 0]], [[1, -1, 0]]]], dtype=np.int32)
     bounds = np.array([0, 2], dtype=np.int32)
     try:
-        least = encoding.slices(-128, 127, 8, 2)
-        check_slices(least)
-        for outputs in (1, 3):
-            for slices in (least, least + 1):
-                piece = encoding.encode(weights[..., :outputs], bounds, 8, 2, slices)
-                check_piece(encoding, piece, weights[..., :outputs], 1, 2, slices)
-    except _BROKEN as error:
-        text = f"does not work on a block of 2 inputs: {type(error).__name__}: {error}"
-        raise MappingError(text, where=where, hint=_HINT) from error
+        with blame(guarded, "the check"):
+            least = encoding.slices(-128, 127, 8, 2)
+            check_slices(least)
+            for outputs in (1, 3):
+                for slices in (least, least + 1):
+                    piece = encoding.encode(weights[..., :outputs], bounds, 8, 2, slices)
+                    check_piece(encoding, piece, weights[..., :outputs], 1, 2, slices)
+    except MappingError as error:
+        text = f"does not work on a block of 2 inputs: {error.message}"
+        raise guarded.problem(text) from error
 
 
 def check_slices(slices: object) -> None:
