@@ -24,7 +24,7 @@ def test_a_few_seeds(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["models"])
+@pytest.mark.parametrize("name", sorted(KINDS))
 def test_many_seeds(name: str, tmp_path: Path) -> None:
     tally = run_campaign(name, 1_000_000, Limits(SLOW), tmp_path, lambda _seed, _verdict: None)
     assert not tally.findings
