@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from onnx import helper
 
+from xbarc.cost import program_cost
 from xbarc.ir.geometry import Dense, Window
 from xbarc.ir.network import Source, Value
 from xbarc.ir.program import (
@@ -22,6 +23,7 @@ from xbarc.ir.program import (
 from xbarc.ir.quantize import DynamicInput, FloatResult, StaticInput
 from xbarc.numerics import pack_cells
 from xbarc.numerics.types import AnyArray, Int64Array
+from xbarc.report.section import Subject
 from xbarc.target import Target, load_target
 
 SMALL = ("array.rows=4", "array.columns=4", "array.active_rows=2", "adc.columns_per_adc=2")
@@ -186,3 +188,8 @@ def _periphery(output: AnyArray, conversion: AnyArray, value: AnyArray, outputs:
 def _adc(bits: AnyArray, lo: int = 0) -> AdcSettings:
     one = np.ones((1, 1, 1, 1), dtype=np.int32)
     return AdcSettings(bits, one * lo, one, "lossless")
+
+
+def subject(program: Program) -> Subject:
+    """What sections of a report are gathered from."""
+    return Subject(program, program_cost(program))

@@ -90,7 +90,7 @@ def test_a_histogram_and_a_filling() -> None:
 
 
 def test_a_report_gets_all_of_its_pictures() -> None:
-    found = "".join(pictures(collect(small_program())))
+    found = "".join(pictures(collect(small_program()).drawn()))
     titles = re.findall(r"<h2>(.*?)</h2>", found)
     assert len(titles) == 6
     assert "grouped &lt;b&gt;&amp;" in found

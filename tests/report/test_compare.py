@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -55,7 +56,7 @@ def test_programs_of_different_nets_are_named_and_share_no_layer_of_another_matr
         update={
             "name": "other",
             "model_sha256": "f" * 64,
-            "layers": tuple(row.model_copy(update={"inputs": 999}) for row in mine.layers),
+            "layers": tuple(replace(row, inputs=999) for row in mine.layers),
         }
     )
     found = compare([mine, other], ["a", "b"])

@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 
 from tests.builders import int_layer, mapped, program_of, small_target
+from tests.report.programs import subject
 from xbarc.ir.facts import InputFacts, Narrowed
 from xbarc.ir.front import RowsPoint
 from xbarc.ir.program import Program
-from xbarc.report.active_rows import rows_notes, rows_table
-from xbarc.report.facts import facts_rows, facts_table
+from xbarc.report.active_rows import rows_notes, rows_tables
+from xbarc.report.facts import facts_rows, facts_tables
 
 
 def _program() -> Program:
@@ -23,15 +24,15 @@ def _program() -> Program:
 
 
 def test_a_row_for_each_layer_that_gains() -> None:
-    row = facts_rows(_program())[0]
+    row = facts_rows(subject(_program()))[0]
     assert (row.input_bits, row.plain_input_bits, row.cycles, row.plain_cycles) == (8, 16, 4, 8)
     assert (row.inputs_known, row.inputs) == (2, 6)
     assert row.mean_bits <= row.plain_mean_bits
     assert row.facts == ("Clip 'b'", "Relu 'a'")
-    cells = facts_table((row,)).rows[0]
+    cells = facts_tables((row,))[0].rows[0]
     assert cells[1:4] == ("16 -> 8", "8 -> 4", "2 of 6")
     plain = program_of([mapped(int_layer(np.ones((1, 6, 2))), small_target())], small_target(), [6])
-    assert facts_rows(plain) == ()
+    assert facts_rows(subject(plain)) == ()
 
 
 def test_rows_and_what_they_say() -> None:
@@ -47,7 +48,7 @@ def test_rows_and_what_they_say() -> None:
         "by the target's converter fewer rows at a time never win: all rows at once is cheapest",
         "no rows that the converters can read keep --rows-latency: 1.00 times is least",
     )
-    table = rows_table(program.rows).rows
+    table = rows_tables(program.rows)[0].rows
     assert [row[0] for row in table][-1] == "within 2 times (chosen)"
     assert [row[6] for row in table] == ["1.00", "1.00", "2.00", "1.00", "1.00"]
     assert rows_notes(_program()) == ()

@@ -10,8 +10,7 @@ from tests.report.programs import small_program
 from xbarc.ir.choices import FitRecord
 from xbarc.ir.program import CrossbarStep
 from xbarc.report import collect
-from xbarc.report.fits import fit_table, fitted
-from xbarc.report.tables import report_tables
+from xbarc.report.layers import fit_table, fitted
 
 
 def test_nothing_chosen_is_nothing_shown() -> None:
@@ -33,7 +32,7 @@ def test_errors_in_decibels_and_the_order_beside_what_it_beats() -> None:
     assert (row.output_error, row.order_bound) == (0.01, 1.0)
     shown = fit_table(report.layers).rows[0]
     assert shown[1:] == ("feedback", "10.0 dB", "20.0 dB", "25 %", "50 %", "50 %")
-    assert any(table.title.startswith("Weights fitted") for table in report_tables(report))
+    assert any(table.title.startswith("Weights fitted") for table in report.tables())
 
 
 @pytest.mark.parametrize("error", [None, 0.0])

@@ -24,7 +24,7 @@ from xbarc import rows
 from xbarc.cost import CostPart
 from xbarc.ir.program import Program
 from xbarc.report import Report, collect, render_csv, render_html, render_json, render_text
-from xbarc.report.row import Row
+from xbarc.report.document import Document
 from xbarc.rows.form import form_of
 from xbarc.rows.format import histogram, number, operators, percent
 from xbarc.target import figures
@@ -97,7 +97,7 @@ def test_brief_text_counts_operators_without_matrices() -> None:
     assert "without a matrix operator: Add x2, Relu x4" in plain(render_text(report, full=False))
 
 
-MODELS = (*Row.__subclasses__(), *map(form_of, rows.Row.__subclasses__()))
+MODELS = (*Document.__subclasses__(), *map(form_of, rows.Row.__subclasses__()))
 
 
 @pytest.mark.parametrize("kind", MODELS)
@@ -151,7 +151,7 @@ def test_totals_by_hand() -> None:
 def test_unknown_totals_have_a_reason() -> None:
     steps = (dense_step(input_shape=None), digital_step(None), grouped_step(input_shape=None))
     totals = collect(program_of(*steps, target=small_target(), arrays=5)).totals
-    missing = {name for name, value in totals.model_dump().items() if value is None}
+    missing = {name for name, value in vars(totals).items() if value is None}
     assert missing == set(totals.unknown)
     assert missing >= {"conversions", "energy_uj", "latency_us", "tops_per_watt", "macs_digital"}
     assert all(totals.unknown.values())

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from tests.builders import int_layer, mapped, small_target
-from tests.report.programs import small_program
+from tests.report.programs import small_program, subject
 from xbarc.ir.files import load_program, save_program
 from xbarc.ir.front import FrontPoint, SolverRun
 from xbarc.ir.program import Program
@@ -29,12 +29,12 @@ def with_run(program: Program, *runs: SolverRun) -> Program:
 
 
 def test_a_run_has_objective_bound_gap_and_time() -> None:
-    (row,) = solver_rows(with_run(small_program(), RUN))
+    (row,) = solver_rows(subject(with_run(small_program(), RUN)))
     assert (row.stage, row.objective, row.bound, row.compared) == ("column order", 1200, 900, 1300)
     assert row.gap == pytest.approx(0.25)
     assert row.status == "feasible"
     assert row.deterministic_us == 1.5e6
-    (proven,) = solver_rows(with_run(small_program(), replace(RUN, bound=1200.0)))
+    (proven,) = solver_rows(subject(with_run(small_program(), replace(RUN, bound=1200.0))))
     assert (proven.gap, proven.status) == (0, "optimal")
 
 
@@ -77,7 +77,8 @@ def test_bits_of_a_budget_are_a_row() -> None:
         bound_pj=1.9e6,
         solver_s=0.5,
     )
-    (row,) = solver_rows(replace(small_program(), front=(point, replace(point, chosen=False))))
+    front = (point, replace(point, chosen=False))
+    (row,) = solver_rows(subject(replace(small_program(), front=front)))
     assert (row.stage, row.layer, row.unit) == ("converter bits", "all layers", "pJ")
     assert row.gap == pytest.approx(0.05)
 

@@ -30,10 +30,10 @@ from xbarc.report.inspect_data import (
     render_layer_json,
 )
 from xbarc.report.inspect_text import render_block_text, render_layer_text
+from xbarc.report.layers import layers_table, placement_table
 from xbarc.report.model import Report
 from xbarc.report.picture import block_picture, layer_picture, png_bytes, write_png
 from xbarc.report.sources import source_rows
-from xbarc.report.tables import layers_table, placement_table
 from xbarc.report.targets import render_target_json, render_target_text, target_reference
 from xbarc.report.text import render_text, rich_table
 from xbarc.rows.table import TableData

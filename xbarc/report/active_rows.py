@@ -17,14 +17,14 @@ _LAWS = {
 }
 
 
-def rows_table(points: Sequence[RowsPoint]) -> TableData:
+def rows_tables(points: Sequence[RowsPoint]) -> tuple[TableData, ...]:
     """Energy against time, all rows at once first, with how many times its time each takes."""
     base = points[0].time_ns if points else 0.0
     times = [f"{point.time_ns / base:.2f}" if base else "" for point in points]
     table = table_of(RowsPoint, points)
     *before, last = table.headings
     lines = ((*cells, more, end) for (*cells, end), more in zip(table.rows, times, strict=True))
-    return replace(table, headings=(*before, "times>", last), rows=tuple(lines))
+    return (replace(table, headings=(*before, "times>", last), rows=tuple(lines)),)
 
 
 def rows_notes(program: Program) -> tuple[str, ...]:

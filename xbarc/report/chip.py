@@ -10,31 +10,28 @@ from rich.text import Text
 
 from xbarc.cost import LEVELS, ChipCost, CostPart, FullLoad, chip_cost, stated_load
 from xbarc.errors import TargetError
-from xbarc.report.chip_rows import LevelRow, SourceRow
-from xbarc.report.cited import carried_table
+from xbarc.report.document import Document
 from xbarc.report.escaping import json_text, text_lines
-from xbarc.report.planning import level_rows
-from xbarc.report.row import Row
-from xbarc.report.tables import levels_table
+from xbarc.report.full_chip import LevelRow, level_rows
+from xbarc.report.sources import SourceRow, carried_table
 from xbarc.report.text import rich_table
+from xbarc.rows import Row, TableData, fact, number, percent, table_of
 from xbarc.rows.form import Rows
-from xbarc.rows.format import number, percent
-from xbarc.rows.table import TableData
 from xbarc.target import Target, describe
 
 
 class LevelParts(Row):
     """The parts of one level."""
 
-    level: str = Field(description="array, macro, tile or chip")
-    vector_ns: float = Field(description="time of one input vector, ns")
-    energy: Rows[CostPart] = Field(
-        description="parts of the energy of one input vector of every array, pJ"
+    level: str = fact("array, macro, tile or chip")
+    vector_ns: float = fact("time of one input vector, ns")
+    energy: tuple[CostPart, ...] = fact(
+        "parts of the energy of one input vector of every array, pJ"
     )
-    area: Rows[CostPart] = Field(description="parts of the area, um2")
+    area: tuple[CostPart, ...] = fact("parts of the area, um2")
 
 
-class ChipReport(Row):
+class ChipReport(Document):
     """A target at full load."""
 
     format: Literal[1] = Field(default=1, description="1: the first one")
@@ -44,9 +41,9 @@ class ChipReport(Row):
     node_nm: int = Field(description="technology node, nm")
     gops_per_w: float | None = Field(description="of the whole chip at full load, GOPS/W")
     gops_per_mm2: float | None = Field(description="of the whole chip, GOPS a mm2")
-    levels: tuple[LevelRow, ...] = Field(description="totals level by level")
-    parts: tuple[LevelParts, ...] = Field(description="the parts of those totals")
-    sources: tuple[SourceRow, ...] = Field(description="every figure with its source")
+    levels: Rows[LevelRow] = Field(description="totals level by level")
+    parts: Rows[LevelParts] = Field(description="the parts of those totals")
+    sources: Rows[SourceRow] = Field(description="every figure with its source")
 
 
 def chip_report(
@@ -106,7 +103,7 @@ def render_chip_text(report: ChipReport) -> Group:
         "at full load and the target's own precision"
     )
     carried = carried_table(report.sources)
-    tables = (levels_table(report.levels), _power_table(whole), _area_table(whole), carried)
+    tables = (table_of(LevelRow, report.levels), _power_table(whole), _area_table(whole), carried)
     shown = [rich_table(table) for table in tables if table.rows]
     return Group(Text(text_lines([title, ""])), *shown, Text(tail))
 

@@ -11,12 +11,13 @@ from pydantic import Field
 from rich.console import Group
 from rich.text import Text
 
+from xbarc.report.document import Document
 from xbarc.report.escaping import csv_cell, json_text, text_lines
-from xbarc.report.model import LayerRow, Report
-from xbarc.report.row import Row
+from xbarc.report.layers import LayerRow
+from xbarc.report.model import Report
 from xbarc.report.text import rich_table
-from xbarc.rows.format import number
-from xbarc.rows.table import TableData
+from xbarc.rows import Row, TableData, fact, number
+from xbarc.rows.form import Rows
 
 _TOTALS = (
     ("arrays", "count"),
@@ -43,17 +44,17 @@ _OF_LAYERS = (("energy_uj", "uJ"), ("latency_us", "us"), ("area_mm2", "mm2"))
 class ComparedRow(Row):
     """One quantity of every program."""
 
-    name: str = Field(description="total, or layer and quantity")
-    unit: str = Field(description="unit of the values")
-    values: tuple[float | None, ...] = Field(
-        description="a value a program, in `unit`; null where it is unknown"
+    name: str = fact("total, or layer and quantity")
+    unit: str = fact("unit of the values")
+    values: tuple[float | None, ...] = fact(
+        "a value a program, in `unit`; null where it is unknown"
     )
-    ratios: tuple[float | None, ...] = Field(
-        description="each value over the first, how many times; null where one is unknown or zero"
+    ratios: tuple[float | None, ...] = fact(
+        "each value over the first, how many times; null where one is unknown or zero"
     )
 
 
-class Comparison(Row):
+class Comparison(Document):
     """Programs side by side."""
 
     format: Literal[1] = Field(default=1, description="1: the first one")
@@ -61,8 +62,8 @@ class Comparison(Row):
     differences: dict[str, tuple[str, ...]] = Field(
         description="settings, and models, that are not alike; a value a program"
     )
-    totals: tuple[ComparedRow, ...] = Field(description="totals of the programs")
-    layers: tuple[ComparedRow, ...] = Field(
+    totals: Rows[ComparedRow] = Field(description="totals of the programs")
+    layers: Rows[ComparedRow] = Field(
         description="layers that all programs have, by name and matrix"
     )
 
@@ -91,7 +92,8 @@ def compare(reports: Sequence[Report], names: Sequence[str]) -> Comparison:
 def _row(name: str, unit: str, values: Sequence[float | None]) -> ComparedRow:
     first = values[0]
     ratios = tuple(None if value is None or not first else value / first for value in values)
-    return ComparedRow(name=name, unit=unit, values=tuple(values), ratios=ratios)
+    numbers = tuple(None if value is None else float(value) for value in values)
+    return ComparedRow(name=name, unit=unit, values=numbers, ratios=ratios)
 
 
 def _differences(reports: Sequence[Report]) -> dict[str, tuple[str, ...]]:

@@ -1,19 +1,49 @@
-"""Converters of a program, compared with other rules for their width, and the front of a budget."""
+"""Converters of a program beside other rules for their width, the front of a budget, and models."""
 
 from __future__ import annotations
 
-from xbarc.cost import LayerCost
+from collections.abc import Sequence
+
+from xbarc.cost.adc_models import AdcOpinion, adc_opinions, further_opinions
 from xbarc.cost.converters import Widths, converter_widths
+from xbarc.ir.front import FrontPoint
 from xbarc.ir.program import Program
-from xbarc.report.model import ConverterRow
+from xbarc.report.section import Subject
+from xbarc.rows import Row, TableData, fact, histogram, shaped, table_of
 from xbarc.target import Target
 
 _FACTOR_2 = 3.01
 """A factor of two in power, dB."""
+_MODELS = ("bits", "model", "energy_pj", "area_um2", "node_factor", "source")
 
 
-def converter_rows(layers: tuple[LayerCost, ...], target: Target) -> tuple[ConverterRow, ...]:
+class ConverterRow(Row, title="Converters, as set and by other rules"):
+    """Converters of a layer under one rule for their width; `as set` is the program."""
+
+    layer: str = fact("name of the layer, or all layers", head="layer")
+    rule: str = fact("as set, from cells, D.U.B. or worst case", head="rule")
+    mean_bits: float = fact(
+        "energy law b: mean bits of a reading; 0 where no conversion is made",
+        head="mean b>",
+        text=shaped("{:.2f}"),
+    )
+    mean_levels: float = fact(
+        "energy law 2^b: mean of 2**bits of a reading; 0 where no conversion is made",
+        head="mean 2^b>",
+        text=shaped("{:.1f}"),
+    )
+    energy_uj: float | None = fact("by the target's converter, uJ an inference", head="energy uJ>")
+    histogram: dict[int, int] = fact(
+        "readings by width in bits, count, of one input vector or an inference; those "
+        "of 0 bits make no conversion",
+        head="conversions by ADC bits",
+        text=histogram,
+    )
+
+
+def converter_rows(subject: Subject) -> tuple[ConverterRow, ...]:
     """A row for each layer and rule, then the sums over layers whose positions are known."""
+    layers, target = subject.cost.layers, subject.target
     rows, sums = [], dict[str, list[float]]()
     for layer in layers:
         for widths in converter_widths(layer.step):
@@ -68,3 +98,29 @@ def _who_judged(samples: int, parts: int) -> str:
         f"Converter bits were judged by all {samples} samples of the data in {parts} parts, each"
         " through digital numbers that were fitted to the other parts"
     )
+
+
+def converter_tables(rows: Sequence[ConverterRow]) -> tuple[TableData, ...]:
+    """Widths by several rules; the last rows are sums."""
+    return (table_of(ConverterRow, rows),)
+
+
+def front_tables(points: Sequence[FrontPoint]) -> tuple[TableData, ...]:
+    """Energy against error, from the cheapest on."""
+    return (table_of(FrontPoint, points),)
+
+
+def model_rows(subject: Subject) -> tuple[AdcOpinion, ...]:
+    """Every width of converters in use by every model that holds there."""
+    cost, target = subject.cost, subject.target
+    return tuple(
+        opinion
+        for bits, count in enumerate(cost.counts.adcs)
+        if count and bits
+        for opinion in (*adc_opinions(bits, target), *further_opinions(bits, target))
+    )
+
+
+def model_tables(rows: Sequence[AdcOpinion]) -> tuple[TableData, ...]:
+    """Converters in use by several models."""
+    return (table_of(AdcOpinion, rows, _MODELS),)

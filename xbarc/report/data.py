@@ -6,32 +6,13 @@ import csv
 import io
 
 from xbarc.report.escaping import csv_cell, json_text
-from xbarc.report.model import LayerRow, Report
+from xbarc.report.layers import AdcRow, LayerRow
+from xbarc.report.model import Report
+from xbarc.rows import facts_of
 
-_COLUMNS = (
-    "name",
-    "operator",
-    "encoding",
-    "activation_range",
-    "weight_bits",
-    "weight_slices",
-    "input_bits",
-    "input_slices",
-    "inputs",
-    "outputs",
-    "groups",
-    "blocks",
-    "arrays",
-    "cells",
-    "utilization",
-    "positions",
-    "macs",
-    "conversions",
-    "energy_uj",
-    "latency_us",
-    "area_mm2",
+_COLUMNS, _ADC = (
+    [entry for entry in facts_of(kind) if entry.fact.csv] for kind in (LayerRow, AdcRow)
 )
-_ADC = ("min_bits", "mean_bits", "max_bits")
 
 
 def render_json(report: Report) -> str:
@@ -43,7 +24,7 @@ def render_csv(report: Report) -> str:
     """A line a layer and a last one with the totals; unknown numbers are empty."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*_COLUMNS, *(f"adc_{name}" for name in _ADC)])
+    writer.writerow([*(each.name for each in _COLUMNS), *(f"adc_{each.name}" for each in _ADC)])
     writer.writerows(map(csv_cell, _line(row)) for row in report.layers)
     writer.writerow(_total_line(report))
     return out.getvalue()
@@ -51,8 +32,8 @@ def render_csv(report: Report) -> str:
 
 def _line(row: LayerRow) -> list[object]:
     return [
-        *(getattr(row, name) for name in _COLUMNS),
-        *(getattr(row.adc, name) for name in _ADC),
+        *(each.value(row) for each in _COLUMNS),
+        *(each.value(row.adc) for each in _ADC),
     ]
 
 
@@ -70,4 +51,4 @@ def _total_line(report: Report) -> list[object]:
         "latency_us": totals.latency_us,
         "area_mm2": totals.area_mm2,
     }
-    return [values.get(name) for name in _COLUMNS] + [None] * len(_ADC)
+    return [values.get(each.name) for each in _COLUMNS] + [None] * len(_ADC)

@@ -4,43 +4,58 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pydantic import Field
-
 from xbarc.cost.converters import Widths
 from xbarc.cost.counting import reading_widths
-from xbarc.ir.program import CrossbarStep, Program
-from xbarc.report.row import Row
-from xbarc.rows.format import number
-from xbarc.rows.table import TableData
+from xbarc.ir.program import CrossbarStep
+from xbarc.report.section import Subject
+from xbarc.rows import Row, TableData, fact, number, table_of
 
 
-class FactsRow(Row):
+class FactsRow(Row, title="What inputs provably are"):
     """A layer of whose inputs something is known, whatever the network reads."""
 
-    layer: str = Field(description="name of the layer")
-    input_bits: int = Field(description="bits of a code as it is fed")
-    plain_input_bits: int = Field(description="bits of a code had nothing been known")
-    cycles: int = Field(description="input slices of a vector, count")
-    plain_cycles: int = Field(description="the same had nothing been known")
-    inputs_known: int = Field(description="inputs that cannot carry every code as it is fed, count")
-    inputs: int = Field(description="inputs of the layer, count")
-    mean_bits: float = Field(description="mean bits of a reading; 0 where no conversion is made")
-    plain_mean_bits: float = Field(
-        description="the same had nothing been known of the codes fed, bits"
+    layer: str = fact("name of the layer", head="layer")
+    input_bits: int = fact(
+        "bits of a code as it is fed",
+        head="input bits>",
+        of=lambda row: f"{row.plain_input_bits} -> {row.input_bits}",
     )
-    mean_levels: float = Field(
-        description="mean of 2**bits of a reading; 0 where no conversion is made"
+    plain_input_bits: int = fact("bits of a code had nothing been known")
+    cycles: int = fact(
+        "input slices of a vector, count",
+        head="cycles>",
+        of=lambda row: f"{row.plain_cycles} -> {row.cycles}",
     )
-    plain_mean_levels: float = Field(
-        description="mean of 2**bits of a reading had nothing been known"
+    plain_cycles: int = fact("the same had nothing been known")
+    inputs_known: int = fact(
+        "inputs that cannot carry every code as it is fed, count",
+        head="inputs known>",
+        of=lambda row: f"{number(row.inputs_known)} of {number(row.inputs)}",
     )
-    facts: tuple[str, ...] = Field(description="which operators the knowledge comes from")
+    inputs: int = fact("inputs of the layer, count")
+    mean_bits: float = fact(
+        "mean bits of a reading; 0 where no conversion is made",
+        head="mean b>",
+        of=lambda row: f"{row.plain_mean_bits:.3g} -> {row.mean_bits:.3g}",
+    )
+    plain_mean_bits: float = fact("the same had nothing been known of the codes fed, bits")
+    mean_levels: float = fact(
+        "mean of 2**bits of a reading; 0 where no conversion is made",
+        head="mean 2^b>",
+        of=lambda row: f"{row.plain_mean_levels:.4g} -> {row.mean_levels:.4g}",
+    )
+    plain_mean_levels: float = fact("mean of 2**bits of a reading had nothing been known")
+    facts: tuple[str, ...] = fact(
+        "which operators the knowledge comes from", head="because of", text=", ".join
+    )
 
 
-def facts_rows(program: Program) -> tuple[FactsRow, ...]:
+def facts_rows(subject: Subject) -> tuple[FactsRow, ...]:
     """A row for each layer of whose inputs something is known."""
     return tuple(
-        _row(step) for step in program.crossbar_steps if step.facts or step.narrowed is not None
+        _row(step)
+        for step in subject.program.crossbar_steps
+        if step.facts or step.narrowed is not None
     )
 
 
@@ -70,27 +85,6 @@ def _row(step: CrossbarStep) -> FactsRow:
     )
 
 
-def facts_table(rows: Sequence[FactsRow]) -> TableData:
+def facts_tables(rows: Sequence[FactsRow]) -> tuple[TableData, ...]:
     """Bits with and without what is known."""
-    cells = tuple(
-        (
-            row.layer,
-            f"{row.plain_input_bits} -> {row.input_bits}",
-            f"{row.plain_cycles} -> {row.cycles}",
-            f"{number(row.inputs_known)} of {number(row.inputs)}",
-            f"{row.plain_mean_bits:.3g} -> {row.mean_bits:.3g}",
-            f"{row.plain_mean_levels:.4g} -> {row.mean_levels:.4g}",
-            ", ".join(row.facts),
-        )
-        for row in rows
-    )
-    what = (
-        "layer",
-        "input bits>",
-        "cycles>",
-        "inputs known>",
-        "mean b>",
-        "mean 2^b>",
-        "because of",
-    )
-    return TableData("What inputs provably are", what, cells)
+    return (table_of(FactsRow, rows),)

@@ -11,6 +11,7 @@ from xbarc.report import page
 from xbarc.report.inspect import BlockView, LayerView
 from xbarc.report.inspect_text import block_table, blocks_table, layer_table
 from xbarc.report.picture import block_picture, layer_picture, png_bytes
+from xbarc.rows.form import filled
 
 FORMAT = 1  # 1: the first one
 _MOST_BLOCKS = 2000
@@ -35,7 +36,7 @@ def render_layer_json(view: LayerView) -> str:
         "cell_bits": step.cells.bits,
         "cells": step.cells.count,
         "arrays": view.arrays,
-        "adc": view.adc.model_dump(),
+        "adc": filled(view.adc).model_dump(),
         "row_bounds": tiling.row_bounds.tolist(),
         "segment_bounds": tiling.segment_bounds.tolist(),
         "column_bounds": tiling.column_bounds.tolist(),

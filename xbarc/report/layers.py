@@ -1,24 +1,163 @@
-"""The row of one crossbar layer."""
+"""The rows of crossbar layers, and their tables."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 
-from xbarc.cost import LayerCost, area_parts, energy_parts, total
+from xbarc.cost import LayerCost, Timing, area_parts, energy_parts, total
 from xbarc.cost.counts import Histogram
 from xbarc.cost.hardware import cells_of_array
+from xbarc.ir.choices import Candidate, ChoiceRecord, FitRecord
 from xbarc.ir.program import CrossbarStep
 from xbarc.ir.quantize import DynamicInput, StaticInput
-from xbarc.report.fits import fitted
-from xbarc.report.model import AdcRow, LayerRow
+from xbarc.report.section import Subject
+from xbarc.rows import (
+    Row,
+    TableData,
+    cells,
+    fact,
+    headings,
+    histogram,
+    percent,
+    table_of,
+)
 from xbarc.target import Target
 
 _MOST_ARRAYS = 256
+_MEASURES = {
+    "output": "error: of the products, held-back samples",
+    "weight": "error: of the weights",
+    "none": "no error",
+}
+_COSTS = (
+    "name",
+    "operator",
+    "inputs",
+    "groups",
+    "positions",
+    "arrays",
+    "conversions",
+    "energy_uj",
+    "latency_us",
+    "area_mm2",
+)
+_PLACEMENT = (
+    "name",
+    "encoding",
+    "weight_bits",
+    "input_bits",
+    "activation_range",
+    "blocks",
+    "utilization",
+)
 
 
-def layer_row(layer: LayerCost, target: Target) -> LayerRow:
+class AdcRow(Row):
+    """Converter widths of a layer, weighted by conversions."""
+
+    policy: str = fact("lossless, worst-case, or the largest number of bits asked for")
+    min_bits: int = fact(
+        "narrowest conversion, bits; 0 where there is none",
+        csv=True,
+        head="ADC bits>",
+        of=lambda adc: f"{adc.min_bits} / {adc.mean_bits:.3g} / {adc.max_bits}",
+    )
+    mean_bits: float = fact("mean over conversions, bits", csv=True)
+    max_bits: int = fact("widest conversion, bits", csv=True)
+    histogram: dict[int, int] = fact(
+        "conversions of one input vector by width in bits, count",
+        head="conversions of one vector by ADC bits",
+        text=histogram,
+    )
+
+
+class LayerRow(Row):
+    """One layer on crossbars; `area_mm2` and the arrays' surroundings are its share."""
+
+    name: str = fact("name of the layer in the model", head="layer", csv=True)
+    operator: str = fact("ONNX operator", head="operator", csv=True)
+    encoding: str = fact("how signed weights sit on cells", head="encoding", csv=True)
+    activation_range: Literal["static", "dynamic", "as given"] = fact(
+        "static: from data; dynamic: at run time; as given: the model's own integers",
+        head="range",
+        csv=True,
+    )
+    weight_bits: int = fact(
+        "bits of a weight, sign included",
+        csv=True,
+        head="weight>",
+        of=lambda row: f"{row.weight_bits} bit / {row.weight_slices}",
+    )
+    weight_slices: int = fact("bit slices of a weight, count", csv=True)
+    input_bits: int = fact(
+        "bits of an input code",
+        csv=True,
+        head="input>",
+        of=lambda row: f"{row.input_bits} bit / {row.input_slices}",
+    )
+    input_slices: int = fact("input slices, one a cycle, count", csv=True)
+    inputs: int = fact(
+        "rows of the matrix of one group, count",
+        csv=True,
+        head="matrix>",
+        of=lambda row: f"{row.inputs} x {row.outputs}",
+    )
+    outputs: int = fact("outputs of one group, count", csv=True)
+    groups: int = fact("matrices of the layer, count", head="groups>", csv=True)
+    row_blocks: int = fact("blocks along the inputs, count")
+    column_blocks: int = fact("blocks along the columns, count")
+    blocks: int = fact(
+        "groups times row blocks times column blocks, count", head="blocks>", csv=True
+    )
+    arrays: int = fact("arrays that one copy of the layer touches, count", head="arrays>", csv=True)
+    copies: int = fact("how often its weights stand on the chip, count")
+    cells: int = fact("cells in use, count", csv=True)
+    zero_cells: int = fact("cells at level 0, count")
+    utilization: float | None = fact(
+        "cells over cells of the arrays it touches, 0 to 1", head="used>", text=percent, csv=True
+    )
+    filling: tuple[float, ...] = fact(
+        "share of cells in use of each array it touches, the first 256, 0 to 1"
+    )
+    adc: AdcRow = fact("converter widths")
+    timing: Timing = fact("time of one input vector")
+    positions: int | None = fact(
+        "input vectors of one inference, count", head="positions>", csv=True
+    )
+    macs: int | None = fact("multiply-accumulates, count an inference", csv=True)
+    conversions_per_vector: int = fact("conversions of one input vector, count")
+    conversions: int | None = fact("conversions, count an inference", head="conversions>", csv=True)
+    buffer_bytes: int | None = fact("bytes through buffers, count an inference")
+    energy_uj: float | None = fact(
+        "energy of the layer's share of the components, uJ an inference",
+        head="energy uJ>",
+        csv=True,
+    )
+    latency_us: float | None = fact(
+        "time that its arrays work in one inference, copies side by side, us",
+        head="latency us>",
+        csv=True,
+    )
+    area_mm2: float = fact(
+        "area of the layer's share of the components, mm2", head="area mm2>", csv=True
+    )
+    choice: ChoiceRecord | None = fact(
+        "why this encoding; null where it was asked for by name", default=None, later=True
+    )
+    fit: FitRecord | None = fact(
+        "how the integers were chosen; null where nothing was", default=None, later=True
+    )
+
+
+def layer_rows(subject: Subject) -> tuple[LayerRow, ...]:
+    """A row a layer, in execution order."""
+    return tuple(_layer_row(layer, subject.target) for layer in subject.cost.layers)
+
+
+def _layer_row(layer: LayerCost, target: Target) -> LayerRow:
     """What a layer is, how it sits on arrays, and what it costs."""
     step, known = layer.step, layer.positions is not None
     groups, row_blocks, column_blocks = step.tiling.array.shape
@@ -93,3 +232,58 @@ def adc_row(policy: str, conversions: Histogram) -> AdcRow:
         max_bits=max(used, default=0),
         histogram=used,
     )
+
+
+def fitted(record: FitRecord | None) -> FitRecord | None:
+    """The record where anything was chosen; None where integers were plainly rounded."""
+    return None if record == FitRecord("rounding") else record
+
+
+def layer_tables(layers: Sequence[LayerRow]) -> tuple[TableData, ...]:
+    """Costs, places, and how encodings and integers were chosen."""
+    return (
+        layers_table(layers),
+        placement_table(layers),
+        candidates_table(layers),
+        fit_table(layers),
+    )
+
+
+def layers_table(layers: Sequence[LayerRow]) -> TableData:
+    """What each layer costs."""
+    return table_of(LayerRow, layers, _COSTS, "Layers on crossbars")
+
+
+def placement_table(layers: Sequence[LayerRow]) -> TableData:
+    """How each layer sits on its arrays."""
+    names = (*headings(LayerRow, _PLACEMENT), *headings(AdcRow), *headings(Timing))
+    rows = tuple((*cells(row, _PLACEMENT), *cells(row.adc), *cells(row.timing)) for row in layers)
+    return TableData("Placement (bits / slices; least, mean and most ADC bits)", names, rows)
+
+
+def chosen_table(layers: Sequence[LayerRow]) -> TableData:
+    """What was chosen, a row a layer."""
+    rows = tuple(
+        (row.name, row.encoding, row.choice.reason, _MEASURES[row.choice.measure])
+        for row in layers
+        if row.choice is not None
+    )
+    return TableData("Encodings chosen", ("layer", "encoding", "why", "by"), rows)
+
+
+def candidates_table(layers: Sequence[LayerRow]) -> TableData:
+    """What there was to choose from, a row a candidate."""
+    name, *others = headings(Candidate)
+    rows = tuple(
+        (row.name, encoding, "chosen" if encoding == row.encoding else "", *rest)
+        for row in layers
+        if row.choice is not None
+        for encoding, *rest in map(cells, row.choice.candidates)
+    )
+    return TableData(Candidate.title, ("layer", name, "", *others), rows)
+
+
+def fit_table(layers: Sequence[LayerRow]) -> TableData:
+    """A row for each layer whose weights were fitted or whose outputs were put in order."""
+    rows = tuple((row.name, *cells(row.fit)) for row in layers if row.fit is not None)
+    return TableData(FitRecord.title, ("layer", *headings(FitRecord)), rows)

@@ -10,54 +10,55 @@ from rich.console import Group
 from rich.text import Text
 
 from xbarc.cost import ProgramCost, chip_arrays
+from xbarc.report.document import Document
 from xbarc.report.escaping import json_text, text_lines
-from xbarc.report.row import Row
 from xbarc.report.text import rich_table
-from xbarc.rows.format import number, percent
-from xbarc.rows.table import TableData
+from xbarc.rows import Row, TableData, cells, fact, headings, number, percent
+from xbarc.rows.form import Rows, Shown
 from xbarc.target import Target
 
 _MOST_TILES_SHOWN = 12
 
 
-class PlacedRow(Row):
+class PlacedRow(Row, title="Places on the mesh"):
     """A layer on the mesh."""
 
-    name: str = Field(description="name of the layer")
-    arrays: int = Field(description="arrays of all its copies, count")
-    tiles: tuple[tuple[int, int, int], ...] = Field(
-        description="row and column on the mesh, and arrays there, of each of its tiles"
+    name: str = fact("name of the layer", head="layer")
+    arrays: int = fact("arrays of all its copies, count", head="arrays>")
+    tiles: tuple[tuple[int, int, int], ...] = fact(
+        "row and column on the mesh, and arrays there, of each of its tiles",
+        head="tiles>",
+        text=lambda tiles: number(len(tiles)),
     )
-    byte_hops: float = Field(description="how many bytes times hops reach it in an inference")
+    byte_hops: float = fact(
+        "how many bytes times hops reach it in an inference",
+        head="bytes x hops>",
+    )
 
 
 class PhaseRow(Row):
     """What runs between two times of writing."""
 
-    loads: tuple[str, ...] = Field(description="layers, or parts of layers, that run")
-    arrays: int = Field(description="arrays in use, what stays included, count")
+    loads: tuple[str, ...] = fact("layers, or parts of layers, that run")
+    arrays: int = fact("arrays in use, what stays included, count")
 
 
 class PhasesRow(Row):
     """A network larger than its chip, written in turns."""
 
-    stays: tuple[str, ...] = Field(description="what is written once and for all")
-    phases: tuple[PhaseRow, ...] = Field(description="phases in their order")
-    arrays_written: int = Field(description="arrays that are written an inference, count")
-    arrays_bound: int = Field(description="no choice with so many phases writes fewer, count")
-    bytes_waiting: float = Field(
-        description="how many bytes wait from a phase to a later one, an inference"
+    stays: tuple[str, ...] = fact("what is written once and for all")
+    phases: tuple[PhaseRow, ...] = fact("phases in their order")
+    arrays_written: int = fact("arrays that are written an inference, count")
+    arrays_bound: int = fact("no choice with so many phases writes fewer, count")
+    bytes_waiting: float = fact("how many bytes wait from a phase to a later one, an inference")
+    write_energy_uj: float | None = fact("energy of that writing, uJ an inference")
+    write_time_us: float | None = fact(
+        "time of that writing, arrays of a phase side by side, us an inference"
     )
-    write_energy_uj: float | None = Field(description="energy of that writing, uJ an inference")
-    write_time_us: float | None = Field(
-        description="time of that writing, arrays of a phase side by side, us an inference"
-    )
-    inferences_borne: float | None = Field(
-        description="how many inferences until the cells are worn out"
-    )
+    inferences_borne: float | None = fact("how many inferences until the cells are worn out")
 
 
-class PlacesReport(Row):
+class PlacesReport(Document):
     """A program on its chip."""
 
     format: Literal[1] = Field(default=1, description="1: the first one")
@@ -68,10 +69,12 @@ class PlacesReport(Row):
     arrays_missing: int = Field(description="arrays beyond one chip, count")
     advice: tuple[str, ...] = Field(description="what would make it fit; empty where it fits")
     mesh: tuple[int, int] = Field(description="rows and columns of the mesh; zero without one")
-    layers: tuple[PlacedRow, ...] = Field(description="layers on the mesh; empty without one")
+    layers: Rows[PlacedRow] = Field(description="layers on the mesh; empty without one")
     byte_hops: float = Field(description="how many bytes times hops an inference takes")
     byte_hops_bound: float = Field(description="how many any placement of these tiles takes")
-    phases: PhasesRow | None = Field(description="how to run it in turns; null where it fits")
+    phases: Shown[PhasesRow] | None = Field(
+        description="how to run it in turns; null where it fits"
+    )
 
 
 def places_report(
@@ -188,12 +191,9 @@ def render_places_text(report: PlacesReport) -> Group:
 
 
 def _placed_table(layers: Sequence[PlacedRow]) -> TableData:
-    rows = (
-        (row.name, number(row.arrays), number(len(row.tiles)), number(row.byte_hops), _where(row))
-        for row in layers
-    )
-    headings = ("layer", "arrays>", "tiles>", "bytes x hops>", "row,column: arrays")
-    return TableData("Places on the mesh", headings, tuple(rows))
+    names = (*headings(PlacedRow), "row,column: arrays")
+    lines = ((*cells(row), _where(row)) for row in layers)
+    return TableData(PlacedRow.title, names, tuple(lines))
 
 
 def _where(row: PlacedRow) -> str:

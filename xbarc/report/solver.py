@@ -2,43 +2,67 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import Field
-
-from xbarc.ir.program import CrossbarStep, Program
-from xbarc.report.row import Row
-from xbarc.rows.format import number
-from xbarc.rows.table import TableData
+from xbarc.ir.program import CrossbarStep
+from xbarc.report.section import Subject
+from xbarc.rows import Row, TableData, fact, number, shaped, table_of
 
 _TINY = 1e-9
+_COLUMNS = (
+    "stage",
+    "layer",
+    "objective",
+    "compared",
+    "bound",
+    "gap",
+    "status",
+    "unit",
+    "deterministic_us",
+)
 
 
-class SolverRow(Row):
+def _known(value: float | None) -> str:
+    return "" if value is None else number(value)
+
+
+class SolverRow(Row, title="Solver"):
     """One stage of mapping that a solver, or a search with a bound, decided."""
 
-    stage: str = Field(description="what was asked for")
-    layer: str = Field(description="name of the layer, or all layers")
-    objective: float = Field(description="of what was found, in `unit`")
-    bound: float | None = Field(
-        description="nothing that is allowed has less, in `unit`; null where none is known"
+    stage: str = fact("what was asked for", head="stage")
+    layer: str = fact("name of the layer, or all layers", head="layer")
+    objective: float = fact("of what was found, in `unit`", head="objective>")
+    bound: float | None = fact(
+        "nothing that is allowed has less, in `unit`; null where none is known",
+        head="bound>",
+        text=_known,
     )
-    gap: float | None = Field(description="share of the objective above the bound, 0 to 1")
-    status: Literal["optimal", "feasible"] = Field(
-        description="optimal: the bound is met; feasible: time was up before, or none is known"
+    gap: float | None = fact(
+        "share of the objective above the bound, 0 to 1",
+        head="gap>",
+        text=shaped("{:.2f} %", times=100),
     )
-    compared: float | None = Field(
-        description="objective without the solver, in `unit`; null where there is no such rule"
+    status: Literal["optimal", "feasible"] = fact(
+        "optimal: the bound is met; feasible: time was up before, or none is known", head="status"
     )
-    unit: str = Field(description="of objective and bound")
-    deterministic_us: float | None = Field(
-        description="deterministic time of the solver, the same on every machine, us; null where "
-        "a count of operations is the limit"
+    compared: float | None = fact(
+        "objective without the solver, in `unit`; null where there is no such rule",
+        head="without>",
+        text=_known,
+    )
+    unit: str = fact("of objective and bound", head="unit")
+    deterministic_us: float | None = fact(
+        "deterministic time of the solver, the same on every machine, us; null where "
+        "a count of operations is the limit",
+        head="deterministic s>",
+        text=shaped("{:.2f}", times=1e-6),
     )
 
 
-def solver_rows(program: Program) -> tuple[SolverRow, ...]:
+def solver_rows(subject: Subject) -> tuple[SolverRow, ...]:
     """Every layer's, then those of the whole network."""
+    program = subject.program
     layers = [row for step in program.crossbar_steps for row in _layer_rows(step)]
     bits = [
         _row("converter bits", "all layers", point.energy_pj, point.bound_pj, "pJ", point.solver_s)
@@ -89,21 +113,6 @@ def _gap(objective: float, bound: float) -> float:
     return max(0.0, 1.0 - bound / objective) if objective > 0 else 0.0
 
 
-def solver_table(rows: tuple[SolverRow, ...]) -> TableData:
+def solver_tables(rows: Sequence[SolverRow]) -> tuple[TableData, ...]:
     """Objective, bound and gap of every stage."""
-    cells = tuple(
-        (
-            row.stage,
-            row.layer,
-            number(row.objective),
-            "" if row.compared is None else number(row.compared),
-            "" if row.bound is None else number(row.bound),
-            "" if row.gap is None else f"{100 * row.gap:.2f} %",
-            row.status,
-            row.unit,
-            "" if row.deterministic_us is None else f"{row.deterministic_us / 1e6:.2f}",
-        )
-        for row in rows
-    )
-    what = ("stage", "layer", "objective>", "without>", "bound>", "gap>", "status", "unit")
-    return TableData("Solver", (*what, "deterministic s>"), cells)
+    return (table_of(SolverRow, rows, _COLUMNS),)

@@ -10,9 +10,8 @@ from pydantic.fields import FieldInfo
 from rich.console import Group
 from rich.text import Text
 
-from xbarc.report.cited import citations, laws_table, sources_table
 from xbarc.report.escaping import json_text, text_lines
-from xbarc.report.sources import source_rows
+from xbarc.report.sources import citations, source_rows, source_tables
 from xbarc.report.text import rich_table
 from xbarc.rows.table import TableData
 from xbarc.target import Figure, FigureList, Geometry, Provenance, Source, Target, describe
@@ -30,8 +29,7 @@ def render_target_text(target: Target) -> Group:
     return Group(
         Text(text_lines([title, ""])),
         rich_table(settings_table(target)),
-        rich_table(sources_table(rows)),
-        rich_table(laws_table(rows)),
+        *map(rich_table, source_tables(rows)),
         Text(text_lines(["Sources", *lines])),
     )
 

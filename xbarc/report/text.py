@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 from rich import box
@@ -11,20 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 from xbarc.errors import visible
-from xbarc.report.cited import citations
+from xbarc.report.digital import plain_line, stayed_table
 from xbarc.report.escaping import text_lines
+from xbarc.report.layers import chosen_table, layers_table
 from xbarc.report.model import Report
 from xbarc.report.notes import specific
-from xbarc.report.solver import solver_table
-from xbarc.report.tables import (
-    chosen_table,
-    layers_table,
-    report_tables,
-    settings_line,
-    stayed_table,
-    totals_table,
-)
-from xbarc.rows.format import operators
+from xbarc.report.solver import solver_tables
+from xbarc.report.sources import citations
 from xbarc.rows.table import TableData
 
 
@@ -37,35 +29,27 @@ def render_text(report: Report, *, full: bool = True) -> Group:
     """
     if not full:
         return _brief(report)
-    tables = (rich_table(table) for table in report_tables(report))
+    tables = (rich_table(table) for table in report.tables())
     return Group(_head(report), *tables, _sources(report), _notes(report.notes))
 
 
 def _brief(report: Report) -> Group:
     """Totals, layers, what stayed digital, and notes on this program alone."""
-    stayed, notes = stayed_table(report), specific(report.notes)
+    stayed, notes = stayed_table(report.digital), specific(report.notes)
     tables = (
-        totals_table(report),
+        report.totals_table(),
         layers_table(report.layers),
         chosen_table(report.layers),
-        solver_table(report.solver),
+        *solver_tables(report.solver),
         stayed,
     )
     parts: list[RenderableType] = [_head(report)]
     parts += [rich_table(table) for table in tables if table.rows]
     if report.digital and not stayed.rows:
-        parts.append(Text(text_lines([_digital_line(report), ""])))
+        parts.append(Text(text_lines([plain_line(report.digital), ""])))
     if notes:
         parts.append(_notes(notes))
     return Group(*parts)
-
-
-def _digital_line(report: Report) -> str:
-    counts = Counter[str]()
-    for row in report.digital:
-        counts.update(row.operators)
-    found = operators(dict(sorted(counts.items())))
-    return f"Digital, without a matrix operator: {found or 'nothing'}"
 
 
 def rich_table(data: TableData) -> RenderableType:
@@ -93,9 +77,9 @@ def rich_table(data: TableData) -> RenderableType:
 def _head(report: Report) -> Text:
     target = report.target
     lines = [
-        f"{report.name} on {target.name} ({target.kind}, {target.node_nm} nm, {target.technology})",
+        f"{report.name} on {target.name} ({target.origin})",
         target.description,
-        f"settings: {settings_line(report)}",
+        f"settings: {report.settings_line}",
         "",
     ]
     return Text(text_lines(lines))

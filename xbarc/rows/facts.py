@@ -59,7 +59,8 @@ class Fact:
         name: in reports; empty: the field's own, with the unit that is shown.
         text: writes the value, in the unit that is shown, into a table; None: by its type.
         of: writes its cell from the whole row, in place of `text`.
-        later: the format was published without it: reports that lack it are read, with the default.
+        later: the format was published without it: reports that lack it are read, with the default
+            or None.
         csv: whether the line of a layer has it.
         inside: whether reports leave it out.
     """

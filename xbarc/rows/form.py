@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import MISSING
 from functools import cache
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
@@ -61,7 +62,8 @@ def _form_of(kind: type[Row]) -> type[BaseModel]:
 def _field(entry: Entry) -> Any:
     if not entry.fact.later:
         return Field(description=entry.meaning)
-    return Field(default=entry.default, description=entry.meaning)
+    default = None if entry.default is MISSING else entry.default
+    return Field(default=default, description=entry.meaning)
 
 
 def _shown_type(hint: Any) -> Any:

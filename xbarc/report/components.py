@@ -1,0 +1,74 @@
+"""The parts of every total, by component."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from xbarc.cost import CostPart, area_parts, energy_parts, total, write_parts
+from xbarc.report.section import Subject
+from xbarc.rows import Row, TableData, fact, number, percent
+
+PJ_PER_UJ = 1e6
+UM2_PER_MM2 = 1e6
+
+
+class Components(Row):
+    """Every total, by component."""
+
+    area: tuple[CostPart, ...] = fact("parts of the area, um2")
+    energy: tuple[CostPart, ...] = fact("parts of the energy of one inference, pJ")
+    write: tuple[CostPart, ...] = fact("parts of the energy of programming, pJ")
+
+
+def components_row(subject: Subject) -> Components:
+    """Area, energy and programming of a program."""
+    counts, target = subject.cost.counts, subject.target
+    return Components(
+        area=area_parts(counts, target),
+        energy=energy_parts(counts, target),
+        write=write_parts(counts, target),
+    )
+
+
+def sum_parts(parts: Iterable[CostPart], divisor: float) -> float | None:
+    """The total of printed parts; None when one of them is unknown."""
+    found = total(parts)
+    return None if found is None else found / divisor
+
+
+def energy_uj(subject: Subject) -> float | None:
+    """Energy of one inference; None where no layer can be counted, or a figure is missing."""
+    cost = subject.cost
+    if not cost.crossbars_counted:
+        return None
+    return sum_parts(energy_parts(cost.counts, subject.target), PJ_PER_UJ)
+
+
+def component_tables(found: Components) -> tuple[TableData, ...]:
+    """Area and energy."""
+    return (
+        parts_table("Area by component", found.area),
+        parts_table("Energy of one inference by component", found.energy),
+    )
+
+
+def parts_table(title: str, parts: Sequence[CostPart]) -> TableData:
+    """Count times unit cost, and the share of the total."""
+    whole = sum(part.total or 0.0 for part in parts)
+    unit = parts[0].unit if parts else ""
+    rows = [
+        (
+            part.name,
+            number(part.count),
+            number(part.unit_cost),
+            number(part.total),
+            percent((part.total or 0.0) / whole if whole else 0.0),
+            part.figure,
+        )
+        for part in parts
+        if part.count
+    ]
+    if rows:
+        rows.append(("total", "", "", number(whole), percent(1.0), ""))
+    headings = ("component", "count>", f"{unit} each>", f"{unit}>", "share>", "figure")
+    return TableData(title, headings, tuple(rows))

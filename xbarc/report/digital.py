@@ -1,0 +1,75 @@
+"""What stayed digital, and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from xbarc.ir.program import DigitalStep
+from xbarc.report.components import PJ_PER_UJ
+from xbarc.report.section import Subject
+from xbarc.rows import Row, TableData, fact, number, operators, table_of
+from xbarc.target import Target
+
+
+def _digital_macs(row: DigitalRow) -> str:
+    """What can be counted, and whether there is more."""
+    return f"over {number(row.macs)}" if row.uncounted and row.macs else number(row.macs)
+
+
+class DigitalRow(Row, title="Digital fragments"):
+    """A fragment that stays digital."""
+
+    name: str = fact("name of the fragment", head="fragment")
+    operators: dict[str, int] = fact(
+        "how often each operator stands in it, count", head="operators", text=operators
+    )
+    macs: int | None = fact(
+        "multiply-accumulates, count an inference", head="MACs>", of=_digital_macs
+    )
+    energy_uj: float | None = fact("energy of the multiply-accumulates, uJ an inference")
+    notes: tuple[str, ...] = fact(
+        "why matrix operators are in it, one entry each",
+        head="why matrix operators are here",
+        text="; ".join,
+    )
+    uncounted: tuple[str, ...] = fact(
+        "operators that `macs` leaves out, and why, one entry each", default=(), later=True
+    )
+
+
+def digital_rows(subject: Subject) -> tuple[DigitalRow, ...]:
+    """A row a fragment, in execution order."""
+    return tuple(_digital_row(step, subject.target) for step in subject.program.digital_steps)
+
+
+def _digital_row(step: DigitalStep, target: Target) -> DigitalRow:
+    cost = target.costs.digital_energy.value
+    return DigitalRow(
+        name=step.name,
+        operators=dict(step.operators),
+        macs=step.macs,
+        energy_uj=None if step.macs is None else step.macs * cost / PJ_PER_UJ,
+        notes=step.notes,
+        uncounted=step.uncounted,
+    )
+
+
+def digital_tables(rows: Sequence[DigitalRow]) -> tuple[TableData, ...]:
+    """Every fragment."""
+    return (table_of(DigitalRow, rows),)
+
+
+def stayed_table(rows: Sequence[DigitalRow]) -> TableData:
+    """Only the fragments in which matrix operators stayed digital."""
+    cells = tuple((row.name, _digital_macs(row), "; ".join(row.notes)) for row in rows if row.notes)
+    return TableData("Matrix operators that stayed digital", ("fragment", "MACs>", "why"), cells)
+
+
+def plain_line(rows: Sequence[DigitalRow]) -> str:
+    """The operators of all fragments, where none has a matrix."""
+    counts = Counter[str]()
+    for row in rows:
+        counts.update(row.operators)
+    found = operators(dict(sorted(counts.items())))
+    return f"Digital, without a matrix operator: {found or 'nothing'}"

@@ -1,0 +1,90 @@
+"""Energies by the data that wordlines carried, beside the constant figures of the headline."""
+
+from __future__ import annotations
+
+from xbarc.cost import LayerCost
+from xbarc.cost.operands import operand_energy
+from xbarc.ir.operands import OperandStatistics
+from xbarc.report.components import energy_uj
+from xbarc.report.section import Subject
+from xbarc.rows import Row, TableData, fact, number, percent, table_of
+from xbarc.target import Target
+
+
+class OperandRow(Row):
+    """Energy of one layer's arrays by the data that it was given."""
+
+    name: str = fact("name of the layer", head="layer")
+    driven: float = fact(
+        "share of wordlines and slices that are not zero, 0 to 1",
+        head="lines driven>",
+        text=percent,
+    )
+    mean_level: float = fact(
+        "mean level of an input slice, 0 to 1", head="mean level>", text=percent
+    )
+    array_uj: float | None = fact(
+        "arrays by `t sum V**2 G`, uJ an inference; null without a read pulse", head="array uJ>"
+    )
+    array_constant_uj: float = fact(
+        "arrays by the constant figure, uJ an inference", head="constant>"
+    )
+    driver_uj: float = fact(
+        "drivers of lines that are not zero, uJ an inference", head="driver uJ>"
+    )
+    driver_constant_uj: float = fact("drivers of all lines, uJ an inference", head="constant>")
+
+
+class OperandsRow(Row):
+    """Energies by data, beside the constant figures of the headline."""
+
+    vectors: int = fact("input vectors of all layers that were looked at, count")
+    energy_uj: float | None = fact(
+        "energy of one inference with these in place of the constant ones, uJ"
+    )
+    layers: tuple[OperandRow, ...] = fact("layers, in execution order")
+
+
+def operands_row(subject: Subject) -> OperandsRow | None:
+    """Energies by data; None where no data was given."""
+    cost, target, seen = subject.cost, subject.target, subject.operands
+    if seen is None:
+        return None
+    rows = tuple(_operands(layer, target, seen[layer.step.name]) for layer in cost.layers)
+    changed = [_change(row) for row in rows]
+    known = [value for value in changed if value is not None]
+    headline = energy_uj(subject)
+    whole = headline is not None and len(known) == len(rows)
+    return OperandsRow(
+        vectors=sum(statistics.vectors for statistics in seen.values()),
+        energy_uj=(headline or 0.0) + sum(known) if whole else None,
+        layers=rows,
+    )
+
+
+def _operands(layer: LayerCost, target: Target, seen: OperandStatistics) -> OperandRow:
+    found, times = operand_energy(layer.step, seen, target), (layer.positions or 0) / 1e6
+    costs = target.costs
+    return OperandRow(
+        name=layer.step.name,
+        driven=found.driven,
+        mean_level=found.mean_level,
+        array_uj=None if found.array_pj is None else found.array_pj * times,
+        array_constant_uj=layer.vector.array_reads * costs.array_energy.value * times,
+        driver_uj=found.driver_pj * times,
+        driver_constant_uj=layer.vector.wordline_drives * costs.driver_energy.value * times,
+    )
+
+
+def _change(row: OperandRow) -> float | None:
+    if row.array_uj is None:
+        return None
+    return row.array_uj - row.array_constant_uj + row.driver_uj - row.driver_constant_uj
+
+
+def operands_tables(seen: OperandsRow | None) -> tuple[TableData, ...]:
+    """Energies by data beside the constant ones."""
+    if seen is None:
+        return ()
+    title = f"Energies by data; one inference: {number(seen.energy_uj)} uJ"
+    return (table_of(OperandRow, seen.layers, title=title),)

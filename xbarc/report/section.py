@@ -1,0 +1,93 @@
+"""Sections of a report: what each is gathered from, and its tables and notes.
+
+A section is one file: a row, a function that gathers it, a function that makes its tables. One line
+in `model.Report` puts it into every format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, Field
+from pydantic_core import PydanticUndefined
+
+from xbarc.cost import FullLoad, ProgramCost
+from xbarc.ir.operands import OperandStatistics
+from xbarc.ir.program import Program
+from xbarc.rows import TableData
+from xbarc.target import Target
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """What a report is about.
+
+    Attributes:
+        operands: what the wordlines of each layer carried on some data, by layer.
+        load: what a full array does, for a target that states no `[peak]`.
+    """
+
+    program: Program
+    cost: ProgramCost
+    operands: Mapping[str, OperandStatistics] | None = None
+    load: FullLoad | None = None
+
+    @property
+    def target(self) -> Target:
+        """What the program was compiled for."""
+        return self.program.target
+
+
+def _nothing(_: Any) -> tuple[Any, ...]:
+    return ()
+
+
+@dataclass(frozen=True)
+class Section:
+    """What a field of a report says about itself beside type and meaning.
+
+    Attributes:
+        gather: its value.
+        tables: of that value, in reading order; those without rows are not shown.
+        notes: what a reader must know.
+        after: the field whose tables come before its own; empty: the field before it.
+    """
+
+    gather: Callable[[Subject], Any]
+    tables: Callable[[Any], Iterable[TableData]] = _nothing
+    notes: Callable[[Program], Iterable[str]] = _nothing
+    after: str = ""
+
+
+def section(
+    meaning: str, gather: Callable[[Subject], Any], *, default: Any = PydanticUndefined, **said: Any
+) -> Any:
+    """A field of a report; `said` are further attributes of `Section`.
+
+    Raises:
+        TypeError: an unknown attribute.
+    """
+    made = Field(default=default, description=meaning)
+    made.metadata.append(Section(gather, **said))
+    return made
+
+
+def sections_of(kind: type[BaseModel]) -> dict[str, Section]:
+    """The sections of a report by field, in the order of its JSON."""
+    return {
+        name: said
+        for name, field in kind.model_fields.items()
+        for said in field.metadata
+        if isinstance(said, Section)
+    }
+
+
+def reading_order(sections: Mapping[str, Section]) -> list[str]:
+    """Fields in the order of their tables."""
+    names = [name for name, said in sections.items() if not said.after]
+    for name, said in sections.items():
+        if said.after:
+            names.insert(names.index(said.after) + 1, name)
+    return names
