@@ -15,7 +15,7 @@ from tests.ir.test_knowledge import Net
 from xbarc.cli.app import main
 from xbarc.compiler import CompileOptions, compile_model
 from xbarc.evaluate import self_check
-from xbarc.intervals import Bounds, fragment
+from xbarc.intervals import Bounds, rules
 from xbarc.intervals.node import Node
 from xbarc.ir.facts import Narrowed
 from xbarc.ir.files import save_program
@@ -144,8 +144,8 @@ def test_a_wrong_analysis_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], Program]
 ) -> None:
     """The same mistake claims and proves, and what layers meet gives it away."""
-    monkeypatch.setitem(fragment.RULES, "Clip", _too_narrow)
-    monkeypatch.setitem(fragment.RULES, "Sigmoid", _too_narrow)
+    monkeypatch.setitem(rules.RULES, "Clip", _too_narrow)
+    monkeypatch.setitem(rules.RULES, "Sigmoid", _too_narrow)
     program = make(tmp_path)
     found = dict(self_check(program))
     words = ("it carried", "do not fit the")
@@ -156,7 +156,7 @@ def test_narrow_converters_behind_a_wrong_analysis_are_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A mask that is taken for zero: wordlines are said to be always 0, and sums saturate."""
-    monkeypatch.setitem(fragment.RULES, "Mul", lambda node: replace(node.first(), high=0.0))
+    monkeypatch.setitem(rules.RULES, "Mul", lambda node: replace(node.first(), high=0.0))
     net = Net(4)
     _clipped(net, np.ones((6, 6), np.float32))
     net.conv(2, pads=0)

@@ -55,6 +55,12 @@ KEEPS: dict[str, tuple[str, dict[str, Any]]] = {
     "min": ("m = Min(a, d)", {"a": np.float32(0.75)}),
     "max-of-two": ("t = Transpose<perm = [0, 1, 3, 2]>(d) m = Max(d, t)", {}),
     "where": ("g = Greater(x, a) r = Relu(d) m = Where(g, d, r)", {"a": np.float32(-1)}),
+    "where-of-one-type": (
+        "g = Greater(x, a) t = Transpose<perm = [0, 1, 3, 2]>(d) m = Where(g, d, t)",
+        {"a": np.float32(-1)},
+    ),
+    "compress": ("m = Compress<axis = 2>(d, a)", {"a": np.array([False, True, True])}),
+    "top-k": ("m, n = TopK<axis = 3>(d, a)", {"a": np.array([3])}),
     "tile": ("m = Tile(d, a)", {"a": np.array([1, 1, 2, 1])}),
     "expand": ("m = Expand(d, a)", {"a": np.array([1, 2, 8, 8])}),
     "depth-to-space": ("k = Concat<axis = 1>(d, d, d, d) m = DepthToSpace<blocksize = 2>(k)", {}),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,7 +61,9 @@ class Graph:
             self.held.append(tensor)
         return name
 
-    def add(self, kind: str, reads: list[str | AnyArray | None], **attributes: Any) -> str | None:
+    def add(
+        self, kind: str, reads: Sequence[str | AnyArray | None], **attributes: Any
+    ) -> str | None:
         """One more operator; None where ONNX Runtime does not run it on these values."""
         outputs = attributes.pop("outputs", 1)
         names = [f"y{len(self.nodes)}_{place}" for place in range(outputs)]
@@ -97,7 +99,7 @@ class Graph:
 
     def _model(self, nodes: list[Any], ports: list[Any], outputs: list[Any]) -> Any:
         graph = helper.make_graph(nodes, "part", ports, outputs)
-        opsets = [helper.make_opsetid("", self.opset)]
+        opsets = [helper.make_opsetid("", self.opset), helper.make_opsetid("com.microsoft", 1)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=9)
 
     def model(self) -> bytes:
@@ -406,6 +408,130 @@ def _window(graph: Graph, spatial: int) -> dict[str, Any]:
     return options
 
 
+def _free(*shapes: tuple[int, ...], **options: Any) -> Callable[[str], Example]:
+    """An operator of inputs that are drawn by themselves, some of them never below 0."""
+
+    def of(kind: str) -> Example:
+        def build(graph: Graph, x: str) -> str | None:
+            arrays: list[str | AnyArray | None] = [graph.numbers(shape) for shape in shapes]
+            if graph.chance(0.7):
+                arrays = [np.abs(array) for array in arrays if isinstance(array, np.ndarray)]
+            if graph.values[x].shape == shapes[0] and graph.values[x].dtype == FLOAT:
+                arrays[0] = x
+            return graph.add(kind, arrays, **options)
+
+        return build
+
+    return of
+
+
+def _gemm(graph: Graph, x: str) -> str | None:
+    factors = {"alpha": graph.pick(1.0, 2.0, -1.0), "beta": graph.pick(1.0, -1.0)}
+    return _free((2, 4), (4, 3), (3,), **factors)("Gemm")(graph, x)
+
+
+def _col2im(graph: Graph, x: str) -> str | None:
+    del x
+    columns = graph.numbers((1, 4, 4))
+    reads = [np.abs(columns) if graph.chance() else columns, np.array([3, 3]), np.array([2, 2])]
+    return graph.add("Col2Im", reads)
+
+
+def _sizes(kind: str, *sizes: int | float | list[int], **options: Any) -> Example:
+    """An operator of the size or the shape of its result."""
+
+    def build(graph: Graph, x: str) -> str | None:
+        del x
+        return graph.add(kind, [np.array(graph.pick(*sizes), np.int64)], **options)
+
+    return build
+
+
+def _multinomial(graph: Graph, x: str) -> str | None:
+    if graph.values[x].ndim != 2:  # other ranks end the process
+        return None
+    return graph.add("Multinomial", [x], sample_size=3)
+
+
+def _range(graph: Graph, x: str) -> str | None:
+    del x
+    ends = graph.pick((0.5, 9.0, 2.0), (3.0, -3.0, -1.0), (-2.0, 2.0, 0.3))
+    dtype = graph.pick(FLOAT, np.int64)
+    return graph.add("Range", [np.array(end).astype(dtype) for end in ends])
+
+
+def _compress(graph: Graph, x: str) -> str | None:
+    return graph.add("Compress", [x, graph.rng.random(2) < 0.5])
+
+
+def _reverse(graph: Graph, x: str) -> str | None:
+    shape = graph.values[x].shape
+    if len(shape) < 2 or 0 in shape:
+        return None
+    return graph.add("ReverseSequence", [x, graph.rng.integers(1, shape[0] + 1, shape[1])])
+
+
+def _cumulated(kind: str) -> Example:
+    def build(graph: Graph, x: str) -> str | None:
+        rank = graph.values[x].ndim
+        if not rank:
+            return None
+        axis = np.array(graph.pick(*range(-rank, rank)), np.int64)
+        return graph.add(kind, [x, axis], exclusive=graph.pick(0, 1), reverse=graph.pick(0, 1))
+
+    return build
+
+
+def _scatter(kind: str) -> Example:
+    def build(graph: Graph, x: str) -> str | None:
+        array = graph.values[x]
+        if array.ndim < 2 or 0 in array.shape:
+            return None
+        options = {"reduction": graph.pick("none", "none", "add")} if graph.opset >= 18 else {}
+        if kind == "ScatterND":
+            places, form = np.zeros((1, 1), np.int64), (1, *array.shape[1:])
+        else:
+            places, form = np.zeros((1,) * array.ndim, np.int64), (1,) * array.ndim
+        return graph.add(kind, [x, places, typed(graph.numbers(form), array.dtype)], **options)
+
+    return build
+
+
+def _crop(graph: Graph, x: str) -> str | None:
+    shape = [max(1, size + graph.pick(-1, 0, 2)) for size in graph.values[x].shape]
+    return graph.add("CenterCropPad", [x, np.array(shape, np.int64)])
+
+
+def _unpool(graph: Graph, x: str) -> str | None:
+    del x
+    places = np.array([0, 5, 10, 15], np.int64).reshape(1, 1, 2, 2)
+    reads = [np.abs(graph.numbers((1, 1, 2, 2))), places]
+    return graph.add("MaxUnpool", reads, kernel_shape=[2, 2], strides=[2, 2])
+
+
+def _regions(kind: str) -> Example:
+    def build(graph: Graph, x: str) -> str | None:
+        if graph.values[x].ndim != 4:
+            return None
+        box = [0.0, *graph.pick((0, 0, 3, 3), (1, 1, 2, 2), (-2, -2, 9, 9))]
+        if kind == "MaxRoiPool":
+            return graph.add(kind, [x, np.array([box], FLOAT)], pooled_shape=[2, 2])
+        reads: list[str | AnyArray | None] = [x, np.array([box[1:]], FLOAT), np.zeros(1, np.int64)]
+        return graph.add(kind, reads)
+
+    return build
+
+
+def _cast_like(graph: Graph, x: str) -> str | None:
+    return graph.add("CastLike", [x, np.zeros(1, graph.pick(FLOAT, np.float64, np.int8, np.int32))])
+
+
+def _suppress(graph: Graph, x: str) -> str | None:
+    del x
+    boxes, scores = np.abs(graph.numbers((1, 3, 4), wild=0)), np.abs(graph.numbers((1, 1, 3)))
+    return graph.add("NonMaxSuppression", [boxes, scores, np.array([3], np.int64)])
+
+
 def _norm(graph: Graph, x: str) -> str | None:
     array = graph.values[x]
     if array.ndim < 2:
@@ -476,9 +602,13 @@ def _logical(kind: str) -> Example:
     return build
 
 
+_ALONG_AN_AXIS = (
+    *("Softmax", "Hardmax", "ArgMax", "ArgMin", "Flatten"),
+    *("LogSoftmax", "LpNormalization"),
+)
 _ALPHA = (0.0, 0.1, 1.0, -0.5, 3.0)
 EXAMPLES: dict[str, Example] = {
-    **{kind: _pair(kind) for kind in ("Add", "Sub", "Mul", "Div", "PRelu")},
+    **{kind: _pair(kind) for kind in ("Add", "Sub", "Mul", "Div", "PRelu", "Mod")},
     **{kind: _many(kind) for kind in ("Sum", "Mean", "Min", "Max")},
     **{
         kind: _compare(kind)
@@ -491,15 +621,16 @@ EXAMPLES: dict[str, Example] = {
             *("Relu", "Sigmoid", "Tanh", "Erf", "Softplus", "Softsign", "HardSwish", "Exp", "Sqrt"),
             *("Log", "Reciprocal", "Sin", "Cos", "Abs", "Neg", "Floor", "Ceil", "Round", "Sign"),
             *("Identity", "Dropout", "IsNaN", "IsInf", "Shape", "Size", "NonZero"),
-            *("GlobalMaxPool", "GlobalAveragePool"),
+            *("GlobalMaxPool", "GlobalAveragePool", "GlobalLpPool", "Mish", "Trilu", "Bernoulli"),
+            *("Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh", "EyeLike"),
         )
     },
-    **{kind: _axis(kind) for kind in ("Softmax", "Hardmax", "ArgMax", "ArgMin", "Flatten")},
+    **{kind: _axis(kind) for kind in _ALONG_AN_AXIS},
     **{
         kind: _reduce(kind)
         for kind in (
             *("ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin"),
-            *("ReduceL1", "ReduceL2", "ReduceSumSquare"),
+            *("ReduceL1", "ReduceL2", "ReduceSumSquare", "ReduceProd"),
         )
     },
     "LeakyRelu": _alone("LeakyRelu", alpha=_ALPHA),
@@ -510,6 +641,31 @@ EXAMPLES: dict[str, Example] = {
     "Gelu": _alone("Gelu", approximate=("none", "tanh")),
     "HardSigmoid": _alone("HardSigmoid", alpha=_ALPHA, beta=_ALPHA),
     "LRN": lambda graph, x: graph.add("LRN", [x], size=3, bias=graph.pick(0.5, 1.0, 2.0)),
+    "Swish": _alone("Swish", alpha=(0.5, 1.0, 3.0)),
+    "QuickGelu": _alone("QuickGelu", alpha=(1.702, 1.0), domain=("com.microsoft",)),
+    "Shrink": _alone("Shrink", lambd=_ALPHA, bias=_ALPHA),
+    "MatMul": _free((2, 4), (4, 3))("MatMul"),
+    "Gemm": _gemm,
+    "Einsum": _free((2, 4), (4, 3), equation="ij,jk->ki")("Einsum"),
+    "Conv": _free((2, 3, 4, 4), (2, 3, 2, 2), (2,))("Conv"),
+    "ConvTranspose": _free((2, 3, 4, 4), (3, 2, 2, 2), (2,))("ConvTranspose"),
+    "Col2Im": _col2im,
+    "HannWindow": _sizes("HannWindow", 1, 5, 8),
+    "HammingWindow": _sizes("HammingWindow", 1, 5, 8),
+    "Range": _range,
+    "Multinomial": _multinomial,
+    "NonMaxSuppression": _suppress,
+    "Compress": _compress,
+    "ReverseSequence": _reverse,
+    "CumSum": _cumulated("CumSum"),
+    "ScatterElements": _scatter("ScatterElements"),
+    "ScatterND": _scatter("ScatterND"),
+    "CenterCropPad": _crop,
+    "MaxUnpool": _unpool,
+    "MaxRoiPool": _regions("MaxRoiPool"),
+    "RoiAlign": _regions("RoiAlign"),
+    "CastLike": _cast_like,
+    "LpPool": _pool("LpPool"),
     "Not": _not,
     "Clip": _clip,
     "Pow": _power,
@@ -584,7 +740,7 @@ def _source(graph: Graph) -> None:
 def random_graph(seed: int) -> Graph:
     """A graph of one to eight operators, the same for the same seed."""
     rng = np.random.default_rng(seed)
-    graph = Graph(rng, int(rng.choice([9, 13, 17, 18, 20, 21])))
+    graph = Graph(rng, int(rng.choice([9, 13, 17, 18, 20, 21, 24])))
     for _ in range(graph.pick(1, 1, 2)):
         _source(graph)
     value, kinds = next(iter(graph.values)), [*sorted(EXAMPLES), *_CHOOSY * 3]

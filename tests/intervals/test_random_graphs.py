@@ -7,7 +7,7 @@ import pytest
 
 from tests.intervals.graphs import EXAMPLES, Graph, random_graph
 from xbarc.intervals import Bounds, fragment_bounds
-from xbarc.intervals.fragment import RULES
+from xbarc.intervals.rules import BOUNDED
 from xbarc.numerics.types import AnyArray
 
 
@@ -65,4 +65,4 @@ def test_values_lie_within_bounds_at_length(start: int) -> None:
 
 
 def test_every_rule_has_an_example() -> None:
-    assert sorted(EXAMPLES) == sorted(RULES)
+    assert sorted(EXAMPLES) == sorted(BOUNDED)

@@ -18,57 +18,10 @@ from xbarc.cost.streams import needed_position
 from xbarc.ir.geometry import AutoPad, Window, window_output, window_pads
 from xbarc.ir.program import DigitalStep
 from xbarc.numerics.types import IntArray
+from xbarc.operators import Form, find
 
 Grid = tuple[int, ...]
 
-_POINTWISE = frozenset(
-    (
-        "Abs",
-        "Add",
-        "BatchNormalization",
-        "Cast",
-        "Ceil",
-        "Celu",
-        "Clip",
-        "DequantizeLinear",
-        "Div",
-        "Dropout",
-        "Elu",
-        "Erf",
-        "Exp",
-        "Floor",
-        "Gelu",
-        "HardSigmoid",
-        "HardSwish",
-        "Identity",
-        "LRN",
-        "LeakyRelu",
-        "Log",
-        "Max",
-        "Min",
-        "Mish",
-        "Mul",
-        "Neg",
-        "PRelu",
-        "Pow",
-        "QuantizeLinear",
-        "Reciprocal",
-        "Relu",
-        "Round",
-        "Selu",
-        "Sigmoid",
-        "Sign",
-        "Softplus",
-        "Softsign",
-        "Sqrt",
-        "Sub",
-        "Sum",
-        "Tanh",
-        "ThresholdedRelu",
-        "Where",
-    )
-)
-_POOLS = frozenset(("AveragePool", "LpPool", "MaxPool"))
 _AUTO_PAD: dict[bytes, AutoPad] = {
     b"NOTSET": "explicit",
     b"VALID": "explicit",
@@ -124,12 +77,11 @@ def _has_body(node: Any) -> bool:
 
 def _node_flow(node: Any, read: list[Flow]) -> Flow:
     given = {attribute.name: attribute for attribute in node.attribute}
-    if node.domain not in ("", "ai.onnx") or not read:
-        return _joined(read)
-    if node.op_type in _POOLS:
+    operator = find(node.domain, node.op_type)
+    if operator.form is Form.WINDOW and read:
         return _pooled(read[0], given, rounds_up=_whole(given, "ceil_mode"))
-    pointwise = node.op_type in _POINTWISE
-    if pointwise or (node.op_type == "Concat" and _whole(given, "axis") in (1, -3)):
+    by_channel = operator.name == "Concat" and _whole(given, "axis") in (1, -3)
+    if read and (operator.is_pointwise or by_channel):
         return _lined_up(read)
     return _joined(read)
 

@@ -49,3 +49,19 @@ def _typed(node: ir.Node, name: str, kind: str) -> ir.Attr | None:
             where=node.name or "",
         )
     return attribute
+
+
+def only_moves(node: ir.Node) -> bool:
+    """Say whether a moving operator only moves: no second result, no training, no mixing."""
+    if node.op_type in ("Resize", "Upsample") and text(node, "mode", "nearest") != "nearest":
+        return False
+    if node.op_type == "Resize":
+        mode = text(node, "coordinate_transformation_mode", "")
+        return mode != "tf_crop_and_resize"
+    if node.op_type == "Split":
+        return True
+    if node.op_type == "Dropout" and len(node.inputs) > 2:
+        return False
+    if text(node, "reduction", "none") != "none":
+        return False
+    return all(not output.uses() and not output.is_graph_output() for output in node.outputs[1:])

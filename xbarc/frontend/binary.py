@@ -26,8 +26,7 @@ from xbarc.ir.network import IntWeight, LazyTensor, MatrixLayer, Pooling
 from xbarc.ir.quantize import ABSENT, BinaryInput, FloatResult, IntegerInput, SignResult
 from xbarc.numerics import IntFormat
 from xbarc.numerics.types import AnyArray, Float64Array, Int64Array
-
-_CARRIES = frozenset(("Flatten", "Reshape", "Identity", "Squeeze", "Unsqueeze", "Transpose"))
+from xbarc.operators import find
 
 
 @dataclass(frozen=True)
@@ -214,7 +213,7 @@ def _carried(value: ir.Value) -> str:
     users = value.uses()
     while len(users) == 1 and not value.is_graph_output():
         node = next(iter(users))[0]
-        if node.domain != "" or node.op_type not in _CARRIES:
+        if not find(node.domain, node.op_type).bijective:
             break
         value = node.outputs[0]
         users = value.uses()

@@ -12,24 +12,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 import onnx_ir as ir
 
-from xbarc.frontend.attributes import text
+from xbarc.frontend.attributes import only_moves, text
 from xbarc.frontend.emit import name_of
 from xbarc.frontend.integer_view import IntegerView, integer_format, scalar_of, stays_finite
-from xbarc.frontend.twins import ANY_INTEGER, NO_ATTRIBUTES_SINCE, Passage
+from xbarc.frontend.twins import NO_ATTRIBUTES_SINCE, Passage
 from xbarc.numerics import IntFormat, holding
 from xbarc.numerics.types import AnyArray, FloatArray, Int64Array
+from xbarc.operators import OPERATORS, Operator
 
 _REALS = ("float32", "float64")
 _MOST_SPREAD = 1 << 28
 """Weights whose scale is spelled out for each of them, to follow them through an operator."""
-
-MOVES = frozenset(
-    (ANY_INTEGER - {"Concat", "Where"})
-    | {"Dropout", "DepthToSpace", "SpaceToDepth", "Resize", "Upsample"}
-)
-"""Operators that take elements of their first input, whatever these are, and nothing else."""
-_PICKS = frozenset(("MaxPool", "GlobalMaxPool", "ReduceMax", "ReduceMin"))
-"""Operators that choose among elements of their first input by size."""
 
 
 Rule = Callable[[Passage], IntegerView | None]
@@ -49,7 +42,7 @@ def codes_of(array: AnyArray, view: IntegerView) -> Int64Array | None:
 
 def _moved(passage: Passage) -> IntegerView | None:
     view, node = passage.reads[0], passage.node
-    if view is None or not _plain(node):
+    if view is None or not only_moves(node):
         return None
     operator = "Identity" if node.op_type == "Dropout" else ""
     (integers,) = passage.usable(operator or node.op_type, [view.integers])
@@ -120,7 +113,7 @@ def _computed(
 
 def _picked(passage: Passage) -> IntegerView | None:
     view, node = passage.reads[0], passage.node
-    if view is None or not view.is_scalar or not _plain(node):
+    if view is None or not view.is_scalar or not only_moves(node):
         return None
     (integers,) = passage.usable(node.op_type, [view.integers])
     return replace(view, integers=passage.repeat([integers, *node.inputs[1:]]))
@@ -357,30 +350,18 @@ def _plus(view: IntegerView, addend: AnyArray, operator: str) -> IntegerView | N
     return replace(view, zero_point=view.zero_point + (whole if operator == "Sub" else -whole))
 
 
-def _plain(node: ir.Node) -> bool:
-    """Say whether a moving operator only moves: no second result, no training, no mixing."""
-    if node.op_type in ("Resize", "Upsample") and text(node, "mode", "nearest") != "nearest":
-        return False
-    if node.op_type == "Resize":
-        mode = text(node, "coordinate_transformation_mode", "")
-        return mode != "tf_crop_and_resize"
-    if node.op_type == "Split":
-        return True
-    if node.op_type == "Dropout" and len(node.inputs) > 2:
-        return False
-    return all(not output.uses() and not output.is_graph_output() for output in node.outputs[1:])
-
-
 @dataclass(frozen=True)
 class Carrier:
     """How an operator is passed.
 
     Attributes:
         sources: places of the inputs that give the elements; None: all.
+        spells: a scale is spelled out with it.
     """
 
     rule: Rule
     sources: tuple[int, ...] | None = (0,)
+    spells: bool = False
 
     def reads(self, node: ir.Node) -> tuple[ir.Value | None, ...]:
         """Those inputs, None at the places of the others."""
@@ -388,9 +369,7 @@ class Carrier:
         return tuple(value if i in wanted else None for i, value in enumerate(node.inputs))
 
 
-CARRIERS: dict[str, Carrier] = {
-    **{name: Carrier(_moved) for name in sorted(MOVES)},
-    **{name: Carrier(_picked) for name in sorted(_PICKS)},
+_OWN: dict[str, Carrier] = {
     "Pad": Carrier(_padded),
     "Relu": Carrier(_clipped),
     "Clip": Carrier(_clipped),
@@ -398,12 +377,27 @@ CARRIERS: dict[str, Carrier] = {
     "Min": Carrier(_larger, None),
     "Concat": Carrier(_joined, None),
     "Where": Carrier(lambda passage: _joined(passage, 1), (1, 2)),
-    "Cast": Carrier(_cast),
-    "CastLike": Carrier(_cast),
-    "Mul": Carrier(_scaled, None),
-    "Div": Carrier(_scaled, None),
-    "Add": Carrier(_scaled, None),
-    "Sub": Carrier(_scaled, None),
+    "Cast": Carrier(_cast, spells=True),
+    "CastLike": Carrier(_cast, spells=True),
+    "Mul": Carrier(_scaled, None, spells=True),
+    "Div": Carrier(_scaled, None, spells=True),
+    "Add": Carrier(_scaled, None, spells=True),
+    "Sub": Carrier(_scaled, None, spells=True),
     "Neg": Carrier(_negated),
+}
+
+
+def _carrier(operator: Operator) -> Carrier | None:
+    if operator.name in _OWN:
+        return _OWN[operator.name]
+    if operator.moves_first:
+        return Carrier(_moved)
+    return Carrier(_picked) if operator.picks and not operator.zeros else None
+
+
+CARRIERS: dict[str, Carrier] = {
+    name: carrier
+    for name, operator in OPERATORS.items()
+    if (carrier := _carrier(operator)) is not None
 }
 """How each standard operator is passed, by its name."""

@@ -14,21 +14,9 @@ from xbarc.frontend.emit import Piece, emit_model, inner_graphs, known, name_of
 from xbarc.frontend.naming import Names
 from xbarc.frontend.tensors import element_count, tensor_array
 from xbarc.numerics.types import AnyArray
+from xbarc.operators import named
 from xbarc.runtime import OnnxSession
 
-_RANDOM = frozenset(
-    [
-        "RandomNormal",
-        "RandomNormalLike",
-        "RandomUniform",
-        "RandomUniformLike",
-        "Multinomial",
-        "Bernoulli",
-        "Dropout",
-    ]
-)
-_NARROWS = frozenset(("Cast", "QuantizeLinear", "Reshape", "Transpose", "Squeeze", "Unsqueeze"))
-"""What ONNX Runtime computes integers of 4 bits with."""
 _PACKED = (ir.DataType.INT4, ir.DataType.UINT4)
 _DOMAINS = ("", "com.microsoft")
 _DATA_FREE = 4096
@@ -66,7 +54,7 @@ class Constants:
         return value is not None and value in self.values
 
     def _follows(self, node: ir.Node) -> bool:
-        if node.domain not in _DOMAINS or node.op_type in _RANDOM or any(inner_graphs(node)):
+        if node.domain not in _DOMAINS or named(node.op_type).random or any(inner_graphs(node)):
             return False
         return all(value is None or value in self.values for value in node.inputs)
 
@@ -148,7 +136,8 @@ class Constants:
 
     def _compute(self, value: ir.Value) -> AnyArray:
         node = value.producer()
-        if node is not None and node.op_type in _NARROWS and self.dtype(value) in _PACKED:
+        packed = self.dtype(value) in _PACKED
+        if node is not None and packed and named(node.op_type).kernels.nibbles:
             return self._compute(self._wide(node, value))
         session = self._session(value, with_data=True)
         where = name_of(value)

@@ -22,6 +22,7 @@ from xbarc.frontend import element_types
 from xbarc.frontend.bodies import on_data, through_if, through_loop
 from xbarc.frontend.load import BROKEN
 from xbarc.numerics.types import AnyArray
+from xbarc.operators import named
 from xbarc.runtime import OnnxSession, RuntimeValue
 
 Types = dict[str, onnx.TypeProto]
@@ -34,14 +35,6 @@ _TRIED = 1 << 24
 
 _SHAPES = ("Shape", "Size")
 _BODIES = ("If", "Loop", "Scan")
-_RANDOM = (
-    "Bernoulli",
-    "Multinomial",
-    "RandomNormal",
-    "RandomNormalLike",
-    "RandomUniform",
-    "RandomUniformLike",
-)
 _PLACED = {"SequenceAt": 1, "SequenceErase": 1, "SequenceInsert": 2, "SplitToSequence": 1}
 """Operators on sequences, and the input that says where."""
 
@@ -188,7 +181,8 @@ class Extents:
         if not _complete(found, names) and not any(n in self.unknown for n in node.input):
             found = {**found, **self._by_run(node)}
         self.types.update(found)
-        fixed = node.op_type not in (*_RANDOM, *_BODIES) and all(map(self.is_fixed, node.input))
+        free = named(node.op_type).random or node.op_type in _BODIES
+        fixed = not free and all(map(self.is_fixed, node.input))
         for name in names:
             shape = _closed(found[name]) if name in found else None
             if shape is None:

@@ -16,7 +16,6 @@ from xbarc.frontend.naming import unique
 from xbarc.frontend.normalise import Normal
 from xbarc.frontend.partition import Borders, Stage
 from xbarc.frontend.shapes import (
-    COUNTED,
     Known,
     Partial,
     Traced,
@@ -32,6 +31,7 @@ from xbarc.ir.geometry import is_countable
 from xbarc.ir.network import DigitalFragment, Layer, MatrixLayer
 from xbarc.ir.quantize import IntegerResult
 from xbarc.numerics.types import AnyArray
+from xbarc.operators import Matrix, named
 from xbarc.runtime import OnnxSession
 
 _EXPANDED = frozenset(("CausalConvWithState", "LinearAttention"))
@@ -150,7 +150,7 @@ class Builder:
             The multiply-accumulates inside it that can be counted, None where none can; and which
             cannot, and why.
         """
-        counted = [node for node in nodes if node.op_type in COUNTED]
+        counted = [node for node in nodes if named(node.op_type).matrix is Matrix.COUNTED]
         values = [v for node in counted for v in (*node.inputs, *node.outputs) if v is not None]
         inner = {name_of(out) for node in nodes for out in node.outputs}
         known, why = self._learn(proto, [n for n in map(name_of, values) if n in inner])

@@ -7,54 +7,18 @@ constants, and anything that only moves elements afterwards.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import onnx_ir as ir
 
+from xbarc.frontend.attributes import only_moves, whole
 from xbarc.frontend.constants import Constants
 from xbarc.numerics.types import AnyArray
+from xbarc.operators import Form, named
 
 _MOST = 8
 _SMALL = 4096
-
-_COMPARES = frozenset(
-    ("Greater", "Less", "GreaterOrEqual", "LessOrEqual", "Equal", "Not", "And", "Or", "Xor")
-)
-_MOVES = frozenset(
-    (
-        "MaxPool",
-        "Flatten",
-        "Reshape",
-        "Transpose",
-        "Squeeze",
-        "Unsqueeze",
-        "Identity",
-        "Dropout",
-        "Slice",
-        "Gather",
-        "Expand",
-        "Tile",
-        "DepthToSpace",
-        "SpaceToDepth",
-        "Split",
-        "Cast",
-    )
-)
-_ONE: dict[str, Callable[[AnyArray], AnyArray]] = {
-    "Neg": np.negative,
-    "Abs": np.abs,
-    "Relu": lambda x: np.maximum(x, np.float32(0)),
-    "Sign": np.sign,
-}
-_TWO: dict[str, Callable[[AnyArray, AnyArray], AnyArray]] = {
-    "Add": np.add,
-    "Sub": np.subtract,
-    "Mul": np.multiply,
-    "Div": np.divide,
-    "Max": np.maximum,
-    "Min": np.minimum,
-}
 
 
 @dataclass(frozen=True)
@@ -64,10 +28,12 @@ class Levels:
     Attributes:
         values: every number that can occur, as float32.
         ties: those that occur only where Sign met exactly 0.
+        dtype: in which operators compute.
     """
 
     values: frozenset[float]
     ties: frozenset[float] = frozenset()
+    dtype: str = "float32"
 
     @property
     def pair(self) -> tuple[float, float] | None:
@@ -110,79 +76,117 @@ class LevelMap:
         if kind is None or int(np.prod(self.constants.shape(value), dtype=object)) > _SMALL:
             return None
         array = self.constants.load(value)
-        return _levels(array.reshape(-1)) if array.dtype.kind in "fiub" else None
+        return _levels(array.reshape(-1), str(array.dtype)) if array.dtype.kind in "fiub" else None
 
     def _infer(self, node: ir.Node) -> Levels | None:
         if node.domain != "" or self.constants.holds(node.outputs[0]):
             return None
+        operator = named(node.op_type)
+        if operator.dtype == "bool":
+            return Levels(frozenset((0.0, 1.0)), dtype="bool")
+        if operator.moves and not operator.zeros:
+            places = operator.places(len(node.inputs))
+            return _joined([self.of(node.inputs[i]) for i in places]) if only_moves(node) else None
         first = self.of(node.inputs[0]) if node.inputs else None
-        match node.op_type:
-            case kind if kind in _COMPARES:
-                found: Levels | None = Levels(frozenset((0.0, 1.0)))
-            case "Sign" if first is None:
-                found = Levels(frozenset((-1.0, 0.0, 1.0)), frozenset((0.0,)))
-            case kind if kind in _MOVES:
-                found = first
-            case "Where":
-                found = _joined([self.of(value) for value in node.inputs[1:]])
-            case "Concat":
-                found = _joined([self.of(value) for value in node.inputs])
-            case "Clip":
-                found = self._clip(node, first)
-            case _:
-                found = self._computed(node, first)
-        return found
+        if operator.name == "Sign" and first is None:
+            return Levels(frozenset((-1.0, 0.0, 1.0)), frozenset((0.0,)))
+        return None if first is None else self._computed(node, first)
 
-    def _computed(self, node: ir.Node, first: Levels | None) -> Levels | None:
-        if first is None:
+    def _computed(self, node: ir.Node, first: Levels) -> Levels | None:
+        operator = named(node.op_type)
+        if operator.picks and operator.form is not Form.ENTRY:
+            return first if only_moves(node) and not operator.zeros else None
+        if operator.name == "Cast":
+            return _cast(first, ir.DataType(whole(node, "to", 0)))
+        if operator.name == "Clip":
+            return self._clip(node, first)
+        return self._function(node, first, operator.exact)
+
+    def _function(
+        self, node: ir.Node, first: Levels, function: Callable[..., AnyArray] | None
+    ) -> Levels | None:
+        if function is None or getattr(function, "nin", 1) != len(node.inputs):
             return None
-        if node.op_type in _ONE:
-            return _mapped(first, _ONE[node.op_type])
-        if node.op_type in _TWO and len(node.inputs) == 2:
-            second = self.of(node.inputs[1])
-            return None if second is None else _combined(first, second, _TWO[node.op_type])
-        return None
+        if len(node.inputs) == 1:
+            return _mapped(first, function)
+        second = self.of(node.inputs[1])
+        return None if second is None else _combined(first, second, function)
 
-    def _clip(self, node: ir.Node, first: Levels | None) -> Levels | None:
+    def _clip(self, node: ir.Node, first: Levels) -> Levels | None:
         limits = [self.constants.small(value, default=0.0) for value in node.inputs[1:]]
-        if first is None or any(limit is None for limit in limits) or len(limits) != 2:
+        if any(limit is None for limit in limits) or len(limits) != 2:
             return None
-        low, high = (np.float32(np.asarray(limit).reshape(-1)[0]) for limit in limits)
+        low, high = (np.asarray(limit).reshape(-1)[0] for limit in limits)
         return _mapped(first, lambda x: np.clip(x, low, high))
 
 
-def _levels(numbers: AnyArray, ties: AnyArray | None = None) -> Levels | None:
+def _levels(numbers: AnyArray, dtype: str, ties: AnyArray | None = None) -> Levels | None:
     values = frozenset(float(x) for x in np.unique(numbers.astype(np.float32)))
     tied = frozenset() if ties is None else frozenset(float(x) for x in np.unique(ties))
     if len(values) > _MOST or not np.isfinite(list(values)).all():
         return None
-    return Levels(values, tied)
+    return Levels(values, tied, dtype)
 
 
 def _mapped(levels: Levels, function: Callable[[AnyArray], AnyArray]) -> Levels | None:
-    usual = function(np.array(sorted(levels.values - levels.ties), np.float32))
-    tied = function(np.array(sorted(levels.ties), np.float32))
-    return _levels(np.concatenate([usual, tied]), np.setdiff1d(tied, usual))
+    usual = _apply(function, _array(levels.values - levels.ties, levels.dtype))
+    tied = _apply(function, _array(levels.ties, levels.dtype))
+    return _levels(np.concatenate([usual, tied]), levels.dtype, np.setdiff1d(tied, usual))
+
+
+def _array(values: Iterable[float], dtype: str) -> AnyArray:
+    return np.array(sorted(values)).astype(dtype)
+
+
+def _apply(function: Callable[..., AnyArray], *arrays: AnyArray) -> AnyArray:
+    """A function in the type of its arguments: integers wrap, and are divided towards 0."""
+    with np.errstate(all="ignore"):
+        found = function(*arrays)
+    dtype = arrays[0].dtype
+    if dtype.kind in "iu" and found.dtype.kind == "f":
+        return np.trunc(found) if not np.isfinite(found).all() else np.trunc(found).astype(dtype)
+    return found
+
+
+def _cast(levels: Levels, to: ir.DataType) -> Levels | None:
+    """Numbers in another type; None where it does not hold them."""
+    dtype = to.numpy()
+    if dtype.kind not in "fiub":
+        return None
+    if dtype.kind in "iu":
+        info = np.iinfo(dtype)
+        if any(not info.min <= int(value) <= info.max for value in levels.values):
+            return None
+    return _mapped(replace(levels, dtype=str(dtype)), lambda x: x)
 
 
 def _combined(
     first: Levels, second: Levels, function: Callable[[AnyArray, AnyArray], AnyArray]
 ) -> Levels | None:
-    if first.ties and second.ties:
+    dtype = _common(first.dtype, second.dtype)
+    if (first.ties and second.ties) or dtype is None:
         return None
-    with np.errstate(all="ignore"):
-        usual = _outer(first.values - first.ties, second.values - second.ties, function)
-        every = _outer(first.values, second.values, function)
-    return _levels(every, np.setdiff1d(every, usual))
+    usual = _outer(first.values - first.ties, second.values - second.ties, function, dtype)
+    every = _outer(first.values, second.values, function, dtype)
+    return _levels(every, dtype, np.setdiff1d(every, usual))
+
+
+def _common(first: str, second: str) -> str | None:
+    """The type of two operands: float32 may stand for another real one, which Sign was given."""
+    reals = [dtype for dtype in (first, second) if dtype.startswith("float")]
+    if first == second:
+        return first
+    return next((dtype for dtype in reals if dtype != "float32"), None) if len(reals) == 2 else None
 
 
 def _outer(
     first: Iterable[float],
     second: Iterable[float],
     function: Callable[[AnyArray, AnyArray], AnyArray],
+    dtype: str,
 ) -> AnyArray:
-    left, right = (np.array(sorted(values), np.float32) for values in (first, second))
-    return function(left[:, None], right[None, :]).reshape(-1)
+    left, right = (_array(values, dtype) for values in (first, second))
+    return _apply(function, left[:, None], right[None, :]).reshape(-1)
 
 
 def _joined(parts: list[Levels | None]) -> Levels | None:
@@ -191,4 +195,4 @@ def _joined(parts: list[Levels | None]) -> Levels | None:
         return None
     usual = frozenset().union(*(part.values - part.ties for part in known))
     values = frozenset().union(*(part.values for part in known))
-    return Levels(values, values - usual) if len(values) <= _MOST else None
+    return Levels(values, values - usual, known[0].dtype) if len(values) <= _MOST else None

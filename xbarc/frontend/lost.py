@@ -7,25 +7,12 @@ import onnx_ir as ir
 from xbarc.frontend.carried import CARRIERS
 from xbarc.frontend.integer_view import WIDEST, IntegerView, integer_format
 from xbarc.frontend.views import Views, is_dequantize
+from xbarc.operators import named
 
 _DEEPEST = 64
 """Operators between a declaration and its reader, behind which nobody looks for a reason."""
 _MANY = "they have more than one scale, or a negative one"
 _REALS = ("float16", "float32", "float64")
-_CARRY_MORE = frozenset(
-    (
-        "Abs",
-        "Compress",
-        "CumSum",
-        "RoiAlign",
-        "ScatterElements",
-        "ScatterND",
-        "TopK",
-        "Trilu",
-    )
-)
-"""Operators whose results are integers times a scale if their inputs are, which nobody follows."""
-_ARITHMETIC = frozenset(("Mul", "Div", "Add", "Sub", "Cast", "CastLike"))
 
 
 def lost_weights(value: ir.Value, view: IntegerView | None, views: Views) -> str:
@@ -77,9 +64,9 @@ def _single(value: ir.Value, views: Views) -> bool:
 def _sources(node: ir.Node, views: Views) -> list[ir.Value]:
     """What the elements of the result come from; empty where they are others."""
     carrier = CARRIERS.get(node.op_type)
-    if node.op_type in _ARITHMETIC:
+    if carrier is not None and carrier.spells:
         return _changed_by_constants(node, views)
-    if carrier is None and node.op_type not in _CARRY_MORE:
+    if carrier is None and not named(node.op_type).keeps_step:
         return []
     reads = node.inputs[:1] if carrier is None else carrier.reads(node)
     return [read for read in reads if read is not None and not views.constants.holds(read)]

@@ -32,6 +32,7 @@ from xbarc.frontend.ranks import known_ranks
 from xbarc.frontend.saturation import widen_products
 from xbarc.frontend.scene import Matched, Scene, StaysDigital
 from xbarc.frontend.views import Views
+from xbarc.operators import Matrix, named
 
 Recogniser = Callable[[ir.Node, Scene], Matched]
 
@@ -49,28 +50,7 @@ RECOGNISERS: dict[tuple[str, str], Recogniser] = {
 }
 """The function that recognises each matrix operator, by domain and name."""
 
-_NO_FORM = frozenset(
-    [
-        "LSTM",
-        "GRU",
-        "RNN",
-        "Attention",
-        "MultiHeadAttention",
-        "QAttention",
-        "Einsum",
-        "DeformConv",
-        "MatMulNBits",
-        "FusedMatMul",
-        "FusedConv",
-        "FusedGemm",
-        "GroupQueryAttention",
-        "QLinearGemm",
-        "MatMulIntegerToFloat",
-        "DynamicQuantizeMatMul",
-        "DynamicQuantizeLSTM",
-        "NhwcConv",
-    ]
-)
+_RECOGNISED = frozenset(name for _, name in RECOGNISERS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,12 +103,17 @@ def _match(node: ir.Node, scene: Scene, notes: dict[ir.Node, str]) -> Matched | 
             return recognise(node, scene)
     except StaysDigital as reason:
         notes[node] = _note(node, str(reason))
-    if node.op_type in _NO_FORM:
+    if _has_no_form(node):
         notes[node] = _note(node, f"{node.op_type} has no crossbar form")
     for inner in list(inner_nodes(node))[1:]:
-        if (inner.domain, inner.op_type) in RECOGNISERS or inner.op_type in _NO_FORM:
+        if (inner.domain, inner.op_type) in RECOGNISERS or _has_no_form(inner):
             notes[node] = _note(inner, f"it stands in the body of {node.op_type}{_open(node)}")
     return None
+
+
+def _has_no_form(node: ir.Node) -> bool:
+    """Whether nothing recognises an operator that multiplies matrices."""
+    return named(node.op_type).matrix is not Matrix.NO and node.op_type not in _RECOGNISED
 
 
 def _open(node: ir.Node) -> str:

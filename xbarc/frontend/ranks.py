@@ -7,31 +7,7 @@ from collections.abc import Iterable
 import onnx_ir as ir
 
 from xbarc.frontend.constants import Constants
-
-_SAME_RANK = frozenset(
-    (
-        "BatchNormalization",
-        "Cast",
-        "Clip",
-        "Conv",
-        "ConvTranspose",
-        "DequantizeLinear",
-        "Dropout",
-        "Erf",
-        "Gelu",
-        "Identity",
-        "LayerNormalization",
-        "LeakyRelu",
-        "QuantizeLinear",
-        "Relu",
-        "Sigmoid",
-        "Sign",
-        "Softmax",
-        "Tanh",
-        "Transpose",
-    )
-)
-_BROADCAST = frozenset(("Add", "Div", "Max", "Min", "Mul", "Sub"))
+from xbarc.operators import Form, named
 
 
 def known_ranks(nodes: Iterable[ir.Node], constants: Constants) -> dict[ir.Value, int]:
@@ -55,11 +31,11 @@ def _implied_rank(node: ir.Node, ranks: dict[ir.Value, int], constants: Constant
     if node.op_type == "MatMul":
         sides = _sides(node, ranks)
         return max(sides) if len(sides) == 2 and min(sides) >= 2 else None
-    if node.op_type in _BROADCAST:
+    operator = named(node.op_type)
+    if operator.form is Form.ENTRY and operator.broadcasts:
         sides = _sides(node, ranks)
         return max(sides) if -1 not in sides else None
-    same = node.op_type in _SAME_RANK
-    first = node.inputs[0] if same else None
+    first = node.inputs[0] if operator.has_rank_of_first else None
     return None if first is None else ranks.get(first)
 
 

@@ -9,38 +9,9 @@ import onnx_ir as ir
 
 from xbarc.frontend.constants import Constants
 from xbarc.frontend.levels import LevelMap
+from xbarc.operators import Form, find
 
 _MOST_NODES = 24
-_PER_CHANNEL = frozenset(
-    (
-        "BatchNormalization",
-        "Mul",
-        "Add",
-        "Sub",
-        "Div",
-        "Neg",
-        "Sign",
-        "Greater",
-        "Less",
-        "GreaterOrEqual",
-        "LessOrEqual",
-        "Equal",
-        "Not",
-        "Where",
-        "Cast",
-        "Clip",
-        "Max",
-        "Min",
-        "Abs",
-        "Relu",
-        "Tanh",
-        "HardSigmoid",
-        "Identity",
-        "Round",
-        "Floor",
-        "Ceil",
-    )
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +65,9 @@ def _grow(start: ir.Value, constants: Constants) -> list[ir.Node]:
 
 
 def _fits(node: ir.Node, inside: dict[ir.Value, None], constants: Constants) -> bool:
-    if node.domain != "" or node.op_type not in _PER_CHANNEL | {"MaxPool"}:
+    operator = find(node.domain, node.op_type)
+    alone = operator.form is Form.ENTRY and not operator.random
+    if not alone and operator.name != "MaxPool":
         return False
     if any(output.uses() for output in node.outputs[1:]):
         return False

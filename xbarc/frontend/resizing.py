@@ -13,26 +13,10 @@ import onnx_ir as ir
 from xbarc.frontend.constants import Constants
 from xbarc.frontend.emit import inner_nodes, name_of
 from xbarc.frontend.order import execution_order
+from xbarc.operators import named
 
 _FACTORS = {"Upsample": (1,), "Resize": (1, 2, 3)}
 """Inputs that may hold a number for each axis, by operator."""
-
-_BY_VALUE = frozenset(
-    [
-        "ConcatFromSequence",
-        "ConstantOfShape",
-        "Expand",
-        "If",
-        "Loop",
-        "OptionalGetElement",
-        "Reshape",
-        "Scan",
-        "SequenceAt",
-        "Squeeze",
-        "Unsqueeze",
-    ]
-)
-"""Operators whose result has a rank that may depend on more than the ranks of their inputs."""
 
 
 def guard_ranks(model: ir.Model, constants: Constants) -> bool:
@@ -56,7 +40,7 @@ def _known_ranks(
     """Values whose rank ONNX Runtime infers from what the graph's inputs declare."""
     known = {None, *(value for value in graph.inputs if value.shape is not None)}
     for node in nodes:
-        free = node.op_type in _BY_VALUE or node.domain not in ("", "com.microsoft")
+        free = named(node.op_type).rank_by_value or node.domain not in ("", "com.microsoft")
         reads = node.inputs[1:] if free else node.inputs
         by_constants = free and bool(reads) and all(map(constants.holds, reads))
         follows = not free and all(v in known or constants.holds(v) for v in reads)

@@ -1,7 +1,7 @@
 """Following the scale of every channel through a network, from layer to layer.
 
 Each output channel of a matrix layer with real weights starts with a scale of its own. Operators
-between layers hand scales on, join some, and stop others (`homogeneous.RULES`); what reaches a
+between layers hand scales on, join some, and stop others (`scale_equivariant`); what reaches a
 quantiser, an output of the network or an operator without a rule is one. The result says which
 scales are left to choose.
 """
@@ -18,15 +18,16 @@ import onnx_ir as ir
 from onnx import numpy_helper
 
 from xbarc.errors import ModelError, XbarcError
-from xbarc.frontend.homogeneous import RULES, Stopped, Visit, stopping
 from xbarc.frontend.labels import Joins, Labels, numbered
 from xbarc.frontend.load import BROKEN
+from xbarc.frontend.scale_equivariant import Stopped, Visit, rule_of
 from xbarc.frontend.shapes import Known, Partial, complete, declared_shapes, layer_shape, probe
 from xbarc.ir.geometry import Dense, Window
 from xbarc.ir.network import DigitalFragment, FloatWeight, Layer, MatrixLayer, layer_inputs
 from xbarc.ir.quantize import FloatInput, FloatResult
 from xbarc.ir.scales import FreeScales, LayerScales
 from xbarc.numerics.types import Int64Array
+from xbarc.operators import find
 
 _OPEN_BATCH, _OPEN_AXIS = 2, 64
 """What an open axis counts as: two samples, so that none is taken for another's channel."""
@@ -160,9 +161,8 @@ def _fragment(walk: _Walk, fragment: DigitalFragment) -> None:
 
 def _visit(walk: _Walk, visit: Visit) -> None:
     node = visit.node
-    rule = RULES.get(node.op_type, stopping) if node.domain == "" else stopping
     try:
-        found = rule(visit)
+        found = rule_of(find(node.domain, node.op_type))(visit)
     except (Stopped, XbarcError, *BROKEN):
         for name in (*node.input, *_captured(node)):
             walk.stop(name)

@@ -242,24 +242,6 @@ def _misfit(layer: MatrixLayer, shape: Partial, expected: str) -> ModelError:
     return ModelError(f"its input has the shape [{found}], expected {expected}", where=layer.name)
 
 
-COUNTED = frozenset(
-    [
-        "Conv",
-        "ConvInteger",
-        "ConvTranspose",
-        "QLinearConv",
-        "Gemm",
-        "MatMul",
-        "MatMulInteger",
-        "QLinearMatMul",
-        "QGemm",
-        "LSTM",
-        "GRU",
-        "RNN",
-    ]
-)
-"""Operators whose multiply-accumulates are counted where they stay digital."""
-
 _SECOND = {"QLinearConv": 3, "QLinearMatMul": 3, "QGemm": 3}
 
 

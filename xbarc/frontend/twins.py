@@ -12,44 +12,7 @@ from xbarc.frontend.constants import Constants
 from xbarc.frontend.emit import name_of
 from xbarc.frontend.integer_view import IntegerView
 from xbarc.numerics.types import AnyArray
-
-ANY_INTEGER = frozenset(
-    (
-        "Concat",
-        "Expand",
-        "Flatten",
-        "Gather",
-        "GatherElements",
-        "GatherND",
-        "Identity",
-        "Reshape",
-        "ReverseSequence",
-        "Slice",
-        "Split",
-        "Squeeze",
-        "Tile",
-        "Transpose",
-        "Unsqueeze",
-        "Where",
-    )
-)
-"""What ONNX Runtime runs on integers of 8 and of 16 bits."""
-
-_SINCE_ON_BYTES = {
-    "Pad": 11,
-    "DepthToSpace": 11,
-    "SpaceToDepth": 11,
-    "Clip": 12,
-    "Max": 12,
-    "Min": 12,
-    "MaxPool": 12,
-    "Resize": 13,
-}
-"""Opset from which on it runs an operator on integers of 8 bits; other integers become floats."""
-_OLD_ANY = frozenset(
-    ("Identity", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Concat")
-)
-"""Those that take integers of 8 and 16 bits before opset 11 too."""
+from xbarc.operators import named
 
 NO_ATTRIBUTES_SINCE = 11
 """Opset from which on Pad and Clip take their numbers as inputs."""
@@ -138,9 +101,9 @@ class Passage:
             return True
         if kind is None or not kind.is_integer() or kind.bitwidth not in (8, 16):
             return False
-        if operator in ANY_INTEGER:
-            return opset >= NO_ATTRIBUTES_SINCE or operator in _OLD_ANY
-        return kind.bitwidth == 8 and opset >= _SINCE_ON_BYTES.get(operator, 1 << 30)
+        kernels = named(operator).kernels
+        since = kernels.bytes if kind.bitwidth == 8 else kernels.words
+        return since is not None and opset >= since
 
     def usable(self, operator: str, integers: Sequence[ir.Value]) -> list[ir.Value]:
         """The integers in an element type that they share and that the operator takes."""

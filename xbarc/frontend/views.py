@@ -6,19 +6,20 @@ reads the integers. It never invents a scale.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 import onnx_ir as ir
 
 from xbarc.frontend.attributes import whole
-from xbarc.frontend.carried import CARRIERS, MOVES
+from xbarc.frontend.carried import CARRIERS
 from xbarc.frontend.constants import Constants
 from xbarc.frontend.integer_view import IntegerView, integer_format, stays_finite
 from xbarc.frontend.twins import Passage, Twins
 from xbarc.numerics import IntFormat
 from xbarc.numerics.types import AnyArray, FloatArray, Int64Array
+from xbarc.operators import find
 
 _QDQ_DOMAINS = ("", "com.microsoft")
 
@@ -141,11 +142,9 @@ class Views:
             if self.constants.holds(value):
                 return self.constants.dtype(value)
             node = value.producer()
-            if node is None or node.op_type not in _TYPED:
-                return value.dtype
-            answer = _TYPED[node.op_type](node)
+            answer = None if node is None else _result_type(node, value)
             if not isinstance(answer, ir.Value):
-                return answer if answer is not None else value.dtype
+                return answer or value.dtype
             value = answer
         return None
 
@@ -174,12 +173,16 @@ def _quantized_type(node: ir.Node) -> ir.Value | ir.DataType | None:
     return ir.DataType(declared) if declared else ir.DataType.UINT8
 
 
-_KEEP_TYPE = ("MaxPool", "Clip", "Relu", "Concat", "Pad", "Max", "Min")
-
-_TYPED: dict[str, Callable[[ir.Node], ir.Value | ir.DataType | None]] = {
-    "QuantizeLinear": _quantized_type,
-    "Where": lambda node: node.inputs[1],
-    "DynamicQuantizeLinear": lambda _: ir.DataType.UINT8,
-    "Cast": lambda node: ir.DataType(node.attributes["to"].as_int()),
-    **dict.fromkeys([*sorted(MOVES), *_KEEP_TYPE], _first),
-}
+def _result_type(node: ir.Node, result: ir.Value) -> ir.Value | ir.DataType | None:
+    """Element type of a node's result, or the input that has it; None: not known."""
+    operator = find(node.domain, node.op_type)
+    if operator.name == "QuantizeLinear":
+        return _quantized_type(node)
+    if operator.name == "Cast":
+        return ir.DataType(node.attributes["to"].as_int())
+    dtype = operator.dtype
+    if result is not node.outputs[0] and operator.bounded_outputs is not None:
+        return None
+    if isinstance(dtype, int):
+        return _input(node, dtype)
+    return ir.DataType[dtype.upper()] if dtype else None

@@ -1,9 +1,10 @@
 """What the entries of a tensor can be: intervals through ONNX operators, never too narrow.
 
 Every rule gives bounds that hold for every input there is. Float results are widened by more than
-their operator can round by; an operator without a rule can give anything. To add an operator, write
-its rule in the file of its kind and name it in the table there; a test then asks for an example of
-it, from which random graphs are drawn. `Bounds` alone decides how ends lie along axes, so that no
+their operator can round by; of an operator that the table of operators says nothing about, anything
+is expected. Most rules follow from the table (`rules`); the others stand in the file of their kind,
+named in `RULES` there. A test asks for an example of each, from which random graphs are drawn.
+`Bounds` alone decides how ends lie along axes, so that no
 rule can make ends of another rank than their tensor has.
 """
 

@@ -212,12 +212,6 @@ def where(node: Node) -> Bounds:
     return Bounds(low, high, first.dtype or second.dtype, shape, nan, reasons)
 
 
-def truth(node: Node) -> Bounds:
-    """False or true, which is 0 or 1."""
-    parts = [node.input(place) for place in range(len(node.inputs))]
-    return anything("bool", broadcast_shape(*parts))
-
-
 RULES: dict[str, Callable[[Node], Bounds]] = {
     "Add": add,
     "Sub": subtract,
@@ -230,20 +224,4 @@ RULES: dict[str, Callable[[Node], Bounds]] = {
     "Min": least,
     "Max": greatest,
     "Where": where,
-    **dict.fromkeys(
-        (
-            "And",
-            "Or",
-            "Xor",
-            "Not",
-            "Equal",
-            "Less",
-            "LessOrEqual",
-            "Greater",
-            "GreaterOrEqual",
-            "IsNaN",
-            "IsInf",
-        ),
-        truth,
-    ),
 }

@@ -8,8 +8,7 @@ kernels clamp to (0 of Sigmoid, say) stay exact.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from math import erf
+from dataclasses import replace
 
 import numpy as np
 
@@ -25,11 +24,13 @@ from xbarc.intervals.bounds import (
 )
 from xbarc.intervals.node import Node
 from xbarc.numerics.types import AnyArray, BoolArray
+from xbarc.operators import Curve
+from xbarc.operators.curves import SIGMOID, SOFTPLUS, error_function
 
 _APPROXIMATE = 2.0**-15
 _COARSE = 2.0**-8  # half precision
-_INF = float("inf")
-_FUNCTION = Callable[[AnyArray], AnyArray]
+_SIGMOID_LEAK = 2.0**-24  # kernels stop at an argument of -18, which gives 1.5e-8
+Function = Callable[[AnyArray], AnyArray]
 
 
 def relu(node: Node) -> Bounds:
@@ -63,30 +64,18 @@ def _limit(node: Node, place: int, name: str, default: float) -> Bounds:
 
 def leaky_relu(node: Node) -> Bounds:
     """One slope for all entries below 0."""
-    slope = np.array(node.attribute("alpha", 0.01), dtype=node.first().dtype or np.float32)
-    return leaking(node, from_array(slope))
-
-
-@dataclass(frozen=True)
-class Curve:
-    """A function that never falls, computed by an approximation.
-
-    Attributes:
-        rising: the function, exact.
-        low, high: its range.
-    """
-
-    rising: _FUNCTION
-    low: float = -_INF
-    high: float = _INF
+    x = node.first()
+    if not x.dtype:
+        return anything("", x.shape)
+    return leaking(node, from_array(np.array(node.attribute("alpha", 0.01), dtype=x.dtype)))
 
 
 def _curve(node: Node, curve: Curve) -> Bounds:
     """Ends go to ends, within the range."""
     x = node.first()
-    low, high = (
-        np.minimum(np.maximum(curve.rising(end), curve.low), curve.high) for end in (x.low, x.high)
-    )
+    inside = (np.clip(end, curve.least, curve.most) for end in (x.low, x.high))
+    low, high = (np.minimum(np.maximum(curve.rising(end), curve.low), curve.high) for end in inside)
+    beyond = bool((x.low < curve.least).any() or (x.high > curve.most).any())
     if x.nan:  # an approximation may clamp what is no number
         low, high = np.full_like(low, curve.low), np.full_like(high, curve.high)
     ends = replace(x, low=low, high=high)
@@ -96,7 +85,8 @@ def _curve(node: Node, curve: Curve) -> Bounds:
     floor = curve.low if curve.low == 0 else curve.low - slack
     found = limited(near, floor, curve.high + slack, node.reason)
     bounded = np.isfinite(curve.low) or np.isfinite(curve.high)
-    return replace(found, reasons=merged((node.reason,), x.reasons) if bounded else x.reasons)
+    reasons = merged((node.reason,), x.reasons) if bounded else x.reasons
+    return replace(found, reasons=reasons, nan=x.nan or beyond)
 
 
 def _approximated(ends: Bounds) -> Bounds:
@@ -104,14 +94,6 @@ def _approximated(ends: Bounds) -> Bounds:
     if ends.dtype != "float32":
         return sign_only(ends)
     return widened(ends, _APPROXIMATE, _APPROXIMATE)
-
-
-def _logistic(v: AnyArray) -> AnyArray:
-    found: AnyArray = 1 / (1 + np.exp(-np.clip(v, -80, 80)))
-    return found
-
-
-_error_function = np.vectorize(erf, otypes=[np.float64])  # scipy's takes a second to import
 
 
 def hard_sigmoid(node: Node) -> Bounds:
@@ -156,12 +138,16 @@ def _exponential_below(node: Node, alpha: float, steep: float, gamma: float) -> 
     return widened(ends, _APPROXIMATE, _APPROXIMATE * (1 + alpha * gamma))
 
 
-def _dip(node: Node, share: _FUNCTION, least: float) -> Bounds:
-    """`x` times a share between 0 and 1 that rises: it falls to `least` below 0, then rises."""
+def _dip(node: Node, share: Function, least: float, leak: float = 0.0) -> Bounds:
+    """`x` times a share between 0 and 1 that rises: it falls to `least` below 0, then rises.
+
+    `leak` is what a kernel may give in place of a share of 0.
+    """
     x = node.first()
     low, high = (np.maximum(end, 0.0) for end in (x.low, x.high))
     low, high = (np.where(end > 0, end * share(end), 0.0) for end in (low, high))
-    low = np.where(x.low < 0, least, low)
+    far = least + leak * np.minimum(x.low, 0.0) if leak else least
+    low = np.where(x.low < 0, far, low)
     nan = x.nan or bool(np.isneginf(x.low).any())  # -inf * 0
     ends = replace(x, low=low, high=high, nan=nan, reasons=merged((node.reason,), x.reasons))
     return _approximated(ends)
@@ -174,8 +160,30 @@ def hard_swish(node: Node) -> Bounds:
 
 def gelu(node: Node) -> Bounds:
     """Its two formulas differ by less than 0.001."""
-    found = _dip(node, lambda v: 0.5 + 0.5 * _error_function(v * 2.0**-0.5), -0.17)
+    found = _dip(node, lambda v: 0.5 + 0.5 * error_function(v * 2.0**-0.5), -0.17)
     return widened(found, 0.0, 0.001)
+
+
+def swish(node: Node) -> Bounds:
+    """Entries times the sigmoid of a multiple of theirs."""
+    alpha = node.attribute("alpha", 1.0 if node.kind == "Swish" else 1.702)
+    if not 2.0**-10 < alpha < 2.0**10:
+        return anything(node.first().dtype, node.first().shape)
+    return _dip(node, lambda v: SIGMOID.rising(v * alpha), -0.2785 / alpha, _SIGMOID_LEAK)
+
+
+def mish(node: Node) -> Bounds:
+    """Entries times the hyperbolic tangent of their softplus."""
+    return _dip(node, lambda v: np.tanh(SOFTPLUS.rising(v)), -0.309)
+
+
+def shrunk(node: Node) -> Bounds:
+    """Entries moved by a bias, towards 0 or away from it, or 0."""
+    x, bias = node.first(), abs(node.attribute("bias", 0.0))
+    if not x.is_float or not bias < np.inf:
+        return anything(x.dtype, x.shape)
+    low, high = np.minimum(x.low - bias, 0.0), np.maximum(x.high + bias, 0.0)
+    return widened(replace(x, low=low, high=high), _APPROXIMATE)
 
 
 def exponential(node: Node) -> Bounds:
@@ -249,19 +257,13 @@ def _has_counterparts(x: Bounds) -> bool:
 
 def stepped(node: Node) -> Bounds:
     """Functions that give whole numbers exactly, and never fall."""
-    x, step = node.first(), _STEPS[node.kind]
+    x, step = node.first(), node.operator.exact
+    if step is None:
+        return anything(x.dtype, x.shape)
     ends = replace(x, low=step(x.low), high=step(x.high))
     if node.kind == "Sign" and x.nan:  # of NaN it may be 0
         return replace(ends, low=np.minimum(ends.low, 0.0), high=np.maximum(ends.high, 0.0))
     return ends
-
-
-_STEPS: dict[str, np.ufunc] = {
-    "Floor": np.floor,
-    "Ceil": np.ceil,
-    "Round": np.rint,
-    "Sign": np.sign,
-}
 
 
 def thresholded(node: Node) -> Bounds:
@@ -282,7 +284,7 @@ def identity(node: Node) -> Bounds:
 
 def cast(node: Node) -> Bounds:
     """Numbers that the other type holds."""
-    x, dtype = node.first(), str(node.attributes.get("to", ""))
+    x, dtype = node.first(), str(node.attributes.get("to", node.input(1).dtype))
     if dtype in ("float32", "float64", "float16") and x.dtype:
         found = widened(replace(x, dtype=dtype), 2.0**-21)
         return found if found.is_float else sign_only(found)
@@ -294,19 +296,13 @@ def cast(node: Node) -> Bounds:
     return replace(x, low=np.trunc(x.low), high=np.trunc(x.high), dtype=dtype)
 
 
-_CURVES = {
-    "Sigmoid": Curve(_logistic, 0.0, 1.0),
-    "Tanh": Curve(np.tanh, -1.0, 1.0),
-    "Erf": Curve(_error_function, -1.0, 1.0),
-    "Softplus": Curve(lambda v: np.logaddexp(0.0, v), 0.0),
-    "Softsign": Curve(lambda v: np.where(np.isinf(v), np.sign(v), v / (1 + np.abs(v))), -1.0, 1.0),
-}
-
-
 def curve(node: Node) -> Bounds:
     """Approximated functions that never fall."""
-    found = _curve(node, _CURVES[node.kind])
-    if node.kind == "Softsign" and not node.first().finite:  # inf / inf
+    x, function = node.first(), node.operator.curve
+    if function is None:
+        return anything(x.dtype, x.shape)
+    found = _curve(node, function)
+    if node.kind == "Softsign" and not x.finite:  # inf / inf
         return replace(found, nan=True)
     return found
 
@@ -316,7 +312,6 @@ RULES: dict[str, Callable[[Node], Bounds]] = {
     "Clip": clip,
     "LeakyRelu": leaky_relu,
     "ThresholdedRelu": thresholded,
-    **dict.fromkeys(_CURVES, curve),
     "HardSwish": hard_swish,
     "HardSigmoid": hard_sigmoid,
     "Gelu": gelu,
@@ -331,8 +326,12 @@ RULES: dict[str, Callable[[Node], Bounds]] = {
     "Cos": wave,
     "Abs": absolute,
     "Neg": negate,
-    **dict.fromkeys(_STEPS, stepped),
     "Identity": identity,
     "Dropout": identity,
     "Cast": cast,
+    "CastLike": cast,
+    "Swish": swish,
+    "QuickGelu": swish,
+    "Mish": mish,
+    "Shrink": shrunk,
 }

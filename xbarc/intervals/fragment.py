@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from xbarc.errors import ModelError
-from xbarc.intervals import arithmetic, elementwise, moving, quantising, reducing
 from xbarc.intervals.bounds import Bounds, anything, from_array
 from xbarc.intervals.node import Node
+from xbarc.intervals.rules import rule_of
 from xbarc.numerics.types import AnyArray
+from xbarc.operators import Operator, find
 
-RULES: dict[str, Callable[[Node], Bounds]] = {
-    **arithmetic.RULES,
-    **elementwise.RULES,
-    **moving.RULES,
-    **reducing.RULES,
-    **quantising.RULES,
-}
 _LARGEST = 1 << 20
 LARGEST_MODEL = 1 << 27
 """Bytes of a model beyond which nothing is read of it, so that memory stays bounded."""
@@ -57,21 +51,20 @@ def fragment_bounds(
     known |= {name: _constant(array) for name, array in constants.items()}
     own = {(function.domain, function.name) for function in proto.functions}
     for node in graph.node:
-        standard = _is_standard(node) and (node.domain, node.op_type) not in own
-        if standard and node.op_type == "Constant":
+        operator = _operator(node, own)
+        if operator.name == "Constant":
             constants[node.output[0]] = _value(node)
             known[node.output[0]] = _constant(constants[node.output[0]])
         else:
-            known |= _outputs(node, known, constants, standard=standard)
+            known |= _outputs(node, operator, known, constants)
     declared = {value.name: _declared(value) for value in graph.output}
     return {name: _within(known.get(name), form) for name, form in declared.items()}
 
 
-def _is_standard(node: Any) -> bool:
-    """Whether the rules know what a node means; both domains quantise in the same way."""
-    if node.domain == "com.microsoft":
-        return node.op_type in quantising.SHARED
-    return node.domain in ("", "ai.onnx")
+def _operator(node: Any, own: Container[tuple[str, str]]) -> Operator:
+    """What a node means; a function of the model may hide an operator."""
+    hidden = (node.domain, node.op_type) in own
+    return Operator("") if hidden else find(node.domain, node.op_type)
 
 
 def _within(found: Bounds | None, declared: Bounds) -> Bounds:
@@ -124,17 +117,15 @@ def _value(node: Any) -> AnyArray | None:
 
 def _outputs(
     proto: Any,
+    operator: Operator,
     known: Mapping[str, Bounds],
     constants: Mapping[str, AnyArray | None],
-    *,
-    standard: bool,
 ) -> dict[str, Bounds]:
     names = [name for name in proto.output if name]
-    rule = RULES.get(proto.op_type) if standard else None
-    if rule is None or not names or not proto.input:
-        return {name: anything() for name in names}
+    if not names:
+        return {}
     node = Node(
-        kind=proto.op_type,
+        operator=operator,
         name=proto.name or names[0],
         inputs=tuple(known.get(name, anything()) if name else None for name in proto.input),
         constants=tuple(_small(constants.get(name)) for name in proto.input),
@@ -142,9 +133,9 @@ def _outputs(
         outputs=len(proto.output),
     )
     with np.errstate(all="ignore"):  # ends may be infinite; what is no number counts as open
-        found = rule(node)
-    every = proto.op_type in moving.EVERY_OUTPUT
-    return {name: found if name == proto.output[0] or every else anything() for name in names}
+        found = rule_of(operator)(node)
+    bounded = proto.output[: operator.bounded_outputs]
+    return {name: found if name in bounded else anything() for name in names}
 
 
 def _small(array: AnyArray | None) -> AnyArray | None:

@@ -26,11 +26,6 @@ from xbarc.numerics.types import AnyArray
 _LINEAR = 2.0**-18
 
 
-def moved(node: Node) -> Bounds:
-    """Entries of the first input, anywhere."""
-    return collapsed(node.first())
-
-
 def reshape(node: Node) -> Bounds:
     """Entries in the same order."""
     x, target = node.first(), node.constant(1)
@@ -343,15 +338,7 @@ def _keeps_channels(node: Node) -> bool:
     return len(factors) > 2 and list(factors[:2]) == [1, 1]
 
 
-def one_hot(node: Node) -> Bounds:
-    """Two numbers, one for the chosen place and one for the others."""
-    return collapsed(node.input(2))
-
-
-_MOVERS = ("GatherND", "GatherElements", "DepthToSpace", "SpaceToDepth", "TopK")
-
 RULES: dict[str, Callable[[Node], Bounds]] = {
-    **dict.fromkeys(_MOVERS, moved),
     "Squeeze": squeeze,
     "Unsqueeze": unsqueeze,
     "Expand": expand,
@@ -366,7 +353,4 @@ RULES: dict[str, Callable[[Node], Bounds]] = {
     "Pad": pad,
     "Resize": resize,
     "Upsample": resize,
-    "OneHot": one_hot,
 }
-EVERY_OUTPUT = frozenset({"Split"})
-"""Operators whose rule holds for each of their outputs."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from xbarc.intervals.bounds import Bounds, anything
 from xbarc.numerics.types import AnyArray
+from xbarc.operators import Operator
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,7 +17,7 @@ class Node:
     """An operator with what is known of its inputs.
 
     Attributes:
-        kind: name of the operator.
+        operator: its row in the table.
         name: of the node or of its first output, for people.
         inputs: bounds by place; None for an input that is left out.
         constants: arrays by place; None where an input is no constant.
@@ -24,12 +25,17 @@ class Node:
         outputs: how many.
     """
 
-    kind: str
+    operator: Operator
     name: str
     inputs: tuple[Bounds | None, ...]
     constants: tuple[AnyArray | None, ...]
     attributes: dict[str, Any]
     outputs: int
+
+    @property
+    def kind(self) -> str:
+        """Name of the operator."""
+        return self.operator.name
 
     @property
     def reason(self) -> str:

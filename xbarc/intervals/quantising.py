@@ -125,5 +125,3 @@ RULES: dict[str, Callable[[Node], Bounds]] = {
     "DequantizeLinear": dequantize,
     "BatchNormalization": batch_norm,
 }
-SHARED = frozenset({"QuantizeLinear", "DequantizeLinear"})
-"""Operators that com.microsoft has as well, with the same meaning."""

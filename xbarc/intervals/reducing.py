@@ -88,7 +88,8 @@ def summed(node: Node) -> Bounds:
     if node.kind == "ReduceL2":  # squares may have become 0
         found = widened(found, _LINEAR)
         found = replace(found, low=np.sqrt(found.low), high=np.sqrt(found.high))
-    reasons = merged((node.reason,), x.reasons) if node.kind in _POSITIVE else x.reasons
+    positive = node.operator.within[0] == 0
+    reasons = merged((node.reason,), x.reasons) if positive else x.reasons
     return widened(replace(found, reasons=reasons), _LINEAR)
 
 
@@ -145,7 +146,6 @@ _TERMS: dict[str, Callable[[Bounds], Bounds]] = {
     "ReduceL2": _squares,
     "ReduceSumSquare": _squares,
 }
-_POSITIVE = ("ReduceL1", "ReduceL2", "ReduceSumSquare")
 
 
 def max_pool(node: Node) -> Bounds:
@@ -238,12 +238,6 @@ def hardmax(node: Node) -> Bounds:
     return replace(found, nan=node.first().nan)
 
 
-def count(node: Node) -> Bounds:
-    """Places and sizes, which are never below 0."""
-    whole = anything("int64")
-    return replace(whole, low=np.array(0.0), reasons=(node.reason,))
-
-
 RULES: dict[str, Callable[[Node], Bounds]] = {
     **dict.fromkeys(_TERMS, summed),
     "ReduceMax": largest,
@@ -255,5 +249,4 @@ RULES: dict[str, Callable[[Node], Bounds]] = {
     "Softmax": softmax,
     "Hardmax": hardmax,
     "LRN": local_norm,
-    **dict.fromkeys(("Shape", "Size", "NonZero", "ArgMax", "ArgMin"), count),
 }

@@ -1,8 +1,8 @@
-"""Operators across which a positive scale of a channel passes, and how it passes.
+"""How a positive scale of a channel passes the operators that let it pass.
 
 A rule takes a node and gives the labels of its outputs, after it said which scales must be equal.
-What has no rule stops every scale. To add an operator, give it a rule in `RULES`: the operator must
-satisfy f(s x) = s f(x) for all s > 0, element by element or along the axes that the rule merges.
+Which rule serves follows from the table of operators, but for the few in `_OWN`; an operator whose
+row has no scaling stops every scale.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from onnx import helper, numpy_helper
 
 from xbarc.frontend.labels import Joins, Labels, compressed
 from xbarc.numerics.types import AnyArray
+from xbarc.operators import Form, Operator, Scaling, named
 from xbarc.runtime import OnnxSession
 
 
@@ -78,7 +79,7 @@ class Stopped(Exception):  # noqa: N818  # a finding, not an error
 Rule = Callable[[Visit], list[Labels]]
 
 
-def stopping(visit: Visit) -> list[Labels]:
+def _stopping(visit: Visit) -> list[Labels]:
     """The rule of everything that has none."""
     raise Stopped(visit.node.op_type)
 
@@ -116,10 +117,11 @@ def _bound(visit: Visit, index: int, name: str, default: float) -> float:
 
 
 def _sum(visit: Visit) -> list[Labels]:
-    """Terms of a sum, and candidates of a maximum, are scaled alike."""
+    """Terms of a sum, and candidates of a choice, share one scale."""
     rank = len(visit.shape)
     total = np.zeros((1,) * rank, dtype=np.int64)
-    for number, labels in enumerate(visit.reads):
+    places = named(visit.node.op_type).places(len(visit.reads)) or range(len(visit.reads))
+    for number, labels in enumerate(visit.reads[place] for place in places):
         term = np.zeros((1,) * rank, dtype=np.int64) if labels is None else labels.ranked(rank)
         if number:
             visit.joins.join(total, term)
@@ -244,20 +246,15 @@ def _moved(visit: Visit) -> list[Labels]:
     return [compressed(np.rint(found).astype(np.int64), visit.shape)]
 
 
-_ELEMENTWISE = ("Relu", "LeakyRelu", "Identity", "Abs", "Neg")
-_POOLS = ("MaxPool", "AveragePool", "LpPool", "GlobalMaxPool", "GlobalAveragePool", "GlobalLpPool")
-_REDUCTIONS = ("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceL1", "ReduceL2")
-_SHAPES = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
-_MOVES = ("Slice", "Gather", "Tile", "DepthToSpace", "SpaceToDepth")
+def _cast(visit: Visit) -> list[Labels]:
+    """From one real type to another."""
+    if int(visit.attribute("to", 0)) not in (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE):
+        raise Stopped
+    return [visit.source]
 
-RULES: dict[str, Rule] = {
-    **dict.fromkeys(_ELEMENTWISE, _same),
-    **dict.fromkeys((*_POOLS, "Resize", "Upsample"), _pool),
-    **dict.fromkeys(_REDUCTIONS, _reduce),
-    **dict.fromkeys(("Add", "Sub", "Sum", "Max", "Min", "Mean"), _sum),
-    **dict.fromkeys(("Mul", "Div"), _product),
-    **dict.fromkeys(_SHAPES, _reshape),
-    **dict.fromkeys(_MOVES, _moved),
+
+_OWN: dict[str, Rule] = {
+    "Cast": _cast,
     "Clip": _clip,
     "Concat": _concat,
     "Dropout": _dropout,
@@ -267,4 +264,27 @@ RULES: dict[str, Rule] = {
     "Split": _split,
     "Transpose": _transpose,
 }
-"""The rule of each operator of the standard domain."""
+
+_BY_FORM: dict[Form, Rule] = {
+    Form.ENTRY: _same,
+    Form.WINDOW: _pool,
+    Form.CHANNEL: _pool,
+    Form.AXES: _reduce,
+    Form.MOVE: _moved,
+}
+
+
+def rule_of(operator: Operator) -> Rule:
+    """The rule of an operator."""
+    if operator.name in _OWN:
+        return _OWN[operator.name]
+    match operator.scaling:
+        case Scaling.JOINT:
+            return _sum
+        case Scaling.FACTOR:
+            return _product
+        case Scaling.ONE:
+            reshapes = operator.form is Form.MOVE and operator.bijective
+            return _reshape if reshapes else _BY_FORM[operator.form]
+        case Scaling.NONE:
+            return _stopping
