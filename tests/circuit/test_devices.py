@@ -10,8 +10,7 @@ import pytest
 
 from tests.builders import int_layer, mapped, program_of, small_target
 from xbarc.circuit import Chip, DeviceModel, Effects
-from xbarc.circuit.devices import load_device
-from xbarc.circuit.effects import CellModel
+from xbarc.circuit.devices import CellModel, load_device
 from xbarc.circuit.writing import layer_cells
 from xbarc.cli import main
 from xbarc.errors import InputError, MappingError

@@ -16,8 +16,8 @@ from itertools import product
 
 import numpy as np
 
-from xbarc.circuit.devices import draw_numbers, program_cells
-from xbarc.circuit.effects import CellModel, Effects, cell_model, sense_offset
+from xbarc.circuit.devices import CellModel, draw_numbers, program_cells
+from xbarc.circuit.effects import Effects, cell_model, sense_offset
 from xbarc.circuit.faults import stuck_grid
 from xbarc.circuit.lines import TOLERANCE, effective_conductance, line_model
 from xbarc.circuit.random import normals

@@ -7,8 +7,8 @@ in its array, so results depend neither on order nor on batches or threads.
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, cast
+from dataclasses import dataclass, field
+from typing import Protocol, cast
 
 import numpy as np
 
@@ -18,9 +18,7 @@ from xbarc.errors import InputError
 from xbarc.numerics.types import Float64Array, IntArray
 from xbarc.options import Method
 from xbarc.plugins import Door, guard, is_foreign, load_method, origin
-
-if TYPE_CHECKING:
-    from xbarc.circuit.effects import CellModel
+from xbarc.target import VariationLaw
 
 _MOST_NUMBERS = 64
 
@@ -152,3 +150,41 @@ def program_cells(
         text = f"gives a conductance of {real.min() + cell.floor:g} level units, below zero"
         raise InputError(text, where=where, hint=hint)
     return np.asarray(real, dtype=np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class CellModel:
+    """A cell's figures in level units: 1 is the conductance between two levels, equally spaced.
+
+    Attributes:
+        position: where each level lies; whole numbers unless the target's own spacing is on.
+        sigma: absolute part of the programming spread at each level; axis: level.
+        relative: proportional part, of the conductance above zero.
+        law: how programmed conductances are distributed.
+        floor: conductance of level 0; the periphery subtracts it for every driven row.
+        top: the highest level.
+        stuck_on, stuck_off: shares of cells.
+        read_noise: one standard deviation of one cell in one read.
+        drift: factor on a cell's conductance at the time of reading.
+        siemens: one level unit.
+        device: what programming makes of a level; only sees the figures above.
+    """
+
+    position: Float64Array
+    sigma: Float64Array
+    relative: float
+    law: VariationLaw
+    floor: float
+    top: float
+    stuck_on: float
+    stuck_off: float
+    read_noise: float
+    drift: float
+    siemens: float
+    device: DeviceModel = field(default_factory=TargetVariation)
+
+    @property
+    def deviates(self) -> bool:
+        """Whether programming leaves anything but what was written."""
+        own = isinstance(self.device, TargetVariation)
+        return not own or bool(self.sigma.any() or self.relative)

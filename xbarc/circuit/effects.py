@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import get_args
 
 import numpy as np
 
-from xbarc.circuit.devices import DeviceModel, TargetVariation, load_device
+from xbarc.circuit.devices import CellModel, DeviceModel, TargetVariation, load_device
 from xbarc.circuit.faults import FaultMap
 from xbarc.errors import InputError
 from xbarc.numerics.types import Float64Array
 from xbarc.options.running import DAY_S, Effect
-from xbarc.target import Target, VariationLaw
+from xbarc.target import Target
 
 KINDS: tuple[str, ...] = get_args(Effect)
 
@@ -65,44 +65,6 @@ class Effects:
         """Whether two samples can differ."""
         drawn = "faults" in self and self.fault_map is None
         return drawn or bool(self.kinds & {"variation", "noise", "offset"})
-
-
-@dataclass(frozen=True, eq=False)
-class CellModel:
-    """A cell's figures in level units: 1 is the conductance between two levels, equally spaced.
-
-    Attributes:
-        position: where each level lies; whole numbers unless the target's own spacing is on.
-        sigma: absolute part of the programming spread at each level; axis: level.
-        relative: proportional part, of the conductance above zero.
-        law: how programmed conductances are distributed.
-        floor: conductance of level 0; the periphery subtracts it for every driven row.
-        top: the highest level.
-        stuck_on, stuck_off: shares of cells.
-        read_noise: one standard deviation of one cell in one read.
-        drift: factor on a cell's conductance at the time of reading.
-        siemens: one level unit.
-        device: what programming makes of a level; only sees the figures above.
-    """
-
-    position: Float64Array
-    sigma: Float64Array
-    relative: float
-    law: VariationLaw
-    floor: float
-    top: float
-    stuck_on: float
-    stuck_off: float
-    read_noise: float
-    drift: float
-    siemens: float
-    device: DeviceModel = field(default_factory=TargetVariation)
-
-    @property
-    def deviates(self) -> bool:
-        """Whether programming leaves anything but what was written."""
-        own = isinstance(self.device, TargetVariation)
-        return not own or bool(self.sigma.any() or self.relative)
 
 
 def cell_model(target: Target, effects: Effects) -> CellModel:

@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Protocol, Self
 
 import onnx
 from onnx import helper
 
-if TYPE_CHECKING:
-    from xbarc.frontend.extents import Extents
+from xbarc.numerics.types import AnyArray
 
 _STEP = helper.make_tensor_type_proto(onnx.TensorProto.INT64, [])
 
 
-def through_if(node: onnx.NodeProto, around: Extents) -> None:
+class Values(Protocol):
+    """What is known of the values around a body, or inside one: `Extents`, which asks this file."""
+
+    types: dict[str, onnx.TypeProto]
+    unknown: dict[str, str]
+
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        """Values of a value; None where they are not known."""
+
+    def is_fixed(self, name: str) -> bool:
+        """Whether shapes and constants alone decide it."""
+
+    def value(self, name: str) -> AnyArray:
+        """A value that is fixed."""
+
+    def fix(self, name: str, value: AnyArray) -> None:
+        """Note a value."""
+
+    def inside(self, graph: onnx.GraphProto, given: Mapping[str, onnx.TypeProto]) -> Self:
+        """A body, walked through."""
+
+
+def through_if(node: onnx.NodeProto, around: Values) -> None:
     """Follow the branch that shapes decide for, or both where they agree."""
     graphs = {item.name: item.g for item in node.attribute}
     chosen = [graphs["then_branch"], graphs["else_branch"]]
@@ -24,9 +46,7 @@ def through_if(node: onnx.NodeProto, around: Extents) -> None:
         _join(node, name, [(inner, ports[place].name) for inner, ports in ends], around)
 
 
-def _join(
-    node: onnx.NodeProto, name: str, ends: list[tuple[Extents, str]], around: Extents
-) -> None:
+def _join(node: onnx.NodeProto, name: str, ends: list[tuple[Values, str]], around: Values) -> None:
     """A result of branches, of which one or all are followed."""
     for inner, port in ends:
         if port in inner.types:
@@ -40,7 +60,7 @@ def _join(
         around.fix(name, inner.value(port))
 
 
-def through_loop(node: onnx.NodeProto, around: Extents) -> None:
+def through_loop(node: onnx.NodeProto, around: Values) -> None:
     """Values that keep their shape from turn to turn; rows that are stacked, a fixed count of them.
 
     Inputs of the body are the turn, the condition, and the values carried; its outputs are the
@@ -63,7 +83,7 @@ def through_loop(node: onnx.NodeProto, around: Extents) -> None:
 
 
 def _keep(
-    node: onnx.NodeProto, name: str, ends: tuple[str, str], around: Extents, inner: Extents
+    node: onnx.NodeProto, name: str, ends: tuple[str, str], around: Values, inner: Values
 ) -> None:
     before, after = around.shape(ends[0]), inner.shape(ends[1])
     if before is not None and before == after:
@@ -76,8 +96,8 @@ def _stack(
     node: onnx.NodeProto,
     name: str,
     row: str,
-    around: Extents,
-    inner: Extents,
+    around: Values,
+    inner: Values,
     turns: int | None,
 ) -> None:
     shape = inner.shape(row)
@@ -89,7 +109,7 @@ def _stack(
 
 
 def _turns(
-    node: onnx.NodeProto, body: onnx.GraphProto, around: Extents, inner: Extents
+    node: onnx.NodeProto, body: onnx.GraphProto, around: Values, inner: Values
 ) -> int | None:
     """How often a loop runs; None where data decides, or nothing but its condition ends it."""
     count, start, result = node.input[0], node.input[1], body.output[0].name

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xbarc.circuit.devices import DeviceModel, draw_numbers, load_device, program_cells
-from xbarc.circuit.effects import CellModel, Effects, cell_model
+from xbarc.circuit.devices import CellModel, DeviceModel, draw_numbers, load_device, program_cells
+from xbarc.circuit.effects import Effects, cell_model
 from xbarc.numerics.types import Float64Array, IntArray
 from xbarc.options import Method
 from xbarc.testing.cases import small_target
