@@ -6,11 +6,14 @@ start of Python. Whatever happens to it, the output must be the old one or the n
 
 from __future__ import annotations
 
+import importlib
 import os
+import pkgutil
 import resource
 import shutil
 import signal
 import sys
+import sysconfig
 import tempfile
 import time
 from collections import Counter
@@ -21,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
+import xbarc
 from tests.cli.conftest import DENSE, tree, write_model
 from xbarc.cli import main
 from xbarc.ir.files import load_program, save_program
@@ -66,6 +70,8 @@ def start(words: Words, prepare: Prepare = lambda: None) -> int:
         os.dup2(null, number)
     code = 99
     try:
+        # A shell that starts this in the background ignores Ctrl-C for all its children.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         prepare()
         code = main([str(word) for word in words])
     finally:
@@ -180,6 +186,10 @@ def unprivileged(tally: Tally) -> None:
     if os.getuid():
         tally.counts["read-only folder: skipped, needs root"] += 1
         return
+    hidden = unreadable()
+    if hidden:
+        tally.counts[f"read-only folder: skipped, nobody cannot read {hidden}"] += 1
+        return
     with arena() as folder:
         for case in cases(folder):
             folder.chmod(0o555)
@@ -194,6 +204,25 @@ def unprivileged(tally: Tally) -> None:
             tally.counts[f"no home, {case.name}: exit {code}"] += 1
             if code != 0:
                 tally.fault(f"{case.name}: without a home it ends with {code}")
+
+
+def unreadable() -> str:
+    """A folder of modules that another user cannot read, so that lazy imports would fail there."""
+    folders = [sysconfig.get_path(name) for name in ("stdlib", "purelib")]
+    for folder in [*folders, str(Path(__file__).resolve().parents[1])]:
+        child = os.fork()
+        if not child:
+            failed = 1
+            try:
+                os.setgid(65534)
+                os.setuid(65534)
+                next(Path(folder).iterdir())
+                failed = 0
+            finally:
+                os._exit(failed)
+        if finish(child):
+            return folder
+    return ""
 
 
 def _become_nobody() -> None:
@@ -317,9 +346,9 @@ def preload() -> None:
     """Import what commands import, but run nothing: threads would not survive a fork."""
     import onnxruntime  # noqa: F401, PLC0415
 
-    import xbarc.api  # noqa: PLC0415
-    import xbarc.experiments.robustness  # noqa: PLC0415
-    import xbarc.report  # noqa: F401, PLC0415
+    for module in pkgutil.walk_packages(xbarc.__path__, "xbarc."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
 
 
 if __name__ == "__main__":
