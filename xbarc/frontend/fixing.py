@@ -50,7 +50,8 @@ def fixed_arrays(model: ir.Model, fixed: Mapping[str, Any]) -> dict[str, AnyArra
 
 def _described(value: ir.Value) -> str:
     kind = "no tensor" if value.dtype is None else value.dtype.name.lower()
-    shape = ", ".join(str(size) for size in value.shape or ())
+    sizes = [size if isinstance(size, int) else size.value for size in value.shape or ()]
+    shape = ", ".join("?" if size is None else str(size) for size in sizes)
     return f"{name_of(value)} ({kind if value.shape is None else f'{kind}[{shape}]'})"
 
 
