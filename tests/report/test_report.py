@@ -317,6 +317,21 @@ def test_few_bits_on_adjacent_columns_are_told(encoding: str, policy: str, told:
     assert any(note.startswith("Adjacent columns with conv") for note in report.notes) is told
 
 
+@pytest.mark.parametrize(
+    ("feedback", "policy", "told"),
+    [("on", "calibrated:5", True), ("auto", "calibrated:5", False), ("on", "lossless", False)],
+)
+def test_forced_feedback_beside_few_bits_is_told(feedback: str, policy: str, told: bool) -> None:
+    step = dense_step()
+    step = replace(step, adc=replace(step.adc, policy=policy))
+    program = program_of(step, target=small_target(), arrays=4)
+    report = collect(replace(program, settings=(("feedback", feedback),)))
+    found = [note for note in report.notes if note.startswith("Error feedback was forced")]
+    assert bool(found) is told
+    brief = " ".join(plain(render_text(report, full=False)).split())
+    assert all(note in brief for note in found)
+
+
 def test_names_are_no_markup() -> None:
     step = dense_step(name="[red]x[/red]")
     report = collect(program_of(step, target=small_target(), arrays=4))

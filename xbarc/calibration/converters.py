@@ -1,7 +1,8 @@
 """The walk that sets converters from data.
 
-Ranges come from what the lossless program sees. The same data goes through the layers whose
-converters are set already, so that each layer compensates what it and those before it lose.
+Ranges come from what the lossless program sees, on ideal cells or on those of a chip. The same data
+goes through the layers whose converters are set already, so that each layer compensates what it and
+those before it lose.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from xbarc.calibration.cells import Cells, IdealCells
 from xbarc.calibration.refit import Fitting
 from xbarc.executor import StepRunner, layer_frame, run_layer, sample_vectors
-from xbarc.executor.observer import ObservingLayer
+from xbarc.executor.layer import Accumulate
 from xbarc.executor.run import Values
-from xbarc.ir.program import CrossbarStep, Step, step_inputs
+from xbarc.ir.program import AdcSettings, CrossbarStep, Step, step_inputs
 from xbarc.ir.quantize import known_zero
 from xbarc.ir.statistics import SumStatistics
 from xbarc.mapping.calibrated import (
@@ -36,17 +38,18 @@ SAMPLES = 4096
 
 _BATCHES = 32
 Progress = Callable[[str, int, int], None]
-ChooseBits = Callable[[CrossbarStep, Table], Int64Array]
+Choose = Callable[[CrossbarStep, Table], AdcSettings]
+IDEAL = IdealCells()
 
 
 def calibrate_converters(
     steps: Sequence[Step],
     target: Target,
     batches: Sequence[Values],
-    choose: ChooseBits,
-    policy: str,
+    choose: Choose,
     *,
     most: int,
+    cells: Cells = IDEAL,
     progress: Progress | None = None,
 ) -> tuple[Step, ...]:
     """Range and step of every converter from calibration data, layer by layer.
@@ -55,9 +58,9 @@ def calibrate_converters(
         steps: of a program whose converters are lossless as far as the target's width allows.
         target: the chip.
         batches: values of the program's inputs; they are not changed.
-        choose: bits for each setting group of a layer.
-        policy: what the settings will be called.
+        choose: settings of a layer, from its table.
         most: bits that `choose` may pick at most.
+        cells: whose sums converters will read.
         progress: called with the layer's name, its number and the count of layers.
     """
     lossless = [dict(batch) for batch in batches]
@@ -68,10 +71,12 @@ def calibrate_converters(
             progress(step.name, number, len(steps))
         changed: Step = step
         if isinstance(step, CrossbarStep):
-            seen = observe(step, lossless)
+            seen = observe(step, lossless, cells)
             table = setting_table(step, target, seen.statistics, most)
-            settings = settings_of(step, table, choose(step, table), policy)
-            changed = seen.fitting(with_settings(step, settings), converted).fitted()
+            changed = with_settings(step, choose(step, table))
+            changed = seen.fitting(changed, converted, cells.converted(changed)).fitted()
+            cells.prepare(runners[0], step, converters=False)
+            cells.prepare(runners[1], changed, converters=True)
         for runner, values, own in zip(
             runners, (lossless, converted), (step, changed), strict=True
         ):
@@ -96,21 +101,24 @@ class Seen:
     product: IntArray
     origin: Int64Array
 
-    def fitting(self, step: CrossbarStep, values: Sequence[Values]) -> Fitting:
+    def fitting(
+        self, step: CrossbarStep, values: Sequence[Values], engine: Accumulate | None = None
+    ) -> Fitting:
         """The layer beside what it should give, for numbers that suit it and those before it.
 
         Args:
             step: the layer with converters.
             values: those of the network on the same data, through converters so far.
+            engine: executes the layer; None takes the fast one.
         """
         if known_zero(step.quantizer) is None:
-            return Fitting(step, self.vectors, self.product)
-        return Fitting(step, _sampled(step, values)[0], self.product)
+            return Fitting(step, self.vectors, self.product, engine)
+        return Fitting(step, _sampled(step, values)[0], self.product, engine)
 
 
-def observe(step: CrossbarStep, values: Sequence[Values]) -> Seen:
+def observe(step: CrossbarStep, values: Sequence[Values], cells: Cells = IDEAL) -> Seen:
     """Count the column sums of a layer on its inputs among the values, and keep some inputs."""
-    observer = ObservingLayer(step)
+    observer = cells.observer(step)
     frame = layer_frame(step)
     for batch in values:
         observer.take(MOST_CONVERSIONS // max(1, len(values)))
@@ -146,12 +154,17 @@ def forget(values: Sequence[Values], rest: Sequence[Step], keep: str = "") -> No
             del batch[name]
 
 
-def uniform(bits: int | None) -> ChooseBits:
-    """The same bits for all, less where the data needs less; None takes what the data needs."""
+def uniform(bits: int | None, policy: str) -> Choose:
+    """The same bits for all, less where the data needs less; None takes what the data needs.
 
-    def choose(step: CrossbarStep, table: Table) -> Int64Array:
-        del step
+    Args:
+        bits: of every converter.
+        policy: what the settings will be called.
+    """
+
+    def choose(step: CrossbarStep, table: Table) -> AdcSettings:
         needed = needed_bits(table)
-        return needed if bits is None else np.minimum(needed, bits)
+        chosen = needed if bits is None else np.minimum(needed, bits)
+        return settings_of(step, table, chosen, policy)
 
     return choose

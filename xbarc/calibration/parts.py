@@ -52,9 +52,10 @@ def run_in_parts(fit: Fitting, origin: Int64Array, parts: Parts, values: Sequenc
         values: the network's, a dictionary a batch; the layer's output is added.
     """
     runner = StepRunner()
+    tables = fit.engine if isinstance(fit.engine, FastLayer) else None
     for part in range(parts.count):
         others = None if parts.count == 1 else parts.of[origin] != part
         step = fit.fitted(others)
-        runner.prepare(step, FastLayer(step, tables=fit.engine))
+        runner.prepare(step, FastLayer(step, tables=tables))
         for batch in np.flatnonzero(parts.of == part).tolist():
             runner.run(step, values[batch])

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from xbarc.executor import FastLayer, layer_frame
+from xbarc.executor.layer import Accumulate
 from xbarc.ir.geometry import Scatter
 from xbarc.ir.program import CrossbarStep, read_only
 from xbarc.ir.quantize import FloatResult, RequantizedResult, Result, known_zero
@@ -58,10 +59,17 @@ class Fitting:
 
     Args:
         step, vectors, wanted: as `refitted` takes them.
+        engine: executes the layer; None takes the fast one.
     """
 
-    def __init__(self, step: CrossbarStep, vectors: IntArray, wanted: IntArray) -> None:
-        self.engine = FastLayer(step)
+    def __init__(
+        self,
+        step: CrossbarStep,
+        vectors: IntArray,
+        wanted: IntArray,
+        engine: Accumulate | None = None,
+    ) -> None:
+        self.engine = engine or FastLayer(step)
         self._step = step
         self._fits = bool(len(vectors)) and not isinstance(step.geometry, Scatter)
         if not self._fits:

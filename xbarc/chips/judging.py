@@ -41,12 +41,14 @@ class Judgement:
         divergence: mean over samples, by the name of the program.
         kept: one of those names.
         left: layers of which a part was left; empty where the program is kept as a whole.
+        converters: what those from data are set on; None where there are none.
     """
 
     samples: int
     divergence: Mapping[str, float]
     kept: str
     left: tuple[str, ...] = ()
+    converters: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Plain data; null where answers cannot be compared."""

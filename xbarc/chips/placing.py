@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from xbarc.chips.converting import Converters, Reading
 from xbarc.chips.correcting import Knowledge, correct_layer, scaling_of
 from xbarc.chips.judging import ASKED, Judge, Judgement, hold_back
+from xbarc.chips.keeping import AS_MAPPED, CORRECTIONS_ALONE, ON_CHIP, ORDER_ALONE, Kept, keep_best
 from xbarc.chips.pairing import Pairing
 from xbarc.chips.sensing import Sensitivity, gather_moments, importance_of, layer_sensitivity
 from xbarc.chips.steering import ENOUGH, Steered, steer
@@ -34,10 +36,6 @@ from xbarc.numerics.types import AnyArray, Float64Array, Int64Array
 from xbarc.options import CORRECTIONS
 
 SWAPS = 8
-PARTLY = "as asked, some layers left"
-CORRECTIONS_ALONE = "corrections alone"
-ORDER_ALONE = "order alone"
-AS_MAPPED = "as mapped"
 Data = Mapping[str, AnyArray]
 Progress = Callable[[str, int, int], None]
 
@@ -136,7 +134,11 @@ class FitOptions:
 
 
 def fit_program(
-    program: Program, data: Data, options: FitOptions, progress: Progress | None = None
+    program: Program,
+    data: Data,
+    options: FitOptions,
+    progress: Progress | None = None,
+    converters: Converters | None = None,
 ) -> Fit:
     """Place and correct a program for its target's wires and known faults.
 
@@ -145,35 +147,25 @@ def fit_program(
         data: inputs by name, with `labels` where there are any; unlabelled is enough.
         options: what to do.
         progress: called with the layer's name, its number and the count of layers.
+        converters: to be set on the sums of the fitted program; the program's own lose nothing.
+            None keeps them.
     """
     program = _structural(program)
+    if converters is not None:
+        program = converters.unset(program)
     fitting, judging = hold_back(program, data) if options.judged else (data, {})
     made = _make(program, fitting, options, progress)
+    reading = Reading(converters, fitting, options.effects)
     judge = Judge(program, judging, options.effects) if judging else None
     if judge is None or not judge.samples:
-        return _finished(program, made, options, made.corrected, None)
+        kept = Kept(reading.on_chip(made.corrected), None if converters is None else ON_CHIP)
+        return _finished(program, made, options, kept)
     ways = {ASKED: made.corrected}
     if options.corrections and options.placement != "none":
         alone = _make(program, fitting, replace(options, placement="none"), progress)
         ways |= {CORRECTIONS_ALONE: alone.corrected, ORDER_ALONE: made.placed}
     ways[AS_MAPPED] = program
-    ways |= _layers_left(judge, ways)
-    kept, found = judge.choose(ways)
-    left = _changed(ways[kept], made.corrected) if kept == PARTLY else ()
-    judgement = Judgement(judge.samples, found, kept, left)
-    return _finished(program, made, options, ways[kept], judgement)
-
-
-def _layers_left(judge: Judge, ways: Mapping[str, Program]) -> dict[str, Program]:
-    """The program with some layers left, where that is better."""
-    mixed = judge.mixed([way for name, way in ways.items() if name != ORDER_ALONE])
-    return {PARTLY: mixed} if _changed(mixed, ways[ASKED]) else {}
-
-
-def _changed(program: Program, other: Program) -> tuple[str, ...]:
-    """Names of crossbar layers that are other steps."""
-    pairs = zip(program.crossbar_steps, other.crossbar_steps, strict=True)
-    return tuple(a.name for a, b in pairs if a is not b)
+    return _finished(program, made, options, keep_best(judge, ways, reading))
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,37 +207,17 @@ def _make(program: Program, data: Data, options: FitOptions, progress: Progress 
     return _Made(placed, found, tuple(layers), ranked, steered)
 
 
-def _finished(
-    plain: Program, made: _Made, options: FitOptions, program: Program, judgement: Judgement | None
-) -> Fit:
+def _finished(plain: Program, made: _Made, options: FitOptions, kept: Kept) -> Fit:
     """The program that is kept, with settings that say what it holds of what was asked."""
     asked = {"placement": options.placement}
     if options.corrections:
         asked["corrections"] = ", ".join(c for c in CORRECTIONS if c in options.corrections)
     if options.placement != "none" and _same_places(plain, made.placed):
         asked["placement"] += " (changed nothing)"
-    if judgement is not None:
-        asked |= _left_out(asked, judgement)
-    settings = {**dict(program.settings), **asked}
-    program = replace(program, settings=tuple(sorted(settings.items())))
+    settings = {**dict(kept.program.settings), **asked, **kept.settings(asked)}
+    program = replace(kept.program, settings=tuple(sorted(settings.items())))
     verify_program(program)
-    return Fit(program, made.layers, made.sensitivities, made.steered, judgement)
-
-
-def _left_out(asked: Mapping[str, str], judgement: Judgement) -> dict[str, str]:
-    """What the settings say of parts that were left."""
-    left = {CORRECTIONS_ALONE: ("placement",), ORDER_ALONE: ("corrections",), AS_MAPPED: asked}
-    parts = left.get(judgement.kept, ())
-    worse = f"worse on {judgement.samples} held-back samples"
-    found = {part: f"none ({asked[part]}: {worse})" for part in parts if asked[part] != "none"}
-    if judgement.left:
-        layers = f"left at {', '.join(judgement.left[:4])}"
-        if len(judgement.left) > 4:
-            layers = f"left at {len(judgement.left)} layers"
-        found = {part: f"{text} ({layers}: {worse})" for part, text in asked.items()}
-        if asked["placement"] == "none":
-            del found["placement"]
-    return found
+    return Fit(program, made.layers, made.sensitivities, made.steered, kept.judgement)
 
 
 def _same_places(program: Program, other: Program) -> bool:

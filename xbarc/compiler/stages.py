@@ -12,6 +12,7 @@ from xbarc.calibration.converters import calibrate_converters, uniform
 from xbarc.calibration.parts import PARTS
 from xbarc.calibration.uniform import FloatModel, Whole, plan_whole, watched_sums
 from xbarc.calibration.walk import Walk
+from xbarc.chips.converting import Converters
 from xbarc.chips.placing import FitOptions, fit_program
 from xbarc.circuit import Effects
 from xbarc.circuit.faults import FaultMap, program_faults
@@ -59,6 +60,7 @@ class Compilation:
         calibration: arrays by input name, with labels if any; None where there are none.
         read: the network with what was chosen for it as a whole; None before it is read.
         steps: in execution order; empty before layers are mapped.
+        unset: the steps before converters were set from data; empty where they were not.
         arrays: that the steps take.
         settings: what the program says of how it was made.
         front: converter bits that were weighed.
@@ -71,6 +73,7 @@ class Compilation:
     calibration: Mapping[str, AnyArray] | None = None
     read: Whole | None = None
     steps: tuple[Step, ...] = ()
+    unset: tuple[Step, ...] = ()
     arrays: int = 0
     settings: tuple[tuple[str, str], ...] = ()
     front: tuple[FrontPoint, ...] = ()
@@ -253,20 +256,24 @@ def _set_converters(made: Compilation, progress: Progress) -> Compilation:
         feeds, output = made.batches(PARTS), made.network.outputs[0].name
         labels = split_labels(made.network.inputs, data)[1]
         steps, front = fit_budget(made.steps, plan.target, output, feeds, labels, budget, progress)
-        return replace(made, steps=steps, front=front)
-    asked = policy.partition(":")[2]
-    bits = int(asked) if asked else None
+        return replace(made, steps=steps, front=front, unset=made.steps)
+    bits = _asked_bits(policy)
     most = plan.target.adc.max_bits if bits is None else min(bits, plan.target.adc.max_bits)
     steps = calibrate_converters(
         made.steps,
         plan.target,
         made.batches(),
-        uniform(bits),
-        policy,
+        uniform(bits, policy),
         most=most,
         progress=progress,
     )
-    return replace(made, steps=steps)
+    return replace(made, steps=steps, unset=made.steps)
+
+
+def _asked_bits(policy: str) -> int | None:
+    """Bits of `calibrated:BITS`; None where data says how many."""
+    asked = policy.partition(":")[2]
+    return int(asked) if asked else None
 
 
 def _verify(made: Compilation, _: Progress) -> Compilation:
@@ -281,7 +288,10 @@ def _fit_wires(made: Compilation, progress: Progress) -> Compilation:
         frozenset({"lines"} if known is None else {"lines", "faults"}), fault_map=known
     )
     asked = FitOptions(options.placement, options.correct, effects)
-    fit = fit_program(made.program, made.calibration or {}, asked, progress)
+    program = made.program
+    if made.unset:
+        program = replace(program, steps=made.unset)
+    fit = fit_program(program, made.calibration or {}, asked, progress, _converters(made))
     text = dumps(fit.as_json(), indent=1, allow_nan=False) + "\n"
     return replace(
         made,
@@ -290,6 +300,17 @@ def _fit_wires(made: Compilation, progress: Progress) -> Compilation:
         settings=fit.program.settings,
         files={**made.files, PLACED: text.encode()},
     )
+
+
+def _converters(made: Compilation) -> Converters | None:
+    """Converters that are set again once the program is fitted; a budget's bits stay."""
+    if not made.unset:
+        return None
+    target, policy = made.plan.target, made.plan.options.adc
+    if policy != BY_BUDGET:
+        return Converters(target, policy, _asked_bits(policy))
+    allocated = {s.name: s for s in made.steps if isinstance(s, CrossbarStep)}
+    return Converters(target, policy, allocated=allocated)
 
 
 def _known_faults(made: Compilation) -> FaultMap | None:
@@ -353,7 +374,7 @@ STAGES: tuple[Stage[Compilation], ...] = (
     Stage(
         "wires",
         "the program, calibration data, known faults; placement, correct",
-        "order of rows and columns, corrected levels and scales, layer by layer",
+        "order of rows and columns, corrected levels and scales; converters set anew on the sums",
         _fit_wires,
         wanted=lambda made: made.plan.options.fits_wires,
     ),

@@ -13,7 +13,7 @@ reference engine.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
@@ -141,9 +141,7 @@ class AnalogLayer:
             np.zeros(count, dtype=np.int64),
             np.zeros(self._code_shape(count) if keep else (0,), dtype=np.int64),
         )
-        size = max(1, _CHUNK_SUMS // max(1, step.conversions * step.input_slices))
-        spans = [slice(at, min(count, at + size)) for at in range(0, count, size)]
-        self._share(partial(self._span, work), spans)
+        self._share(partial(self._span, work), self._spans(count))
         if trace is not None:
             trace.vectors += count
             trace.conversions += count * conversions_of_vector(step)
@@ -160,6 +158,35 @@ class AnalogLayer:
         """No shorter way: windows are gathered."""
         del padded, geometry, trace
         return None
+
+    def span(self) -> tuple[float, float]:
+        """Least and largest sum that any input can make."""
+        step, low, high = self.step, 0.0, 0.0
+        largest = (1 << step.dac_bits) - 1
+        for segment in self._segments:
+            seen = segment.seen.astype(np.float64)
+            low = min(low, float(np.minimum(seen, 0).sum(axis=1).min(initial=0)) * largest)
+            high = max(high, float(np.maximum(seen, 0).sum(axis=1).max(initial=0)) * largest)
+        return low, high
+
+    def sums(self, vectors: IntArray, group: int, segment: int) -> Iterator[AnyArray]:
+        """Column sums before they are converted, some vectors at a time.
+
+        Args:
+            vectors: of all groups; axes: vector, group, input.
+            group: of the layer.
+            segment: whose rows are driven.
+
+        Yields:
+            Axes: conversion, input slice, vector.
+        """
+        found = self._segments[group * (len(self.step.tiling.segment_bounds) - 1) + segment]
+        for span in self._spans(len(vectors)):
+            yield self._sums(found, vectors, span)
+
+    def _spans(self, count: int) -> list[slice]:
+        size = max(1, _CHUNK_SUMS // max(1, self.step.conversions * self.step.input_slices))
+        return [slice(at, min(count, at + size)) for at in range(0, count, size)]
 
     def _span(self, work: _Work, span: slice) -> None:
         """Some vectors through every segment."""

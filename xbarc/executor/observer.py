@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from xbarc.executor.fast import CollapsedLayer
+from xbarc.executor.layer import Accumulate
 from xbarc.executor.reference import ReferenceLayer
 from xbarc.executor.saturating import SaturatingLayer, fits_lookup
 from xbarc.ir.effective import sum_ranges
@@ -33,22 +35,51 @@ _MOST_BINS = 1 << 12
 _MOST_COUNTERS = 1 << 23
 
 
+@dataclass(frozen=True, eq=False)
+class Bins:
+    """Where the sums of one row block are counted.
+
+    Attributes:
+        kinds: of each conversion.
+        low, width: sum of the first bin, and sums of a bin.
+        counts: is added to; axes: kind, input slice, bin.
+    """
+
+    kinds: Int64Array
+    low: int
+    width: int
+    counts: Int64Array
+
+
+class ColumnSums(Protocol):
+    """The column sums of a layer, whatever its cells are."""
+
+    @property
+    def product(self) -> Accumulate:
+        """What the layer gives without converters."""
+
+    def span(self) -> tuple[int, int]:
+        """Least and largest sum that there can be."""
+
+    def count(self, vectors: IntArray, group: int, segment: int, bins: Bins) -> None:
+        """Count the sums of one group and segment; axes of `vectors`: vector, group, input."""
+
+
 class ObservingLayer:
-    """Counts column sums of a layer; gives the lossless products.
+    """Counts column sums of a layer; gives its products without converters.
 
     Args:
         step: the layer; its converter settings are not used.
+        sums: of its cells; None takes ideal ones.
     """
 
-    def __init__(self, step: CrossbarStep) -> None:
+    def __init__(self, step: CrossbarStep, sums: ColumnSums | None = None) -> None:
         self.step = step
-        everything = np.ones(_places(step), dtype=np.bool_)
-        self._product = CollapsedLayer(step, everything)
+        self._sums = sums or _IdealSums(step)
         self._kinds = conversion_kinds(step)[0]
         self._room = self._seen = 0
-        low, high = sum_ranges(step)
-        self._low = int(low.min(initial=0))
-        span = int(high.max(initial=0)) - self._low + 1
+        self._low, high = self._sums.span()
+        span = high - self._low + 1
         self._width = -(-span // _MOST_BINS)
         bins = -(-span // self._width)
         kinds, blocks = int(self._kinds.max(initial=0)) + 1, len(step.tiling.row_bounds) - 1
@@ -56,28 +87,27 @@ class ObservingLayer:
         self._blocks = blocks if blocks * each <= _MOST_COUNTERS else 1
         shape = (self._blocks, kinds, step.input_slices, bins)
         self._counts = np.zeros(shape, dtype=np.int64)
-        self._by_tables = _Tables(step) if fits_lookup(step) else None
 
     def take(self, conversions: int) -> None:
         """Count this many conversions from now on; others pass through."""
         self._room = conversions
 
     def product(self, vectors: IntArray) -> IntArray:
-        """The lossless products, without counting; axes: vector, group, output."""
-        return self._product.accumulate(vectors)
+        """The products without converters, not counted; axes: vector, group, output."""
+        return self._sums.product.accumulate(vectors)
 
     def accumulate(self, vectors: IntArray, trace: LayerTrace | None = None) -> IntArray:
         """As `FastLayer.accumulate` of a lossless layer."""
         del trace
         self._observe(vectors)
-        return self._product.accumulate(vectors)
+        return self._sums.product.accumulate(vectors)
 
     def convolve(
         self, padded: IntArray, geometry: Window, trace: LayerTrace | None = None
     ) -> IntArray | None:
         """Windows are gathered as long as there is something to count."""
         del trace
-        return None if self._room > 0 else self._product.convolve(padded, geometry)
+        return None if self._room > 0 else self._sums.product.convolve(padded, geometry)
 
     @property
     def statistics(self) -> SumStatistics:
@@ -93,24 +123,37 @@ class ObservingLayer:
         self._room -= count * each
         chosen = vectors[np.linspace(0, len(vectors) - 1, count).astype(np.int64)]
         self._seen += count
+        blocks = step.tiling.segment_block % self._blocks
         for group in range(step.groups):
-            self._count_group(chosen[:, group], group)
+            for segment, block in enumerate(blocks.tolist()):
+                bins = Bins(self._kinds, self._low, self._width, self._counts[block])
+                self._sums.count(chosen, group, segment, bins)
 
-    def _count_group(self, vectors: IntArray, group: int) -> None:
-        blocks = self.step.tiling.segment_block % self._blocks
-        for segment, block in enumerate(blocks.tolist()):
-            counts = self._counts[block]
-            if self._by_tables is not None:
-                scale = (self._low, self._width)
-                self._by_tables.count(vectors, (group, segment), self._kinds, scale, counts)
-            else:
-                self._count_plainly(vectors, group, segment, counts)
 
-    def _count_plainly(
-        self, vectors: IntArray, group: int, segment: int, counts: Int64Array
-    ) -> None:
+class _IdealSums:
+    """Sums of whole levels, by the tables of the saturating engine where those hold them."""
+
+    def __init__(self, step: CrossbarStep) -> None:
+        self._step = step
+        self.product = CollapsedLayer(step, np.ones(_places(step), dtype=np.bool_))
+        self._by_tables = _Tables(step) if fits_lookup(step) else None
+
+    def span(self) -> tuple[int, int]:
+        """Least and largest sum, from the cells and what is known of the inputs."""
+        low, high = sum_ranges(self._step)
+        return int(low.min(initial=0)), int(high.max(initial=0))
+
+    def count(self, vectors: IntArray, group: int, segment: int, bins: Bins) -> None:
+        """Count the sums of one group and segment."""
+        own = vectors[:, group]
+        if self._by_tables is not None:
+            self._by_tables.count(own, (group, segment), bins)
+        else:
+            self._count_plainly(own, group, segment, bins)
+
+    def _count_plainly(self, vectors: IntArray, group: int, segment: int, bins: Bins) -> None:
         """Sums beyond 16 bits: as the reference makes them."""
-        step = self.step
+        step = self._step
         first, last = (int(b) for b in step.tiling.segment_bounds[segment : segment + 2])
         wires = vectors[:, step.tiling.row_input[first:last]].astype(np.int64)
         planes = slice_inputs(wires, step.dac_bits, step.input_slices)
@@ -118,21 +161,14 @@ class ObservingLayer:
         levels = reference.levels(group, segment)
         for s in range(step.input_slices):
             sums = reference.sums(planes[s] @ levels)
-            index = (sums - self._low) // self._width
-            np.add.at(counts[:, s], (np.broadcast_to(self._kinds, sums.shape), index), 1)
+            index = (sums - bins.low) // bins.width
+            np.add.at(bins.counts[:, s], (np.broadcast_to(bins.kinds, sums.shape), index), 1)
 
 
 class _Tables(SaturatingLayer):
     """The tables and packed planes of the saturating engine, counted instead of converted."""
 
-    def count(
-        self,
-        vectors: IntArray,
-        place: tuple[int, int],
-        kinds: Int64Array,
-        scale: tuple[int, int],
-        histogram: Int64Array,
-    ) -> None:
+    def count(self, vectors: IntArray, place: tuple[int, int], bins: Bins) -> None:
         """Count the sums of one group and segment."""
         lookup.announce_compilation()
         codes = self.code_bytes(vectors)
@@ -141,7 +177,8 @@ class _Tables(SaturatingLayer):
             return
         bits = (self.step.input_bits, self.step.dac_bits)
         tables = (ready.tables, ready.floor, packed, counts)
-        histogram_loop.count_sums(*tables, bits, kinds, len(vectors), scale, histogram)
+        scale = (bins.low, bins.width)
+        histogram_loop.count_sums(*tables, bits, bins.kinds, len(vectors), scale, bins.counts)
 
 
 def _places(step: CrossbarStep) -> tuple[int, int, int]:

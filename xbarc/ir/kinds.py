@@ -16,10 +16,7 @@ def conversion_kinds(step: CrossbarStep) -> tuple[Int64Array, Float64Array]:
         square root of the mean square of a kind's entries of `R`; axis: kind.
     """
     periphery = step.periphery
-    code = periphery.r_code.astype(np.int64).reshape(-1, periphery.r_code.shape[2])
-    top = np.abs(code).max(axis=0, initial=0)
-    exponent = np.zeros(step.conversions, dtype=np.int64)
-    np.maximum.at(exponent, periphery.r_conversion, top)
+    code, exponent = _codes(step), conversion_exponents(step)
     sign = np.zeros(step.conversions, dtype=np.int64)
     np.add.at(sign, periphery.r_conversion, np.sign(code).sum(axis=0))
     names = 2 * exponent + (sign < 0)
@@ -29,6 +26,20 @@ def conversion_kinds(step: CrossbarStep) -> tuple[Int64Array, Float64Array]:
     members = np.bincount(kinds, minlength=len(found))
     weight = np.sqrt(np.bincount(kinds, energy, len(found)) / np.maximum(1, members))
     return kinds.astype(np.int64), weight
+
+
+def conversion_exponents(step: CrossbarStep) -> Int64Array:
+    """Exponent of the largest weight with which each conversion enters an output, plus one."""
+    exponent = np.zeros(step.conversions, dtype=np.int64)
+    top = np.abs(_codes(step)).max(axis=0, initial=0)
+    np.maximum.at(exponent, step.periphery.r_conversion, top)
+    return exponent
+
+
+def _codes(step: CrossbarStep) -> Int64Array:
+    """Entries of `R`; axes: group and row block (joined), entry."""
+    code = step.periphery.r_code.astype(np.int64)
+    return code.reshape(-1, code.shape[2])
 
 
 def _mean_square(step: CrossbarStep) -> Float64Array:

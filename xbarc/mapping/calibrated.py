@@ -179,6 +179,41 @@ def settings_of(step: CrossbarStep, table: Table, bits: Int64Array, policy: str)
     )
 
 
+def settings_with_bits(
+    step: CrossbarStep, table: Table, bits: IntArray, policy: str
+) -> AdcSettings:
+    """Converter settings of a layer for bits that are given conversion by conversion.
+
+    Args:
+        step: the layer.
+        table: its settings; it holds as many bits as are given.
+        bits: axes: group, segment, conversion, input slice, each of its length or 1.
+        policy: what the settings will be called.
+    """
+    member = table.groups.member[:, step.tiling.segment_block]
+    shape = (*member.shape, table.lo.shape[2])
+    chosen = np.broadcast_to(bits, shape).astype(np.int64)
+    place = (
+        step.tiling.segment_block[None, :, None, None],
+        member[..., None],
+        np.arange(shape[3]),
+        chosen,
+    )
+    beyond = float(table.outside[place].mean())
+    return AdcSettings(
+        np.asarray(bits, dtype=np.uint8),
+        _alike(table.lo[place]).astype(np.int32),
+        _alike(table.step[place]).astype(np.int32),
+        policy,
+        (*step.adc.notes, f"calibrated: {100 * beyond:.3g} % of conversions beyond their range"),
+    )
+
+
+def _alike(values: Int64Array) -> Int64Array:
+    """One group where all are alike."""
+    return values[:1] if (values == values[:1]).all() else values
+
+
 def _notes(step: CrossbarStep, table: Table, chosen: Int64Array) -> tuple[str, ...]:
     size = table.groups.size[..., None]
     beyond = np.take_along_axis(table.outside, chosen, axis=3)[..., 0]

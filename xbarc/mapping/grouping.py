@@ -15,12 +15,12 @@ import numpy as np
 
 from xbarc.ir.effective import sum_ranges
 from xbarc.ir.front import SolverRun
-from xbarc.ir.kinds import conversion_kinds
+from xbarc.ir.kinds import conversion_exponents, conversion_kinds
 from xbarc.ir.program import CrossbarStep
 from xbarc.mapping.assignment import Assigned, assign, group_cost
 from xbarc.mapping.laws import LEVELS, LeverLaw
 from xbarc.numerics.types import Int64Array, IntArray
-from xbarc.options import ColumnRule
+from xbarc.options import ColumnRule, ColumnShares
 from xbarc.target import Target
 
 _KIND = 40
@@ -45,8 +45,7 @@ def order_columns(
     target: Target,
     rule: ColumnRule,
     law: LeverLaw = LEVELS,
-    *,
-    by_kind: bool = False,
+    shares: ColumnShares = "width",
 ) -> Ordered:
     """Bitlines for the columns of every block.
 
@@ -58,14 +57,20 @@ def order_columns(
         target: the chip.
         rule: what the wiring allows.
         law: what a conversion costs.
-        by_kind: converters should read one weight slice each; widths come second.
+        shares: what the columns of a converter should have in common before anything else: kind,
+            where widths come second, or the weight slice alone, so that pairs stay neighbours.
     """
     columns_each = _columns_each(step)
     if columns_each is None or target.adc.columns_per_adc == 1:
         return Ordered(None)
     sums, tiling = _largest_sums(step), step.tiling
-    if by_kind:
+    if shares == "kind":
         sums = np.minimum(sums, _LARGEST) + (conversion_kinds(step)[0] << _KIND)
+    if shares == "slice":
+        slices = conversion_exponents(step)
+        if (slices == slices[:1]).all() or _are_chained(step):
+            return Ordered(None)
+        sums = np.zeros_like(sums) + slices
     lead = (1, 1) if rule.common else sums.shape[:2]
     order = np.empty((*lead, step.cells.columns), dtype=np.int32)
     found: list[Assigned] = []
@@ -83,6 +88,13 @@ def order_columns(
         columns = columns_each * place[..., None] + np.arange(columns_each)
         order[:, :, column0:column1] = columns.reshape(*place.shape[:2], -1)
     return Ordered(order, _solved(found, law))
+
+
+def _are_chained(step: CrossbarStep) -> bool:
+    """Whether outputs share conversions, so that each stands between its neighbours."""
+    p = step.periphery
+    entries = np.unique(np.stack([p.r_conversion, p.r_output]), axis=1)
+    return bool((np.bincount(entries[0], minlength=1) > 1).any())
 
 
 def _solved(found: list[Assigned], law: LeverLaw) -> tuple[SolverRun, ...]:

@@ -88,8 +88,8 @@ def map_layer(
     )
     if is_foreign(encoding_of(options)):
         check_meaning(step, layer.weight.tensor.load())
-    rule, by_kind = options.column_order, options.from_data
-    step, solved = group(step, target, options.levers, rule, law, by_kind=by_kind)
+    rule, shares = options.column_order, options.columns_share
+    step, solved = group(step, target, options.levers, rule, law, shares)
     room = wide(target) if "rows" in options.levers else target
     step = replace(step, adc=replace(adc_settings(step, room, options.adc), solved=solved))
     return with_gain(step, target, options.adc)

@@ -26,7 +26,7 @@ from xbarc.mapping.laws import LeverLaw
 from xbarc.mapping.recode import MANY_WEIGHTS, layer_start
 from xbarc.mapping.recoded import Recoded
 from xbarc.mapping.tiling import segment_bounds
-from xbarc.options import AUTO, ColumnRule, Lever, MapOptions
+from xbarc.options import AUTO, ColumnRule, ColumnShares, Lever, MapOptions
 from xbarc.target import Target
 
 _WIDEST_DIGIT = 7
@@ -96,13 +96,12 @@ def group(
     levers: tuple[Lever, ...],
     rule: ColumnRule,
     law: LeverLaw,
-    *,
-    by_kind: bool,
+    shares: ColumnShares,
 ) -> tuple[CrossbarStep, tuple[SolverRun, ...]]:
     """The layer with its columns in the order that suits its converters, and how it was found."""
-    if "group" not in levers and not by_kind:
+    if "group" not in levers and shares == "width":
         return step, ()
-    found = order_columns(step, target, rule, law, by_kind=by_kind)
+    found = order_columns(step, target, rule, law, shares)
     if found.order is None:
         return step, found.solved
     return replace(step, tiling=replace(step.tiling, column_order=found.order)), found.solved

@@ -19,6 +19,7 @@ from xbarc.options.values import (
     CORRECTIONS,
     Budget,
     ColumnRule,
+    ColumnShares,
     Correction,
     Lever,
     Method,
@@ -222,6 +223,11 @@ class Converters(Options):
         """Whether converters are set from calibration data, after mapping."""
         return self.adc.startswith(("calibrated", BY_BUDGET))
 
+    @property
+    def columns_share(self) -> ColumnShares:
+        """What the columns of a converter have in common, beside its width."""
+        return "kind" if self.from_data else "width"
+
 
 class MapOptions(Cells, Converters):
     """What mapping a layer reads."""
@@ -384,6 +390,15 @@ class CompileOptions(ModelInputs, Schedule, SenseOptions, Wires, MapOptions, Pre
     def fits_wires(self) -> bool:
         """Whether a program is placed or corrected for its chip."""
         return self.placement != "none" or bool(self.correct)
+
+    @property
+    def columns_share(self) -> ColumnShares:
+        """Where wires count, columns that are subtracted stay neighbours: those lose the same.
+
+        `--levers group` asks for an order by width, whatever wires do.
+        """
+        wired = self.from_data and self.fits_wires and "group" not in self.levers
+        return "slice" if wired else super().columns_share
 
 
 PANELS: tuple[type[Options], ...] = (

@@ -21,6 +21,8 @@ class Method(Protocol):
 
 
 Lever = Literal["recode", "centre", "deal", "group", "rows"]
+ColumnShares = Literal["width", "kind", "slice"]
+"""What columns of one converter have in common: width alone, slice and sign first, or slice."""
 EVERY_LEVER: tuple[Lever, ...] = get_args(Lever)
 LEVERS: tuple[Lever, ...] = tuple(lever for lever in EVERY_LEVER if lever != "rows")
 """Levers that cost no time: what `all` means."""

@@ -1,0 +1,98 @@
+"""What is kept of an order, of corrections and of converters, and what the settings say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from xbarc.chips.converting import Reading
+from xbarc.chips.judging import ASKED, Judge, Judgement
+from xbarc.ir.program import Program
+
+PARTLY = "as asked, some layers left"
+CORRECTIONS_ALONE = "corrections alone"
+ORDER_ALONE = "order alone"
+AS_MAPPED = "as mapped"
+ON_CHIP = "set on the sums of the fitted program"
+ON_IDEAL_CELLS = "set on ideal cells"
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """A program that is kept.
+
+    Attributes:
+        converters: what those from data are set on; None where none are set.
+        judgement: why it is kept; None where nothing was judged.
+    """
+
+    program: Program
+    converters: str | None = None
+    judgement: Judgement | None = None
+
+    def settings(self, asked: Mapping[str, str]) -> dict[str, str]:
+        """What settings say of converters, and of parts that were left.
+
+        Args:
+            asked: what they say of what was asked for.
+        """
+        found = {} if self.judgement is None else _left_out(asked, self.judgement)
+        if self.converters is None:
+            return found
+        found["converters"] = self.converters
+        if self.judgement is not None and self.converters == ON_IDEAL_CELLS:
+            found["converters"] += f" ({ON_CHIP}: {_worse(self.judgement)})"
+        return found
+
+
+def keep_best(judge: Judge, ways: Mapping[str, Program], reading: Reading) -> Kept:
+    """The first program as far as held-back samples show no part of it to be worse.
+
+    Args:
+        judge: knows the held-back samples.
+        ways: programs by name, the one as asked first.
+        reading: sets converters that wait for it.
+    """
+    ways = {**ways, **_layers_left(judge, ways)}
+    ready = {name: reading.on_chip(way) for name, way in ways.items()}
+    kept, found = judge.choose(ready)
+    left = _changed(ways[kept], ways[ASKED]) if kept == PARTLY else ()
+    if reading.converters is None:
+        return Kept(ready[kept], None, Judgement(judge.samples, found, kept, left))
+    trials = {ON_CHIP: ready[kept], ON_IDEAL_CELLS: reading.on_ideal_cells(ways[kept])}
+    converters, means = judge.choose(trials)
+    found[f"{kept}, converters {ON_IDEAL_CELLS}"] = means[ON_IDEAL_CELLS]
+    judgement = Judgement(judge.samples, found, kept, left, converters)
+    return Kept(trials[converters], converters, judgement)
+
+
+def _layers_left(judge: Judge, ways: Mapping[str, Program]) -> dict[str, Program]:
+    """The program with some layers left, where that is better."""
+    mixed = judge.mixed([way for name, way in ways.items() if name != ORDER_ALONE])
+    return {PARTLY: mixed} if _changed(mixed, ways[ASKED]) else {}
+
+
+def _changed(program: Program, other: Program) -> tuple[str, ...]:
+    """Names of crossbar layers that are other steps."""
+    pairs = zip(program.crossbar_steps, other.crossbar_steps, strict=True)
+    return tuple(a.name for a, b in pairs if a is not b)
+
+
+def _left_out(asked: Mapping[str, str], judgement: Judgement) -> dict[str, str]:
+    """What the settings say of parts that were left."""
+    left = {CORRECTIONS_ALONE: ("placement",), ORDER_ALONE: ("corrections",), AS_MAPPED: asked}
+    parts = left.get(judgement.kept, ())
+    worse = _worse(judgement)
+    found = {part: f"none ({asked[part]}: {worse})" for part in parts if asked[part] != "none"}
+    if judgement.left:
+        layers = f"left at {', '.join(judgement.left[:4])}"
+        if len(judgement.left) > 4:
+            layers = f"left at {len(judgement.left)} layers"
+        found = {part: f"{text} ({layers}: {worse})" for part, text in asked.items()}
+        if asked["placement"] == "none":
+            del found["placement"]
+    return found
+
+
+def _worse(judgement: Judgement) -> str:
+    return f"worse on {judgement.samples} held-back samples"
