@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
 from tests.frontend.network_meaning import evaluate
-from tests.frontend.onnx_models import model_file, write
+from tests.frontend.onnx_models import model_file, normal, write
+from xbarc.api import compile as compile_program
 from xbarc.frontend import read_network
 from xbarc.ir.network import Network
 from xbarc.numerics.types import AnyArray
@@ -261,3 +262,16 @@ def test_random_chains(tmp_path_factory: pytest.TempPathFactory, seed: int) -> N
 
 
 _RESHAPED = ("transpose", "reshape", "depth")
+
+
+@pytest.mark.parametrize("share", ["layer", "channel"])
+@pytest.mark.parametrize("zero", ["data", "weights"])
+def test_layers_that_nothing_reaches_are_scaled_without_a_warning(
+    tmp_path: Path, share: Any, zero: str
+) -> None:
+    """Their predicted error is 0, which has no logarithm."""
+    graph = "g (float[N,6] x) => (float[] y) { h = MatMul(x, w)  r = Relu(h)  y = MatMul(r, v) }"
+    weights = normal(6, 5) if zero == "data" else np.zeros((6, 5), np.float32)
+    data = np.zeros((8, 6), np.float32) if zero == "data" else normal(8, 6)
+    path = model_file(tmp_path, graph, w=weights, v=normal(5, 3))
+    compile_program(path, equalise=share, calibration={"x": data})

@@ -33,6 +33,7 @@ else:
     optimize = lazy_module("scipy.optimize")
 
 _NORM = 16
+_LEAST_ERROR = 1e-300  # its logarithm is finite
 _CONVERGED = 1e-5
 _CLIPPED = 4.0
 _FARTHEST = 20.0
@@ -203,9 +204,12 @@ def least_error(
     def value(shift: Float64Array) -> tuple[float, Float64Array]:
         error, gradient = predicted(moved(shift), facts, levels)
         summed = np.bincount(free, weights=gradient, minlength=int(free.max()) + 1)
-        return float(np.log(error)), summed[1:] / error
+        held = max(error, _LEAST_ERROR)
+        return float(np.log(held)), summed[1:] / held
 
     count = int(free.max())
+    if predicted(moved(np.zeros(count)), facts, levels)[0] == 0:
+        return start, 0.0  # layers that nothing ever reaches have no error to lessen
     found = optimize.minimize(
         value,
         np.zeros(count),
