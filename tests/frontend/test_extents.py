@@ -403,7 +403,8 @@ def test_matrices_in_bodies_are_named(tmp_path: Path, operator: str) -> None:
     assert isinstance(fragment, DigitalFragment)
     assert fragment.macs is None
     assert fragment.uncounted[0].startswith("If 'y': how often its body multiplies")
-    assert fragment.notes[0].endswith("it stands in the body of If")
+    said = "body of If, whose condition depends on input 'c': --fix-input c=VALUE takes one branch"
+    assert fragment.notes[0].endswith(said)
 
 
 def test_nothing_large_is_tried(tmp_path: Path) -> None:
