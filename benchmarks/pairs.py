@@ -210,7 +210,7 @@ def measured(options: argparse.Namespace, case: Case, test: dict[str, Any]) -> d
     settings = dict(program.settings)
     said = "; ".join(
         f"{name} {settings[name]}"
-        for name in ("placement", "corrections")
+        for name in ("placement", "corrections", "converters")
         if "(" in settings.get(name, "")
     )
     chip = Chip(program, Effects(frozenset({"lines"}))) if case.wired else None
