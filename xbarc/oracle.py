@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from xbarc.onnx_graph import with_outputs
 from xbarc.runtime import OnnxSession
 
 
@@ -23,26 +24,10 @@ class Oracle:
     """
 
     def __init__(self, model: bytes | Path, expose: Sequence[str] = ()) -> None:
-        import onnx  # noqa: PLC0415  # only exposing values needs it
-
-        source: bytes | Path = model
-        if expose:
-            source = _exposed(onnx, model, expose)
+        source = with_outputs(model, expose) if expose else model
         self.session = OnnxSession(source, where="float model")
         self.outputs = tuple(value.name for value in self.session.outputs)
 
     def run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
         """All outputs by name."""
         return dict(zip(self.outputs, self.session.run(feeds, self.outputs), strict=True))
-
-
-def _exposed(onnx: Any, model: bytes | Path, expose: Sequence[str]) -> bytes:
-    """The model with more outputs; external data is read in."""
-    proto = onnx.load(str(model)) if isinstance(model, Path) else onnx.load_from_string(model)
-    written = {name for node in proto.graph.node for name in node.output}
-    present = {value.name for value in proto.graph.output}
-    for name in expose:
-        if name in written and name not in present:
-            proto.graph.output.append(onnx.ValueInfoProto(name=name))
-    data: bytes = proto.SerializeToString()
-    return data

@@ -453,6 +453,14 @@ def _multinomial(graph: Graph, x: str) -> str | None:
     return graph.add("Multinomial", [x], sample_size=3)
 
 
+def _filled(graph: Graph, x: str) -> str | None:
+    del x
+    value = typed(graph.numbers((1,)), graph.pick(FLOAT, np.float64, np.int64, np.uint8))
+    options = {"value": numpy_helper.from_array(value)} if graph.chance(0.8) else {}
+    shape = np.array(graph.pick([2, 3], [0], []), np.int64)
+    return graph.add("ConstantOfShape", [shape], **options)
+
+
 def _range(graph: Graph, x: str) -> str | None:
     del x
     ends = graph.pick((0.5, 9.0, 2.0), (3.0, -3.0, -1.0), (-2.0, 2.0, 0.3))
@@ -653,6 +661,7 @@ EXAMPLES: dict[str, Example] = {
     "HannWindow": _sizes("HannWindow", 1, 5, 8),
     "HammingWindow": _sizes("HammingWindow", 1, 5, 8),
     "Range": _range,
+    "ConstantOfShape": _filled,
     "Multinomial": _multinomial,
     "NonMaxSuppression": _suppress,
     "Compress": _compress,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -18,15 +17,16 @@ from xbarc.cost.streams import needed_position
 from xbarc.ir.geometry import AutoPad, Window, window_output, window_pads
 from xbarc.ir.program import DigitalStep
 from xbarc.numerics.types import IntArray
-from xbarc.operators import Form, find
+from xbarc.onnx_graph import GraphNode, OnnxGraph
+from xbarc.operators import Form
 
 Grid = tuple[int, ...]
 
-_AUTO_PAD: dict[bytes, AutoPad] = {
-    b"NOTSET": "explicit",
-    b"VALID": "explicit",
-    b"SAME_UPPER": "same_upper",
-    b"SAME_LOWER": "same_lower",
+_AUTO_PAD: dict[str, AutoPad] = {
+    "NOTSET": "explicit",
+    "VALID": "explicit",
+    "SAME_UPPER": "same_upper",
+    "SAME_LOWER": "same_lower",
 }
 
 
@@ -58,12 +58,10 @@ def fragment_flows(step: DigitalStep, grids: Mapping[str, Grid]) -> dict[str, Fl
     every = _joined(flows.values())
     if not step.model:  # as in hand-made programs
         return dict.fromkeys(step.outputs, every)
-    import onnx  # noqa: PLC0415  # a fragment is ONNX by definition; only a schedule looks inside
-
-    for node in onnx.ModelProto.FromString(step.model).graph.node:
-        read = [flows[name] for name in node.input if name in flows and flows[name].needs]
-        made = every if _has_body(node) else _node_flow(node, read)
-        flows.update(dict.fromkeys(node.output, made))
+    for node in OnnxGraph(step.model, step.name).nodes:
+        read = [flows[name] for name in node.inputs if name in flows and flows[name].needs]
+        made = every if node.has_body else _node_flow(node, read)
+        flows.update(dict.fromkeys(node.outputs, made))
     return {name: flows.get(name, Flow()) for name in step.outputs}
 
 
@@ -71,23 +69,14 @@ def _input_flow(name: str, grid: Grid) -> Flow:
     return Flow(grid, {name: np.arange(int(np.prod(grid))) if grid else None})
 
 
-def _has_body(node: Any) -> bool:
-    return any(attribute.HasField("g") or attribute.graphs for attribute in node.attribute)
-
-
-def _node_flow(node: Any, read: list[Flow]) -> Flow:
-    given = {attribute.name: attribute for attribute in node.attribute}
-    operator = find(node.domain, node.op_type)
+def _node_flow(node: GraphNode, read: list[Flow]) -> Flow:
+    operator = node.operator
     if operator.form is Form.WINDOW and read:
-        return _pooled(read[0], given, rounds_up=_whole(given, "ceil_mode"))
-    by_channel = operator.name == "Concat" and _whole(given, "axis") in (1, -3)
+        return _pooled(read[0], node)
+    by_channel = operator.name == "Concat" and node.whole("axis") in (1, -3)
     if read and (operator.is_pointwise or by_channel):
         return _lined_up(read)
     return _joined(read)
-
-
-def _whole(given: Mapping[str, Any], name: str) -> int:
-    return int(given[name].i) if name in given else 0
 
 
 def _joined(read: Iterable[Flow]) -> Flow:
@@ -123,11 +112,11 @@ def _later(one: IntArray | None, other: IntArray | None) -> IntArray | None:
     return one if one is other else np.maximum(one, other)
 
 
-def _pooled(flow: Flow, given: Mapping[str, Any], *, rounds_up: int) -> Flow:
-    window, spatial = _window(given), flow.grid[1:]
+def _pooled(flow: Flow, node: GraphNode) -> Flow:
+    window, spatial = _window(node), flow.grid[1:]
     if window is None or len(spatial) != len(window.kernel):
         return _joined([flow])
-    grid = (flow.grid[0], *_pooled_extent(window, spatial, rounds_up=rounds_up))
+    grid = (flow.grid[0], *_pooled_extent(window, spatial, rounds_up=node.whole("ceil_mode")))
     last = needed_position(grid, flow.grid, window_reach(window, spatial))
     if last is None or not last.size:
         return _joined([flow])
@@ -136,16 +125,16 @@ def _pooled(flow: Flow, given: Mapping[str, Any], *, rounds_up: int) -> Flow:
     return Flow(grid, needs)
 
 
-def _window(given: Mapping[str, Any]) -> Window | None:
+def _window(node: GraphNode) -> Window | None:
     """A pool's window; None where its attributes are none that it may have."""
-    auto = given["auto_pad"].s if "auto_pad" in given else b"NOTSET"
-    kernel = tuple(given["kernel_shape"].ints) if "kernel_shape" in given else ()
+    auto = node.attributes.get("auto_pad", "NOTSET")
+    kernel = node.wholes("kernel_shape")
     if auto not in _AUTO_PAD or not kernel:
         return None
     ones, none = (1,) * len(kernel), (0,) * 2 * len(kernel)
-    strides = tuple(given["strides"].ints) if "strides" in given else ones
-    dilations = tuple(given["dilations"].ints) if "dilations" in given else ones
-    pads = tuple(given["pads"].ints) if "pads" in given and auto == b"NOTSET" else none
+    strides = node.wholes("strides", ones)
+    dilations = node.wholes("dilations", ones)
+    pads = node.wholes("pads", none) if auto == "NOTSET" else none
     if not len(strides) == len(dilations) == len(kernel) == len(pads) / 2 or 0 in strides:
         return None
     return Window(kernel, strides, dilations, pads, _AUTO_PAD[auto])

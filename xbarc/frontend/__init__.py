@@ -1,4 +1,4 @@
-"""From an ONNX file to a `Network`: the only room that sees onnx and onnx_ir.
+"""From an ONNX file to a `Network`: the only room that changes and writes models.
 
 `read_network` loads and checks the file (`load`, `checks`, `tensors`), brings it into one form
 (`normalise`, `qonnx`, `gemm`), finds the matrix layers (`matching`, `convolutions`, `products`,

@@ -16,6 +16,7 @@ from xbarc.intervals.bounds import (
     anything,
     broadcast_shape,
     collapsed,
+    from_array,
     reduced,
     union,
     widened,
@@ -24,6 +25,7 @@ from xbarc.intervals.node import Node
 from xbarc.numerics.types import AnyArray
 
 _LINEAR = 2.0**-18
+_ZERO = np.zeros(1, np.float32)
 
 
 def reshape(node: Node) -> Bounds:
@@ -338,6 +340,15 @@ def _keeps_channels(node: Node) -> bool:
     return len(factors) > 2 and list(factors[:2]) == [1, 1]
 
 
+def filled(node: Node) -> Bounds:
+    """One number everywhere."""
+    value, target = node.attributes.get("value", _ZERO), node.constant(0)
+    if value is None:
+        return anything()
+    shape = None if target is None else tuple(int(size) for size in target.reshape(-1))
+    return collapsed(from_array(value.reshape(-1)), shape)
+
+
 RULES: dict[str, Callable[[Node], Bounds]] = {
     "Squeeze": squeeze,
     "Unsqueeze": unsqueeze,
@@ -353,4 +364,5 @@ RULES: dict[str, Callable[[Node], Bounds]] = {
     "Pad": pad,
     "Resize": resize,
     "Upsample": resize,
+    "ConstantOfShape": filled,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,15 +23,13 @@ class Node:
         inputs: bounds by place; None for an input that is left out.
         constants: arrays by place; None where an input is no constant.
         attributes: by name.
-        outputs: how many.
     """
 
     operator: Operator
     name: str
     inputs: tuple[Bounds | None, ...]
     constants: tuple[AnyArray | None, ...]
-    attributes: dict[str, Any]
-    outputs: int
+    attributes: Mapping[str, Any]
 
     @property
     def kind(self) -> str:

@@ -12,6 +12,7 @@ from math import prod
 from typing import Any
 
 from xbarc.ir.program import DigitalStep, Program
+from xbarc.onnx_graph import parse_model
 
 LOOPS = ("Loop", "Scan")
 """Operators that repeat their body as often as their inputs say."""
@@ -38,23 +39,10 @@ def fragments_closed(program: Program) -> Iterator[str]:
 def loops(program: Program) -> Iterator[tuple[str, str]]:
     """Fragment and node of each operator that repeats its body as often as its inputs say."""
     for step in program.digital_steps:
-        model = parse(step.model)
+        model = parse_model(step.model)
         for node in () if model is None else nodes(model):
             if node.op_type in LOOPS and node.domain in ("", "ai.onnx"):
                 yield step.name, f"{node.op_type} '{node.name or ''.join(node.output[:1])}'"
-
-
-def parse(data: bytes) -> Any | None:
-    """A serialised ONNX model; None where it is none."""
-    import onnx  # noqa: PLC0415  # --help must not load it
-    from google.protobuf.message import (  # type: ignore[import-untyped]  # noqa: PLC0415
-        DecodeError,
-    )
-
-    try:
-        return onnx.load_from_string(data)
-    except DecodeError:
-        return None
 
 
 def nodes(model: Any) -> Iterator[Any]:
@@ -74,7 +62,7 @@ def _messages(message: Any) -> Iterator[Any]:
 
 
 def _faults(step: DigitalStep) -> Iterator[str]:
-    model = parse(step.model)
+    model = parse_model(step.model)
     if model is None or not model.HasField("graph"):
         yield "is no ONNX model"
         return
