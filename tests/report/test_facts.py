@@ -12,7 +12,7 @@ from xbarc.ir.facts import InputFacts, Narrowed
 from xbarc.ir.front import RowsPoint
 from xbarc.ir.program import Program
 from xbarc.report.active_rows import rows_notes, rows_tables
-from xbarc.report.facts import facts_rows, facts_tables
+from xbarc.report.facts import FACTS, facts_rows
 
 
 def _program() -> Program:
@@ -29,7 +29,7 @@ def test_a_row_for_each_layer_that_gains() -> None:
     assert (row.inputs_known, row.inputs) == (2, 6)
     assert row.mean_bits <= row.plain_mean_bits
     assert row.facts == ("Clip 'b'", "Relu 'a'")
-    cells = facts_tables((row,))[0].rows[0]
+    cells = next(iter(FACTS.tables((row,)))).rows[0]
     assert cells[1:4] == ("16 -> 8", "8 -> 4", "2 of 6")
     plain = program_of([mapped(int_layer(np.ones((1, 6, 2))), small_target())], small_target(), [6])
     assert facts_rows(subject(plain)) == ()

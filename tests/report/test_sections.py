@@ -1,17 +1,16 @@
-"""A new section of a report is a row, two functions and one field."""
+"""A new section of a report is a row, what gathers it, and one field."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 
 from tests.report.programs import small_program, subject
 from tests.report.test_report import plain
 from xbarc.ir.program import Program
 from xbarc.report import Report, render_html, render_json, render_text
 from xbarc.report.collect import gather
-from xbarc.report.section import Subject, reading_order, section, sections_of
-from xbarc.rows import Picojoule, Row, TableData, fact, percent, table_of
+from xbarc.report.section import Section, Subject, reading_order, section, sections_of
+from xbarc.rows import Picojoule, Row, fact, percent, shows
 from xbarc.rows.form import Rows
 
 
@@ -31,25 +30,17 @@ def sparsity_rows(subject: Subject) -> tuple[SparsityRow, ...]:
     )
 
 
-def sparsity_tables(rows: Sequence[SparsityRow]) -> tuple[TableData, ...]:
-    return (table_of(SparsityRow, rows),)
-
-
 def sparsity_notes(program: Program) -> tuple[str, ...]:
     return (f"Empty cells of {program.name} were counted.",)
+
+
+SPARSITY = Section(sparsity_rows, shows(SparsityRow), sparsity_notes, after="layers")
 
 
 class LongerReport(Report):
     """A report with one more section."""
 
-    sparsity: Rows[SparsityRow] = section(
-        "how empty each layer is",
-        sparsity_rows,
-        tables=sparsity_tables,
-        notes=sparsity_notes,
-        after="layers",
-        default=(),
-    )
+    sparsity: Rows[SparsityRow] = section("how empty each layer is", SPARSITY, default=())
 
 
 def test_a_section_is_one_field_and_comes_out_of_every_format() -> None:

@@ -93,7 +93,7 @@ def test_a_table_has_a_column_for_each_fact_with_a_heading() -> None:
     assert (table.title, table.headings) == ("Losses", headings(Loss))
     assert table.headings == ("layer", "energy uJ>", "begin us>", "share>")
     assert table.rows == (("fc1", "2", "3", "50.0 %"), ("fc1", "2", "3", ""))
-    assert cells(ROW, ("share", "name")) == ("50.0 %", "fc1")
+    assert cells(ROW, "share name") == ("50.0 %", "fc1")
 
 
 def test_the_kept_unit_is_told_where_numbers_are_kept() -> None:

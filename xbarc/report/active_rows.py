@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from xbarc.ir.front import RowsPoint
 from xbarc.ir.program import Program
+from xbarc.report.section import Section
 from xbarc.rows import TableData, table_of
 
 ALL = "all rows at once"
@@ -57,3 +58,6 @@ def _limit(points: Sequence[RowsPoint], base: RowsPoint) -> tuple[str, ...]:
     return (
         f"no rows that the converters can read keep --rows-latency: {times:.2f} times is least",
     )
+
+
+ACTIVE_ROWS = Section(lambda subject: subject.program.rows, rows_tables, rows_notes)

@@ -10,12 +10,13 @@ from rich.text import Text
 
 from xbarc.cost import LEVELS, ChipCost, CostPart, FullLoad, chip_cost, stated_load
 from xbarc.errors import TargetError
+from xbarc.report.components import UM2_PER_MM2, parts_table
 from xbarc.report.document import Document
 from xbarc.report.escaping import json_text, text_lines
 from xbarc.report.full_chip import LevelRow, level_rows
 from xbarc.report.sources import SourceRow, carried_table
 from xbarc.report.text import rich_table
-from xbarc.rows import Row, TableData, fact, number, percent, table_of
+from xbarc.rows import Row, fact, number, table_of
 from xbarc.rows.form import Rows
 from xbarc.target import Target, describe
 
@@ -103,42 +104,14 @@ def render_chip_text(report: ChipReport) -> Group:
         "at full load and the target's own precision"
     )
     carried = carried_table(report.sources)
-    tables = (table_of(LevelRow, report.levels), _power_table(whole), _area_table(whole), carried)
+    power = parts_table(
+        "Power of the chip, every array at work",
+        whole.energy,
+        "count a vector>",
+        "mW",
+        whole.vector_ns,
+    )
+    area = parts_table("Area of the chip", whole.area, unit="mm2", divisor=UM2_PER_MM2)
+    tables = (table_of(LevelRow, report.levels), power, area, carried)
     shown = [rich_table(table) for table in tables if table.rows]
     return Group(Text(text_lines([title, ""])), *shown, Text(tail))
-
-
-def _power_table(level: LevelParts) -> TableData:
-    whole = sum(part.total or 0.0 for part in level.energy)
-    rows = tuple(
-        (
-            part.name,
-            number(part.count),
-            number(part.unit_cost),
-            number((part.total or 0.0) / level.vector_ns),
-            percent((part.total or 0.0) / whole if whole else 0.0),
-            part.figure,
-        )
-        for part in level.energy
-    )
-    total = ("total", "", "", number(whole / level.vector_ns), percent(1.0), "")
-    headings = ("component", "count a vector>", "pJ each>", "mW>", "share>", "figure")
-    return TableData("Power of the chip, every array at work", headings, (*rows, total))
-
-
-def _area_table(level: LevelParts) -> TableData:
-    whole = sum(part.total or 0.0 for part in level.area)
-    rows = tuple(
-        (
-            part.name,
-            number(part.count),
-            number(part.unit_cost),
-            number((part.total or 0.0) / 1e6),
-            percent((part.total or 0.0) / whole if whole else 0.0),
-            part.figure,
-        )
-        for part in level.area
-    )
-    total = ("total", "", "", number(whole / 1e6), percent(1.0), "")
-    headings = ("component", "count>", "um2 each>", "mm2>", "share>", "figure")
-    return TableData("Area of the chip", headings, (*rows, total))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from xbarc.cost import CostPart, area_parts, energy_parts, total, write_parts
-from xbarc.report.section import Subject
+from xbarc.report.section import Section, Subject
 from xbarc.rows import Row, TableData, fact, number, percent
 
 PJ_PER_UJ = 1e6
@@ -52,16 +52,26 @@ def component_tables(found: Components) -> tuple[TableData, ...]:
     )
 
 
-def parts_table(title: str, parts: Sequence[CostPart]) -> TableData:
-    """Count times unit cost, and the share of the total."""
+def parts_table(
+    title: str, parts: Sequence[CostPart], count: str = "count>", unit: str = "", divisor: float = 1
+) -> TableData:
+    """Count times unit cost, and the share of the total.
+
+    Args:
+        title: of the table.
+        parts: its rows, but for those that count nothing.
+        count: heading of the counts.
+        unit: of the totals; that of the parts by default.
+        divisor: how many of the unit of the parts are one of `unit`.
+    """
     whole = sum(part.total or 0.0 for part in parts)
-    unit = parts[0].unit if parts else ""
+    own = parts[0].unit if parts else ""
     rows = [
         (
             part.name,
             number(part.count),
             number(part.unit_cost),
-            number(part.total),
+            number(None if part.total is None else part.total / divisor),
             percent((part.total or 0.0) / whole if whole else 0.0),
             part.figure,
         )
@@ -69,6 +79,9 @@ def parts_table(title: str, parts: Sequence[CostPart]) -> TableData:
         if part.count
     ]
     if rows:
-        rows.append(("total", "", "", number(whole), percent(1.0), ""))
-    headings = ("component", "count>", f"{unit} each>", f"{unit}>", "share>", "figure")
+        rows.append(("total", "", "", number(whole / divisor), percent(1.0), ""))
+    headings = ("component", count, f"{own} each>", f"{unit or own}>", "share>", "figure")
     return TableData(title, headings, tuple(rows))
+
+
+COMPONENTS = Section(components_row, component_tables, after="digital")

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from xbarc.cost.adc_models import AdcOpinion, adc_opinions, further_opinions
 from xbarc.cost.converters import Widths, converter_widths
 from xbarc.ir.front import FrontPoint
 from xbarc.ir.program import Program
-from xbarc.report.section import Subject
-from xbarc.rows import Row, TableData, fact, histogram, shaped, table_of
+from xbarc.report.section import Section, Subject
+from xbarc.rows import Row, fact, histogram, shaped, shows
 from xbarc.target import Target
 
 _FACTOR_2 = 3.01
 """A factor of two in power, dB."""
-_MODELS = ("bits", "model", "energy_pj", "area_um2", "node_factor", "source")
 
 
 class ConverterRow(Row, title="Converters, as set and by other rules"):
@@ -100,16 +97,6 @@ def _who_judged(samples: int, parts: int) -> str:
     )
 
 
-def converter_tables(rows: Sequence[ConverterRow]) -> tuple[TableData, ...]:
-    """Widths by several rules; the last rows are sums."""
-    return (table_of(ConverterRow, rows),)
-
-
-def front_tables(points: Sequence[FrontPoint]) -> tuple[TableData, ...]:
-    """Energy against error, from the cheapest on."""
-    return (table_of(FrontPoint, points),)
-
-
 def model_rows(subject: Subject) -> tuple[AdcOpinion, ...]:
     """Every width of converters in use by every model that holds there."""
     cost, target = subject.cost, subject.target
@@ -121,6 +108,7 @@ def model_rows(subject: Subject) -> tuple[AdcOpinion, ...]:
     )
 
 
-def model_tables(rows: Sequence[AdcOpinion]) -> tuple[TableData, ...]:
-    """Converters in use by several models."""
-    return (table_of(AdcOpinion, rows, _MODELS),)
+_MODELS = "bits model energy_pj area_um2 node_factor source"
+CONVERTERS = Section(converter_rows, shows(ConverterRow))
+FRONT = Section(lambda subject: subject.program.front, shows(FrontPoint), front_notes)
+ADC_MODELS = Section(model_rows, shows(AdcOpinion, _MODELS))

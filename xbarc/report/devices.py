@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from xbarc.circuit.uniform import far_losses, line_ratio
 from xbarc.cost import Estimate, device_estimates, mean_conductance
 from xbarc.numerics.types import Int64Array
-from xbarc.report.section import Subject
-from xbarc.rows import TableData, table_of
+from xbarc.report.section import Section
+from xbarc.rows import shows
 from xbarc.target import Target
 
 _EXACT = "exact, every cell of the array {}: 1 - current with wires / without, {}"
-
-
-def device_section(subject: Subject) -> tuple[Estimate, ...]:
-    """Estimates for the program's target and cells."""
-    return device_rows(subject.target, subject.cost.levels)
-
-
-def device_tables(rows: Sequence[Estimate]) -> tuple[TableData, ...]:
-    """First-order estimates."""
-    return (table_of(Estimate, rows),)
 
 
 def device_rows(target: Target, levels: Int64Array) -> tuple[Estimate, ...]:
@@ -76,3 +64,6 @@ def _losses(target: Target, conductance: float | None) -> tuple[float | None, fl
         return far_losses(target, conductance)
     except ValueError:
         return None, None
+
+
+DEVICE = Section(lambda subject: device_rows(subject.target, subject.cost.levels), shows(Estimate))

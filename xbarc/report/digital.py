@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from xbarc.ir.program import DigitalStep
 from xbarc.report.components import PJ_PER_UJ
-from xbarc.report.section import Subject
-from xbarc.rows import Row, TableData, fact, number, operators, table_of
+from xbarc.report.section import Section, Subject
+from xbarc.rows import Row, TableData, fact, number, operators, shows
 from xbarc.target import Target
 
 
@@ -55,11 +55,6 @@ def _digital_row(step: DigitalStep, target: Target) -> DigitalRow:
     )
 
 
-def digital_tables(rows: Sequence[DigitalRow]) -> tuple[TableData, ...]:
-    """Every fragment."""
-    return (table_of(DigitalRow, rows),)
-
-
 def stayed_table(rows: Sequence[DigitalRow]) -> TableData:
     """Only the fragments in which matrix operators stayed digital."""
     cells = tuple((row.name, _digital_macs(row), "; ".join(row.notes)) for row in rows if row.notes)
@@ -73,3 +68,6 @@ def plain_line(rows: Sequence[DigitalRow]) -> str:
         counts.update(row.operators)
     found = operators(dict(sorted(counts.items())))
     return f"Digital, without a matrix operator: {found or 'nothing'}"
+
+
+DIGITAL = Section(digital_rows, shows(DigitalRow), after="schedule")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from xbarc.cost.converters import Widths
 from xbarc.cost.counting import reading_widths
 from xbarc.ir.program import CrossbarStep
-from xbarc.report.section import Subject
-from xbarc.rows import Row, TableData, fact, number, table_of
+from xbarc.report.section import Section, Subject
+from xbarc.rows import Row, fact, number, shows
 
 
 class FactsRow(Row, title="What inputs provably are"):
@@ -85,6 +83,4 @@ def _row(step: CrossbarStep) -> FactsRow:
     )
 
 
-def facts_tables(rows: Sequence[FactsRow]) -> tuple[TableData, ...]:
-    """Bits with and without what is known."""
-    return (table_of(FactsRow, rows),)
+FACTS = Section(facts_rows, shows(FactsRow))

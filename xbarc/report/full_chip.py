@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xbarc.cost import LEVELS, CostPart, FullLoad, area_parts, chip_cost, full_chip, stated_load
 from xbarc.report.components import UM2_PER_MM2, parts_table, sum_parts
-from xbarc.report.section import Subject
+from xbarc.report.section import Section, Subject
 from xbarc.rows import Row, TableData, fact, table_of
 from xbarc.target import Target
 
@@ -89,3 +89,6 @@ def chip_tables(chip: ChipRow) -> tuple[TableData, ...]:
         parts_table("One whole chip, converters at their widest", chip.parts),
         table_of(LevelRow, chip.levels),
     )
+
+
+CHIP = Section(chip_row, chip_tables)

@@ -13,7 +13,7 @@ from xbarc.cost.hardware import cells_of_array
 from xbarc.ir.choices import Candidate, ChoiceRecord, FitRecord
 from xbarc.ir.program import CrossbarStep
 from xbarc.ir.quantize import DynamicInput, StaticInput
-from xbarc.report.section import Subject
+from xbarc.report.section import Section, Subject
 from xbarc.rows import (
     Row,
     TableData,
@@ -32,27 +32,8 @@ _MEASURES = {
     "weight": "error: of the weights",
     "none": "no error",
 }
-_COSTS = (
-    "name",
-    "operator",
-    "inputs",
-    "groups",
-    "positions",
-    "arrays",
-    "conversions",
-    "energy_uj",
-    "latency_us",
-    "area_mm2",
-)
-_PLACEMENT = (
-    "name",
-    "encoding",
-    "weight_bits",
-    "input_bits",
-    "activation_range",
-    "blocks",
-    "utilization",
-)
+_COSTS = "name operator inputs groups positions arrays conversions energy_uj latency_us area_mm2"
+_PLACEMENT = "name encoding weight_bits input_bits activation_range blocks utilization"
 
 
 class AdcRow(Row):
@@ -287,3 +268,6 @@ def fit_table(layers: Sequence[LayerRow]) -> TableData:
     """A row for each layer whose weights were fitted or whose outputs were put in order."""
     rows = tuple((row.name, *cells(row.fit)) for row in layers if row.fit is not None)
     return TableData(FitRecord.title, ("layer", *headings(FitRecord)), rows)
+
+
+LAYERS = Section(layer_rows, layer_tables)

@@ -14,33 +14,25 @@ from xbarc.cost import Estimate, LeftOut
 from xbarc.cost.adc_models import AdcOpinion
 from xbarc.ir.front import FrontPoint, RowsPoint
 from xbarc.report import page
-from xbarc.report.active_rows import rows_notes, rows_tables
-from xbarc.report.components import Components, component_tables, components_row
-from xbarc.report.converters import (
-    ConverterRow,
-    converter_rows,
-    converter_tables,
-    front_notes,
-    front_tables,
-    model_rows,
-    model_tables,
-)
-from xbarc.report.devices import device_section, device_tables
-from xbarc.report.digital import DigitalRow, digital_rows, digital_tables
+from xbarc.report.active_rows import ACTIVE_ROWS
+from xbarc.report.components import COMPONENTS, Components
+from xbarc.report.converters import ADC_MODELS, CONVERTERS, FRONT, ConverterRow
+from xbarc.report.devices import DEVICE
+from xbarc.report.digital import DIGITAL, DigitalRow
 from xbarc.report.document import Document
-from xbarc.report.facts import FactsRow, facts_rows, facts_tables
-from xbarc.report.full_chip import ChipRow, chip_row, chip_tables
-from xbarc.report.layers import LayerRow, layer_rows, layer_tables
-from xbarc.report.operands import OperandsRow, operands_row, operands_tables
+from xbarc.report.facts import FACTS, FactsRow
+from xbarc.report.full_chip import CHIP, ChipRow
+from xbarc.report.layers import LAYERS, LayerRow
+from xbarc.report.operands import OPERANDS, OperandsRow
 from xbarc.report.pictures import Drawn, bars, pictures
-from xbarc.report.schedule import ScheduleRow, schedule_row, schedule_tables
-from xbarc.report.section import reading_order, section, sections_of
-from xbarc.report.solver import SolverRow, solver_rows, solver_tables
-from xbarc.report.sources import SourceRow, citation_table, source_section, source_tables
-from xbarc.report.totals import Totals, totals_row, totals_table
+from xbarc.report.schedule import SCHEDULE, ScheduleRow
+from xbarc.report.section import Section, Subject, reading_order, section, sections_of
+from xbarc.report.solver import SOLVER, SolverRow
+from xbarc.report.sources import SOURCES, SourceRow, citation_table
+from xbarc.report.totals import TOTALS, Totals, totals_table
 from xbarc.rows import Row, TableData, fact
 from xbarc.rows.form import Rows, Shown
-from xbarc.target import Target, describe
+from xbarc.target import describe
 
 
 class TargetRow(Row):
@@ -58,7 +50,8 @@ class TargetRow(Row):
         return f"{self.kind}, {self.node_nm} nm, {self.technology}"
 
 
-def _target_row(target: Target) -> TargetRow:
+def _target_row(subject: Subject) -> TargetRow:
+    target = subject.target
     return TargetRow(
         name=target.name,
         description=describe(target),
@@ -77,94 +70,56 @@ class Report(Document):
         "no conversion, totals count what can be counted beside `left_out`, and what is always on "
         "is charged for the interval",
     )
-    name: str = section("name of the program", lambda subject: subject.program.name)
+    name: str = section("name of the program", Section(lambda subject: subject.program.name))
     model_sha256: str = section(
         "digest of the model and its external data, SHA-256 in hex",
-        lambda subject: subject.program.source.sha256,
+        Section(lambda subject: subject.program.source.sha256),
     )
-    target: Shown[TargetRow] = section(
-        "what the program was compiled for", lambda subject: _target_row(subject.target)
-    )
+    target: Shown[TargetRow] = section("what the program was compiled for", Section(_target_row))
     settings: dict[str, str] = section(
-        "what the compiler was told, by name", lambda subject: dict(subject.program.settings)
+        "what the compiler was told, by name",
+        Section(lambda subject: dict(subject.program.settings)),
     )
     totals: Shown[Totals] = section(
-        "the whole program, one inference, but for what `left_out` names", totals_row
+        "the whole program, one inference, but for what `left_out` names", TOTALS
     )
     left_out: Rows[LeftOut] = section(
         "work that no total holds; empty where everything is counted",
-        lambda subject: subject.cost.left_out,
+        Section(lambda subject: subject.cost.left_out),
         default=(),
     )
-    layers: Rows[LayerRow] = section(
-        "layers on crossbars, in execution order", layer_rows, tables=layer_tables
-    )
-    digital: Rows[DigitalRow] = section(
-        "fragments that stay digital, in execution order",
-        digital_rows,
-        tables=digital_tables,
-        after="schedule",
-    )
+    layers: Rows[LayerRow] = section("layers on crossbars, in execution order", LAYERS)
+    digital: Rows[DigitalRow] = section("fragments that stay digital, in execution order", DIGITAL)
     converters: Rows[ConverterRow] = section(
-        "converters under several rules, by layer and in all",
-        converter_rows,
-        tables=converter_tables,
-        default=(),
+        "converters under several rules, by layer and in all", CONVERTERS, default=()
     )
     front: Rows[FrontPoint] = section(
-        "energy against error of converter bits; empty without a budget",
-        lambda subject: subject.program.front,
-        tables=front_tables,
-        notes=front_notes,
-        default=(),
+        "energy against error of converter bits; empty without a budget", FRONT, default=()
     )
     facts: Rows[FactsRow] = section(
-        "layers of whose inputs something is known whatever the network reads",
-        facts_rows,
-        tables=facts_tables,
-        default=(),
+        "layers of whose inputs something is known whatever the network reads", FACTS, default=()
     )
     rows: Rows[RowsPoint] = section(
-        "choices of rows driven at a time; empty without the lever rows",
-        lambda subject: subject.program.rows,
-        tables=rows_tables,
-        notes=rows_notes,
-        default=(),
+        "choices of rows driven at a time; empty without the lever rows", ACTIVE_ROWS, default=()
     )
     solver: Rows[SolverRow] = section(
-        "stages that a solver decided, with what it proved",
-        solver_rows,
-        tables=solver_tables,
-        default=(),
+        "stages that a solver decided, with what it proved", SOLVER, default=()
     )
-    components: Shown[Components] = section(
-        "the parts of every total", components_row, tables=component_tables, after="digital"
-    )
+    components: Shown[Components] = section("the parts of every total", COMPONENTS)
     schedule: Shown[ScheduleRow] | None = section(
-        "when each layer works; null where a shape is not known",
-        schedule_row,
-        tables=schedule_tables,
+        "when each layer works; null where a shape is not known", SCHEDULE
     )
     operands: Shown[OperandsRow] | None = section(
-        "energies by data; null where no data was given",
-        operands_row,
-        tables=operands_tables,
-        default=None,
+        "energies by data; null where no data was given", OPERANDS, default=None
     )
     adc_models: Rows[AdcOpinion] = section(
-        "converters in use by several models, the target's own first",
-        model_rows,
-        tables=model_tables,
+        "converters in use by several models, the target's own first", ADC_MODELS
     )
-    chip: Shown[ChipRow] = section("one whole chip of the target", chip_row, tables=chip_tables)
+    chip: Shown[ChipRow] = section("one whole chip of the target", CHIP)
     device: Rows[Estimate] = section(
-        "estimates of devices; `xbarc check --effects` executes the effects themselves",
-        device_section,
-        tables=device_tables,
+        "estimates of devices; `xbarc check --effects` executes the effects themselves", DEVICE
     )
-    sources: Rows[SourceRow] = section(
-        "every figure of the target with its source", source_section, tables=source_tables
-    )
+    sources: Rows[SourceRow] = section("every figure of the target with its source", SOURCES)
     notes: tuple[str, ...] = Field(description="what the model leaves out")
 
     @property

@@ -6,7 +6,7 @@ from xbarc.cost import LayerCost
 from xbarc.cost.operands import operand_energy
 from xbarc.ir.operands import OperandStatistics
 from xbarc.report.components import energy_uj
-from xbarc.report.section import Subject
+from xbarc.report.section import Section, Subject
 from xbarc.rows import Row, TableData, fact, number, percent, table_of
 from xbarc.target import Target
 
@@ -88,3 +88,6 @@ def operands_tables(seen: OperandsRow | None) -> tuple[TableData, ...]:
         return ()
     title = f"Energies by data; one inference: {number(seen.energy_uj)} uJ"
     return (table_of(OperandRow, seen.layers, title=title),)
+
+
+OPERANDS = Section(operands_row, operands_tables)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from xbarc.cost import LayerSchedule, PathPart
-from xbarc.report.section import Subject
+from xbarc.report.section import Section, Subject
 from xbarc.rows import Row, TableData, fact, number, percent, table_of
 
 _PS_PER_US = 1e6
@@ -50,3 +50,6 @@ def schedule_tables(plan: ScheduleRow | None) -> tuple[TableData, ...]:
     limit = f"{plan.bottleneck} limits the rate to an inference every {number(plan.interval_us)} us"
     title = f"Schedule of one inference: {limit}{total}"
     return table_of(LayerSchedule, plan.layers, title=title), table_of(PathPart, plan.path)
+
+
+SCHEDULE = Section(schedule_row, schedule_tables)

@@ -1,7 +1,7 @@
 """Sections of a report: what each is gathered from, and its tables and notes.
 
-A section is one file: a row, a function that gathers it, a function that makes its tables. One line
-in `model.Report` puts it into every format.
+A section is one file: a row, a function that gathers it, and a `Section` that says so. A field of
+`model.Report` puts it into every format.
 """
 
 from __future__ import annotations
@@ -61,16 +61,10 @@ class Section:
     after: str = ""
 
 
-def section(
-    meaning: str, gather: Callable[[Subject], Any], *, default: Any = PydanticUndefined, **said: Any
-) -> Any:
-    """A field of a report; `said` are further attributes of `Section`.
-
-    Raises:
-        TypeError: an unknown attribute.
-    """
+def section(meaning: str, said: Section, *, default: Any = PydanticUndefined) -> Any:
+    """A field of a report."""
     made = Field(default=default, description=meaning)
-    made.metadata.append(Section(gather, **said))
+    made.metadata.append(said)
     return made
 
 

@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 from xbarc.ir.program import CrossbarStep
-from xbarc.report.section import Subject
-from xbarc.rows import Row, TableData, fact, number, shaped, table_of
+from xbarc.report.section import Section, Subject
+from xbarc.rows import Row, fact, number, shaped, shows
 
 _TINY = 1e-9
-_COLUMNS = (
-    "stage",
-    "layer",
-    "objective",
-    "compared",
-    "bound",
-    "gap",
-    "status",
-    "unit",
-    "deterministic_us",
-)
 
 
 def _known(value: float | None) -> str:
@@ -113,6 +101,5 @@ def _gap(objective: float, bound: float) -> float:
     return max(0.0, 1.0 - bound / objective) if objective > 0 else 0.0
 
 
-def solver_tables(rows: Sequence[SolverRow]) -> tuple[TableData, ...]:
-    """Objective, bound and gap of every stage."""
-    return (table_of(SolverRow, rows, _COLUMNS),)
+_COLUMNS = "stage layer objective compared bound gap status unit deterministic_us"
+SOLVER = Section(solver_rows, shows(SolverRow, _COLUMNS))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from xbarc.report.section import Subject
+from xbarc.report.section import Section
 from xbarc.rows import Row, TableData, fact, table_of
 from xbarc.target import Figure, FigureList, Provenance, Target, figures, law_of
 
@@ -96,11 +96,6 @@ class SourceRow(Row, title="Figures"):
     carry_added: float | None = fact(
         "what is added then, in `unit`; null where nothing differs", default=None, later=True
     )
-
-
-def source_section(subject: Subject) -> tuple[SourceRow, ...]:
-    """Figures of the program's target."""
-    return source_rows(subject.target)
 
 
 def source_rows(target: Target) -> tuple[SourceRow, ...]:
@@ -194,3 +189,6 @@ def citations(sources: Sequence[SourceRow]) -> tuple[tuple[str, str, str], ...]:
         if row.scale_source
     }
     return tuple(cited[name] for name in sorted(cited))
+
+
+SOURCES = Section(lambda subject: source_rows(subject.target), source_tables)

@@ -15,7 +15,7 @@ from xbarc.report.escaping import text_lines
 from xbarc.report.layers import chosen_table, layers_table
 from xbarc.report.model import Report
 from xbarc.report.notes import specific
-from xbarc.report.solver import solver_tables
+from xbarc.report.solver import SOLVER
 from xbarc.report.sources import citations
 from xbarc.rows.table import TableData
 
@@ -40,7 +40,7 @@ def _brief(report: Report) -> Group:
         report.totals_table(),
         layers_table(report.layers),
         chosen_table(report.layers),
-        *solver_tables(report.solver),
+        *SOLVER.tables(report.solver),
         stayed,
     )
     parts: list[RenderableType] = [_head(report)]

@@ -28,7 +28,7 @@ from xbarc.report.components import (
 )
 from xbarc.report.full_chip import ChipRow, array_cells
 from xbarc.report.schedule import ScheduleRow
-from xbarc.report.section import Subject
+from xbarc.report.section import Section, Subject
 from xbarc.rows import Row, TableData, fact, number, percent
 from xbarc.target import Target, figures
 
@@ -299,3 +299,6 @@ def _row(totals: Totals, label: str, field: str, unit: str) -> tuple[str, ...]:
 
 def _joined(*values: int) -> str:
     return ", ".join(number(value) for value in values)
+
+
+TOTALS = Section(totals_row)

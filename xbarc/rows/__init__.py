@@ -19,7 +19,7 @@ from xbarc.rows.facts import (
     facts_of,
 )
 from xbarc.rows.format import histogram, number, operators, percent, shaped
-from xbarc.rows.table import TableData, cells, headings, table_of
+from xbarc.rows.table import TableData, cells, headings, shows, table_of
 
 __all__ = [
     "Fact",
@@ -41,5 +41,6 @@ __all__ = [
     "operators",
     "percent",
     "shaped",
+    "shows",
     "table_of",
 ]

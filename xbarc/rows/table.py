@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,35 +19,39 @@ class TableData:
     rows: tuple[tuple[str, ...], ...]
 
 
-def table_of(
-    kind: type[Row], rows: Iterable[Row], names: Sequence[str] = (), title: str = ""
-) -> TableData:
+def table_of(kind: type[Row], rows: Iterable[Row], names: str = "", title: str = "") -> TableData:
     """A table of rows, a column a fact that has a heading.
 
     Args:
         kind: what the rows are.
         rows: its lines.
-        names: fields in the order of the columns; all that have a heading by default.
+        names: fields in the order of the columns, parted by spaces; by default all that have a
+            heading.
         title: in place of the title of `kind`.
     """
     lines = tuple(cells(row, names) for row in rows)
     return TableData(title or kind.title, headings(kind, names), lines)
 
 
-def headings(kind: type[Row], names: Sequence[str] = ()) -> tuple[str, ...]:
+def shows(kind: type[Row], names: str = "") -> Callable[[Iterable[Row]], tuple[TableData, ...]]:
+    """What makes the one table of a section."""
+    return lambda rows: (table_of(kind, rows, names),)
+
+
+def headings(kind: type[Row], names: str = "") -> tuple[str, ...]:
     """Headings of the columns."""
     return tuple(entry.fact.head or "" for entry in _columns(kind, names))
 
 
-def cells(row: Row, names: Sequence[str] = ()) -> tuple[str, ...]:
+def cells(row: Row, names: str = "") -> tuple[str, ...]:
     """One line."""
     return tuple(_cell(row, entry) for entry in _columns(type(row), names))
 
 
-def _columns(kind: type[Row], names: Sequence[str]) -> list[Entry]:
+def _columns(kind: type[Row], names: str) -> list[Entry]:
     found = {entry.field: entry for entry in facts_of(kind)}
     if names:
-        return [found[name] for name in names]
+        return [found[name] for name in names.split()]
     return [entry for entry in found.values() if entry.fact.head is not None]
 
 
