@@ -11,7 +11,7 @@ from xbarc.report.model import Report
 from xbarc.rows import facts_of
 
 _COLUMNS, _ADC = (
-    [entry for entry in facts_of(kind) if entry.fact.csv] for kind in (LayerRow, AdcRow)
+    [entry for entry in facts_of(kind) if entry.in_csv] for kind in (LayerRow, AdcRow)
 )
 
 

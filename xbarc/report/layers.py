@@ -39,15 +39,14 @@ _PLACEMENT = "name encoding weight_bits input_bits activation_range blocks utili
 class AdcRow(Row):
     """Converter widths of a layer, weighted by conversions."""
 
-    policy: str = fact("lossless, worst-case, or the largest number of bits asked for")
+    policy: str = fact("lossless, worst-case, or the largest number of bits asked for", csv=False)
     min_bits: int = fact(
         "narrowest conversion, bits; 0 where there is none",
-        csv=True,
         head="ADC bits>",
         of=lambda adc: f"{adc.min_bits} / {adc.mean_bits:.3g} / {adc.max_bits}",
     )
-    mean_bits: float = fact("mean over conversions, bits", csv=True)
-    max_bits: int = fact("widest conversion, bits", csv=True)
+    mean_bits: float = fact("mean over conversions, bits")
+    max_bits: int = fact("widest conversion, bits")
     histogram: dict[int, int] = fact(
         "conversions of one input vector by width in bits, count",
         head="conversions of one vector by ADC bits",
@@ -58,73 +57,61 @@ class AdcRow(Row):
 class LayerRow(Row):
     """One layer on crossbars; `area_mm2` and the arrays' surroundings are its share."""
 
-    name: str = fact("name of the layer in the model", head="layer", csv=True)
-    operator: str = fact("ONNX operator", head="operator", csv=True)
-    encoding: str = fact("how signed weights sit on cells", head="encoding", csv=True)
+    name: str = fact("name of the layer in the model", head="layer")
+    operator: str = fact("ONNX operator", head="operator")
+    encoding: str = fact("how signed weights sit on cells", head="encoding")
     activation_range: Literal["static", "dynamic", "as given"] = fact(
         "static: from data; dynamic: at run time; as given: the model's own integers",
         head="range",
-        csv=True,
     )
     weight_bits: int = fact(
         "bits of a weight, sign included",
-        csv=True,
         head="weight>",
         of=lambda row: f"{row.weight_bits} bit / {row.weight_slices}",
     )
-    weight_slices: int = fact("bit slices of a weight, count", csv=True)
+    weight_slices: int = fact("bit slices of a weight, count")
     input_bits: int = fact(
         "bits of an input code",
-        csv=True,
         head="input>",
         of=lambda row: f"{row.input_bits} bit / {row.input_slices}",
     )
-    input_slices: int = fact("input slices, one a cycle, count", csv=True)
+    input_slices: int = fact("input slices, one a cycle, count")
     inputs: int = fact(
         "rows of the matrix of one group, count",
-        csv=True,
         head="matrix>",
         of=lambda row: f"{row.inputs} x {row.outputs}",
     )
-    outputs: int = fact("outputs of one group, count", csv=True)
-    groups: int = fact("matrices of the layer, count", head="groups>", csv=True)
-    row_blocks: int = fact("blocks along the inputs, count")
-    column_blocks: int = fact("blocks along the columns, count")
-    blocks: int = fact(
-        "groups times row blocks times column blocks, count", head="blocks>", csv=True
-    )
-    arrays: int = fact("arrays that one copy of the layer touches, count", head="arrays>", csv=True)
-    copies: int = fact("how often its weights stand on the chip, count")
-    cells: int = fact("cells in use, count", csv=True)
-    zero_cells: int = fact("cells at level 0, count")
+    outputs: int = fact("outputs of one group, count")
+    groups: int = fact("matrices of the layer, count", head="groups>")
+    row_blocks: int = fact("blocks along the inputs, count", csv=False)
+    column_blocks: int = fact("blocks along the columns, count", csv=False)
+    blocks: int = fact("groups times row blocks times column blocks, count", head="blocks>")
+    arrays: int = fact("arrays that one copy of the layer touches, count", head="arrays>")
+    copies: int = fact("how often its weights stand on the chip, count", csv=False)
+    cells: int = fact("cells in use, count")
+    zero_cells: int = fact("cells at level 0, count", csv=False)
     utilization: float | None = fact(
-        "cells over cells of the arrays it touches, 0 to 1", head="used>", text=percent, csv=True
+        "cells over cells of the arrays it touches, 0 to 1", head="used>", text=percent
     )
     filling: tuple[float, ...] = fact(
         "share of cells in use of each array it touches, the first 256, 0 to 1"
     )
     adc: AdcRow = fact("converter widths")
     timing: Timing = fact("time of one input vector")
-    positions: int | None = fact(
-        "input vectors of one inference, count", head="positions>", csv=True
-    )
-    macs: int | None = fact("multiply-accumulates, count an inference", csv=True)
-    conversions_per_vector: int = fact("conversions of one input vector, count")
-    conversions: int | None = fact("conversions, count an inference", head="conversions>", csv=True)
-    buffer_bytes: int | None = fact("bytes through buffers, count an inference")
+    positions: int | None = fact("input vectors of one inference, count", head="positions>")
+    macs: int | None = fact("multiply-accumulates, count an inference")
+    conversions_per_vector: int = fact("conversions of one input vector, count", csv=False)
+    conversions: int | None = fact("conversions, count an inference", head="conversions>")
+    buffer_bytes: int | None = fact("bytes through buffers, count an inference", csv=False)
     energy_uj: float | None = fact(
         "energy of the layer's share of the components, uJ an inference",
         head="energy uJ>",
-        csv=True,
     )
     latency_us: float | None = fact(
         "time that its arrays work in one inference, copies side by side, us",
         head="latency us>",
-        csv=True,
     )
-    area_mm2: float = fact(
-        "area of the layer's share of the components, mm2", head="area mm2>", csv=True
-    )
+    area_mm2: float = fact("area of the layer's share of the components, mm2", head="area mm2>")
     choice: ChoiceRecord | None = fact(
         "why this encoding; null where it was asked for by name", default=None, later=True
     )

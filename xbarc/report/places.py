@@ -31,8 +31,7 @@ class PlacedRow(Row, title="Places on the mesh"):
         text=lambda tiles: number(len(tiles)),
     )
     byte_hops: float = fact(
-        "how many bytes times hops reach it in an inference",
-        head="bytes x hops>",
+        "how many bytes times hops reach it in an inference", head="bytes x hops>"
     )
 
 

@@ -79,8 +79,7 @@ class Totals(Row):
     )
     writes_borne: float | None = fact("how many times cells can be written")
     digital_time_us: float | None = fact(
-        "work of digital units, a part of the latency where it is known, us",
-        later=True,
+        "work of digital units, a part of the latency where it is known, us", later=True
     )
     latency_us: float | None = fact(
         "from the first input to the last result, layers overlapping, us"

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import MISSING, Field, dataclass, field, fields
 from functools import cache
+from types import NoneType, UnionType
 from typing import (
     Annotated,
     Any,
     ClassVar,
+    Literal,
+    Union,
     dataclass_transform,
     get_args,
     get_origin,
@@ -61,7 +64,7 @@ class Fact:
         of: writes its cell from the whole row, in place of `text`.
         later: the format was published without it: reports that lack it are read, with the default
             or None.
-        csv: whether the line of a layer has it.
+        csv: whether lines of a table for machines have it, where it is one number or text.
         inside: whether reports leave it out.
     """
 
@@ -71,7 +74,7 @@ class Fact:
     text: Callable[[Any], str] | None = None
     of: Callable[[Any], str] | None = None
     later: bool = False
-    csv: bool = False
+    csv: bool = True
     inside: bool = False
 
 
@@ -134,6 +137,13 @@ class Entry:
     def kept_meaning(self) -> str:
         """Meaning in the unit in which the number is kept."""
         return self.fact.meaning.replace("{unit}", "" if self.unit is None else self.unit.kept)
+
+    @property
+    def in_csv(self) -> bool:
+        """Whether it is one cell of a line."""
+        parts = get_args(self.hint) if get_origin(self.hint) in (Union, UnionType) else (self.hint,)
+        plain = (int, float, str, bool, NoneType)
+        return self.fact.csv and all(part in plain or get_origin(part) is Literal for part in parts)
 
     def value(self, row: Row) -> Any:
         """The value of a row, in the unit that reports show."""
