@@ -151,7 +151,8 @@ def _extreme(rng: np.random.Generator, flat: AnyArray) -> AnyArray | float:
     if flat.dtype.kind in "iu":
         limits = np.iinfo(flat.dtype)
         return np.asarray(_pick(rng, (limits.min, limits.max, 0, 1))).astype(flat.dtype)
-    return flat[:1]
+    first: AnyArray = flat[0]  # elements of ml_dtypes take no array in the place of a number
+    return first
 
 
 def _scaled(rng: np.random.Generator, model: onnx.ModelProto, folder: Path) -> None:
