@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 from tests.builders import int_layer, mapped, program_of, small_target
 from tests.executor.test_engines import draw_adc, mapped_or_none
 from tests.strategies import Case, cases
-from xbarc.executor import Executor, FastLayer, ReferenceLayer, lookup
+from xbarc.executor import Executor, FastLayer, ReferenceLayer
 from xbarc.executor.lanes import LANES
-from xbarc.executor.saturating import SaturatingLayer, fits_lookup
+from xbarc.executor.saturating import SaturatingLayer, announce_compilation, fits_lookup
 from xbarc.executor.shuffle import lane_order
+from xbarc.executor.sliced import ByteLayer, SlicedLayer, byte_conversions
 from xbarc.ir.effective import effective_weights, is_lossless, lossless_conversions
 from xbarc.ir.geometry import Window
 from xbarc.ir.program import AdcSettings, CrossbarStep
@@ -53,6 +54,9 @@ def test_loops_for_every_cpu_equal_the_reference(case: Case, data: st.DataObject
         layer = SaturatingLayer(step, anywhere=anywhere)
         assert np.array_equal(layer.accumulate(vectors, found), reference)
         assert found.saturated == wanted.saturated
+    found = LayerTrace()
+    assert np.array_equal(SlicedLayer(step).accumulate(vectors, found), reference)
+    assert found.saturated == wanted.saturated
 
 
 @pytest.mark.parametrize("encoding", ["differential", "differential-analog", "offset"])
@@ -74,6 +78,34 @@ def test_wide_cells_and_converters_of_steps(encoding: str, cell_bits: int, dac_b
         assert np.array_equal(FastLayer(chosen).accumulate(vectors), reference)
         anywhere = SaturatingLayer(chosen, anywhere=True).accumulate(vectors, None)
         assert np.array_equal(anywhere, reference)
+
+
+@pytest.mark.parametrize("input_bits", [1, 3, 4, 7, 8, 9, 16])
+@pytest.mark.parametrize("cell_bits", [1, 2, 3])
+def test_sums_that_stop_at_a_byte(input_bits: int, cell_bits: int) -> None:
+    """Every setting that fits, beside the reference, with sums on both sides of 255."""
+    rng = np.random.default_rng(input_bits * cell_bits)
+    target = small_target(cell__bits=cell_bits)
+    quantizer = IntegerInput(low=0, bits=input_bits)
+    layer = int_layer(rng.integers(-128, 128, (2, 300, 7)), quantizer=quantizer)
+    step = mapped(layer, target, adc="5")
+    shape = (2, len(step.tiling.segment_bounds) - 1, step.conversions, 1)
+    for _ in range(6):
+        high_step = int(rng.choice([1, 2, 9, 100]))
+        adc = AdcSettings(
+            rng.integers(0, 8, shape).astype(np.uint8),
+            rng.integers(0, int(rng.choice([1, 20, 200])), shape).astype(np.int32),
+            rng.integers(1, high_step + 1, shape).astype(np.int32),
+            "test",
+        )
+        changed = replace(step, adc=adc)
+        chosen = np.broadcast_to(byte_conversions(changed), shape[:3])
+        fitting, quick = SaturatingLayer(changed, chosen), ByteLayer(changed, chosen)
+        vectors = _vectors(changed, 37, 5)
+        vectors[0], vectors[1] = 0, (1 << input_bits) - 1
+        one, two = LayerTrace(), LayerTrace()
+        assert np.array_equal(quick.accumulate(vectors, one), fitting.accumulate(vectors, two))
+        assert one.saturated == two.saturated
 
 
 def test_threads_change_nothing() -> None:
@@ -206,19 +238,19 @@ def test_memory_of_a_large_picture_is_bounded() -> None:
 
 
 def test_a_first_run_tells_that_it_compiles(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     class Fresh:
+        __name__ = "convert_and_add"
         signatures = ()
         stats = type("Stats", (), {"cache_path": str(tmp_path)})
 
-    monkeypatch.setattr(lookup, "convert_and_add", Fresh)
     with caplog.at_level(logging.INFO, logger="xbarc"):
-        lookup.announce_compilation()
+        announce_compilation(Fresh())
         assert "compiling the fast engine" in caplog.text
         caplog.clear()
         (tmp_path / "lookup.convert_and_add-1.py311.nbi").touch()
-        lookup.announce_compilation()
+        announce_compilation(Fresh())
     assert not caplog.text
 
 
@@ -226,8 +258,10 @@ _COMPILE_THE_LOOP = """
 import numpy as np
 from tests.builders import int_layer, mapped, small_target
 from xbarc.executor.saturating import SaturatingLayer
+from xbarc.executor.sliced import ByteLayer
 step = mapped(int_layer(np.arange(32).reshape(1, 8, 4) - 16), small_target())
-SaturatingLayer(step).accumulate(np.zeros((1, 1, 8), np.uint8), None)
+for kind in (SaturatingLayer, ByteLayer):
+    kind(step).accumulate(np.zeros((1, 1, 8), np.uint8), None)
 """
 
 

@@ -12,7 +12,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from xbarc.executor.saturating import SaturatingLayer, fits_lookup
+from xbarc.executor.saturating import fits_lookup
+from xbarc.executor.sliced import SlicedLayer
 from xbarc.ir.effective import effective_weights
 from xbarc.ir.program import AdcSettings, CrossbarStep
 from xbarc.mapping.calibrated import Table, settings_of
@@ -61,12 +62,12 @@ def _over_blocks(step: CrossbarStep, table: Table, vectors: IntArray) -> Float64
     model = errors.copy()
     for number in range(errors.shape[0]):
         mask = table.groups.member[:, step.tiling.segment_block] == number
-        exact = SaturatingLayer(replace(step, adc=_bits(step, table, {})), mask)
+        exact = SlicedLayer(replace(step, adc=_bits(step, table, {})), mask)
         wanted = exact.accumulate(some, None)
         for place, bits in np.ndindex(errors.shape[1], measured):
             if errors[number, place, bits + 1] > 0:
                 settings = _bits(step, table, {(number, place): bits + 1})
-                layer = SaturatingLayer(replace(step, adc=settings), mask)
+                layer = SlicedLayer(replace(step, adc=settings), mask)
                 off = (layer.accumulate(some, None) - wanted).astype(np.float64)
                 errors[number, place, bits + 1] = off.var(axis=0).mean()
     known = np.maximum(model[..., measured], 1e-300)

@@ -14,7 +14,8 @@ import numpy as np
 from xbarc.errors import ModelError
 from xbarc.executor.adc import conversions_of_vector
 from xbarc.executor.reference import ReferenceLayer
-from xbarc.executor.saturating import SaturatingLayer, fits_lookup
+from xbarc.executor.saturating import fits_lookup
+from xbarc.executor.sliced import SlicedLayer
 from xbarc.executor.windows import gather
 from xbarc.ir.effective import effective_weights, lossless_conversions
 from xbarc.ir.geometry import Window
@@ -42,7 +43,7 @@ class FastLayer:
         lossless = lossless_conversions(step)
         self._reference = ReferenceLayer(step)
         self._product: CollapsedLayer | None = None
-        self._sliced: SaturatingLayer | ReferenceLayer | None = None
+        self._sliced: SlicedLayer | ReferenceLayer | None = None
         if not lossless.all() and not fits_lookup(step):
             self._sliced = self._reference
             return
@@ -50,12 +51,12 @@ class FastLayer:
             self._product = CollapsedLayer(step, lossless, threads)
         if not lossless.all():
             made = None if tables is None else tables.tables
-            self._sliced = made or SaturatingLayer(step, ~lossless, threads=threads)
+            self._sliced = made or SlicedLayer(step, ~lossless, threads=threads)
 
     @property
-    def tables(self) -> SaturatingLayer | None:
+    def tables(self) -> SlicedLayer | None:
         """What executes conversions that may saturate, if tables do."""
-        return self._sliced if isinstance(self._sliced, SaturatingLayer) else None
+        return self._sliced if isinstance(self._sliced, SlicedLayer) else None
 
     def accumulate(self, vectors: IntArray, trace: LayerTrace | None = None) -> IntArray:
         """As `ReferenceLayer.accumulate`; codes are kept by the reference itself."""

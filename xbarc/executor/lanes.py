@@ -3,6 +3,9 @@
 LANES = 32
 """Input vectors that one pass of the lookup loop handles."""
 
+PAIRED = LANES // 2
+"""Input vectors of a pass where sums stay bytes: each has a lane for an even and an odd bit."""
+
 NIBBLES = 8
 """Lookups that are added as bytes before they are widened to 16 bits."""
 

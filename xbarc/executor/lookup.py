@@ -14,8 +14,6 @@ lock, so that threads share the chunks.
 
 from __future__ import annotations
 
-import logging
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -24,18 +22,6 @@ from xbarc.executor import shuffle
 from xbarc.executor.lanes import DIGIT_BITS, LANES, NIBBLES
 from xbarc.executor.shuffle import ANY_REACH, HAS_SHUFFLE, NARROW_REACH
 from xbarc.numerics.compiled import compiled
-
-_LOG = logging.getLogger("xbarc")
-
-
-def announce_compilation() -> None:
-    """Say that the loops are about to be compiled, unless that was done before."""
-    if convert_and_add.signatures:
-        return
-    folder = Path(convert_and_add.stats.cache_path or ".")
-    if not any(folder.glob("*convert_and_add-*.nbi")):
-        _LOG.info("compiling the fast engine for this machine, once; this takes some seconds")
-
 
 LANE = np.argsort(shuffle.lane_order())
 """The lane of each vector of a chunk; sums and codes go by vector, packed planes by lane."""

@@ -170,7 +170,7 @@ class _Tables(SaturatingLayer):
 
     def count(self, vectors: IntArray, place: tuple[int, int], bins: Bins) -> None:
         """Count the sums of one group and segment."""
-        lookup.announce_compilation()
+        self.announce()
         codes = self.code_bytes(vectors)
         ready, packed, counts = self.prepared(codes, *place)
         if ready is None:

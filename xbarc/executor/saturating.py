@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
 from itertools import pairwise, product
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,15 +27,17 @@ if TYPE_CHECKING:
 else:
     lookup = lazy_module("xbarc.executor.lookup")
 
+_LOG = logging.getLogger("xbarc")
+
 _WIDEST_SUM = 1 << 16
 _WIDEST_JOINED = 1 << 31
 _WORTH_THREADS = 1 << 20
-_TABLE_ROOM = 1 << 26
+_TABLE_ROOM = 1 << 27
 """Bytes of tables and settings that a layer keeps between calls; the rest is made again."""
 
 
 @dataclass(frozen=True, eq=False)
-class _Prepared:
+class Prepared:
     """Arguments of the compiled loop that depend on the segment alone."""
 
     tables: AnyArray
@@ -44,8 +48,18 @@ class _Prepared:
 
     @property
     def nbytes(self) -> int:
+        """Memory that it takes."""
         parts = (self.tables, self.floor, self.entries, self.starts, self.adc)
         return sum(part.nbytes for part in parts)
+
+
+def announce_compilation(loop: Any) -> None:
+    """Say that a loop is about to be compiled, unless that was done before."""
+    if loop.signatures:
+        return
+    folder = Path(loop.stats.cache_path or ".")
+    if not any(folder.glob(f"*{loop.__name__}-*.nbi")):
+        _LOG.info("compiling the fast engine for this machine, once; this takes some seconds")
 
 
 class SaturatingLayer:
@@ -56,7 +70,12 @@ class SaturatingLayer:
         chosen: which conversions to execute; axes: group, segment, conversion. Others add nothing.
         threads: of the compiled loops; 0 takes all. The results do not depend on it.
         anywhere: take the loop that needs no special CPU.
+
+    Attributes:
+        lanes: vectors of a chunk.
     """
+
+    lanes = LANES
 
     def __init__(
         self,
@@ -72,7 +91,7 @@ class SaturatingLayer:
         self._chosen = everything if chosen is None else chosen
         a = conversion_matrix(step.periphery, step.conversions, step.cells.columns)
         self._a = a.astype(np.int32)
-        self._kept: dict[tuple[int, int], _Prepared | None] = {}
+        self._kept: dict[tuple[int, int], Prepared | None] = {}
         self._room = _TABLE_ROOM
         self._threads = threads
         bounds = [int(b) for b in step.tiling.segment_bounds]
@@ -83,17 +102,21 @@ class SaturatingLayer:
     def accumulate(self, vectors: IntArray, trace: LayerTrace | None) -> Int64Array:
         """Axes: vector, group, input -> vector, group, output; without `beta`."""
         step, count = self.step, vectors.shape[0]
-        lookup.announce_compilation()
-        chunks = -(-count // LANES)
-        acc = np.zeros((step.groups, step.outputs, chunks * LANES), dtype=np.int64)
-        missed = np.zeros((chunks, LANES), dtype=np.int32)
+        self.announce()
+        chunks = -(-count // self.lanes)
+        acc = np.zeros((step.groups, step.outputs, chunks * self.lanes), dtype=np.int64)
+        missed = np.zeros((chunks, self.lanes), dtype=np.int32)
         for group in range(step.groups):
-            codes = _code_bytes(vectors[:, group], chunks * LANES)
+            codes = self.code_bytes(vectors[:, group])
             for number in range(len(self._segments)):
                 self._segment(codes, group, number, acc[group], missed)
         if trace is not None:
             trace.saturated += int(missed.reshape(-1)[:count].sum())
         return acc.transpose(2, 0, 1)[:count]
+
+    def announce(self) -> None:
+        """Say that loops are about to be compiled, unless that was done before."""
+        announce_compilation(lookup.convert_and_add)
 
     def _segment(
         self, codes: IntArray, group: int, number: int, acc: Int64Array, missed: IntArray
@@ -115,18 +138,17 @@ class SaturatingLayer:
 
     def prepared(
         self, codes: IntArray, group: int, number: int
-    ) -> tuple[_Prepared | None, AnyArray, AnyArray]:
+    ) -> tuple[Prepared | None, AnyArray, AnyArray]:
         """Tables of a segment, packed planes and their counts; None where nothing is converted."""
         ready = self._ready(group, number)
         if ready is None:
             return None, codes, codes
-        first, last, _ = self._segments[number]
-        packed, counts = self._packed(codes, first, last, ready.tables.shape[2])
+        packed, counts = self._packed(codes, number, ready.tables.shape[2])
         if ready.floor.any():
             lookup.count_planes(packed, counts)
         return ready, packed, counts
 
-    def _ready(self, group: int, number: int) -> _Prepared | None:
+    def _ready(self, group: int, number: int) -> Prepared | None:
         """What a segment needs, kept while there is room; None where nothing is to be converted."""
         if (group, number) not in self._kept:
             made = self._prepare(group, number)
@@ -137,7 +159,7 @@ class SaturatingLayer:
             self._kept[group, number] = made
         return self._kept[group, number]
 
-    def _prepare(self, group: int, number: int) -> _Prepared | None:
+    def _prepare(self, group: int, number: int) -> Prepared | None:
         first, last, block = self._segments[number]
         chosen = np.flatnonzero(self._chosen[group, number])
         if not chosen.size:
@@ -146,10 +168,10 @@ class SaturatingLayer:
         digits = slice_count(max(1, int(seen.max(initial=0)).bit_length()), DIGIT_BITS)
         rows = 4 * NIBBLES
         nibbles = -(-(last - first) // rows) * NIBBLES
-        tables = _aligned((len(chosen), digits, nibbles, 16))
+        tables = aligned((len(chosen), digits, nibbles, 16))
         lookup.make_tables(seen, tables)
         entries, starts = self._entries(group, block, chosen)
-        return _Prepared(tables, floor, entries, starts, self._settings(group, number, chosen))
+        return Prepared(tables, floor, entries, starts, self._settings(group, number, chosen))
 
     def _seen(self, group: int, rows: slice, chosen: IntArray) -> tuple[IntArray, IntArray]:
         """What each conversion sees of each row, made positive; axes: conversion, row."""
@@ -162,15 +184,18 @@ class SaturatingLayer:
         raised = np.ascontiguousarray((signed - floor[:, None]).astype(np.uint16))
         return raised, floor.astype(np.int32)
 
-    def _packed(
-        self, codes: IntArray, first: int, last: int, nibbles: int
-    ) -> tuple[AnyArray, AnyArray]:
-        """Nibbles of bit planes of the wordlines of a segment."""
-        size, inputs, vectors = codes.shape
-        chunks = vectors // LANES
-        rows = np.full(4 * nibbles, inputs - 1, dtype=np.int64)
+    def _rows(self, number: int, nibbles: int) -> Int64Array:
+        """Input of each wordline of a segment; the last one, which is zero, for those beyond it."""
+        first, last, _ = self._segments[number]
+        rows = np.full(4 * nibbles, self.step.inputs, dtype=np.int64)
         rows[: last - first] = self.step.tiling.row_input[first:last]
-        packed = _aligned((chunks, 8 * size, nibbles, LANES))
+        return rows
+
+    def _packed(self, codes: IntArray, number: int, nibbles: int) -> tuple[AnyArray, AnyArray]:
+        """Nibbles of bit planes of the wordlines of a segment."""
+        size, _, vectors = codes.shape
+        chunks, rows = vectors // LANES, self._rows(number, nibbles)
+        packed = aligned((chunks, 8 * size, nibbles, LANES))
         counts = np.zeros((chunks, 8 * size, LANES + 1), dtype=np.int32)
         self._share(
             partial(lookup.pack_planes, codes, rows, packed, counts), chunks, 8 * size * nibbles
@@ -262,7 +287,7 @@ def _code_bytes(codes: IntArray, padded: int) -> UInt8Array:
     return out.reshape(size, inputs + 1, padded)
 
 
-def _aligned(shape: tuple[int, ...]) -> AnyArray:
+def aligned(shape: tuple[int, ...]) -> AnyArray:
     """Uninitialised bytes that start on a 64-byte border."""
     size = int(np.prod(shape))
     memory = np.empty(size + 64, dtype=np.uint8)

@@ -1,0 +1,267 @@
+# mypy: disable-error-code="no-untyped-call,import-untyped"
+"""Sums that stay bytes: sixteen input vectors, two bit planes of each side by side.
+
+A converter with lo and code up to 254 cannot tell sums beyond 255 apart, so its column sums are
+added as bytes that stop at 255, whatever the count of rows. The lanes of a vector of 32 bytes are,
+in turn, an even bit plane and the odd one above it of one input: a multiply-add of neighbours joins
+them, and nothing is widened before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from xbarc.executor.lanes import LANES, NIBBLES
+
+PAIRS = 4
+"""Pairs of bit planes in a byte of a code; codes of four bits and fewer take half of them."""
+
+HAS_BYTES = bool(llvm.get_host_cpu_features().get("avx2", False))
+
+_I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
+_TABLE, _BYTES = ir.VectorType(_I8, 16), ir.VectorType(_I8, LANES)
+_WORDS = ir.VectorType(_I16, 16)
+
+
+def _call(builder: Any, name: str, result: Any, *arguments: Any) -> Any:
+    kind = ir.FunctionType(result, [argument.type for argument in arguments])
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), list(arguments))
+
+
+def _broadcast(builder: Any, value: Any, vector: ir.VectorType) -> Any:
+    undefined = ir.Constant(vector, ir.Undefined)
+    first = builder.insert_element(undefined, value, _I32(0))
+    mask = ir.Constant(ir.VectorType(_I32, vector.count), [0] * vector.count)
+    return builder.shuffle_vector(first, undefined, mask)
+
+
+def _load(builder: Any, address: Any, vector: ir.VectorType, align: int) -> Any:
+    return builder.load(builder.inttoptr(address, vector.as_pointer()), align=align)
+
+
+def _store(builder: Any, value: Any, address: Any, align: int) -> None:
+    place = builder.inttoptr(address, value.type.as_pointer())
+    builder.store(value, place, align=align)
+
+
+def _add_tables(
+    builder: Any, tables: Any, index: Any, planes: list[Any], sums: list[Any]
+) -> list[Any]:
+    """Lookups of `NIBBLES` tables added to sums that stop at 255."""
+    both = ir.Constant(ir.VectorType(_I32, LANES), list(range(16)) * 2)
+    for k in range(NIBBLES):
+        place = builder.inttoptr(builder.add(index, _I64(2 * k)), _I16.as_pointer())
+        number = builder.zext(builder.load(place, align=2), _I64)
+        table = builder.add(tables, builder.shl(number, _I64(4)))
+        entries = _load(builder, table, _TABLE, 16)
+        wide = builder.shuffle_vector(entries, ir.Constant(_TABLE, ir.Undefined), both)
+        for pair, plane in enumerate(planes):
+            where = _load(builder, builder.add(plane, _I64(LANES * k)), _BYTES, 32)
+            found = _call(builder, "llvm.x86.avx2.pshuf.b", _BYTES, wide, where)
+            sums[pair] = _call(builder, "llvm.uadd.sat.v32i8", _BYTES, sums[pair], found)
+    return sums
+
+
+def _sum_planes(builder: Any, cells: Sequence[Any], inputs: Sequence[Any], pairs: int) -> list[Any]:
+    """Sums of all tables of a conversion, a vector for each pair of planes.
+
+    Args:
+        builder: of the function.
+        cells: addresses of all tables, and of the numbers of those of the conversion.
+        inputs: address of the planes, bytes from one pair to the next, groups of `NIBBLES`.
+        pairs: of planes.
+    """
+    (tables, numbers), (index, stride, groups) = cells, inputs
+    entry = builder.block
+    loop, done = (builder.append_basic_block(f"bytes.{name}") for name in ("loop", "done"))
+    builder.branch(loop)
+    builder.position_at_end(loop)
+    count = builder.phi(_I64)
+    before = [builder.phi(_BYTES) for _ in range(pairs)]
+    number = builder.add(numbers, builder.mul(count, _I64(2 * NIBBLES)))
+    first = builder.add(index, builder.mul(count, _I64(LANES * NIBBLES)))
+    planes = [builder.add(first, builder.mul(stride, _I64(pair))) for pair in range(pairs)]
+    after = _add_tables(builder, tables, number, planes, list(before))
+    following = builder.add(count, _I64(1))
+    builder.cbranch(builder.icmp_signed("<", following, groups), loop, done)
+    count.add_incoming(_I64(0), entry)
+    count.add_incoming(following, loop)
+    for phi, value in zip(before, after, strict=True):
+        phi.add_incoming(ir.Constant(_BYTES, None), entry)
+        phi.add_incoming(value, loop)
+    builder.position_at_end(done)
+    return after
+
+
+def _clamp(builder: Any, value: Any, lo: Any, high: Any) -> Any:
+    below = builder.select(builder.icmp_unsigned("<", value, high), value, high)
+    return builder.select(builder.icmp_unsigned(">", below, lo), below, lo)
+
+
+def _splat(builder: Any, number: Any, vector: ir.VectorType) -> Any:
+    return _broadcast(builder, builder.trunc(number, vector.element), vector)
+
+
+def _convert_bytes(builder: Any, sums: list[Any], numbers: list[Any], seen: Any) -> tuple[Any, Any]:
+    """Codes of step 1 joined to 16 bits, and `seen` with the conversions inside the range added."""
+    lo, high = (_splat(builder, number, _BYTES) for number in numbers)
+    weights = ir.Constant(_BYTES, [1, 2] * (LANES // 2))
+    total, two = ir.Constant(_WORDS, None), ir.Constant(_WORDS, [2] * 16)
+    for planes in reversed(sums):
+        code = _clamp(builder, planes, lo, high)
+        kept = builder.sext(builder.icmp_unsigned("==", code, planes), _BYTES)
+        seen = builder.sub(seen, kept)
+        pair = _call(builder, "llvm.x86.avx2.pmadd.ub.sw", _WORDS, code, weights)
+        total = builder.add(builder.shl(total, two), pair)
+    return total, seen
+
+
+def _convert_steps(builder: Any, sums: list[Any], numbers: list[Any], seen: Any) -> tuple[Any, Any]:
+    """The same for any step, in 16 bits; `magic` divides by twice the step."""
+    lo, step, top, magic = (_splat(builder, number, _WORDS) for number in numbers)
+    zero, one = ir.Constant(_WORDS, None), ir.Constant(_WORDS, [1] * 16)
+    low, eight = ir.Constant(_WORDS, [255] * 16), ir.Constant(_WORDS, [8] * 16)
+    shift = builder.sub(step, builder.shl(lo, one))
+    total = zero
+    for planes in reversed(sums):
+        words = builder.bitcast(planes, _WORDS)
+        inside = []
+        for half in (builder.lshr(words, eight), builder.and_(words, low)):
+            doubled = builder.add(builder.shl(half, one), shift)
+            wide = [builder.zext(value, ir.VectorType(_I32, 16)) for value in (doubled, magic)]
+            sixteen = ir.Constant(ir.VectorType(_I32, 16), [16] * 16)
+            code = builder.trunc(builder.lshr(builder.mul(*wide), sixteen), _WORDS)
+            reached = builder.icmp_signed(">=", doubled, zero)
+            kept = builder.select(builder.icmp_unsigned("<", code, top), code, top)
+            kept = builder.select(reached, kept, zero)
+            within = builder.and_(reached, builder.icmp_unsigned("==", kept, code))
+            inside.append(builder.sext(within, _WORDS))
+            value = builder.add(builder.mul(kept, step), lo)
+            total = builder.add(builder.shl(total, one), value)
+        odd, even = inside
+        mask = builder.or_(builder.shl(odd, eight), builder.and_(even, low))
+        seen = builder.sub(seen, builder.bitcast(mask, _BYTES))
+    return total, seen
+
+
+def _converting(pairs: int, convert: Callable[..., tuple[Any, Any]], count: int) -> Any:
+    """An intrinsic that takes `count` numbers of a converter."""
+
+    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        cells, inputs, (joined, inside) = arguments[:2], arguments[2:5], arguments[5:7]
+        sums = _sum_planes(builder, cells, inputs, pairs)
+        seen = _load(builder, inside, _BYTES, 1)
+        total, seen = convert(builder, sums, arguments[7:], seen)
+        _store(builder, seen, inside, 1)
+        _store(builder, total, joined, 1)
+        return context.get_dummy_value()
+
+    places = (*[types.uintp] * 3, types.intp, types.intp, types.uintp, types.uintp)
+    signature = types.void(*places, *[types.int32] * count)
+
+    # numba counts parameters, so each count needs a function of its own.
+    if count == 2:
+
+        @intrinsic
+        def of_bytes(
+            _context: Any,
+            _tables: Any,
+            _numbers: Any,
+            _index: Any,
+            _stride: Any,
+            _groups: Any,
+            _joined: Any,
+            _inside: Any,
+            _lo: Any,
+            _high: Any,
+        ) -> tuple[Any, Any]:
+            return signature, generate
+
+        return of_bytes
+
+    @intrinsic
+    def of_steps(
+        _context: Any,
+        _tables: Any,
+        _numbers: Any,
+        _index: Any,
+        _stride: Any,
+        _groups: Any,
+        _joined: Any,
+        _inside: Any,
+        _lo: Any,
+        _step: Any,
+        _top: Any,
+        _magic: Any,
+    ) -> tuple[Any, Any]:
+        return signature, generate
+
+    return of_steps
+
+
+sum_and_convert = _converting(PAIRS, _convert_bytes, 2)
+"""Sums, converter of step 1 and shift-and-add of eight bit planes of sixteen vectors.
+
+Arguments are addresses and numbers, at last `lo` and the largest sum inside the range. 16 joined
+codes of 16 bits are written to `joined`, and how many conversions lay inside the range is added to
+32 bytes at `inside`.
+"""
+
+sum_and_convert_half = _converting(PAIRS // 2, _convert_bytes, 2)
+"""The same for four bit planes."""
+
+sum_and_convert_steps = _converting(PAIRS, _convert_steps, 4)
+"""The same for any step; at last lo, step, largest code, and what `magic_of` gives."""
+
+sum_and_convert_steps_half = _converting(PAIRS // 2, _convert_steps, 4)
+"""The same for four bit planes."""
+
+
+def _packing(pairs: int) -> Any:
+    @intrinsic
+    def pack_pairs(
+        _context: Any,
+        _first: Any,
+        _second: Any,
+        _third: Any,
+        _fourth: Any,
+        _out: Any,
+        _stride: Any,
+    ) -> tuple[Any, Any]:
+        signature = types.void(*[types.uintp] * 5, types.intp)
+
+        def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            *rows, out, stride = arguments
+            codes = [_load(builder, row, _BYTES, 1) for row in rows]
+            one = ir.Constant(_BYTES, [1] * LANES)
+            for pair in range(pairs):
+                by = ir.Constant(_BYTES, [2 * pair] * LANES)
+                number = ir.Constant(_BYTES, None)
+                for k, code in enumerate(codes):
+                    bit = builder.and_(builder.lshr(code, by), one)
+                    place = ir.Constant(_BYTES, [k] * LANES)
+                    number = builder.or_(number, builder.shl(bit, place))
+                _store(builder, number, builder.add(out, builder.mul(stride, _I64(pair))), 32)
+            return context.get_dummy_value()
+
+        return signature, generate
+
+    return pack_pairs
+
+
+pack_pairs = _packing(PAIRS)
+"""Bits of four wordlines as numbers 0 to 15, one vector of bytes a pair of bit planes.
+
+The first four arguments are addresses of 32 bytes: a code, the code shifted down by one, and so on
+for sixteen codes. Pair `p` is stored at `out + p * stride`.
+"""
+
+pack_pairs_half = _packing(PAIRS // 2)
+"""The same for four bit planes."""
