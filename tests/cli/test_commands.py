@@ -187,7 +187,8 @@ def test_report_formats(xbarc: Run, mlp: Path, tmp_path: Path) -> None:
         file = tmp_path / name
         done = xbarc("report", mlp, "--format", name, "-o", file)
         assert (done.code, done.out) == (0, "")
-        assert file.read_text("utf-8").strip() == xbarc("report", mlp, "--format", name).out.strip()
+        again = xbarc("report", mlp, "--format", name)
+        assert file.read_text("utf-8").strip() == again.out.strip(), (again.code, again.err)
 
 
 def test_a_pipe_gets_plain_lines(xbarc: Run, mlp: Path) -> None:
