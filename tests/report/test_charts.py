@@ -21,7 +21,6 @@ from xbarc.report.charts import (
     shade,
     timeline,
 )
-from xbarc.report.pictures import pictures
 
 POSITIVE = st.floats(1e-6, 1e9)
 NAME = st.text("ab<&>\"'", max_size=50)
@@ -90,7 +89,7 @@ def test_a_histogram_and_a_filling() -> None:
 
 
 def test_a_report_gets_all_of_its_pictures() -> None:
-    found = "".join(pictures(collect(small_program()).drawn()))
+    found = "".join(collect(small_program()).pictures())
     titles = re.findall(r"<h2>(.*?)</h2>", found)
     assert len(titles) == 6
     assert "grouped &lt;b&gt;&amp;" in found

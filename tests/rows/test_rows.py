@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from dataclasses import fields, replace
 from typing import Annotated
 
@@ -22,7 +24,6 @@ from xbarc.rows import (
     fact,
     facts_of,
     headings,
-    shaped,
     table_of,
 )
 from xbarc.rows.facts import all_facts
@@ -42,9 +43,7 @@ class Loss(Row, form="LossRow", title="Losses"):
     name: str = fact("name of the layer", head="layer")
     energy_pj: Picojoule = fact("energy, {unit}", head="energy uJ>")
     begin_ps: Picosecond = fact("when it begins, {unit}", head="begin us>")
-    share: float | None = fact(
-        "share of it, 0 to 1", default=None, head="share>", text=shaped("{:.1f} %", times=100)
-    )
+    share: float | None = fact("share of it, 0 to 1", default=None, head="share>", text="{:.1%}")
     draft: int = fact("how often it was tried", default=0, inside=True)
     bits: int = fact("bits, count", default=1, name="adc_bits", later=True)
     solver_s: Second = fact("time of the solver, {unit}", default=0.0)
@@ -136,6 +135,14 @@ def test_a_unit_says_how_it_is_shown() -> None:
 
     assert [each.name for each in facts_of(Wait)] == ["long_us", "short_ns"]
     assert [each.value(Wait(1500.0, 1500)) for each in facts_of(Wait)] == [1.5, 1.5]
+
+
+def test_a_fact_is_read_by_its_name_in_reports_too() -> None:
+    assert getattr(ROW, "energy_uj") == 2.0  # noqa: B009  # as scripts read it
+    assert getattr(ROW, "adc_bits") == 1  # noqa: B009
+    assert copy.deepcopy(ROW) == ROW
+    assert pickle.loads(pickle.dumps(ROW)) == ROW  # noqa: S301
+    assert not hasattr(ROW, "energy_mj")
 
 
 def test_rows_are_frozen_values() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from xbarc.rows import Row, fact, shaped
+from xbarc.rows import Row, fact
 from xbarc.target import AdcCosts, Target, area_factor, energy_factor
 
 _LARGEST_WITHOUT_NOISE = 10
@@ -33,7 +33,7 @@ class AdcOpinion(
         "how many times the energy at the model's own node; null: no such factor",
         default=None,
         head="by node>",
-        text=shaped("x {:.3g}"),
+        text="x {:.3g}",
         later=True,
     )
     in_band: bool = fact("whether the band of the totals holds it", default=True, later=True)

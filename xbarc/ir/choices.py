@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import log10
 from typing import Literal
 
-from xbarc.rows import Picojoule, Row, SquareMicrometre, fact, number, shaped
+from xbarc.rows import Picojoule, Row, SquareMicrometre, fact, number
 
 
 def _decibels(error: float | None) -> str:
@@ -74,7 +74,7 @@ class Candidate(Row, form="CandidateRow", title="Candidates, cheapest first by a
         "by `measure`, a share 0 to 1; null where it does not fit",
         default=None,
         head="error>",
-        text=shaped("{:.3g}", unknown="-"),
+        text=lambda error: "-" if error is None else f"{error:.3g}",
     )
     area_um2: SquareMicrometre | None = fact(
         "of the layer by itself, in the part of macros and tiles that it fills, {unit}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from xbarc.rows import Nanosecond, Picojoule, Row, Second, fact, shaped
+from xbarc.rows import Nanosecond, Picojoule, Row, Second, fact, seconds
 
 
 @dataclass(frozen=True)
@@ -55,31 +55,29 @@ class FrontPoint(Row, form="FrontRow", title="Converter bits: energy against err
         "mean over readings, bits; 0 where no conversion is made",
         name="mean_bits",
         head="mean b>",
-        text=shaped("{:.2f}"),
+        text="{:.2f}",
     )
     levels: float = fact(
         "mean of 2**bits over readings; 0 where no conversion is made",
         name="mean_levels",
         head="mean 2^b>",
-        text=shaped("{:.1f}"),
+        text="{:.1f}",
     )
     energy_pj: Picojoule = fact(
         "all conversions, by the target's converter, {unit}", head="energy uJ>"
     )
     predicted_db: float | None = fact(
-        "SQNR of the output by the model, dB", head="predicted dB>", text=shaped("{:.1f}")
+        "SQNR of the output by the model, dB", head="predicted dB>", text="{:.1f}"
     )
     measured_db: float | None = fact(
-        "SQNR of the output, executed, dB", head="measured dB>", text=shaped("{:.1f}")
+        "SQNR of the output, executed, dB", head="measured dB>", text="{:.1f}"
     )
-    top1: float | None = fact(
-        "share of labels met, 0 to 1", head="top-1>", text=shaped("{:.2f} %", times=100)
-    )
+    top1: float | None = fact("share of labels met, 0 to 1", head="top-1>", text="{:.2%}")
     top1_error: float | None = fact(
         "standard error of the change in `top1`, from samples that changed",
         default=None,
         head="+- points>",
-        text=shaped("{:.2f}", times=100),
+        text=lambda error: "" if error is None else f"{100 * error:.2f}",
     )
     model_db: float | None = fact(
         "`predicted_db` before it was corrected by points executed earlier, dB",
@@ -106,7 +104,7 @@ class FrontPoint(Row, form="FrontRow", title="Converter bits: energy against err
         "deterministic time of the solver, {unit}",
         default=None,
         head="solver s>",
-        text=shaped("{:.2f}", times=1e-6),
+        text=seconds,
     )
     chosen: bool = fact("whether the program has these bits", default=False)
     judged: int | None = fact("samples that measured it, count", default=None)

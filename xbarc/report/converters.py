@@ -7,7 +7,7 @@ from xbarc.cost.converters import Widths, converter_widths
 from xbarc.ir.front import FrontPoint
 from xbarc.ir.program import Program
 from xbarc.report.section import Section, Subject
-from xbarc.rows import Row, fact, histogram, shaped, shows
+from xbarc.rows import Row, fact, histogram, shows
 from xbarc.target import Target
 
 _FACTOR_2 = 3.01
@@ -22,12 +22,12 @@ class ConverterRow(Row, title="Converters, as set and by other rules"):
     mean_bits: float = fact(
         "energy law b: mean bits of a reading; 0 where no conversion is made",
         head="mean b>",
-        text=shaped("{:.2f}"),
+        text="{:.2f}",
     )
     mean_levels: float = fact(
         "energy law 2^b: mean of 2**bits of a reading; 0 where no conversion is made",
         head="mean 2^b>",
-        text=shaped("{:.1f}"),
+        text="{:.1f}",
     )
     energy_uj: float | None = fact("by the target's converter, uJ an inference", head="energy uJ>")
     histogram: dict[int, int] = fact(

@@ -24,7 +24,7 @@ from xbarc.report.facts import FACTS, FactsRow
 from xbarc.report.full_chip import CHIP, ChipRow
 from xbarc.report.layers import LAYERS, LayerRow
 from xbarc.report.operands import OPERANDS, OperandsRow
-from xbarc.report.pictures import Drawn, bars, pictures
+from xbarc.report.pictures import bars, pictures
 from xbarc.report.schedule import SCHEDULE, ScheduleRow
 from xbarc.report.section import Section, Subject, reading_order, section, sections_of
 from xbarc.report.solver import SOLVER, SolverRow
@@ -139,9 +139,9 @@ class Report(Document):
             found += sections[name].tables(getattr(self, name))
         return tuple(table for table in found if table.rows)
 
-    def drawn(self) -> Drawn:
-        """What drawings show."""
-        return Drawn(self.totals, self.layers, self.components, self.schedule, self.chip)
+    def pictures(self) -> tuple[str, ...]:
+        """Every drawing as SVG, with its heading."""
+        return pictures(self.layers, self.components, self.schedule, self.totals, self.chip)
 
     def _repr_html_(self) -> str:
         totals, *rest = self.tables()
@@ -150,8 +150,8 @@ class Report(Document):
             page.paragraph(f"{self.target.description} ({self.target.origin})", quiet=True),
             page.paragraph(f"Settings: {self.settings_line}", quiet=True),
             page.table(totals),
-            *pictures(self.drawn()),
-            *bars(self.drawn()),
+            *self.pictures(),
+            *bars(self.layers, self.components),
             *(page.table(table) for table in rest),
             page.table(citation_table(self.sources)),
             page.heading("Notes"),

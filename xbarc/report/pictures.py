@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from xbarc.cost import CostPart
 from xbarc.report import charts, page
@@ -19,51 +18,40 @@ _MOST_BARS = 60
 _PS = 1e6  # in a microsecond
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """The parts of a report that drawings show."""
-
-    totals: Totals
-    layers: tuple[LayerRow, ...]
-    components: Components
-    schedule: ScheduleRow | None
-    chip: ChipRow
-
-
-def pictures(report: Drawn) -> tuple[str, ...]:
+def pictures(
+    layers: Sequence[LayerRow],
+    components: Components,
+    plan: ScheduleRow | None,
+    totals: Totals,
+    chip: ChipRow,
+) -> tuple[str, ...]:
     """Every drawing with its heading; those without data are left out."""
     drawn = (
-        ("Energy by component", _energy(report)),
-        ("Area by component", _area(report)),
-        ("Pipeline of one inference, strong: critical path", _timeline(report)),
-        ("Roofline", _roofline(report)),
-        ("Conversions of one inference by ADC bits", _bits(report)),
-        ("Filling of arrays, a square each", _filling(report)),
+        ("Energy by component", _pie("Energy", components.energy, "uJ an inference")),
+        ("Area by component", _pie("Area", components.area, "mm2")),
+        ("Pipeline of one inference, strong: critical path", _timeline(plan)),
+        ("Roofline", _roofline(layers, totals, chip)),
+        ("Conversions of one inference by ADC bits", _bits(layers)),
+        ("Filling of arrays, a square each", _filling(layers)),
     )
     return tuple(page.heading(title) + "\n" + svg for title, svg in drawn if svg)
 
 
-def bars(report: Drawn) -> tuple[str, ...]:
+def bars(layers: Sequence[LayerRow], components: Components) -> tuple[str, ...]:
     """Energy by layer, then energy and area by component, as bars."""
     return (
-        _layer_bars(report.layers),
-        _part_bars("Energy by component, pJ an inference", report.components.energy),
-        _part_bars("Area by component, um2", report.components.area),
+        _layer_bars(layers),
+        _part_bars("Energy by component, pJ an inference", components.energy),
+        _part_bars("Area by component, um2", components.area),
     )
 
 
-def _energy(report: Drawn) -> str:
-    values = [(part.name, (part.total or 0.0) / 1e6) for part in report.components.energy]
-    return charts.pie("Energy by component", values, "uJ an inference")
+def _pie(what: str, parts: Sequence[CostPart], unit: str) -> str:
+    values = [(part.name, (part.total or 0.0) / 1e6) for part in parts]
+    return charts.pie(f"{what} by component", values, unit)
 
 
-def _area(report: Drawn) -> str:
-    values = [(part.name, (part.total or 0.0) / 1e6) for part in report.components.area]
-    return charts.pie("Area by component", values, "mm2")
-
-
-def _timeline(report: Drawn) -> str:
-    plan = report.schedule
+def _timeline(plan: ScheduleRow | None) -> str:
     if plan is None:
         return ""
     marks: dict[str, list[tuple[float, float]]] = {}
@@ -83,14 +71,14 @@ def _timeline(report: Drawn) -> str:
     return charts.timeline("Pipeline of one inference", bars, end, "us")
 
 
-def _roofline(report: Drawn) -> str:
-    if not report.chip.levels:
+def _roofline(layers: Sequence[LayerRow], totals: Totals, chip: ChipRow) -> str:
+    if not chip.levels:
         return ""  # such as sense amplifiers, which state no operations at full load
-    array = report.chip.levels[0]
-    peak = array.gops * report.totals.arrays
-    rate = report.chip.buffer_rate
-    bandwidth = None if rate is None else rate * report.totals.tiles
-    points = [_point(row) for row in report.layers]
+    array = chip.levels[0]
+    peak = array.gops * totals.arrays
+    rate = chip.buffer_rate
+    bandwidth = None if rate is None else rate * totals.tiles
+    points = [_point(row) for row in layers]
     return charts.roofline("Roofline", [p for p in points if p is not None], peak, bandwidth)
 
 
@@ -101,17 +89,17 @@ def _point(row: LayerRow) -> charts.Point | None:
     return charts.Point(row.name, operations / row.buffer_bytes, operations / row.latency_us / 1e3)
 
 
-def _bits(report: Drawn) -> str:
+def _bits(layers: Sequence[LayerRow]) -> str:
     counts: dict[int, float] = {}
-    for row in report.layers:
+    for row in layers:
         for bits, count in row.adc.histogram.items():
             counts[bits] = counts.get(bits, 0) + count * (row.positions or 0)
     values = [(f"{bits} bit", counts[bits]) for bits in sorted(counts)]
     return charts.histogram("Conversions by ADC bits", values)
 
 
-def _filling(report: Drawn) -> str:
-    rows = [(r.name, r.filling, r.arrays, r.copies) for r in report.layers[:_MOST_LAYERS]]
+def _filling(layers: Sequence[LayerRow]) -> str:
+    rows = [(r.name, r.filling, r.arrays, r.copies) for r in layers[:_MOST_LAYERS]]
     return charts.filling("Filling of arrays", rows)
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from xbarc.ir.program import CrossbarStep
 from xbarc.report.section import Section, Subject
-from xbarc.rows import Row, fact, number, shaped, shows
+from xbarc.rows import Row, fact, number, seconds, shows
 
 _TINY = 1e-9
 
@@ -29,7 +29,7 @@ class SolverRow(Row, title="Solver"):
     gap: float | None = fact(
         "share of the objective above the bound, 0 to 1",
         head="gap>",
-        text=shaped("{:.2f} %", times=100),
+        text="{:.2%}",
     )
     status: Literal["optimal", "feasible"] = fact(
         "optimal: the bound is met; feasible: time was up before, or none is known", head="status"
@@ -44,7 +44,7 @@ class SolverRow(Row, title="Solver"):
         "deterministic time of the solver, the same on every machine, us; null where "
         "a count of operations is the limit",
         head="deterministic s>",
-        text=shaped("{:.2f}", times=1e-6),
+        text=seconds,
     )
 
 

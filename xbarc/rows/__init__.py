@@ -18,7 +18,7 @@ from xbarc.rows.facts import (
     fact,
     facts_of,
 )
-from xbarc.rows.format import histogram, number, operators, percent, shaped
+from xbarc.rows.format import histogram, number, operators, percent, seconds
 from xbarc.rows.table import TableData, cells, headings, shows, table_of
 
 __all__ = [
@@ -40,7 +40,7 @@ __all__ = [
     "number",
     "operators",
     "percent",
-    "shaped",
+    "seconds",
     "shows",
     "table_of",
 ]

@@ -7,6 +7,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from functools import cache
 from types import NoneType, UnionType
 from typing import (
+    TYPE_CHECKING,
     Annotated,
     Any,
     ClassVar,
@@ -60,7 +61,8 @@ class Fact:
         head: heading of its column in tables, `>` behind those of right-aligned ones; None: it has
             no column.
         name: in reports; empty: the field's own, with the unit that is shown.
-        text: writes the value, in the unit that is shown, into a table; None: by its type.
+        text: writes the value, in the unit that is shown, into a table: a function, or a template
+            of `str.format` that leaves unknown ones empty; None: by its type.
         of: writes its cell from the whole row, in place of `text`.
         later: the format was published without it: reports that lack it are read, with the default
             or None.
@@ -71,7 +73,7 @@ class Fact:
     meaning: str
     head: str | None = None
     name: str = ""
-    text: Callable[[Any], str] | None = None
+    text: str | Callable[[Any], str] | None = None
     of: Callable[[Any], str] | None = None
     later: bool = False
     csv: bool = True
@@ -99,6 +101,15 @@ class Row:
     form: ClassVar[str] = ""
     title: ClassVar[str] = ""
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    if not TYPE_CHECKING:  # a checker sees the fields alone
+
+        def __getattr__(self, name: str) -> Any:
+            """A fact by its name in reports, in the unit that they show: `energy_uj`."""
+            for entry in facts_of(type(self)):
+                if name == entry.name != entry.field:
+                    return entry.value(self)
+            raise AttributeError(f"'{type(self).__name__}' has no fact '{name}'")
 
     def __init_subclass__(cls, *, form: str = "", title: str = "") -> None:
         cls.form, cls.title = form or cls.__name__, title

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 _SUFFIXES = ((1e15, " P"), (1e12, " T"), (1e9, " G"), (1e6, " M"))
 _EXACT_BELOW = 10_000_000
 
@@ -40,18 +38,6 @@ def operators(counts: dict[str, int]) -> str:
     return ", ".join(f"{name} x{count}" if count > 1 else name for name, count in counts.items())
 
 
-def shaped(
-    template: str, *, times: float = 1.0, unknown: str = ""
-) -> Callable[[float | None], str]:
-    """What writes a number by a template such as `{:.2f} %`.
-
-    Args:
-        template: for `str.format`.
-        times: what the number is multiplied by.
-        unknown: in place of None.
-    """
-
-    def write(value: float | None) -> str:
-        return unknown if value is None else template.format(times * value)
-
-    return write
+def seconds(micros: float | None) -> str:
+    """Microseconds as seconds; empty where there are none."""
+    return "" if micros is None else f"{micros / 1e6:.2f}"

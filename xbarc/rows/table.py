@@ -59,6 +59,10 @@ def _cell(row: Row, entry: Entry) -> str:
     if entry.fact.of is not None:
         return entry.fact.of(row)
     value: Any = entry.value(row)
-    if entry.fact.text is not None:
-        return entry.fact.text(value)
-    return value if isinstance(value, str) else number(value)
+    match entry.fact.text:
+        case None:
+            return value if isinstance(value, str) else number(value)
+        case str() as template:  # no space stands before the sign that `{:.2%}` writes
+            return "" if value is None else template.format(value).replace("%", " %")
+        case write:
+            return write(value)
