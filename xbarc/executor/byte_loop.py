@@ -8,11 +8,12 @@ from typing import Any, cast
 import numpy as np
 
 from xbarc.executor import byte_sums
-from xbarc.executor.byte_sums import HAS_BYTES, PAIRS
+from xbarc.executor.byte_ops import HAS_SHUFFLE
+from xbarc.executor.byte_sums import PAIRS
 from xbarc.executor.lanes import LANES, NIBBLES, PAIRED
 from xbarc.numerics.compiled import compiled
 
-__all__ = ["HAS_BYTES", "convert_and_add", "pack_planes"]
+__all__ = ["HAS_SHUFFLE", "convert_and_add", "pack_planes"]
 
 _sum_and_convert = cast(Any, byte_sums.sum_and_convert)
 _sum_and_convert_half = cast(Any, byte_sums.sum_and_convert_half)

@@ -12,60 +12,48 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
+from xbarc.executor.byte_ops import (
+    BYTES,
+    I16,
+    I32,
+    I64,
+    WORDS,
+    call,
+    join_pairs,
+    load,
+    look_up,
+    store,
+    table_of,
+    take,
+)
 from xbarc.executor.lanes import LANES, NIBBLES
 
 PAIRS = 4
 """Pairs of bit planes in a byte of a code; codes of four bits and fewer take half of them."""
 
-HAS_BYTES = bool(llvm.get_host_cpu_features().get("avx2", False))
-
-_I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
-_TABLE, _BYTES = ir.VectorType(_I8, 16), ir.VectorType(_I8, LANES)
-_WORDS = ir.VectorType(_I16, 16)
-
-
-def _call(builder: Any, name: str, result: Any, *arguments: Any) -> Any:
-    kind = ir.FunctionType(result, [argument.type for argument in arguments])
-    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), list(arguments))
-
 
 def _broadcast(builder: Any, value: Any, vector: ir.VectorType) -> Any:
     undefined = ir.Constant(vector, ir.Undefined)
-    first = builder.insert_element(undefined, value, _I32(0))
-    mask = ir.Constant(ir.VectorType(_I32, vector.count), [0] * vector.count)
-    return builder.shuffle_vector(first, undefined, mask)
-
-
-def _load(builder: Any, address: Any, vector: ir.VectorType, align: int) -> Any:
-    return builder.load(builder.inttoptr(address, vector.as_pointer()), align=align)
-
-
-def _store(builder: Any, value: Any, address: Any, align: int) -> None:
-    place = builder.inttoptr(address, value.type.as_pointer())
-    builder.store(value, place, align=align)
+    first = builder.insert_element(undefined, value, I32(0))
+    return take(builder, first, [0] * vector.count)
 
 
 def _add_tables(
     builder: Any, tables: Any, index: Any, planes: list[Any], sums: list[Any]
 ) -> list[Any]:
     """Lookups of `NIBBLES` tables added to sums that stop at 255."""
-    both = ir.Constant(ir.VectorType(_I32, LANES), list(range(16)) * 2)
     for k in range(NIBBLES):
-        place = builder.inttoptr(builder.add(index, _I64(2 * k)), _I16.as_pointer())
-        number = builder.zext(builder.load(place, align=2), _I64)
-        table = builder.add(tables, builder.shl(number, _I64(4)))
-        entries = _load(builder, table, _TABLE, 16)
-        wide = builder.shuffle_vector(entries, ir.Constant(_TABLE, ir.Undefined), both)
+        place = builder.inttoptr(builder.add(index, I64(2 * k)), I16.as_pointer())
+        number = builder.zext(builder.load(place, align=2), I64)
+        table = table_of(builder, builder.add(tables, builder.shl(number, I64(4))))
         for pair, plane in enumerate(planes):
-            where = _load(builder, builder.add(plane, _I64(LANES * k)), _BYTES, 32)
-            found = _call(builder, "llvm.x86.avx2.pshuf.b", _BYTES, wide, where)
-            sums[pair] = _call(builder, "llvm.uadd.sat.v32i8", _BYTES, sums[pair], found)
+            where = load(builder, builder.add(plane, I64(LANES * k)), BYTES, 32)
+            found = look_up(builder, table, where)
+            sums[pair] = call(builder, "llvm.uadd.sat.v32i8", BYTES, sums[pair], found)
     return sums
 
 
@@ -83,18 +71,18 @@ def _sum_planes(builder: Any, cells: Sequence[Any], inputs: Sequence[Any], pairs
     loop, done = (builder.append_basic_block(f"bytes.{name}") for name in ("loop", "done"))
     builder.branch(loop)
     builder.position_at_end(loop)
-    count = builder.phi(_I64)
-    before = [builder.phi(_BYTES) for _ in range(pairs)]
-    number = builder.add(numbers, builder.mul(count, _I64(2 * NIBBLES)))
-    first = builder.add(index, builder.mul(count, _I64(LANES * NIBBLES)))
-    planes = [builder.add(first, builder.mul(stride, _I64(pair))) for pair in range(pairs)]
+    count = builder.phi(I64)
+    before = [builder.phi(BYTES) for _ in range(pairs)]
+    number = builder.add(numbers, builder.mul(count, I64(2 * NIBBLES)))
+    first = builder.add(index, builder.mul(count, I64(LANES * NIBBLES)))
+    planes = [builder.add(first, builder.mul(stride, I64(pair))) for pair in range(pairs)]
     after = _add_tables(builder, tables, number, planes, list(before))
-    following = builder.add(count, _I64(1))
+    following = builder.add(count, I64(1))
     builder.cbranch(builder.icmp_signed("<", following, groups), loop, done)
-    count.add_incoming(_I64(0), entry)
+    count.add_incoming(I64(0), entry)
     count.add_incoming(following, loop)
     for phi, value in zip(before, after, strict=True):
-        phi.add_incoming(ir.Constant(_BYTES, None), entry)
+        phi.add_incoming(ir.Constant(BYTES, None), entry)
         phi.add_incoming(value, loop)
     builder.position_at_end(done)
     return after
@@ -111,56 +99,60 @@ def _splat(builder: Any, number: Any, vector: ir.VectorType) -> Any:
 
 def _convert_bytes(builder: Any, sums: list[Any], numbers: list[Any], seen: Any) -> tuple[Any, Any]:
     """Codes of step 1 joined to 16 bits, and `seen` with the conversions inside the range added."""
-    lo, high = (_splat(builder, number, _BYTES) for number in numbers)
-    weights = ir.Constant(_BYTES, [1, 2] * (LANES // 2))
-    total, two = ir.Constant(_WORDS, None), ir.Constant(_WORDS, [2] * 16)
+    lo, high = (_splat(builder, number, BYTES) for number in numbers)
+    total, two = ir.Constant(WORDS, None), ir.Constant(WORDS, [2] * 16)
     for planes in reversed(sums):
         code = _clamp(builder, planes, lo, high)
-        kept = builder.sext(builder.icmp_unsigned("==", code, planes), _BYTES)
+        kept = builder.sext(builder.icmp_unsigned("==", code, planes), BYTES)
         seen = builder.sub(seen, kept)
-        pair = _call(builder, "llvm.x86.avx2.pmadd.ub.sw", _WORDS, code, weights)
-        total = builder.add(builder.shl(total, two), pair)
+        total = builder.add(builder.shl(total, two), join_pairs(builder, code))
     return total, seen
 
 
 def _convert_steps(builder: Any, sums: list[Any], numbers: list[Any], seen: Any) -> tuple[Any, Any]:
     """The same for any step, in 16 bits; `magic` divides by twice the step."""
-    lo, step, top, magic = (_splat(builder, number, _WORDS) for number in numbers)
-    zero, one = ir.Constant(_WORDS, None), ir.Constant(_WORDS, [1] * 16)
-    low, eight = ir.Constant(_WORDS, [255] * 16), ir.Constant(_WORDS, [8] * 16)
+    lo, step, top, magic = (_splat(builder, number, WORDS) for number in numbers)
+    zero, one = ir.Constant(WORDS, None), ir.Constant(WORDS, [1] * 16)
+    low, eight = ir.Constant(WORDS, [255] * 16), ir.Constant(WORDS, [8] * 16)
     shift = builder.sub(step, builder.shl(lo, one))
     total = zero
     for planes in reversed(sums):
-        words = builder.bitcast(planes, _WORDS)
+        words = builder.bitcast(planes, WORDS)
         inside = []
         for half in (builder.lshr(words, eight), builder.and_(words, low)):
             doubled = builder.add(builder.shl(half, one), shift)
-            wide = [builder.zext(value, ir.VectorType(_I32, 16)) for value in (doubled, magic)]
-            sixteen = ir.Constant(ir.VectorType(_I32, 16), [16] * 16)
-            code = builder.trunc(builder.lshr(builder.mul(*wide), sixteen), _WORDS)
+            wide = [builder.zext(value, ir.VectorType(I32, 16)) for value in (doubled, magic)]
+            sixteen = ir.Constant(ir.VectorType(I32, 16), [16] * 16)
+            code = builder.trunc(builder.lshr(builder.mul(*wide), sixteen), WORDS)
             reached = builder.icmp_signed(">=", doubled, zero)
             kept = builder.select(builder.icmp_unsigned("<", code, top), code, top)
             kept = builder.select(reached, kept, zero)
             within = builder.and_(reached, builder.icmp_unsigned("==", kept, code))
-            inside.append(builder.sext(within, _WORDS))
+            inside.append(builder.sext(within, WORDS))
             value = builder.add(builder.mul(kept, step), lo)
             total = builder.add(builder.shl(total, one), value)
         odd, even = inside
         mask = builder.or_(builder.shl(odd, eight), builder.and_(even, low))
-        seen = builder.sub(seen, builder.bitcast(mask, _BYTES))
+        seen = builder.sub(seen, builder.bitcast(mask, BYTES))
     return total, seen
+
+
+def _emit_conversion(
+    builder: Any, arguments: Sequence[Any], pairs: int, convert: Callable[..., tuple[Any, Any]]
+) -> None:
+    """Sums, converter and shift-and-add; what the arguments are, `sum_and_convert` says."""
+    cells, inputs, (joined, inside) = arguments[:2], arguments[2:5], arguments[5:7]
+    sums = _sum_planes(builder, cells, inputs, pairs)
+    total, seen = convert(builder, sums, arguments[7:], load(builder, inside, BYTES, 1))
+    store(builder, seen, inside, 1)
+    store(builder, total, joined, 1)
 
 
 def _converting(pairs: int, convert: Callable[..., tuple[Any, Any]], count: int) -> Any:
     """An intrinsic that takes `count` numbers of a converter."""
 
     def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        cells, inputs, (joined, inside) = arguments[:2], arguments[2:5], arguments[5:7]
-        sums = _sum_planes(builder, cells, inputs, pairs)
-        seen = _load(builder, inside, _BYTES, 1)
-        total, seen = convert(builder, sums, arguments[7:], seen)
-        _store(builder, seen, inside, 1)
-        _store(builder, total, joined, 1)
+        _emit_conversion(builder, arguments, pairs, convert)
         return context.get_dummy_value()
 
     places = (*[types.uintp] * 3, types.intp, types.intp, types.uintp, types.uintp)
@@ -239,16 +231,16 @@ def _packing(pairs: int) -> Any:
 
         def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
             *rows, out, stride = arguments
-            codes = [_load(builder, row, _BYTES, 1) for row in rows]
-            one = ir.Constant(_BYTES, [1] * LANES)
+            codes = [load(builder, row, BYTES, 1) for row in rows]
+            one = ir.Constant(BYTES, [1] * LANES)
             for pair in range(pairs):
-                by = ir.Constant(_BYTES, [2 * pair] * LANES)
-                number = ir.Constant(_BYTES, None)
+                by = ir.Constant(BYTES, [2 * pair] * LANES)
+                number = ir.Constant(BYTES, None)
                 for k, code in enumerate(codes):
                     bit = builder.and_(builder.lshr(code, by), one)
-                    place = ir.Constant(_BYTES, [k] * LANES)
+                    place = ir.Constant(BYTES, [k] * LANES)
                     number = builder.or_(number, builder.shl(bit, place))
-                _store(builder, number, builder.add(out, builder.mul(stride, _I64(pair))), 32)
+                store(builder, number, builder.add(out, builder.mul(stride, I64(pair))), 32)
             return context.get_dummy_value()
 
         return signature, generate

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from xbarc.executor import lookup
+from xbarc.executor.byte_ops import HAS_SHUFFLE
 from xbarc.executor.lanes import DIGIT_BITS, LANES
-from xbarc.executor.shuffle import HAS_SHUFFLE
 from xbarc.numerics.compiled import compiled
 
 _add_sums: Any = lookup._by_shuffle if HAS_SHUFFLE else lookup._by_loops

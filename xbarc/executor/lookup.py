@@ -19,8 +19,9 @@ from typing import Any, cast
 import numpy as np
 
 from xbarc.executor import shuffle
+from xbarc.executor.byte_ops import HAS_SHUFFLE
 from xbarc.executor.lanes import DIGIT_BITS, LANES, NIBBLES
-from xbarc.executor.shuffle import ANY_REACH, HAS_SHUFFLE, NARROW_REACH
+from xbarc.executor.shuffle import ANY_REACH, NARROW_REACH
 from xbarc.numerics.compiled import compiled
 
 LANE = np.argsort(shuffle.lane_order())

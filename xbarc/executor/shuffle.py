@@ -2,23 +2,20 @@
 """The lookup loop in LLVM's own words: a byte shuffle that numba has no name for.
 
 Each intrinsic takes addresses and counts, and works on 32 lanes, one an input vector. Only
-`convert_unit` runs on every CPU; the other two need the shuffle of AVX2.
+`convert_unit` runs on every CPU; the others need a byte shuffle (`byte_ops.HAS_SHUFFLE`).
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from xbarc.executor.byte_ops import look_up, table_of
 from xbarc.executor.lanes import LANES, NIBBLES
-
-HAS_SHUFFLE = bool(llvm.get_host_cpu_features().get("avx2", False))
-"""Whether this CPU has the byte shuffle that the quick loop needs."""
 
 _I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 _TABLE, _BYTES = ir.VectorType(_I8, 16), ir.VectorType(_I8, LANES)
@@ -31,18 +28,12 @@ def _shuffle_mask(indices: list[int]) -> ir.Constant:
 
 def _lookup_group(builder: Any, table: Any, places: list[Any]) -> list[Any]:
     """Sums of `NIBBLES` lookups as bytes, one vector an address of packed planes."""
-    shuffle = cgutils.get_or_insert_function(
-        builder.module, ir.FunctionType(_BYTES, [_BYTES, _BYTES]), "llvm.x86.avx2.pshuf.b"
-    )
     totals: list[Any] = [None] * len(places)
     for k in range(NIBBLES):
-        at = builder.inttoptr(builder.add(table, _I64(16 * k)), _TABLE.as_pointer())
-        undefined = ir.Constant(_TABLE, ir.Undefined)
-        entries = builder.load(at, align=16)
-        both = builder.shuffle_vector(entries, undefined, _shuffle_mask(list(range(16)) * 2))
+        both = table_of(builder, builder.add(table, _I64(16 * k)))
         for plane, place in enumerate(places):
             where = builder.inttoptr(builder.add(place, _I64(LANES * k)), _BYTES.as_pointer())
-            found = builder.call(shuffle, [both, builder.load(where, align=32)])
+            found = look_up(builder, both, builder.load(where, align=32))
             old = totals[plane]
             totals[plane] = found if old is None else builder.add(old, found)
     return totals

@@ -132,7 +132,7 @@ def byte_conversions(step: CrossbarStep) -> BoolArray:
     adc = step.adc
     one_setting = adc.lo.shape[3] == adc.step.shape[3] == adc.bits.shape[3] == 1
     plain = step.dac_bits == 1 and step.cells.bits <= DIGIT_BITS and not step.periphery.a_sign.size
-    if not (plain and one_setting and byte_loop.HAS_BYTES):
+    if not (plain and one_setting and byte_loop.HAS_SHUFFLE):
         return np.zeros((1, 1, 1), dtype=np.bool_)
     rows = int(np.diff(step.tiling.segment_bounds).max(initial=0))
     good = _stops_unseen(adc, rows * ((1 << step.cells.bits) - 1))

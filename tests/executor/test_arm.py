@@ -1,0 +1,153 @@
+"""The loops of bytes as machine code for ARM: cross-compiled, and run by an emulator.
+
+Needs a cross compiler and an emulator: `apt-get install gcc-aarch64-linux-gnu qemu-user`.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import llvmlite.binding as llvm
+import numpy as np
+import pytest
+from llvmlite import ir
+
+from xbarc.executor import byte_ops, byte_sums, shuffle
+from xbarc.executor.lanes import LANES, NIBBLES
+from xbarc.executor.sliced import _magic_of, _tables_of_four
+from xbarc.numerics.types import AnyArray
+
+TRIPLE = "aarch64-linux-gnu"
+_COMPILER, _EMULATOR = "aarch64-linux-gnu-gcc", "qemu-aarch64"
+GROUPS, CASES = 4, 64
+COUNT = GROUPS * NIBBLES
+
+MAIN = """
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+void bytes(uintptr_t, uintptr_t, uintptr_t, intptr_t, intptr_t, uintptr_t, uintptr_t,
+           int32_t, int32_t);
+void steps(uintptr_t, uintptr_t, uintptr_t, intptr_t, intptr_t, uintptr_t, uintptr_t,
+           int32_t, int32_t, int32_t, int32_t);
+void sums(uintptr_t, uintptr_t, intptr_t, int32_t, uintptr_t);
+static uint8_t tables[4096] __attribute__((aligned(64)));
+static uint8_t planes[4 * %(count)d * 32] __attribute__((aligned(64)));
+static uint8_t wide[%(count)d * 16] __attribute__((aligned(64)));
+static uint16_t numbers[%(count)d], joined[16];
+static uint8_t inside[32];
+static int32_t total[32];
+static void need(size_t found) { if (!found) exit(3); }
+int main(void) {
+  int32_t n[5];
+  need(fread(tables, 1, sizeof tables, stdin));
+  while (fread(n, 4, 5, stdin) == 5) {
+    need(fread(numbers, 2, %(count)d, stdin));
+    need(fread(planes, 1, sizeof planes, stdin));
+    for (int i = 0; i < 32; i++) { inside[i] = 0; total[i] = i; }
+    uintptr_t t = (uintptr_t)tables, c = (uintptr_t)numbers, p = (uintptr_t)planes;
+    if (n[1] == 1)
+      bytes(t, c, p, %(count)d * 32, %(groups)d, (uintptr_t)joined, (uintptr_t)inside, n[0], n[4]);
+    else
+      steps(t, c, p, %(count)d * 32, %(groups)d, (uintptr_t)joined, (uintptr_t)inside,
+            n[0], n[1], n[2], n[3]);
+    for (int i = 0; i < %(count)d; i++)
+      for (int e = 0; e < 16; e++) wide[16 * i + e] = tables[16 * numbers[i] + e];
+    sums((uintptr_t)wide, p, %(groups)d, 2, (uintptr_t)total);
+    fwrite(joined, 2, 16, stdout);
+    fwrite(inside, 1, 32, stdout);
+    fwrite(total, 4, 32, stdout);
+  }
+  return 0;
+}
+"""
+
+
+class _Context:
+    """What an intrinsic asks of numba's compiler."""
+
+    def get_dummy_value(self) -> None:
+        return None
+
+
+_KINDS = {"uint64": 64, "int64": 64, "int32": 32}
+
+
+def _emit(module: ir.Module, name: str, intrinsic: Any) -> None:
+    """A plain function with the body of an intrinsic."""
+    count = intrinsic._defn.__code__.co_argcount
+    signature, generate = intrinsic._defn(*[None] * count)
+    kinds = [ir.IntType(_KINDS[str(kind)]) for kind in signature.args]
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), kinds), name)
+    builder = ir.IRBuilder(function.append_basic_block())
+    generate(_Context(), builder, signature, list(function.args))
+    builder.ret_void()
+
+
+def _object() -> tuple[bytes, str]:
+    module = ir.Module("loops")
+    module.triple = TRIPLE
+    _emit(module, "bytes", byte_sums.sum_and_convert)
+    _emit(module, "steps", byte_sums.sum_and_convert_steps)
+    _emit(module, "sums", shuffle.add_sums)
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    machine = llvm.Target.from_triple(TRIPLE).create_target_machine(opt=3, reloc="pic")
+    parsed = llvm.parse_assembly(str(module))
+    return machine.emit_object(parsed), machine.emit_assembly(parsed)
+
+
+def test_arm_looks_tables_up_in_one_instruction(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(byte_ops, "ARM", True)
+    text = _object()[1]
+    assert text.count("\ttbl\t") >= 2 * NIBBLES * (2 * byte_sums.PAIRS + 1)
+    assert "uqadd" in text
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not (shutil.which(_COMPILER) and shutil.which(_EMULATOR)), reason=f"needs {_EMULATOR}"
+)
+def test_arm_computes_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(byte_ops, "ARM", True)
+    (tmp_path / "loops.o").write_bytes(_object()[0])
+    (tmp_path / "main.c").write_text(MAIN % {"count": COUNT, "groups": GROUPS})
+    command = [_COMPILER, "-O2", "-static", "main.c", "loops.o", "-o", "loops"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    rng = np.random.default_rng(0)
+    tables = _tables_of_four(2)
+    given, wanted = [tables.tobytes()], b""
+    for case in range(CASES):
+        step = 1 if case % 2 else int(rng.integers(2, 9))
+        lo, top = int(rng.integers(0, 60)), int(rng.integers(0, (254 - 60) // step))
+        magic = int(_magic_of(np.array([step]))[0][0])
+        numbers = rng.integers(0, 256, COUNT).astype(np.uint16)
+        planes = rng.integers(0, 16, (byte_sums.PAIRS, COUNT, LANES)).astype(np.uint8)
+        settings = np.array([lo, step, top, magic, lo + top], dtype=np.int32)
+        given.append(settings.tobytes() + numbers.tobytes() + planes.tobytes())
+        wanted += _right(tables, numbers, planes, (lo, step, top))
+    run = subprocess.run(
+        [_EMULATOR, "loops"], cwd=tmp_path, input=b"".join(given), capture_output=True, check=True
+    )
+    assert run.stdout == wanted
+
+
+def _right(
+    tables: AnyArray, numbers: AnyArray, planes: AnyArray, numbers_of: tuple[int, int, int]
+) -> bytes:
+    """Joined codes, counts inside the range and sums, in plain numpy."""
+    lo, step, top = numbers_of
+    rows = np.arange(COUNT)[None, :, None]
+    sums = tables[numbers].astype(np.int64)[rows, planes].sum(axis=1)
+    code = (2 * (sums - lo) + step) // (2 * step)
+    kept = np.clip(code, 0, top)
+    weight = np.array([1, 2])[None, None, :] << 2 * np.arange(byte_sums.PAIRS)[:, None, None]
+    value = ((kept * step + lo).reshape(-1, LANES // 2, 2) * weight).sum(axis=(0, 2))
+    inside = (kept == code).sum(axis=0)
+    by_vector = sums[0].reshape(LANES // 2, 2).T.reshape(-1)  # even lanes, then odd ones
+    total = np.arange(LANES) + (by_vector << 2)
+    parts = (value.astype(np.uint16), inside.astype(np.uint8), total.astype(np.int32))
+    return b"".join(part.tobytes() for part in parts)
