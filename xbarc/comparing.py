@@ -30,6 +30,7 @@ from xbarc.mapping.fitting import real_steps
 from xbarc.numerics.types import AnyArray
 from xbarc.options import AUTO, CompileOptions, Method
 from xbarc.report import collect
+from xbarc.rows import Row, accuracy, decibels, fact
 from xbarc.target import Figure, Target, Variation, VariationLaw
 
 Variant = Literal["blind", "refitted", "read-back"]
@@ -109,32 +110,56 @@ class NoiseRow:
     agreement: Spread | None
 
 
-@dataclass(frozen=True)
-class Row:
-    """One encoding; shares are between 0 and 1.
+class EncodingRow(Row):
+    """One encoding."""
 
-    Attributes:
-        columns: of all layers, row blocks apart; what shares a column counts once.
-        columns_per_output: the same over all outputs.
-        weight_error: root of the mean square error of the weights over that of the weights.
-        problem: why there is nothing to say of this encoding; empty where there is.
-    """
-
-    encoding: str
-    columns: int | None = None
-    columns_per_output: float | None = None
-    arrays: int | None = None
-    conversions: int | None = None
-    area_mm2: float | None = None
-    energy_uj: float | None = None
-    weight_error: float | None = None
-    output_sqnr_db: float | None = None
-    identical: bool = False
-    top1_float: float | None = None
-    top1_crossbar: float | None = None
-    agreement: float | None = None
+    encoding: str = fact("name of the encoding", head="encoding")
+    columns: int | None = fact(
+        "columns of all layers, row blocks apart, count; what shares a column counts once",
+        default=None,
+        head="columns>",
+    )
+    columns_per_output: float | None = fact(
+        "how many columns an output takes", default=None, head="an output>"
+    )
+    arrays: int | None = fact("arrays in use, count", default=None, head="arrays>")
+    conversions: int | None = fact(
+        "conversions, count an inference", default=None, head="conversions>"
+    )
+    area_mm2: float | None = fact("area, mm2", default=None, head="area mm2>")
+    energy_uj: float | None = fact("energy, uJ an inference", default=None, head="energy uJ>")
+    weight_error: float | None = fact(
+        "root of the mean square error of the weights over that of the weights, 0 to 1 and beyond",
+        default=None,
+        head="weight error>",
+        text=accuracy,
+    )
+    output_sqnr_db: float | None = fact(
+        "SQNR of the outputs, dB",
+        default=None,
+        head="output SQNR>",
+        of=lambda row: decibels(row.output_sqnr_db, row.identical),
+    )
+    identical: bool = fact("whether every output is equal", default=False)
+    top1_float: float | None = fact(
+        "share of labels met by the float model, 0 to 1",
+        default=None,
+        head="top-1 float>",
+        text=accuracy,
+    )
+    top1_crossbar: float | None = fact(
+        "share of labels met by the program, 0 to 1", default=None, head="top-1>", text=accuracy
+    )
+    agreement: float | None = fact(
+        "share of samples with the float model's answer, 0 to 1",
+        default=None,
+        head="agreement>",
+        text=accuracy,
+    )
     noise: tuple[NoiseRow, ...] = ()
-    problem: str = ""
+    problem: str = fact(
+        "why there is nothing to say of this encoding; empty where there is", default=""
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +175,7 @@ class Comparison:
     samples: int
     noise: NoiseSettings | None
     law: VariationLaw
-    rows: tuple[Row, ...]
+    rows: tuple[EncodingRow, ...]
 
     def as_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -206,7 +231,7 @@ def compare(
     path, chosen = Path(model), options or CompileOptions()
     network = prepared_network(path, target, chosen, calibration)
     bench = _Bench(path, target, chosen, data, calibration, network, noise)
-    rows: list[Row] = []
+    rows: list[EncodingRow] = []
     problems: list[MappingError] = []
     samples = 0
     for number, given in enumerate(encodings):
@@ -218,7 +243,7 @@ def compare(
             row, samples = _row(bench, bench.options.changed(encoding=encoding), name)
         except MappingError as error:
             problems.append(error)
-            row = Row(name, problem=str(error))
+            row = EncodingRow(name, problem=str(error))
         rows.append(row)
     if len(problems) == len(rows) and problems:
         raise problems[0]
@@ -226,7 +251,7 @@ def compare(
     return Comparison(str(path), target.name, samples, noise, law, tuple(rows))
 
 
-def _row(bench: _Bench, options: CompileOptions, name: str) -> tuple[Row, int]:
+def _row(bench: _Bench, options: CompileOptions, name: str) -> tuple[EncodingRow, int]:
     program = compile_model(
         bench.model, bench.target, options=options, calibration=bench.calibration
     )
@@ -240,7 +265,7 @@ def _row(bench: _Bench, options: CompileOptions, name: str) -> tuple[Row, int]:
     totals = collect(program).totals
     columns = sum(step.groups * step.cells.columns for step in program.crossbar_steps)
     outputs = sum(step.groups * step.outputs for step in program.crossbar_steps)
-    row = Row(
+    row = EncodingRow(
         encoding=name,
         columns=columns,
         columns_per_output=columns / outputs if outputs else None,

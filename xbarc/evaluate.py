@@ -24,6 +24,7 @@ from xbarc.lazy import lazy_module
 from xbarc.numerics.types import AnyArray, Int64Array, IntArray
 from xbarc.options.values import fixed_of
 from xbarc.oracle import Oracle
+from xbarc.rows import Row, accuracy, decibels, fact
 
 if TYPE_CHECKING:
     from xbarc import frontend
@@ -57,24 +58,29 @@ class _Noise:
         return 10 * float(np.log10(self.signal / self.error))
 
 
-@dataclass(frozen=True)
-class LayerResult:
-    """How far one layer's output lies from the float model's, errors of earlier layers included.
+class LayerResult(Row, title="Layers, with errors of earlier ones"):
+    """How far one layer's output lies from the float model's, errors of earlier layers included."""
 
-    Attributes:
-        sqnr_db: None where the outputs are identical or the float model has no such value.
-        identical: whether every value is equal.
-        saturated: sums that lay outside what is read, as in `LayerTrace`.
-        agreement: share of bits that equal the float model's, behind the layer's pool; None for
-            layers that do not give bits.
-    """
-
-    name: str
-    sqnr_db: float | None
-    identical: bool
-    conversions: int
-    saturated: int
-    agreement: float | None = None
+    name: str = fact("name of the layer", head="layer")
+    sqnr_db: float | None = fact(
+        "SQNR, dB; null where the outputs are identical or the float model has no such value",
+        head="SQNR>",
+        of=lambda layer: decibels(layer.sqnr_db, layer.identical),
+    )
+    identical: bool = fact("whether every value is equal")
+    conversions: int = fact("conversions, count", head="conversions>", text="{:,}")
+    saturated: int = fact(
+        "sums that lay outside what is read, as in `LayerTrace`, count",
+        head="saturated>",
+        text="{:,}",
+    )
+    agreement: float | None = fact(
+        "share of bits that equal the float model's, behind the layer's pool, 0 to 1; null for "
+        "layers that do not give bits",
+        default=None,
+        head="equal bits>",
+        text=accuracy,
+    )
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from xbarc.options.compiling import Cells, Converters, Precision
 from xbarc.options.values import Method
 
 if TYPE_CHECKING:
-    from xbarc.comparing import Comparison, NoiseRow, NoiseSettings, Row
+    from xbarc.comparing import Comparison, EncodingRow, NoiseRow, NoiseSettings
     from xbarc.report import TableData
 
 _SHARED = (
@@ -140,41 +140,18 @@ def _print(found: Comparison) -> None:
 
 def tables(found: Comparison) -> tuple[TableData, ...]:
     """A row an encoding, a row for each way to program it, and what did not fit."""
-    from xbarc.report import TableData
+    from xbarc.comparing import EncodingRow
+    from xbarc.rows import TableData, table_of
 
     good = [row for row in found.rows if not row.problem]
-    head = (
-        *("encoding", "columns>", "an output>", "arrays>", "conversions>", "area mm2>"),
-        *("energy uJ>", "weight error>", "output SQNR>", "top-1 float>", "top-1>", "agreement>"),
-    )
     title = f"{found.model} on {found.target}, {found.samples:,} samples"
-    all_rows = TableData(title, head, tuple(_cells(row) for row in good))
+    all_rows = table_of(EncodingRow, good, title=title)
     bad = tuple((row.encoding, row.problem) for row in found.rows if row.problem)
     problems = TableData("Encodings that do not fit", ("encoding", "why"), bad)
     return (all_rows, _noise_table(found, good), problems)
 
 
-def _cells(row: Row) -> tuple[str, ...]:
-    from xbarc.cli.executing import decibel, percent
-    from xbarc.rows.format import number
-
-    return (
-        row.encoding,
-        number(row.columns),
-        number(row.columns_per_output),
-        number(row.arrays),
-        number(row.conversions),
-        number(row.area_mm2),
-        number(row.energy_uj),
-        percent(row.weight_error),
-        decibel(row.output_sqnr_db, row.identical),
-        percent(row.top1_float),
-        percent(row.top1_crossbar),
-        percent(row.agreement),
-    )
-
-
-def _noise_table(found: Comparison, good: list[Row]) -> TableData:
+def _noise_table(found: Comparison, good: list[EncodingRow]) -> TableData:
     from xbarc.report import TableData
 
     noise = found.noise
@@ -199,8 +176,8 @@ def _deviation(noise: NoiseSettings) -> str:
     return f"Cells deviate by {100 * (noise.sigma or 0.0):g} % of {what}"
 
 
-def _noise_cells(row: Row, one: NoiseRow) -> tuple[str, ...]:
-    from xbarc.cli.executing import percent
+def _noise_cells(row: EncodingRow, one: NoiseRow) -> tuple[str, ...]:
+    from xbarc.rows import accuracy
 
     top1, agreement = one.top1, one.agreement
     lost = "-"
@@ -209,5 +186,5 @@ def _noise_cells(row: Row, one: NoiseRow) -> tuple[str, ...]:
     found: list[str] = [one.variant]
     for spread, extra in ((top1, [lost]), (agreement, [])):
         shares = (None,) * 3 if spread is None else (spread.mean, spread.deviation, spread.worst)
-        found += [*map(percent, shares), *extra]
+        found += [*map(accuracy, shares), *extra]
     return tuple(found)

@@ -241,45 +241,22 @@ def _no_source(program: Program, place: Path, other: list[tuple[Path, str]]) -> 
 
 def _print_evaluation(result: Evaluation) -> None:
     from xbarc.cli.reporting import emit_tables
-    from xbarc.report import TableData
+    from xbarc.evaluate import LayerResult
+    from xbarc.rows import TableData, accuracy, decibels, table_of
 
     whole = TableData(
         f"{result.samples:,} samples",
         ("", "float model>", "crossbar program>"),
         (
-            ("top-1", percent(result.top1_float), percent(result.top1_crossbar)),
-            ("agreement", "", percent(result.agreement)),
-            ("output SQNR", "", decibel(result.output_sqnr_db, result.identical)),
+            ("top-1", accuracy(result.top1_float), accuracy(result.top1_crossbar)),
+            ("agreement", "", accuracy(result.agreement)),
+            ("output SQNR", "", decibels(result.output_sqnr_db, result.identical)),
         ),
     )
     bits = any(layer.agreement is not None for layer in result.layers)
-    layers = TableData(
-        "Layers, with errors of earlier ones",
-        ("layer", "SQNR>", "conversions>", "saturated>", *(("equal bits>",) if bits else ())),
-        tuple(
-            (
-                layer.name,
-                decibel(layer.sqnr_db, layer.identical),
-                f"{layer.conversions:,}",
-                f"{layer.saturated:,}",
-                *((percent(layer.agreement),) if bits else ()),
-            )
-            for layer in result.layers
-        ),
-    )
+    names = "name sqnr_db conversions saturated" + " agreement" * bits
+    layers = table_of(LayerResult, result.layers, names)
     emit_tables(whole, layers)
-
-
-def percent(share: float | None) -> str:
-    """A share with two decimals, for tables of accuracies."""
-    return "-" if share is None else f"{100 * share:.2f} %"
-
-
-def decibel(value: float | None, identical: bool) -> str:
-    """A ratio, or that there is no difference at all."""
-    if identical:
-        return "identical"
-    return "-" if value is None else f"{value:.1f} dB"
 
 
 def verify_command(

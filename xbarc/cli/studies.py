@@ -122,13 +122,10 @@ def _sweep(cases: Cases) -> Sweep:
 
 def _print(found: LineStudy) -> None:
     from xbarc.cli.reporting import emit_tables
-    from xbarc.report import TableData
+    from xbarc.experiments.study import Point
+    from xbarc.rows import table_of
 
-    rows = tuple(
-        (f"{p.ratio:.3g}", p.placement, p.corrections, f"{100 * p.top1:.2f} %")
-        for p in found.points
-    )
     title = f"{found.samples:,} samples; without wires {100 * found.ideal:.2f} %"
     if not found.converters:
         title += "; points without the rounding of converters"
-    emit_tables(TableData(title, ("r T^2/R_on>", "placement", "corrections", "top-1>"), rows))
+    emit_tables(table_of(Point, found.points, title=title))

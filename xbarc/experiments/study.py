@@ -18,6 +18,7 @@ from xbarc.ir.labels import label_name, labels_in
 from xbarc.ir.program import Program
 from xbarc.numerics import ordered_sums
 from xbarc.numerics.types import AnyArray
+from xbarc.rows import Row, fact
 from xbarc.target import Target, Wires
 
 Data = Mapping[str, AnyArray]
@@ -25,20 +26,14 @@ Data = Mapping[str, AnyArray]
 HELD = 256
 
 
-@dataclass(frozen=True)
-class Point:
-    """Top-1 of one program on one chip; shares between 0 and 1.
+class Point(Row):
+    """Top-1 of one program on one chip."""
 
-    Attributes:
-        scale: factor on the target's wires.
-        ratio: `r T**2 / R_on`.
-    """
-
-    scale: float
-    ratio: float
-    placement: str
-    corrections: str
-    top1: float
+    scale: float = fact("how many times the target's wires resist")
+    ratio: float = fact("`r T**2 / R_on`, how many times", head="r T^2/R_on>", text="{:.3g}")
+    placement: str = fact("as `--placement`", head="placement")
+    corrections: str = fact("as `--correct`", head="corrections")
+    top1: float = fact("share of labels met, 0 to 1", head="top-1>", text="{:.2%}")
 
 
 @dataclass(frozen=True)

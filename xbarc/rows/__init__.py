@@ -18,7 +18,7 @@ from xbarc.rows.facts import (
     fact,
     facts_of,
 )
-from xbarc.rows.format import histogram, number, operators, percent, seconds
+from xbarc.rows.format import accuracy, decibels, histogram, number, operators, percent, seconds
 from xbarc.rows.table import TableData, cells, headings, shows, table_of
 
 __all__ = [
@@ -32,7 +32,9 @@ __all__ = [
     "SquareMicrometre",
     "TableData",
     "Unit",
+    "accuracy",
     "cells",
+    "decibels",
     "fact",
     "facts_of",
     "headings",

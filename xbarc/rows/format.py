@@ -41,3 +41,15 @@ def operators(counts: dict[str, int]) -> str:
 def seconds(micros: float | None) -> str:
     """Microseconds as seconds; empty where there are none."""
     return "" if micros is None else f"{micros / 1e6:.2f}"
+
+
+def accuracy(share: float | None) -> str:
+    """A share with two decimals, for tables of accuracies."""
+    return "-" if share is None else f"{100 * share:.2f} %"
+
+
+def decibels(value: float | None, identical: bool) -> str:
+    """A ratio, or that there is no difference at all."""
+    if identical:
+        return "identical"
+    return "-" if value is None else f"{value:.1f} dB"
