@@ -285,6 +285,7 @@ def test_what_the_solver_found_is_in_every_report() -> None:
         ("lossless", {}, (), False),
         ("calibrated", {"corrections": "gain", "placement": "none"}, (), False),
         ("calibrated", {"placement": "rows"}, (), False),
+        ("uniform", {"corrections": "gain"}, (), True),
         ("calibrated", {}, ("wires.wordline.value=0.0", "wires.bitline.value=0.0"), False),
     ],
 )

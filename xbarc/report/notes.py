@@ -115,9 +115,17 @@ def _set_on_ideal_cells(program: Program) -> tuple[str, ...]:
     """What converters from data do not know: the wires of a target that the program ignores."""
     settings, wires = dict(program.settings), program.target.wires
     fitted = "corrections" in settings or settings.get("placement", "none") != "none"
-    policies = (step.adc.policy for step in program.crossbar_steps)
-    from_data = any(policy.startswith(("calibrated", "budget")) for policy in policies)
-    if fitted or not from_data or not (wires.wordline.value or wires.bitline.value):
+    policies = {step.adc.policy.partition(":")[0] for step in program.crossbar_steps}
+    if not (wires.wordline.value or wires.bitline.value):
+        return ()
+    if "uniform" in policies:
+        told = (
+            "Converters were set on ideal cells: the one setting that all layers share is chosen"
+            " before a program is fitted to its wires, which make sums smaller (`--effects lines`)."
+            " `--adc calibrated` without `--uniform` sets converters on the sums that are left."
+        )
+        return (told,)
+    if fitted or not policies & {"calibrated", "budget"}:
         return ()
     told = (
         "Converters were set on ideal cells. Wires (`--effects lines`) make sums smaller, and what"
