@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from xbarc.api import CompiledProgram, compile, load  # noqa: A004  # the name users expect
     from xbarc.circuit import DeviceModel
+    from xbarc.cost import CostLaw
     from xbarc.errors import XbarcError
     from xbarc.mapping.encodings import Encoded, Encoding, Pattern, Region
     from xbarc.session import InferenceSession
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "CompiledProgram",
+    "CostLaw",
     "DeviceModel",
     "Encoded",
     "Encoding",
@@ -36,6 +38,7 @@ __all__ = [
 
 _HOMES = {
     "CompiledProgram": "xbarc.api",
+    "CostLaw": "xbarc.cost",
     "DeviceModel": "xbarc.circuit",
     "Encoded": "xbarc.mapping.encodings",
     "Encoding": "xbarc.mapping.encodings",

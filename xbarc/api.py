@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from xbarc.compiler import run_compiler
+from xbarc.cost import parse_policy
+from xbarc.cost.laws import priced
 from xbarc.ir.files import load_program, save_program
 from xbarc.ir.program import Program
 from xbarc.ir.text import program_text
 from xbarc.mapping.full_load import full_load
 from xbarc.numerics.types import AnyArray
-from xbarc.options import CompileOptions
-from xbarc.options.keywords import CompileKeywords
+from xbarc.options import CompileOptions, Method
+from xbarc.options.compiling import Schedule
+from xbarc.options.keywords import CompileKeywords, ReportKeywords
 from xbarc.pipeline import Progress
 from xbarc.report import Report, collect, render_json
 from xbarc.session import InferenceSession
@@ -31,10 +34,12 @@ class CompiledProgram:
     Attributes:
         program: the data structure itself.
         extra: further files of its folder, by name.
+        cost_law: what its reports count with; None: the target's figures. It is not saved.
     """
 
     program: Program
     extra: Mapping[str, bytes] = field(default_factory=dict)
+    cost_law: str | Method | None = None
 
     def save(self, path: str | Path) -> None:
         """Write the `.xbar` directory, whole or not at all.
@@ -45,9 +50,21 @@ class CompiledProgram:
         report = render_json(self.report()).encode()
         save_program(self.program, Path(path), {"report.json": report, **self.extra})
 
-    def report(self) -> Report:
-        """Counts and costs; renders itself in a notebook."""
-        return collect(self.program, load=full_load(self.program.target))
+    def report(self, **options: Unpack[ReportKeywords]) -> Report:
+        """Counts and costs; renders itself in a notebook.
+
+        Args:
+            options: as `xbarc report` takes them. `duplicate` is by default what the program was
+                compiled with; so is `cost_law`, in the process that compiled it.
+
+        Raises:
+            MappingError: copies cannot be made as asked, there is no such law, or it fails.
+        """
+        asked = Schedule.model_validate(dict(options))
+        law = self.cost_law if asked.cost_law is None else asked.cost_law
+        program = priced(self.program, law)
+        policy = parse_policy(asked.duplicate, program.target) if "duplicate" in options else None
+        return collect(program, policy, load=full_load(program.target))
 
     def session(self, engine: Engine = "fast") -> InferenceSession:
         """A session that runs this program."""
@@ -85,7 +102,7 @@ def compile(  # noqa: A001  # the name users expect: xbarc.compile
         calibration=calibration,
         progress=progress,
     )
-    return CompiledProgram(made.program, made.files)
+    return CompiledProgram(made.program, made.files, made.plan.options.cost_law)
 
 
 def load(path: str | Path) -> CompiledProgram:

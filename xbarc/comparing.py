@@ -16,6 +16,7 @@ import numpy as np
 from xbarc.circuit import Chip, DeviceModel, Effects
 from xbarc.circuit.devices import device_origin
 from xbarc.compiler import compile_model, prepared_network
+from xbarc.cost.laws import load_law, priced
 from xbarc.errors import InputError, MappingError
 from xbarc.evaluate import Evaluation, evaluate
 from xbarc.executor.batches import calibration_batches
@@ -229,6 +230,8 @@ def compare(
         XbarcError: the model, the target or the data is at fault.
     """
     path, chosen = Path(model), options or CompileOptions()
+    if chosen.cost_law is not None:
+        chosen = chosen.changed(cost_law=load_law(chosen.cost_law))
     network = prepared_network(path, target, chosen, calibration)
     bench = _Bench(path, target, chosen, data, calibration, network, noise)
     rows: list[EncodingRow] = []
@@ -262,7 +265,7 @@ def _row(bench: _Bench, options: CompileOptions, name: str) -> tuple[EncodingRow
             hint="a target with converters, such as rram128",
         )
     seen = evaluate(program, bench.data, bench.model)
-    totals = collect(program).totals
+    totals = collect(priced(program, options.cost_law)).totals
     columns = sum(step.groups * step.cells.columns for step in program.crossbar_steps)
     outputs = sum(step.groups * step.outputs for step in program.crossbar_steps)
     row = EncodingRow(

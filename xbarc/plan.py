@@ -9,6 +9,7 @@ from typing import Any
 
 from xbarc.calibration.uniform import Request, Whole, make_request
 from xbarc.cost import parse_policy
+from xbarc.cost.laws import law_of_costs, law_origin, load_law, with_law
 from xbarc.errors import MappingError
 from xbarc.frontend import BinaryOptions
 from xbarc.ir.geometry import Dim
@@ -44,7 +45,7 @@ class Plan:
     """Everything that a compilation needs to know beside the network and the data.
 
     Attributes:
-        target: the chip.
+        target: the chip, its converters priced as asked for.
         options: with the target's choices where the user made none, and files read.
         weight_bits, activation_bits: of float weights and activations.
         whole: what all layers share: scaled channels, one range.
@@ -64,12 +65,15 @@ def make_plan(options: CompileOptions, target: Target) -> Plan:
         MappingError: there is no such encoding, or options do not go together.
         InputError: a file that an option names cannot be read, or holds something else.
     """
+    law = None if options.cost_law is None else load_law(options.cost_law)
+    target = with_law(target, law)
     weights = _or(options.weight_bits, target.precision.weight_bits)
     activations = _or(options.activation_bits, target.precision.activation_bits)
     found: dict[str, Any] = {
         "weight_bits": weights,
         "activation_bits": activations,
         "encoding": _loaded(options, target),
+        "cost_law": law,
         "duplicate": str(parse_policy(options.duplicate, target)),
     }
     if options.adc_budget is not None:
@@ -159,6 +163,9 @@ def settings_of(plan: Plan, whole: Whole, *, calibrated: bool) -> tuple[tuple[st
         "placement": "none",  # what is placed later says so
         "rounding": "half_even",
     }
+    law = law_of_costs(plan.target)
+    if law is not None:
+        found["cost_law"] = law_origin(law)
     if "rows" in options.levers:
         found["rows_latency"] = f"{options.rows_latency:g}"
     for name in _SAID_WHERE_ASKED:

@@ -11,7 +11,7 @@ import typer
 from xbarc.cli.options import Chip, takes
 from xbarc.errors import EXIT_DONE, InputError
 from xbarc.options.base import Options, option
-from xbarc.options.compiling import Cells, Converters, Precision
+from xbarc.options.compiling import Cells, Converters, Precision, Schedule
 from xbarc.options.values import Method
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _SHARED = (
     *("weight_bits", "activation_bits", "weight_slices"),
-    *("feedback", "encoding_budget", "adc"),
+    *("feedback", "encoding_budget", "adc", "cost_law"),
 )
 _USUAL = "differential,segmented:4,acm,bias-column,unipolar"
 
@@ -45,7 +45,7 @@ class Chips(Options):
     seed: int = option(0, "of the chips", bounds=(0, None))
 
 
-@takes(chip=Chip, chips=Chips, given=(Precision, Cells, Converters), only=_SHARED)
+@takes(chip=Chip, chips=Chips, given=(Precision, Cells, Converters, Schedule), only=_SHARED)
 def compare_command(
     model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="the trained network")],
     data: Annotated[

@@ -86,7 +86,7 @@ def compile_command(
         made = run_compiler(
             model, target, options=options, calibration=data, progress=advance, observe=observer
         )
-    compiled = CompiledProgram(made.program, made.files)
+    compiled = CompiledProgram(made.program, made.files, made.plan.options.cost_law)
     compiled.save(place)
     _show(compiled, shown, observer)
     print(f"wrote {place}", file=sys.stderr)

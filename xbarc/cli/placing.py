@@ -41,10 +41,11 @@ def place_command(
     """
     from xbarc.cli.reporting import emit
     from xbarc.cost import parse_policy, program_cost
+    from xbarc.cost.laws import priced
     from xbarc.ir.files import load_program
     from xbarc.report.places import places_report, render_places_json, render_places_text
 
-    loaded = load_program(program)
+    loaded = priced(load_program(program), given.get("cost_law"))
     asked = given.get("duplicate") or dict(loaded.settings).get("duplicate", "none")
     cost = program_cost(loaded, parse_policy(asked, loaded.target))
     report = places_report(loaded.name, loaded.target, cost, _turns(loaded, cost, phases))

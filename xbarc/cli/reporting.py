@@ -66,11 +66,12 @@ def report_command(
 
 def _report(path: Path, given: dict[str, str], data: Path | None = None) -> Report:
     from xbarc.cost import parse_policy
+    from xbarc.cost.laws import priced
     from xbarc.ir.files import load_program
     from xbarc.mapping.full_load import full_load
     from xbarc.report import collect
 
-    program = load_program(path)
+    program = priced(load_program(path), given.get("cost_law"))
     asked = given.get("duplicate")
     policy = None if asked is None else parse_policy(asked, program.target)
     seen = None if data is None else _operands(program, data)

@@ -17,6 +17,7 @@ from xbarc.chips.placing import FitOptions, fit_program
 from xbarc.circuit import Effects
 from xbarc.circuit.faults import FaultMap, program_faults
 from xbarc.compiler.lowering import lower_network
+from xbarc.cost.laws import without_law
 from xbarc.errors import InputError, MappingError, VerifyError
 from xbarc.executor.batches import calibration_batches
 from xbarc.executor.run import Values
@@ -102,7 +103,7 @@ class Compilation:
         return Program(
             name=self.network.name,
             source=self.network.source,
-            target=self.plan.target,
+            target=without_law(self.plan.target),
             inputs=self.network.inputs,
             outputs=self.network.outputs,
             steps=self.steps,

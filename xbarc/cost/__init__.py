@@ -13,6 +13,7 @@ from xbarc.cost.critical import PathPart
 from xbarc.cost.device import Estimate, clipping, device_estimates, mean_conductance
 from xbarc.cost.duplicate import Policy, parse_policy
 from xbarc.cost.hardware import chip_arrays, full_chip
+from xbarc.cost.laws import CostLaw
 from xbarc.cost.mesh import Item, Link, MeshPlacement
 from xbarc.cost.parts import (
     CostPart,
@@ -31,6 +32,7 @@ __all__ = [
     "LEVELS",
     "WIDTHS",
     "ChipCost",
+    "CostLaw",
     "CostPart",
     "Counts",
     "Estimate",

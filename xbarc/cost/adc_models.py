@@ -1,5 +1,7 @@
 """What one converter costs, by the target's law and by others that are printed beside it.
 
+A cost law of other people stands in place of the target's; see `laws`.
+
 The target's law is a comparator at 1 bit, comparators side by side where those are cheaper, the
 split SAR law above, and a thermal term beyond 10 bits. The others are fits to published parts; they
 give the band of a report and never its headline.
@@ -8,7 +10,10 @@ give the band of a report and never its headline.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from typing import Literal
 
+from xbarc.cost.laws import TARGET, LawCosts, law_origin, without_law
 from xbarc.rows import Row, fact
 from xbarc.target import AdcCosts, Target, area_factor, energy_factor
 
@@ -22,7 +27,7 @@ class AdcOpinion(
 
     bits: int = fact("width of the converter, bits", head="ADC bits>", text=str)
     model: str = fact(
-        "target: the figures of the target; others beside it",
+        "target: the figures of the target, or the name of a cost law; others beside it",
         head="model",
         of=lambda row: row.model if row.in_band else f"{row.model}, beside the band",
     )
@@ -41,6 +46,8 @@ class AdcOpinion(
 
 def adc_energy_pj(bits: int, costs: AdcCosts) -> float:
     """Energy of one full conversion of a converter of this width."""
+    if isinstance(costs, LawCosts):
+        return costs.energy_pj(bits)
     if bits <= 1:
         return bits * costs.comparator_energy.value
     law = costs.energy_linear.value * bits + costs.energy_exponential.value * 2.0**bits
@@ -50,6 +57,8 @@ def adc_energy_pj(bits: int, costs: AdcCosts) -> float:
 
 def adc_area_um2(bits: int, costs: AdcCosts) -> float:
     """Area of one converter of this width."""
+    if isinstance(costs, LawCosts):
+        return costs.area_um2(bits)
     if bits <= 1:
         return bits * costs.comparator_area.value
     law = costs.area_linear.value * bits + costs.area_exponential.value * 2.0**bits
@@ -68,6 +77,13 @@ def is_comparators(bits: int, costs: AdcCosts) -> bool:
     linear, levels = costs.energy_linear.value, costs.energy_exponential.value
     law = costs.energy_scale.value * (linear * bits + levels * 2.0**bits)
     return bool((2**bits - 1) * costs.comparator_energy.value <= law)
+
+
+def converter_figure(kind: Literal["energy", "area"], bits: int, costs: AdcCosts) -> str:
+    """What a price comes from: the path of figures, or a cost law."""
+    if isinstance(costs, LawCosts):
+        return f"cost law {costs.law.name}"
+    return f"costs.adc.{f'comparator_{kind}' if is_comparators(bits, costs) else f'{kind}_*'}"
 
 
 def _thermal(bits: int, costs: AdcCosts) -> float:
@@ -110,11 +126,19 @@ def andrulis_um2(energy_pj: float, node_nm: float, rate_hz: float) -> float:
     return math.exp(area)
 
 
-def adc_opinions(bits: int, target: Target) -> tuple[AdcOpinion, ...]:
-    """What each model says about a converter of this width; the target's own comes first."""
-    costs, rate = target.costs.adc, target.adc.rate.value * 1e9
+def _own(bits: int, costs: AdcCosts) -> AdcOpinion:
+    """What the target's reports count with."""
     source = costs.energy_linear.source if bits > 1 else costs.comparator_energy.source
-    own = AdcOpinion(bits, "target", source, adc_energy_pj(bits, costs), adc_area_um2(bits, costs))
+    name = TARGET
+    if isinstance(costs, LawCosts):
+        name, source = costs.law.name, law_origin(costs.law)
+    return AdcOpinion(bits, name, source, adc_energy_pj(bits, costs), adc_area_um2(bits, costs))
+
+
+def adc_opinions(bits: int, target: Target) -> tuple[AdcOpinion, ...]:
+    """What each model says about a converter of this width; the one that counts comes first."""
+    rate = target.adc.rate.value * 1e9
+    own = _own(bits, target.costs.adc)
     least = survey_floor_pj(bits) if bits >= 4 else None
     floor = AdcOpinion(bits, "survey floor", "murmann_survey", least, None)
     if bits < 4:
@@ -163,7 +187,8 @@ def neurosim_sar_pj(bits: int, node_nm: int) -> float:
 
 def further_opinions(bits: int, target: Target) -> tuple[AdcOpinion, ...]:
     """Models of other tools that hold here; printed beside the band and no part of it."""
-    found = []
+    own = without_law(target)
+    found = [] if own is target else [replace(_own(bits, own.costs.adc), in_band=False)]
     if bits >= 2 and 7 <= target.node_nm <= 130:
         factor = energy_factor(_ZIGZAG_NM, target.node_nm)
         area = zigzag_um2(bits) * area_factor(_ZIGZAG_NM, target.node_nm)

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from xbarc.cost.adc_models import (
     adc_area_um2,
     area_band,
+    converter_figure,
     energy_band,
-    is_comparators,
     step_energy_pj,
 )
 from xbarc.cost.counts import Counts
@@ -137,8 +137,7 @@ def _conversions(counts: Counts, target: Target) -> tuple[CostPart, ...]:
     for bits, count in enumerate(counts.bit_steps):
         if not count:
             continue
-        few = is_comparators(bits, costs)
-        key = "costs.adc.comparator_energy" if few else "costs.adc.energy_*"
+        key = converter_figure("energy", bits, costs)
         cost, (low, high) = step_energy_pj(bits, costs), energy_band(bits, target)
         rows.append(
             CostPart(
@@ -161,8 +160,7 @@ def _converters(counts: Counts, target: Target) -> tuple[CostPart, ...]:
     for bits, count in enumerate(counts.adcs):
         if not count:
             continue
-        few = is_comparators(bits, target.costs.adc)
-        key = "costs.adc.comparator_area" if few else "costs.adc.area_*"
+        key = converter_figure("area", bits, target.costs.adc)
         cost, (low, high) = adc_area_um2(bits, target.costs.adc), area_band(bits, target)
         area = count * cost
         rows.append(

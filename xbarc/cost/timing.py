@@ -9,6 +9,7 @@ import numpy as np
 
 from xbarc.cost.counting import converted, reads_of_arrays, segments_of_block, slice_widths
 from xbarc.cost.hardware import adc_places
+from xbarc.cost.laws import LawCosts
 from xbarc.ir.program import CrossbarStep
 from xbarc.numerics.types import BoolArray, IntArray
 from xbarc.rows import Row, fact
@@ -88,7 +89,9 @@ def _cycle(target: Target, width: int, bits: int, conversions: int) -> tuple[flo
     costs = target.costs
     levels = (1 << width) - 1
     read = costs.cycle.value + (0.0 if costs.pulse is None else costs.pulse.value * levels)
-    if costs.convert_step is None:
+    if isinstance(costs.adc, LawCosts):
+        convert = conversions * costs.adc.time_ns(bits)
+    elif costs.convert_step is None:
         convert = conversions / target.adc.rate.value
     else:
         convert = conversions * bits * costs.convert_step.value

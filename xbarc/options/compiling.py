@@ -340,6 +340,16 @@ class Schedule(Options):
         "N inferences a second, or are fastest within N arrays (or chip)",
         metavar="none|balance|throughput=N|budget=N",
     )
+    cost_law: str | Method | None = option(
+        None,
+        "what converters cost, in place of the target's figures, in reports and wherever a choice "
+        "is made by price (--adc-budget, rows of --levers, --lever-law target); by the name that "
+        "an installed package registers, or as package:Name",
+        metavar="NAME|package:Name",
+        imports=True,
+        unset="the target's",
+        example="my-law",
+    )
 
 
 class ModelInputs(Options):

@@ -1,4 +1,4 @@
-"""Types of the keywords of `xbarc.compile`: what each option may be given as.
+"""Types of the keywords of `xbarc.compile` and `report`: what each option may be given as.
 
 Type checkers and editors cannot read them from the models, so they stand here a second time. A test
 holds names, order and types equal to `compiling.py`.
@@ -55,5 +55,13 @@ class CompileKeywords(TypedDict, total=False):
     sign_of_zero: Literal["onnx", "plus", "minus"]
     allow_ternary: bool
     duplicate: str
+    cost_law: str | Method | None
     shapes: Mapping[str, Iterable[int]] | Iterable[str]
     fix_input: Mapping[str, Any] | Iterable[str]
+
+
+class ReportKeywords(TypedDict, total=False):
+    """Options of a report, all of which may be left out."""
+
+    duplicate: str
+    cost_law: str | Method | None

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from xbarc.cost import Estimate, LeftOut
 from xbarc.cost.adc_models import AdcOpinion
+from xbarc.cost.laws import reported_settings
 from xbarc.ir.front import FrontPoint, RowsPoint
 from xbarc.report import page
 from xbarc.report.active_rows import ACTIVE_ROWS
@@ -78,7 +79,7 @@ class Report(Document):
     target: Shown[TargetRow] = section("what the program was compiled for", Section(_target_row))
     settings: dict[str, str] = section(
         "what the compiler was told, by name",
-        Section(lambda subject: dict(subject.program.settings)),
+        Section(lambda subject: reported_settings(subject.program)),
     )
     totals: Shown[Totals] = section(
         "the whole program, one inference, but for what `left_out` names", TOTALS

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from xbarc.cost import ProgramCost, clipping
+from xbarc.cost.laws import law_of_costs
 from xbarc.ir.program import Program
 from xbarc.ir.quantize import DynamicInput
 from xbarc.target import Figure, Target, figures
@@ -262,6 +263,8 @@ def _links(target: Target, cost: ProgramCost) -> tuple[str, ...]:
 
 
 def _converters(target: Target, cost: ProgramCost) -> tuple[str, ...]:
+    if law_of_costs(target) is not None:
+        return ()
     found = []
     widest = max((bits for bits, count in enumerate(cost.counts.adcs) if count), default=0)
     if widest > 10:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from xbarc.cost.laws import CostLaw, law_of_costs, law_origin
 from xbarc.report.section import Section
 from xbarc.rows import Row, TableData, fact, table_of
 from xbarc.target import Figure, FigureList, Provenance, Target, figures, law_of
@@ -100,7 +101,25 @@ class SourceRow(Row, title="Figures"):
 
 def source_rows(target: Target) -> tuple[SourceRow, ...]:
     """Every figure of a target with the text that it comes from."""
-    return tuple(_source_row(path, figure, target) for path, figure in figures(target))
+    law = law_of_costs(target)
+    rows = tuple(_source_row(path, figure, target) for path, figure in figures(target))
+    return rows if law is None else (*rows, _law_row(law))
+
+
+def _law_row(law: CostLaw) -> SourceRow:
+    """Stands in place of the target's figures of converters."""
+    return SourceRow(
+        path="costs.adc",
+        values=(),
+        unit="",
+        source=law.name,
+        via="code",
+        confirmed=False,
+        note="energy, area and time of converters by their width: a cost law, not the target's",
+        kind="software",
+        cite=law_origin(law),
+        url="",
+    )
 
 
 def _source_row(path: str, figure: Provenance, target: Target) -> SourceRow:

@@ -220,7 +220,8 @@ def _confirmed_share(parts: Sequence[CostPart], target: Target) -> float:
     for part in parts:
         stem = part.figure.removesuffix("*")
         used = [figure for path, figure in known.items() if path.startswith(stem)]
-        sure += (part.total or 0.0) * all(figure.confirmed for figure in used)
+        known_all = bool(used) and all(figure.confirmed for figure in used)
+        sure += (part.total or 0.0) * known_all
     return sure / whole
 
 

@@ -5,7 +5,7 @@ The laws are our model; `xbarc targets show` prints them beside the figures.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -25,7 +25,13 @@ Line = Annotated[int, Field(ge=1, le=65536)]
 
 
 class AdcCosts(Strict):
-    """`energy = scale (linear b + exponential 2**b)`, area alike; 1 bit is a comparator."""
+    """`energy = scale (linear b + exponential 2**b)`, area alike; 1 bit is a comparator.
+
+    Attributes:
+        replaced: whether something else prices converters, so that no figure here counts.
+    """
+
+    replaced: ClassVar[bool] = False
 
     energy_linear: PicoJoule = Field(description="energy a bit of a conversion")
     energy_exponential: PicoJoule = Field(description="energy a level of a conversion")

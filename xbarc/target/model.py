@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from xbarc.target.costs import Costs, Line, Peak
+from xbarc.target.costs import AdcCosts, Costs, Line, Peak
 from xbarc.target.figures import (
     FemtoFarad,
     Figure,
@@ -284,8 +284,10 @@ class Target(Strict):
 
 
 def figures(part: Strict, prefix: str = "") -> list[tuple[str, Provenance]]:
-    """Every figure of a target with its dotted path, in the order of the fields."""
+    """Every figure that counts, with its dotted path, in the order of the fields."""
     found: list[tuple[str, Provenance]] = []
+    if isinstance(part, AdcCosts) and part.replaced:
+        return found
     for name in type(part).model_fields:
         value = getattr(part, name)
         path = f"{prefix}{name}"

@@ -7,8 +7,9 @@
 
 runs under pytest (with hypothesis) and covers lossless products, extremes, every geometry, both
 engines, files and reports. `check_encoding(MyEncoding())` runs seeded cases without either, and
-`check_device(MyDevice())` checks a device model and gives mean and deviation of its levels. To add
-a check, write it in `encodings.py` and call it from `check_encoding` and from the class.
+`check_device(MyDevice())` checks a device model and gives mean and deviation of its levels,
+`check_cost_law(MyLaw())` a cost law and gives its prices. To add a check of encodings, write it in
+`encodings.py` and call it from `check_encoding` and from the class.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xbarc.testing.cases import Case
+from xbarc.testing.costs import ConverterPrice, check_cost_law
 from xbarc.testing.devices import LevelSpread, check_device
 from xbarc.testing.encodings import ConformanceError, check_encoding
 
@@ -25,8 +27,10 @@ if TYPE_CHECKING:
 __all__ = [
     "Case",
     "ConformanceError",
+    "ConverterPrice",
     "EncodingConformance",
     "LevelSpread",
+    "check_cost_law",
     "check_device",
     "check_encoding",
 ]
