@@ -302,6 +302,23 @@ def test_what_is_never_below_zero(kind: str, dtype: str) -> None:
     assert (found.low >= 0).all()
 
 
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+def test_what_follows_an_unknown_range(kind: str) -> None:
+    """Behind an operator that may give anything, a Relu is known again."""
+    gates = {"LSTM": 4, "GRU": 3, "RNN": 1}[kind]
+    held = {
+        "w": np.ones((1, gates * 2, 3), np.float32),
+        "r": np.ones((1, gates * 2, 2), np.float32),
+    }
+    nodes = [
+        helper.make_node(kind, ["x", "w", "r"], ["h"], hidden_size=2),
+        helper.make_node("Relu", ["h"], ["p"]),
+        helper.make_node("Transpose", ["p"], ["y"], perm=[0, 1, 3, 2]),
+    ]
+    found = fragment_bounds(fragment(nodes, held), {})["y"]
+    assert (float(found.low), found.dtype) == (0.0, "float32")
+
+
 def test_divisors_of_both_signs() -> None:
     """Joined to one interval they may hold 0, though none of them is 0."""
     by = np.array([-2, 3, 3, 3], np.float32)

@@ -12,7 +12,7 @@ import pytest
 
 from tests.intervals.graphs import EXAMPLES, FLOAT, Graph, typed
 from xbarc.frontend.scale_equivariant import rule_of as scale_rule
-from xbarc.intervals import Bounds
+from xbarc.intervals import Bounds, fragment_bounds
 from xbarc.intervals.rules import rule_of as range_rule
 from xbarc.numerics.types import AnyArray
 from xbarc.operators import OPERATORS, Form, Operator, Scaling, find
@@ -21,6 +21,7 @@ from xbarc.runtime import OnnxSession
 
 PACKAGE = Path(__file__).parents[2] / "xbarc"
 SEEDS = range(6)
+ANYTHING = Operator("").within
 _SHAPES = ((2, 3, 4, 4), (2, 4), (1, 3, 4))
 
 
@@ -171,6 +172,16 @@ def test_integers_have_kernels(kind: str, words: bool) -> None:
     for dtype in () if since is None else dtypes:
         cases = (_node(kind, seed, dtype, max(since or 0, 13)) for seed in range(30))
         assert any(case is not None for case in cases), dtype
+
+
+@pytest.mark.parametrize("kind", [name for name in KNOWN if OPERATORS[name].within != ANYTHING])
+def test_ranges_keep_what_rows_say(kind: str) -> None:
+    """An operator with a rule of its own gives no other answer than its row."""
+    low, high = OPERATORS[kind].within
+    for graph, node in _cases(kind):
+        found = fragment_bounds(graph.model(), {})[node.output[0]]
+        assert found.low.min() >= low - 2.0**-7 * (1 + abs(low))
+        assert found.high.max() <= high + 2.0**-7 * (1 + abs(high))
 
 
 def test_names_are_those_of_onnx() -> None:

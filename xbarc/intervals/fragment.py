@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -42,8 +43,12 @@ def fragment_bounds(
 
 
 def _within(found: Bounds | None, declared: str) -> Bounds:
-    """What a rule found, or what the declared type holds."""
-    return anything(declared) if found is None or not found.dtype else found
+    """What a rule found, within the declared type where none was known on the way."""
+    room = anything(declared)
+    if found is None or found.dtype:
+        return found or room
+    low, high = np.maximum(found.low, room.low), np.minimum(found.high, room.high)
+    return replace(found, low=low, high=high, dtype=declared, nan=found.nan and room.nan)
 
 
 def _constant(array: AnyArray | None) -> Bounds:

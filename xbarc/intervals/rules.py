@@ -8,7 +8,7 @@ from functools import reduce
 
 import numpy as np
 
-from xbarc.intervals import arithmetic, elementwise, moving, quantising, reducing
+from xbarc.intervals import arithmetic, data_movement, elementwise, quantising, reducing
 from xbarc.intervals.bounds import (
     Bounds,
     Extents,
@@ -27,7 +27,7 @@ Rule = Callable[[Node], Bounds]
 RULES: dict[str, Rule] = {
     **arithmetic.RULES,
     **elementwise.RULES,
-    **moving.RULES,
+    **data_movement.RULES,
     **reducing.RULES,
     **quantising.RULES,
 }
