@@ -20,7 +20,8 @@ from xbarc.cost.laws import load_law, priced
 from xbarc.errors import InputError, MappingError
 from xbarc.evaluate import Evaluation, evaluate
 from xbarc.executor.batches import calibration_batches
-from xbarc.executor.run import Executor, Values
+from xbarc.executor.run import Executor
+from xbarc.executor.walk import Values
 from xbarc.experiments.programming import can_read_back, program_chip
 from xbarc.experiments.robustness import Spread
 from xbarc.ir.effective import effective_weights

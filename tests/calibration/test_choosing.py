@@ -16,7 +16,7 @@ from tests.floats import float_data, write_floats
 from xbarc.api import CompiledProgram
 from xbarc.calibration import choosing
 from xbarc.calibration.choosing import CANDIDATES, candidates, choose_encoding
-from xbarc.calibration.walk import Walk
+from xbarc.calibration.prefix import Prefix
 from xbarc.compiler import CompileOptions, compile_model
 from xbarc.cost import layer_price, program_cost
 from xbarc.errors import MappingError
@@ -118,13 +118,13 @@ def test_statistics_are_gathered_once_a_layer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    gather = Walk.moments
+    gather = Prefix.moments
 
-    def counted(self: Walk, layer: Any, quantizer: Any) -> Any:
+    def counted(self: Prefix, layer: Any, quantizer: Any) -> Any:
         asked.append(layer.name)
         return gather(self, layer, quantizer)
 
-    monkeypatch.setattr(Walk, "moments", counted)
+    monkeypatch.setattr(Prefix, "moments", counted)
     chosen(tmp_path, slices=1, cell__bits=2)
     assert asked == ["first", "second"]
 

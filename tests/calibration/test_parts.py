@@ -16,7 +16,7 @@ from xbarc.calibration.parts import PARTS, Parts, parts_of, run_in_parts
 from xbarc.calibration.refit import Fitting, refitted
 from xbarc.executor import FastLayer, StepRunner
 from xbarc.executor.batches import calibration_batches
-from xbarc.executor.run import Values
+from xbarc.executor.walk import Values
 from xbarc.ir.network import Value
 from xbarc.ir.program import CrossbarStep
 from xbarc.numerics.types import Float64Array, IntArray

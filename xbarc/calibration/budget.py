@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from xbarc.calibration.converters import Seen, advance, forget, observe
+from xbarc.calibration.converters import Seen, observe
 from xbarc.calibration.expecting import FEWEST
 from xbarc.calibration.parts import Parts, parts_of, run_in_parts
 from xbarc.calibration.refit import Fitting
@@ -23,7 +23,7 @@ from xbarc.cost.adc_models import adc_energy_pj
 from xbarc.cost.program import input_vectors
 from xbarc.errors import MappingError
 from xbarc.executor import StepRunner
-from xbarc.executor.run import Values
+from xbarc.executor.walk import Values, Walk
 from xbarc.ir.front import FrontPoint
 from xbarc.ir.program import CrossbarStep, Step
 from xbarc.mapping.calibrated import Table, setting_table, settings_of
@@ -148,16 +148,17 @@ Executed = tuple[FrontPoint, Bits]
 def _layers(job: _Job) -> list[_Layer]:
     """Histograms and tables of all layers, on the lossless program; fills the exact scores."""
     values = [dict(batch) for batch in job.batches]
-    runner, found = StepRunner(), list[_Layer]()
+    runner, found, walk = StepRunner(), list[_Layer](), Walk(job.steps, keep=[job.output])
     most = min(_MOST_BITS, job.target.adc.max_bits)
-    for number, step in enumerate(job.steps):
+    for number, step in enumerate(walk):
         _tell(job, f"histograms of {step.name}", number)
         if isinstance(step, CrossbarStep):
             seen = observe(step, values)
             table = setting_table(step, job.target, seen.statistics, most)
             errors = measured_errors(step, table, seen.vectors)
             found.append(_Layer(number, step, table, seen, errors, _counts(step, table)))
-        advance(runner, step, values, job.steps[number + 1 :], keep=job.output)
+        walk.run(runner, step, values)
+        runner.forget(step)
     job.scores.exact.extend(_outputs(job, values))
     return found
 
@@ -214,12 +215,13 @@ def _choice(layers: list[_Layer], bits: Bits) -> dict[int, tuple[_Layer, Int64Ar
 def _fitted(job: _Job, chosen: dict[int, tuple[_Layer, Int64Array]]) -> tuple[Step, ...]:
     """The network with bits for some layers, each fitted to those before it on all samples."""
     values = [dict(batch) for batch in job.batches]
-    runner, steps = StepRunner(), list[Step]()
-    for number, step in enumerate(job.steps):
+    runner, steps, walk = StepRunner(), list[Step](), Walk(job.steps)
+    for number, step in enumerate(walk):
         changed = step
         if number in chosen:
             changed = _fitting(chosen[number], values).fitted()
-        advance(runner, changed, values, job.steps[number + 1 :], keep=job.output)
+        walk.run(runner, changed, values)
+        runner.forget(step)
         steps.append(changed)
     return tuple(steps)
 
@@ -227,15 +229,16 @@ def _fitted(job: _Job, chosen: dict[int, tuple[_Layer, Int64Array]]) -> tuple[St
 def _judged(job: _Job, chosen: dict[int, tuple[_Layer, Int64Array]]) -> list[AnyArray]:
     """Outputs of that network, each sample through numbers that were fitted without it."""
     values = [dict(batch) for batch in job.batches]
-    runner = StepRunner()
-    for number, step in enumerate(job.steps):
-        rest = job.steps[number + 1 :]
+    runner, walk = StepRunner(), Walk(job.steps, keep=[job.output])
+    for number, step in enumerate(walk):
         if number not in chosen:
-            advance(runner, step, values, rest, keep=job.output)
+            walk.run(runner, step, values)
+            runner.forget(step)
             continue
         fit = _fitting(chosen[number], values)
         run_in_parts(fit, chosen[number][0].seen.origin, job.parts, values)
-        forget(values, rest, keep=job.output)
+        for batch in values:
+            walk.forget(batch)
     return _outputs(job, values)
 
 

@@ -21,9 +21,9 @@ from xbarc.executor import (
     run_layer,
     sum_shift,
 )
-from xbarc.executor.run import Values
+from xbarc.executor.walk import Values, Walk
 from xbarc.frontend import read_classifier, with_classifier, with_features
-from xbarc.ir.network import MatrixLayer, Network, layer_inputs
+from xbarc.ir.network import Layer, MatrixLayer, Network
 from xbarc.ir.program import CrossbarStep, DigitalStep, Step
 from xbarc.ir.quantize import BinaryInput, FloatResult, SignResult
 from xbarc.mapping import (
@@ -57,6 +57,7 @@ class SenseWalk:
 
     Attributes:
         network: what is compiled.
+        walk: over its layers.
         target, options: what to compile for.
         clean: values of the unsplit network, a dictionary a batch; None as long as they are those
             of the compiled prefix.
@@ -65,6 +66,7 @@ class SenseWalk:
     """
 
     network: Network
+    walk: Walk[Layer]
     target: Target
     options: SenseOptions
     clean: list[Values] | None = None
@@ -90,21 +92,16 @@ class SenseWalk:
             return step
         return self._calibrated(layer, step, batches, wanted)
 
-    def advance(self, number: int, step: Step) -> None:
+    def advance(self, layer: Layer, step: Step) -> None:
         """Run a step of any kind on the clean values, and drop what nobody reads any more."""
         if self.clean is None:
             return
-        layer = self.network.layers[number]
-        binary = isinstance(layer, MatrixLayer) and isinstance(layer.quantizer, BinaryInput)
-        for values in self.clean:
-            if not binary:
-                self._runner.run(step, values)
+        if isinstance(layer, MatrixLayer) and isinstance(layer.quantizer, BinaryInput):
+            for values in self.clean:
+                self.walk.forget(values)
+            return
+        self.walk.run(self._runner, step, self.clean)
         self._runner.forget(step)
-        later = self.network.layers[number + 1 :]
-        needed = {name for item in later for name in layer_inputs(item)}
-        for values in self.clean:
-            for name in [name for name in values if name not in needed]:
-                del values[name]
 
     def refitted(self, number: int, step: DigitalStep, batches: list[Values]) -> DigitalStep:
         """The last fragment, its classifier fitted to what the unsplit network says.

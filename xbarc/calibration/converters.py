@@ -16,8 +16,8 @@ from xbarc.calibration.cells import Cells, IdealCells
 from xbarc.calibration.refit import Fitting
 from xbarc.executor import StepRunner, layer_frame, run_layer, sample_vectors
 from xbarc.executor.layer import Accumulate
-from xbarc.executor.run import Values
-from xbarc.ir.program import AdcSettings, CrossbarStep, Step, step_inputs
+from xbarc.executor.walk import Values, Walk
+from xbarc.ir.program import AdcSettings, CrossbarStep, Step
 from xbarc.ir.quantize import known_zero
 from xbarc.ir.statistics import SumStatistics
 from xbarc.mapping.calibrated import (
@@ -65,8 +65,8 @@ def calibrate_converters(
     """
     lossless = [dict(batch) for batch in batches]
     converted = [dict(batch) for batch in batches]
-    runners, done = (StepRunner(), StepRunner()), list[Step]()
-    for number, step in enumerate(steps):
+    runners, done, walk = (StepRunner(), StepRunner()), list[Step](), Walk(steps)
+    for number, step in enumerate(walk):
         if progress is not None:
             progress(step.name, number, len(steps))
         changed: Step = step
@@ -77,10 +77,10 @@ def calibrate_converters(
             changed = seen.fitting(changed, converted, cells.converted(changed)).fitted()
             cells.prepare(runners[0], step, converters=False)
             cells.prepare(runners[1], changed, converters=True)
-        for runner, values, own in zip(
-            runners, (lossless, converted), (step, changed), strict=True
-        ):
-            advance(runner, own, values, steps[number + 1 :])
+        walk.run(runners[0], step, lossless)
+        walk.run(runners[1], changed, converted)
+        for runner in runners:
+            runner.forget(step)
         done.append(changed)
     return tuple(done)
 
@@ -134,24 +134,6 @@ def _sampled(step: CrossbarStep, values: Sequence[Values]) -> tuple[IntArray, In
     parts = [sample_vectors(step, [values[number]], share) for number in chosen]
     origin = np.repeat(np.array(chosen, dtype=np.int64), [len(part) for part in parts])
     return np.concatenate(parts), origin
-
-
-def advance(
-    runner: StepRunner, step: Step, values: Sequence[Values], rest: Sequence[Step], keep: str = ""
-) -> None:
-    """Execute a step on all batches, and drop what no later step reads; `keep` stays."""
-    for batch in values:
-        runner.run(step, batch)
-    runner.forget(step)
-    forget(values, rest, keep)
-
-
-def forget(values: Sequence[Values], rest: Sequence[Step], keep: str = "") -> None:
-    """Drop what no later step reads; `keep` stays."""
-    needed = {name for later in rest for name in step_inputs(later)} | {keep}
-    for batch in values:
-        for name in [name for name in batch if name not in needed]:
-            del batch[name]
 
 
 def uniform(bits: int | None, policy: str) -> Choose:

@@ -15,7 +15,7 @@ import numpy as np
 
 from xbarc.calibration.refit import Fitting
 from xbarc.executor import FastLayer, StepRunner
-from xbarc.executor.run import Values
+from xbarc.executor.walk import Values
 from xbarc.numerics.types import Int64Array
 
 PARTS = 8

@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from xbarc.chips.responses import divergences, run_steps
+from xbarc.chips.responses import divergences, first_output
 from xbarc.circuit import Chip, Effects
 from xbarc.executor.batches import labelled_batches
 from xbarc.executor.layer import Accumulate
-from xbarc.executor.run import StepRunner, Values, chip_layer
+from xbarc.executor.run import StepRunner, chip_layer
+from xbarc.executor.walk import Values
 from xbarc.ir.labels import split_labels
 from xbarc.ir.program import CrossbarStep, Program
 from xbarc.numerics.types import AnyArray, Float64Array
@@ -145,7 +146,7 @@ class Judge:
 
 def _scores(program: Program, values: Values, runner: StepRunner) -> Float64Array | None:
     """The first output; axes: sample, score. None where it holds no numbers for each sample."""
-    found = run_steps(program, 0, values, runner)
+    found = first_output(program, 0, values, runner)
     if not isinstance(found, np.ndarray) or found.dtype.kind not in "fiub" or found.ndim < 1:
         return None
     return found.astype(np.float64).reshape(len(found), -1)

@@ -15,9 +15,10 @@ from xbarc.executor.analog import UnconvertedLayer
 from xbarc.executor.batches import labelled_batches
 from xbarc.executor.fast import FastLayer
 from xbarc.executor.layer import Accumulate, run_layer
-from xbarc.executor.run import StepRunner, Values, last_uses, layer_frame
+from xbarc.executor.run import StepRunner, layer_frame
+from xbarc.executor.walk import Values, Walk
 from xbarc.ir.geometry import Window
-from xbarc.ir.program import CrossbarStep, Program
+from xbarc.ir.program import CrossbarStep, Program, Step
 from xbarc.ir.quantize import DynamicInput
 from xbarc.ir.trace import LayerTrace
 from xbarc.numerics.types import AnyArray, Float64Array, IntArray
@@ -62,9 +63,10 @@ class Pairing:
         some = {name: array[:IMAGES] for name, array in data.items()}
         self._plain: list[Values] = [dict(feeds) for feeds, _, _ in labelled_batches(program, some)]
         self._chip: list[Values] = [dict(values) for values in self._plain]
-        self._program = program
         self._runner, self._wired = StepRunner(), StepRunner()
-        self._at = 0
+        self._walk = Walk(program.steps)
+        self._steps = iter(self._walk)
+        self._at: Step | None = None
 
     def sums(self, plain: CrossbarStep, step: CrossbarStep, levels: Float64Array) -> Sums:
         """Moments of a layer's accumulators.
@@ -90,15 +92,11 @@ class Pairing:
         self._wired.prepare(step, UnconvertedLayer(step, levels))
 
     def _advance_to(self, name: str) -> None:
-        last = last_uses(self._program)
-        while self._program.steps[self._at].name != name:
-            step = self._program.steps[self._at]
-            for runner, batches in ((self._runner, self._plain), (self._wired, self._chip)):
-                for values in batches:
-                    runner.run(step, values)
-                    for used in last.get(self._at, ()):
-                        values.pop(used, None)
-            self._at += 1
+        while self._at is None or self._at.name != name:
+            if self._at is not None:
+                self._walk.run(self._runner, self._at, self._plain)
+                self._walk.run(self._wired, self._at, self._chip)
+            self._at = next(self._steps)
 
 
 class _Keeper:

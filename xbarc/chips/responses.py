@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xbarc.executor.batches import labelled_batches
-from xbarc.executor.run import StepRunner, Values, last_uses
+from xbarc.executor.run import StepRunner
+from xbarc.executor.walk import Values, Walk, run_steps
 from xbarc.ir.geometry import Dense
 from xbarc.ir.labels import LABELS, label_name
 from xbarc.ir.program import CrossbarStep, Program
@@ -69,18 +70,15 @@ def some_images(
 
 def run_from(program: Program, index: int, values: Values, runner: StepRunner) -> Float64Array:
     """Scores of the steps from `index` on; axes: image, score; `values` are used up."""
-    found = np.asarray(run_steps(program, index, values, runner), dtype=np.float64)
+    found = np.asarray(first_output(program, index, values, runner), dtype=np.float64)
     return found.reshape(len(found), -1)
 
 
-def run_steps(program: Program, index: int, values: Values, runner: StepRunner) -> Any:
+def first_output(program: Program, index: int, values: Values, runner: StepRunner) -> Any:
     """The first output by the steps from `index` on; `values` are used up."""
-    last = last_uses(program)
-    for number in range(index, len(program.steps)):
-        runner.run(program.steps[number], values)
-        for name in last.get(number, ()):
-            values.pop(name, None)
-    return values[program.outputs[0].name]
+    name = program.outputs[0].name
+    run_steps(program.steps[index:], values, runner, keep=[name])
+    return values[name]
 
 
 class _Units:
@@ -145,17 +143,17 @@ def _batch(program: Program, values: Values, runner: StepRunner) -> dict[str, Fl
     plain = run_from(program, 0, dict(values), runner)
     units = _Units(plain)
     found = {}
-    for index, step in enumerate(program.steps):
+    walk = Walk(program.steps, keep=[program.outputs[0].name])
+    for index, step in enumerate(walk):
         runner.run(step, values)
-        if not isinstance(step, CrossbarStep):
-            continue
-        output = np.asarray(values[step.output])
-        columns = []
-        for channel in range(step.groups * step.outputs):
-            changed = {**values, step.output: _weakened(step, output, channel)}
-            moved = run_from(program, index + 1, changed, runner) - plain
-            columns.append(units(moved / PERTURBATION).reshape(-1))
-        found[step.name] = units.without_scale(np.stack(columns, axis=1))
+        if isinstance(step, CrossbarStep):
+            output, columns = np.asarray(values[step.output]), []
+            for channel in range(step.groups * step.outputs):
+                changed = {**values, step.output: _weakened(step, output, channel)}
+                moved = run_from(program, index + 1, changed, runner) - plain
+                columns.append(units(moved / PERTURBATION).reshape(-1))
+            found[step.name] = units.without_scale(np.stack(columns, axis=1))
+        walk.forget(values)
     return found
 
 

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from xbarc.chips.responses import run_from
 from xbarc.circuit.meaning import Importance, real_weights
 from xbarc.executor.batches import labelled_batches
 from xbarc.executor.fast import FastLayer
 from xbarc.executor.layer import run_layer
 from xbarc.executor.record import Moments, Recorder
-from xbarc.executor.run import StepRunner, Values, layer_frame
+from xbarc.executor.run import StepRunner, layer_frame
+from xbarc.executor.walk import Values, Walk
 from xbarc.ir.geometry import Dense
 from xbarc.ir.program import CrossbarStep, Program
 from xbarc.ir.quantize import SignResult
@@ -102,17 +104,20 @@ def layer_sensitivity(
     tallies: list[_Tally] = []
     for feeds, labels, count in labelled_batches(program, _first(data, images)):
         values: Values = dict(feeds)
-        for earlier in program.steps[: index + 1]:
+        walk = Walk(program.steps, keep=[program.outputs[0].name])
+        for earlier in walk:
             runner.run(earlier, values)
-        base = dict(values)
-        plain = _scores(program, index, base, runner)
+            if earlier is step:
+                break
+            walk.forget(values)
+        plain = run_from(program, index + 1, dict(values), runner)
         size = _channel_count(step, values[step.output])
         tally = _Tally(size, labels is not None)
         for turn in range(-(-size * _EACH // max(1, count))):
             lost = (np.arange(count) + turn * count) % size
             changed = dict(values)
             changed[step.output] = _weakened(step, np.asarray(values[step.output]), lost)
-            tally.add(lost, plain, _scores(program, index, changed, runner), labels)
+            tally.add(lost, plain, run_from(program, index + 1, changed, runner), labels)
         tallies.append(tally)
     return _joined(tallies)
 
@@ -169,14 +174,6 @@ def _weakened(step: CrossbarStep, output: AnyArray, lost: AnyArray) -> AnyArray:
     kept[np.arange(len(lost)), lost] = 1 - PERTURBATION
     changed = (flat * kept[:, None, :]).astype(output.dtype).reshape(moved.shape)
     return np.ascontiguousarray(np.moveaxis(changed, -1, _channel_axis(step)))
-
-
-def _scores(program: Program, index: int, values: Values, runner: StepRunner) -> Float64Array:
-    """The first output after the steps that follow; axes: image, score."""
-    for step in program.steps[index + 1 :]:
-        runner.run(step, values)
-    found = np.asarray(values[program.outputs[0].name], dtype=np.float64)
-    return found.reshape(len(found), -1)
 
 
 def _loss(scores: Float64Array, labels: AnyArray) -> Float64Array:

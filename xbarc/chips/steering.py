@@ -22,7 +22,8 @@ from xbarc.circuit import Chip, Effects
 from xbarc.circuit.meaning import Importance, real_weights
 from xbarc.executor.analog import UnconvertedLayer
 from xbarc.executor.batches import labelled_batches
-from xbarc.executor.run import StepRunner, Values, last_uses
+from xbarc.executor.run import StepRunner
+from xbarc.executor.walk import Values, Walk
 from xbarc.ir.labels import label_name
 from xbarc.ir.program import CrossbarStep, Program
 from xbarc.mapping.place.signed import (
@@ -204,14 +205,12 @@ class _Search:
 
     def round(self, proposals: Proposals) -> None:
         """Every layer once; the values before each are those of the layers as they are."""
-        last, batches = last_uses(self._program), [dict(feeds) for feeds in self._judge.feeds]
-        for index, step in enumerate(self._program.steps):
+        batches = [dict(feeds) for feeds in self._judge.feeds]
+        walk = Walk(self._program.steps)
+        for index, step in enumerate(walk):
             if step.name in self.layers:
                 self._improve(index, step.name, batches, proposals)
-            for values in batches:
-                self._runner.run(step, values)
-                for name in last.get(index, ()):
-                    values.pop(name, None)
+            walk.run(self._runner, step, batches)
 
     def _improve(self, index: int, name: str, batches: list[Values], proposals: Proposals) -> None:
         if self._progress is not None:

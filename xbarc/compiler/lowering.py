@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from xbarc.calibration.choosing import choose_encoding
 from xbarc.calibration.comparators import SenseWalk
+from xbarc.calibration.prefix import Prefix
 from xbarc.calibration.uniform import Whole
-from xbarc.calibration.walk import Walk
 from xbarc.errors import MappingError
-from xbarc.executor.run import Values
+from xbarc.executor.walk import Values, Walk
 from xbarc.ir.geometry import Scatter
 from xbarc.ir.network import DigitalFragment, FloatWeight, MatrixLayer, Network
 from xbarc.ir.program import CrossbarStep, DigitalStep, Step
@@ -39,29 +39,30 @@ def lower_network(
     plan: Plan,
     batches: list[Values],
     progress: Progress,
-    watch: Callable[[CrossbarStep, Walk], None] | None = None,
+    watch: Callable[[CrossbarStep, Prefix], None] | None = None,
 ) -> tuple[tuple[Step, ...], int]:
     """Layers to steps in execution order; calibration data runs through the steps made so far."""
     network = whole.network
     pool = ArrayPool(plan.target.array, plan.options.pack)
     steps: list[Step] = []
-    walk = Walk(network, batches, exact=_wants_exact(network, plan))
-    sense = SenseWalk(network, plan.target, plan.options)
+    walk = Walk(network.layers)
+    prefix = Prefix(walk, batches, exact=_wants_exact(network, plan))
+    sense = SenseWalk(network, walk, plan.target, plan.options)
     exact = plan.options.adc == "lossless" and whole.one is None
     facts = Facts(network.inputs, plan.options.input_facts, lossless=exact)
-    for number, layer in enumerate(network.layers):
+    for number, layer in enumerate(walk):
         progress(layer.name, number, len(network.layers))
         if isinstance(layer, DigitalFragment):
             step: Step = sense.refitted(number, _digital(layer), batches)
         elif compares(plan) and isinstance(layer.quantizer, BinaryInput):
             step = sense.crossbar(layer, batches, pool)
         else:
-            step = _crossbar(layer, plan, walk, pool, whole, facts)
+            step = _crossbar(layer, plan, prefix, pool, whole, facts)
             if watch is not None:
-                watch(step, walk)
+                watch(step, prefix)
         steps.append(step)
-        sense.advance(number, step)
-        walk.advance(number, step)
+        sense.advance(layer, step)
+        prefix.advance(layer, step)
         facts.advance(step)
     return tuple(steps), pool.used
 
@@ -93,7 +94,7 @@ def _digital(layer: DigitalFragment) -> DigitalStep:
 
 
 def _crossbar(
-    layer: MatrixLayer, plan: Plan, walk: Walk, pool: ArrayPool, whole: Whole, facts: Facts
+    layer: MatrixLayer, plan: Plan, prefix: Prefix, pool: ArrayPool, whole: Whole, facts: Facts
 ) -> CrossbarStep:
     """Ranges of the input, integers for the weights, cells, converters; data where there is any."""
     try:
@@ -101,13 +102,13 @@ def _crossbar(
         shared = whole.steps(layer)
         if shared is None:
             ranged = quantize_input(
-                layer, plan.activation_bits, walk.ranges(layer), plan.options.ranges
+                layer, plan.activation_bits, prefix.ranges(layer), plan.options.ranges
             )
             ranged = facts.known(ranged)
         else:
             ranged = whole.quantized(layer, shared)[0]
         wanted = plan.options.prune is not None or _wants_moments(layer, plan)
-        moments = walk.moments(layer, ranged.quantizer) if wanted else None
+        moments = prefix.moments(layer, ranged.quantizer) if wanted else None
         if plan.options.prune is not None:
             layer = _pruned(layer, plan, plan.options.prune, moments)
             ranged, moments = fed_alike(layer, ranged), None

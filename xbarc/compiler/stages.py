@@ -10,8 +10,8 @@ from pathlib import Path
 from xbarc.calibration.budget import fit_budget
 from xbarc.calibration.converters import calibrate_converters, uniform
 from xbarc.calibration.parts import PARTS
+from xbarc.calibration.prefix import Prefix
 from xbarc.calibration.uniform import FloatModel, Whole, plan_whole, watched_sums
-from xbarc.calibration.walk import Walk
 from xbarc.chips.converting import Converters
 from xbarc.chips.placing import FitOptions, fit_program
 from xbarc.circuit import Effects
@@ -20,7 +20,7 @@ from xbarc.compiler.lowering import lower_network
 from xbarc.cost.laws import without_law
 from xbarc.errors import InputError, MappingError, VerifyError
 from xbarc.executor.batches import calibration_batches
-from xbarc.executor.run import Values
+from xbarc.executor.walk import Values
 from xbarc.frontend import read_network
 from xbarc.ir.front import FrontPoint, RowsPoint
 from xbarc.ir.labels import split_labels
@@ -216,8 +216,8 @@ def _share_converter(made: Compilation, progress: Progress) -> Compilation:
     """The one converter setting, from the sums of a program that is lossless."""
     sums: list[SumHistogram] = []
 
-    def watch(step: CrossbarStep, walk: Walk) -> None:
-        sums.append(watched_sums(step, walk.batches))
+    def watch(step: CrossbarStep, prefix: Prefix) -> None:
+        sums.append(watched_sums(step, prefix.batches))
 
     lower_network(made.whole, made.lowering, made.batches(), progress, watch)
     return replace(made, read=made.whole.read_by(sums))

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from xbarc.errors import InputError
-from xbarc.executor.run import Values, check_feeds
+from xbarc.executor.run import check_feeds
+from xbarc.executor.walk import Values
 from xbarc.ir.geometry import Dim
 from xbarc.ir.labels import label_name, split_labels
 from xbarc.ir.network import Value

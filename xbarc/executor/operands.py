@@ -8,8 +8,9 @@ import numpy as np
 
 from xbarc.executor.fast import FastLayer
 from xbarc.executor.layer import LayerFrame, run_layer
-from xbarc.executor.run import StepRunner, Values, check_feeds, layer_frame
+from xbarc.executor.run import StepRunner, check_feeds, layer_frame
 from xbarc.executor.vectors import DEFAULT_BUDGET
+from xbarc.executor.walk import Values
 from xbarc.ir.geometry import Window
 from xbarc.ir.operands import OperandStatistics
 from xbarc.ir.program import CrossbarStep, DigitalStep, Program

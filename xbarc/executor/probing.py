@@ -15,7 +15,8 @@ import numpy as np
 
 from xbarc.errors import InputError
 from xbarc.executor.layer import Accumulate
-from xbarc.executor.run import StepRunner, Values, check_feeds, last_uses, layer_engine
+from xbarc.executor.run import StepRunner, check_feeds, layer_engine
+from xbarc.executor.walk import Values, Walk
 from xbarc.ir.codes import quantize
 from xbarc.ir.geometry import Window
 from xbarc.ir.network import Value
@@ -124,7 +125,7 @@ class _Probe:
     """A program whose layers note what they are given."""
 
     def __init__(self, program: Program, most: int) -> None:
-        self.program, self._last = program, last_uses(program)
+        self.program = program
         self.met = {step.name: Met(most) for step in program.crossbar_steps}
         self._runner = StepRunner()
         self._tapped: set[str] = set()
@@ -136,18 +137,16 @@ class _Probe:
             return -1
         done = 0
         try:
-            values = check_feeds(self.program.inputs, feeds)
-            for index, step in enumerate(self.program.steps):
+            values, walk = check_feeds(self.program.inputs, feeds), Walk(self.program.steps)
+            for step in walk:
                 if isinstance(step, CrossbarStep):
                     self._tap(step)
                     self.met[step.name].beyond = self.met[step.name].beyond or _beyond(step, values)
                 if step.name in self._endless:
                     return done
                 with np.errstate(all="ignore"):
-                    self._runner.run(step, values)
-                for name in self._last.get(index, ()):
-                    values.pop(name, None)
-                done = index + 1
+                    walk.run(self._runner, step, [values])
+                done += 1
         except InputError:
             return done
         return done

@@ -18,14 +18,14 @@ from xbarc.executor.layer import Accumulate, LayerFrame, run_layer
 from xbarc.executor.reference import ReferenceLayer
 from xbarc.executor.senses import SenseLayer, SenseReference
 from xbarc.executor.vectors import DEFAULT_BUDGET
+from xbarc.executor.walk import Values, Walk
 from xbarc.ir.effective import effective_weights
 from xbarc.ir.network import Value
-from xbarc.ir.program import CrossbarStep, DigitalStep, Program, Step, step_inputs, step_outputs
+from xbarc.ir.program import CrossbarStep, DigitalStep, Program, Step, step_outputs
 from xbarc.ir.trace import Trace
 from xbarc.runtime import OnnxSession
 
 Engine = Literal["fast", "reference"]
-Values = dict[str, Any]
 Progress = Callable[[str], None]
 
 
@@ -166,7 +166,6 @@ class Executor:
     ) -> None:
         self.program = program
         self.runner = StepRunner(engine, budget, threads, chip)
-        self._last = last_uses(program)
 
     def run(
         self,
@@ -183,13 +182,12 @@ class Executor:
         """
         names = self._names(outputs)
         values: Values = check_feeds(self.program.inputs, feeds)
-        for index, step in enumerate(self.program.steps):
+        walk = Walk(self.program.steps, keep=names)
+        for step in walk:
             if progress is not None:
                 progress(step.name)
             self.runner.run(step, values, trace)
-            for name in self._last.get(index, ()):
-                if name not in names:
-                    values.pop(name, None)
+            walk.forget(values)
         return [values[name] for name in names]
 
     def _names(self, outputs: Sequence[str] | None) -> list[str]:
@@ -204,20 +202,6 @@ class Executor:
                 hint=f"the model has {', '.join(map(repr, declared))}",
             )
         return list(outputs)
-
-
-def last_uses(program: Program) -> dict[int, tuple[str, ...]]:
-    """Values that no later step reads, by the number of the step after which they can go."""
-    last: dict[str, int] = {}
-    for index, step in enumerate(program.steps):
-        for name in (*step_outputs(step), *step_inputs(step)):
-            last[name] = index
-    for value in program.outputs:
-        last.pop(value.name, None)
-    by_step: dict[int, list[str]] = {}
-    for name, index in last.items():
-        by_step.setdefault(index, []).append(name)
-    return {index: tuple(names) for index, names in by_step.items()}
 
 
 def check_feeds(inputs: Sequence[Value], feeds: Mapping[str, Any]) -> Values:

@@ -16,13 +16,13 @@ from typing import Literal
 
 import numpy as np
 
-from xbarc.calibration.walk import Walk
+from xbarc.calibration.prefix import Prefix
 from xbarc.circuit import Chip
 from xbarc.circuit.meaning import real_weights
 from xbarc.circuit.writing import layer_cells
 from xbarc.errors import MappingError
 from xbarc.executor import StepRunner
-from xbarc.executor.run import Values
+from xbarc.executor.walk import Values, Walk
 from xbarc.ir.effective import effective_weights
 from xbarc.ir.geometry import Scatter
 from xbarc.ir.network import MatrixLayer, Network
@@ -103,19 +103,20 @@ def program_chip(
             where="programming, read-back",
             hint="leave line resistance out, or refit after programming",
         )
-    values = [dict(batch) for batch in batches]  # a walk uses them up
-    walk = Walk(network, values, exact=True, runner=StepRunner(chip=chip))
+    values = [dict(batch) for batch in batches]  # they are used up
+    walk = Walk(network.layers)
+    prefix = Prefix(walk, values, exact=True, runner=StepRunner(chip=chip))
     steps: list[Step] = []
     outcomes = []
-    for number, (layer, step) in enumerate(zip(network.layers, program.steps, strict=True)):
+    for number, (layer, step) in enumerate(zip(walk, program.steps, strict=True)):
         if progress is not None:
             progress(layer.name, number, len(network.layers))
         done: Step = step
         if isinstance(layer, MatrixLayer) and isinstance(step, CrossbarStep):
-            done, outcome = _program(_Task(layer, step, chip, options), walk, flow)
+            done, outcome = _program(_Task(layer, step, chip, options), prefix, flow)
             outcomes.append(outcome)
         steps.append(done)
-        walk.advance(number, done)
+        prefix.advance(layer, done)
     return Programmed(replace(program, steps=tuple(steps)), tuple(outcomes))
 
 
@@ -132,9 +133,9 @@ class _Task:
     options: MapOptions
 
 
-def _program(task: _Task, walk: Walk, flow: Flow) -> tuple[CrossbarStep, LayerOutcome]:
+def _program(task: _Task, prefix: Prefix, flow: Flow) -> tuple[CrossbarStep, LayerOutcome]:
     step = task.step
-    moments = walk.moments(task.layer, step.quantizer) if _is_adjustable(task) else None
+    moments = prefix.moments(task.layer, step.quantizer) if _is_adjustable(task) else None
     if moments is None:
         return step, LayerOutcome(step.name, "as programmed")
     both = moments[0] + moments[1]

@@ -1,4 +1,4 @@
-"""The walk over calibration data: the compiled prefix, and the exact network beside it.
+"""Calibration data in the compiled prefix of a network, and in the exact network beside it.
 
 Layer by layer, in execution order: what the next layer's methods ask for is gathered from values
 that the steps compiled so far have made, rounding included, and from those of the exact network.
@@ -14,8 +14,8 @@ import numpy as np
 from xbarc.executor import StepRunner
 from xbarc.executor.exact import ExactLayer
 from xbarc.executor.moments import Feed, second_moments
-from xbarc.executor.run import Values
-from xbarc.ir.network import MatrixLayer, Network, layer_inputs
+from xbarc.executor.walk import Values, Walk
+from xbarc.ir.network import Layer, MatrixLayer
 from xbarc.ir.program import DigitalStep, Step
 from xbarc.ir.quantize import Quantizer
 from xbarc.ir.statistics import RangeStatistics, SecondMoments
@@ -24,11 +24,11 @@ from xbarc.passes import widen_binary
 _BINS = 2048
 
 
-class Walk:
+class Prefix:
     """Values of the network on calibration data, as far as it is compiled.
 
     Args:
-        network: what is compiled.
+        walk: over the layers of what is compiled.
         batches: calibration data; empty where there is none, and then nothing is executed.
         exact: whether the exact network is executed too, for error feedback.
         runner: executes the compiled prefix; None takes the fast engine.
@@ -36,16 +36,15 @@ class Walk:
 
     def __init__(
         self,
-        network: Network,
+        walk: Walk[Layer],
         batches: list[Values],
         *,
         exact: bool,
         runner: StepRunner | None = None,
     ) -> None:
-        self.network = network
         self.batches = batches
         self.exact = [dict(values) for values in batches] if exact else []
-        self._runner = runner or StepRunner()
+        self._walk, self._runner = walk, runner or StepRunner()
 
     def ranges(self, layer: MatrixLayer) -> RangeStatistics | None:
         """Histogram of a layer's input; None without data."""
@@ -71,13 +70,11 @@ class Walk:
         pair = second_moments(ExactLayer(widen_binary(layer)), quantizer, feeds)
         return pair if min(part.count for part in pair) > 1 else None
 
-    def advance(self, number: int, step: Step) -> None:
-        """Execute a step and its layer, then drop what no later layer reads."""
+    def advance(self, layer: Layer, step: Step) -> None:
+        """Execute the step and the layer of this place; what no later layer reads is dropped."""
         if not self.batches:
             return
-        layer = self.network.layers[number]
-        for values in self.batches:
-            self._runner.run(step, values)
+        self._walk.run(self._runner, step, self.batches)
         exact = None
         if isinstance(layer, MatrixLayer) and self.exact:
             exact = ExactLayer(widen_binary(layer))
@@ -86,15 +83,8 @@ class Walk:
                 self._runner.run(step, values)
             elif exact is not None:
                 values[step.output] = exact.run(np.asarray(values[step.input]), values)
+            self._walk.forget(values)
         self._runner.forget(step)
-        self._forget(number)
-
-    def _forget(self, number: int) -> None:
-        later = self.network.layers[number + 1 :]
-        needed = {name for layer in later for name in layer_inputs(layer)}
-        for values in [*self.batches, *self.exact]:
-            for name in [name for name in values if name not in needed]:
-                del values[name]
 
 
 def range_statistics(tensors: Sequence[Any]) -> RangeStatistics:
