@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.builders import float_result, int_layer
-from xbarc.calibration.walk import range_statistics
+from xbarc.calibration.prefix import range_statistics
 from xbarc.errors import InputError, ModelError, VerifyError
 from xbarc.executor.batches import split_batches
 from xbarc.ir.geometry import Scatter
