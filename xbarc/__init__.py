@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from xbarc.cost import CostLaw
     from xbarc.errors import XbarcError
     from xbarc.mapping.encodings import Encoded, Encoding, Pattern, Region
+    from xbarc.mapping.place import Order, Placement, Sites
     from xbarc.session import InferenceSession
 
 __version__ = "0.1.0"
@@ -29,8 +30,11 @@ __all__ = [
     "Encoded",
     "Encoding",
     "InferenceSession",
+    "Order",
     "Pattern",
+    "Placement",
     "Region",
+    "Sites",
     "XbarcError",
     "compile",
     "load",
@@ -43,8 +47,11 @@ _HOMES = {
     "Encoded": "xbarc.mapping.encodings",
     "Encoding": "xbarc.mapping.encodings",
     "InferenceSession": "xbarc.session",
+    "Order": "xbarc.mapping.place",
     "Pattern": "xbarc.mapping.encodings",
+    "Placement": "xbarc.mapping.place",
     "Region": "xbarc.mapping.encodings",
+    "Sites": "xbarc.mapping.place",
     "XbarcError": "xbarc.errors",
     "compile": "xbarc.api",
     "load": "xbarc.api",

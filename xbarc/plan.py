@@ -24,6 +24,7 @@ from xbarc.mapping.encodings import (
     load_encoding,
 )
 from xbarc.mapping.levers import idle_levers
+from xbarc.mapping.place.foreign import load_placement
 from xbarc.options import (
     AUTO,
     BY_BUDGET,
@@ -74,6 +75,7 @@ def make_plan(options: CompileOptions, target: Target) -> Plan:
         "activation_bits": activations,
         "encoding": _loaded(options, target),
         "cost_law": law,
+        "placement": load_placement(options.placement),
         "duplicate": str(parse_policy(options.duplicate, target)),
     }
     if options.adc_budget is not None:

@@ -71,7 +71,12 @@ def is_method_name(text: str) -> bool:
 
 def registered_names(door: Door) -> list[str]:
     """Names that installed packages register; nothing is imported for it."""
-    return sorted({point.name for point in entry_points(group=door.group)})
+    return names_in(door.group)
+
+
+def names_in(group: str) -> list[str]:
+    """Names that installed packages register in a group of entry points."""
+    return sorted({point.name for point in entry_points(group=group)})
 
 
 def load_method(door: Door, name: str, ours: Iterable[str]) -> object:

@@ -16,7 +16,7 @@ from tests.cli.conftest import FASHION, MLP, Run, tree
 from xbarc import __version__
 from xbarc.compiler import STAGES
 from xbarc.mapping.encodings import encoding_names
-from xbarc.options import Pack, Placement, RangeMethod, Tile
+from xbarc.options import Pack, PlacementName, RangeMethod, Tile
 from xbarc.target import target_folder, target_names
 
 COMMANDS = (
@@ -59,7 +59,7 @@ def test_compile_help_has_every_choice_and_default(xbarc: Run) -> None:
     words = " ".join(xbarc("compile", "--help").out.split()).replace("- ", "-")  # broken names
     for name in (*encoding_names(), *get_args(RangeMethod), *get_args(Tile), *get_args(Pack)):
         assert name in words
-    assert f"--placement {'|'.join(get_args(Placement))}" in words
+    assert f"--placement {'|'.join(get_args(PlacementName))}" in words
     for default in ("rram128", "lossless", "mse", "fill", "layer", "MODEL.xbar in this folder"):
         assert f"[default: {default}]" in words
 

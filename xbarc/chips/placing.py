@@ -30,10 +30,11 @@ from xbarc.ir.facts import WEIGHTS
 from xbarc.ir.program import CrossbarStep, Program
 from xbarc.ir.verify import verify_program
 from xbarc.mapping.place.faults import FaultJob, place_around_faults
+from xbarc.mapping.place.foreign import load_placement, place_by, placement_text
 from xbarc.mapping.place.layer import METHODS, Job, Placed, order_rows, place_layer
 from xbarc.mapping.place.permute import resized, to_sense_side
 from xbarc.numerics.types import AnyArray, Float64Array, Int64Array
-from xbarc.options import CORRECTIONS
+from xbarc.options import CORRECTIONS, Method
 
 SWAPS = 8
 Data = Mapping[str, AnyArray]
@@ -101,7 +102,7 @@ class FitOptions:
     """What to do to a compiled program.
 
     Attributes:
-        placement: one of `METHODS`.
+        placement: one of `METHODS`, or one from elsewhere, as `load_placement` takes it.
         corrections: some of `CORRECTIONS`.
         effects: of the chip that placement and corrections know: its wires and its fault map.
         swaps: exchanges tried on the exact matrix, for `optimal`.
@@ -109,14 +110,16 @@ class FitOptions:
             samples are fitted to, and everything is kept.
     """
 
-    placement: str = "none"
+    placement: str | Method = "none"
     corrections: frozenset[str] = frozenset()
     effects: Effects = Effects(frozenset({"lines"}))  # noqa: RUF009  # frozen
     swaps: int = SWAPS
     judged: bool = True
 
     def __post_init__(self) -> None:
-        if self.placement not in METHODS:
+        if not isinstance(self.placement, str):
+            object.__setattr__(self, "placement", load_placement(self.placement))
+        elif self.placement not in METHODS:
             raise InputError(
                 f"'{self.placement}' is not available",
                 where="--placement",
@@ -209,7 +212,7 @@ def _make(program: Program, data: Data, options: FitOptions, progress: Progress 
 
 def _finished(plain: Program, made: _Made, options: FitOptions, kept: Kept) -> Fit:
     """The program that is kept, with settings that say what it holds of what was asked."""
-    asked = {"placement": options.placement}
+    asked = {"placement": placement_text(options.placement)}
     if options.corrections:
         asked["corrections"] = ", ".join(c for c in CORRECTIONS if c in options.corrections)
     if options.placement != "none" and _same_places(plain, made.placed):
@@ -340,9 +343,16 @@ def _place(
         placed, before, after = place_around_faults(step, job)
         return placed, LayerFit(step.name, before, after, 0.0, 1)
     layer = Job(step, program.target, importance, _wired(program, options))
-    result = given or place_layer(layer, options.placement, options.swaps)
+    result = given or _ordered(layer, options)
     after = result.after if given is None else layer.error(result.step)
     return result.step, LayerFit(step.name, result.before, after, result.gap, result.tried)
+
+
+def _ordered(layer: Job, options: FitOptions) -> Placed:
+    method = load_placement(options.placement)
+    if isinstance(method, str):
+        return place_layer(layer, method, options.swaps)
+    return place_by(layer, method)
 
 
 def _alone(program: Program, step: CrossbarStep) -> bool:

@@ -106,6 +106,7 @@ def _samples(data: Path, calibrate: Path | None) -> tuple[Data, Data]:
 
 def _sweep(cases: Cases) -> Sweep:
     from xbarc.experiments.study import Sweep
+    from xbarc.mapping.place.foreign import load_placement
     from xbarc.options.values import parse_corrections
 
     try:
@@ -116,7 +117,7 @@ def _sweep(cases: Cases) -> Sweep:
         frozenset[str](parse_corrections(part.replace("+", ",")))
         for part in cases.corrections.split(",")
     )
-    names = tuple(part.strip() for part in cases.placements.split(","))
+    names = tuple(load_placement(part.strip()) for part in cases.placements.split(","))
     return Sweep(factors, names, chosen, cases.converters)
 
 

@@ -31,6 +31,7 @@ from xbarc.ir.verify import verify_network, verify_program
 from xbarc.mapping.active_rows import choose_rows
 from xbarc.mapping.kept import check_integers
 from xbarc.mapping.one_adc import SumHistogram
+from xbarc.mapping.place.foreign import placement_name
 from xbarc.numerics.types import AnyArray
 from xbarc.options import BY_BUDGET, CompileOptions
 from xbarc.options.values import FIXED, fixed_text
@@ -153,7 +154,11 @@ def _check_needs(options: CompileOptions) -> None:
             "needs calibration data", where="--feedback on", hint="add --calibrate DATA.npz"
         )
     if options.fits_wires:
-        where = "--correct" if options.placement == "none" else f"--placement {options.placement}"
+        where = (
+            "--correct"
+            if options.placement == "none"
+            else f"--placement {placement_name(options.placement)}"
+        )
         hint = "--calibrate DATA.npz; labels in it are used"
         raise InputError("needs data", where=where, hint=hint)
 

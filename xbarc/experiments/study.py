@@ -16,8 +16,10 @@ from xbarc.executor.batches import labelled_batches
 from xbarc.executor.run import Executor
 from xbarc.ir.labels import label_name, labels_in
 from xbarc.ir.program import Program
+from xbarc.mapping.place.foreign import placement_name
 from xbarc.numerics import ordered_sums
 from xbarc.numerics.types import AnyArray
+from xbarc.options import Method
 from xbarc.rows import Row, fact
 from xbarc.target import Target, Wires
 
@@ -67,14 +69,14 @@ class Sweep:
 
     Attributes:
         scales: factors on every resistance of the target's wires.
-        placements: names as `--placement` takes them.
+        placements: as `placement` of `xbarc.compile` takes them.
         corrections: each a set of names as `--correct` takes them.
         converters: with their rounding, as `xbarc check` counts it; without takes an eighth of the
             time, and attenuated sums lose less than they do.
     """
 
     scales: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
-    placements: tuple[str, ...] = ("none", "rows")
+    placements: tuple[str | Method, ...] = ("none", "rows")
     corrections: tuple[frozenset[str], ...] = (
         frozenset(),
         frozenset({"gain"}),
@@ -90,7 +92,7 @@ class Sweep:
                 FitOptions(placement, chosen)
 
     @property
-    def cases(self) -> Iterator[tuple[float, str, frozenset[str]]]:
+    def cases(self) -> Iterator[tuple[float, str | Method, frozenset[str]]]:
         """Every program to make."""
         for scale in self.scales:
             for placement in self.placements:
@@ -125,12 +127,12 @@ def study_lines(
     for number, (scale, placement, chosen) in enumerate(cases):
         text = ", ".join(sorted(chosen)) or "none"
         if progress is not None:
-            progress(f"{placement} x{scale:g}, {text}", number, len(cases))
+            progress(f"{placement_name(placement)} x{scale:g}, {text}", number, len(cases))
         wired = replace(program, target=scaled_wires(program.target, scale))
         fitted = _fitted(wired, calibration, FitOptions(placement, chosen))
         effects = Effects(frozenset({"lines"}), converters=sweep.converters)
         share = top1(fitted, data, effects)
-        found.append(Point(scale, line_ratio(wired.target), placement, text, share))
+        found.append(Point(scale, line_ratio(wired.target), placement_name(placement), text, share))
     ideal = top1(program, data, Effects())
     return LineStudy(count, ideal, tuple(found), sweep.converters)
 

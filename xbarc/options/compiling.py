@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import model_validator
 
@@ -37,6 +37,7 @@ from xbarc.options.values import (
     parse_shapes,
     parse_split,
 )
+from xbarc.plugins import is_import_path, names_in
 
 RangeMethod = Literal["mse", "percentile", "minmax"]
 Share = Literal["none", "layer", "channel"]
@@ -44,7 +45,7 @@ InputFacts = Literal["all", "structure", "none"]
 Feedback = Literal["auto", "on", "off"]
 Tile = Literal["fill", "even"]
 Pack = Literal["layer", "network", "none"]
-Placement = Literal["none", "heaviest", "srs", "drs", "rows", "optimal", "faults"]
+PlacementName = Literal["none", "heaviest", "srs", "drs", "rows", "optimal", "faults"]
 Thresholds = Literal["calibrated", "mean", "even"]
 SenseRows = Literal["complementary", "zero-one"]
 SignOfZero = Literal["onnx", "plus", "minus"]
@@ -244,13 +245,31 @@ class MapOptions(Cells, Converters):
         return self
 
 
+PLACEMENT_GROUP = "xbarc.placements"
+"""Of the entry points under which packages register placements."""
+
+
+def _read_placement(given: object) -> object:
+    known = get_args(PlacementName)
+    if not isinstance(given, str) or given in known or is_import_path(given):
+        return given
+    if given in names_in(PLACEMENT_GROUP):
+        return given
+    hint = f"one of {', '.join((*known, *names_in(PLACEMENT_GROUP)))}, or package:Name"
+    raise MappingError(f"'{given[:40]}' is not available", where="--placement", hint=hint)
+
+
 class Wires(Options):
     """Order of rows and columns on the chip, and corrections for its wires and faults."""
 
     table: ClassVar[str] = "wires"
 
-    placement: Placement = option(
-        "none", "order of rows and columns in an array; all but none need calibration data"
+    placement: Annotated[PlacementName | str | Method, reads(_read_placement)] = option(
+        "none",
+        "order of rows and columns in an array; all but none need calibration data; or one from "
+        "elsewhere, by the name that an installed package registers or as package:Name",
+        metavar=f"{'|'.join(get_args(PlacementName))}|package:Name",
+        imports=True,
     )
     correct: Annotated[frozenset[Correction], reads(parse_corrections)] = option(
         frozenset(),

@@ -36,7 +36,7 @@ class CompileKeywords(TypedDict, total=False):
     lever_law: Literal["both", "bits", "levels", "target"] | str | int
     column_order: Literal["array", "layer"] | str | int | ColumnRule
     input_facts: Literal["all", "structure", "none"]
-    placement: Literal["none", "heaviest", "srs", "drs", "rows", "optimal", "faults"]
+    placement: Literal["none", "heaviest", "srs", "drs", "rows", "optimal", "faults"] | str | Method
     correct: str | Iterable[Correction]
     fault_map: str | Path | Mapping[str, Any] | None
     split: (

@@ -8,7 +8,8 @@
 runs under pytest (with hypothesis) and covers lossless products, extremes, every geometry, both
 engines, files and reports. `check_encoding(MyEncoding())` runs seeded cases without either, and
 `check_device(MyDevice())` checks a device model and gives mean and deviation of its levels,
-`check_cost_law(MyLaw())` a cost law and gives its prices. To add a check of encodings, write it in
+`check_cost_law(MyLaw())` a cost law and gives its prices, `check_placement(MyPlacement())` a
+placement and gives what its orders lose to wires. To add a check of encodings, write it in
 `encodings.py` and call it from `check_encoding` and from the class.
 """
 
@@ -20,6 +21,7 @@ from xbarc.testing.cases import Case
 from xbarc.testing.costs import ConverterPrice, check_cost_law
 from xbarc.testing.devices import LevelSpread, check_device
 from xbarc.testing.encodings import ConformanceError, check_encoding
+from xbarc.testing.placements import PlacedLayer, check_placement
 
 if TYPE_CHECKING:
     from xbarc.testing.suites import EncodingConformance
@@ -30,9 +32,11 @@ __all__ = [
     "ConverterPrice",
     "EncodingConformance",
     "LevelSpread",
+    "PlacedLayer",
     "check_cost_law",
     "check_device",
     "check_encoding",
+    "check_placement",
 ]
 
 

@@ -22,11 +22,11 @@ from xbarc.mapping.place.permute import (
 )
 from xbarc.mapping.place.units import column_lines
 from xbarc.numerics.types import Float64Array, Int64Array
-from xbarc.options import Placement
+from xbarc.options import PlacementName
 from xbarc.target import Target
 
 Wired = Callable[[CrossbarStep], Float64Array]
-METHODS: tuple[str, ...] = get_args(Placement)
+METHODS: tuple[str, ...] = get_args(PlacementName)
 
 
 @dataclass(frozen=True, eq=False)
