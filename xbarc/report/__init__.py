@@ -2,8 +2,8 @@
 
 `collect` turns a program into a `Report`, plain values that every renderer prints; `inspect` shows
 where the cells of a layer or of a block stand. A renderer is a function from those values to text,
-JSON, CSV or HTML. To add a format, write its file and name its function here; to add a section, write
-its file (`section` says how) and give it a field of `Report`.
+JSON, CSV or HTML. To add a format, write its file and name its function here. To add a section,
+write its file (`section` says how) and give it a field of `Report`.
 """
 
 from xbarc.report.chip import ChipReport, chip_report, render_chip_json, render_chip_text
