@@ -32,7 +32,7 @@ from xbarc.mapping.fitting import real_steps
 from xbarc.numerics.types import AnyArray
 from xbarc.options import AUTO, CompileOptions, Method
 from xbarc.report import collect
-from xbarc.rows import Row, accuracy, decibels, fact
+from xbarc.rows import Accuracy, Row, decibels, fact
 from xbarc.target import Figure, Target, Variation, VariationLaw
 
 Variant = Literal["blind", "refitted", "read-back"]
@@ -130,11 +130,10 @@ class EncodingRow(Row):
     )
     area_mm2: float | None = fact("area, mm2", default=None, head="area mm2>")
     energy_uj: float | None = fact("energy, uJ an inference", default=None, head="energy uJ>")
-    weight_error: float | None = fact(
+    weight_error: Accuracy | None = fact(
         "root of the mean square error of the weights over that of the weights, 0 to 1 and beyond",
         default=None,
         head="weight error>",
-        text=accuracy,
     )
     output_sqnr_db: float | None = fact(
         "SQNR of the outputs, dB",
@@ -143,20 +142,14 @@ class EncodingRow(Row):
         of=lambda row: decibels(row.output_sqnr_db, row.identical),
     )
     identical: bool = fact("whether every output is equal", default=False)
-    top1_float: float | None = fact(
-        "share of labels met by the float model, 0 to 1",
-        default=None,
-        head="top-1 float>",
-        text=accuracy,
+    top1_float: Accuracy | None = fact(
+        "share of labels met by the float model, 0 to 1", default=None, head="top-1 float>"
     )
-    top1_crossbar: float | None = fact(
-        "share of labels met by the program, 0 to 1", default=None, head="top-1>", text=accuracy
+    top1_crossbar: Accuracy | None = fact(
+        "share of labels met by the program, 0 to 1", default=None, head="top-1>"
     )
-    agreement: float | None = fact(
-        "share of samples with the float model's answer, 0 to 1",
-        default=None,
-        head="agreement>",
-        text=accuracy,
+    agreement: Accuracy | None = fact(
+        "share of samples with the float model's answer, 0 to 1", default=None, head="agreement>"
     )
     noise: tuple[NoiseRow, ...] = ()
     problem: str = fact(

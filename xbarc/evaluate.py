@@ -24,7 +24,7 @@ from xbarc.lazy import lazy_module
 from xbarc.numerics.types import AnyArray, Int64Array, IntArray
 from xbarc.options.values import fixed_of
 from xbarc.oracle import Oracle
-from xbarc.rows import Row, accuracy, decibels, fact
+from xbarc.rows import Accuracy, Row, decibels, fact
 
 if TYPE_CHECKING:
     from xbarc import frontend
@@ -74,12 +74,11 @@ class LayerResult(Row, title="Layers, with errors of earlier ones"):
         head="saturated>",
         text="{:,}",
     )
-    agreement: float | None = fact(
+    agreement: Accuracy | None = fact(
         "share of bits that equal the float model's, behind the layer's pool, 0 to 1; null for "
         "layers that do not give bits",
         default=None,
         head="equal bits>",
-        text=accuracy,
     )
 
 

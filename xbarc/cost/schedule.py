@@ -38,7 +38,7 @@ from xbarc.ir.program import CrossbarStep, DigitalStep, Program
 from xbarc.ir.quantize import DynamicInput
 from xbarc.numerics.memory import MEMORY, memory_limit, show_size
 from xbarc.numerics.types import Int64Array
-from xbarc.rows import Picosecond, RoundPicosecond, Row, fact, percent
+from xbarc.rows import Picosecond, RoundPicosecond, Row, Share, fact
 from xbarc.target import Target
 
 PS = 1000
@@ -56,9 +56,7 @@ class LayerSchedule(Row, form="ScheduledRow"):
     start_ps: Picosecond = fact("begin of its first round, {unit}", head="begin us>")
     end_ps: Picosecond = fact("when its last result is there, {unit}", head="end us>")
     busy_ps: Picosecond = fact("time that its arrays work in one inference, {unit}")
-    utilization: float = fact(
-        "busy time over the interval of inferences, 0 to 1", head="works>", text=percent
-    )
+    utilization: Share = fact("busy time over the interval of inferences, 0 to 1", head="works>")
     buffer_positions: int = fact("most input positions held at once, count")
     buffer_bytes: int = fact("bytes of those, count", head="buffer bytes>")
     waits_for_all: str = fact(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from xbarc.rows import Nanosecond, Picojoule, Row, Second, fact, seconds
+from xbarc.rows import Decibel, Nanosecond, Picojoule, Row, Second, fact
 
 
 @dataclass(frozen=True)
@@ -66,12 +66,8 @@ class FrontPoint(Row, form="FrontRow", title="Converter bits: energy against err
     energy_pj: Picojoule = fact(
         "all conversions, by the target's converter, {unit}", head="energy uJ>"
     )
-    predicted_db: float | None = fact(
-        "SQNR of the output by the model, dB", head="predicted dB>", text="{:.1f}"
-    )
-    measured_db: float | None = fact(
-        "SQNR of the output, executed, dB", head="measured dB>", text="{:.1f}"
-    )
+    predicted_db: Decibel | None = fact("SQNR of the output by the model, dB", head="predicted dB>")
+    measured_db: Decibel | None = fact("SQNR of the output, executed, dB", head="measured dB>")
     top1: float | None = fact("share of labels met, 0 to 1", head="top-1>", text="{:.2%}")
     top1_error: float | None = fact(
         "standard error of the change in `top1`, from samples that changed",
@@ -101,10 +97,7 @@ class FrontPoint(Row, form="FrontRow", title="Converter bits: energy against err
         of=_gap,
     )
     solver_s: Second | None = fact(
-        "deterministic time of the solver, {unit}",
-        default=None,
-        head="solver s>",
-        text=seconds,
+        "deterministic time of the solver, {unit}", default=None, head="solver s>"
     )
     chosen: bool = fact("whether the program has these bits", default=False)
     judged: int | None = fact("samples that measured it, count", default=None)

@@ -16,12 +16,12 @@ from xbarc.ir.quantize import DynamicInput, StaticInput
 from xbarc.report.section import Section, Subject
 from xbarc.rows import (
     Row,
+    Share,
     TableData,
     cells,
     fact,
     headings,
     histogram,
-    percent,
     table_of,
 )
 from xbarc.target import Target
@@ -90,8 +90,8 @@ class LayerRow(Row):
     copies: int = fact("how often its weights stand on the chip, count", csv=False)
     cells: int = fact("cells in use, count")
     zero_cells: int = fact("cells at level 0, count", csv=False)
-    utilization: float | None = fact(
-        "cells over cells of the arrays it touches, 0 to 1", head="used>", text=percent
+    utilization: Share | None = fact(
+        "cells over cells of the arrays it touches, 0 to 1", head="used>"
     )
     filling: tuple[float, ...] = fact(
         "share of cells in use of each array it touches, the first 256, 0 to 1"

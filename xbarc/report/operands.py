@@ -7,7 +7,7 @@ from xbarc.cost.operands import operand_energy
 from xbarc.ir.operands import OperandStatistics
 from xbarc.report.components import energy_uj
 from xbarc.report.section import Section, Subject
-from xbarc.rows import Row, TableData, fact, number, percent, table_of
+from xbarc.rows import Row, Share, TableData, fact, number, table_of
 from xbarc.target import Target
 
 
@@ -15,14 +15,10 @@ class OperandRow(Row):
     """Energy of one layer's arrays by the data that it was given."""
 
     name: str = fact("name of the layer", head="layer")
-    driven: float = fact(
-        "share of wordlines and slices that are not zero, 0 to 1",
-        head="lines driven>",
-        text=percent,
+    driven: Share = fact(
+        "share of wordlines and slices that are not zero, 0 to 1", head="lines driven>"
     )
-    mean_level: float = fact(
-        "mean level of an input slice, 0 to 1", head="mean level>", text=percent
-    )
+    mean_level: Share = fact("mean level of an input slice, 0 to 1", head="mean level>")
     array_uj: float | None = fact(
         "arrays by `t sum V**2 G`, uJ an inference; null without a read pulse", head="array uJ>"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,6 @@ from xbarc.report.components import (
     UM2_PER_MM2,
     Components,
     components_row,
-    sum_parts,
 )
 from xbarc.report.full_chip import ChipRow, array_cells
 from xbarc.report.schedule import ScheduleRow
@@ -93,18 +92,9 @@ class Totals(Row):
 
 def totals_row(subject: Subject) -> Totals:
     """Every total, and why one is not known."""
-    program, cost, components = subject.program, subject.cost, components_row(subject)
-    counts, target = cost.counts, program.target
-    capacity = counts.arrays * array_cells(target)
-    values = {
-        **_performance(cost, components, target),
-        "write_time_us": _write_time_us(cost, target),
-    }
-    values |= _bands(cost, components)
-    endurance = target.costs.endurance
-    values["writes_borne"] = None if endurance is None else endurance.value
-    reasons = _reasons(cost)
-    unknown = {name: reasons[name] for name, value in values.items() if value is None}
+    program, cost, target = subject.program, subject.cost, subject.target
+    counts, capacity = cost.counts, cost.counts.arrays * array_cells(target)
+    found = _uncertain(cost, components_row(subject), target)
     return Totals(
         arrays=int(counts.arrays),
         arrays_once=cost.arrays_once,
@@ -120,9 +110,66 @@ def totals_row(subject: Subject) -> Totals:
         tiles=int(counts.tiles),
         chips=int(counts.chips),
         fits_one_chip=counts.chips <= 1,
-        unknown=unknown,
-        **values,
+        unknown={name: reason for name, (value, reason) in found.items() if value is None},
+        **{name: value for name, (value, _) in found.items()},
     )
+
+
+def _uncertain(
+    cost: ProgramCost, components: Components, target: Target
+) -> dict[str, tuple[Any, str]]:
+    """Totals that may be unknown, each with the reason."""
+    counts, plan, counted = cost.counts, cost.schedule, cost.crossbars_counted
+    first = next((left.reason for left in cost.left_out if left.kind == "crossbar"), "")
+    happened = f"no layer can be counted: {first}"
+    figure = "a figure of the target is missing"
+    spent = figure if counted else happened
+    late = cost.unscheduled if counted else happened
+    energy = _per(total(components.energy), PJ_PER_UJ) if counted else None
+    alone = total(energy_parts(cost.alone, target)) if counted else None
+    lows = total_band(components.area), total_band(components.energy) if counted else (None, None)
+    (area_low, area_high), (energy_low, energy_high) = lows
+    macs, interval = counts.crossbar_macs + counts.digital_macs, cost.interval_ns
+    untimed = "the target has no costs.digital_rate: not in the latency" if plan else late
+    return {
+        "macs_crossbar": (int(counts.crossbar_macs) if counted else None, happened),
+        "macs_digital": (
+            int(counts.digital_macs) if cost.digital_counted else None,
+            "no digital work can be counted",
+        ),
+        "conversions": (int(counts.all_conversions) if counted else None, happened),
+        "area_mm2": (_per(total(components.area), UM2_PER_MM2), figure),
+        "energy_uj": (energy, spent),
+        "energy_alone_uj": (_per(alone, PJ_PER_UJ), spent),
+        "write_energy_uj": (_per(total(components.write), PJ_PER_UJ), _no_source("write_energy")),
+        "latency_us": (_per(cost.latency_ns, 1e3), late),
+        "digital_time_us": (_per(plan.digital_ps if plan else None, 1e6), untimed),
+        "inferences_per_s": (
+            1e9 / interval if interval else None,
+            "no layer runs on a crossbar" if plan else late,
+        ),
+        "tops_per_watt": (
+            2 * macs / (energy * PJ_PER_UJ) if energy else None,
+            "the program spends no energy" if counted else happened,
+        ),
+        "write_time_us": (_write_time_us(cost, target), _no_source("write_time")),
+        "area_low_mm2": (_per(area_low, UM2_PER_MM2), figure),
+        "area_high_mm2": (_per(area_high, UM2_PER_MM2), figure),
+        "energy_low_uj": (_per(energy_low, PJ_PER_UJ), spent),
+        "energy_high_uj": (_per(energy_high, PJ_PER_UJ), spent),
+        "writes_borne": (
+            None if target.costs.endurance is None else target.costs.endurance.value,
+            _no_source("endurance"),
+        ),
+    }
+
+
+def _no_source(figure: str) -> str:
+    return f"the target has no costs.{figure}: no source gives it"
+
+
+def _per(value: float | None, divisor: float) -> float | None:
+    return None if value is None else value / divisor
 
 
 def _adc_settings(step: CrossbarStep, target: Target) -> int:
@@ -130,84 +177,6 @@ def _adc_settings(step: CrossbarStep, target: Target) -> int:
     cycles = step.input_slices if target.adc.reference == "per-cycle" else 1
     made = conversions_made(step)
     return int(np.count_nonzero(made) * (step.groups // made.shape[0]) * cycles)
-
-
-def _performance(cost: ProgramCost, components: Components, target: Target) -> dict[str, Any]:
-    """Totals that may be unknown."""
-    counts = cost.counts
-    happened, digital = cost.crossbars_counted, cost.digital_counted
-    energy = sum_parts(components.energy, PJ_PER_UJ) if happened else None
-    macs = counts.crossbar_macs + counts.digital_macs
-    interval, latency = cost.interval_ns, cost.latency_ns
-    plan = cost.schedule
-    work = None if plan is None else plan.digital_ps
-    return {
-        "macs_crossbar": int(counts.crossbar_macs) if happened else None,
-        "macs_digital": int(counts.digital_macs) if digital else None,
-        "conversions": int(counts.all_conversions) if happened else None,
-        "area_mm2": sum_parts(components.area, UM2_PER_MM2),
-        "energy_uj": energy,
-        "energy_alone_uj": _energy_alone(cost, target) if happened else None,
-        "write_energy_uj": sum_parts(components.write, PJ_PER_UJ),
-        "latency_us": None if latency is None else latency / 1e3,
-        "digital_time_us": None if work is None else work / 1e6,
-        "inferences_per_s": 1e9 / interval if interval else None,
-        "tops_per_watt": 2 * macs / (energy * PJ_PER_UJ) if energy else None,
-    }
-
-
-def _energy_alone(cost: ProgramCost, target: Target) -> float | None:
-    """Energy of an inference that follows no other, uJ."""
-    found = total(energy_parts(cost.alone, target))
-    return None if found is None else found / PJ_PER_UJ
-
-
-def _bands(cost: ProgramCost, components: Components) -> dict[str, float | None]:
-    """Totals over the least and the largest of the sources that disagree."""
-    happened = cost.crossbars_counted
-    area = _ends(components.area, UM2_PER_MM2)
-    energy = _ends(components.energy, PJ_PER_UJ) if happened else (None, None)
-    return {
-        "area_low_mm2": area[0],
-        "area_high_mm2": area[1],
-        "energy_low_uj": energy[0],
-        "energy_high_uj": energy[1],
-    }
-
-
-def _ends(parts: Iterable[CostPart], divisor: float) -> tuple[float | None, float | None]:
-    ends = total_band(parts)
-    low, high = (None if end is None else end / divisor for end in ends)
-    return low, high
-
-
-def _reasons(cost: ProgramCost) -> dict[str, str]:
-    """Why each total would be unknown."""
-    first = next((left.reason for left in cost.left_out if left.kind == "crossbar"), "")
-    happened = f"no layer can be counted: {first}"
-    plan = cost.unscheduled if cost.crossbars_counted else happened
-    figure = "a figure of the target is missing"
-    return {
-        "macs_crossbar": happened,
-        "macs_digital": "no digital work can be counted",
-        "conversions": happened,
-        "area_mm2": figure,
-        "energy_uj": figure if cost.crossbars_counted else happened,
-        "area_low_mm2": figure,
-        "area_high_mm2": figure,
-        "energy_alone_uj": figure if cost.crossbars_counted else happened,
-        "energy_low_uj": figure if cost.crossbars_counted else happened,
-        "energy_high_uj": figure if cost.crossbars_counted else happened,
-        "write_time_us": "the target has no costs.write_time: no source gives it",
-        "writes_borne": "the target has no costs.endurance: no source gives it",
-        "write_energy_uj": "the target has no costs.write_energy: no source gives it",
-        "latency_us": plan,
-        "digital_time_us": "the target has no costs.digital_rate: not in the latency"
-        if cost.schedule
-        else plan,
-        "inferences_per_s": "no layer runs on a crossbar" if cost.schedule else plan,
-        "tops_per_watt": "the program spends no energy" if cost.crossbars_counted else happened,
-    }
 
 
 def _confirmed_share(parts: Sequence[CostPart], target: Target) -> float:

@@ -6,6 +6,8 @@ off its fields. To add a fact, add a field; to add a row, derive a class where i
 """
 
 from xbarc.rows.facts import (
+    Accuracy,
+    Decibel,
     Fact,
     Nanosecond,
     Picojoule,
@@ -13,6 +15,7 @@ from xbarc.rows.facts import (
     RoundPicosecond,
     Row,
     Second,
+    Share,
     SquareMicrometre,
     Unit,
     fact,
@@ -22,6 +25,8 @@ from xbarc.rows.format import accuracy, decibels, histogram, number, operators, 
 from xbarc.rows.table import TableData, cells, headings, shows, table_of
 
 __all__ = [
+    "Accuracy",
+    "Decibel",
     "Fact",
     "Nanosecond",
     "Picojoule",
@@ -29,6 +34,7 @@ __all__ = [
     "RoundPicosecond",
     "Row",
     "Second",
+    "Share",
     "SquareMicrometre",
     "TableData",
     "Unit",

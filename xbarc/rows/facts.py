@@ -19,6 +19,8 @@ from typing import (
     get_type_hints,
 )
 
+from xbarc.rows.format import accuracy, percent, seconds
+
 _FACT = "fact"
 
 
@@ -32,12 +34,14 @@ class Unit:
         kept: in lower case it ends the name of the field.
         shown: in lower case it ends the name in a report.
         times, per: a number is shown as `kept * times / per`.
+        text: writes it into a table, as `text` of a fact does.
     """
 
-    kept: str
-    shown: str
+    kept: str = ""
+    shown: str = ""
     times: float = 1.0
     per: float = 1.0
+    text: str | Callable[[Any], str] | None = None
 
     def show(self, value: float) -> float:
         """A kept number as reports show it."""
@@ -49,7 +53,10 @@ SquareMicrometre = Annotated[float, Unit("um2", "mm2", per=1e6)]
 Nanosecond = Annotated[float, Unit("ns", "us", per=1e3)]
 Picosecond = Annotated[int, Unit("ps", "us", per=1e6)]
 RoundPicosecond = Annotated[int, Unit("ps", "ns", per=1e3)]
-Second = Annotated[float, Unit("s", "us", times=1e6)]
+Second = Annotated[float, Unit("s", "us", times=1e6, text=seconds)]
+Decibel = Annotated[float, Unit("dB", "dB", text="{:.1f}")]
+Share = Annotated[float, Unit(text=percent)]
+Accuracy = Annotated[float, Unit(text=accuracy)]
 
 
 @dataclass(frozen=True)
@@ -62,7 +69,7 @@ class Fact:
             no column.
         name: in reports; empty: the field's own, with the unit that is shown.
         text: writes the value, in the unit that is shown, into a table: a function, or a template
-            of `str.format` that leaves unknown ones empty; None: by its type.
+            of `str.format` that leaves unknown ones empty; None: as its unit or type does.
         of: writes its cell from the whole row, in place of `text`.
         later: the format was published without it: reports that lack it are read, with the default
             or None.
@@ -150,11 +157,18 @@ class Entry:
         return self.fact.meaning.replace("{unit}", "" if self.unit is None else self.unit.kept)
 
     @property
+    def text(self) -> str | Callable[[Any], str] | None:
+        """What writes it into a table; None: its type does."""
+        own = self.fact.text
+        return self.unit.text if own is None and self.unit is not None else own
+
+    @property
     def in_csv(self) -> bool:
         """Whether it is one cell of a line."""
         parts = get_args(self.hint) if get_origin(self.hint) in (Union, UnionType) else (self.hint,)
         plain = (int, float, str, bool, NoneType)
-        return self.fact.csv and all(part in plain or get_origin(part) is Literal for part in parts)
+        named = (Annotated, Literal)
+        return self.fact.csv and all(part in plain or get_origin(part) in named for part in parts)
 
     def value(self, row: Row) -> Any:
         """The value of a row, in the unit that reports show."""

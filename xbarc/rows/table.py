@@ -59,7 +59,7 @@ def _cell(row: Row, entry: Entry) -> str:
     if entry.fact.of is not None:
         return entry.fact.of(row)
     value: Any = entry.value(row)
-    match entry.fact.text:
+    match entry.text:
         case None:
             return value if isinstance(value, str) else number(value)
         case str() as template:  # no space stands before the sign that `{:.2%}` writes
