@@ -461,6 +461,24 @@ def _filled(graph: Graph, x: str) -> str | None:
     return graph.add("ConstantOfShape", [shape], **options)
 
 
+def _on_codes(kind: str, operands: int = 2) -> Example:
+    """An operator of com.microsoft on integers with their scales."""
+
+    def build(graph: Graph, x: str) -> str | None:
+        array = graph.values[x]
+        pools = kind.endswith("Pool")
+        if array.dtype not in (np.uint8, np.int8) or (pools and array.ndim < 3):
+            return None
+        form = [np.array(graph.pick(0.5, 0.02), FLOAT), np.array(graph.pick(0, 3), array.dtype)]
+        reads: list[str | AnyArray | None] = [x, *form]
+        if operands == 2:
+            reads += [typed(graph.numbers(array.shape, wild=0), array.dtype), *form]
+        options = {"kernel_shape": [2] * (array.ndim - 2)} if pools else {}
+        return graph.add(kind, [*reads, *form], domain="com.microsoft", **options)
+
+    return build
+
+
 def _range(graph: Graph, x: str) -> str | None:
     del x
     ends = graph.pick((0.5, 9.0, 2.0), (3.0, -3.0, -1.0), (-2.0, 2.0, 0.3))
@@ -661,6 +679,9 @@ EXAMPLES: dict[str, Example] = {
     "HannWindow": _sizes("HannWindow", 1, 5, 8),
     "HammingWindow": _sizes("HammingWindow", 1, 5, 8),
     "Range": _range,
+    **{kind: _on_codes(kind) for kind in ("QLinearAdd", "QLinearMul")},
+    **{kind: _on_codes(kind, 1) for kind in ("QLinearSigmoid", "QLinearLeakyRelu")},
+    "QLinearAveragePool": _on_codes("QLinearAveragePool", 1),
     "ConstantOfShape": _filled,
     "Multinomial": _multinomial,
     "NonMaxSuppression": _suppress,

@@ -30,7 +30,7 @@ def _node(kind: str, seed: int, dtype: Any = FLOAT, opset: int = 20) -> tuple[Gr
     rng = np.random.default_rng(seed)
     graph = Graph(rng, opset)
     shape = graph.pick(*_SHAPES)
-    array = typed(rng.integers(-6, 7, shape) * 0.75 if dtype is FLOAT else np.ones(shape), dtype)
+    array = typed(rng.integers(-6, 7, shape) * 0.75, dtype)
     graph.input(array, Bounds(np.array(-np.inf), np.array(np.inf)))
     if EXAMPLES[kind](graph, "x0") is None:
         return None
@@ -40,7 +40,8 @@ def _node(kind: str, seed: int, dtype: Any = FLOAT, opset: int = 20) -> tuple[Gr
 
 
 def _cases(kind: str) -> list[tuple[Graph, Any]]:
-    return [case for seed in SEEDS if (case := _node(kind, seed)) is not None]
+    dtype = np.uint8 if kind.startswith("QLinear") else FLOAT
+    return [case for seed in SEEDS if (case := _node(kind, seed, dtype)) is not None]
 
 
 def _input(graph: Graph, node: Any, place: int) -> AnyArray:

@@ -73,7 +73,7 @@ def _node_flow(node: GraphNode, read: list[Flow]) -> Flow:
     operator = node.operator
     if operator.form is Form.WINDOW and read:
         return _pooled(read[0], node)
-    by_channel = operator.name == "Concat" and node.whole("axis") in (1, -3)
+    by_channel = operator.name in ("Concat", "QLinearConcat") and node.whole("axis") in (1, -3)
     if read and (operator.is_pointwise or by_channel):
         return _lined_up(read)
     return _joined(read)
@@ -114,7 +114,7 @@ def _later(one: IntArray | None, other: IntArray | None) -> IntArray | None:
 
 def _pooled(flow: Flow, node: GraphNode) -> Flow:
     window, spatial = _window(node), flow.grid[1:]
-    if window is None or len(spatial) != len(window.kernel):
+    if window is None or len(spatial) != len(window.kernel) or node.whole("channels_last"):
         return _joined([flow])
     grid = (flow.grid[0], *_pooled_extent(window, spatial, rounds_up=node.whole("ceil_mode")))
     last = needed_position(grid, flow.grid, window_reach(window, spatial))

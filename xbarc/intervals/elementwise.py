@@ -24,8 +24,7 @@ from xbarc.intervals.bounds import (
 )
 from xbarc.intervals.node import Node
 from xbarc.numerics.types import AnyArray, BoolArray
-from xbarc.operators import Curve
-from xbarc.operators.curves import SIGMOID, SOFTPLUS, error_function
+from xbarc.operators import SIGMOID, SOFTPLUS, Curve, error_function
 
 _APPROXIMATE = 2.0**-15
 _COARSE = 2.0**-8  # half precision

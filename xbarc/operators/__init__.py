@@ -10,6 +10,7 @@ answer takes more than the row can say, such as a range that depends on an attri
 in the room that needs it: `intervals`, `frontend.scale_equivariant` or `frontend.carried`.
 """
 
+from xbarc.operators.curves import SIGMOID, SOFTPLUS, error_function
 from xbarc.operators.find import OPERATORS, find, named
 from xbarc.operators.record import (
     EVERY,
@@ -25,6 +26,8 @@ from xbarc.operators.record import (
 __all__ = [
     "EVERY",
     "OPERATORS",
+    "SIGMOID",
+    "SOFTPLUS",
     "Array",
     "Curve",
     "Form",
@@ -32,6 +35,7 @@ __all__ = [
     "Matrix",
     "Operator",
     "Scaling",
+    "error_function",
     "find",
     "named",
 ]
