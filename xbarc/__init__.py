@@ -19,12 +19,16 @@ if TYPE_CHECKING:
     from xbarc.cost import CostLaw
     from xbarc.errors import XbarcError
     from xbarc.mapping.encodings import Encoded, Encoding, Pattern, Region
+    from xbarc.mapping.foreign_converters import ConverterPolicy, ConverterSettings, ConverterSums
     from xbarc.mapping.place import Order, Placement, Sites
     from xbarc.session import InferenceSession
 
 __version__ = "0.1.0"
 __all__ = [
     "CompiledProgram",
+    "ConverterPolicy",
+    "ConverterSettings",
+    "ConverterSums",
     "CostLaw",
     "DeviceModel",
     "Encoded",
@@ -42,6 +46,9 @@ __all__ = [
 
 _HOMES = {
     "CompiledProgram": "xbarc.api",
+    "ConverterPolicy": "xbarc.mapping.foreign_converters",
+    "ConverterSettings": "xbarc.mapping.foreign_converters",
+    "ConverterSums": "xbarc.mapping.foreign_converters",
     "CostLaw": "xbarc.cost",
     "DeviceModel": "xbarc.circuit",
     "Encoded": "xbarc.mapping.encodings",

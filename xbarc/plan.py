@@ -23,6 +23,7 @@ from xbarc.mapping.encodings import (
     find_encoding,
     load_encoding,
 )
+from xbarc.mapping.foreign_converters import converters_origin, load_converters
 from xbarc.mapping.levers import idle_levers
 from xbarc.mapping.place.foreign import load_placement
 from xbarc.options import (
@@ -74,6 +75,7 @@ def make_plan(options: CompileOptions, target: Target) -> Plan:
         "weight_bits": weights,
         "activation_bits": activations,
         "encoding": _loaded(options, target),
+        "adc": load_converters(options.adc) or options.adc,
         "cost_law": law,
         "placement": load_placement(options.placement),
         "duplicate": str(parse_policy(options.duplicate, target)),
@@ -108,18 +110,18 @@ def _check_calibrated(options: CompileOptions, target: Target) -> None:
     """Refuse more bits than the target's converters have."""
     if target.adc.kind == "sense-amplifier":  # a later check says that there are no converters
         return
-    asked, have = options.adc.partition(":")[2], target.adc.max_bits
+    asked, have = options.adc_policy.partition(":")[2], target.adc.max_bits
     if asked and int(asked) > have:
         raise MappingError(
             f"{asked} bits asked for, the ADC of {target.name} has {have}",
-            where=f"--adc {options.adc}",
+            where=f"--adc {options.adc_name}",
             hint=f"--adc calibrated:{have}, or --set adc.max_bits={asked} for another converter",
         )
 
 
 def compares(plan: Plan) -> bool:
     """Whether the target reads sums by comparison, and was not told to saturate instead."""
-    return plan.target.adc.kind == "sense-amplifier" and not plan.options.adc.isdecimal()
+    return plan.target.adc.kind == "sense-amplifier" and not plan.options.adc_policy.isdecimal()
 
 
 def binary_options(plan: Plan) -> BinaryOptions:
@@ -160,6 +162,7 @@ def settings_of(plan: Plan, whole: Whole, *, calibrated: bool) -> tuple[tuple[st
     ranges = f"static ({options.ranges})" if calibrated else "dynamic (each sample)"
     found |= {
         "activation_ranges": ranges,
+        "adc": options.adc if isinstance(options.adc, str) else _converters(options.adc),
         "encoding": _encoding(options),
         "levers": _levers(options, plan.target),
         "placement": "none",  # what is placed later says so
@@ -238,6 +241,11 @@ def _levers(options: MapOptions, target: Target) -> str:
     idle = idle_levers(options, target)
     why = f"; no effect here: {', '.join(idle)}" if idle else ""
     return f"{', '.join(options.levers)}; law {options.lever_law}{why}"
+
+
+def _converters(given: Method) -> str:
+    policy = load_converters(given)
+    return given.name if policy is None else converters_origin(policy)
 
 
 def _encoding(options: MapOptions) -> str:

@@ -212,13 +212,13 @@ def make_request(target: Target, options: CompileOptions, bits: tuple[int, int])
             where="--encoding auto",
             hint="name an encoding, or leave --uniform out",
         )
-    if one and options.adc != "lossless" and not options.adc.isdecimal():
+    if one and options.adc_policy != "lossless" and not options.adc_policy.isdecimal():
         raise MappingError(
-            f"--adc {options.adc} gives layers converters of their own",
+            f"--adc {options.adc_name} gives layers converters of their own",
             where="--uniform",
             hint="--adc BITS, or nothing: then as many bits as the target's converter has",
         )
-    adc = int(options.adc) if options.adc.isdecimal() else target.adc.max_bits
+    adc = int(options.adc_policy) if options.adc_policy.isdecimal() else target.adc.max_bits
     widths = Bits(_weight_bits(target, options, bits[0]), bits[1], adc if one else 0)
     return Request(chosen, one, widths, target.array.active_rows)
 

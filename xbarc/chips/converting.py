@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from xbarc.calibration.cells import Cells, ChipCells, IdealCells
-from xbarc.calibration.converters import calibrate_converters, uniform
+from xbarc.calibration.converters import Choose, calibrate_converters, uniform
 from xbarc.circuit import Chip, Effects
 from xbarc.executor.batches import calibration_batches
 from xbarc.ir.program import AdcSettings, CrossbarStep, Program
@@ -35,12 +35,14 @@ class Converters:
         bits: of every converter at most; None takes what the data needs.
         allocated: layers by name whose converters have the bits that a budget gave them; empty
             where `bits` says it.
+        choose: sets them in place of the policy; None: the policy does.
     """
 
     target: Target
     policy: str
     bits: int | None = None
     allocated: Mapping[str, CrossbarStep] | None = None
+    choose: Choose | None = None
 
     def unset(self, program: Program) -> Program:
         """The program with converters that lose nothing, however wide.
@@ -64,7 +66,7 @@ class Converters:
             cells: whose sums they will read.
         """
         most = self.target.adc.max_bits if self.bits is None else self.bits
-        choose = uniform(self.bits, self.policy)
+        choose = self.choose or uniform(self.bits, self.policy)
         if self.allocated is not None:
             kept = {s.name: self.kept_bits(s) for s in program.crossbar_steps}
             most = max(int(bits.max(initial=0)) for bits in kept.values())

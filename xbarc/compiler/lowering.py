@@ -48,7 +48,7 @@ def lower_network(
     walk = Walk(network.layers)
     prefix = Prefix(walk, batches, exact=_wants_exact(network, plan))
     sense = SenseWalk(network, walk, plan.target, plan.options)
-    exact = plan.options.adc == "lossless" and whole.one is None
+    exact = plan.options.adc_policy == "lossless" and whole.one is None
     facts = Facts(network.inputs, plan.options.input_facts, lossless=exact)
     for number, layer in enumerate(walk):
         progress(layer.name, number, len(network.layers))

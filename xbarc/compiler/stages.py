@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from json import dumps
 from pathlib import Path
 
 from xbarc.calibration.budget import fit_budget
-from xbarc.calibration.converters import calibrate_converters, uniform
+from xbarc.calibration.converters import Choose, calibrate_converters, uniform
 from xbarc.calibration.parts import PARTS
 from xbarc.calibration.prefix import Prefix
 from xbarc.calibration.uniform import FloatModel, Whole, plan_whole, watched_sums
@@ -29,6 +30,7 @@ from xbarc.ir.program import CrossbarStep, Program, Step
 from xbarc.ir.text import network_text, program_text
 from xbarc.ir.verify import verify_network, verify_program
 from xbarc.mapping.active_rows import choose_rows
+from xbarc.mapping.foreign_converters import chosen_by, load_converters
 from xbarc.mapping.kept import check_integers
 from xbarc.mapping.one_adc import SumHistogram
 from xbarc.mapping.place.foreign import placement_name
@@ -196,7 +198,7 @@ def _check_senses(network: Network, plan: Plan) -> None:
     if plan.options.from_data:
         raise MappingError(
             f"{plan.target.name} compares sums with thresholds and has no converters to set",
-            where="--adc-budget" if plan.options.adc == BY_BUDGET else "--adc",
+            where="--adc-budget" if plan.options.adc_policy == BY_BUDGET else "--adc",
             hint="leave it out: thresholds follow from the calibration data",
         )
     if network.matrix_layers:
@@ -253,11 +255,11 @@ def _choose_rows(made: Compilation, _: Progress) -> Compilation:
 
 
 def _set_converters(made: Compilation, progress: Progress) -> Compilation:
-    plan, policy = made.plan, made.plan.options.adc
+    plan, policy = made.plan, made.plan.options.adc_policy
     budget, data = plan.options.adc_budget, made.calibration
     if not data:
         hint = "--calibrate DATA.npz; a few hundred unlabelled inputs are enough"
-        raise MappingError(f"--adc {policy} needs calibration data", hint=hint)
+        raise MappingError(f"--adc {plan.options.adc_name} needs calibration data", hint=hint)
     if budget is not None:
         feeds, output = made.batches(PARTS), made.network.outputs[0].name
         labels = split_labels(made.network.inputs, data)[1]
@@ -269,11 +271,17 @@ def _set_converters(made: Compilation, progress: Progress) -> Compilation:
         made.steps,
         plan.target,
         made.batches(),
-        uniform(bits, policy),
+        _chooser(plan) or uniform(bits, policy),
         most=most,
         progress=progress,
     )
     return replace(made, steps=steps, unset=made.steps)
+
+
+def _chooser(plan: Plan) -> Choose | None:
+    """What sets converters where it comes from elsewhere."""
+    policy = load_converters(plan.options.adc)
+    return None if policy is None else partial(chosen_by, policy)
 
 
 def _asked_bits(policy: str) -> int | None:
@@ -312,9 +320,9 @@ def _converters(made: Compilation) -> Converters | None:
     """Converters that are set again once the program is fitted; a budget's bits stay."""
     if not made.unset:
         return None
-    target, policy = made.plan.target, made.plan.options.adc
+    target, policy = made.plan.target, made.plan.options.adc_policy
     if policy != BY_BUDGET:
-        return Converters(target, policy, _asked_bits(policy))
+        return Converters(target, policy, _asked_bits(policy), choose=_chooser(made.plan))
     allocated = {s.name: s for s in made.steps if isinstance(s, CrossbarStep)}
     return Converters(target, policy, allocated=allocated)
 

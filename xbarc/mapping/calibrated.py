@@ -19,7 +19,7 @@ from xbarc.ir.program import AdcSettings, CrossbarStep
 from xbarc.ir.statistics import SumStatistics
 from xbarc.lazy import lazy_module
 from xbarc.mapping.adc import converter_keys
-from xbarc.numerics.types import Float64Array, Int64Array, IntArray
+from xbarc.numerics.types import AnyArray, BoolArray, Float64Array, Int64Array, IntArray
 from xbarc.target import Target
 
 if TYPE_CHECKING:
@@ -72,6 +72,12 @@ class Table:
         lo, step: axes: row block, group, input slice or 1, bits.
         error: mean squared error of the layer's accumulators, each group's share; axes alike.
         outside: share of conversions beyond the range; axes alike.
+        sums: what each bin of the histograms stands for.
+        bin_width: sums of a bin.
+        shares: histogram of each group, of which each kind is 1 in all; axes: row block, group,
+            input slice or 1, bin.
+        worth: mean squared error of the accumulators for a unit of squared error of these sums;
+            axes as `shares`.
     """
 
     groups: Groups
@@ -79,6 +85,32 @@ class Table:
     step: Int64Array
     error: Float64Array
     outside: Float64Array
+    sums: Int64Array
+    bin_width: int
+    shares: Float64Array
+    worth: Float64Array
+
+    def with_settings(self, bits: Int64Array, lo: Int64Array, step: Int64Array) -> Table:
+        """One setting a group, whatever bits are asked for; axes: row block, group, slice."""
+        error, outside = np.zeros(bits.shape), np.zeros(bits.shape)
+        for at in np.ndindex(*bits.shape):
+            asked = (int(lo[at]), int(step[at]), int(bits[at]))
+            moments = _moments(self.worth[at], self.sums)
+            error[at] = setting_loop.setting_error(self.sums, moments, *asked)
+            total = self.shares[at].sum()
+            beyond = self.shares[at][_beyond(self.sums, *asked)].sum()
+            outside[at] = beyond / total if total else 0.0
+        error += _inside_bins(self.worth, step[..., None], self.bin_width)[..., 0]
+        return replace(
+            self,
+            lo=self._whatever_bits(lo),
+            step=self._whatever_bits(step),
+            error=self._whatever_bits(error),
+            outside=self._whatever_bits(outside),
+        )
+
+    def _whatever_bits(self, values: AnyArray) -> AnyArray:
+        return np.broadcast_to(values[..., None], self.lo.shape)
 
 
 def setting_table(
@@ -109,6 +141,10 @@ def setting_table(
         np.broadcast_to(width, full),
         error * each[..., None, None],
         np.broadcast_to(outside, full),
+        statistics.sums,
+        statistics.width,
+        np.broadcast_to(plain, (*full[:3], plain.shape[3])),
+        joined * each[..., None, None],
     )
 
 
@@ -132,15 +168,21 @@ def _search(
         for bits in range(most + 1):
             at = (*place, bits)
             lo[at], step[at], error[at] = setting_loop.best_setting(sums, moments, bits, _TRIES)
-            half = step[at] // 2
-            high = lo[at] + step[at] * ((1 << bits) - 1) + step[at] - half
-            beyond = plain[place][(sums < lo[at] - half) | (sums >= high)].sum()
+            beyond = plain[place][_beyond(sums, int(lo[at]), int(step[at]), bits)].sum()
             outside[at] = beyond / total if total else 0.0
             if error[at] == 0 and step[at] == 1:
                 rest = (*place, slice(bits, None))
                 lo[rest], step[rest], error[rest], outside[rest] = lo[at], 1, 0.0, 0.0
                 break
     return lo, step, error, outside
+
+
+def _beyond(sums: Int64Array, lo: int, step: int, bits: int) -> BoolArray:
+    """Whether sums lie beyond what the codes reach."""
+    half = step // 2
+    high = lo + step * ((1 << bits) - 1) + step - half
+    found: BoolArray = (sums < lo - half) | (sums >= high)
+    return found
 
 
 def _moments(weights: Float64Array, sums: Int64Array) -> Float64Array:

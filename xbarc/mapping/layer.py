@@ -91,8 +91,8 @@ def map_layer(
     rule, shares = options.column_order, options.columns_share
     step, solved = group(step, target, options.levers, rule, law, shares)
     room = wide(target) if "rows" in options.levers else target
-    step = replace(step, adc=replace(adc_settings(step, room, options.adc), solved=solved))
-    return with_gain(step, target, options.adc)
+    step = replace(step, adc=replace(adc_settings(step, room, options.adc_policy), solved=solved))
+    return with_gain(step, target, options.adc_policy)
 
 
 def _unkept(layer: MatrixLayer, target: Target, options: MapOptions) -> tuple[Unkept, ...]:

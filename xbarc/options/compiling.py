@@ -16,6 +16,7 @@ from xbarc.errors import InputError, MappingError
 from xbarc.options.base import Options, option, read_path, reads
 from xbarc.options.values import (
     BY_BUDGET,
+    CALIBRATED,
     CORRECTIONS,
     Budget,
     ColumnRule,
@@ -27,6 +28,7 @@ from xbarc.options.values import (
     Shape,
     Split,
     column_rule,
+    is_own_adc,
     parse_adc,
     parse_budget,
     parse_corrections,
@@ -166,12 +168,14 @@ class Converters(Options):
 
     table: ClassVar[str] = "converters"
 
-    adc: Annotated[str, reads(parse_adc)] = option(
+    adc: Annotated[str | Method, reads(parse_adc)] = option(
         "lossless",
         "width of the converters: what the cells need (lossless), what any cells could need "
         "(worst-case), range and step from calibration data (calibrated), or at most BITS, "
-        "saturating",
-        metavar="lossless|worst-case|calibrated[:BITS]|BITS",
+        "saturating; or a policy from elsewhere that sets them from the same data, by the name "
+        "that an installed package registers or as package:Name",
+        metavar="lossless|worst-case|calibrated[:BITS]|BITS|package:Name",
+        imports=True,
         setting="adc",
     )
     adc_budget: Annotated[Budget | None, reads(lambda v: v if v is None else parse_budget(v))] = (
@@ -222,7 +226,17 @@ class Converters(Options):
     @property
     def from_data(self) -> bool:
         """Whether converters are set from calibration data, after mapping."""
-        return self.adc.startswith(("calibrated", BY_BUDGET))
+        return self.adc_policy.startswith((CALIBRATED, BY_BUDGET))
+
+    @property
+    def adc_policy(self) -> str:
+        """The policy by name; `calibrated` where one from elsewhere sets converters from data."""
+        return self.adc if isinstance(self.adc, str) and is_own_adc(self.adc) else CALIBRATED
+
+    @property
+    def adc_name(self) -> str:
+        """What messages call the policy."""
+        return self.adc if isinstance(self.adc, str) else self.adc.name
 
     @property
     def columns_share(self) -> ColumnShares:
@@ -236,9 +250,9 @@ class MapOptions(Cells, Converters):
     @model_validator(mode="after")
     def _check_rows(self) -> MapOptions:
         """Rows are chosen where every choice gives the same results."""
-        if "rows" in self.levers and self.adc not in ("lossless", "worst-case"):
+        if "rows" in self.levers and self.adc_policy not in ("lossless", "worst-case"):
             raise MappingError(
-                f"rows are not chosen for --adc {self.adc}, whose results depend on them",
+                f"rows are not chosen for --adc {self.adc_name}, whose results depend on them",
                 where="--levers rows",
                 hint="leave --adc out, or choose by hand: --set array.active_rows=64",
             )
@@ -399,8 +413,8 @@ class CompileOptions(ModelInputs, Schedule, SenseOptions, Wires, MapOptions, Pre
 
     @model_validator(mode="after")
     def _check_budget(self) -> CompileOptions:
-        if self.adc_budget is not None and self.adc not in ("lossless", BY_BUDGET):
-            text = f"chooses the bits of every converter, and so does --adc {self.adc}"
+        if self.adc_budget is not None and self.adc_policy not in ("lossless", BY_BUDGET):
+            text = f"chooses the bits of every converter, and so does --adc {self.adc_name}"
             raise MappingError(text, where="--adc-budget", hint="one of the two")
         return self
 

@@ -29,7 +29,7 @@ class CompileKeywords(TypedDict, total=False):
     feedback: Literal["auto", "on", "off"]
     tile: Literal["fill", "even"]
     pack: Literal["layer", "network", "none"]
-    adc: Literal["lossless", "worst-case", "calibrated"] | str | int
+    adc: Literal["lossless", "worst-case", "calibrated"] | str | int | Method
     adc_budget: str | float | Budget | None
     levers: str | Iterable[Lever]
     rows_latency: float

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 from xbarc.errors import InputError, MappingError
+from xbarc.plugins import is_import_path, names_in
 
 
 @runtime_checkable
@@ -164,28 +165,40 @@ def parse_budget(given: str | float | Budget) -> Budget:
 
 
 ADC_POLICIES = ("lossless", "worst-case", "calibrated", "calibrated:BITS")
+CALIBRATED = "calibrated"
 BY_BUDGET = "budget"
 """What `adc` becomes where a budget chooses the bits."""
 _WIDEST = 16
 
 
-def parse_adc(given: str | int) -> str:
-    """A policy by name, or a number of bits.
+CONVERTER_GROUP = "xbarc.converters"
+"""Of the entry points under which packages register converter policies."""
+
+
+def is_own_adc(text: str) -> bool:
+    """Whether a text is a policy of ours, or a number of bits."""
+    name, colon, number = text.partition(":")
+    bits = colon and number.isdecimal() and 0 < int(number[:9]) <= _WIDEST
+    known = text in (*ADC_POLICIES[:3], BY_BUDGET) or text.isdecimal()
+    return known or bool(name == "calibrated" and bits)
+
+
+def parse_adc(given: str | int | Method) -> str | Method:
+    """A policy by name, or a number of bits; one from elsewhere as it is.
 
     Raises:
-        MappingError: neither.
+        MappingError: none of these.
     """
+    if not isinstance(given, str | int):
+        return given
     text = str(given)
-    name, colon, number = text.partition(":")
-    if text.isdecimal():
-        if len(text) > 2 or not 1 <= int(text) <= _WIDEST:
-            raise MappingError(f"{text[:20]} bits, expected 1 to {_WIDEST}", where="--adc")
+    if text.isdecimal() and (len(text) > 2 or not 1 <= int(text) <= _WIDEST):
+        raise MappingError(f"{text[:20]} bits, expected 1 to {_WIDEST}", where="--adc")
+    if is_own_adc(text) or is_import_path(text) or text in names_in(CONVERTER_GROUP):
         return text
-    bits = colon and number.isdecimal() and 0 < int(number[:9]) <= _WIDEST
-    if text not in ADC_POLICIES[:3] and not (name == "calibrated" and bits) and text != BY_BUDGET:
-        hint = f"one of {', '.join(ADC_POLICIES)} or bits"
-        raise MappingError(f"'{text[:40]}' is not available", where="--adc", hint=hint)
-    return text
+    known = ", ".join((*ADC_POLICIES, *names_in(CONVERTER_GROUP)))
+    hint = f"one of {known}, bits, or package:Name"
+    raise MappingError(f"'{text[:40]}' is not available", where="--adc", hint=hint)
 
 
 LAWS = ("both", "bits", "levels", "target")

@@ -9,7 +9,8 @@ runs under pytest (with hypothesis) and covers lossless products, extremes, ever
 engines, files and reports. `check_encoding(MyEncoding())` runs seeded cases without either, and
 `check_device(MyDevice())` checks a device model and gives mean and deviation of its levels,
 `check_cost_law(MyLaw())` a cost law and gives its prices, `check_placement(MyPlacement())` a
-placement and gives what its orders lose to wires. To add a check of encodings, write it in
+placement and gives what its orders lose to wires, `check_converters(MyPolicy())` a converter policy
+and gives its bits and errors. To add a check of encodings, write it in
 `encodings.py` and call it from `check_encoding` and from the class.
 """
 
@@ -18,6 +19,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xbarc.testing.cases import Case
+from xbarc.testing.converters import ConvertedLayer, check_converters
 from xbarc.testing.costs import ConverterPrice, check_cost_law
 from xbarc.testing.devices import LevelSpread, check_device
 from xbarc.testing.encodings import ConformanceError, check_encoding
@@ -29,10 +31,12 @@ if TYPE_CHECKING:
 __all__ = [
     "Case",
     "ConformanceError",
+    "ConvertedLayer",
     "ConverterPrice",
     "EncodingConformance",
     "LevelSpread",
     "PlacedLayer",
+    "check_converters",
     "check_cost_law",
     "check_device",
     "check_encoding",
