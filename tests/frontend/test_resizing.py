@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import xbarc
-from tests.frontend.onnx_models import write
+from tests.frontend.onnx_models import model_file, write
 from xbarc.errors import InputError
 from xbarc.frontend import runnable_model
 from xbarc.runtime import OnnxSession
@@ -68,3 +68,14 @@ def test_another_rank_is_refused_and_the_right_one_runs(
 def test_a_rank_that_is_known_needs_no_guard(tmp_path: Path) -> None:
     path = write(tmp_path, net("Resize", 13, 4, [1, 1, 2, 3], "Relu"))
     assert runnable_model(path) == path
+
+
+def test_probabilities_of_another_rank_are_refused(tmp_path: Path) -> None:
+    graph = """g (float[3] x, int64[k] n) => (int32[] y) {
+        r = Reshape(x, n) y = Multinomial<sample_size = 3>(r) }"""
+    path = model_file(tmp_path, graph)
+    session = xbarc.compile(path).session()
+    x = np.ones(3, np.float32)
+    assert session.run(None, {"x": x, "n": np.array([1, 3])})[0].shape == (1, 3)
+    with pytest.raises(InputError, match="perm"):
+        session.run(None, {"x": x, "n": np.array([3])})

@@ -1,7 +1,8 @@
-"""Holding the rank of what `Resize` and `Upsample` read to the number of their factors.
+"""Holding the rank of what `Resize`, `Upsample` and `Multinomial` read to what they are for.
 
-ONNX Runtime ends the whole process where an input has more axes than there are factors, and only
-its shape inference finds that out in time: not where the rank is known at run time alone.
+ONNX Runtime ends the whole process where an input has more axes than there are factors, or where
+probabilities do not have two, and only its shape inference finds that out in time: not where the
+rank is known at run time alone.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ from xbarc.operators import named
 
 _FACTORS = {"Upsample": (1,), "Resize": (1, 2, 3)}
 """Inputs that may hold a number for each axis, by operator."""
+_AXES = {"Multinomial": 2}
+_GUARDED = [("", kind) for kind in (*_FACTORS, *_AXES)]
 
 
 def guard_ranks(model: ir.Model, constants: Constants) -> bool:
     """Put a Transpose that keeps the order before each; it refuses any other rank in words."""
     nodes = execution_order(model.graph)
-    found = [n for n in _inside(nodes) if (n.domain, n.op_type) in (("", op) for op in _FACTORS)]
+    found = [n for n in _inside(nodes) if (n.domain, n.op_type) in _GUARDED]
     if not found:
         return False
     known = _known_ranks(model.graph, nodes, constants)
@@ -50,7 +53,7 @@ def _known_ranks(
 
 
 def _guard(node: ir.Node, constants: Constants) -> bool:
-    rank = _factors(node, constants)
+    rank = _AXES.get(node.op_type) or _factors(node, constants)
     value, graph = node.inputs[0], node.graph
     if not rank or value is None or graph is None:
         return False
