@@ -4,7 +4,44 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from importlib.abc import Loader
+from threading import RLock
 from types import ModuleType
+from typing import Any
+
+_STATE = "__lazy__"
+
+
+class _Unloaded:
+    """How a module is loaded, once."""
+
+    def __init__(self, loader: Loader) -> None:
+        self.loader = loader
+        self.lock = RLock()  # reentrant: a module may ask for its own names while it executes
+        self.started = False
+
+
+class _LazyModule(ModuleType):
+    """Executes itself when an attribute is first read; other threads wait until it is whole.
+
+    The standard library's `LazyLoader` lets them see half a module before Python 3.12.
+    """
+
+    def __getattribute__(self, name: str) -> Any:
+        space = object.__getattribute__(self, "__dict__")
+        state = space.get(_STATE)
+        if state is not None:
+            with state.lock:
+                if not state.started:
+                    state.started = True
+                    try:
+                        state.loader.exec_module(self)
+                    except BaseException:
+                        state.started = False  # who asks again hears why
+                        raise
+                    del space[_STATE]
+                    self.__class__ = ModuleType  # type: ignore[assignment]  # a plain one from now
+        return ModuleType.__getattribute__(self, name)  # not super(): the class may be a plain one
 
 
 def lazy_module(name: str) -> ModuleType:
@@ -29,8 +66,8 @@ def lazy_module(name: str) -> ModuleType:
     spec = importlib.util.find_spec(name)
     if spec is None or spec.loader is None:
         raise ModuleNotFoundError(f"No module named '{name}'", name=name)
-    spec.loader = importlib.util.LazyLoader(spec.loader)
     module = importlib.util.module_from_spec(spec)
+    module.__dict__[_STATE] = _Unloaded(spec.loader)
+    module.__class__ = _LazyModule
     sys.modules[name] = module
-    spec.loader.exec_module(module)
     return module

@@ -1,0 +1,81 @@
+"""Modules that load on first use: once, whole for every thread, and with their own errors."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event, Thread
+from types import ModuleType
+
+import pytest
+
+from xbarc.lazy import lazy_module
+
+
+class _Gate(ModuleType):
+    """What a module waits for in the middle of its body."""
+
+    def __init__(self) -> None:
+        super().__init__("lazy_gate")
+        self.entered, self.opened, self.loads = Event(), Event(), 0
+
+
+@pytest.fixture
+def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[_Gate]:
+    made = _Gate()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(sys.modules, "lazy_gate", made)
+    (tmp_path / "lazy_slow.py").write_text(
+        "import lazy_gate\nlazy_gate.loads += 1\nfirst = 1\nlazy_gate.entered.set()\n"
+        "lazy_gate.opened.wait(30)\nimport lazy_slow\nlast = lazy_slow.first + 1\n"
+    )
+    (tmp_path / "lazy_broken.py").write_text("raise ZeroDivisionError('as it says')\n")
+    yield made
+    for name in ("lazy_slow", "lazy_broken"):
+        sys.modules.pop(name, None)
+
+
+def test_no_thread_sees_half_a_module(gate: _Gate) -> None:
+    module = lazy_module("lazy_slow")
+    found: list[int] = []
+
+    def read() -> None:
+        found.append(module.last)
+
+    threads = [Thread(target=read) for _ in range(3)]
+    threads[0].start()
+    assert gate.entered.wait(30)
+    for thread in threads[1:]:
+        thread.start()
+    threads[1].join(0.1)
+    assert threads[1].is_alive()  # it waits; half a module would have failed at once
+    gate.opened.set()
+    for thread in threads:
+        thread.join(30)
+    assert found == [2, 2, 2]
+    assert gate.loads == 1
+
+
+def test_nothing_loads_before_it_is_used(gate: _Gate) -> None:
+    gate.opened.set()
+    module = lazy_module("lazy_slow")
+    assert lazy_module("lazy_slow") is module
+    assert gate.loads == 0
+    assert module.first == 1
+    assert type(module) is ModuleType
+    with pytest.raises(AttributeError, match="absent"):
+        _ = module.absent
+
+
+def test_a_module_that_fails_says_why_each_time(gate: _Gate) -> None:
+    gate.opened.set()
+    module = lazy_module("lazy_broken")
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError, match="as it says"):
+            _ = module.anything
+
+
+def test_a_missing_module_is_told_at_once() -> None:
+    with pytest.raises(ModuleNotFoundError, match="no_such_module"):
+        lazy_module("xbarc.no_such_module")
