@@ -20,11 +20,14 @@ from tests.binary_models import (
 from tests.frontend.onnx_models import model_file
 from xbarc.api import CompiledProgram
 from xbarc.chips.placing import FitOptions, fit_program
+from xbarc.chips.sensing import gather_moments
 from xbarc.comparing import NoiseSettings, compare
 from xbarc.compiler import CompileOptions, compile_model
 from xbarc.errors import MappingError, UnsupportedError
 from xbarc.evaluate import evaluate, self_check
 from xbarc.executor import Executor
+from xbarc.executor.operands import operand_statistics
+from xbarc.executor.samples import input_vectors
 from xbarc.ir.files import load_program, save_program
 from xbarc.ir.quantize import SignResult
 from xbarc.ir.text import program_text
@@ -249,6 +252,19 @@ def test_placement_changes_no_bit(tmp_path: Path, placement: str) -> None:
     program = compiled(path, bnn_target(16, 16), data)
     placed = fit_program(program, data, FitOptions(placement)).program
     assert np.array_equal(Executor(placed).run(data)[0], Executor(program).run(data)[0])
+
+
+def test_operands_of_layers_behind_comparisons_are_those_that_run(tmp_path: Path) -> None:
+    """Every layer is watched in the engine that executes it, comparisons too."""
+    program = compiled(dense_net(tmp_path), bnn_target(16, 16))
+    data, steps = {"b0": _noise(60, 20)}, program.crossbar_steps
+    tensors = Executor(program).run(data, [step.input for step in steps])
+    seen, moments = operand_statistics(program, [data]), gather_moments(program, data)
+    assert len(steps) == 2
+    for step, tensor in zip(steps, tensors, strict=True):
+        codes = np.concatenate(list(input_vectors(step, {step.input: tensor})))
+        assert np.allclose(seen[step.name].driven[0], (codes & 1).mean(axis=0))
+        assert np.allclose(moments[step.name].mean, codes.mean(axis=0))
 
 
 def test_encodings_are_compared_where_converters_read(tmp_path: Path) -> None:

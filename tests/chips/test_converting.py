@@ -19,7 +19,7 @@ from xbarc.chips.placing import replaced
 from xbarc.circuit import Chip, Effects
 from xbarc.compiler import CompileOptions, compile_model
 from xbarc.executor.analog_sums import ChipSums
-from xbarc.executor.observer import ObservingLayer
+from xbarc.executor.observer import SumCounter
 from xbarc.executor.run import Executor
 from xbarc.ir.program import CrossbarStep, Program
 from xbarc.mapping.grouping import order_columns
@@ -167,11 +167,11 @@ def test_sums_of_a_chip_without_effects_are_the_ideal_ones(encoding: str) -> Non
     step = mapped(layer, small_target(), encoding=encoding)
     vectors = rng.integers(0, 1 << step.input_bits, (50, 2, 40)).astype(np.uint8)
     levels = step.cells.unpack((slice(None),)).astype(np.float64)
-    ideal, wired = ObservingLayer(step), ObservingLayer(step, ChipSums(step, levels))
+    ideal, wired = SumCounter(step), SumCounter(step, ChipSums(step, levels))
     found = []
     for observer in (ideal, wired):
         observer.take(1 << 40)
-        product = observer.accumulate(vectors)
+        product = observer.engine.accumulate(vectors)
         told = observer.statistics
         each = [
             dict(zip(told.sums[row > 0].tolist(), row[row > 0].tolist(), strict=True))

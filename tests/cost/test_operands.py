@@ -7,7 +7,7 @@ import pytest
 
 from tests.report.programs import dense_step, small_program, small_target
 from xbarc.cost.operands import operand_energy, row_conductances
-from xbarc.executor.operands import OperandWatcher
+from xbarc.executor.operands import operand_statistics
 from xbarc.ir.operands import OperandStatistics
 from xbarc.ir.program import Program
 from xbarc.report import collect
@@ -24,10 +24,7 @@ def only_dense() -> Program:
 def test_energy_is_that_of_every_cell_and_every_bit() -> None:
     program, target = only_dense(), small_target()
     x = np.random.default_rng(0).uniform(0, 3.5, (7, 5)).astype(np.float32)
-    watcher = OperandWatcher(program, threads=1)
-    watcher.run({"x": x[:3]})
-    watcher.run({"x": x[3:]})
-    seen = watcher.statistics()["dense"]
+    seen = operand_statistics(program, [{"x": x[:3]}, {"x": x[3:]}], threads=1)["dense"]
     assert seen.vectors == 7
     found = operand_energy(dense_step(), seen, target)
     codes = np.clip(np.rint(x / np.float32(0.5)), 0, 7).astype(np.int64)
@@ -75,9 +72,8 @@ def test_pulses_cost_by_their_length_and_voltages_by_their_square() -> None:
 
 def test_the_report_puts_data_beside_the_constant() -> None:
     program = only_dense()
-    watcher = OperandWatcher(program, threads=1)
-    watcher.run({"x": np.ones((2, 5), dtype=np.float32)})
-    report = collect(program, operands=watcher.statistics())
+    ones = {"x": np.ones((2, 5), dtype=np.float32)}
+    report = collect(program, operands=operand_statistics(program, [ones], threads=1))
     seen = report.operands
     assert seen is not None
     assert report.totals.energy_uj is not None

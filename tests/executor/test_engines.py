@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.builders import int_layer, mapped, program_of, small_target
 from tests.strategies import Case, cases
 from xbarc.errors import InputError, MappingError
-from xbarc.executor import Executor, PlainLayer, ReferenceLayer, plain_frame, run_layer
+from xbarc.executor import Executor, PlainLayer, ReferenceLayer
 from xbarc.executor.adc import convert, read_back, saturates
 from xbarc.ir.effective import effective_weights, is_lossless, sum_ranges
 from xbarc.ir.geometry import Dense, Window
@@ -49,8 +49,7 @@ def test_lossless_equals_the_plain_product(case: Case) -> None:
         return
     assert is_lossless(step)
     assert np.array_equal(effective_weights(step), case.layer.weight.tensor.load())
-    plain = PlainLayer(case.layer)
-    wanted = run_layer(plain_frame(case.layer, plain), plain, case.tensor, {})
+    wanted = PlainLayer(case.layer).run(case.tensor, {})
     assert np.array_equal(_run(step, case, "fast"), wanted)
     assert np.array_equal(_run(step, case, "reference"), wanted)
 

@@ -13,7 +13,7 @@ from tests.builders import float_layer
 from tests.frontend.onnx_models import f32, model_file, rng
 from tests.strategies import Case, cases
 from xbarc.errors import InputError
-from xbarc.executor import PlainLayer, StepRunner, plain_frame, run_layer
+from xbarc.executor import PlainLayer, StepRunner
 from xbarc.executor.exact import ExactLayer, layer_vectors, real_codes
 from xbarc.frontend import read_network, runnable_model
 from xbarc.ir.geometry import Dense
@@ -154,8 +154,7 @@ def test_qdq_network(tmp_path: Path) -> None:
 @given(cases())
 def test_integer_layers_equal_the_plain_product(case: Case) -> None:
     """Every geometry: dense, windows with groups, dilations and pads, transposed."""
-    plain = PlainLayer(case.layer)
-    wanted = run_layer(plain_frame(case.layer, plain), plain, case.tensor, {})
+    wanted = PlainLayer(case.layer).run(case.tensor, {})
     assert np.array_equal(ExactLayer(case.layer).run(case.tensor, {}), wanted)
 
 

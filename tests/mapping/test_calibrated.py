@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.builders import int_layer, mapped, small_target
 from xbarc.executor import FastLayer, ReferenceLayer
-from xbarc.executor.observer import ObservingLayer
+from xbarc.executor.observer import SumCounter
 from xbarc.executor.saturating import fits_lookup
 from xbarc.ir.kinds import conversion_kinds
 from xbarc.ir.program import CrossbarStep
@@ -29,10 +29,10 @@ from xbarc.numerics.types import Int64Array, IntArray
 from xbarc.target import Target
 
 
-def observed(step: CrossbarStep, vectors: IntArray) -> ObservingLayer:
-    observer = ObservingLayer(step)
+def observed(step: CrossbarStep, vectors: IntArray) -> SumCounter:
+    observer = SumCounter(step)
     observer.take(1 << 40)
-    observer.accumulate(vectors)
+    observer.engine.accumulate(vectors)
     return observer
 
 

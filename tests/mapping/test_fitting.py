@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.builders import float_layer, float_result, int_layer, moments_of, small_target
 from xbarc.errors import MappingError
-from xbarc.executor import PlainLayer, plain_frame, run_layer
+from xbarc.executor import PlainLayer
 from xbarc.executor.exact import ExactLayer
 from xbarc.ir.choices import FitRecord
 from xbarc.ir.effective import effective_weights, is_lossless
@@ -65,8 +65,7 @@ def _weights(*shape: int, seed: int = 0) -> Float64Array:
 
 def _value(fitted: MatrixLayer, tensor: AnyArray) -> AnyArray:
     """What the fitted integers give, on a lossless chip."""
-    plain = PlainLayer(fitted)
-    return run_layer(plain_frame(fitted, plain), plain, tensor, {})
+    return PlainLayer(fitted).run(tensor, {})
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4])

@@ -9,7 +9,7 @@ from xbarc.executor import FastLayer, StepRunner
 from xbarc.executor.analog import AnalogLayer, UnconvertedLayer
 from xbarc.executor.analog_sums import ChipSums
 from xbarc.executor.layer import Accumulate
-from xbarc.executor.observer import ObservingLayer
+from xbarc.executor.observer import SumCounter
 from xbarc.ir.program import CrossbarStep
 from xbarc.numerics.types import Float64Array
 
@@ -17,7 +17,7 @@ from xbarc.numerics.types import Float64Array
 class Cells(Protocol):
     """The cells of a program while its converters are set."""
 
-    def observer(self, step: CrossbarStep) -> ObservingLayer:
+    def counter(self, step: CrossbarStep) -> SumCounter:
         """Counts the sums of a layer."""
 
     def converted(self, step: CrossbarStep) -> Accumulate:
@@ -30,9 +30,9 @@ class Cells(Protocol):
 class IdealCells:
     """Whole levels; without converters a layer is what its lossless settings make it."""
 
-    def observer(self, step: CrossbarStep) -> ObservingLayer:
+    def counter(self, step: CrossbarStep) -> SumCounter:
         """Counts the sums of a layer."""
-        return ObservingLayer(step)
+        return SumCounter(step)
 
     def converted(self, step: CrossbarStep) -> Accumulate:
         """The fast engine."""
@@ -54,9 +54,9 @@ class ChipCells:
         self._chip = chip
         self._levels: dict[str, Float64Array] = {}
 
-    def observer(self, step: CrossbarStep) -> ObservingLayer:
+    def counter(self, step: CrossbarStep) -> SumCounter:
         """Counts the sums of a layer."""
-        return ObservingLayer(step, ChipSums(step, self._of(step)))
+        return SumCounter(step, ChipSums(step, self._of(step)))
 
     def converted(self, step: CrossbarStep) -> Accumulate:
         """The analog engine."""

@@ -13,12 +13,10 @@ import numpy as np
 
 from xbarc.errors import MappingError
 from xbarc.executor import (
-    ProductLayer,
+    PlainLayer,
     StepRunner,
     observe_sums,
     pooled_bits,
-    product_frame,
-    run_layer,
     sum_shift,
 )
 from xbarc.executor.walk import Values, Walk
@@ -48,7 +46,6 @@ from xbarc.target import Target
 
 _SUMS = 1 << 25
 """Sums that are kept of one layer; windows beyond that are left out at random."""
-_LARGEST_CODE = 2
 
 
 @dataclass(eq=False)
@@ -137,11 +134,9 @@ class SenseWalk:
         """The unsplit layer's outputs, a batch each."""
         if self.clean is None:
             return []
-        wide = widen_binary(layer)
-        engine = ProductLayer(wide, _LARGEST_CODE)
-        frame = product_frame(wide, engine)
+        plain = PlainLayer(widen_binary(layer))
         for values in self.clean:
-            values[layer.output] = run_layer(frame, engine, values[layer.input], values)
+            values[layer.output] = plain.run(values[layer.input], values)
         return [values[layer.output] for values in self.clean]
 
     def _calibrated(

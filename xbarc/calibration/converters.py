@@ -118,13 +118,13 @@ class Seen:
 
 def observe(step: CrossbarStep, values: Sequence[Values], cells: Cells = IDEAL) -> Seen:
     """Count the column sums of a layer on its inputs among the values, and keep some inputs."""
-    observer = cells.observer(step)
+    counter = cells.counter(step)
     frame = layer_frame(step)
     for batch in values:
-        observer.take(MOST_CONVERSIONS // max(1, len(values)))
-        run_layer(frame, observer, np.asarray(batch[step.input]), batch)
+        counter.take(MOST_CONVERSIONS // max(1, len(values)))
+        run_layer(frame, counter.engine, np.asarray(batch[step.input]), batch)
     vectors, origin = _sampled(step, values)
-    return Seen(observer.statistics, vectors, observer.product(vectors), origin)
+    return Seen(counter.statistics, vectors, counter.product(vectors), origin)
 
 
 def _sampled(step: CrossbarStep, values: Sequence[Values]) -> tuple[IntArray, Int64Array]:

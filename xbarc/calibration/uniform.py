@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from xbarc.errors import MappingError
-from xbarc.executor import ReferenceLayer, layer_frame, run_layer
+from xbarc.executor import ReferenceLayer
+from xbarc.executor.samples import input_vectors
 from xbarc.frontend import runnable_model
-from xbarc.ir.geometry import Dense, Window
+from xbarc.ir.geometry import Dense
 from xbarc.ir.network import MatrixLayer, Network
 from xbarc.ir.program import AdcSettings, CrossbarStep
 from xbarc.ir.quantize import FloatResult
@@ -25,7 +26,7 @@ from xbarc.ir.scales import ChannelStatistics
 from xbarc.ir.trace import LayerTrace
 from xbarc.mapping.encodings import encoding_of
 from xbarc.mapping.one_adc import SumHistogram, choose_adc, one_setting, sum_histogram
-from xbarc.numerics.types import AnyArray, IntArray
+from xbarc.numerics.types import AnyArray
 from xbarc.options import AUTO, CompileOptions, MapOptions, Share
 from xbarc.oracle import Oracle
 from xbarc.passes.alike import LayerSteps, input_alike, weights_alike
@@ -129,27 +130,6 @@ def by_channel(layer: MatrixLayer, tensor: AnyArray, *, result: bool) -> AnyArra
     return np.moveaxis(tensor, axis, -1).reshape(-1, tensor.shape[axis])
 
 
-class _Watch:
-    """An engine that keeps a sample of the vectors that it is given, and multiplies nothing."""
-
-    def __init__(self, groups: int, outputs: int, most: int) -> None:
-        self._shape, self._most = (groups, outputs), most
-        self.kept: list[AnyArray] = []
-
-    def accumulate(self, vectors: IntArray, trace: LayerTrace | None = None) -> IntArray:
-        """Zeros; some vectors are kept."""
-        del trace
-        self.kept.append(_drawn(vectors, self._most).astype(np.int64))
-        return np.zeros((len(vectors), *self._shape), dtype=np.int64)
-
-    def convolve(
-        self, padded: IntArray, geometry: Window, trace: LayerTrace | None = None
-    ) -> IntArray | None:
-        """No shorter way: windows are gathered."""
-        del padded, geometry, trace
-        return None
-
-
 def watched_sums(step: CrossbarStep, batches: Sequence[Values]) -> SumHistogram:
     """Column sums of a lossless layer on calibration data.
 
@@ -159,12 +139,10 @@ def watched_sums(step: CrossbarStep, batches: Sequence[Values]) -> SumHistogram:
     """
     each = step.groups * step.inputs * step.cells.columns * step.input_slices
     most = int(np.clip(_PRODUCTS // max(1, each), _LEAST_VECTORS, _VECTORS))
-    watch = _Watch(step.groups, step.outputs, max(1, most // max(1, len(batches))))
-    frame = layer_frame(step)
-    for values in batches:
-        run_layer(frame, watch, np.asarray(values[step.input]), values)
+    share = max(1, most // max(1, len(batches)))
+    kept = [_drawn(part, share) for values in batches for part in input_vectors(step, values)]
+    vectors = np.concatenate(kept).astype(np.int64)
     trace = LayerTrace(keep_codes=True)
-    vectors = np.concatenate(watch.kept)
     accumulators = ReferenceLayer(step).accumulate(vectors, trace)
     lo = np.moveaxis(step.adc.lo.astype(np.int64), 2, 3)
     return sum_histogram(step, trace.codes[0] + lo, accumulators)

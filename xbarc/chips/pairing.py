@@ -16,11 +16,10 @@ from xbarc.executor.batches import labelled_batches
 from xbarc.executor.fast import FastLayer
 from xbarc.executor.layer import Accumulate, run_layer
 from xbarc.executor.run import StepRunner, layer_frame
+from xbarc.executor.tap import Tap
 from xbarc.executor.walk import Values, Walk
-from xbarc.ir.geometry import Window
 from xbarc.ir.program import CrossbarStep, Program, Step
 from xbarc.ir.quantize import DynamicInput
-from xbarc.ir.trace import LayerTrace
 from xbarc.numerics.types import AnyArray, Float64Array, IntArray
 
 IMAGES = 512
@@ -99,28 +98,9 @@ class Pairing:
             self._at = next(self._steps)
 
 
-class _Keeper:
-    """An engine that keeps the accumulators of another one."""
-
-    def __init__(self, inner: Accumulate) -> None:
-        self.inner = inner
-        self.kept: list[IntArray] = []
-
-    def accumulate(self, vectors: IntArray, trace: LayerTrace | None = None) -> IntArray:
-        found = self.inner.accumulate(vectors, trace)
-        self.kept.append(found)
-        return found
-
-    def convolve(
-        self, padded: IntArray, geometry: Window, trace: LayerTrace | None = None
-    ) -> IntArray | None:
-        """Windows are gathered, so that both networks give theirs in the same order."""
-        del padded, geometry, trace
-        return None
-
-
 def _accumulators(step: CrossbarStep, engine: Accumulate, values: Values) -> Float64Array:
     """Axes: vector, group, output."""
-    keeper = _Keeper(engine)
-    run_layer(layer_frame(step), keeper, np.asarray(values[step.input]), values)
-    return np.concatenate(keeper.kept).astype(np.float64)
+    kept: list[IntArray] = []
+    tap = Tap(engine, sums=kept.append)
+    run_layer(layer_frame(step), tap, np.asarray(values[step.input]), values)
+    return np.concatenate(kept).astype(np.float64)

@@ -24,7 +24,7 @@ from xbarc.circuit import Chip, Effects
 from xbarc.circuit.lines import TOLERANCE
 from xbarc.circuit.meaning import Importance
 from xbarc.errors import InputError
-from xbarc.executor.record import Moments
+from xbarc.executor.moments import InputMoments
 from xbarc.executor.run import StepRunner
 from xbarc.ir.facts import WEIGHTS
 from xbarc.ir.program import CrossbarStep, Program
@@ -282,7 +282,7 @@ def _placed_together(
     program: Program,
     data: Data,
     importance: Mapping[str, Importance],
-    moments: Mapping[str, Moments],
+    moments: Mapping[str, InputMoments],
     ranked: Mapping[str, Sensitivity],
     options: FitOptions,
     progress: Progress | None,

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from xbarc.chips.weakening import PERTURBATION, change_channels, channel_axis
 from xbarc.executor.batches import labelled_batches
 from xbarc.executor.run import StepRunner
 from xbarc.executor.walk import Values, Walk, run_steps
-from xbarc.ir.geometry import Dense
 from xbarc.ir.labels import LABELS, label_name
 from xbarc.ir.program import CrossbarStep, Program
 from xbarc.ir.quantize import FloatResult
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 else:
     special = lazy_module("scipy.special")
 
-PERTURBATION = 0.1
 _FEWEST, _MOST = 8, 64
 _RUNS = 8192
 _MOST_SCORES = 256
@@ -47,15 +46,12 @@ class Responses:
 
 
 def _weakened(step: CrossbarStep, output: AnyArray, channel: int) -> AnyArray:
-    """The output with a channel a little weaker; its bias is digital, and stays."""
-    axis = step.geometry.output_axis if isinstance(step.geometry, Dense) else 1
-    changed = np.moveaxis(output.copy(), axis, -1)
-    result = step.result
-    known = isinstance(result, FloatResult) and result.bias.size == changed.shape[-1]
+    """The output with a channel a little weaker in all images; its bias is digital, and stays."""
+    result, channels = step.result, output.shape[channel_axis(step)]
+    known = isinstance(result, FloatResult) and result.bias.size == channels
     bias = result.bias.reshape(-1)[channel] if known else 0.0  # type: ignore[union-attr]  # known
-    part = changed[..., channel]
-    changed[..., channel] = (part - PERTURBATION * (part - bias)).astype(output.dtype)
-    return np.ascontiguousarray(np.moveaxis(changed, -1, axis))
+    lost = np.array([channel])
+    return change_channels(step, output, lost, lambda y: y - PERTURBATION * (y - bias))
 
 
 def some_images(

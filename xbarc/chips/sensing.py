@@ -16,14 +16,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xbarc.chips.responses import run_from
+from xbarc.chips.weakening import PERTURBATION, change_channels, channel_axis
 from xbarc.circuit.meaning import Importance, real_weights
 from xbarc.executor.batches import labelled_batches
-from xbarc.executor.fast import FastLayer
-from xbarc.executor.layer import run_layer
-from xbarc.executor.record import Moments, Recorder
-from xbarc.executor.run import StepRunner, layer_frame
-from xbarc.executor.walk import Values, Walk
-from xbarc.ir.geometry import Dense
+from xbarc.executor.moments import InputMoments
+from xbarc.executor.run import StepRunner
+from xbarc.executor.walk import Values, Walk, run_steps
 from xbarc.ir.program import CrossbarStep, Program
 from xbarc.ir.quantize import SignResult
 from xbarc.lazy import lazy_module
@@ -34,7 +32,6 @@ if TYPE_CHECKING:
 else:
     special = lazy_module("scipy.special")
 
-PERTURBATION = 0.1
 _EACH = 16
 _MOST_IMAGES = 128
 
@@ -61,19 +58,12 @@ class Sensitivity:
 
 def gather_moments(
     program: Program, data: Mapping[str, AnyArray], images: int = _MOST_IMAGES
-) -> dict[str, Moments]:
+) -> dict[str, InputMoments]:
     """Moments of every layer's input codes, on the program itself; by layer name."""
-    runner = StepRunner()
-    moments = {s.name: Moments(s.groups, s.inputs) for s in program.crossbar_steps}
+    moments = {s.name: InputMoments(s.groups, s.inputs) for s in program.crossbar_steps}
+    runner = StepRunner(taps={name: own.add for name, own in moments.items()})
     for feeds, _, _ in labelled_batches(program, _first(data, images)):
-        values: Values = dict(feeds)
-        for step in program.steps:
-            if not isinstance(step, CrossbarStep):
-                runner.run(step, values)
-                continue
-            engine = Recorder(FastLayer(step), moments[step.name])
-            tensor = np.asarray(values[step.input])
-            values[step.output] = run_layer(layer_frame(step), engine, tensor, values)
+        run_steps(program.steps, dict(feeds), runner)
     return moments
 
 
@@ -153,27 +143,21 @@ def _joined(tallies: list[_Tally]) -> Sensitivity:
     return Sensitivity(np.zeros(0) if scores is None else scores, mean("loss"), mean("fisher"))
 
 
-def _channel_axis(step: CrossbarStep) -> int:
-    return step.geometry.output_axis if isinstance(step.geometry, Dense) else 1
-
-
 def _channel_count(step: CrossbarStep, output: Any) -> int:
-    return int(np.shape(output)[_channel_axis(step)])
+    return int(np.shape(output)[channel_axis(step)])
 
 
 def _weakened(step: CrossbarStep, output: AnyArray, lost: AnyArray) -> AnyArray:
     """Every image with another channel a little weaker, or turned round where it is binary."""
-    moved = np.moveaxis(output.copy(), _channel_axis(step), -1)
-    flat = moved.reshape(len(lost), -1, moved.shape[-1])
-    if isinstance(step.result, SignResult):
-        image = np.arange(len(lost))
-        turned = step.result.low + step.result.high - flat[image, :, lost]
-        flat[image, :, lost] = turned.astype(output.dtype)
-        return np.ascontiguousarray(np.moveaxis(flat.reshape(moved.shape), -1, _channel_axis(step)))
-    kept = np.ones((len(lost), flat.shape[-1]), dtype=np.float64)
-    kept[np.arange(len(lost)), lost] = 1 - PERTURBATION
-    changed = (flat * kept[:, None, :]).astype(output.dtype).reshape(moved.shape)
-    return np.ascontiguousarray(np.moveaxis(changed, -1, _channel_axis(step)))
+    result = step.result
+
+    def less(part: AnyArray) -> AnyArray:
+        if isinstance(result, SignResult):
+            return result.low + result.high - part
+        weaker: AnyArray = part.astype(np.float64) * (1 - PERTURBATION)
+        return weaker
+
+    return change_channels(step, output, lost, less)
 
 
 def _loss(scores: Float64Array, labels: AnyArray) -> Float64Array:
@@ -183,15 +167,14 @@ def _loss(scores: Float64Array, labels: AnyArray) -> Float64Array:
 
 
 def importance_of(
-    step: CrossbarStep, moments: Moments, sensitivity: Sensitivity | None
+    step: CrossbarStep, moments: InputMoments, sensitivity: Sensitivity | None
 ) -> Importance:
     """Price of errors in a layer; without sensitivities each output counts by its own energy."""
     matrix = moments.matrix
-    mean = moments.total / max(1, moments.count)
     weights = real_weights(step, step.cells.unpack((slice(None),)))
     energy = np.einsum("gio,gio->go", weights, matrix @ weights)
     floor = max(float(energy.mean()) * 1e-6, 1e-30)
     wanted = np.ones_like(energy)
     if sensitivity is not None and sensitivity.ranking.size == energy.size:
         wanted = sensitivity.ranking.reshape(energy.shape)
-    return Importance(matrix, mean, wanted / np.maximum(energy, floor))
+    return Importance(matrix, moments.mean, wanted / np.maximum(energy, floor))

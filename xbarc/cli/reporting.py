@@ -81,13 +81,10 @@ def _report(path: Path, given: dict[str, str], data: Path | None = None) -> Repo
 def _operands(program: Program, data: Path) -> dict[str, OperandStatistics]:
     """Run a program on data and watch its wordlines."""
     from xbarc.executor.batches import calibration_batches
-    from xbarc.executor.operands import OperandWatcher
+    from xbarc.executor.operands import operand_statistics
     from xbarc.ir.npz import read_npz
 
-    watcher = OperandWatcher(program)
-    for batch in calibration_batches(program.inputs, read_npz(data)):
-        watcher.run(batch)
-    return watcher.statistics()
+    return operand_statistics(program, calibration_batches(program.inputs, read_npz(data)))
 
 
 def _compare(programs: list[Path], name: str, output: Path | None, given: dict[str, str]) -> int:

@@ -9,14 +9,8 @@ choose it.
 from xbarc.executor.analog import AnalogLayer, Noise
 from xbarc.executor.fast import FastLayer
 from xbarc.executor.layer import LayerFrame, run_layer
-from xbarc.executor.observe import (
-    ProductLayer,
-    observe_sums,
-    pooled_bits,
-    product_frame,
-    sum_shift,
-)
-from xbarc.executor.plain import PlainLayer, plain_frame
+from xbarc.executor.observe import observe_sums, pooled_bits, sum_shift
+from xbarc.executor.plain import PlainLayer
 from xbarc.executor.reference import ReferenceLayer
 from xbarc.executor.run import (
     Engine,
@@ -36,16 +30,13 @@ __all__ = [
     "LayerFrame",
     "Noise",
     "PlainLayer",
-    "ProductLayer",
     "ReferenceLayer",
     "StepRunner",
     "check_feeds",
     "layer_engine",
     "layer_frame",
     "observe_sums",
-    "plain_frame",
     "pooled_bits",
-    "product_frame",
     "run_layer",
     "sample_vectors",
     "sum_shift",

@@ -26,10 +26,10 @@ import numpy as np
 from xbarc.circuit.meaning import real_weights
 from xbarc.circuit.random import WORDS, raw_words
 from xbarc.executor.adc import conversions_of_vector
+from xbarc.executor.layer import Accumulate
 from xbarc.executor.reference import adc_at
 from xbarc.executor.saturating import available_cores
 from xbarc.ir.effective import conversion_matrix
-from xbarc.ir.geometry import Window
 from xbarc.ir.program import CrossbarStep
 from xbarc.ir.trace import LayerTrace
 from xbarc.lazy import lazy_module
@@ -99,7 +99,7 @@ class _Work:
     codes: Int64Array
 
 
-class AnalogLayer:
+class AnalogLayer(Accumulate):
     """One crossbar layer on one chip, read by converters.
 
     Args:
@@ -151,13 +151,6 @@ class AnalogLayer:
         beta = step.periphery.input_sum.reshape(step.groups, step.outputs)
         total: Int64Array = work.acc + vectors.sum(axis=2, dtype=np.int64)[:, :, None] * beta
         return total
-
-    def convolve(
-        self, padded: IntArray, geometry: Window, trace: LayerTrace | None = None
-    ) -> IntArray | None:
-        """No shorter way: windows are gathered."""
-        del padded, geometry, trace
-        return None
 
     def span(self) -> tuple[float, float]:
         """Least and largest sum that any input can make."""
@@ -292,7 +285,7 @@ class AnalogLayer:
             list(pool.map(work, spans))
 
 
-class UnconvertedLayer:
+class UnconvertedLayer(Accumulate):
     """One crossbar layer on one chip whose converters neither round nor clamp nor make noise.
 
     Args:
@@ -312,13 +305,6 @@ class UnconvertedLayer:
         product = vectors.transpose(1, 0, 2).astype(np.float64) @ self._weights
         found: Int64Array = np.rint(product).astype(np.int64).transpose(1, 0, 2)
         return found
-
-    def convolve(
-        self, padded: IntArray, geometry: Window, trace: LayerTrace | None = None
-    ) -> IntArray | None:
-        """No shorter way: windows are gathered."""
-        del padded, geometry, trace
-        return None
 
 
 def on_grid(seen: Float64Array, dac_bits: int) -> AnyArray:

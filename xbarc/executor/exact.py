@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from xbarc.executor.layer import LayerFrame, check_shape, run_codes
+from xbarc.executor.layer import Accumulate, check_shape, matrix_frame, run_codes
 from xbarc.executor.vectors import DEFAULT_BUDGET, pieces, sample_axis_first
 from xbarc.executor.windows import gather, window_blocks
 from xbarc.ir.codes import Codes, quantize
@@ -19,10 +19,10 @@ from xbarc.ir.geometry import Geometry, Window
 from xbarc.ir.network import MatrixLayer
 from xbarc.ir.quantize import FloatInput, Quantizer
 from xbarc.ir.trace import LayerTrace
-from xbarc.numerics.types import AnyArray, Int64Array, IntArray
+from xbarc.numerics.types import AnyArray, Int64Array
 
 
-class ExactLayer:
+class ExactLayer(Accumulate):
     """A layer with the model's own weights and no crossbar.
 
     Args:
@@ -33,15 +33,8 @@ class ExactLayer:
         self.layer = layer
         kind = np.float32 if isinstance(layer.quantizer, FloatInput) else np.float64
         self.weights = np.asarray(layer.weight.tensor.load()).astype(kind)
-        self._frame = LayerFrame(
-            name=layer.name,
-            geometry=layer.geometry,
-            quantizer=layer.quantizer,
-            result=layer.result,
-            constant=layer.constant,
-            weight_sums=np.zeros((layer.groups, layer.outputs), dtype=np.int64),
-            inputs=layer.rows,
-        )
+        no_zero = np.zeros((layer.groups, layer.outputs), dtype=np.int64)  # codes are centred
+        self._frame = matrix_frame(layer, no_zero)
 
     def run(self, tensor: AnyArray, values: Mapping[str, Any]) -> AnyArray:
         """The layer's value.
@@ -59,10 +52,6 @@ class ExactLayer:
         by_group = vectors.transpose(1, 0, 2).astype(self.weights.dtype, copy=False)
         products: AnyArray = by_group @ self.weights
         return products.transpose(1, 0, 2)
-
-    def convolve(self, padded: IntArray, geometry: Window, trace: LayerTrace | None = None) -> None:
-        """Always by way of gathered windows."""
-        del padded, geometry, trace
 
 
 def centred_codes(

@@ -13,6 +13,7 @@ import numpy as np
 
 from xbarc.errors import ModelError
 from xbarc.executor.adc import conversions_of_vector
+from xbarc.executor.layer import Accumulate
 from xbarc.executor.reference import ReferenceLayer
 from xbarc.executor.saturating import fits_lookup
 from xbarc.executor.sliced import SlicedLayer
@@ -26,7 +27,7 @@ from xbarc.numerics.types import AnyArray, IntArray
 from xbarc.runtime import IntegerProduct
 
 
-class FastLayer:
+class FastLayer(Accumulate):
     """One crossbar layer, prepared once.
 
     Args:
@@ -92,7 +93,7 @@ class FastLayer:
         return self._sliced.accumulate(vectors, trace)
 
 
-class CollapsedLayer:
+class CollapsedLayer(Accumulate):
     """Lossless conversions: one exact integer product a group.
 
     Args:
@@ -116,8 +117,9 @@ class CollapsedLayer:
         self._float: AnyArray | None = None
         self._no_kernel = False
 
-    def accumulate(self, vectors: IntArray) -> IntArray:
+    def accumulate(self, vectors: IntArray, trace: LayerTrace | None = None) -> IntArray:
         """Axes: vector, group, input -> vector, group, output."""
+        del trace
         by_group = vectors.transpose(1, 0, 2)
         if self._fits_int8 and vectors.size:
             if self._dense is None:
@@ -128,8 +130,11 @@ class CollapsedLayer:
             self._float = self._weights.astype(dtype)
         return exact_matmul(by_group, self._float, self._bound).transpose(1, 0, 2)
 
-    def convolve(self, padded: IntArray, geometry: Window) -> IntArray | None:
+    def convolve(
+        self, padded: IntArray, geometry: Window, trace: LayerTrace | None = None
+    ) -> IntArray | None:
         """Whole blocks, where ONNX Runtime has a kernel for the convolution."""
+        del trace
         if not self._fits_int8 or not padded.size or self._no_kernel:
             return None
         try:

@@ -23,6 +23,7 @@ from xbarc.executor.vectors import (
 from xbarc.executor.windows import block_extent, gather, window_blocks
 from xbarc.ir.codes import Codes, quantize, to_values
 from xbarc.ir.geometry import Dense, Geometry, Scatter, Window, spatial_extent, stackable
+from xbarc.ir.network import MatrixLayer
 from xbarc.ir.quantize import Quantizer, Result
 from xbarc.ir.trace import LayerTrace
 from xbarc.numerics.memory import MEMORY, memory_limit, show_size
@@ -36,7 +37,7 @@ _Number = TypeVar("_Number", bound=np.generic)
 
 
 class Accumulate(Protocol):
-    """What an engine offers for one layer."""
+    """What an engine offers for one layer; engines inherit what they do not do better."""
 
     def accumulate(self, vectors: IntArray, trace: LayerTrace | None = None) -> IntArray:
         """Codes `[vector, group, input]` to accumulators `[vector, group, output]`, without `a`."""
@@ -44,7 +45,12 @@ class Accumulate(Protocol):
     def convolve(
         self, padded: IntArray, geometry: Window, trace: LayerTrace | None = None
     ) -> IntArray | None:
-        """A padded block to accumulators `[image, channel, space]`; None if there is no way."""
+        """A padded block to accumulators `[image, channel, space]`.
+
+        None, as here, where there is no shorter way than to gather the windows of the block.
+        """
+        del padded, geometry, trace
+        return None
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +80,19 @@ class LayerFrame:
     def outputs(self) -> int:
         """Outputs of one group's matrix."""
         return int(self.weight_sums.shape[1])
+
+
+def matrix_frame(layer: MatrixLayer, weight_sums: Int64Array) -> LayerFrame:
+    """The frame of a layer that was never mapped."""
+    return LayerFrame(
+        name=layer.name,
+        geometry=layer.geometry,
+        quantizer=layer.quantizer,
+        result=layer.result,
+        constant=layer.constant,
+        weight_sums=weight_sums,
+        inputs=layer.rows,
+    )
 
 
 @dataclass(frozen=True, eq=False)

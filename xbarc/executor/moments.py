@@ -1,9 +1,10 @@
-"""Second moments of a layer's inputs over calibration data: the statistics of error feedback."""
+"""Second moments of a layer's inputs: what placement and error feedback weigh errors by."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,7 @@ def second_moments(
     Raises:
         InputError: the data does not fit the layer.
     """
-    sums = (_Sums(layer.layer), _Sums(layer.layer))
+    sums = (_PairedMoments(layer), _PairedMoments(layer))
     most = max(_LEAST_VECTORS, _VECTORS_EACH * layer.layer.rows)
     rng = np.random.default_rng(0)
     for number, feed in enumerate(feeds):
@@ -63,7 +64,7 @@ def second_moments(
             held = _held(sample, samples, number, len(feeds))
             for target, chosen in zip(sums, (keep & ~held, keep & held), strict=True):
                 if chosen.any():
-                    target.add(compiled[chosen], exact[chosen], layer)
+                    target.add_pairs(compiled[chosen], exact[chosen])
     return sums[0].moments(), sums[1].moments()
 
 
@@ -105,72 +106,115 @@ def _pairs(
         yield a, b, sample, samples
 
 
-class _Sums:
-    """Sums that grow batch by batch.
+class InputMoments:
+    """Sums over input vectors of a layer: of each input, and of products of two inputs of a block.
+
+    Args:
+        groups, inputs: of the layer.
+        cut: whether a wide layer is cut into blocks; else it is one block, and of more than
+            `WIDEST` inputs only the square of each is kept.
+
+    Attributes:
+        count: vectors.
+        total: axes: group, input.
+        products: of each block; axes: group, input, input; or group, input.
+    """
+
+    def __init__(self, groups: int, inputs: int, *, cut: bool = False) -> None:
+        blocks = -(-inputs // WIDEST) if cut else 1
+        self.bounds = np.linspace(0, inputs, blocks + 1).astype(np.int64)
+        self.count = 0
+        self.total = np.zeros((groups, inputs))
+        self.products = [
+            np.zeros((groups, size, size) if size <= WIDEST else (groups, size))
+            for size in np.diff(self.bounds).tolist()
+        ]
+
+    @property
+    def blocks(self) -> list[slice]:
+        """Inputs of each block."""
+        return [slice(first, last) for first, last in pairwise(self.bounds.tolist())]
+
+    def add(self, vectors: AnyArray) -> None:
+        """Add vectors; axes: vector, group, input."""
+        self._add(_by_group(vectors))
+
+    def _add(self, x: AnyArray) -> None:
+        """Axes: group, vector, input."""
+        self.count += x.shape[1]
+        self.total += x.sum(axis=1, dtype=np.float64)
+        for number, rows in enumerate(self.blocks):
+            own = x[:, :, rows]
+            if self.products[number].ndim == 3:
+                self.products[number] += own.transpose(0, 2, 1) @ own
+            else:
+                self.products[number] += np.square(own, dtype=np.float64).sum(axis=1)
+
+    @property
+    def mean(self) -> Float64Array:
+        """Axes: group, input."""
+        return self.total / max(1, self.count)
+
+    @property
+    def matrix(self) -> Float64Array:
+        """Mean of `x x^T` of a layer of one block; a diagonal where it is wide."""
+        found: Float64Array = self.products[0] / max(1, self.count)
+        return found if found.ndim == 3 else found[:, :, None] * np.eye(found.shape[1])
+
+
+class _PairedMoments(InputMoments):
+    """The same beside the products that the exact network makes of its own vectors.
 
     Inputs are taken less the mean of the first vectors: single precision then holds the variance of
     inputs whose mean is far larger. `moments` puts it back in double precision.
     """
 
-    def __init__(self, layer: MatrixLayer) -> None:
-        groups, rows, outputs = layer.groups, layer.rows, layer.outputs
-        count = -(-rows // WIDEST)
-        self.bounds = np.linspace(0, rows, count + 1).astype(np.int64)
-        self.count = 0
-        self.shift = np.zeros((groups, rows))
-        self.input_sum = np.zeros((groups, rows))
-        sizes = np.diff(self.bounds)
-        self.inputs = [np.zeros((groups, int(size), int(size))) for size in sizes]
-        self.target_sum = np.zeros((count, groups, outputs))
-        self.target_energy = np.zeros((count, groups, outputs))
-        self.targets = np.zeros((groups, rows, outputs))
+    def __init__(self, layer: ExactLayer) -> None:
+        groups, rows, outputs = layer.weights.shape
+        super().__init__(groups, rows, cut=True)
+        self._weights = layer.weights
+        self._shift = np.zeros((groups, rows))
+        self._target_sum = np.zeros((len(self.products), groups, outputs))
+        self._target_energy = np.zeros((len(self.products), groups, outputs))
+        self._targets = np.zeros((groups, rows, outputs))
 
-    def add(self, compiled: AnyArray, exact: AnyArray, layer: ExactLayer) -> None:
-        """Add vectors; axes: vector, group, input."""
+    def add_pairs(self, compiled: AnyArray, exact: AnyArray) -> None:
+        """Add vectors of both networks; axes: vector, group, input."""
         step = max(1, _CHUNK // max(1, compiled.shape[1] * compiled.shape[2]))
         for start in range(0, len(compiled), step):
             piece = slice(start, start + step)
-            x = np.ascontiguousarray(compiled[piece].transpose(1, 0, 2), dtype=np.float32)
-            e = np.ascontiguousarray(exact[piece].transpose(1, 0, 2), dtype=np.float32)
-            self._add(x, e, layer.weights)
+            self._add_pairs(_by_group(compiled[piece]), _by_group(exact[piece]))
 
-    def _add(self, x: AnyArray, exact: AnyArray, weights: AnyArray) -> None:
+    def _add_pairs(self, x: AnyArray, exact: AnyArray) -> None:
         if not self.count:
-            self.shift = x.mean(axis=1).astype(np.float64)
-        x = x - self.shift[:, None].astype(np.float32)
-        self.count += x.shape[1]
-        self.input_sum += x.sum(axis=1, dtype=np.float64)
-        for number in range(len(self.inputs)):
-            rows = slice(int(self.bounds[number]), int(self.bounds[number + 1]))
-            own = x[:, :, rows]
-            y = exact[:, :, rows] @ weights[:, rows].astype(np.float32)
-            turned = own.transpose(0, 2, 1)
-            self.inputs[number] += turned @ own
-            self.targets[:, rows] += turned @ y
-            self.target_sum[number] += y.sum(axis=1, dtype=np.float64)
-            self.target_energy[number] += _energy(y)
+            self._shift = x.mean(axis=1).astype(np.float64)
+        x = x - self._shift[:, None].astype(np.float32)
+        self._add(x)
+        for number, rows in enumerate(self.blocks):
+            y = exact[:, :, rows] @ self._weights[:, rows].astype(np.float32)
+            self._targets[:, rows] += x[:, :, rows].transpose(0, 2, 1) @ y
+            self._target_sum[number] += y.sum(axis=1, dtype=np.float64)
+            self._target_energy[number] += np.einsum("gvo,gvo->go", y, y, dtype=np.float64)
 
     def moments(self) -> SecondMoments:
         """What was added so far."""
-        shift = self.shift.astype(np.float32).astype(np.float64)
-        inputs, targets = [], self.targets.copy()
-        for number, part in enumerate(self.inputs):
-            rows = slice(int(self.bounds[number]), int(self.bounds[number + 1]))
-            s, total = shift[:, rows], self.input_sum[:, rows]
+        shift = self._shift.astype(np.float32).astype(np.float64)
+        inputs, targets = [], self._targets.copy()
+        for number, rows in enumerate(self.blocks):
+            s, total = shift[:, rows], self.total[:, rows]
             mixed = s[:, :, None] * (total + self.count / 2 * s)[:, None]
-            inputs.append(part + mixed + mixed.transpose(0, 2, 1))
-            targets[:, rows] += s[:, :, None] * self.target_sum[number][:, None]
+            inputs.append(self.products[number] + mixed + mixed.transpose(0, 2, 1))
+            targets[:, rows] += s[:, :, None] * self._target_sum[number][:, None]
         return SecondMoments(
             self.bounds,
             max(1, self.count),
-            self.input_sum + self.count * shift,
+            self.total + self.count * shift,
             tuple(inputs),
-            self.target_sum,
-            self.target_energy,
+            self._target_sum,
+            self._target_energy,
             targets,
         )
 
 
-def _energy(y: AnyArray) -> Float64Array:
-    square: Float64Array = np.einsum("gvo,gvo->go", y, y, dtype=np.float64)
-    return square
+def _by_group(vectors: AnyArray) -> AnyArray:
+    return np.ascontiguousarray(vectors.transpose(1, 0, 2), dtype=np.float32)

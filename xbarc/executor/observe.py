@@ -9,55 +9,14 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from xbarc.errors import ProgramError
-from xbarc.executor.layer import LayerFrame
 from xbarc.executor.vectors import sample_axis_first
 from xbarc.executor.windows import block_extent, gather, window_blocks
 from xbarc.ir.codes import quantize
 from xbarc.ir.geometry import Dense, Geometry, Window
-from xbarc.ir.network import IntWeight, MatrixLayer
 from xbarc.ir.program import CrossbarStep
-from xbarc.ir.trace import LayerTrace
-from xbarc.numerics import exact_matmul
 from xbarc.numerics.types import AnyArray, BoolArray, Float32Array, IntArray
 
 _BUDGET = 1 << 23
-
-
-class ProductLayer:
-    """The plain product with a layer's integer weights, one exact matrix product a group."""
-
-    def __init__(self, layer: MatrixLayer, largest_code: int) -> None:
-        if not isinstance(layer.weight, IntWeight):
-            raise ProgramError("weights are not integers yet", where=layer.name)
-        weights = np.asarray(layer.weight.tensor.load())
-        self.weights = weights.astype(np.float64)
-        self._bound = int(np.abs(self.weights).sum(axis=1).max(initial=0)) * largest_code
-
-    def accumulate(self, vectors: IntArray, trace: LayerTrace | None = None) -> IntArray:
-        """Axes: vector, group, input -> vector, group, output."""
-        del trace
-        by_group = vectors.transpose(1, 0, 2)
-        return exact_matmul(by_group, self.weights, self._bound).transpose(1, 0, 2)
-
-    def convolve(
-        self, padded: IntArray, geometry: Window, trace: LayerTrace | None = None
-    ) -> IntArray | None:
-        """No shorter way: windows are gathered."""
-        del padded, geometry, trace
-        return None
-
-
-def product_frame(layer: MatrixLayer, engine: ProductLayer) -> LayerFrame:
-    """The frame of a layer that no array holds."""
-    return LayerFrame(
-        name=layer.name,
-        geometry=layer.geometry,
-        quantizer=layer.quantizer,
-        result=layer.result,
-        constant=layer.constant,
-        weight_sums=engine.weights.sum(axis=1).astype(np.int64),
-        inputs=layer.rows,
-    )
 
 
 def observe_sums(

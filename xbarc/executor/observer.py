@@ -1,4 +1,4 @@
-"""An engine that executes a layer losslessly and counts the column sums on the way."""
+"""Counting the column sums of a layer that is executed without converters."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from xbarc.executor.fast import CollapsedLayer
 from xbarc.executor.layer import Accumulate
 from xbarc.executor.reference import ReferenceLayer
 from xbarc.executor.saturating import SaturatingLayer, fits_lookup
+from xbarc.executor.tap import Tap
 from xbarc.ir.effective import sum_ranges
-from xbarc.ir.geometry import Window
 from xbarc.ir.kinds import conversion_kinds
 from xbarc.ir.program import CrossbarStep
 from xbarc.ir.statistics import SumStatistics
-from xbarc.ir.trace import LayerTrace
 from xbarc.lazy import lazy_module
 from xbarc.numerics import slice_inputs
 from xbarc.numerics.types import Int64Array, IntArray
@@ -65,8 +64,8 @@ class ColumnSums(Protocol):
         """Count the sums of one group and segment; axes of `vectors`: vector, group, input."""
 
 
-class ObservingLayer:
-    """Counts column sums of a layer; gives its products without converters.
+class SumCounter:
+    """Counts column sums of a layer.
 
     Args:
         step: the layer; its converter settings are not used.
@@ -92,29 +91,22 @@ class ObservingLayer:
         """Count this many conversions from now on; others pass through."""
         self._room = conversions
 
+    @property
+    def engine(self) -> Tap:
+        """The layer without converters; counts while conversions are to be counted."""
+        return Tap(self._sums.product, self.add, looking=lambda: self._room > 0)
+
     def product(self, vectors: IntArray) -> IntArray:
         """The products without converters, not counted; axes: vector, group, output."""
         return self._sums.product.accumulate(vectors)
-
-    def accumulate(self, vectors: IntArray, trace: LayerTrace | None = None) -> IntArray:
-        """As `FastLayer.accumulate` of a lossless layer."""
-        del trace
-        self._observe(vectors)
-        return self._sums.product.accumulate(vectors)
-
-    def convolve(
-        self, padded: IntArray, geometry: Window, trace: LayerTrace | None = None
-    ) -> IntArray | None:
-        """Windows are gathered as long as there is something to count."""
-        del trace
-        return None if self._room > 0 else self._sums.product.convolve(padded, geometry)
 
     @property
     def statistics(self) -> SumStatistics:
         """What was counted."""
         return SumStatistics(self._counts, self._low, self._width, self._seen)
 
-    def _observe(self, vectors: IntArray) -> None:
+    def add(self, vectors: IntArray) -> None:
+        """Count the sums of some vectors, spread evenly; axes: vector, group, input."""
         step = self.step
         each = int(np.prod(_places(step))) * step.input_slices
         count = min(len(vectors), -(-self._room // max(1, each)))

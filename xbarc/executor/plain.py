@@ -1,54 +1,49 @@
-"""The plain definition of a layer: one integer matrix product, no tile anywhere.
-
-Slow and simple on purpose. Tests hold the tile executors to it, bit for bit.
-"""
+"""The plain definition of a layer: one integer matrix product a group, no tile anywhere."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from xbarc.errors import MappingError
-from xbarc.executor.layer import LayerFrame
-from xbarc.ir.geometry import Scatter, Window
+from xbarc.executor.layer import Accumulate, matrix_frame, run_layer
 from xbarc.ir.network import IntWeight, MatrixLayer
 from xbarc.ir.trace import LayerTrace
-from xbarc.numerics.types import Int64Array, IntArray
+from xbarc.numerics import exact_matmul
+from xbarc.numerics.types import AnyArray, Int64Array, IntArray
 
 
-class PlainLayer:
-    """Products with the integer weights of a layer as the network states them."""
+class PlainLayer(Accumulate):
+    """Products with the integer weights of a layer as the network states them.
+
+    Args:
+        layer: with integer weights.
+
+    Raises:
+        MappingError: its weights are not integers yet.
+    """
 
     def __init__(self, layer: MatrixLayer) -> None:
         if not isinstance(layer.weight, IntWeight):
             raise MappingError("weights are not integers yet", where=layer.name)
         self.weights: Int64Array = layer.weight.tensor.load().astype(np.int64)
+        self._largest = int(np.abs(self.weights).sum(axis=1).max(initial=0))
+        self._frame = matrix_frame(layer, self.weights.sum(axis=1))
+
+    def run(self, tensor: AnyArray, values: Mapping[str, Any]) -> AnyArray:
+        """The layer's value.
+
+        Raises:
+            InputError: the tensor has the wrong shape.
+        """
+        return run_layer(self._frame, self, tensor, values)
 
     def accumulate(self, vectors: IntArray, trace: LayerTrace | None = None) -> Int64Array:
         """Axes: vector, group, input -> vector, group, output."""
         if trace is not None:
             trace.vectors += vectors.shape[0]
-        sums: Int64Array = np.einsum("vgi,gio->vgo", vectors.astype(np.int64), self.weights)
-        return sums
-
-    def convolve(
-        self, padded: IntArray, geometry: Window, trace: LayerTrace | None = None
-    ) -> IntArray | None:
-        """No shorter way: windows are gathered."""
-        del padded, geometry, trace
-        return None
-
-
-def plain_frame(layer: MatrixLayer, engine: PlainLayer) -> LayerFrame:
-    """The frame of a layer that was never mapped."""
-    groups, _, outputs = engine.weights.shape
-    scatter = isinstance(layer.geometry, Scatter)
-    constant = np.zeros(groups * outputs, dtype=np.int64) if scatter else layer.constant
-    return LayerFrame(
-        name=layer.name,
-        geometry=layer.geometry,
-        quantizer=layer.quantizer,
-        result=layer.result,
-        constant=constant,
-        weight_sums=engine.weights.sum(axis=1),
-        inputs=engine.weights.shape[1],
-    )
+        reach = max(int(vectors.max(initial=0)), -int(vectors.min(initial=0)))
+        by_group = vectors.transpose(1, 0, 2)
+        return exact_matmul(by_group, self.weights, self._largest * reach).transpose(1, 0, 2)

@@ -14,15 +14,12 @@ from typing import Any
 import numpy as np
 
 from xbarc.errors import InputError
-from xbarc.executor.layer import Accumulate
-from xbarc.executor.run import StepRunner, check_feeds, layer_engine
+from xbarc.executor.run import StepRunner, check_feeds
 from xbarc.executor.walk import Values, Walk
 from xbarc.ir.codes import quantize
-from xbarc.ir.geometry import Window
 from xbarc.ir.network import Value
 from xbarc.ir.program import CrossbarStep, Program
 from xbarc.ir.quantize import IntegerInput, StaticInput
-from xbarc.ir.trace import LayerTrace
 from xbarc.ir.verify_fragment import loops
 from xbarc.numerics.types import AnyArray, Int64Array, IntArray
 
@@ -78,28 +75,6 @@ def _spread(count: int, most: int) -> Int64Array:
     return places
 
 
-@dataclass(eq=False)
-class _Tap:
-    """An engine that notes what it is given."""
-
-    engine: Accumulate
-    met: Met
-
-    def accumulate(self, vectors: IntArray, trace: LayerTrace | None = None) -> IntArray:
-        """Codes to accumulators; axes as in `xbarc.executor.layer.Accumulate`."""
-        self.met.add(vectors)
-        return self.engine.accumulate(vectors, trace)
-
-    def convolve(
-        self,
-        padded: IntArray,  # noqa: ARG002  # an engine's interface
-        geometry: Window,  # noqa: ARG002
-        trace: LayerTrace | None = None,  # noqa: ARG002
-    ) -> IntArray | None:
-        """No way: each vector has to pass `accumulate`."""
-        return None
-
-
 def probe_layers(program: Program, seed: int = 0, most: int = 16) -> dict[str, Met]:
     """Run a program on inputs of many kinds; what each layer met, by its name.
 
@@ -127,8 +102,7 @@ class _Probe:
     def __init__(self, program: Program, most: int) -> None:
         self.program = program
         self.met = {step.name: Met(most) for step in program.crossbar_steps}
-        self._runner = StepRunner()
-        self._tapped: set[str] = set()
+        self._runner = StepRunner(taps={name: met.add for name, met in self.met.items()})
         self._endless = {name for name, node in loops(program) if node.startswith("Loop")}
 
     def run(self, feeds: Values | None) -> int:
@@ -140,7 +114,6 @@ class _Probe:
             values, walk = check_feeds(self.program.inputs, feeds), Walk(self.program.steps)
             for step in walk:
                 if isinstance(step, CrossbarStep):
-                    self._tap(step)
                     self.met[step.name].beyond = self.met[step.name].beyond or _beyond(step, values)
                 if step.name in self._endless:
                     return done
@@ -150,11 +123,6 @@ class _Probe:
         except InputError:
             return done
         return done
-
-    def _tap(self, step: CrossbarStep) -> None:
-        if step.name not in self._tapped:
-            self._tapped.add(step.name)
-            self._runner.prepare(step, _Tap(layer_engine(step), self.met[step.name]))
 
 
 def _beyond(step: CrossbarStep, values: Values) -> tuple[int, int] | None:

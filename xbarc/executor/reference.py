@@ -6,15 +6,15 @@ import numpy as np
 from scipy import sparse
 
 from xbarc.executor.adc import convert, read_back, saturates
+from xbarc.executor.layer import Accumulate
 from xbarc.ir.effective import conversion_matrix, output_matrix
-from xbarc.ir.geometry import Window
 from xbarc.ir.program import CrossbarStep
 from xbarc.ir.trace import LayerTrace
 from xbarc.numerics import slice_inputs
 from xbarc.numerics.types import Int64Array, IntArray
 
 
-class ReferenceLayer:
+class ReferenceLayer(Accumulate):
     """One crossbar layer, executed conversion by conversion.
 
     Args:
@@ -64,13 +64,6 @@ class ReferenceLayer:
         beta = step.periphery.input_sum.reshape(step.groups, step.outputs)
         acc += vectors.sum(axis=2, dtype=np.int64)[:, :, None] * beta
         return acc
-
-    def convolve(
-        self, padded: IntArray, geometry: Window, trace: LayerTrace | None = None
-    ) -> IntArray | None:
-        """No shorter way: windows are gathered."""
-        del padded, geometry, trace
-        return None
 
     def _read(
         self, columns: Int64Array, place: tuple[int, int, int], trace: LayerTrace | None

@@ -17,6 +17,7 @@ from xbarc.executor.fragment_memory import check_memory
 from xbarc.executor.layer import Accumulate, LayerFrame, run_layer
 from xbarc.executor.reference import ReferenceLayer
 from xbarc.executor.senses import SenseLayer, SenseReference
+from xbarc.executor.tap import Look, Tap
 from xbarc.executor.vectors import DEFAULT_BUDGET
 from xbarc.executor.walk import Values, Walk
 from xbarc.ir.effective import effective_weights
@@ -65,6 +66,7 @@ class StepRunner:
         budget: largest count of input codes that a layer gathers at a time; bounds memory.
         threads: 0 takes all; the results do not depend on it.
         chip: with effects, the analog engine runs its cells instead.
+        taps: by the name of a layer, who is shown its input codes.
     """
 
     def __init__(
@@ -73,8 +75,10 @@ class StepRunner:
         budget: int = DEFAULT_BUDGET,
         threads: int = 0,
         chip: Chip | None = None,
+        taps: Mapping[str, Look] | None = None,
     ) -> None:
         self.engine = engine
+        self._taps = taps or {}
         self.chip = chip
         self.threads = threads
         self.budget = budget
@@ -118,7 +122,8 @@ class StepRunner:
 
     def _crossbar(self, step: CrossbarStep, values: Values, trace: Trace | None) -> None:
         if step.name not in self._layers:
-            self._layers[step.name] = (layer_frame(step), self._engine(step))
+            engine, look = self._engine(step), self._taps.get(step.name)
+            self.prepare(step, engine if look is None else Tap(engine, look))
         frame, layer = self._layers[step.name]
         observer = None if trace is None else trace.layer(step.name)
         tensor = np.asarray(values[step.input])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from xbarc.executor.vectors import sample_axis_first
 from xbarc.ir.codes import quantize
 from xbarc.ir.geometry import positions
 from xbarc.ir.program import CrossbarStep
-from xbarc.numerics.types import AnyArray, Int64Array, IntArray
+from xbarc.numerics.types import IntArray
 
 
 def sample_vectors(step: CrossbarStep, batches: Sequence[Mapping[str, Any]], most: int) -> IntArray:
@@ -36,21 +36,26 @@ def sample_vectors(step: CrossbarStep, batches: Sequence[Mapping[str, Any]], mos
         tensor = np.asarray(values[step.input])
         total = positions(step.geometry, tensor.shape) if tensor.size else 0
         chosen = np.unique(np.linspace(0, total - 1, min(total, share)).astype(np.int64))
-        parts.extend(_picked(step, tensor, values, chosen))
+        first = 0
+        for vectors in input_vectors(step, values) if total else ():
+            parts.append(
+                vectors[chosen[(chosen >= first) & (chosen < first + len(vectors))] - first]
+            )
+            first += len(vectors)
     return np.concatenate([part for part in parts if len(part)] or parts)
 
 
-def _picked(
-    step: CrossbarStep, tensor: AnyArray, values: Mapping[str, Any], chosen: Int64Array
-) -> list[IntArray]:
-    """The vectors of one batch with these numbers."""
-    if not len(chosen):
-        return []
+def input_vectors(step: CrossbarStep, values: Mapping[str, Any]) -> Iterator[IntArray]:
+    """Codes that a layer's wordlines carry, a bounded piece at a time; nothing is multiplied.
+
+    Args:
+        step: the layer.
+        values: of the network, the layer's input among them.
+
+    Yields:
+        Axes: vector, group, input.
+    """
+    tensor = np.asarray(values[step.input])
     codes = quantize(sample_axis_first(tensor, step.geometry), step.quantizer, values, step.name)
-    parts: list[IntArray] = []
-    first = 0
     for vectors, _ in layer_vectors(codes, step.geometry, step.groups, tensor.shape):
-        inside = chosen[(chosen >= first) & (chosen < first + len(vectors))] - first
-        parts.append(vectors[inside])
-        first += len(vectors)
-    return parts
+        yield vectors

@@ -13,6 +13,7 @@ from scipy import sparse
 
 from xbarc.executor.adc import conversions_of_vector
 from xbarc.executor.lanes import AT_ONCE, BLOCK, LOW_BITS, WORDS
+from xbarc.executor.layer import Accumulate
 from xbarc.executor.saturating import available_cores
 from xbarc.executor.windows import block_extent
 from xbarc.ir.effective import conversion_matrix, output_matrix
@@ -39,7 +40,7 @@ def driven_rows(step: CrossbarStep, sense: Sense, group_codes: IntArray, rows: s
     return driven
 
 
-class SenseReference:
+class SenseReference(Accumulate):
     """The definition, written plainly in int64.
 
     Args:
@@ -76,13 +77,6 @@ class SenseReference:
             trace.codes.append(kept)
         return acc
 
-    def convolve(
-        self, padded: IntArray, geometry: Window, trace: LayerTrace | None = None
-    ) -> IntArray | None:
-        """No shorter way: windows are gathered."""
-        del padded, geometry, trace
-        return None
-
     def sums(self, codes: IntArray, group: int, segment: int) -> Int64Array:
         """What the comparisons of one segment see; axes: vector, conversion."""
         first, last = (int(b) for b in self.step.tiling.segment_bounds[segment : segment + 2])
@@ -115,7 +109,7 @@ class _Segment:
     bits: int
 
 
-class SenseLayer:
+class SenseLayer(Accumulate):
     """The fast way: many vectors a machine word, sums and comparisons as chains of adders.
 
     Args:

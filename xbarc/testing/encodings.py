@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from xbarc.errors import MappingError
-from xbarc.executor import Executor, PlainLayer, plain_frame, run_layer
+from xbarc.executor import Executor, PlainLayer
 from xbarc.executor.run import Engine
 from xbarc.ir.effective import effective_weights, is_lossless
 from xbarc.ir.files import load_program, save_program
@@ -77,8 +77,7 @@ def check_product(case: Case) -> None:
     weights = case.layer.weight.tensor.load()
     require(np.array_equal(effective_weights(step), weights), f"{case}: cells mean other weights")
     require(is_lossless(step), f"{case}: converters do not cover every sum")
-    plain = PlainLayer(case.layer)
-    wanted = run_layer(plain_frame(case.layer, plain), plain, case.tensor, {})
+    wanted = PlainLayer(case.layer).run(case.tensor, {})
     for engine in ENGINES:
         found, _ = _run(_program(step, case), case, engine)
         require(np.array_equal(found, wanted), f"{case}: {engine} gives another product")
