@@ -91,9 +91,10 @@ def test_shared_tables_give_the_same_bits(bits: int) -> None:
     coarse = narrow_layer(STATIC, bits, 12 if bits < 16 else 1)
     vectors = some_vectors(300, 5)
     exact = narrow_layer(STATIC, 16, 1)
-    fit = Fitting(coarse, vectors, FastLayer(exact).accumulate(vectors))
+    engine = FastLayer(coarse)
+    fit = Fitting(coarse, vectors, FastLayer(exact).accumulate(vectors), engine)
     step = fit.fitted(np.arange(300) < 150)
-    shared = FastLayer(step, tables=fit.engine).accumulate(vectors)
+    shared = FastLayer(step, tables=engine).accumulate(vectors)
     assert np.array_equal(shared, FastLayer(step).accumulate(vectors))
 
 
