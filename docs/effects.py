@@ -17,7 +17,7 @@ import numpy as np
 
 from xbarc.errors import MappingError
 from xbarc.executor.exact import ExactLayer
-from xbarc.executor.moments import Feed, second_moments
+from xbarc.instruments.moments import Feed, second_moments
 from xbarc.ir.effective import conversion_matrix, effective_weights, is_lossless, output_matrix
 from xbarc.ir.geometry import Dense, Window
 from xbarc.ir.network import FloatWeight, IntWeight, LazyTensor, MatrixLayer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from xbarc.executor.exact import ExactLayer
-from xbarc.executor.moments import Feed, second_moments
+from xbarc.instruments.moments import Feed, second_moments
 from xbarc.ir.geometry import Dense, Geometry, Scatter, Window
 from xbarc.ir.network import FloatWeight, LazyTensor, MatrixLayer
 from xbarc.ir.quantize import FloatInput, FloatResult, Quantizer, Result

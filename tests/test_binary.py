@@ -26,8 +26,8 @@ from xbarc.compiler import CompileOptions, compile_model
 from xbarc.errors import MappingError, UnsupportedError
 from xbarc.evaluate import evaluate, self_check
 from xbarc.executor import Executor
-from xbarc.executor.operands import operand_statistics
-from xbarc.executor.samples import input_vectors
+from xbarc.instruments.operands import operand_statistics
+from xbarc.instruments.samples import input_vectors
 from xbarc.ir.files import load_program, save_program
 from xbarc.ir.quantize import SignResult
 from xbarc.ir.text import program_text

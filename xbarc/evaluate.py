@@ -12,8 +12,8 @@ import numpy as np
 from xbarc.errors import ProgramError
 from xbarc.executor import layer_engine
 from xbarc.executor.batches import labelled_batches
-from xbarc.executor.probing import Met, probe_layers
 from xbarc.executor.run import Executor
+from xbarc.instruments.probing import Met, probe_layers
 from xbarc.ir.effective import effective_weights, is_lossless
 from xbarc.ir.knowledge import every_code
 from xbarc.ir.program import CrossbarStep, Program, step_outputs

@@ -15,7 +15,8 @@ from tests.models.places import MODELS, calibration, shipped_images
 from xbarc.api import CompiledProgram
 from xbarc.calibration.refit import refitted
 from xbarc.calibration.scores import Scores, likelihoods
-from xbarc.executor import FastLayer, StepRunner, layer_frame, sample_vectors
+from xbarc.executor import FastLayer, StepRunner, layer_frame
+from xbarc.instruments.samples import sample_vectors
 from xbarc.ir.geometry import Window
 from xbarc.ir.program import CrossbarStep
 from xbarc.ir.quantize import DynamicInput, Quantizer, StaticInput

@@ -18,9 +18,9 @@ from xbarc.chips.keeping import ON_CHIP, ON_IDEAL_CELLS
 from xbarc.chips.placing import replaced
 from xbarc.circuit import Chip, Effects
 from xbarc.compiler import CompileOptions, compile_model
-from xbarc.executor.analog_sums import ChipSums
-from xbarc.executor.observer import SumCounter
 from xbarc.executor.run import Executor
+from xbarc.instruments.chip_sums import ChipSums
+from xbarc.instruments.column_sums import SumCounter
 from xbarc.ir.program import CrossbarStep, Program
 from xbarc.mapping.grouping import order_columns
 from xbarc.mapping.place.permute import permute_columns

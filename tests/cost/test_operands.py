@@ -7,7 +7,7 @@ import pytest
 
 from tests.report.programs import dense_step, small_program, small_target
 from xbarc.cost.operands import operand_energy, row_conductances
-from xbarc.executor.operands import operand_statistics
+from xbarc.instruments.operands import operand_statistics
 from xbarc.ir.operands import OperandStatistics
 from xbarc.ir.program import Program
 from xbarc.report import collect

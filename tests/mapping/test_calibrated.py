@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from tests.builders import int_layer, mapped, small_target
 from xbarc.executor import FastLayer, ReferenceLayer
-from xbarc.executor.observer import SumCounter
 from xbarc.executor.saturating import fits_lookup
+from xbarc.instruments.column_sums import SumCounter
 from xbarc.ir.kinds import conversion_kinds
 from xbarc.ir.program import CrossbarStep
 from xbarc.ir.statistics import SumStatistics

@@ -229,7 +229,7 @@ def test_kernel_positions_of_a_channel_share_one_scale() -> None:
 
 
 def test_wide_layers_are_fitted_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("xbarc.executor.moments.WIDEST", 16)
+    monkeypatch.setattr("xbarc.instruments.moments.WIDEST", 16)
     layer = float_layer(_weights(1, 40, 6))
     x = np.random.default_rng(1).normal(size=(500, 40)).astype(np.float32)
     x[:, 1::2] += x[:, ::2]

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.builders import float_layer, moments_of
-from xbarc.executor import moments as moments_module
+from xbarc.instruments import moments as moments_module
 from xbarc.ir.geometry import Window
 from xbarc.ir.statistics import SecondMoments
 from xbarc.mapping.encodings import find_encoding

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.builders import float_result, int_layer
-from xbarc.calibration.prefix import range_statistics
 from xbarc.errors import InputError, ModelError, VerifyError
 from xbarc.executor.batches import split_batches
+from xbarc.instruments.ranges import range_statistics
 from xbarc.ir.geometry import Scatter
 from xbarc.ir.network import FloatWeight, LazyTensor, MatrixLayer, Network, Source, Value
 from xbarc.ir.quantize import DynamicInput, FloatInput, FloatResult, StaticInput

@@ -7,9 +7,9 @@ from typing import Protocol
 from xbarc.circuit import Chip
 from xbarc.executor import FastLayer, StepRunner
 from xbarc.executor.analog import AnalogLayer, UnconvertedLayer
-from xbarc.executor.analog_sums import ChipSums
 from xbarc.executor.layer import Accumulate
-from xbarc.executor.observer import SumCounter
+from xbarc.instruments.chip_sums import ChipSums
+from xbarc.instruments.column_sums import SumCounter
 from xbarc.ir.program import CrossbarStep
 from xbarc.numerics.types import Float64Array
 

@@ -12,15 +12,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from xbarc.errors import MappingError
-from xbarc.executor import (
-    PlainLayer,
-    StepRunner,
-    observe_sums,
-    pooled_bits,
-    sum_shift,
-)
+from xbarc.executor import PlainLayer, StepRunner
 from xbarc.executor.walk import Values, Walk
 from xbarc.frontend import read_classifier, with_classifier, with_features
+from xbarc.instruments.comparison_sums import comparison_sums, pooled_bits, sum_shift
 from xbarc.ir.network import Layer, MatrixLayer, Network
 from xbarc.ir.program import CrossbarStep, DigitalStep, Step
 from xbarc.ir.quantize import BinaryInput, FloatResult, SignResult
@@ -175,7 +170,7 @@ class SenseWalk:
         sums, kept, first = [], [], 0
         for values, goal in zip(batches, goals, strict=True):
             inside = keep[(keep >= first) & (keep < first + goal.shape[1])] - first
-            sums.append(observe_sums(step, values[layer.input], pool, inside))
+            sums.append(comparison_sums(step, values[layer.input], pool, inside))
             kept.append(goal[:, inside])
             first += goal.shape[1]
         shape = (layer.groups, layer.outputs, -1)

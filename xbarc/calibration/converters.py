@@ -14,9 +14,10 @@ import numpy as np
 
 from xbarc.calibration.cells import Cells, IdealCells
 from xbarc.calibration.refit import Fitting
-from xbarc.executor import StepRunner, layer_frame, run_layer, sample_vectors
+from xbarc.executor import StepRunner, layer_frame, run_layer
 from xbarc.executor.layer import Accumulate
 from xbarc.executor.walk import Values, Walk
+from xbarc.instruments.samples import sample_vectors
 from xbarc.ir.program import AdcSettings, CrossbarStep, Step
 from xbarc.ir.quantize import known_zero
 from xbarc.ir.statistics import SumStatistics

@@ -6,22 +6,18 @@ that the steps compiled so far have made, rounding included, and from those of t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 
 from xbarc.executor import StepRunner
 from xbarc.executor.exact import ExactLayer
-from xbarc.executor.moments import Feed, second_moments
 from xbarc.executor.walk import Values, Walk
+from xbarc.instruments.moments import Feed, second_moments
+from xbarc.instruments.ranges import range_statistics
 from xbarc.ir.network import Layer, MatrixLayer
 from xbarc.ir.program import DigitalStep, Step
 from xbarc.ir.quantize import Quantizer
 from xbarc.ir.statistics import RangeStatistics, SecondMoments
 from xbarc.passes import widen_binary
-
-_BINS = 2048
 
 
 class Prefix:
@@ -85,16 +81,3 @@ class Prefix:
                 values[step.output] = exact.run(np.asarray(values[step.input]), values)
             self._walk.forget(values)
         self._runner.forget(step)
-
-
-def range_statistics(tensors: Sequence[Any]) -> RangeStatistics:
-    """Histogram over several arrays; exact zeros are not counted."""
-    arrays = [np.asarray(tensor, dtype=np.float32) for tensor in tensors]
-    arrays = [array[np.isfinite(array)] for array in arrays]
-    low = min((float(a.min(initial=0.0)) for a in arrays), default=0.0)
-    high = max((float(a.max(initial=0.0)) for a in arrays), default=0.0)
-    edges = np.linspace(low, high if high > low else low + 1.0, _BINS + 1)
-    counts = np.zeros(_BINS, dtype=np.int64)
-    for array in arrays:
-        counts += np.histogram(array[array != 0], bins=edges)[0]
-    return RangeStatistics(low, high, counts, edges, sum(array.size > 0 for array in arrays))

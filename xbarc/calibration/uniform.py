@@ -7,145 +7,21 @@ column sums of a program that is lossless still.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
-
-import numpy as np
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from xbarc.errors import MappingError
-from xbarc.executor import ReferenceLayer
-from xbarc.executor.samples import input_vectors
-from xbarc.frontend import runnable_model
-from xbarc.ir.geometry import Dense
+from xbarc.executor.walk import Values
+from xbarc.instruments.channels import FloatModel, channel_statistics
 from xbarc.ir.network import MatrixLayer, Network
 from xbarc.ir.program import AdcSettings, CrossbarStep
-from xbarc.ir.quantize import FloatResult
-from xbarc.ir.scales import ChannelStatistics
-from xbarc.ir.trace import LayerTrace
 from xbarc.mapping.encodings import encoding_of
-from xbarc.mapping.one_adc import SumHistogram, choose_adc, one_setting, sum_histogram
-from xbarc.numerics.types import AnyArray
+from xbarc.mapping.one_adc import SumHistogram, choose_adc, one_setting
 from xbarc.options import AUTO, CompileOptions, MapOptions, Share
-from xbarc.oracle import Oracle
 from xbarc.passes.alike import LayerSteps, input_alike, weights_alike
 from xbarc.passes.equalise import apply_scales, balance_weights
 from xbarc.passes.one_range import Bits, OneRange, choose_one_range
 from xbarc.target import Target
-
-Values = dict[str, Any]
-_POSITIONS = 512
-_QUANTILES = 128
-_VECTORS, _LEAST_VECTORS, _PRODUCTS = 1024, 64, 1 << 29
-_SEED = 0
-
-
-@dataclass(frozen=True, eq=False)
-class FloatModel:
-    """An ONNX file, and what some of its inputs hold for good."""
-
-    path: Path
-    fixed: Mapping[str, Any] = field(default_factory=dict)
-
-    def oracle(self, expose: Iterable[str]) -> Oracle:
-        """The float model in ONNX Runtime, with values inside the graph as outputs too."""
-        return Oracle(runnable_model(self.path, self.fixed), tuple(expose))
-
-
-def channel_statistics(
-    network: Network, model: FloatModel, batches: Sequence[Values]
-) -> dict[str, ChannelStatistics]:
-    """Statistics of each layer that takes part in scaling, from the float network on data.
-
-    Args:
-        network: with `scales`.
-        model: its ONNX file.
-        batches: inputs of the network.
-    """
-    free = network.scales.layers if network.scales is not None else {}
-    layers = [layer for layer in network.matrix_layers if layer.name in free]
-    names = dict.fromkeys(name for layer in layers for name in (layer.input, layer.output))
-    oracle = model.oracle(names)
-    tallies = {layer.name: _Tally() for layer in layers}
-    for feeds in batches:
-        values = {**feeds, **oracle.run(feeds)}
-        for layer in layers:
-            tallies[layer.name].add(layer, values[layer.input], values[layer.output])
-    return {layer.name: tallies[layer.name].result(layer) for layer in layers}
-
-
-class _Tally:
-    """Sums over batches of one layer."""
-
-    def __init__(self) -> None:
-        self.count = self.outputs = 0
-        self.power: Any = 0.0
-        self.first: Any = 0.0
-        self.second: Any = 0.0
-        self.samples: list[AnyArray] = []
-
-    def add(self, layer: MatrixLayer, source: AnyArray, result: AnyArray) -> None:
-        """Add one batch."""
-        vectors = by_channel(layer, source, result=False)
-        self.power = self.power + (vectors.astype(np.float64) ** 2).sum(axis=0)
-        self.count += len(vectors)
-        self.samples.append(_drawn(vectors, _POSITIONS))
-        found = by_channel(layer, result, result=True).astype(np.float64)
-        self.first = self.first + found.sum(axis=0)
-        self.second = self.second + (found**2).sum(axis=0)
-        self.outputs += len(found)
-
-    def result(self, layer: MatrixLayer) -> ChannelStatistics:
-        """The statistics so far."""
-        mean = self.first / max(1, self.outputs)
-        square = self.second / max(1, self.outputs)
-        bias = (
-            layer.result.bias.astype(np.float64) if isinstance(layer.result, FloatResult) else 0.0
-        )
-        places = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
-        samples = np.quantile(np.concatenate(self.samples).astype(np.float64), places, axis=0).T
-        return ChannelStatistics(
-            self.power / max(1, self.count),
-            samples,
-            np.maximum(square - mean**2, 0.0),
-            np.maximum(square - 2 * bias * mean + bias**2, 0.0),
-        )
-
-
-def _drawn(vectors: AnyArray, most: int) -> AnyArray:
-    """Some vectors: drawn, for an even step would meet the same places of every picture."""
-    if len(vectors) <= most:
-        return vectors
-    chosen = np.random.default_rng(_SEED).choice(len(vectors), most, replace=False)
-    return vectors[np.sort(chosen)]
-
-
-def by_channel(layer: MatrixLayer, tensor: AnyArray, *, result: bool) -> AnyArray:
-    """Values of a layer's input or output; axes: position, channel."""
-    axis = 1
-    if isinstance(layer.geometry, Dense):
-        axis = layer.geometry.output_axis if result else layer.geometry.contract_axis
-        axis = -1 if tensor.ndim == 1 else axis
-    return np.moveaxis(tensor, axis, -1).reshape(-1, tensor.shape[axis])
-
-
-def watched_sums(step: CrossbarStep, batches: Sequence[Values]) -> SumHistogram:
-    """Column sums of a lossless layer on calibration data.
-
-    Args:
-        step: lossless, so that codes are sums.
-        batches: values that the layer reads, by name.
-    """
-    each = step.groups * step.inputs * step.cells.columns * step.input_slices
-    most = int(np.clip(_PRODUCTS // max(1, each), _LEAST_VECTORS, _VECTORS))
-    share = max(1, most // max(1, len(batches)))
-    kept = [_drawn(part, share) for values in batches for part in input_vectors(step, values)]
-    vectors = np.concatenate(kept).astype(np.int64)
-    trace = LayerTrace(keep_codes=True)
-    accumulators = ReferenceLayer(step).accumulate(vectors, trace)
-    lo = np.moveaxis(step.adc.lo.astype(np.int64), 2, 3)
-    return sum_histogram(step, trace.codes[0] + lo, accumulators)
 
 
 @dataclass(frozen=True)

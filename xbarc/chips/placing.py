@@ -24,8 +24,8 @@ from xbarc.circuit import Chip, Effects
 from xbarc.circuit.lines import TOLERANCE
 from xbarc.circuit.meaning import Importance
 from xbarc.errors import InputError
-from xbarc.executor.moments import InputMoments
 from xbarc.executor.run import StepRunner
+from xbarc.instruments.moments import InputMoments
 from xbarc.ir.facts import WEIGHTS
 from xbarc.ir.program import CrossbarStep, Program
 from xbarc.ir.verify import verify_program

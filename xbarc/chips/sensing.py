@@ -19,9 +19,9 @@ from xbarc.chips.responses import run_from
 from xbarc.chips.weakening import PERTURBATION, change_channels, channel_axis
 from xbarc.circuit.meaning import Importance, real_weights
 from xbarc.executor.batches import labelled_batches
-from xbarc.executor.moments import InputMoments
 from xbarc.executor.run import StepRunner
 from xbarc.executor.walk import Values, Walk, run_steps
+from xbarc.instruments.moments import InputMoments
 from xbarc.ir.program import CrossbarStep, Program
 from xbarc.ir.quantize import SignResult
 from xbarc.lazy import lazy_module

@@ -271,7 +271,7 @@ def verify_command(
     """
     from xbarc.cli.progress import progress_bar
     from xbarc.evaluate import self_check
-    from xbarc.executor.probing import probe_layers
+    from xbarc.instruments.probing import probe_layers
     from xbarc.ir.files import load_program
     from xbarc.ir.verify import PROGRAM_RULES, STEP_RULES
     from xbarc.ir.verify_fragment import loops

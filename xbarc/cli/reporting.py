@@ -81,7 +81,7 @@ def _report(path: Path, given: dict[str, str], data: Path | None = None) -> Repo
 def _operands(program: Program, data: Path) -> dict[str, OperandStatistics]:
     """Run a program on data and watch its wordlines."""
     from xbarc.executor.batches import calibration_batches
-    from xbarc.executor.operands import operand_statistics
+    from xbarc.instruments.operands import operand_statistics
     from xbarc.ir.npz import read_npz
 
     return operand_statistics(program, calibration_batches(program.inputs, read_npz(data)))

@@ -12,7 +12,7 @@ from xbarc.calibration.budget import fit_budget
 from xbarc.calibration.converters import Choose, calibrate_converters, uniform
 from xbarc.calibration.parts import PARTS
 from xbarc.calibration.prefix import Prefix
-from xbarc.calibration.uniform import FloatModel, Whole, plan_whole, watched_sums
+from xbarc.calibration.uniform import Whole, plan_whole
 from xbarc.chips.converting import Converters
 from xbarc.chips.placing import FitOptions, fit_program
 from xbarc.circuit import Effects
@@ -23,6 +23,8 @@ from xbarc.errors import InputError, MappingError, VerifyError
 from xbarc.executor.batches import calibration_batches
 from xbarc.executor.walk import Values
 from xbarc.frontend import read_network
+from xbarc.instruments.channels import FloatModel
+from xbarc.instruments.sampled_sums import sampled_sums
 from xbarc.ir.front import FrontPoint, RowsPoint
 from xbarc.ir.labels import split_labels
 from xbarc.ir.network import DigitalFragment, Network
@@ -224,7 +226,7 @@ def _share_converter(made: Compilation, progress: Progress) -> Compilation:
     sums: list[SumHistogram] = []
 
     def watch(step: CrossbarStep, prefix: Prefix) -> None:
-        sums.append(watched_sums(step, prefix.batches))
+        sums.append(sampled_sums(step, prefix.batches))
 
     lower_network(made.whole, made.lowering, made.batches(), progress, watch)
     return replace(made, read=made.whole.read_by(sums))

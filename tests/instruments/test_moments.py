@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.lib.stride_tricks import sliding_window_view
 
 from tests.builders import float_layer, int_layer, moments_of
-from xbarc.executor import moments as moments_module
+from xbarc.instruments import moments as moments_module
 from xbarc.ir.geometry import Window
 from xbarc.ir.quantize import IntegerInput, StaticInput
 from xbarc.ir.statistics import SecondMoments

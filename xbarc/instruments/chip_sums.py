@@ -7,7 +7,7 @@ from math import ceil, floor
 import numpy as np
 
 from xbarc.executor.analog import AnalogLayer, UnconvertedLayer
-from xbarc.executor.observer import Bins
+from xbarc.instruments.column_sums import Bins
 from xbarc.ir.program import CrossbarStep
 from xbarc.numerics.types import Float64Array, Int64Array, IntArray
 

@@ -12,7 +12,9 @@ from xbarc.executor.vectors import sample_axis_first
 from xbarc.ir.codes import quantize
 from xbarc.ir.geometry import positions
 from xbarc.ir.program import CrossbarStep
-from xbarc.numerics.types import IntArray
+from xbarc.numerics.types import AnyArray, IntArray
+
+_SEED = 0
 
 
 def sample_vectors(step: CrossbarStep, batches: Sequence[Mapping[str, Any]], most: int) -> IntArray:
@@ -59,3 +61,11 @@ def input_vectors(step: CrossbarStep, values: Mapping[str, Any]) -> Iterator[Int
     codes = quantize(sample_axis_first(tensor, step.geometry), step.quantizer, values, step.name)
     for vectors, _ in layer_vectors(codes, step.geometry, step.groups, tensor.shape):
         yield vectors
+
+
+def draw_vectors(vectors: AnyArray, most: int) -> AnyArray:
+    """Some vectors: drawn, for an even step would meet the same places of every picture."""
+    if len(vectors) <= most:
+        return vectors
+    chosen = np.random.default_rng(_SEED).choice(len(vectors), most, replace=False)
+    return vectors[np.sort(chosen)]

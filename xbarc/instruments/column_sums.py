@@ -21,9 +21,9 @@ from xbarc.numerics import slice_inputs
 from xbarc.numerics.types import Int64Array, IntArray
 
 if TYPE_CHECKING:
-    from xbarc.executor import histogram_loop
+    from xbarc.instruments import histogram_loop
 else:
-    histogram_loop = lazy_module("xbarc.executor.histogram_loop")
+    histogram_loop = lazy_module("xbarc.instruments.histogram_loop")
 
 if TYPE_CHECKING:
     from xbarc.executor import lookup

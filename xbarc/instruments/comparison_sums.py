@@ -19,7 +19,7 @@ from xbarc.numerics.types import AnyArray, BoolArray, Float32Array, IntArray
 _BUDGET = 1 << 23
 
 
-def observe_sums(
+def comparison_sums(
     step: CrossbarStep, tensor: AnyArray, pool: Window | None, chosen: IntArray
 ) -> IntArray:
     """Sums of some windows.
@@ -104,7 +104,7 @@ def pooled_bits(bits: BoolArray, geometry: Geometry, pool: Window | None) -> Boo
     Args:
         bits: axes of the layer's output.
         geometry: the layer's.
-        pool: as for `observe_sums`.
+        pool: as for `comparison_sums`.
 
     Returns:
         Axes: output of all groups, window.
@@ -118,6 +118,6 @@ def pooled_bits(bits: BoolArray, geometry: Geometry, pool: Window | None) -> Boo
 
 
 def sum_shift(step: CrossbarStep) -> int:
-    """What `observe_sums` adds to sums that may be negative, so that none is."""
+    """What `comparison_sums` adds to sums that may be negative, so that none is."""
     widest = int(np.diff(step.tiling.segment_bounds).max())
     return widest if step.periphery.a_sign.size else 0
