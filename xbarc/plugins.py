@@ -11,10 +11,10 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import wraps
+from functools import cache, wraps
 from importlib import import_module
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from importlib.metadata import packages_distributions as distributions_by_package
@@ -340,12 +340,18 @@ def _distribution(door: Door, method: object) -> str:
     return _package(door, _class(method).__module__)
 
 
+@cache
+def _distributions(_: tuple[str, ...]) -> Mapping[str, list[str]]:
+    """Distributions by package, which Python reads from the metadata of everything installed."""
+    return distributions_by_package()
+
+
 def _package(door: Door, module: str) -> str:
     points: Iterable[EntryPoint] = entry_points(group=door.group)
     for point in points:  # a package under development registers names, but lists no files
         if point.dist is not None and point.module == module:
             return f"{point.dist.name} {point.dist.version}"
-    for name in sorted(distributions_by_package().get(module.partition(".")[0], [])):
+    for name in sorted(_distributions(tuple(sys.path)).get(module.partition(".")[0], ())):
         try:
             return f"{name} {version(name)}"
         except PackageNotFoundError:

@@ -72,6 +72,7 @@ _ELSEWHERE = {
     "uniform": "tests of one range",
     "placement": "tests of placement",
     "correct": "tests of placement",
+    "cost_law": "tests of cost laws",
     "fault_map": "tests of placement",
     "split": "tests of binary layers",
     "extra_groups": "tests of binary layers",

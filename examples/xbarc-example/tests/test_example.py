@@ -4,12 +4,17 @@ from typing import ClassVar
 
 import pytest
 
-from xbarc.testing import EncodingConformance, check_device
+from xbarc.testing import EncodingConformance, check_device, check_placement
 
 
 class TestNegativeBase(EncodingConformance):
     encoding: ClassVar[str] = "negative-base"  # by its registered name
     examples: ClassVar[int] = 5
+
+
+def test_heavy_first() -> None:
+    found = check_placement("heavy-first")
+    assert sum(one.after for one in found) < sum(one.before for one in found)
 
 
 def test_two_populations() -> None:
