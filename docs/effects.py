@@ -27,7 +27,7 @@ from xbarc.mapping import ArrayPool, map_layer
 from xbarc.mapping.encodings import encoding_names, find_encoding
 from xbarc.mapping.fitting import fit_layer
 from xbarc.numerics import IntFormat
-from xbarc.options import ADC_POLICIES, MapOptions, Placement
+from xbarc.options import ADC_POLICIES, MapOptions, PlacementName
 from xbarc.passes import quantize_weights
 from xbarc.target import load_target
 
@@ -196,7 +196,7 @@ def table():
 
 def same_for_all():
     """Effects that no encoding changes."""
-    orders = [name for name in get_args(Placement) if name != "none"]
+    orders = [name for name in get_args(PlacementName) if name != "none"]
     circuit = find_spec("xbarc.circuit")
     device = "simulated" if circuit and circuit.origin else "estimate in the report"
     rows = (
