@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.frontend.onnx_models import check, f32, matrix_layer, model_file, normal, operators
+from xbarc.frontend import read_network
 from xbarc.ir.network import IntWeight
 
 
@@ -48,6 +49,21 @@ def test_normalisation_is_folded(
     network = check(path, x=normal(*shape, seed=1))
     assert operators(network) == {}
     assert matrix_layer(network).output == "y"
+
+
+@pytest.mark.parametrize("which", ["g", "h", "m", "v"])
+@pytest.mark.parametrize("extreme", [np.inf, -np.inf, np.nan, 3e38])
+def test_statistics_that_are_not_finite_are_not_folded(
+    tmp_path: Path, which: str, extreme: float
+) -> None:
+    """They are left to ONNX Runtime, and no warning is printed."""
+    arrays = statistics(4)
+    for name in "ghmv":
+        arrays[name][0] = extreme if name == which else 0 if name == "g" else 1
+    text = f"g (float[1,2,4,4] x) => (float[] y) {{ c = Conv(x, w) {NORM} }}"
+    network = read_network(model_file(tmp_path, text, w=normal(4, 2, 1, 1), **arrays))
+    assert np.isfinite(matrix_layer(network).result.bias).all()  # type: ignore[union-attr]
+    assert operators(network) in ({}, {"BatchNormalization": 1})
 
 
 def test_normalisation_scales_integer_weights(tmp_path: Path) -> None:

@@ -129,8 +129,10 @@ def _normalisation(node: ir.Node, layer: MatrixLayer, scene: Scene) -> _Affine |
     gamma, beta, mean, variance = arrays
     if np.any(variance + real(node, "epsilon", 1e-5) <= 0):
         return None
-    factor = gamma / np.sqrt(variance + real(node, "epsilon", 1e-5))
-    return _Affine(factor, beta - mean * factor, node.outputs[0])
+    with np.errstate(invalid="ignore", over="ignore"):  # what is not finite then is not folded
+        factor = gamma / np.sqrt(variance + real(node, "epsilon", 1e-5))
+        shift = beta - mean * factor
+    return _Affine(factor, shift, node.outputs[0])
 
 
 def _channels_are_outputs(node: ir.Node, layer: MatrixLayer, scene: Scene) -> bool:
