@@ -246,9 +246,13 @@ def test_more_than_memory(
     data, out = npz(x=np.zeros((400, 5), np.float32)), tmp_path / "out.npz"
     words = ("run", dense, "--inputs", data, "--outputs", out)
     xbarc("--memory", "7K", *words).refused(
-        "data.npz: holds 7.9 KiB, this machine has 7.0 KiB", "--memory SIZE", "XBARC_MEMORY=SIZE"
+        "data.npz: holds 7.9 KiB, the limit of --memory (XBARC_MEMORY) is 7.0 KiB",
+        "--memory SIZE",
+        "XBARC_MEMORY=SIZE",
     )
-    xbarc("--memory", "9K", *words).refused("needs an array of 9.4 KiB, this machine has 9.0 KiB")
+    xbarc("--memory", "9K", *words).refused(
+        "needs an array of 9.4 KiB, the limit of --memory (XBARC_MEMORY) is 9.0 KiB"
+    )
     xbarc("--memory", "9X", *words).refused(
         "--memory: '9X' is not a size; expected something like 512M or 8G"
     )

@@ -86,7 +86,7 @@ def test_a_file_larger_than_any_memory(xbarc: Run, own: Path, name: str) -> None
 
 def test_a_limit_below_the_size_of_a_program(xbarc: Run, own: Path) -> None:
     done = xbarc("--memory", "1K", "verify", own)
-    done.refused("is too large", "this machine has 1.0 KiB", "--memory SIZE")
+    done.refused("is too large", "the limit of --memory (XBARC_MEMORY) is 1.0 KiB", "--memory SIZE")
     assert xbarc("--memory", "100M", "verify", own).code == 0
 
 

@@ -59,6 +59,6 @@ def test_a_schedule_larger_than_memory_is_left_out(
     assert report.totals.latency_us is None
     assert report.totals.energy_uj is not None
     assert (
-        "takes 16.5 MiB, this machine has 10.0 MiB; another limit"
+        "takes 16.5 MiB, the limit of --memory (XBARC_MEMORY) is 10.0 MiB; another limit"
         in report.totals.unknown["latency_us"]
     )

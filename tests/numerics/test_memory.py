@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from xbarc.numerics.memory import memory_limit, parse_size, show_size
+from xbarc.numerics.memory import limit_in_words, memory_limit, parse_size, show_size
 
 
 @pytest.mark.parametrize(
@@ -24,8 +24,10 @@ def test_what_is_no_size(text: str) -> None:
 def test_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XBARC_MEMORY", raising=False)
     assert 1 << 28 < memory_limit() < 1 << 48
+    assert limit_in_words() == f"this machine has {show_size(memory_limit())}"
     monkeypatch.setenv("XBARC_MEMORY", "3K")
     assert memory_limit() == 3072
+    assert limit_in_words() == "the limit of --memory (XBARC_MEMORY) is 3.0 KiB"
 
 
 def test_shown() -> None:

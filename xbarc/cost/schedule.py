@@ -36,7 +36,7 @@ from xbarc.cost.timing import Timing
 from xbarc.ir.geometry import Dense
 from xbarc.ir.program import CrossbarStep, DigitalStep, Program
 from xbarc.ir.quantize import DynamicInput
-from xbarc.numerics.memory import MEMORY, memory_limit, show_size
+from xbarc.numerics.memory import ANOTHER_LIMIT, limit_in_words, memory_limit, show_size
 from xbarc.numerics.types import Int64Array
 from xbarc.rows import Picosecond, RoundPicosecond, Row, Share, fact
 from xbarc.target import Target
@@ -149,12 +149,12 @@ def why_unscheduled(program: Program) -> str:
     large = [name for name, size in sizes.items() if size > MOST_POSITIONS]
     if large:
         return f"{large[0]} has {sizes[large[0]]:,} positions, a schedule holds {MOST_POSITIONS:,}"
-    need, have = _BYTES_A_POSITION * sum(sizes.values()), memory_limit()
-    if need <= have:
+    need = _BYTES_A_POSITION * sum(sizes.values())
+    if need <= memory_limit():
         return ""
     return (
-        f"a schedule of {sum(sizes.values()):,} positions takes {show_size(need)}, this machine has"
-        f" {show_size(have)}; another limit with {MEMORY}=SIZE or --memory SIZE"
+        f"a schedule of {sum(sizes.values()):,} positions takes {show_size(need)},"
+        f" {limit_in_words()}; {ANOTHER_LIMIT}"
     )
 
 

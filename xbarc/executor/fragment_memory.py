@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from xbarc.errors import InputError
-from xbarc.numerics.memory import MEMORY, memory_limit, show_size
+from xbarc.numerics.memory import ANOTHER_LIMIT, limit_in_words, memory_limit, show_size
 
 _SMALL = 1 << 10
 """Entries up to which a constant may tell a shape; larger ones only have one."""
@@ -27,14 +27,13 @@ def check_memory(model: bytes, shapes: Shapes, where: str) -> None:
     Raises:
         InputError: says how much it holds, and how much there is.
     """
-    need, limit = most_held(model, shapes), memory_limit()
-    if need > limit:
+    need = most_held(model, shapes)
+    if need > memory_limit():
         given = ", ".join(f"'{name}' {list(shape)}" for name, shape in shapes.items())
         raise InputError(
-            f"on inputs {given} it holds {show_size(need)} at once, this machine has"
-            f" {show_size(limit)}",
+            f"on inputs {given} it holds {show_size(need)} at once, {limit_in_words()}",
             where=where,
-            hint=f"fewer samples at a time, or another limit with {MEMORY}=SIZE or --memory SIZE",
+            hint=f"fewer samples at a time, or {ANOTHER_LIMIT}",
         )
 
 

@@ -26,7 +26,7 @@ from xbarc.ir.geometry import Dense, Geometry, Scatter, Window, spatial_extent, 
 from xbarc.ir.network import MatrixLayer
 from xbarc.ir.quantize import Quantizer, Result
 from xbarc.ir.trace import LayerTrace
-from xbarc.numerics.memory import MEMORY, memory_limit, show_size
+from xbarc.numerics.memory import ANOTHER_LIMIT, limit_in_words, memory_limit, show_size
 from xbarc.numerics.types import AnyArray, Int64Array, IntArray
 
 _BYTES = 8
@@ -184,10 +184,9 @@ def check_shape(frame: LayerFrame, shape: tuple[int, ...]) -> None:
     size = _BYTES * largest_array(geometry, frame.groups, frame.outputs, shape)
     if size > memory_limit():
         raise InputError(
-            f"input of shape {shape} needs an array of {show_size(size)}, this machine has"
-            f" {show_size(memory_limit())}",
+            f"input of shape {shape} needs an array of {show_size(size)}, {limit_in_words()}",
             where=frame.name,
-            hint=f"fewer samples at a time, or another limit with {MEMORY}=SIZE or --memory SIZE;"
+            hint=f"fewer samples at a time, or {ANOTHER_LIMIT};"
             " strides, dilations and pads of the layer may ask too much",
         )
 

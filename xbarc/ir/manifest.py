@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from xbarc.errors import ProgramError
 from xbarc.ir.folder import FILE_NAME, MANIFEST
 from xbarc.ir.schema import ARRAYS, FORMAT, DigitalRecord, ProgramRecord
-from xbarc.numerics.memory import MEMORY, memory_limit, show_size
+from xbarc.numerics.memory import ANOTHER_LIMIT, limit_in_words, memory_limit, show_size
 
 UNSEALED = "0" * 64
 """What stands in place of the seal while it is computed."""
@@ -145,14 +145,14 @@ def _check_sizes(sizes: Mapping[str, int], path: Path) -> None:
             what = f"is too large: {show_size(size)}, expected at most {show_size(most)}"
             raise ProgramError(what, where=str(path / name), hint=_AGAIN)
     held = {name: size for name, size in sizes.items() if not name.endswith(".json")}
-    total, limit = sum(held.values()), memory_limit()
-    if total > limit:
+    total = sum(held.values())
+    if total > memory_limit():
         name = max(held, key=lambda name: held[name])
         raise ProgramError(
-            f"is too large: {show_size(held[name])} of a program of {show_size(total)}, this"
-            f" machine has {show_size(limit)}",
+            f"is too large: {show_size(held[name])} of a program of {show_size(total)},"
+            f" {limit_in_words()}",
             where=str(path / name),
-            hint=f"another limit with {MEMORY}=SIZE or --memory SIZE",
+            hint=ANOTHER_LIMIT,
         )
 
 

@@ -13,7 +13,7 @@ from typing import IO
 from numpy.lib import format as npy
 
 from xbarc.errors import InputError
-from xbarc.numerics.memory import MEMORY, memory_limit, show_size
+from xbarc.numerics.memory import ANOTHER_LIMIT, limit_in_words, memory_limit, show_size
 from xbarc.numerics.types import AnyArray
 
 _ADDRESSES = (1 << 63) - 1  # numpy counts strides of empty arrays too
@@ -79,12 +79,12 @@ def _check_sizes(members: list[zipfile.ZipInfo], where: str) -> None:
                 where=where,
                 hint=_MADE,
             )
-    total, most = sum(member.file_size for member in members), memory_limit()
-    if total > most:
+    total = sum(member.file_size for member in members)
+    if total > memory_limit():
         raise InputError(
-            f"holds {show_size(total)}, this machine has {show_size(most)}",
+            f"holds {show_size(total)}, {limit_in_words()}",
             where=where,
-            hint=f"fewer samples at a time, or another limit with {MEMORY}=SIZE or --memory SIZE",
+            hint=f"fewer samples at a time, or {ANOTHER_LIMIT}",
         )
 
 

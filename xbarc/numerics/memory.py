@@ -9,6 +9,9 @@ from pathlib import Path
 MEMORY = "XBARC_MEMORY"
 """Environment variable that replaces the machine's memory, such as `8G`; `--memory` sets it."""
 
+ANOTHER_LIMIT = f"another limit with {MEMORY}=SIZE or --memory SIZE"
+"""What messages about the limit advise."""
+
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _GROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 _UNKNOWN = 1 << 36  # where the system does not tell: 64 GiB, so that absurd sizes are refused
@@ -45,6 +48,14 @@ def show_size(size: int) -> str:
         if size >= _UNITS[unit]:
             return f"{size / _UNITS[unit]:,.1f} {unit}iB"
     return f"{size} bytes"
+
+
+def limit_in_words() -> str:
+    """What a message says of the limit: whose it is, and how large."""
+    whose = (
+        "this machine has" if MEMORY not in os.environ else f"the limit of --memory ({MEMORY}) is"
+    )
+    return f"{whose} {show_size(memory_limit())}"
 
 
 def _machine() -> int:
