@@ -160,8 +160,14 @@ def test_a_converter_that_is_too_narrow_is_refused_with_remedies() -> None:
     target = small_target(adc__max_bits=5)
     with pytest.raises(MappingError, match=r"need \d bits, the ADC of rram128 has 5") as caught:
         mapped(_random(128, 4), target)
+    assert str(caught.value).startswith("layer: lossless conversions of 128 rows need")
     assert "--adc 5" in caught.value.hint
     assert re.search(r"array.active_rows=32 \(4 times the cycles\)", caught.value.hint)
+
+
+def test_a_setting_wider_than_the_converter_is_named_as_it_was_given() -> None:
+    with pytest.raises(MappingError, match=r"conversions with --adc 6 of 128 rows need 6 bits"):
+        mapped(_random(128, 4), small_target(adc__max_bits=5), adc="6")
 
 
 def test_a_wide_output_is_cut_over_arrays() -> None:

@@ -178,9 +178,9 @@ def _check_width(step: CrossbarStep, target: Target, needed: int, policy: str) -
     times = -(-rows // fewer) if fewer else 0
     by_hand = f"--set array.active_rows={fewer} ({times} times the cycles)"
     slower = f"--levers rows, {by_hand}, " if fewer else ""
+    kind = f"conversions with --adc {policy}" if policy.isdecimal() else f"{policy} conversions"
     raise MappingError(
-        f"{policy} conversions of {rows} rows need {needed} bits, "
-        f"the ADC of {target.name} has {have}",
+        f"{kind} of {rows} rows need {needed} bits, the ADC of {target.name} has {have}",
         where=step.name,
         hint=f"--adc calibrated (range and step from data), --adc {have} (saturating), {slower}"
         "fewer cell or DAC bits, or another encoding",
