@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from xbarc.frontend import BinaryOptions
 from xbarc.ir.geometry import Dim
 from xbarc.ir.network import Value
 from xbarc.ir.npz import read_npz
-from xbarc.ir.program import CrossbarStep, Step
 from xbarc.mapping import read_groups
 from xbarc.mapping.encodings import (
     encoding_of,
@@ -39,7 +38,6 @@ from xbarc.plugins import is_foreign
 from xbarc.target import Target
 
 _WIDEST = 16
-_RANGES = {"static": "static", "dynamic": "dynamic"}
 
 
 @dataclass(frozen=True)
@@ -143,7 +141,6 @@ def lossless(plan: Plan) -> Plan:
 _SAID_WHERE_ASKED = (
     "adc_budget",
     "allow_ternary",
-    "column_order",
     "duplicate",
     "equalise",
     "refit",
@@ -173,11 +170,15 @@ def settings_of(plan: Plan, whole: Whole, *, calibrated: bool) -> tuple[tuple[st
         found["cost_law"] = law_origin(law)
     if "rows" in options.levers:
         found["rows_latency"] = f"{options.rows_latency:g}"
-    for name in _SAID_WHERE_ASKED:
-        asked = getattr(options, name)
-        if asked != CompileOptions.model_fields[name].default:
-            found[name] = str(asked)
-    return tuple(sorted((found | whole.settings()).items()))
+    return tuple(sorted((found | _said_where_asked(options) | whole.settings()).items()))
+
+
+def _said_where_asked(options: CompileOptions) -> dict[str, str]:
+    """Options that a program names where they are not left at their default, and do something."""
+    said = [*_SAID_WHERE_ASKED, *(["column_order"] if "group" in options.levers else [])]
+    fields = CompileOptions.model_fields
+    asked = {name: getattr(options, name) for name in said}
+    return {name: str(value) for name, value in asked.items() if value != fields[name].default}
 
 
 def shape_settings(
@@ -209,30 +210,6 @@ def _open_axes(value: Value) -> list[str]:
 
 def _fixed(size: Dim) -> bool:
     return isinstance(size, int) and size >= 0
-
-
-def built_settings(
-    settings: Iterable[tuple[str, str]], steps: Iterable[Step]
-) -> tuple[tuple[str, str], ...]:
-    """The settings, with what was built beside what was asked for wherever the two differ.
-
-    A model's own integers have their own widths, few cells hold fewer bits, one range for all
-    layers has one converter, and comparisons have none.
-    """
-    found = dict(settings)
-    layers = [step for step in steps if isinstance(step, CrossbarStep)]
-    built = {
-        "activation_bits": [str(step.input_bits) for step in layers],
-        "activation_ranges": [_RANGES.get(step.quantizer.kind, "as given") for step in layers],
-        "adc": ["comparisons" if step.sense else step.adc.policy for step in layers],
-        "encoding": [step.encoding for step in layers],
-        "weight_bits": [str(step.weight_bits) for step in layers],
-    }
-    for name, values in built.items():
-        asked = found[name].partition("; built: ")[0]
-        if any(value != asked.partition(" ")[0] for value in values):
-            found[name] = f"{asked}; built: {', '.join(sorted(set(values)))}"
-    return tuple(sorted(found.items()))
 
 
 def _levers(options: MapOptions, target: Target) -> str:

@@ -159,6 +159,7 @@ def _wrong_programs() -> dict[str, Program]:
         "adc_reference_allowed": _program(_adc(lo=_settings(0, (1, 1, 1, step.input_slices)))),
         "fragments_closed": replace(good, steps=(*good.steps, _no_model())),
         "facts_proven": _program(replace(step, facts=_facts(0, 254))),
+        "settings_built": replace(good, settings=(("adc", "7"), ("encoding", "differential"))),
         "cells_of_target": _program(
             replace(step, cells=PackedCells(step.cells.data, 1, step.cells.columns))
         ),
@@ -173,6 +174,12 @@ def test_program_rule_broken_alone(rule: str) -> None:
         verify_program(program)
     with pytest.raises(ProgramError, match=f"breaks the rule {rule}"):
         check_program(program, "file.xbar")
+
+
+def test_a_policy_in_bits_is_an_upper_bound() -> None:
+    step = _step()
+    capped = replace(step, adc=replace(step.adc, policy="3"))
+    assert _rules(_program(capped)) == ["settings_built"]
 
 
 def test_a_sound_program_breaks_nothing() -> None:

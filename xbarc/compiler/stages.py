@@ -25,6 +25,7 @@ from xbarc.executor.walk import Values
 from xbarc.frontend import read_network
 from xbarc.instruments.channels import FloatModel
 from xbarc.instruments.sampled_sums import sampled_sums
+from xbarc.ir.built import built_settings
 from xbarc.ir.front import FrontPoint, RowsPoint
 from xbarc.ir.labels import split_labels
 from xbarc.ir.network import DigitalFragment, Network
@@ -44,7 +45,6 @@ from xbarc.pipeline import Observer, Progress, Stage
 from xbarc.plan import (
     Plan,
     binary_options,
-    built_settings,
     compares,
     lossless,
     make_plan,

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from xbarc.errors import ProgramError, VerifyError
+from xbarc.ir.built import built_settings
 from xbarc.ir.knowledge import unproven
 from xbarc.ir.program import AdcSettings, CrossbarStep, Program, step_inputs, step_outputs
 from xbarc.ir.verify_fragment import fragments_closed
@@ -171,6 +172,19 @@ def facts_proven(program: Program) -> Iterator[str]:
         yield f"{fact.layer}: {fact.text}"
 
 
+def settings_built(program: Program) -> Iterator[str]:
+    """Bits, ranges, encodings and converter policies in the settings are those of the layers."""
+    right = dict(built_settings(program.settings, program.steps))
+    for name, text in program.settings:
+        if text != right[name]:
+            yield f"setting {name} is {text[:60]!r}, the layers hold {right[name][:60]!r}"
+    for step in program.crossbar_steps:
+        cap = step.adc.policy.rpartition(":")[2]
+        widest = int(step.adc.bits.max(initial=0))
+        if step.sense is None and cap.isdecimal() and widest > int(cap):
+            yield f"{step.name}: converters of {widest} bits, its policy is {step.adc.policy}"
+
+
 PROGRAM_RULES: tuple[ProgramRule, ...] = (
     names_unique,
     values_flow,
@@ -184,6 +198,7 @@ PROGRAM_RULES: tuple[ProgramRule, ...] = (
     cells_of_target,
     fragments_closed,
     facts_proven,
+    settings_built,
 )
 
 
