@@ -217,6 +217,20 @@ def test_open_axes_are_named_with_their_remedy() -> None:
     assert "--shape" in note
 
 
+def test_a_fixed_batch_is_told() -> None:
+    program = program_of(dense_step(), target=small_target(), arrays=4)
+    (value,) = program.inputs
+    for size, settings, told in [
+        (1, (), False),
+        (None, (), False),
+        (4, (), True),
+        (None, (("shapes", f"{value.name}=3,20"),), True),
+    ]:
+        shaped = replace(value, shape=(size, *(value.shape or (None,))[1:]))
+        report = collect(replace(program, inputs=(shaped,), settings=settings))
+        assert any(note.startswith("The first axis of") for note in report.notes) is told
+
+
 def test_a_program_without_crossbars() -> None:
     report = collect(program_of(digital_step(), target=small_target(), arrays=0))
     assert report.totals.arrays == 0

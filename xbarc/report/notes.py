@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from xbarc.cost import ProgramCost, clipping
 from xbarc.cost.laws import law_of_costs
+from xbarc.ir.geometry import Dim
 from xbarc.ir.program import Program
 from xbarc.ir.quantize import DynamicInput
 from xbarc.target import Figure, Target, figures
@@ -21,6 +22,7 @@ _OF_THE_PROGRAM = (
     "The links of the chip",
     "Left out of the totals",
     "Open axes",
+    "The first axis of",
     "The ADC law was fitted",
     "Input ranges found",
     "Converters of layer ",
@@ -58,6 +60,7 @@ def notes(program: Program, cost: ProgramCost) -> tuple[str, ...]:
         *_untimed(target),
         *_left_out(cost),
         *_open_axes(program, cost),
+        *_samples(program),
         *_links(target, cost),
         *_converters(target, cost),
         *_integers(program),
@@ -185,6 +188,26 @@ def _open_axes(program: Program, cost: ProgramCost) -> tuple[str, ...]:
     return (
         f"Open axes count as 1 ({found}){effect}. --shape NAME=N,C,H,W counts with real sizes.",
     )
+
+
+def _samples(program: Program) -> tuple[str, ...]:
+    """How much one inference is, where the model or `--shape` fixes more than one sample."""
+    firsts = {value.name: value.shape[0] for value in program.inputs if value.shape}
+    given = dict(program.settings).get("shapes", "")
+    for name, _, sizes in (part.rpartition("=") for part in given.split("; ") if part):
+        firsts[name] = int(sizes.partition(",")[0])
+    many = [f"'{name}' is {size}" for name, size in firsts.items() if _is_many(size)]
+    if not many:
+        return ()
+    told = (
+        f"The first axis of {', '.join(many)}: counts, energy and latency are those of one run over"
+        " all of it, not of one sample."
+    )
+    return (told,)
+
+
+def _is_many(size: Dim) -> bool:
+    return isinstance(size, int) and size > 1
 
 
 def _unconfirmed(target: Target) -> tuple[str, ...]:
