@@ -6,7 +6,7 @@ and `check` say of that encoding, and with device noise what `check` says of chi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -31,13 +31,13 @@ from xbarc.mapping.encodings import load_encoding
 from xbarc.mapping.fitting import real_steps
 from xbarc.numerics.types import AnyArray
 from xbarc.options import AUTO, CompileOptions, Method
+from xbarc.pipeline import Progress
 from xbarc.report import collect
 from xbarc.rows import Accuracy, Row, decibels, fact
 from xbarc.target import Figure, Target, Variation, VariationLaw
 
 Variant = Literal["blind", "refitted", "read-back"]
 VARIANTS: tuple[Variant, ...] = ("blind", "refitted", "read-back")
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)

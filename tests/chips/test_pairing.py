@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.builders import float_result, int_layer, mapped, program_of, small_target
-from xbarc.chips.pairing import Pairing, Sums
+from xbarc.chips.pairing import AccumulatorMoments, Pairing
 from xbarc.chips.placing import FitOptions, fit_program
 from xbarc.circuit import Chip, Effects
 from xbarc.executor.run import Executor
@@ -62,7 +62,7 @@ def test_slopes_are_those_of_a_regression() -> None:
 
 def test_what_does_not_vary_keeps_its_factor() -> None:
     ones = np.ones((1, 3))
-    flat = Sums(wanted=2 * ones, found=ones, wanted_found=2 * ones, found_found=ones)
+    flat = AccumulatorMoments(wanted=2 * ones, found=ones, wanted_found=2 * ones, found_found=ones)
     assert (flat.slopes == 1).all()
 
 

@@ -8,7 +8,7 @@ allocation is executed, and the cheapest one that keeps the budget is refined an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -30,6 +30,7 @@ from xbarc.mapping.calibrated import Table, setting_table, settings_of
 from xbarc.mapping.knapsack import Picked, pick
 from xbarc.numerics.types import AnyArray, Float64Array, Int64Array
 from xbarc.options import Budget
+from xbarc.pipeline import Progress
 from xbarc.target import Target
 
 _MOST_BITS = 10
@@ -38,7 +39,6 @@ _UNIFORM = range(2, 8)
 _REFINE = 4
 _MOST_HARM = 8.0
 _SURE = 1.64  # one-sided 95 %
-Progress = Callable[[str, int, int], None]
 
 
 def keeps(budget: Budget, point: FrontPoint, exact: float | None) -> bool:

@@ -29,6 +29,7 @@ from xbarc.mapping.calibrated import (
     with_settings,
 )
 from xbarc.numerics.types import Int64Array, IntArray
+from xbarc.pipeline import Progress
 from xbarc.target import Target
 
 MOST_CONVERSIONS = 1 << 26
@@ -38,7 +39,6 @@ SAMPLES = 4096
 """Input vectors of a layer that digital numbers are fitted to."""
 
 _BATCHES = 32
-Progress = Callable[[str, int, int], None]
 Choose = Callable[[CrossbarStep, Table], AdcSettings]
 IDEAL = IdealCells()
 

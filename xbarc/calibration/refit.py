@@ -27,7 +27,7 @@ _DOUBT = 16.0
 
 
 @dataclass(frozen=True, eq=False)
-class _Sums:
+class _Line:
     """Numbers of one output each, over the vectors; axis: output of all groups.
 
     Attributes:
@@ -112,13 +112,13 @@ def _takes_gain(result: Result, outputs: int) -> bool:
             return False
 
 
-def _without_gain(found: Float64Array, wanted: Float64Array) -> _Sums:
+def _without_gain(found: Float64Array, wanted: Float64Array) -> _Line:
     none = np.zeros(found.shape[1])
     off = wanted - found
-    return _Sums(none + 1, none, off.mean(axis=0), off.var(axis=0))
+    return _Line(none + 1, none, off.mean(axis=0), off.var(axis=0))
 
 
-def _fitted(found: Float64Array, inputs: Float64Array, wanted: Float64Array) -> _Sums:
+def _fitted(found: Float64Array, inputs: Float64Array, wanted: Float64Array) -> _Line:
     """Least squares of each output on what was found and on the sum of its inputs.
 
     What is fitted is the difference of `wanted` and `found`, so that doubt means no change.
@@ -138,10 +138,10 @@ def _fitted(found: Float64Array, inputs: Float64Array, wanted: Float64Array) -> 
     gain = np.where((gain > 0.25) & (gain < 4), gain, 1.0)
     beta = np.rint(share / gain)
     left = wanted - gain * (found + beta * inputs)
-    return _Sums(gain, beta, left.mean(axis=0), left.var(axis=0))
+    return _Line(gain, beta, left.mean(axis=0), left.var(axis=0))
 
 
-def _folded(step: CrossbarStep, zero: int, fit: _Sums) -> CrossbarStep:
+def _folded(step: CrossbarStep, zero: int, fit: _Line) -> CrossbarStep:
     """The numbers in the periphery and in the result's scale.
 
     The constant is added before the gain, so it is the one that comes out right behind it.

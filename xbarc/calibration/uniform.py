@@ -1,20 +1,19 @@
 """Equalisation and one range for all layers: what has to be known about the whole network.
 
-The float network runs on calibration data once; its channels are described by a few numbers each;
+The channels of the float network are described by a few numbers each (`instruments.channels`);
 `passes.one_range` turns these into scales and steps. The converters' one range comes from the
 column sums of a program that is lossless still.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from xbarc.errors import MappingError
-from xbarc.executor.walk import Values
-from xbarc.instruments.channels import FloatModel, channel_statistics
 from xbarc.ir.network import MatrixLayer, Network
 from xbarc.ir.program import AdcSettings, CrossbarStep
+from xbarc.ir.scales import ChannelStatistics
 from xbarc.mapping.encodings import encoding_of
 from xbarc.mapping.one_adc import SumHistogram, choose_adc, one_setting
 from xbarc.options import AUTO, CompileOptions, MapOptions, Share
@@ -134,20 +133,30 @@ class Whole:
 
 
 def plan_whole(
-    network: Network, model: FloatModel, batches: Sequence[Values], request: Request
+    network: Network, statistics: Mapping[str, ChannelStatistics] | None, request: Request
 ) -> Whole:
     """Scale a network's channels, and choose the range that its layers share.
+
+    Args:
+        network: with `scales`.
+        statistics: of its channels on data; None where there is none.
+        request: what was asked for.
 
     Raises:
         MappingError: one range was asked for without data, or for a layer that cannot take part.
     """
     if request.uniform:
-        _check_uniform(network, batches)
+        if statistics is None:
+            raise MappingError(
+                "one range for all layers is chosen from data, and there is none",
+                where="--uniform",
+                hint="--calibrate DATA.npz; inputs without labels are enough",
+            )
+        _check_uniform(network)
     elif request.share == "none":
         return Whole(network, None, request.bits)
-    elif not batches:
+    if statistics is None:
         return Whole(apply_scales(network, balance_weights(network)), None, request.bits)
-    statistics = channel_statistics(network, model, batches)
     one = choose_one_range(
         network,
         statistics,
@@ -160,13 +169,7 @@ def plan_whole(
     return Whole(scaled, one if request.uniform else None, request.bits)
 
 
-def _check_uniform(network: Network, batches: Sequence[Values]) -> None:
-    if not batches:
-        raise MappingError(
-            "one range for all layers is chosen from data, and there is none",
-            where="--uniform",
-            hint="--calibrate DATA.npz; inputs without labels are enough",
-        )
+def _check_uniform(network: Network) -> None:
     free = network.scales.layers if network.scales is not None else {}
     for layer in network.matrix_layers:
         if layer.name not in free:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from xbarc.chips.levels import LevelTask, choose_levels, layer_gain, stuck_levels
-from xbarc.chips.pairing import Pairing, Sums
+from xbarc.chips.pairing import AccumulatorMoments, Pairing
 from xbarc.circuit.faults import FaultMap
 from xbarc.circuit.meaning import Importance, real_weights
 from xbarc.errors import MappingError
@@ -78,7 +78,7 @@ class Scaling:
         """Whether there is anything to fold."""
         return bool(self.kinds & _OF_SCALES)
 
-    def gain(self, found: Float64Array, sums: Sums | None = None) -> Float64Array:
+    def gain(self, found: Float64Array, sums: AccumulatorMoments | None = None) -> Float64Array:
         """Factors for the matrix that the cells now stand for; axes: group, output."""
         if "outputs" in self.kinds:
             return (sums or self._expected(found)).slopes
@@ -88,7 +88,7 @@ class Scaling:
         return ones * layer_gain(self.wanted, found, self.importance)
 
     def fold(
-        self, step: CrossbarStep, found: Float64Array, sums: Sums | None = None
+        self, step: CrossbarStep, found: Float64Array, sums: AccumulatorMoments | None = None
     ) -> CrossbarStep:
         """The layer with factors and offsets in its result.
 
@@ -108,9 +108,9 @@ class Scaling:
             offset = np.zeros_like(gain)
         return _folded(step, gain, offset, self.original)
 
-    def _expected(self, found: Float64Array) -> Sums:
+    def _expected(self, found: Float64Array) -> AccumulatorMoments:
         matrix, mean = self.importance.matrix, self.importance.mean
-        return Sums(
+        return AccumulatorMoments(
             np.einsum("gi,gio->go", mean, self.wanted),
             np.einsum("gi,gio->go", mean, found),
             np.einsum("gio,gio->go", self.wanted, matrix @ found),
@@ -167,7 +167,9 @@ def _known_sums(step: CrossbarStep) -> Float64Array:
     return np.asarray(effective_weights(step).sum(axis=1, dtype=np.float64))
 
 
-def _offset(step: CrossbarStep, wanted: Float64Array, sums: Sums, zero: float) -> Float64Array:
+def _offset(
+    step: CrossbarStep, wanted: Float64Array, sums: AccumulatorMoments, zero: float
+) -> Float64Array:
     """What is missing on the mean, in accumulators and after the gain; axes: group, output."""
     missing = sums.wanted - sums.slopes * sums.found
     if not zero:

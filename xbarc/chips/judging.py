@@ -16,15 +16,14 @@ import numpy as np
 
 from xbarc.chips.responses import divergences, first_output
 from xbarc.circuit import Chip, Effects
-from xbarc.executor.batches import labelled_batches
+from xbarc.executor.batches import Data, labelled_batches
 from xbarc.executor.layer import Accumulate
 from xbarc.executor.run import StepRunner, chip_layer
 from xbarc.executor.walk import Values
 from xbarc.ir.labels import split_labels
 from xbarc.ir.program import CrossbarStep, Program
-from xbarc.numerics.types import AnyArray, Float64Array
+from xbarc.numerics.types import Float64Array
 
-Data = Mapping[str, AnyArray]
 ASKED = "as asked"
 MOST = 128
 """Held-back samples: executing them with converters takes most of the time of a judgement."""

@@ -27,7 +27,7 @@ _LEAST = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
-class Sums:
+class AccumulatorMoments:
     """Moments of a layer's accumulators, plain and on the chip; axes: group, output.
 
     Attributes:
@@ -67,7 +67,9 @@ class Pairing:
         self._steps = iter(self._walk)
         self._at: Step | None = None
 
-    def sums(self, plain: CrossbarStep, step: CrossbarStep, levels: Float64Array) -> Sums:
+    def sums(
+        self, plain: CrossbarStep, step: CrossbarStep, levels: Float64Array
+    ) -> AccumulatorMoments:
         """Moments of a layer's accumulators.
 
         Args:
@@ -84,7 +86,7 @@ class Pairing:
             products = (wanted, found, wanted * found, found * found)
             parts.append((len(wanted), [values.sum(axis=0) for values in products]))
         count = max(1, sum(number for number, _ in parts))
-        return Sums(*(sum(part[k] for _, part in parts) / count for k in range(4)))
+        return AccumulatorMoments(*(sum(part[k] for _, part in parts) / count for k in range(4)))
 
     def put(self, step: CrossbarStep, levels: Float64Array) -> None:
         """Run a layer of the chip like this from now on."""

@@ -24,6 +24,7 @@ from xbarc.circuit import Chip, Effects
 from xbarc.circuit.lines import TOLERANCE
 from xbarc.circuit.meaning import Importance
 from xbarc.errors import InputError
+from xbarc.executor.batches import Data
 from xbarc.executor.run import StepRunner
 from xbarc.instruments.moments import InputMoments
 from xbarc.ir.facts import WEIGHTS
@@ -33,12 +34,11 @@ from xbarc.mapping.place.faults import FaultJob, place_around_faults
 from xbarc.mapping.place.foreign import load_placement, place_by, placement_text
 from xbarc.mapping.place.layer import METHODS, Job, Placed, order_rows, place_layer
 from xbarc.mapping.place.permute import resized, to_sense_side
-from xbarc.numerics.types import AnyArray, Float64Array, Int64Array
+from xbarc.numerics.types import Float64Array, Int64Array
 from xbarc.options import CORRECTIONS, Method
+from xbarc.pipeline import Progress
 
 SWAPS = 8
-Data = Mapping[str, AnyArray]
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,7 @@ def layer_sensitivity(
     step = program.steps[index]
     if not isinstance(step, CrossbarStep):
         raise TypeError(f"{name} is no crossbar layer")
-    tallies: list[_Tally] = []
+    tallies: list[_Changes] = []
     for feeds, labels, count in labelled_batches(program, _first(data, images)):
         values: Values = dict(feeds)
         walk = Walk(program.steps, keep=[program.outputs[0].name])
@@ -102,7 +102,7 @@ def layer_sensitivity(
             walk.forget(values)
         plain = run_from(program, index + 1, dict(values), runner)
         size = _channel_count(step, values[step.output])
-        tally = _Tally(size, labels is not None)
+        tally = _Changes(size, labels is not None)
         for turn in range(-(-size * _EACH // max(1, count))):
             lost = (np.arange(count) + turn * count) % size
             changed = dict(values)
@@ -112,7 +112,7 @@ def layer_sensitivity(
     return _joined(tallies)
 
 
-class _Tally:
+class _Changes:
     def __init__(self, channels: int, labelled: bool) -> None:
         self.count = np.zeros(channels)
         self.scores = np.zeros(channels)
@@ -132,7 +132,7 @@ class _Tally:
         np.add.at(self.fisher, lost, np.square(change))
 
 
-def _joined(tallies: list[_Tally]) -> Sensitivity:
+def _joined(tallies: list[_Changes]) -> Sensitivity:
     count = np.maximum(1, sum(t.count for t in tallies))
 
     def mean(name: str) -> Float64Array | None:

@@ -21,7 +21,7 @@ from xbarc.chips.responses import divergence, responses, run_from, some_images
 from xbarc.circuit import Chip, Effects
 from xbarc.circuit.meaning import Importance, real_weights
 from xbarc.executor.analog import UnconvertedLayer
-from xbarc.executor.batches import labelled_batches
+from xbarc.executor.batches import Data, labelled_batches
 from xbarc.executor.run import StepRunner
 from xbarc.executor.walk import Values, Walk
 from xbarc.ir.labels import label_name
@@ -35,7 +35,8 @@ from xbarc.mapping.place.signed import (
     some_columns,
     some_rows,
 )
-from xbarc.numerics.types import AnyArray, Float64Array
+from xbarc.numerics.types import Float64Array
+from xbarc.pipeline import Progress
 
 ROUNDS = 2
 FINE_ROUNDS = 2
@@ -45,7 +46,6 @@ SHARES = (0.5, 0.25, 0.1)
 ENOUGH = 1e-4
 """Tolerance on the wires while orders are compared: far below what tells orders apart."""
 _PROPOSING, _JUDGING = 64, 256
-Data = Mapping[str, AnyArray]
 Starts = Mapping[str, Mapping[str, CrossbarStep]]
 Proposals = Callable[[str], Iterator[CrossbarStep]]
 
@@ -77,7 +77,7 @@ def steer(
     data: Data,
     effects: Effects,
     known: tuple[Mapping[str, Scaling], Starts],
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Steered:
     """Orders of all layers together.
 
@@ -186,7 +186,7 @@ class _Search:
         judge: _Judge,
         responses: Mapping[str, Float64Array],
         starts: Starts,
-        progress: Callable[[str, int, int], None] | None,
+        progress: Progress | None,
     ) -> None:
         self.layers: dict[str, _Own] = {}
         self.best = float("inf")

@@ -14,7 +14,8 @@ from xbarc.options.base import Options, option
 from xbarc.options.compiling import Cells, Precision
 
 if TYPE_CHECKING:
-    from xbarc.experiments.study import Data, LineStudy, Sweep
+    from xbarc.executor.batches import Data
+    from xbarc.experiments.study import LineStudy, Sweep
 
 app = typer.Typer(no_args_is_help=True)
 

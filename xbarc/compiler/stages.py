@@ -23,7 +23,7 @@ from xbarc.errors import InputError, MappingError, VerifyError
 from xbarc.executor.batches import calibration_batches
 from xbarc.executor.walk import Values
 from xbarc.frontend import read_network
-from xbarc.instruments.channels import FloatModel
+from xbarc.instruments.channels import FloatModel, channel_statistics
 from xbarc.instruments.sampled_sums import sampled_sums
 from xbarc.ir.built import built_settings
 from xbarc.ir.front import FrontPoint, RowsPoint
@@ -216,9 +216,9 @@ def _check_senses(network: Network, plan: Plan) -> None:
 
 
 def _scale(made: Compilation, _: Progress) -> Compilation:
-    source = FloatModel(made.path, made.plan.options.fix_input)
-    whole = plan_whole(made.network, source, made.batches(), made.plan.whole)
-    return replace(made, read=whole)
+    source, batches = FloatModel(made.path, made.plan.options.fix_input), made.batches()
+    statistics = channel_statistics(made.network, source, batches) if batches else None
+    return replace(made, read=plan_whole(made.network, statistics, made.plan.whole))
 
 
 def _share_converter(made: Compilation, progress: Progress) -> Compilation:

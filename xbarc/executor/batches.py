@@ -16,6 +16,8 @@ from xbarc.ir.program import Program
 from xbarc.numerics.types import AnyArray
 
 BATCH = 64
+Data = Mapping[str, AnyArray]
+"""Arrays by the name of an input, labels among them; the first axis counts samples."""
 
 
 def labelled_batches(

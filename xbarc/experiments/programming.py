@@ -10,7 +10,6 @@ result runs on the same chip, and on no other.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -35,10 +34,10 @@ from xbarc.mapping.fitting import adjusted, integer_weight, make_task, real_step
 from xbarc.mapping.rows import KeptPlaces, row_cells, stands_alone
 from xbarc.numerics.types import Float64Array
 from xbarc.options import MapOptions
+from xbarc.pipeline import Progress
 
 Flow = Literal["refitted", "read-back"]
 Method = Literal["as programmed", "refitted", "read-back"]
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,18 +12,16 @@ from xbarc.chips.placing import FitOptions, fit_program
 from xbarc.circuit import Chip, Effects
 from xbarc.circuit.uniform import line_ratio
 from xbarc.errors import InputError
-from xbarc.executor.batches import labelled_batches
+from xbarc.executor.batches import Data, labelled_batches
 from xbarc.executor.run import Executor
 from xbarc.ir.labels import label_name, labels_in
 from xbarc.ir.program import Program
 from xbarc.mapping.place.foreign import placement_name
 from xbarc.numerics import ordered_sums
-from xbarc.numerics.types import AnyArray
 from xbarc.options import Method
+from xbarc.pipeline import Progress
 from xbarc.rows import Row, fact
 from xbarc.target import Target, Wires
-
-Data = Mapping[str, AnyArray]
 
 HELD = 256
 
@@ -105,7 +103,7 @@ def study_lines(
     calibration: Data,
     data: Data,
     sweep: Sweep,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> LineStudy:
     """Fit the program anew for every case and count right answers.
 

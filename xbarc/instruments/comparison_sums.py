@@ -9,11 +9,12 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from xbarc.errors import ProgramError
+from xbarc.executor.senses import driven_rows
 from xbarc.executor.vectors import sample_axis_first
 from xbarc.executor.windows import block_extent, gather, window_blocks
 from xbarc.ir.codes import quantize
 from xbarc.ir.geometry import Dense, Geometry, Window
-from xbarc.ir.program import CrossbarStep
+from xbarc.ir.program import CrossbarStep, Sense
 from xbarc.numerics.types import AnyArray, BoolArray, Float32Array, IntArray
 
 _BUDGET = 1 << 23
@@ -38,7 +39,7 @@ def comparison_sums(
         raise ValueError(f"{step.name}: no comparisons")
     codes = quantize(sample_axis_first(tensor, step.geometry), step.quantizer, {}, step.name)
     if isinstance(step.geometry, Dense):
-        picked = _sums(step, codes.values[chosen][:, None, :])
+        picked = _sums(step, step.sense, codes.values[chosen][:, None, :])
         return picked.transpose(1, 3, 2, 0)[..., None]
     if not isinstance(step.geometry, Window):
         raise ProgramError("comparisons of a transposed convolution", where=step.name)
@@ -46,7 +47,7 @@ def comparison_sums(
     whole = codes.values[0].size * prod(step.geometry.kernel) * 4  # pools need whole pictures
     for block in window_blocks(codes, step.geometry, max(_BUDGET, whole)):
         extent = block_extent(block.padded, step.geometry)
-        sums = _sums(step, gather(block.padded, step.geometry, step.groups))
+        sums = _sums(step, step.sense, gather(block.padded, step.geometry, step.groups))
         images = sums.reshape(block.padded.shape[0], *extent, *sums.shape[1:])
         windows = _pooled(np.moveaxis(images, (-3, -2, -1), (1, 2, 3)), pool)
         inside = chosen[(chosen >= first) & (chosen < first + windows.shape[3])]
@@ -55,24 +56,16 @@ def comparison_sums(
     return np.concatenate(parts, axis=3)
 
 
-def _sums(step: CrossbarStep, vectors: IntArray) -> IntArray:
+def _sums(step: CrossbarStep, sense: Sense, vectors: IntArray) -> IntArray:
     """Axes: vector, group, segment, output."""
     bounds = step.tiling.segment_bounds
     found = np.empty((len(vectors), step.groups, len(bounds) - 1, step.conversions), dtype=np.int16)
     for group in range(step.groups):
         for number, (first, last) in enumerate(pairwise(bounds)):
             rows = slice(int(first), int(last))
-            driven = _driven(step, vectors[:, group], rows)
-            found[:, group, number] = driven @ _signed(step, group, rows)
+            driven = driven_rows(step, sense, vectors[:, group], rows)
+            found[:, group, number] = driven.astype(np.float32) @ _signed(step, group, rows)
     return found + np.int16(sum_shift(step))
-
-
-def _driven(step: CrossbarStep, codes: IntArray, rows: slice) -> Float32Array:
-    if step.sense is None:
-        raise ValueError(f"{step.name}: no comparisons")
-    wires = codes[:, step.tiling.row_input[rows]].astype(np.uint8)
-    driven: Float32Array = ((wires & step.sense.drive[rows]) != 0).astype(np.float32)
-    return driven
 
 
 def _signed(step: CrossbarStep, group: int, rows: slice) -> Float32Array:
