@@ -25,7 +25,7 @@ from xbarc.circuit.lines import TOLERANCE
 from xbarc.circuit.meaning import Importance
 from xbarc.errors import InputError
 from xbarc.executor.batches import Data
-from xbarc.executor.run import StepRunner
+from xbarc.executor.run import StepRunner, chip_layer
 from xbarc.instruments.moments import InputMoments
 from xbarc.ir.facts import WEIGHTS
 from xbarc.ir.program import CrossbarStep, Program
@@ -258,24 +258,12 @@ def _sensitivities(program: Program, data: Data, options: FitOptions) -> dict[st
     }
 
 
-class _PartlyWired(StepRunner):
-    """The layers of a chip that are placed already; the others are ideal."""
-
-    def __init__(self, chip: Chip, placed: frozenset[str]) -> None:
-        super().__init__(chip=chip)
-        self._placed = placed
-        self._ideal = StepRunner()
-
-    def run(self, step: Any, values: Any, trace: Any = None) -> None:
-        if step.name in self._placed:
-            super().run(step, values, trace)
-        else:
-            self._ideal.run(step, values, trace)
-
-
 def _partly_wired(program: Program, effects: Effects, placed: int) -> StepRunner:
-    names = frozenset(step.name for step in program.crossbar_steps[:placed])
-    return _PartlyWired(Chip(program, effects), names)
+    """The first layers, which are placed already, run on the chip; the others are ideal."""
+    runner, chip = StepRunner(), Chip(program, effects)
+    for step in program.crossbar_steps[:placed] if effects.kinds else ():
+        runner.prepare(step, chip_layer(chip, step))
+    return runner
 
 
 def _placed_together(
