@@ -9,6 +9,7 @@ import numpy as np
 from onnx import helper
 
 from xbarc.cost import program_cost
+from xbarc.ir.built import built_settings
 from xbarc.ir.geometry import Dense, Window
 from xbarc.ir.network import Source, Value
 from xbarc.ir.program import (
@@ -162,7 +163,7 @@ def program_of(*steps: CrossbarStep | DigitalStep, target: Target, arrays: int) 
         outputs=(Value("y", "float32", None),),
         steps=steps,
         arrays=arrays,
-        settings=(("adc", "lossless"), ("encoding", "differential")),
+        settings=built_settings((("adc", "lossless"), ("encoding", "differential")), steps),
     )
 
 
