@@ -18,7 +18,10 @@ Rng = np.random.Generator
 
 NOTATIONS = ("qdq", "microsoft", "cast", "integer", "qlinear", "weights-only", "blocked")
 KINDS = ("matmul", "left", "gemm", "conv", "grouped", "transposed")
-BETWEEN = ("nothing", "relu", "pad", "concat", "clip", "average", "two-scales", "maxpool")
+BETWEEN = (
+    *("nothing", "relu", "pad", "concat", "clip", "average", "two-scales", "maxpool"),
+    *("sum", "leaky", "half", "whole"),
+)
 _RANGES = {
     "uint8": (0, 255),
     "int8": (-128, 127),
@@ -122,20 +125,32 @@ class _Builder:
         del scale
         dense = self.case.kind in ("matmul", "left", "gemm")
         between = self.case.between
-        if between == "relu":
-            return self.node("Relu", value)
         if between == "clip":
             low, high = (self.constant(np.float32(n)) for n in (-1.25, 4.5))
             return self.node("Clip", value, low, high)
         if between == "two-scales":
             half = self.constant(np.float32(0.5))
             return self.node("Max", value, self.linear("DequantizeLinear", codes, half, zero))
+        if between in ("relu", "sum", "leaky", "half", "whole"):
+            return self._pointwise(value)
         if between in ("pad", "concat"):
             return self._longer(value, dense=dense)
         if dense or between == "nothing":
             return value
         operator = "AveragePool" if between == "average" else "MaxPool"
         return self.node(operator, value, kernel_shape=[2, 2])
+
+    def _pointwise(self, value: str) -> str:
+        """Numbers that are not declared to be integers, behind all but Relu."""
+        between = self.case.between
+        if between == "relu":
+            return self.node("Relu", value)
+        if between == "sum":
+            return self.node("Add", value, value)
+        if between == "leaky":
+            return self.node("LeakyRelu", value, alpha=0.125)
+        to = TensorProto.FLOAT16 if between == "half" else TensorProto.INT32
+        return self.node("Cast", self.node("Cast", value, to=to), to=TensorProto.FLOAT)
 
     def _longer(self, value: str, *, dense: bool) -> str:
         """Padded or joined with itself, and cut to its size where a matrix asks for it."""

@@ -68,8 +68,8 @@ def _allowed(error: MappingError) -> str:
 
 
 def _declares_nothing(case: Case) -> bool:
-    """An average is no integer of the declared scale, and weights alone say nothing of inputs."""
-    return case.between == "average" or case.notation == "weights-only"
+    """Weights alone say nothing of inputs."""
+    return case.notation == "weights-only"
 
 
 def _noted(program: Program) -> bool:

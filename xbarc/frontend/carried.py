@@ -21,6 +21,7 @@ from xbarc.numerics.types import AnyArray, FloatArray, Int64Array
 from xbarc.operators import OPERATORS, Operator
 
 _REALS = ("float32", "float64")
+_WHOLE = ("int32", "int64")
 _MOST_SPREAD = 1 << 28
 """Weights whose scale is spelled out for each of them, to follow them through an operator."""
 
@@ -49,7 +50,7 @@ def _moved(passage: Passage) -> IntegerView | None:
     rest = () if operator else node.inputs[1:]
     if view.is_single:
         return replace(view, integers=passage.repeat([integers, *rest], operator))
-    if not passage.constants.holds(view.integers):
+    if not passage.constants.holds(passage.output):
         return None
     return _spread(passage, [view], lambda first: [*first, *rest], operator)
 
@@ -259,12 +260,13 @@ def _cast(passage: Passage) -> IntegerView | None:
     """Integers that become real or wider: the beginning of a scale that is spelled out."""
     node = passage.node
     source, to = node.inputs[0], _target(passage)
-    if source is None or to is None or str(to.numpy()) not in (*_REALS, "int32", "int64"):
+    if source is None or to is None or str(to.numpy()) not in (*_REALS, *_WHOLE):
         return None
     form = integer_format(passage.kind(source))
     if form is None:
         view = passage.reads[0]
-        return None if view is None else replace(view, dtype=str(to.numpy()))
+        cut = view is not None and view.dtype not in _WHOLE and to.is_integer()
+        return None if view is None or cut else replace(view, dtype=str(to.numpy()))
     one, zero = np.ones((), np.float32), np.zeros((), np.int64)
     return IntegerView(source, one, zero, form, str(to.numpy()))
 

@@ -191,7 +191,7 @@ class Scene:
         """How a real activation enters: as the integers it is declared to be, where it is."""
         view = self.views.of(value)
         if view is None or not view.is_scalar or view.dtype not in _REAL_NAMES:
-            return FloatInput(lost_input(value, view, self.views)), (value,)
+            return FloatInput(lost_input(value, self.views)), (value,)
         check_input_scale(scalar_of(view.scale))
         zero = int(view.zero_point.reshape(-1)[0])
         form = holding(min(view.format.min, zero), max(view.format.max, zero))

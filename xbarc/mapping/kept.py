@@ -19,6 +19,10 @@ from xbarc.options import MapOptions
 from xbarc.target import Target
 
 _REAL_REMEDY = "Use one constant scale, or one per output, and only operators that keep integers"
+_INPUT_REMEDY = (
+    "A QuantizeLinear and a DequantizeLinear with one constant scale in front of the layer keep "
+    "integers, and --activation-bits 16 makes the error smaller"
+)
 
 
 def unkept_weights(layer: MatrixLayer, target: Target, options: MapOptions) -> Unkept | None:
@@ -84,7 +88,7 @@ def with_declared(layer: MatrixLayer) -> MatrixLayer:
     """The layer, remembering the integers that the model declares."""
     weight, quantizer = layer.weight, layer.quantizer
     if isinstance(quantizer, FloatInput) and quantizer.lost:
-        layer = replace(layer, unkept_input=Unkept("input", quantizer.lost, _REAL_REMEDY))
+        layer = replace(layer, unkept_input=Unkept("input", quantizer.lost, _INPUT_REMEDY))
     if isinstance(weight, FloatWeight) and not weight.lost:
         return layer
     return replace(layer, declared=Declared(weight, layer.result))
