@@ -101,6 +101,17 @@ CASES: dict[str, tuple[str, Any, str]] = {
         0.04,
         "",
     ),
+    "one scale of zero": (SPELLED.format("w = Mul(c, k)"), PART[:4] * [1, 0, 1, -1], ""),
+    "half a step": (
+        SPELLED.format("o = Sub(c, k)  w = Mul(o, t)"),
+        0.5,
+        "its weights are not kept, since Sub 'o' uses a number that is not a multiple of their",
+    ),
+    "weights of half precision": (
+        SPELLED.format("n = Cast <to = 10> (c)  o = Neg(n)  w = Cast <to = 1> (o)"),
+        0.5,
+        "its weights are not kept, since Cast 'n' rounds them to float16",
+    ),
     "one factor": (BETWEEN.format("m = Mul(a, k)"), 0.3, ""),
 }
 

@@ -33,7 +33,8 @@ def codes_of(array: AnyArray, view: IntegerView) -> Int64Array | None:
     """The integers that stand for real numbers in a view of one scale; None: they are between."""
     scale, zero = np.float32(scalar_of(view.scale)), int(view.zero_point.reshape(-1)[0])
     real = np.asarray(array, np.float32)
-    steps = np.rint(real.astype(np.float64) / float(scale))
+    with np.errstate(all="ignore"):  # a scale of 0 has no steps
+        steps = np.rint(real.astype(np.float64) / np.float64(scale))
     if not np.all(np.abs(steps) < 1 << 24):
         return None
     codes = steps.astype(np.int64) + zero
@@ -333,19 +334,21 @@ def _negated(passage: Passage) -> IntegerView | None:
 
 
 def _times(view: IntegerView, factor: AnyArray, operator: str) -> IntegerView | None:
-    if view.dtype not in _REALS or not np.all(factor):
+    if view.dtype not in _REALS:
         return None
     wide = factor.astype(np.float64)
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"):  # what is not finite is not held
         scale = view.scale * wide if operator == "Mul" else view.scale / wide
         narrow: FloatArray = np.asarray(scale, np.float32)
-    held = np.all(narrow != 0) and stays_finite(narrow, view.zero_point, view.format)
+    vanishes = np.any((narrow == 0) & (scale != 0))
+    held = not vanishes and stays_finite(narrow, view.zero_point, view.format)
     return replace(view, scale=narrow) if held else None
 
 
 def _plus(view: IntegerView, addend: AnyArray, operator: str) -> IntegerView | None:
-    steps = np.rint(addend.astype(np.float64) / view.scale)
-    same = np.array_equal((steps * view.scale).astype(np.float32), addend.astype(np.float32))
+    with np.errstate(all="ignore"):  # a scale of 0 has no steps
+        steps = np.rint(addend.astype(np.float64) / view.scale)
+        same = np.array_equal((steps * view.scale).astype(np.float32), addend.astype(np.float32))
     if not same or np.any(np.abs(steps) > 1 << 16):
         return None
     whole = steps.astype(np.int64)

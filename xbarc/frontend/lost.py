@@ -35,7 +35,7 @@ def lost_weights(value: ir.Value, view: IntegerView | None, views: Views) -> str
     nodes, _ = views.constants.ancestors([value])
     if not any(_declares(node, views) for node in nodes):
         return ""
-    last = nodes[-1]
+    last = next((node for node in nodes if _loses(node, views)), nodes[-1])
     if is_dequantize(last):
         return _own_reason(last, views)
     reason = _between(last, 1, views)
@@ -182,6 +182,14 @@ def _declares(node: ir.Node, views: Views) -> bool:
     if node.op_type in _CASTS:
         return _casts_weights(node, views)
     return node.op_type in ("Mul", "Div") and views.of(node.outputs[0]) is not None
+
+
+def _loses(node: ir.Node, views: Views) -> bool:
+    """Whether declared integers go into a node of constants, and none come out."""
+    if any(views.of(result) is not None for result in node.outputs):
+        return False
+    viewed = any(read is not None and views.of(read) is not None for read in node.inputs)
+    return viewed or _declares(node, views)
 
 
 def _casts_weights(node: ir.Node, views: Views) -> bool:
