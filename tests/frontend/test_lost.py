@@ -81,6 +81,11 @@ CASES: dict[str, tuple[str, Any, str]] = {
         1.0,
         "since ReduceMean 'n' gives new numbers",
     ),
+    "an operator that the table does not list": (
+        BETWEEN.format("n = Unsqueeze(a, zo)  o = GridSample(n, grid)  m = Squeeze(o, zo)"),
+        1.0,
+        "since GridSample 'o' gives new numbers",
+    ),
     "half precision": (
         BETWEEN.format("n = Cast <to = 10> (a)  m = Cast <to = 1> (n)"),
         1.0,
@@ -126,6 +131,7 @@ def test_declared_integers_are_exact_or_noted(tmp_path: Path, name: str) -> None
         "t": np.float32(0.01),
     }
     arrays["k"] = np.asarray(constant, np.float32)
+    arrays |= {"zo": np.array([0, 1]), "grid": np.full((1, 2, 6, 2), 0.3, np.float32)}
     path = model_file(tmp_path, f"g (uint8[2,6] x) => (float[] y) {{ {body} }}", **arrays)
     made = compile_program(path)
     said = [note for note in collect(made.program).notes if note.startswith("Declared integers")]

@@ -14,7 +14,7 @@ import onnx_ir as ir
 from xbarc.frontend.carried import CARRIERS
 from xbarc.frontend.integer_view import WIDEST, IntegerView, integer_format
 from xbarc.frontend.views import Views, is_dequantize
-from xbarc.operators import Matrix, find
+from xbarc.operators import OPERATORS, Matrix, find
 
 _FARTHEST = 1000
 """Values between declarations and their reader, behind which nobody looks for a reason: nets have
@@ -125,6 +125,7 @@ def _read(node: ir.Node, value: ir.Value) -> list[ir.Value]:
     """Inputs whose entries a result of a node is computed from, parameters left out."""
     operator = find(node.domain, node.op_type)
     carrier = CARRIERS.get(node.op_type) if node.domain == "" else None
+    listed = operator is OPERATORS.get(node.op_type)
     first = operator.bounded_outputs
     other = first is not None and node.outputs.index(value) >= first
     if operator.matrix is not Matrix.NO or other:
@@ -132,6 +133,8 @@ def _read(node: ir.Node, value: ir.Value) -> list[ir.Value]:
     if carrier is not None:
         reads: Sequence[ir.Value | None] = carrier.reads(node)
         reads = reads[:1] if node.op_type in _CASTS else reads
+    elif not listed:
+        reads = node.inputs
     elif not isinstance(operator.dtype, int):
         return []
     elif operator.broadcasts:
