@@ -191,7 +191,8 @@ def test_encodings_know_their_name(name: str) -> None:
     ("option", "value", "words"),
     [
         ("encoding", "acme", "one of differential"),
-        ("adc", "calibrated:x", "one of lossless, worst-case, .* or bits"),
+        ("adc", "calibrated:x", "one of lossless, worst-case, .* bits, or package:Name"),
+        ("adc", "lossless:x", "'lossless:x' is not available"),
         ("adc", "0", "expected 1 to 16"),
         ("tile", "odd", "one of fill, even"),
         ("pack", "all", "one of layer, network, none"),

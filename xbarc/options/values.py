@@ -194,7 +194,8 @@ def parse_adc(given: str | int | Method) -> str | Method:
     text = str(given)
     if text.isdecimal() and (len(text) > 2 or not 1 <= int(text) <= _WIDEST):
         raise MappingError(f"{text[:20]} bits, expected 1 to {_WIDEST}", where="--adc")
-    if is_own_adc(text) or is_import_path(text) or text in names_in(CONVERTER_GROUP):
+    elsewhere = is_import_path(text) and text.partition(":")[0] not in ADC_POLICIES
+    if is_own_adc(text) or elsewhere or text in names_in(CONVERTER_GROUP):
         return text
     known = ", ".join((*ADC_POLICIES, *names_in(CONVERTER_GROUP)))
     hint = f"one of {known}, bits, or package:Name"
