@@ -26,7 +26,7 @@ import numpy as np
 import xbarc
 from xbarc.api import CompiledProgram
 from xbarc.calibration.budget import keeps
-from xbarc.ir.front import FrontPoint
+from xbarc.ir.pareto import FrontPoint
 from xbarc.options import Budget
 from xbarc.target import load_target
 

@@ -21,8 +21,8 @@ from tests.frontend.onnx_models import model_file
 from xbarc.api import CompiledProgram
 from xbarc.chips.placing import FitOptions, fit_program
 from xbarc.chips.sensing import gather_moments
-from xbarc.comparing import NoiseSettings, compare
 from xbarc.compiler import CompileOptions, compile_model
+from xbarc.encoding_comparison import NoiseSettings, compare
 from xbarc.errors import MappingError, UnsupportedError
 from xbarc.evaluate import evaluate, self_check
 from xbarc.executor import Executor

@@ -15,7 +15,7 @@ from xbarc.api import CompiledProgram
 from xbarc.calibration.budget import keeps
 from xbarc.errors import MappingError
 from xbarc.ir.effective import is_lossless
-from xbarc.ir.front import FrontPoint
+from xbarc.ir.pareto import FrontPoint
 from xbarc.ir.verify import verify_program
 from xbarc.options import Budget, parse_budget
 from xbarc.report import collect, render_html, render_json

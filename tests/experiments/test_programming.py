@@ -13,8 +13,8 @@ from tests.builders import small_target
 from tests.floats import float_data, write_floats
 from xbarc.circuit import Chip, Effects
 from xbarc.circuit.meaning import real_weights
-from xbarc.comparing import NoiseSettings
 from xbarc.compiler import CompileOptions, compile_model, prepared_network
+from xbarc.encoding_comparison import NoiseSettings
 from xbarc.errors import MappingError
 from xbarc.executor.batches import calibration_batches
 from xbarc.executor.run import Executor

@@ -17,7 +17,7 @@ from xbarc.api import CompiledProgram
 from xbarc.api import compile as compile_program
 from xbarc.ir.choices import Candidate, ChoiceRecord, FitRecord
 from xbarc.ir.facts import Narrowed
-from xbarc.ir.front import FrontPoint, RowsPoint, SolverRun
+from xbarc.ir.pareto import FrontPoint, RowsPoint, SolverRun
 from xbarc.numerics.types import AnyArray
 
 Make = Callable[[Path], None]

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from xbarc.mapping.sense_amplifiers.deal import deal
+from xbarc.mapping.sense_amplifiers.split import wordlines
 
 from tests.binary_models import bnn_target
 from tests.builders import Window, int_layer
@@ -17,8 +19,6 @@ from xbarc.executor.senses import SenseReference
 from xbarc.ir.network import MatrixLayer
 from xbarc.ir.quantize import ABSENT, DOWN, UP, BinaryInput, SignResult
 from xbarc.mapping import ArrayPool, SplitSums, fit_thresholds, map_senses
-from xbarc.mapping.senses.deal import deal
-from xbarc.mapping.senses.split import wordlines
 from xbarc.numerics.types import AnyArray
 from xbarc.options import SenseOptions
 from xbarc.options.compiling import SenseRows

@@ -9,7 +9,7 @@ import numpy as np
 from tests.builders import int_layer, mapped, program_of, small_target
 from tests.report.programs import subject
 from xbarc.ir.facts import InputFacts, Narrowed
-from xbarc.ir.front import RowsPoint
+from xbarc.ir.pareto import RowsPoint
 from xbarc.ir.program import Program
 from xbarc.report.active_rows import rows_notes, rows_tables
 from xbarc.report.facts import FACTS, facts_rows

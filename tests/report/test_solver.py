@@ -12,7 +12,7 @@ from rich.console import Console
 from tests.builders import int_layer, mapped, small_target
 from tests.report.programs import small_program, subject
 from xbarc.ir.files import load_program, save_program
-from xbarc.ir.front import FrontPoint, SolverRun
+from xbarc.ir.pareto import FrontPoint, SolverRun
 from xbarc.ir.program import Program
 from xbarc.options import column_rule
 from xbarc.report import Report, collect, render_html, render_json, render_text

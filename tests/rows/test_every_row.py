@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-import xbarc.comparing
+import xbarc.encoding_comparison
 import xbarc.experiments.study
 import xbarc.report.places  # noqa: F401  # rows that nothing else here imports
 from xbarc.rows import Row, Unit, cells, facts_of, headings

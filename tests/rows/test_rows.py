@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from xbarc.ir.front import FrontPoint
+from xbarc.ir.pareto import FrontPoint
 from xbarc.rows import (
     Nanosecond,
     Picojoule,

@@ -15,7 +15,7 @@ import numpy as np
 
 from xbarc.calibration.converters import Seen, observe
 from xbarc.calibration.expecting import FEWEST
-from xbarc.calibration.parts import Parts, parts_of, run_in_parts
+from xbarc.calibration.folds import Parts, parts_of, run_in_parts
 from xbarc.calibration.refit import Fitting
 from xbarc.calibration.scores import Scores, decibels
 from xbarc.calibration.sensitivity import measured_errors
@@ -24,7 +24,7 @@ from xbarc.cost.program import input_vectors
 from xbarc.errors import MappingError
 from xbarc.executor import StepRunner
 from xbarc.executor.walk import Values, Walk
-from xbarc.ir.front import FrontPoint
+from xbarc.ir.pareto import FrontPoint
 from xbarc.ir.program import CrossbarStep, Step
 from xbarc.mapping.calibrated import Table, setting_table, settings_of
 from xbarc.mapping.knapsack import Picked, pick

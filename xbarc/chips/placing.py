@@ -18,8 +18,8 @@ from xbarc.chips.correcting import Knowledge, correct_layer, scaling_of
 from xbarc.chips.judging import ASKED, Judge, Judgement, hold_back
 from xbarc.chips.keeping import AS_MAPPED, CORRECTIONS_ALONE, ON_CHIP, ORDER_ALONE, Kept, keep_best
 from xbarc.chips.pairing import Pairing
+from xbarc.chips.placement_search import ENOUGH, Steered, steer
 from xbarc.chips.sensing import Sensitivity, gather_moments, importance_of, layer_sensitivity
-from xbarc.chips.steering import ENOUGH, Steered, steer
 from xbarc.circuit import Chip, Effects
 from xbarc.circuit.lines import TOLERANCE
 from xbarc.circuit.meaning import Importance

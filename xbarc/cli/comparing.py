@@ -15,7 +15,7 @@ from xbarc.options.compiling import Cells, Converters, Precision, Schedule
 from xbarc.options.values import Method
 
 if TYPE_CHECKING:
-    from xbarc.comparing import Comparison, EncodingRow, NoiseRow, NoiseSettings
+    from xbarc.encoding_comparison import Comparison, EncodingRow, NoiseRow, NoiseSettings
     from xbarc.report import TableData
 
 _SHARED = (
@@ -75,8 +75,8 @@ def compare_command(
     from json import dumps
 
     from xbarc.cli.progress import progress_bar
-    from xbarc.comparing import compare
     from xbarc.compiler import CompileOptions
+    from xbarc.encoding_comparison import compare
     from xbarc.ir.npz import read_npz
     from xbarc.mapping.encodings import load_encoding
     from xbarc.options import AUTO
@@ -108,7 +108,7 @@ def compare_command(
 
 
 def _noise(chips: Chips) -> NoiseSettings | None:
-    from xbarc.comparing import NoiseSettings
+    from xbarc.encoding_comparison import NoiseSettings
 
     if chips.device is not None:
         from xbarc.circuit.devices import load_device
@@ -140,7 +140,7 @@ def _print(found: Comparison) -> None:
 
 def tables(found: Comparison) -> tuple[TableData, ...]:
     """A row an encoding, a row for each way to program it, and what did not fit."""
-    from xbarc.comparing import EncodingRow
+    from xbarc.encoding_comparison import EncodingRow
     from xbarc.rows import TableData, table_of
 
     good = [row for row in found.rows if not row.problem]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from xbarc.calibration.budget import fit_budget
 from xbarc.calibration.converters import Choose, calibrate_converters, uniform
-from xbarc.calibration.parts import PARTS
+from xbarc.calibration.folds import PARTS
 from xbarc.calibration.prefix import Prefix
 from xbarc.calibration.uniform import Whole, plan_whole
 from xbarc.chips.converting import Converters
@@ -26,9 +26,9 @@ from xbarc.frontend import read_network
 from xbarc.instruments.channels import FloatModel, channel_statistics
 from xbarc.instruments.sampled_sums import sampled_sums
 from xbarc.ir.built import built_settings
-from xbarc.ir.front import FrontPoint, RowsPoint
 from xbarc.ir.labels import split_labels
 from xbarc.ir.network import DigitalFragment, Network
+from xbarc.ir.pareto import FrontPoint, RowsPoint
 from xbarc.ir.program import CrossbarStep, Program, Step
 from xbarc.ir.text import network_text, program_text
 from xbarc.ir.verify import verify_network, verify_program

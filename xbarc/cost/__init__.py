@@ -25,7 +25,7 @@ from xbarc.cost.parts import (
 )
 from xbarc.cost.program import LayerCost, LeftOut, ProgramCost, program_cost
 from xbarc.cost.schedule import LayerSchedule, Schedule
-from xbarc.cost.single import Price, layer_price
+from xbarc.cost.single_layer import Price, layer_price
 from xbarc.cost.timing import Timing, step_timing
 
 __all__ = [

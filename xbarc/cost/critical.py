@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xbarc.cost.streams import Rounds, Stream
+from xbarc.cost.ready_times import Rounds, Stream
 from xbarc.numerics.types import IntArray
 from xbarc.rows import Picosecond, Row, fact
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from xbarc.cost.flow import window_reach
-from xbarc.cost.streams import needed_position
+from xbarc.cost.ready_times import needed_position
 from xbarc.ir.geometry import AutoPad, Window, window_output, window_pads
 from xbarc.ir.program import DigitalStep
 from xbarc.numerics.types import IntArray

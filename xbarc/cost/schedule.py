@@ -23,7 +23,7 @@ from xbarc.cost.grids import (
     vector_grid,
 )
 from xbarc.cost.hardware import arrays_of_step
-from xbarc.cost.streams import (
+from xbarc.cost.ready_times import (
     Rounds,
     Stream,
     last_user,

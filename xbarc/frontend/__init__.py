@@ -5,7 +5,7 @@
 `fold`), and cuts what is left into digital fragments (`partition`, `fragments`). Constants are
 looked at when a layer asks for them (`constants`, `views`), so memory holds one layer at a time.
 
-To add a matrix operator, write a function `(node, scene) -> Matched` beside its relatives and put
+To add a matrix operator, write a function `(node, context) -> Matched` beside its relatives and put
 it into `matching.RECOGNISERS`; raise `StaysDigital` with the reason where a crossbar cannot take
 the node. To add a notation of integers, give `views.Views` a way to see it.
 """

@@ -15,11 +15,11 @@ import numpy as np
 import onnx_ir as ir
 
 from xbarc.errors import UnsupportedError
+from xbarc.frontend.graph_context import GraphContext, Matched
 from xbarc.frontend.levels import LevelMap
 from xbarc.frontend.region import Region, find_regions
 from xbarc.frontend.results import frozen
 from xbarc.frontend.rewrite import pool_bits
-from xbarc.frontend.scene import Matched, Scene
 from xbarc.frontend.table import StepTable, step_table
 from xbarc.ir.geometry import Dense, Scatter, Window
 from xbarc.ir.network import IntWeight, LazyTensor, MatrixLayer, Pooling
@@ -54,7 +54,9 @@ class _Signs:
     sums: Int64Array
 
 
-def binarise(found: Matched, scene: Scene, levels: LevelMap, options: BinaryOptions) -> Matched:
+def binarise(
+    found: Matched, context: GraphContext, levels: LevelMap, options: BinaryOptions
+) -> Matched:
     """The same layer as a binary one where it is that, its sign folded into integers.
 
     Raises:
@@ -65,10 +67,10 @@ def binarise(found: Matched, scene: Scene, levels: LevelMap, options: BinaryOpti
         return found
     binary = Matched(layer, found.reads, found.output)
     sums = reachable_sums(layer)
-    for region in find_regions(found.output, scene.constants, levels):
-        table = step_table(layer, region, scene, sums)
+    for region in find_regions(found.output, context.constants, levels):
+        table = step_table(layer, region, context, sums)
         if table is not None:
-            return _folded(binary, region, table, scene, levels, options)
+            return _folded(binary, region, table, context, levels, options)
     return binary
 
 
@@ -76,7 +78,7 @@ def _folded(
     binary: Matched,
     region: Region,
     table: StepTable,
-    scene: Scene,
+    context: GraphContext,
     levels: LevelMap,
     options: BinaryOptions,
 ) -> Matched:
@@ -85,7 +87,7 @@ def _folded(
         if options.senses:
             raise _tie_error(binary.layer, table)
         return binary
-    return _thresholded(binary, region, table, scene, levels, options)
+    return _thresholded(binary, region, table, context, levels, options)
 
 
 def is_binary(found: Matched) -> bool:
@@ -183,7 +185,7 @@ def _thresholded(
     found: Matched,
     region: Region,
     table: StepTable,
-    scene: Scene,
+    context: GraphContext,
     levels: LevelMap,
     options: BinaryOptions,
 ) -> Matched:
@@ -202,7 +204,7 @@ def _thresholded(
     after = table.falling != turned
     result = SignResult(threshold, table.falling.astype(np.uint8), 1.0, -1.0, table.dtype)
     name = _carried(region.exit)
-    bits = pool_bits(found.output, region, after, (table.low, table.high), scene, levels)
+    bits = pool_bits(found.output, region, after, (table.low, table.high), context, levels)
     pooling = Pooling(table.window, name)
     layer = replace(found.layer, result=result, output=bits.name or "", pooling=pooling)
     return Matched(layer, found.reads, bits)

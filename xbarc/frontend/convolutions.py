@@ -8,9 +8,17 @@ import onnx_ir as ir
 
 from xbarc.errors import ModelError
 from xbarc.frontend.attributes import text, whole, wholes
+from xbarc.frontend.graph_context import (
+    GraphContext,
+    Layout,
+    Matched,
+    Parts,
+    StaysDigital,
+    argument,
+    required,
+)
 from xbarc.frontend.integers import integer_input, multiplier, parameter, requantized
 from xbarc.frontend.results import added_bias, added_integers, float_result, output_vector
-from xbarc.frontend.scene import Layout, Matched, Parts, Scene, StaysDigital, argument, required
 from xbarc.ir.geometry import AutoPad, Scatter, Window
 from xbarc.ir.quantize import IntegerResult
 from xbarc.numerics.types import AnyArray
@@ -26,14 +34,14 @@ _AUTO_PADS: dict[str, AutoPad] = {
 _LARGEST = 1 << 31
 
 
-def match_conv(node: ir.Node, scene: Scene) -> Matched:
+def match_conv(node: ir.Node, context: GraphContext) -> Matched:
     """Conv of real numbers."""
-    layout = _layout_of(node, scene, required(node, 1))
-    operand = scene.real_operand(required(node, 1), lambda _: layout)
-    bias = output_vector(scene, argument(node, 2), layout)
-    source = scene.real_input(required(node, 0))
+    layout = _layout_of(node, context, required(node, 1))
+    operand = context.real_operand(required(node, 1), lambda _: layout)
+    bias = output_vector(context, argument(node, 2), layout)
+    source = context.real_input(required(node, 0))
     result = float_result(operand, layout, bias)
-    return scene.matched(
+    return context.matched(
         node,
         Parts(
             _window(node, layout), source, operand.weight(layout), added_integers(layout), result
@@ -41,16 +49,16 @@ def match_conv(node: ir.Node, scene: Scene) -> Matched:
     )
 
 
-def match_conv_transpose(node: ir.Node, scene: Scene) -> Matched:
+def match_conv_transpose(node: ir.Node, context: GraphContext) -> Matched:
     """ConvTranspose of real numbers."""
     groups = _groups(node)
-    shape = _weight_shape(node, scene, required(node, 1))
+    shape = _weight_shape(node, context, required(node, 1))
     layout = _scatter_layout(shape, groups, node)
-    operand = scene.real_operand(required(node, 1), lambda _: layout)
-    bias = output_vector(scene, argument(node, 2), layout)
-    source = scene.real_input(required(node, 0))
+    operand = context.real_operand(required(node, 1), lambda _: layout)
+    bias = output_vector(context, argument(node, 2), layout)
+    source = context.real_input(required(node, 0))
     result = float_result(operand, layout, bias)
-    return scene.matched(
+    return context.matched(
         node,
         Parts(
             _scatter(node, shape), source, operand.weight(layout), added_integers(layout), result
@@ -58,37 +66,39 @@ def match_conv_transpose(node: ir.Node, scene: Scene) -> Matched:
     )
 
 
-def match_conv_integer(node: ir.Node, scene: Scene) -> Matched:
+def match_conv_integer(node: ir.Node, context: GraphContext) -> Matched:
     """ConvInteger, with a zero point that may be taken at run time."""
-    layout = _layout_of(node, scene, required(node, 1))
-    zero = parameter(scene, argument(node, 3), "weight zero point", 0)
-    operand = scene.integer_operand(required(node, 1), _along_first(zero, layout))
+    layout = _layout_of(node, context, required(node, 1))
+    zero = parameter(context, argument(node, 3), "weight zero point", 0)
+    operand = context.integer_operand(required(node, 1), _along_first(zero, layout))
     if operand is None:
         raise StaysDigital("weights of more than 17 bits")
-    source = integer_input(scene, required(node, 0), argument(node, 2), 1.0)
+    source = integer_input(context, required(node, 0), argument(node, 2), 1.0)
     weight = operand.weight(layout)
-    return scene.matched(
+    return context.matched(
         node, Parts(_window(node, layout), source, weight, added_integers(layout), IntegerResult())
     )
 
 
-def match_qlinear_conv(node: ir.Node, scene: Scene) -> Matched:
+def match_qlinear_conv(node: ir.Node, context: GraphContext) -> Matched:
     """QLinearConv of ONNX or com.microsoft, with constant scales and zero points."""
     if whole(node, "channels_last", 0):
         raise StaysDigital("its channels come last")
-    layout = _layout_of(node, scene, required(node, 3))
-    zero = parameter(scene, argument(node, 5), "weight zero point", 0)
-    operand = scene.integer_operand(required(node, 3), _along_first(zero, layout))
+    layout = _layout_of(node, context, required(node, 3))
+    zero = parameter(context, argument(node, 5), "weight zero point", 0)
+    operand = context.integer_operand(required(node, 3), _along_first(zero, layout))
     if operand is None:
         raise StaysDigital("weights of more than 17 bits")
-    scale = parameter(scene, argument(node, 1), "input scale")
-    source = integer_input(scene, required(node, 0), argument(node, 2), float(scale.reshape(-1)[0]))
-    weights = _along_first(parameter(scene, argument(node, 4), "weight scale"), layout)
-    out = parameter(scene, argument(node, 6), "output scale")
-    result = requantized(scene, multiplier(scale, weights, out), layout, argument(node, 7))
-    constant = output_vector(scene, argument(node, 8), layout)
+    scale = parameter(context, argument(node, 1), "input scale")
+    source = integer_input(
+        context, required(node, 0), argument(node, 2), float(scale.reshape(-1)[0])
+    )
+    weights = _along_first(parameter(context, argument(node, 4), "weight scale"), layout)
+    out = parameter(context, argument(node, 6), "output scale")
+    result = requantized(context, multiplier(scale, weights, out), layout, argument(node, 7))
+    constant = output_vector(context, argument(node, 8), layout)
     weight = operand.weight(layout)
-    return scene.matched(
+    return context.matched(
         node, Parts(_window(node, layout), source, weight, added_bias(layout, constant), result)
     )
 
@@ -107,10 +117,10 @@ def _groups(node: ir.Node) -> int:
     return groups
 
 
-def _weight_shape(node: ir.Node, scene: Scene, value: ir.Value) -> tuple[int, ...]:
-    if not scene.constants.holds(value):
+def _weight_shape(node: ir.Node, context: GraphContext, value: ir.Value) -> tuple[int, ...]:
+    if not context.constants.holds(value):
         raise StaysDigital("its weights are not constant")
-    shape = scene.constants.shape(value)
+    shape = context.constants.shape(value)
     if not 3 <= len(shape) <= 5:
         raise StaysDigital(f"{len(shape) - 2} spatial axes")
     if 0 in shape:
@@ -124,9 +134,9 @@ def _weight_shape(node: ir.Node, scene: Scene, value: ir.Value) -> tuple[int, ..
     return shape
 
 
-def _layout_of(node: ir.Node, scene: Scene, value: ir.Value) -> Layout:
+def _layout_of(node: ir.Node, context: GraphContext, value: ir.Value) -> Layout:
     """Weights of a convolution; axes: output channel, channel of the group, kernel."""
-    shape, groups = _weight_shape(node, scene, value), _groups(node)
+    shape, groups = _weight_shape(node, context, value), _groups(node)
     if shape[0] % groups:
         raise ModelError(
             f"{shape[0]} output channels do not divide into {groups} groups", where=node.name or ""

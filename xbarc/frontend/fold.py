@@ -14,8 +14,8 @@ import onnx_ir as ir
 
 from xbarc.frontend.attributes import real, whole
 from xbarc.frontend.emit import name_of
+from xbarc.frontend.graph_context import GraphContext, Matched, argument
 from xbarc.frontend.results import frozen, lost_digits
-from xbarc.frontend.scene import Matched, Scene, argument
 from xbarc.ir.geometry import Dense
 from xbarc.ir.network import FloatWeight, LazyTensor, MatrixLayer, Weight
 from xbarc.ir.quantize import FloatResult
@@ -31,17 +31,17 @@ class _Affine:
     output: ir.Value
 
 
-def fold_followers(found: Matched, scene: Scene) -> Matched:
+def fold_followers(found: Matched, context: GraphContext) -> Matched:
     """Fold as many followers as there are."""
     reach = 1.0
-    step = _follower(found, scene)
+    step = _follower(found, context)
     while step is not None:
         reach *= _size(step.factor)
         folded = _folded(found.layer, step) if _LEAST <= reach <= 1 / _LEAST else None
         if folded is None:
             return found
         found = Matched(folded, found.reads, step.output)
-        step = _follower(found, scene)
+        step = _follower(found, context)
     return found
 
 
@@ -50,19 +50,19 @@ def _size(factor: Float64Array) -> float:
     return float(np.abs(factor).max(initial=0.0)) or 1.0
 
 
-def _follower(found: Matched, scene: Scene) -> _Affine | None:
+def _follower(found: Matched, context: GraphContext) -> _Affine | None:
     uses = found.output.uses()
     if len(uses) != 1 or found.output.is_graph_output():
         return None
     if not isinstance(found.layer.result, FloatResult):
         return None
     node, index = next(iter(uses))
-    if node.domain != "" or node.graph is not scene.views.graph:
+    if node.domain != "" or node.graph is not context.views.graph:
         return None
     if node.op_type == "BatchNormalization" and index == 0:
-        step = _normalisation(node, found.layer, scene)
+        step = _normalisation(node, found.layer, context)
     elif node.op_type in ("Add", "Sub", "Mul", "Div"):
-        step = _arithmetic(node, index, found, scene)
+        step = _arithmetic(node, index, found, context)
     else:
         step = None
     return step if step is not None and _is_finite(step) else None
@@ -70,7 +70,7 @@ def _follower(found: Matched, scene: Scene) -> _Affine | None:
 
 _LEAST = 2.0**-60
 """What is folded into a layer may change its weights by this factor, up or down, and no more:
-`scene` admits weights whose scales float32 then still holds."""
+`context` admits weights whose scales float32 then still holds."""
 
 
 def _is_finite(step: _Affine) -> bool:
@@ -114,15 +114,15 @@ def _scaled(layer: MatrixLayer, factor: Float64Array) -> FloatWeight:
     return FloatWeight(LazyTensor(tensor.shape, load), lost)
 
 
-def _normalisation(node: ir.Node, layer: MatrixLayer, scene: Scene) -> _Affine | None:
+def _normalisation(node: ir.Node, layer: MatrixLayer, context: GraphContext) -> _Affine | None:
     if whole(node, "training_mode", 0) or not whole(node, "spatial", 1):
         return None
     if any(output.uses() or output.is_graph_output() for output in node.outputs[1:]):
         return None
-    if not _channels_are_outputs(node, layer, scene):
+    if not _channels_are_outputs(node, layer, context):
         return None
     entries = layer.constant.size
-    loaded = [scene.constants.small(argument(node, index)) for index in range(1, 5)]
+    loaded = [context.constants.small(argument(node, index)) for index in range(1, 5)]
     arrays = [array.astype(np.float64) for array in loaded if array is not None]
     if len(arrays) != 4 or any(array.shape != (entries,) for array in arrays):
         return None
@@ -135,23 +135,23 @@ def _normalisation(node: ir.Node, layer: MatrixLayer, scene: Scene) -> _Affine |
     return _Affine(factor, shift, node.outputs[0])
 
 
-def _channels_are_outputs(node: ir.Node, layer: MatrixLayer, scene: Scene) -> bool:
+def _channels_are_outputs(node: ir.Node, layer: MatrixLayer, context: GraphContext) -> bool:
     """Axis 1, which BatchNormalization means, must hold the layer's outputs."""
     geometry = layer.geometry
     if not isinstance(geometry, Dense):
         return True
     value = node.inputs[0]
     plain = geometry.output_axis == -1 and not geometry.squeeze and not geometry.batch
-    return plain and value is not None and scene.ranks.get(value) == 2
+    return plain and value is not None and context.ranks.get(value) == 2
 
 
-def _arithmetic(node: ir.Node, index: int, found: Matched, scene: Scene) -> _Affine | None:
+def _arithmetic(node: ir.Node, index: int, found: Matched, context: GraphContext) -> _Affine | None:
     other = argument(node, 1 - index)
     turned = index == 1 and node.op_type in ("Sub", "Div")
-    if other is None or turned or not scene.constants.holds(other):
+    if other is None or turned or not context.constants.holds(other):
         return None
-    rank = scene.ranks.get(found.output)
-    entries = _per_output(scene.constants.load(other), found.layer, rank)
+    rank = context.ranks.get(found.output)
+    entries = _per_output(context.constants.load(other), found.layer, rank)
     if entries is None:
         return None
     ones, zeros = np.ones_like(entries), np.zeros_like(entries)

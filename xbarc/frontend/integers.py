@@ -6,41 +6,43 @@ import numpy as np
 import onnx_ir as ir
 
 from xbarc.frontend.emit import name_of
+from xbarc.frontend.graph_context import GraphContext, Layout, StaysDigital, check_input_scale
 from xbarc.frontend.integer_view import integer_format, scalar_of
 from xbarc.frontend.results import real_numbers
-from xbarc.frontend.scene import Layout, Scene, StaysDigital, check_input_scale
 from xbarc.ir.quantize import IntegerInput, RequantizedResult
 from xbarc.numerics.types import AnyArray, FloatArray
 
 
 def parameter(
-    scene: Scene, value: ir.Value | None, what: str, default: float | None = None
+    context: GraphContext, value: ir.Value | None, what: str, default: float | None = None
 ) -> AnyArray:
     """A constant scale or zero point."""
-    array = scene.constants.small(value, default)
+    array = context.constants.small(value, default)
     if array is None or not np.all(np.isfinite(array)) or not array.size:
         raise StaysDigital(f"its {what} is not a constant number")
     return array
 
 
-def scalar(scene: Scene, value: ir.Value | None, what: str, default: float | None = None) -> float:
+def scalar(
+    context: GraphContext, value: ir.Value | None, what: str, default: float | None = None
+) -> float:
     """A constant of one entry."""
-    array = parameter(scene, value, what, default)
+    array = parameter(context, value, what, default)
     if array.size != 1:
         raise StaysDigital(f"its {what} has {array.size} entries")
     return scalar_of(array)
 
 
 def integer_input(
-    scene: Scene, value: ir.Value, zero: ir.Value | None, scale: float
+    context: GraphContext, value: ir.Value, zero: ir.Value | None, scale: float
 ) -> tuple[IntegerInput, tuple[ir.Value, ...]]:
     """An activation that is a tensor of integers already."""
-    form = integer_format(scene.views.element_type(zero) or scene.views.element_type(value))
+    form = integer_format(context.views.element_type(zero) or context.views.element_type(value))
     if form is None:
         raise StaysDigital("the element type of its input is not known")
     check_input_scale(scale)
-    if zero is None or scene.constants.holds(zero):
-        point = int(scalar(scene, zero, "input zero point", 0.0))
+    if zero is None or context.constants.holds(zero):
+        point = int(scalar(context, zero, "input zero point", 0.0))
         return IntegerInput(form.min, form.bits, scale, point), (value,)
     if not _is_scalar(zero):
         raise StaysDigital("its input zero point may be a vector")
@@ -65,13 +67,13 @@ def multiplier(left: AnyArray, right: AnyArray, result: AnyArray) -> FloatArray:
 
 
 def requantized(
-    scene: Scene, factors: FloatArray, layout: Layout, zero: ir.Value | None
+    context: GraphContext, factors: FloatArray, layout: Layout, zero: ir.Value | None
 ) -> RequantizedResult:
     """Integers of 8 or 16 bits out of the accumulators."""
     per_output = layout.per_output(factors)
     if per_output is None:
         raise StaysDigital("the scale of its weights changes along the sum")
-    kind = scene.views.element_type(zero)
+    kind = context.views.element_type(zero)
     dtype = "uint8" if kind is None else str(kind.numpy())
-    point = int(scalar(scene, zero, "output zero point", 0.0))
+    point = int(scalar(context, zero, "output zero point", 0.0))
     return RequantizedResult(real_numbers(per_output, "output scale"), point, dtype)

@@ -18,6 +18,7 @@ from xbarc.frontend.convolutions import (
 )
 from xbarc.frontend.emit import inner_nodes, name_of
 from xbarc.frontend.fold import fold_followers
+from xbarc.frontend.graph_context import GraphContext, Matched, StaysDigital
 from xbarc.frontend.levels import LevelMap
 from xbarc.frontend.normalise import Normal
 from xbarc.frontend.order import execution_order
@@ -30,11 +31,10 @@ from xbarc.frontend.products import (
 )
 from xbarc.frontend.ranks import known_ranks
 from xbarc.frontend.saturation import widen_products
-from xbarc.frontend.scene import Matched, Scene, StaysDigital
 from xbarc.frontend.views import Views
 from xbarc.operators import Matrix, named
 
-Recogniser = Callable[[ir.Node, Scene], Matched]
+Recogniser = Callable[[ir.Node, GraphContext], Matched]
 
 RECOGNISERS: dict[tuple[str, str], Recogniser] = {
     ("", "Conv"): match_conv,
@@ -71,7 +71,7 @@ def match_layers(normal: Normal, binary: BinaryOptions) -> Matching:
     views = Views(normal.model.graph, normal.constants, normal.views)
     if cut_sums(normal.nodes, views, known_ranks(normal.nodes, normal.constants)):
         normal = replace(normal, nodes=execution_order(normal.model.graph))
-    scene = _scene(normal, views)
+    context = _scene(normal, views)
     levels = LevelMap(normal.constants)
     levels.learn(normal.nodes)
     found: list[Matched] = []
@@ -79,28 +79,28 @@ def match_layers(normal: Normal, binary: BinaryOptions) -> Matching:
     for node in normal.nodes:
         if normal.constants.holds(node.outputs[0]):
             continue
-        matched = _match(node, scene, notes)
+        matched = _match(node, context, notes)
         if matched is None:
             continue
-        matched = binarise(matched, scene, levels, binary)
+        matched = binarise(matched, context, levels, binary)
         if binary.senses and not is_binary(matched):
             notes[node] = _note(node, "it is not binary, and the target only compares")
             continue
-        found.append(fold_followers(matched, scene))
-    widen_products(list(notes), scene.views)
+        found.append(fold_followers(matched, context))
+    widen_products(list(notes), context.views)
     return Matching(tuple(found), notes)
 
 
-def _scene(normal: Normal, views: Views) -> Scene:
+def _scene(normal: Normal, views: Views) -> GraphContext:
     constants = normal.constants
-    return Scene(constants, views, known_ranks(normal.nodes, constants))
+    return GraphContext(constants, views, known_ranks(normal.nodes, constants))
 
 
-def _match(node: ir.Node, scene: Scene, notes: dict[ir.Node, str]) -> Matched | None:
+def _match(node: ir.Node, context: GraphContext, notes: dict[ir.Node, str]) -> Matched | None:
     recognise = RECOGNISERS.get((node.domain, node.op_type))
     try:
         if recognise is not None:
-            return recognise(node, scene)
+            return recognise(node, context)
     except StaysDigital as reason:
         notes[node] = _note(node, str(reason))
     if _has_no_form(node):

@@ -12,7 +12,7 @@ import onnx_ir as ir
 
 from xbarc.frontend.constants import Constants
 from xbarc.frontend.emit import node_reads
-from xbarc.frontend.scene import Matched
+from xbarc.frontend.graph_context import Matched
 
 
 @dataclass(eq=False)

@@ -10,6 +10,16 @@ import onnx_ir as ir
 
 from xbarc.frontend.attributes import real
 from xbarc.frontend.gemm import is_output_vector, transposes
+from xbarc.frontend.graph_context import (
+    GraphContext,
+    Layout,
+    Matched,
+    Operand,
+    Parts,
+    StaysDigital,
+    argument,
+    required,
+)
 from xbarc.frontend.integers import integer_input, multiplier, parameter, requantized, scalar
 from xbarc.frontend.results import (
     added_bias,
@@ -18,16 +28,6 @@ from xbarc.frontend.results import (
     frozen,
     output_vector,
     real_numbers,
-)
-from xbarc.frontend.scene import (
-    Layout,
-    Matched,
-    Operand,
-    Parts,
-    Scene,
-    StaysDigital,
-    argument,
-    required,
 )
 from xbarc.ir.geometry import Dense
 from xbarc.ir.quantize import FloatResult, IntegerResult, Result
@@ -89,87 +89,87 @@ class _Sides:
         return array.reshape(-1, 1) if array.ndim == 1 and self.inputs_last else array
 
 
-def match_matmul(node: ir.Node, scene: Scene) -> Matched:
+def match_matmul(node: ir.Node, context: GraphContext) -> Matched:
     """MatMul of real numbers."""
-    sides = _sides(node, scene, 0, 1)
-    operand = scene.real_operand(sides.matrix, sides.layout)
+    sides = _sides(node, context, 0, 1)
+    operand = context.real_operand(sides.matrix, sides.layout)
     layout = sides.layout(operand.shape)
-    return _real(node, scene, sides, operand, float_result(operand, layout, None))
+    return _real(node, context, sides, operand, float_result(operand, layout, None))
 
 
-def match_gemm(node: ir.Node, scene: Scene) -> Matched:
+def match_gemm(node: ir.Node, context: GraphContext) -> Matched:
     """Gemm of real numbers, with an addend that is a vector of its outputs."""
-    sides = _sides(node, scene, 0, 1, transposes(node))
-    operand = scene.real_operand(sides.matrix, sides.layout)
+    sides = _sides(node, context, 0, 1, transposes(node))
+    operand = context.real_operand(sides.matrix, sides.layout)
     if len(operand.shape) != 2:
         raise StaysDigital(f"its constant operand has the shape {list(operand.shape)}")
     layout = sides.layout(operand.shape)
-    bias = output_vector(scene, argument(node, 2), layout, shared=True)
+    bias = output_vector(context, argument(node, 2), layout, shared=True)
     if bias is not None:
         with np.errstate(invalid="ignore"):  # zeros times an infinite beta stay digital
             bias = bias.astype(np.float64) * real(node, "beta", 1.0)
     result = float_result(operand, layout, bias, real(node, "alpha", 1.0))
-    return _real(node, scene, sides, operand, result)
+    return _real(node, context, sides, operand, result)
 
 
-def match_matmul_integer(node: ir.Node, scene: Scene) -> Matched:
+def match_matmul_integer(node: ir.Node, context: GraphContext) -> Matched:
     """MatMulInteger, with a zero point of the input that may be taken at run time."""
-    sides = _sides(node, scene, 0, 1)
+    sides = _sides(node, context, 0, 1)
     points = (argument(node, 2), argument(node, 3))
     own, other = (points[1], points[0]) if sides.on_right else points
-    operand = _integers(scene, sides, own)
-    source = integer_input(scene, sides.vectors, other, 1.0)
+    operand = _integers(context, sides, own)
+    source = integer_input(context, sides.vectors, other, 1.0)
     layout = sides.layout(operand.shape)
     geometry = sides.geometry(operand.shape)
-    return scene.matched(
+    return context.matched(
         node,
         Parts(geometry, source, operand.weight(layout), added_integers(layout), IntegerResult()),
     )
 
 
-def match_qlinear_matmul(node: ir.Node, scene: Scene) -> Matched:
+def match_qlinear_matmul(node: ir.Node, context: GraphContext) -> Matched:
     """QLinearMatMul with constant scales and zero points."""
-    sides = _sides(node, scene, 0, 3)
+    sides = _sides(node, context, 0, 3)
     own, other = (3, 0) if sides.on_right else (0, 3)
-    operand = _integers(scene, sides, argument(node, own + 2))
-    mine = sides.along_outputs(parameter(scene, argument(node, own + 1), "weight scale"))
-    scale = scalar(scene, argument(node, other + 1), "input scale")
-    out = parameter(scene, argument(node, 6), "output scale")
+    operand = _integers(context, sides, argument(node, own + 2))
+    mine = sides.along_outputs(parameter(context, argument(node, own + 1), "weight scale"))
+    scale = scalar(context, argument(node, other + 1), "input scale")
+    out = parameter(context, argument(node, 6), "output scale")
     layout = sides.layout(operand.shape)
     factors = multiplier(np.asarray(scale, np.float32), mine, out)
-    result = requantized(scene, factors, layout, argument(node, 7))
-    source = integer_input(scene, sides.vectors, argument(node, other + 2), scale)
+    result = requantized(context, factors, layout, argument(node, 7))
+    source = integer_input(context, sides.vectors, argument(node, other + 2), scale)
     geometry = sides.geometry(operand.shape)
-    return scene.matched(
+    return context.matched(
         node, Parts(geometry, source, operand.weight(layout), added_integers(layout), result)
     )
 
 
-def match_qgemm(node: ir.Node, scene: Scene) -> Matched:
+def match_qgemm(node: ir.Node, context: GraphContext) -> Matched:
     """com.microsoft QGemm; without an output scale its result is real."""
-    sides = _sides(node, scene, 0, 3, transposes(node))
+    sides = _sides(node, context, 0, 3, transposes(node))
     if not sides.on_right:
         raise StaysDigital("its constant operand stands on the left")
-    operand = _integers(scene, sides, argument(node, 5))
+    operand = _integers(context, sides, argument(node, 5))
     layout = sides.layout(operand.shape)
-    scale = scalar(scene, argument(node, 1), "input scale")
-    source = integer_input(scene, sides.vectors, argument(node, 2), scale)
+    scale = scalar(context, argument(node, 1), "input scale")
+    source = integer_input(context, sides.vectors, argument(node, 2), scale)
     addend = argument(node, 6)
-    known = addend is not None and scene.constants.holds(addend)
-    shape = scene.constants.shape(addend) if known and addend is not None else ()
+    known = addend is not None and context.constants.holds(addend)
+    shape = context.constants.shape(addend) if known and addend is not None else ()
     if not is_output_vector(shape, on_right=True):
         raise StaysDigital("its addend is not a vector of its outputs")
-    added = output_vector(scene, addend, layout, shared=True)
-    result = _qgemm_result(node, scene, sides, layout, np.float32(scale))
+    added = output_vector(context, addend, layout, shared=True)
+    result = _qgemm_result(node, context, sides, layout, np.float32(scale))
     constant = added_bias(layout, added)
     geometry = sides.geometry(operand.shape)
-    return scene.matched(node, Parts(geometry, source, operand.weight(layout), constant, result))
+    return context.matched(node, Parts(geometry, source, operand.weight(layout), constant, result))
 
 
 def _qgemm_result(
-    node: ir.Node, scene: Scene, sides: _Sides, layout: Layout, scale: np.float32
+    node: ir.Node, context: GraphContext, sides: _Sides, layout: Layout, scale: np.float32
 ) -> Result:
-    mine = parameter(scene, argument(node, 4), "weight scale").astype(np.float32)
+    mine = parameter(context, argument(node, 4), "weight scale").astype(np.float32)
     mine = sides.along_outputs(mine)
     alpha = np.float32(real(node, "alpha", 1.0))
     if argument(node, 7) is None:
@@ -179,36 +179,38 @@ def _qgemm_result(
         with np.errstate(all="ignore"):  # what comes of an infinite alpha stays digital
             own = real_numbers(alpha * whole, "scale")
         return FloatResult(own, frozen(np.zeros(layout.entries)))
-    out = parameter(scene, argument(node, 7), "output scale")
+    out = parameter(context, argument(node, 7), "output scale")
     factors = multiplier(np.asarray(alpha * scale), mine, out)
-    return requantized(scene, factors, layout, argument(node, 8))
+    return requantized(context, factors, layout, argument(node, 8))
 
 
-def _real(node: ir.Node, scene: Scene, sides: _Sides, operand: Operand, result: Result) -> Matched:
-    source = scene.real_input(sides.vectors)
+def _real(
+    node: ir.Node, context: GraphContext, sides: _Sides, operand: Operand, result: Result
+) -> Matched:
+    source = context.real_input(sides.vectors)
     layout = sides.layout(operand.shape)
     weight, geometry = operand.weight(layout), sides.geometry(operand.shape)
-    return scene.matched(node, Parts(geometry, source, weight, added_integers(layout), result))
+    return context.matched(node, Parts(geometry, source, weight, added_integers(layout), result))
 
 
 def _sides(
     node: ir.Node,
-    scene: Scene,
+    context: GraphContext,
     left: int,
     right: int,
     turned: tuple[bool, bool] = (False, False),
 ) -> _Sides:
     first, second = required(node, left), required(node, right)
-    if scene.constants.holds(second):
+    if context.constants.holds(second):
         return _Sides(True, second, first, turned[1], turned[0])
-    if scene.constants.holds(first):
+    if context.constants.holds(first):
         return _Sides(False, first, second, turned[0], turned[1])
     raise StaysDigital("neither of its operands is constant")
 
 
-def _integers(scene: Scene, sides: _Sides, zero: ir.Value | None) -> Operand:
-    points = parameter(scene, zero, "weight zero point", 0.0)
-    operand = scene.integer_operand(sides.matrix, sides.along_outputs(points))
+def _integers(context: GraphContext, sides: _Sides, zero: ir.Value | None) -> Operand:
+    points = parameter(context, zero, "weight zero point", 0.0)
+    operand = context.integer_operand(sides.matrix, sides.along_outputs(points))
     if operand is None:
         raise StaysDigital("weights that are not integers of at most 17 bits")
     return operand

@@ -7,7 +7,7 @@ import onnx_ir as ir
 
 from xbarc.errors import ModelError
 from xbarc.frontend.emit import name_of
-from xbarc.frontend.scene import Layout, Operand, Scene, StaysDigital
+from xbarc.frontend.graph_context import GraphContext, Layout, Operand, StaysDigital
 from xbarc.ir.quantize import FloatResult
 from xbarc.numerics.types import AnyArray, Float32Array, Int64Array
 
@@ -28,14 +28,14 @@ def float_result(
 
 
 def output_vector(
-    scene: Scene, value: ir.Value | None, layout: Layout, *, shared: bool = False
+    context: GraphContext, value: ir.Value | None, layout: Layout, *, shared: bool = False
 ) -> AnyArray | None:
     """A constant with one entry an output; where `shared`, one number may serve all of them."""
     if value is None:
         return None
-    if not scene.constants.holds(value):
+    if not context.constants.holds(value):
         raise StaysDigital("its bias is not constant")
-    array = scene.constants.load(value).reshape(-1)
+    array = context.constants.load(value).reshape(-1)
     if array.size != layout.entries and not (shared and array.size == 1):
         raise ModelError(
             f"a bias of {array.size} numbers, expected {layout.entries}", where=name_of(value)

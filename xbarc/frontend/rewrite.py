@@ -9,9 +9,9 @@ import numpy as np
 import onnx_ir as ir
 
 from xbarc.frontend.emit import name_of
+from xbarc.frontend.graph_context import GraphContext
 from xbarc.frontend.levels import LevelMap, Levels
 from xbarc.frontend.region import Region
-from xbarc.frontend.scene import Scene
 from xbarc.numerics.types import AnyArray, BoolArray
 
 
@@ -20,7 +20,7 @@ def pool_bits(
     region: Region,
     after: BoolArray,
     values: tuple[float, float],
-    scene: Scene,
+    context: GraphContext,
     levels: LevelMap,
 ) -> ir.Value:
     """Put `MaxPool`, and where outputs are turned round a `Mul`, behind a layer's bits.
@@ -30,13 +30,13 @@ def pool_bits(
         region: what is replaced.
         after: outputs that are turned round behind the pool; axis: output.
         values: low and high of the tensor that the region gave.
-        scene: facts about the graph.
+        context: facts about the graph.
         levels: learns of the new values.
 
     Returns:
         The tensor of bits, +1 and -1, which the layer now gives.
     """
-    name, fresh = name_of(region.exit), scene.constants.names.fresh
+    name, fresh = name_of(region.exit), context.constants.names.fresh
     bits = ir.Value(name=fresh(f"{name_of(start)}/bits"))
     nodes = [ir.Node("", "Identity", [start], name=bits.name, outputs=[bits])]
     pooled = ir.Value(name=fresh(f"{name}/pooled"))
@@ -54,7 +54,7 @@ def pool_bits(
     if high + low:
         centre = np.full(factor.shape, (high + low) / 2)
         result = _arithmetic("Add", result, centre, f"{name}/moved", region, nodes, fresh)
-    _replace(region, nodes, result, scene, levels)
+    _replace(region, nodes, result, context, levels)
     pair = Levels(frozenset((-1.0, 1.0)))
     levels.found.update({bits: pair, pooled: pair})
     levels.found[result] = Levels(frozenset((low, high)))
@@ -81,19 +81,19 @@ def _arithmetic(
 
 
 def _replace(
-    region: Region, nodes: list[ir.Node], result: ir.Value, scene: Scene, levels: LevelMap
+    region: Region, nodes: list[ir.Node], result: ir.Value, context: GraphContext, levels: LevelMap
 ) -> None:
-    old, graph = region.exit, scene.views.graph
+    old, graph = region.exit, context.views.graph
     node = old.producer()
     if node is None:
         raise ValueError("a region ends in a node's output")
     name = old.name
     ir.convenience.replace_nodes_and_values(graph, node, [node], nodes, [old], [result])
     result.name = name
-    scene.constants.note(nodes)
-    if old in scene.ranks:
-        scene.ranks[result] = scene.ranks[old]
-    given = scene.views.given
+    context.constants.note(nodes)
+    if old in context.ranks:
+        context.ranks[result] = context.ranks[old]
+    given = context.views.given
     for key, view in list(given.items()):
         if view.integers is old:
             given[key] = replace(view, integers=result)

@@ -17,8 +17,8 @@ import onnx_ir as ir
 from xbarc.errors import XbarcError
 from xbarc.frontend.element_types import element_of, parse_type
 from xbarc.frontend.emit import emit_whole, inner_nodes, name_of
+from xbarc.frontend.graph_context import argument
 from xbarc.frontend.order import execution_order
-from xbarc.frontend.scene import argument
 from xbarc.frontend.views import Views
 from xbarc.numerics.types import AnyArray
 from xbarc.runtime import OnnxSession

@@ -11,8 +11,8 @@ import onnx_ir as ir
 from xbarc.errors import XbarcError
 from xbarc.frontend.attributes import text, whole, wholes
 from xbarc.frontend.emit import Piece, emit_model, name_of
+from xbarc.frontend.graph_context import GraphContext
 from xbarc.frontend.region import Region
-from xbarc.frontend.scene import Scene
 from xbarc.ir.geometry import Dense, Window
 from xbarc.ir.network import MatrixLayer
 from xbarc.ir.quantize import BinaryInput, FloatResult
@@ -45,20 +45,20 @@ class StepTable:
 
 
 def step_table(
-    layer: MatrixLayer, region: Region, scene: Scene, sums: Int64Array
+    layer: MatrixLayer, region: Region, context: GraphContext, sums: Int64Array
 ) -> StepTable | None:
     """Run the region on every sum; None where that is impossible or gives no two values."""
-    shape = _shape(layer, region, scene)
+    shape = _shape(layer, region, context)
     window = None if region.pool is None else pool_window(region.pool)
     if shape is None or (region.pool is not None and window is None):
         return None
     real = _reals(layer, sums)
     try:
-        before = _run(scene, region.before, region.start, _input(region), real, shape)
+        before = _run(context, region.before, region.start, _input(region), real, shape)
         pooled = region.exit if region.pool is None else region.pool.outputs[0]
         final = before
         if region.after or region.pool is not None:
-            final = _run(scene, region.after, pooled, region.exit, before, shape)
+            final = _run(context, region.after, pooled, region.exit, before, shape)
     except XbarcError:
         return None
     return _judge(sums, before, final, window)
@@ -82,19 +82,19 @@ def _reals(layer: MatrixLayer, sums: Int64Array) -> AnyArray:
     return real.astype(result.dtype)
 
 
-def _shape(layer: MatrixLayer, region: Region, scene: Scene) -> tuple[int, ...] | None:
+def _shape(layer: MatrixLayer, region: Region, context: GraphContext) -> tuple[int, ...] | None:
     """Axes in which rows and outputs broadcast as the model's own tensors do."""
     channels = layer.constant.size
     if isinstance(layer.geometry, Window):
         return (-1, channels, *(1,) * len(layer.geometry.kernel))
     if not isinstance(layer.geometry, Dense) or layer.geometry.output_axis != -1:
         return None
-    rank = max(2, scene.ranks.get(region.start, 2))
+    rank = max(2, context.ranks.get(region.start, 2))
     return (-1, *(1,) * (rank - 2), channels)
 
 
 def _run(
-    scene: Scene,
+    context: GraphContext,
     nodes: tuple[ir.Node, ...],
     start: ir.Value,
     end: ir.Value,
@@ -104,7 +104,7 @@ def _run(
     """A part of the region on a table, some rows at a time; axes: row, output."""
     if not nodes:
         return table
-    constants = scene.constants
+    constants = context.constants
     held = [v for node in nodes for v in node.inputs if constants.holds(v) and v is not None]
     own, roots = constants.ancestors(list(dict.fromkeys(held)))
     kind = onnx.helper.np_dtype_to_tensor_dtype(table.dtype)
@@ -116,7 +116,7 @@ def _run(
         (onnx.ValueInfoProto(name=name_of(end)),),
         tuple(value for value in roots if value.is_initializer()),
     )
-    session = OnnxSession(emit_model(scene.constants.model, piece), where=name_of(end), threads=1)
+    session = OnnxSession(emit_model(context.constants.model, piece), where=name_of(end), threads=1)
     rows = max(1, _CHUNK // max(1, table.shape[1]))
     parts = [
         np.asarray(session.run({name_of(start): table[at : at + rows].reshape(shape)})[0])

@@ -22,10 +22,10 @@ import numpy as np
 
 from xbarc.ir.choices import ChoiceRecord, FitRecord
 from xbarc.ir.facts import InputFacts, Narrowed
-from xbarc.ir.front import FrontPoint, RowsPoint, SolverRun
 from xbarc.ir.geometry import Dense, Geometry
 from xbarc.ir.integers import Unkept
 from xbarc.ir.network import Source, Value
+from xbarc.ir.pareto import FrontPoint, RowsPoint, SolverRun
 from xbarc.ir.quantize import Quantizer, Result
 from xbarc.numerics.packing import PackedCells
 from xbarc.numerics.types import AnyArray, Float32Array, Int64Array, IntArray, UInt8Array

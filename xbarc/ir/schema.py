@@ -13,9 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from xbarc.ir.choices import ChoiceRecord, FitRecord
 from xbarc.ir.facts import Narrowed
-from xbarc.ir.front import FrontPoint, RowsPoint, SolverRun
 from xbarc.ir.geometry import Dense, Scatter, Window
 from xbarc.ir.integers import Unkept
+from xbarc.ir.pareto import FrontPoint, RowsPoint, SolverRun
 from xbarc.ir.quantize import BinaryInput, DynamicInput, IntegerInput, StaticInput
 from xbarc.target import Target
 

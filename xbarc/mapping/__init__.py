@@ -7,7 +7,7 @@ live in `encodings/`, cutting in `tiling.py`, physical places in `pack.py`, conv
 from xbarc.mapping.encodings import encoding_names
 from xbarc.mapping.layer import map_layer
 from xbarc.mapping.pack import ArrayPool
-from xbarc.mapping.senses import (
+from xbarc.mapping.sense_amplifiers import (
     Fit,
     Refit,
     SplitSums,

@@ -21,7 +21,7 @@ from xbarc.cost.parts import energy_parts, total
 from xbarc.cost.program import input_vectors
 from xbarc.cost.timing import step_timing
 from xbarc.errors import MappingError
-from xbarc.ir.front import RowsPoint
+from xbarc.ir.pareto import RowsPoint
 from xbarc.ir.program import CrossbarStep, Step
 from xbarc.mapping.adc import adc_settings, wide
 from xbarc.mapping.knapsack import pick

@@ -14,8 +14,8 @@ from itertools import pairwise
 import numpy as np
 
 from xbarc.ir.effective import sum_ranges
-from xbarc.ir.front import SolverRun
 from xbarc.ir.kinds import conversion_exponents, conversion_kinds
+from xbarc.ir.pareto import SolverRun
 from xbarc.ir.program import CrossbarStep
 from xbarc.mapping.assignment import Assigned, assign, group_cost
 from xbarc.mapping.laws import LEVELS, LeverLaw

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from xbarc.ir.front import SolverRun
+from xbarc.ir.pareto import SolverRun
 from xbarc.ir.program import CrossbarStep
 from xbarc.mapping.centring import centres
 from xbarc.mapping.dealing import deal_rows

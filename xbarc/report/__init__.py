@@ -8,13 +8,6 @@ write its file (`section` says how) and give it a field of `Report`.
 
 from xbarc.report.chip import ChipReport, chip_report, render_chip_json, render_chip_text
 from xbarc.report.collect import collect
-from xbarc.report.compare import (
-    Comparison,
-    compare,
-    render_comparison_csv,
-    render_comparison_json,
-    render_comparison_text,
-)
 from xbarc.report.data import render_csv, render_json
 from xbarc.report.html import render_html
 from xbarc.report.inspect import (
@@ -34,6 +27,13 @@ from xbarc.report.inspect_text import render_block_text, render_layer_text
 from xbarc.report.layers import layers_table, placement_table
 from xbarc.report.model import Report
 from xbarc.report.picture import block_picture, layer_picture, png_bytes, write_png
+from xbarc.report.program_comparison import (
+    Comparison,
+    compare,
+    render_comparison_csv,
+    render_comparison_json,
+    render_comparison_text,
+)
 from xbarc.report.sources import source_rows
 from xbarc.report.targets import render_target_json, render_target_text, target_reference
 from xbarc.report.text import render_text, rich_table

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from xbarc.ir.front import RowsPoint
+from xbarc.ir.pareto import RowsPoint
 from xbarc.ir.program import Program
 from xbarc.report.section import Section
 from xbarc.rows import TableData, table_of

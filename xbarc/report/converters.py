@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xbarc.cost.adc_models import AdcOpinion, adc_opinions, further_opinions
 from xbarc.cost.converters import Widths, converter_widths
-from xbarc.ir.front import FrontPoint
+from xbarc.ir.pareto import FrontPoint
 from xbarc.ir.program import Program
 from xbarc.report.section import Section, Subject
 from xbarc.rows import Row, fact, histogram, shows

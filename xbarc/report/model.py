@@ -13,7 +13,7 @@ from pydantic import Field
 from xbarc.cost import Estimate, LeftOut
 from xbarc.cost.adc_models import AdcOpinion
 from xbarc.cost.laws import reported_settings
-from xbarc.ir.front import FrontPoint, RowsPoint
+from xbarc.ir.pareto import FrontPoint, RowsPoint
 from xbarc.report import page
 from xbarc.report.active_rows import ACTIVE_ROWS
 from xbarc.report.components import COMPONENTS, Components

@@ -14,7 +14,7 @@ from xbarc.mapping.encodings.complement import TwosComplement
 from xbarc.mapping.encodings.differential import Differential
 from xbarc.mapping.encodings.foreign import probe_encoding
 from xbarc.mapping.encodings.offset import Offset
-from xbarc.mapping.encodings.single import OneSigned
+from xbarc.mapping.encodings.one_signed import OneSigned
 from xbarc.mapping.encodings.tree import Tree, bias_column, connection, segmented
 from xbarc.mapping.encodings.unipolar import Unipolar
 from xbarc.options import AUTO, Method

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xbarc.mapping.encodings.base import Encoded, Encoding, Pattern
-from xbarc.mapping.encodings.single import Single
+from xbarc.mapping.encodings.one_signed import Single
 from xbarc.numerics import slice_count, slice_weights
 from xbarc.numerics.types import IntArray
 

@@ -18,9 +18,9 @@ from xbarc.lazy import lazy_module
 from xbarc.numerics.types import AnyArray, Float64Array, Int64Array, IntArray
 
 if TYPE_CHECKING:
-    from xbarc.mapping.senses import search_loops
+    from xbarc.mapping.sense_amplifiers import search_loops
 else:
-    search_loops = lazy_module("xbarc.mapping.senses.search_loops")
+    search_loops = lazy_module("xbarc.mapping.sense_amplifiers.search_loops")
 
 _ROUNDS = 30
 

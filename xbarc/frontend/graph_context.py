@@ -153,7 +153,7 @@ class Parts:
 
 
 @dataclass(eq=False)
-class Scene:
+class GraphContext:
     """Facts about the graph that is being read.
 
     Attributes:

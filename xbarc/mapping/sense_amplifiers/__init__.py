@@ -4,11 +4,17 @@
 cells, `search` chooses thresholds from sums that were seen, `refit` fits the classifier behind.
 """
 
-from xbarc.mapping.senses.deal import read_groups
-from xbarc.mapping.senses.layer import fitted, map_senses, mean_start, with_counts, with_thresholds
-from xbarc.mapping.senses.refit import Refit, refit_classifier
-from xbarc.mapping.senses.retune import retuned
-from xbarc.mapping.senses.search import Fit, SplitSums, fit_counts, fit_thresholds
+from xbarc.mapping.sense_amplifiers.deal import read_groups
+from xbarc.mapping.sense_amplifiers.layer import (
+    fitted,
+    map_senses,
+    mean_start,
+    with_counts,
+    with_thresholds,
+)
+from xbarc.mapping.sense_amplifiers.refit import Refit, refit_classifier
+from xbarc.mapping.sense_amplifiers.retune import retuned
+from xbarc.mapping.sense_amplifiers.search import Fit, SplitSums, fit_counts, fit_thresholds
 
 __all__ = [
     "Fit",

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.calibration.test_refit import STATIC, narrow_layer, some_vectors
 from xbarc.calibration.converters import Seen, observe
 from xbarc.calibration.expecting import turned_loss
-from xbarc.calibration.parts import PARTS, Parts, parts_of, run_in_parts
+from xbarc.calibration.folds import PARTS, Parts, parts_of, run_in_parts
 from xbarc.calibration.refit import Fitting, refitted
 from xbarc.executor import FastLayer, StepRunner
 from xbarc.executor.batches import calibration_batches
