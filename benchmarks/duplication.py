@@ -33,7 +33,7 @@ from xbarc.cost.duplicate import (
     within_budget,
 )
 from xbarc.ir.program import CrossbarStep, Program
-from xbarc.ir.quantize import StaticInput
+from xbarc.ir.quantizers import StaticInput
 from xbarc.report import collect, render_html
 from xbarc.target import load_target
 

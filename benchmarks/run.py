@@ -36,7 +36,7 @@ from xbarc.ir.effective import lossless_conversions
 from xbarc.ir.geometry import Dense
 from xbarc.ir.network import IntWeight, LazyTensor, MatrixLayer
 from xbarc.ir.program import CrossbarStep
-from xbarc.ir.quantize import IntegerInput, IntegerResult
+from xbarc.ir.quantizers import IntegerInput, IntegerResult
 from xbarc.mapping import ArrayPool, map_layer
 from xbarc.numerics import IntFormat
 from xbarc.options import MapOptions

@@ -22,7 +22,7 @@ from xbarc.ir.effective import conversion_matrix, effective_weights, is_lossless
 from xbarc.ir.geometry import Dense, Window
 from xbarc.ir.network import FloatWeight, IntWeight, LazyTensor, MatrixLayer
 from xbarc.ir.program import CrossbarStep
-from xbarc.ir.quantize import FloatInput, FloatResult, IntegerInput, IntegerResult, StaticInput
+from xbarc.ir.quantizers import FloatInput, FloatResult, IntegerInput, IntegerResult, StaticInput
 from xbarc.mapping import ArrayPool, map_layer
 from xbarc.mapping.encodings import encoding_names, find_encoding
 from xbarc.mapping.fitting import fit_layer

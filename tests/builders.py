@@ -8,7 +8,7 @@ from xbarc.executor.exact import ExactLayer
 from xbarc.instruments.moments import Feed, second_moments
 from xbarc.ir.geometry import Dense, Geometry, Scatter, Window
 from xbarc.ir.network import FloatWeight, LazyTensor, MatrixLayer
-from xbarc.ir.quantize import FloatInput, FloatResult, Quantizer, Result
+from xbarc.ir.quantizers import FloatInput, FloatResult, Quantizer, Result
 from xbarc.ir.statistics import SecondMoments
 from xbarc.numerics.types import AnyArray
 from xbarc.testing.cases import int_layer, mapped, program_of, small_target

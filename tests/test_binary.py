@@ -29,7 +29,7 @@ from xbarc.executor import Executor
 from xbarc.instruments.operands import operand_statistics
 from xbarc.instruments.samples import input_vectors
 from xbarc.ir.files import load_program, save_program
-from xbarc.ir.quantize import SignResult
+from xbarc.ir.quantizers import SignResult
 from xbarc.ir.text import program_text
 from xbarc.numerics.types import AnyArray
 from xbarc.target import load_target

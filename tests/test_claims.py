@@ -20,7 +20,7 @@ from xbarc.intervals.node import Node
 from xbarc.ir.facts import Narrowed
 from xbarc.ir.files import save_program
 from xbarc.ir.program import CrossbarStep, Program
-from xbarc.ir.quantize import IntegerInput, StaticInput
+from xbarc.ir.quantizers import IntegerInput, StaticInput
 from xbarc.numerics.types import AnyArray
 
 PICTURE = (1, 2, 6, 6)

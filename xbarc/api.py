@@ -13,7 +13,7 @@ from xbarc.cost.laws import priced
 from xbarc.ir.files import load_program, save_program
 from xbarc.ir.program import Program
 from xbarc.ir.text import program_text
-from xbarc.mapping.full_load import full_load
+from xbarc.mapping.worst_load import full_load
 from xbarc.numerics.types import AnyArray
 from xbarc.options import CompileOptions, Method
 from xbarc.options.compiling import Schedule

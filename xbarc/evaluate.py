@@ -17,7 +17,7 @@ from xbarc.instruments.probing import Met, probe_layers
 from xbarc.ir.effective import effective_weights, is_lossless
 from xbarc.ir.knowledge import every_code
 from xbarc.ir.program import CrossbarStep, Program, step_outputs
-from xbarc.ir.quantize import ABSENT, DOWN, UP, SignResult
+from xbarc.ir.quantizers import ABSENT, DOWN, UP, SignResult
 from xbarc.ir.trace import Trace
 from xbarc.ir.verify import broken_rules
 from xbarc.lazy import lazy_module

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from xbarc.calibration.uniform import Request, Whole, make_request
+from xbarc.calibration.shared_settings import Request, Whole, make_request
 from xbarc.cost import parse_policy
 from xbarc.cost.laws import law_of_costs, law_origin, load_law, with_law
 from xbarc.errors import MappingError

@@ -19,7 +19,7 @@ from xbarc.executor import FastLayer, StepRunner, layer_frame
 from xbarc.instruments.samples import sample_vectors
 from xbarc.ir.geometry import Window
 from xbarc.ir.program import CrossbarStep
-from xbarc.ir.quantize import DynamicInput, Quantizer, StaticInput
+from xbarc.ir.quantizers import DynamicInput, Quantizer, StaticInput
 from xbarc.numerics.types import Float64Array, IntArray
 
 STATIC = StaticInput(bits=8, scale=0.5, zero_point=20)

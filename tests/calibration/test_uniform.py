@@ -18,7 +18,7 @@ from xbarc.evaluate import evaluate, self_check
 from xbarc.executor.run import Executor
 from xbarc.ir.files import load_program, save_program
 from xbarc.ir.program import CrossbarStep, Program, Step
-from xbarc.ir.quantize import FloatResult, StaticInput
+from xbarc.ir.quantizers import FloatResult, StaticInput
 from xbarc.ir.verify import broken_rules
 from xbarc.numerics.types import AnyArray
 

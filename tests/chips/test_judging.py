@@ -19,7 +19,7 @@ from xbarc.compiler import compile_model
 from xbarc.executor.run import Executor
 from xbarc.ir.network import Value
 from xbarc.ir.program import Program
-from xbarc.ir.quantize import FloatResult
+from xbarc.ir.quantizers import FloatResult
 from xbarc.mapping.place.layer import exchangeable_rows
 
 LINES = Effects(frozenset({"lines"}), converters=False)

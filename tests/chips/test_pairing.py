@@ -14,7 +14,7 @@ from xbarc.circuit import Chip, Effects
 from xbarc.executor.run import Executor
 from xbarc.ir.network import Value
 from xbarc.ir.program import Program
-from xbarc.ir.quantize import StaticInput
+from xbarc.ir.quantizers import StaticInput
 from xbarc.mapping.place.layer import cells_of
 
 LINES = Effects(frozenset({"lines"}), converters=False)

@@ -12,7 +12,7 @@ from benchmarks.nets import Builder, plain
 from xbarc.compiler import CompileOptions, compile_model
 from xbarc.cost import Policy, program_cost
 from xbarc.ir.program import CrossbarStep, Program
-from xbarc.ir.quantize import StaticInput
+from xbarc.ir.quantizers import StaticInput
 
 
 def static(program: Program) -> Program:

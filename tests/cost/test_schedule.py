@@ -20,7 +20,7 @@ from xbarc.cost import Schedule, program_cost, step_timing
 from xbarc.cost.ready_times import most_alive, run_rounds
 from xbarc.cost.schedule import schedule
 from xbarc.ir.program import CrossbarStep, Program
-from xbarc.ir.quantize import StaticInput
+from xbarc.ir.quantizers import StaticInput
 
 SIZE = 8
 

@@ -17,7 +17,7 @@ from xbarc.executor.adc import convert, read_back, saturates
 from xbarc.ir.effective import effective_weights, is_lossless, sum_ranges
 from xbarc.ir.geometry import Dense, Window
 from xbarc.ir.program import AdcSettings, CrossbarStep
-from xbarc.ir.quantize import DynamicInput, FloatResult, IntegerInput, StaticInput
+from xbarc.ir.quantizers import DynamicInput, FloatResult, IntegerInput, StaticInput
 from xbarc.ir.trace import Trace
 from xbarc.ir.verify import verify_program
 from xbarc.numerics.types import AnyArray

@@ -19,7 +19,7 @@ from xbarc.frontend import read_network, runnable_model
 from xbarc.ir.geometry import Dense
 from xbarc.ir.network import MatrixLayer
 from xbarc.ir.program import DigitalStep
-from xbarc.ir.quantize import IntegerInput, StaticInput
+from xbarc.ir.quantizers import IntegerInput, StaticInput
 from xbarc.numerics.types import AnyArray
 from xbarc.oracle import Oracle
 

@@ -26,7 +26,7 @@ from xbarc.executor.sliced import ByteLayer, SlicedLayer, byte_conversions
 from xbarc.ir.effective import effective_weights, is_lossless, lossless_conversions
 from xbarc.ir.geometry import Window
 from xbarc.ir.program import AdcSettings, CrossbarStep
-from xbarc.ir.quantize import IntegerInput
+from xbarc.ir.quantizers import IntegerInput
 from xbarc.ir.trace import LayerTrace
 from xbarc.numerics.types import IntArray
 

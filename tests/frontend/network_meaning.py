@@ -9,7 +9,7 @@ import numpy as np
 
 from xbarc.ir.geometry import Dense, Scatter, Window, scatter_extent, window_output, window_pads
 from xbarc.ir.network import DigitalFragment, FloatWeight, MatrixLayer, Network
-from xbarc.ir.quantize import (
+from xbarc.ir.quantizers import (
     FloatResult,
     IntegerInput,
     IntegerResult,

@@ -21,7 +21,7 @@ from tests.frontend.onnx_models import (
 )
 from xbarc.frontend import read_network
 from xbarc.ir.network import FloatWeight, IntWeight
-from xbarc.ir.quantize import FloatInput, FloatResult, IntegerInput
+from xbarc.ir.quantizers import FloatInput, FloatResult, IntegerInput
 from xbarc.numerics.types import AnyArray
 
 _HERE = np.array([0, 0, 1, 1, 0, 0, 1, 1])

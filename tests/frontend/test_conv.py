@@ -26,7 +26,7 @@ from xbarc.errors import ModelError
 from xbarc.frontend import read_network
 from xbarc.ir.geometry import Scatter, Window
 from xbarc.ir.network import FloatWeight
-from xbarc.ir.quantize import FloatInput, FloatResult
+from xbarc.ir.quantizers import FloatInput, FloatResult
 
 QUIET = settings(
     max_examples=40,

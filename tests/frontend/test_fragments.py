@@ -23,7 +23,7 @@ from tests.frontend.onnx_models import (
 from xbarc.errors import InputError, ModelError, UnsupportedError
 from xbarc.frontend import emit, read_network, runnable_model
 from xbarc.ir.network import DigitalFragment, MatrixLayer
-from xbarc.ir.quantize import FloatInput
+from xbarc.ir.quantizers import FloatInput
 
 RESIDUAL = """g (float[N,2,6,6] x) => (float[] y) {
     s = Relu(x)

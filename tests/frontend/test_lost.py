@@ -12,7 +12,7 @@ from tests.frontend.onnx_models import check, matrix_layer, model_file
 from xbarc.api import compile as compile_program
 from xbarc.errors import MappingError
 from xbarc.frontend import read_network, runnable_model
-from xbarc.ir.quantize import FloatInput, IntegerInput
+from xbarc.ir.quantizers import FloatInput, IntegerInput
 from xbarc.operators import OPERATORS, Form, Matrix
 from xbarc.oracle import Oracle
 from xbarc.report import collect

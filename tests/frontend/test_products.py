@@ -24,7 +24,7 @@ from tests.frontend.onnx_models import (
 from xbarc.errors import ModelError
 from xbarc.frontend import read_network
 from xbarc.ir.geometry import Dense
-from xbarc.ir.quantize import FloatResult, IntegerInput
+from xbarc.ir.quantizers import FloatResult, IntegerInput
 
 SHAPES = [
     ((2, 5), (5, 3)),

@@ -14,7 +14,7 @@ from tests.frontend.onnx_models import check, f32, matrix_layer, model_file, nor
 from xbarc.errors import ModelError, UnsupportedError
 from xbarc.frontend import read_network, runnable_model
 from xbarc.ir.network import IntWeight
-from xbarc.ir.quantize import BinaryInput, FloatResult, IntegerInput
+from xbarc.ir.quantizers import BinaryInput, FloatResult, IntegerInput
 from xbarc.numerics import IntFormat
 from xbarc.numerics.types import AnyArray
 from xbarc.runtime import OnnxSession

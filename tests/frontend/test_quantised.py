@@ -25,7 +25,7 @@ from tests.frontend.onnx_models import (
 )
 from xbarc.frontend import read_network
 from xbarc.ir.network import IntWeight
-from xbarc.ir.quantize import FloatInput, FloatResult, IntegerInput, RequantizedResult
+from xbarc.ir.quantizers import FloatInput, FloatResult, IntegerInput, RequantizedResult
 from xbarc.numerics import IntFormat
 from xbarc.numerics.types import AnyArray
 

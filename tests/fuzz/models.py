@@ -21,7 +21,7 @@ from xbarc.compiler import compile_model
 from xbarc.errors import EXIT_USER, XbarcError
 from xbarc.frontend import read_network
 from xbarc.ir.network import FloatWeight
-from xbarc.ir.quantize import FloatInput
+from xbarc.ir.quantizers import FloatInput
 from xbarc.target import Target, load_target
 
 ROOT = Path(__file__).resolve().parents[2]

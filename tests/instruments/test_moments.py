@@ -13,7 +13,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from tests.builders import float_layer, int_layer, moments_of
 from xbarc.instruments import moments as moments_module
 from xbarc.ir.geometry import Window
-from xbarc.ir.quantize import IntegerInput, StaticInput
+from xbarc.ir.quantizers import IntegerInput, StaticInput
 from xbarc.ir.statistics import SecondMoments
 from xbarc.numerics.types import AnyArray
 

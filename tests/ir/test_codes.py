@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from xbarc.ir.codes import to_values
-from xbarc.ir.quantize import SignResult
+from xbarc.ir.quantizers import SignResult
 from xbarc.numerics.types import AnyArray
 
 

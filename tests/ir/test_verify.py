@@ -14,8 +14,9 @@ from xbarc.ir.choices import Candidate, ChoiceRecord
 from xbarc.ir.facts import InputFacts
 from xbarc.ir.geometry import Dense, Geometry, Scatter, Window, is_countable
 from xbarc.ir.network import Network, Source, Value
+from xbarc.ir.network_rules import geometry_faults
 from xbarc.ir.program import CrossbarStep, DigitalStep, Program
-from xbarc.ir.quantize import FloatInput, RequantizedResult
+from xbarc.ir.quantizers import FloatInput, RequantizedResult
 from xbarc.ir.verify import (
     NETWORK_RULES,
     PROGRAM_RULES,
@@ -25,7 +26,6 @@ from xbarc.ir.verify import (
     verify_network,
     verify_program,
 )
-from xbarc.ir.verify_network import geometry_faults
 from xbarc.ir.verify_sense import SENSE_RULES
 from xbarc.numerics import PackedCells
 

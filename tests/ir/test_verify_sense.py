@@ -10,7 +10,7 @@ import pytest
 from tests.binary_models import bnn_target
 from tests.builders import int_layer, program_of
 from xbarc.ir.program import CrossbarStep, Sense
-from xbarc.ir.quantize import BinaryInput, IntegerInput, SignResult
+from xbarc.ir.quantizers import BinaryInput, IntegerInput, SignResult
 from xbarc.ir.verify import broken_rules
 from xbarc.ir.verify_sense import SENSE_RULES
 from xbarc.mapping import ArrayPool, map_senses

@@ -19,7 +19,7 @@ from xbarc.ir.effective import effective_weights, is_lossless
 from xbarc.ir.geometry import Geometry, Scatter, Window
 from xbarc.ir.network import IntWeight, MatrixLayer
 from xbarc.ir.program import CrossbarStep
-from xbarc.ir.quantize import FloatResult, IntegerInput, RequantizedResult, StaticInput
+from xbarc.ir.quantizers import FloatResult, IntegerInput, RequantizedResult, StaticInput
 from xbarc.ir.statistics import SecondMoments
 from xbarc.mapping import ArrayPool, encoding_names, map_layer
 from xbarc.mapping.fitting import Fitted, fit_layer

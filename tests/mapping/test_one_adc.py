@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.builders import float_result, int_layer, mapped, small_target
 from xbarc.executor import ReferenceLayer
 from xbarc.executor.adc import convert, read_back
-from xbarc.ir.quantize import IntegerInput
+from xbarc.ir.quantizers import IntegerInput
 from xbarc.ir.trace import LayerTrace
 from xbarc.mapping.one_adc import SumHistogram, choose_adc, one_setting, sum_histogram
 from xbarc.numerics.types import Float64Array, Int64Array

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from xbarc.mapping.sense_amplifiers.deal import deal
-from xbarc.mapping.sense_amplifiers.split import wordlines
 
 from tests.binary_models import bnn_target
 from tests.builders import Window, int_layer
 from xbarc.executor import layer_engine
 from xbarc.executor.senses import SenseReference
 from xbarc.ir.network import MatrixLayer
-from xbarc.ir.quantize import ABSENT, DOWN, UP, BinaryInput, SignResult
+from xbarc.ir.quantizers import ABSENT, DOWN, UP, BinaryInput, SignResult
 from xbarc.mapping import ArrayPool, SplitSums, fit_thresholds, map_senses
+from xbarc.mapping.sense_amplifiers.deal import deal
+from xbarc.mapping.sense_amplifiers.split import wordlines
 from xbarc.numerics.types import AnyArray
 from xbarc.options import SenseOptions
 from xbarc.options.compiling import SenseRows

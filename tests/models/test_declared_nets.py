@@ -17,7 +17,7 @@ from xbarc.compiler import CompileOptions, compile_model
 from xbarc.executor import Executor
 from xbarc.frontend import runnable_model
 from xbarc.ir.program import Program
-from xbarc.ir.quantize import IntegerInput
+from xbarc.ir.quantizers import IntegerInput
 from xbarc.oracle import Oracle
 from xbarc.report import collect
 

@@ -17,7 +17,7 @@ from xbarc.executor import Executor, StepRunner
 from xbarc.frontend import runnable_model
 from xbarc.ir.effective import effective_weights
 from xbarc.ir.program import CrossbarStep, Program
-from xbarc.ir.quantize import IntegerInput
+from xbarc.ir.quantizers import IntegerInput
 from xbarc.oracle import Oracle
 
 pytestmark = pytest.mark.data

@@ -29,7 +29,7 @@ from tests.models.quantised import (
 from xbarc.compiler import compile_model
 from xbarc.executor import Executor, StepRunner
 from xbarc.ir.program import DigitalStep, Program, step_outputs
-from xbarc.ir.quantize import IntegerInput
+from xbarc.ir.quantizers import IntegerInput
 from xbarc.oracle import Oracle
 
 CROSSBARS = {"vgg": 8, "resnet": 12, "mlp": 3}

@@ -15,7 +15,7 @@ from xbarc.executor.batches import split_batches
 from xbarc.instruments.ranges import range_statistics
 from xbarc.ir.geometry import Scatter
 from xbarc.ir.network import FloatWeight, LazyTensor, MatrixLayer, Network, Source, Value
-from xbarc.ir.quantize import DynamicInput, FloatInput, FloatResult, StaticInput
+from xbarc.ir.quantizers import DynamicInput, FloatInput, FloatResult, StaticInput
 from xbarc.ir.verify import verify_network
 from xbarc.numerics.types import AnyArray
 from xbarc.passes import choose_range, quantize_input, quantize_weights, remove_dead_layers

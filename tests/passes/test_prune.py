@@ -10,7 +10,7 @@ import pytest
 from xbarc.errors import MappingError
 from xbarc.ir.geometry import Dense
 from xbarc.ir.network import FloatWeight, LazyTensor, MatrixLayer
-from xbarc.ir.quantize import FloatInput, FloatResult
+from xbarc.ir.quantizers import FloatInput, FloatResult
 from xbarc.ir.statistics import SecondMoments
 from xbarc.numerics.types import AnyArray
 from xbarc.options import Pruning, parse_pruning

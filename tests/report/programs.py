@@ -21,7 +21,7 @@ from xbarc.ir.program import (
     Tiling,
     encode_r,
 )
-from xbarc.ir.quantize import DynamicInput, FloatResult, StaticInput
+from xbarc.ir.quantizers import DynamicInput, FloatResult, StaticInput
 from xbarc.numerics import pack_cells
 from xbarc.numerics.types import AnyArray, Int64Array
 from xbarc.report.section import Subject

@@ -15,10 +15,10 @@ from xbarc.errors import MappingError
 from xbarc.executor import PlainLayer, StepRunner
 from xbarc.executor.walk import Values, Walk
 from xbarc.frontend import read_classifier, with_classifier, with_features
-from xbarc.instruments.comparison_sums import comparison_sums, pooled_bits, sum_shift
+from xbarc.instruments.comparisons import comparison_sums, pooled_bits, sum_shift
 from xbarc.ir.network import Layer, MatrixLayer, Network
 from xbarc.ir.program import CrossbarStep, DigitalStep, Step
-from xbarc.ir.quantize import BinaryInput, FloatResult, SignResult
+from xbarc.ir.quantizers import BinaryInput, FloatResult, SignResult
 from xbarc.mapping import (
     ArrayPool,
     Fit,

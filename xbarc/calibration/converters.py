@@ -19,7 +19,7 @@ from xbarc.executor.layer import Accumulate
 from xbarc.executor.walk import Values, Walk
 from xbarc.instruments.samples import sample_vectors
 from xbarc.ir.program import AdcSettings, CrossbarStep, Step
-from xbarc.ir.quantize import known_zero
+from xbarc.ir.quantizers import known_zero
 from xbarc.ir.statistics import SumStatistics
 from xbarc.mapping.calibrated import (
     Table,

@@ -15,7 +15,7 @@ from xbarc.instruments.moments import Feed, second_moments
 from xbarc.instruments.ranges import range_statistics
 from xbarc.ir.network import Layer, MatrixLayer
 from xbarc.ir.program import DigitalStep, Step
-from xbarc.ir.quantize import Quantizer
+from xbarc.ir.quantizers import Quantizer
 from xbarc.ir.statistics import RangeStatistics, SecondMoments
 from xbarc.passes import widen_binary
 

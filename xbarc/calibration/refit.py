@@ -16,7 +16,7 @@ from xbarc.executor import FastLayer, layer_frame
 from xbarc.executor.layer import Accumulate
 from xbarc.ir.geometry import Scatter
 from xbarc.ir.program import CrossbarStep, read_only
-from xbarc.ir.quantize import FloatResult, RequantizedResult, Result, known_zero
+from xbarc.ir.quantizers import FloatResult, RequantizedResult, Result, known_zero
 from xbarc.numerics.types import BoolArray, Float32Array, Float64Array, Int64Array, IntArray
 
 _WORTH = 0.9

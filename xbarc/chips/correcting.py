@@ -25,7 +25,7 @@ from xbarc.circuit.meaning import Importance, real_weights
 from xbarc.errors import MappingError
 from xbarc.ir.effective import effective_weights
 from xbarc.ir.program import CrossbarStep
-from xbarc.ir.quantize import (
+from xbarc.ir.quantizers import (
     DynamicInput,
     FloatResult,
     RequantizedResult,

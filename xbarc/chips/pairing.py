@@ -19,7 +19,7 @@ from xbarc.executor.run import StepRunner, layer_frame
 from xbarc.executor.tap import Tap
 from xbarc.executor.walk import Values, Walk
 from xbarc.ir.program import CrossbarStep, Program, Step
-from xbarc.ir.quantize import DynamicInput
+from xbarc.ir.quantizers import DynamicInput
 from xbarc.numerics.types import AnyArray, Float64Array, IntArray
 
 IMAGES = 512

@@ -19,7 +19,7 @@ from xbarc.executor.run import StepRunner
 from xbarc.executor.walk import Values, Walk, run_steps
 from xbarc.ir.labels import LABELS, label_name
 from xbarc.ir.program import CrossbarStep, Program
-from xbarc.ir.quantize import FloatResult
+from xbarc.ir.quantizers import FloatResult
 from xbarc.lazy import lazy_module
 from xbarc.numerics.types import AnyArray, Float64Array
 

@@ -23,7 +23,7 @@ from xbarc.executor.run import StepRunner
 from xbarc.executor.walk import Values, Walk, run_steps
 from xbarc.instruments.moments import InputMoments
 from xbarc.ir.program import CrossbarStep, Program
-from xbarc.ir.quantize import SignResult
+from xbarc.ir.quantizers import SignResult
 from xbarc.lazy import lazy_module
 from xbarc.numerics.types import AnyArray, Float64Array
 

@@ -68,7 +68,7 @@ def _report(path: Path, given: dict[str, str], data: Path | None = None) -> Repo
     from xbarc.cost import parse_policy
     from xbarc.cost.laws import priced
     from xbarc.ir.files import load_program
-    from xbarc.mapping.full_load import full_load
+    from xbarc.mapping.worst_load import full_load
     from xbarc.report import collect
 
     program = priced(load_program(path), given.get("cost_law"))
@@ -172,7 +172,7 @@ def inspect_command(
 
 
 def _inspect_program(program: Program, json: bool) -> None:
-    from xbarc.mapping.full_load import full_load
+    from xbarc.mapping.worst_load import full_load
     from xbarc.report import collect, layers_table, placement_table, render_json
 
     report = collect(program, load=full_load(program.target))

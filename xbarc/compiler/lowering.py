@@ -7,13 +7,13 @@ from collections.abc import Callable
 from xbarc.calibration.choosing import choose_encoding
 from xbarc.calibration.comparators import SenseWalk
 from xbarc.calibration.prefix import Prefix
-from xbarc.calibration.uniform import Whole
+from xbarc.calibration.shared_settings import Whole
 from xbarc.errors import MappingError
 from xbarc.executor.walk import Values, Walk
 from xbarc.ir.geometry import Scatter
 from xbarc.ir.network import DigitalFragment, FloatWeight, MatrixLayer, Network
 from xbarc.ir.program import CrossbarStep, DigitalStep, Step
-from xbarc.ir.quantize import BinaryInput
+from xbarc.ir.quantizers import BinaryInput
 from xbarc.ir.statistics import SecondMoments
 from xbarc.mapping import ArrayPool, map_layer
 from xbarc.mapping.fitting import fit_layer

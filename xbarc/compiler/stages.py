@@ -12,7 +12,7 @@ from xbarc.calibration.budget import fit_budget
 from xbarc.calibration.converters import Choose, calibrate_converters, uniform
 from xbarc.calibration.folds import PARTS
 from xbarc.calibration.prefix import Prefix
-from xbarc.calibration.uniform import Whole, plan_whole
+from xbarc.calibration.shared_settings import Whole, plan_whole
 from xbarc.chips.converting import Converters
 from xbarc.chips.placing import FitOptions, fit_program
 from xbarc.circuit import Effects
@@ -24,7 +24,7 @@ from xbarc.executor.batches import calibration_batches
 from xbarc.executor.walk import Values
 from xbarc.frontend import read_network
 from xbarc.instruments.channels import FloatModel, channel_statistics
-from xbarc.instruments.sampled_sums import sampled_sums
+from xbarc.instruments.sampled import sampled_sums
 from xbarc.ir.built import built_settings
 from xbarc.ir.labels import split_labels
 from xbarc.ir.network import DigitalFragment, Network

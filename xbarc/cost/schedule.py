@@ -35,7 +35,7 @@ from xbarc.cost.ready_times import (
 from xbarc.cost.timing import Timing
 from xbarc.ir.geometry import Dense
 from xbarc.ir.program import CrossbarStep, DigitalStep, Program
-from xbarc.ir.quantize import DynamicInput
+from xbarc.ir.quantizers import DynamicInput
 from xbarc.numerics.memory import ANOTHER_LIMIT, limit_in_words, memory_limit, show_size
 from xbarc.numerics.types import Int64Array
 from xbarc.rows import Picosecond, RoundPicosecond, Row, Share, fact

@@ -17,7 +17,7 @@ from xbarc.executor.windows import gather, window_blocks
 from xbarc.ir.codes import Codes, quantize
 from xbarc.ir.geometry import Geometry, Window
 from xbarc.ir.network import MatrixLayer
-from xbarc.ir.quantize import FloatInput, Quantizer
+from xbarc.ir.quantizers import FloatInput, Quantizer
 from xbarc.ir.trace import LayerTrace
 from xbarc.numerics.types import AnyArray, Int64Array
 

@@ -24,7 +24,7 @@ from xbarc.executor.windows import block_extent, gather, window_blocks
 from xbarc.ir.codes import Codes, quantize, to_values
 from xbarc.ir.geometry import Dense, Geometry, Scatter, Window, spatial_extent, stackable
 from xbarc.ir.network import MatrixLayer
-from xbarc.ir.quantize import Quantizer, Result
+from xbarc.ir.quantizers import Quantizer, Result
 from xbarc.ir.trace import LayerTrace
 from xbarc.numerics.memory import ANOTHER_LIMIT, limit_in_words, memory_limit, show_size
 from xbarc.numerics.types import AnyArray, Int64Array, IntArray

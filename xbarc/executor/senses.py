@@ -19,7 +19,7 @@ from xbarc.executor.windows import block_extent
 from xbarc.ir.effective import conversion_matrix, output_matrix
 from xbarc.ir.geometry import Window
 from xbarc.ir.program import CrossbarStep, Sense
-from xbarc.ir.quantize import ABSENT
+from xbarc.ir.quantizers import ABSENT
 from xbarc.ir.trace import LayerTrace
 from xbarc.lazy import lazy_module
 from xbarc.numerics.types import BoolArray, Int64Array, IntArray

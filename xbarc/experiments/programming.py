@@ -26,7 +26,7 @@ from xbarc.ir.effective import effective_weights
 from xbarc.ir.geometry import Scatter
 from xbarc.ir.network import MatrixLayer, Network
 from xbarc.ir.program import CrossbarStep, Program, Step
-from xbarc.ir.quantize import IntegerResult, SignResult, known_zero
+from xbarc.ir.quantizers import IntegerResult, SignResult, known_zero
 from xbarc.ir.statistics import SecondMoments
 from xbarc.mapping import ArrayPool, map_layer
 from xbarc.mapping.encodings import encoding_of

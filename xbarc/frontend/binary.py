@@ -23,7 +23,7 @@ from xbarc.frontend.rewrite import pool_bits
 from xbarc.frontend.table import StepTable, step_table
 from xbarc.ir.geometry import Dense, Scatter, Window
 from xbarc.ir.network import IntWeight, LazyTensor, MatrixLayer, Pooling
-from xbarc.ir.quantize import ABSENT, BinaryInput, FloatResult, IntegerInput, SignResult
+from xbarc.ir.quantizers import ABSENT, BinaryInput, FloatResult, IntegerInput, SignResult
 from xbarc.numerics import IntFormat
 from xbarc.numerics.types import AnyArray, Float64Array, Int64Array
 from xbarc.operators import find

@@ -20,7 +20,7 @@ from xbarc.frontend.graph_context import (
 from xbarc.frontend.integers import integer_input, multiplier, parameter, requantized
 from xbarc.frontend.results import added_bias, added_integers, float_result, output_vector
 from xbarc.ir.geometry import AutoPad, Scatter, Window
-from xbarc.ir.quantize import IntegerResult
+from xbarc.ir.quantizers import IntegerResult
 from xbarc.numerics.types import AnyArray
 
 _AUTO_PADS: dict[str, AutoPad] = {

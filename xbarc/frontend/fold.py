@@ -18,7 +18,7 @@ from xbarc.frontend.graph_context import GraphContext, Matched, argument
 from xbarc.frontend.results import frozen, lost_digits
 from xbarc.ir.geometry import Dense
 from xbarc.ir.network import FloatWeight, LazyTensor, MatrixLayer, Weight
-from xbarc.ir.quantize import FloatResult
+from xbarc.ir.quantizers import FloatResult
 from xbarc.numerics.types import AnyArray, Float64Array
 
 

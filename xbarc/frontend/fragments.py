@@ -29,7 +29,7 @@ from xbarc.frontend.shapes import (
 )
 from xbarc.ir.geometry import is_countable
 from xbarc.ir.network import DigitalFragment, Layer, MatrixLayer
-from xbarc.ir.quantize import IntegerResult
+from xbarc.ir.quantizers import IntegerResult
 from xbarc.numerics.types import AnyArray
 from xbarc.operators import Matrix, named
 from xbarc.runtime import OnnxSession

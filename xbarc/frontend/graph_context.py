@@ -17,7 +17,7 @@ from xbarc.frontend.naming import unique
 from xbarc.frontend.views import Views
 from xbarc.ir.geometry import Geometry
 from xbarc.ir.network import FloatWeight, IntWeight, LazyTensor, MatrixLayer, Weight
-from xbarc.ir.quantize import FloatInput, IntegerInput, Quantizer, Result
+from xbarc.ir.quantizers import FloatInput, IntegerInput, Quantizer, Result
 from xbarc.numerics import IntFormat, holding
 from xbarc.numerics.types import AnyArray, FloatArray, Int64Array
 

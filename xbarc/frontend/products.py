@@ -30,7 +30,7 @@ from xbarc.frontend.results import (
     real_numbers,
 )
 from xbarc.ir.geometry import Dense
-from xbarc.ir.quantize import FloatResult, IntegerResult, Result
+from xbarc.ir.quantizers import FloatResult, IntegerResult, Result
 from xbarc.numerics.types import AnyArray
 
 

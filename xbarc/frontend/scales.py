@@ -24,7 +24,7 @@ from xbarc.frontend.scale_equivariant import Stopped, Visit, rule_of
 from xbarc.frontend.shapes import Known, Partial, complete, declared_shapes, layer_shape, probe
 from xbarc.ir.geometry import Dense, Window
 from xbarc.ir.network import DigitalFragment, FloatWeight, Layer, MatrixLayer, layer_inputs
-from xbarc.ir.quantize import FloatInput, FloatResult
+from xbarc.ir.quantizers import FloatInput, FloatResult
 from xbarc.ir.scales import FreeScales, LayerScales
 from xbarc.numerics.types import Int64Array
 from xbarc.operators import find

@@ -25,7 +25,7 @@ from xbarc.ir.effective import conversion_matrix
 from xbarc.ir.geometry import Dense, Window
 from xbarc.ir.network import Value
 from xbarc.ir.program import CrossbarStep, DigitalStep, Program, Sense
-from xbarc.ir.quantize import ABSENT, DOWN, UP, BinaryInput, FloatResult, SignResult
+from xbarc.ir.quantizers import ABSENT, DOWN, UP, BinaryInput, FloatResult, SignResult
 from xbarc.numerics.types import AnyArray, Float32Array
 
 _OLDEST = 13

@@ -15,7 +15,7 @@ from xbarc.frontend.graph_context import GraphContext
 from xbarc.frontend.region import Region
 from xbarc.ir.geometry import Dense, Window
 from xbarc.ir.network import MatrixLayer
-from xbarc.ir.quantize import BinaryInput, FloatResult
+from xbarc.ir.quantizers import BinaryInput, FloatResult
 from xbarc.numerics.types import AnyArray, BoolArray, Int64Array
 from xbarc.runtime import OnnxSession
 

@@ -14,7 +14,7 @@ from xbarc.frontend import runnable_model
 from xbarc.instruments.samples import draw_vectors
 from xbarc.ir.geometry import Dense
 from xbarc.ir.network import MatrixLayer, Network
-from xbarc.ir.quantize import FloatResult
+from xbarc.ir.quantizers import FloatResult
 from xbarc.ir.scales import ChannelStatistics
 from xbarc.numerics.types import AnyArray
 from xbarc.oracle import Oracle

@@ -10,7 +10,7 @@ import numpy as np
 from xbarc.executor import lookup
 from xbarc.executor.byte_ops import HAS_SHUFFLE
 from xbarc.executor.lanes import DIGIT_BITS, LANES
-from xbarc.numerics.compiled import compiled
+from xbarc.numerics.compiling import compiled
 
 _add_sums: Any = lookup._by_shuffle if HAS_SHUFFLE else lookup._by_loops
 _raise_floor: Any = lookup._raise_floor

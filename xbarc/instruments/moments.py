@@ -12,7 +12,7 @@ import numpy as np
 from xbarc.executor.exact import ExactLayer, layer_vectors, real_codes
 from xbarc.ir.geometry import positions
 from xbarc.ir.network import MatrixLayer
-from xbarc.ir.quantize import Quantizer
+from xbarc.ir.quantizers import Quantizer
 from xbarc.ir.statistics import SecondMoments
 from xbarc.numerics.types import AnyArray, BoolArray, Float64Array, IntArray
 

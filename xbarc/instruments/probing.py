@@ -19,7 +19,7 @@ from xbarc.executor.walk import Values, Walk
 from xbarc.ir.codes import quantize
 from xbarc.ir.network import Value
 from xbarc.ir.program import CrossbarStep, Program
-from xbarc.ir.quantize import IntegerInput, StaticInput
+from xbarc.ir.quantizers import IntegerInput, StaticInput
 from xbarc.ir.verify_fragment import loops
 from xbarc.numerics.types import AnyArray, Int64Array, IntArray
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from xbarc.errors import InputError, ProgramError
-from xbarc.ir.quantize import (
+from xbarc.ir.quantizers import (
     ABSENT,
     DOWN,
     UP,

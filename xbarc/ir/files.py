@@ -23,7 +23,7 @@ from xbarc.ir.program import (
     Step,
     Tiling,
 )
-from xbarc.ir.quantize import FloatResult, IntegerResult, RequantizedResult, SignResult
+from xbarc.ir.quantizers import FloatResult, IntegerResult, RequantizedResult, SignResult
 from xbarc.ir.records import (
     facts_of,
     facts_record,

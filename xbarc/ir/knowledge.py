@@ -20,7 +20,7 @@ from xbarc.ir.facts import WEIGHTS, InputFacts, Narrowed
 from xbarc.ir.geometry import Dense, Geometry, Scatter, Window, window_output
 from xbarc.ir.network import Value
 from xbarc.ir.program import CrossbarStep, DigitalStep, Program, Step
-from xbarc.ir.quantize import (
+from xbarc.ir.quantizers import (
     DynamicInput,
     FloatInput,
     FloatResult,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from xbarc.ir.facts import InputFacts, Narrowed
 from xbarc.ir.geometry import Geometry, Shape, Window
 from xbarc.ir.integers import Unkept
-from xbarc.ir.quantize import Quantizer, Result
+from xbarc.ir.quantizers import Quantizer, Result
 from xbarc.ir.scales import FreeScales
 from xbarc.numerics import IntFormat
 from xbarc.numerics.types import AnyArray, Float32Array, Int64Array

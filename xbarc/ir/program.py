@@ -26,7 +26,7 @@ from xbarc.ir.geometry import Dense, Geometry
 from xbarc.ir.integers import Unkept
 from xbarc.ir.network import Source, Value
 from xbarc.ir.pareto import FrontPoint, RowsPoint, SolverRun
-from xbarc.ir.quantize import Quantizer, Result
+from xbarc.ir.quantizers import Quantizer, Result
 from xbarc.numerics.packing import PackedCells
 from xbarc.numerics.types import AnyArray, Float32Array, Int64Array, IntArray, UInt8Array
 from xbarc.target import Target

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from xbarc.ir.facts import InputFacts
 from xbarc.ir.network import Value
 from xbarc.ir.program import CrossbarStep, Sense
-from xbarc.ir.quantize import FloatResult, IntegerResult, RequantizedResult, Result, SignResult
+from xbarc.ir.quantizers import FloatResult, IntegerResult, RequantizedResult, Result, SignResult
 from xbarc.ir.schema import FactsRecord, ResultRecord, SenseRecord, ValueRecord
 from xbarc.numerics.types import AnyArray
 

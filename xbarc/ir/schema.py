@@ -16,7 +16,7 @@ from xbarc.ir.facts import Narrowed
 from xbarc.ir.geometry import Dense, Scatter, Window
 from xbarc.ir.integers import Unkept
 from xbarc.ir.pareto import FrontPoint, RowsPoint, SolverRun
-from xbarc.ir.quantize import BinaryInput, DynamicInput, IntegerInput, StaticInput
+from xbarc.ir.quantizers import BinaryInput, DynamicInput, IntegerInput, StaticInput
 from xbarc.target import Target
 
 FORMAT: Literal[2] = 2

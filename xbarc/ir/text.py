@@ -12,7 +12,7 @@ from xbarc.errors import visible
 from xbarc.ir.geometry import Geometry
 from xbarc.ir.network import FloatWeight, MatrixLayer, Network, Value
 from xbarc.ir.program import CrossbarStep, DigitalStep, Program
-from xbarc.ir.quantize import Quantizer, Result
+from xbarc.ir.quantizers import Quantizer, Result
 from xbarc.numerics.types import AnyArray
 
 

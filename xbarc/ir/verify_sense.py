@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from xbarc.ir.program import CrossbarStep
-from xbarc.ir.quantize import ABSENT, DOWN, UP, BinaryInput, IntegerResult, RequantizedResult
+from xbarc.ir.quantizers import ABSENT, DOWN, UP, BinaryInput, IntegerResult, RequantizedResult
 
 _STATES = UP | DOWN | ABSENT
 _LARGEST = 1 << 30

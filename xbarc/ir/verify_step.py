@@ -9,9 +9,9 @@ from math import prod
 import numpy as np
 
 from xbarc.ir.geometry import Dense, Scatter, Shape, Window, is_countable, stackable
+from xbarc.ir.network_rules import geometry_faults
 from xbarc.ir.program import CrossbarStep
-from xbarc.ir.quantize import FloatInput, FloatResult, RequantizedResult, SignResult
-from xbarc.ir.verify_network import geometry_faults
+from xbarc.ir.quantizers import FloatInput, FloatResult, RequantizedResult, SignResult
 from xbarc.ir.verify_sense import SENSE_RULES
 from xbarc.numerics.types import AnyArray
 from xbarc.plugins import is_method_name

@@ -11,7 +11,7 @@ from xbarc.errors import MappingError
 from xbarc.ir.integers import Unkept
 from xbarc.ir.network import Declared, FloatWeight, MatrixLayer
 from xbarc.ir.program import CrossbarStep, Step
-from xbarc.ir.quantize import FloatInput, FloatResult, RequantizedResult, Result
+from xbarc.ir.quantizers import FloatInput, FloatResult, RequantizedResult, Result
 from xbarc.mapping.encodings import encoding_of
 from xbarc.mapping.fitting.search import output_channels
 from xbarc.numerics.types import AnyArray, Float64Array

@@ -13,7 +13,7 @@ from xbarc.ir.geometry import Scatter
 from xbarc.ir.integers import Unkept
 from xbarc.ir.network import MatrixLayer
 from xbarc.ir.program import AdcSettings, CrossbarStep, Periphery, Tiling, encode_r, read_only
-from xbarc.ir.quantize import FloatInput
+from xbarc.ir.quantizers import FloatInput
 from xbarc.mapping.adc import adc_settings, wide, with_gain
 from xbarc.mapping.encodings import Encoded, Pattern, encoding_of
 from xbarc.mapping.encodings.foreign import check_meaning, check_piece

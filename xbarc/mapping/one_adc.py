@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xbarc.ir.program import AdcSettings, CrossbarStep
-from xbarc.ir.quantize import FloatResult
+from xbarc.ir.quantizers import FloatResult
 from xbarc.numerics.types import Float64Array, Int64Array
 
 POLICY = "uniform"

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from xbarc.numerics.compiled import compiled
+from xbarc.numerics.compiling import compiled
 
 
 @compiled()

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from xbarc.ir.network import MatrixLayer
-from xbarc.ir.quantize import DynamicInput, FloatInput, StaticInput
+from xbarc.ir.quantizers import DynamicInput, FloatInput, StaticInput
 from xbarc.ir.statistics import RangeStatistics
 from xbarc.numerics.types import Float64Array
 from xbarc.options import RangeMethod

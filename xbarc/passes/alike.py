@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from xbarc.ir.network import FloatWeight, IntWeight, LazyTensor, MatrixLayer
-from xbarc.ir.quantize import FloatInput, FloatResult, StaticInput
+from xbarc.ir.quantizers import FloatInput, FloatResult, StaticInput
 from xbarc.numerics import IntFormat
 
 

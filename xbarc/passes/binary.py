@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from xbarc.ir.network import MatrixLayer
-from xbarc.ir.quantize import BinaryInput, StaticInput
+from xbarc.ir.quantizers import BinaryInput, StaticInput
 
 
 def widen_binary(layer: MatrixLayer) -> MatrixLayer:

@@ -15,7 +15,7 @@ import numpy as np
 
 from xbarc.ir.geometry import Scatter, Window
 from xbarc.ir.network import FloatWeight, LazyTensor, MatrixLayer, Network
-from xbarc.ir.quantize import FloatResult
+from xbarc.ir.quantizers import FloatResult
 from xbarc.ir.scales import FreeScales
 from xbarc.numerics.types import AnyArray, Float64Array
 

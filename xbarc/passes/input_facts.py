@@ -9,7 +9,7 @@ from xbarc.ir.facts import InputFacts, Narrowed
 from xbarc.ir.knowledge import Knowledge
 from xbarc.ir.network import MatrixLayer, Value
 from xbarc.ir.program import Step
-from xbarc.ir.quantize import IntegerInput, StaticInput
+from xbarc.ir.quantizers import IntegerInput, StaticInput
 from xbarc.numerics import bits_for
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from xbarc.ir.geometry import Scatter, Window
 from xbarc.ir.network import MatrixLayer, Network
-from xbarc.ir.quantize import FloatResult
+from xbarc.ir.quantizers import FloatResult
 from xbarc.ir.scales import ChannelStatistics, FreeScales
 from xbarc.numerics.types import Float32Array, Float64Array, Int64Array
 from xbarc.options import Share

@@ -17,7 +17,7 @@ from itertools import pairwise, product
 import numpy as np
 
 from xbarc.ir.network import FloatWeight, LazyTensor, MatrixLayer
-from xbarc.ir.quantize import FloatResult, Result
+from xbarc.ir.quantizers import FloatResult, Result
 from xbarc.ir.statistics import SecondMoments
 from xbarc.numerics.types import BoolArray, Float64Array
 from xbarc.options import Pruning

@@ -10,7 +10,7 @@ import numpy as np
 from xbarc.errors import ModelError
 from xbarc.ir.geometry import Scatter
 from xbarc.ir.network import FloatWeight, IntWeight, LazyTensor, MatrixLayer
-from xbarc.ir.quantize import FloatResult
+from xbarc.ir.quantizers import FloatResult
 from xbarc.numerics import IntFormat
 from xbarc.numerics.types import AnyArray, Float32Array
 

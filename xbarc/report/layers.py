@@ -12,7 +12,7 @@ from xbarc.cost.counts import Histogram
 from xbarc.cost.hardware import cells_of_array
 from xbarc.ir.choices import Candidate, ChoiceRecord, FitRecord
 from xbarc.ir.program import CrossbarStep
-from xbarc.ir.quantize import DynamicInput, StaticInput
+from xbarc.ir.quantizers import DynamicInput, StaticInput
 from xbarc.report.section import Section, Subject
 from xbarc.rows import (
     Row,

@@ -11,7 +11,7 @@ import numpy as np
 from xbarc.ir.geometry import Dense, Geometry, Scatter
 from xbarc.ir.network import IntWeight, LazyTensor, MatrixLayer, Source, Value
 from xbarc.ir.program import CrossbarStep, Program
-from xbarc.ir.quantize import IntegerInput, IntegerResult, Quantizer, Result
+from xbarc.ir.quantizers import IntegerInput, IntegerResult, Quantizer, Result
 from xbarc.mapping import ArrayPool, map_layer
 from xbarc.numerics import IntFormat
 from xbarc.numerics.types import AnyArray

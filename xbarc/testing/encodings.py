@@ -17,7 +17,7 @@ from xbarc.ir.effective import effective_weights, is_lossless
 from xbarc.ir.files import load_program, save_program
 from xbarc.ir.geometry import Dense, Geometry, Scatter, Window
 from xbarc.ir.program import CrossbarStep, Program
-from xbarc.ir.quantize import IntegerInput
+from xbarc.ir.quantizers import IntegerInput
 from xbarc.ir.trace import Trace
 from xbarc.ir.verify import verify_program
 from xbarc.mapping.encodings import Encoding, load_encoding

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from xbarc.ir.geometry import AutoPad, Dense, Geometry, Scatter, Window
-from xbarc.ir.quantize import IntegerInput
+from xbarc.ir.quantizers import IntegerInput
 from xbarc.mapping.encodings import encoding_names
 from xbarc.numerics.types import AnyArray
 from xbarc.options import Method

@@ -8,7 +8,7 @@ from xbarc.errors import MappingError
 from xbarc.ir.geometry import Scatter
 from xbarc.ir.network import MatrixLayer
 from xbarc.ir.program import CrossbarStep
-from xbarc.ir.quantize import (
+from xbarc.ir.quantizers import (
     FloatResult,
     IntegerResult,
     RequantizedResult,

@@ -10,7 +10,7 @@ from xbarc.errors import MappingError
 from xbarc.ir.choices import FitRecord
 from xbarc.ir.geometry import Scatter
 from xbarc.ir.network import IntWeight, LazyTensor, MatrixLayer
-from xbarc.ir.quantize import FloatResult
+from xbarc.ir.quantizers import FloatResult
 from xbarc.ir.statistics import SecondMoments
 from xbarc.mapping.fitting.grids import Alone
 from xbarc.mapping.fitting.quality import product_sums

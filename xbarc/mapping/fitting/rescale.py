@@ -9,7 +9,7 @@ import numpy as np
 from xbarc.errors import MappingError
 from xbarc.ir.geometry import Scatter
 from xbarc.ir.network import MatrixLayer
-from xbarc.ir.quantize import FloatResult, IntegerInput, RequantizedResult, Result
+from xbarc.ir.quantizers import FloatResult, IntegerInput, RequantizedResult, Result
 from xbarc.mapping.fitting.search import Found, output_channels
 from xbarc.numerics.types import Float32Array, Float64Array, Int64Array
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from xbarc.mapping.sense_amplifiers.search import Fit, SplitSums, mean_thresholds, mean_totals
-from xbarc.mapping.sense_amplifiers.split import Wordlines, wordlines
 
 from xbarc.errors import MappingError
 from xbarc.ir.network import IntWeight, MatrixLayer
 from xbarc.ir.program import AdcSettings, CrossbarStep, Periphery, Sense, Tiling
-from xbarc.ir.quantize import UP, BinaryInput, FloatResult, SignResult
+from xbarc.ir.quantizers import UP, BinaryInput, FloatResult, SignResult
 from xbarc.mapping.pack import ArrayPool
+from xbarc.mapping.sense_amplifiers.search import Fit, SplitSums, mean_thresholds, mean_totals
+from xbarc.mapping.sense_amplifiers.split import Wordlines, wordlines
 from xbarc.numerics import pack_cells
 from xbarc.numerics.types import Float64Array, Int64Array, IntArray, UInt8Array
 from xbarc.options import SenseOptions

@@ -9,7 +9,7 @@ import numpy as np
 
 from xbarc.errors import MappingError
 from xbarc.ir.program import CrossbarStep, Program, Step
-from xbarc.ir.quantize import SignResult
+from xbarc.ir.quantizers import SignResult
 from xbarc.numerics.types import AnyArray
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from xbarc.mapping.sense_amplifiers.deal import deal, kernel_size
 
 from xbarc.errors import MappingError
 from xbarc.ir.geometry import Window
 from xbarc.ir.network import MatrixLayer
-from xbarc.ir.quantize import ABSENT, DOWN, UP, BinaryInput
+from xbarc.ir.quantizers import ABSENT, DOWN, UP, BinaryInput
+from xbarc.mapping.sense_amplifiers.deal import deal, kernel_size
 from xbarc.numerics.types import Int64Array, IntArray, UInt8Array
 from xbarc.options import SenseOptions
 from xbarc.target import Target

@@ -8,7 +8,7 @@ from math import prod
 from xbarc.errors import VerifyError
 from xbarc.ir.geometry import Dense, Geometry, Scatter, Window
 from xbarc.ir.network import MatrixLayer, Network, layer_inputs, layer_outputs
-from xbarc.ir.quantize import FloatResult, RequantizedResult, SignResult
+from xbarc.ir.quantizers import FloatResult, RequantizedResult, SignResult
 
 _LARGEST_STEP = 1 << 62
 
