@@ -1,8 +1,13 @@
-"""Files import each other one way, also where only types or a function ask for it."""
+"""Files import each other one way, and other rooms through their front door.
+
+Both hold where only types or a function ask for something too. What a room exports stands in its
+`__init__.pyi`, or in `__init__.py` where that has code of its own.
+"""
 
 from __future__ import annotations
 
 import ast
+import importlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,13 +25,29 @@ def _files() -> dict[str, Path]:
     return found
 
 
+def _exports() -> dict[str, str]:
+    """Module of every name that a room passes on, by the room's name and its own."""
+    found: dict[str, str] = {}
+    for stub in (ROOT / "xbarc").glob("*/__init__.pyi"):
+        room = f"xbarc.{stub.parent.name}"
+        for node in ast.parse(stub.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ImportFrom):
+                names = (alias.name for alias in node.names)
+                found |= {f"{room}.{name}": f"{room}.{node.module}" for name in names}
+    return found
+
+
+EXPORTS = _exports()
+
+
 def _imported(tree: ast.AST, files: dict[str, Path]) -> Iterator[str]:
-    """Modules of the package that a file imports, anywhere in it."""
+    """Modules of the package that a file imports, anywhere in it, behind front doors too."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name in files)
         elif isinstance(node, ast.ImportFrom) and node.module is not None:
             inside = [f"{node.module}.{alias.name}" for alias in node.names]
+            inside = [EXPORTS.get(name, name) for name in inside]
             yield from (name if name in files else node.module for name in inside)
 
 
@@ -58,3 +79,43 @@ def test_a_circle_is_found_in_a_function_and_behind_a_check_of_types() -> None:
     }
     assert circles(sources, files) == [["xbarc.a", "xbarc.b", "xbarc.c"]]
     assert circles({**sources, "xbarc.c": "import numpy"}, files) == []
+
+
+def _past_front_doors(name: str, text: str, files: dict[str, Path]) -> Iterator[str]:
+    """What a file takes from the inside of another room."""
+    own = name.split(".")[1]
+    for module in _written(ast.parse(text)):
+        parts = module.split(".")
+        is_room = files.get(".".join(parts[:2]), ROOT).name == "__init__.py"
+        if parts[0] == "xbarc" and len(parts) > 2 and parts[1] != own and is_room:
+            yield module
+
+
+def _written(tree: ast.AST) -> Iterator[str]:
+    """Modules as imports name them."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            yield node.module
+
+
+def test_rooms_are_entered_by_their_front_door() -> None:
+    files = _files()
+    past = {
+        name: list(_past_front_doors(name, path.read_text(encoding="utf-8"), files))
+        for name, path in files.items()
+        if "." in name
+    }
+    assert {name: found for name, found in past.items() if found} == {}
+    inside = "from xbarc.ir.program import Program"
+    assert list(_past_front_doors("xbarc.cost.parts", inside, files)) == ["xbarc.ir.program"]
+    assert list(_past_front_doors("xbarc.ir.files", inside, files)) == []
+
+
+def test_what_a_room_exports_is_there() -> None:
+    for name, home in EXPORTS.items():
+        room, _, own = name.rpartition(".")
+        module = importlib.import_module(room)
+        assert own in module.__all__
+        assert getattr(module, own) is getattr(importlib.import_module(home), own), name

@@ -18,9 +18,18 @@ if TYPE_CHECKING:
     from xbarc.circuit import DeviceModel
     from xbarc.cost import CostLaw
     from xbarc.errors import XbarcError
-    from xbarc.mapping.encodings import Encoded, Encoding, Pattern, Region
-    from xbarc.mapping.foreign_converters import ConverterPolicy, ConverterSettings, ConverterSums
-    from xbarc.mapping.place import Order, Placement, Sites
+    from xbarc.mapping import (
+        ConverterPolicy,
+        ConverterSettings,
+        ConverterSums,
+        Encoded,
+        Encoding,
+        Order,
+        Pattern,
+        Placement,
+        Region,
+        Sites,
+    )
     from xbarc.session import InferenceSession
 
 __version__ = "0.1.0"

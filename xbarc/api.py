@@ -8,23 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from xbarc.compiler import run_compiler
-from xbarc.cost import parse_policy
-from xbarc.cost.laws import priced
-from xbarc.ir.files import load_program, save_program
-from xbarc.ir.program import Program
-from xbarc.ir.text import program_text
-from xbarc.mapping.worst_load import full_load
-from xbarc.numerics.types import AnyArray
-from xbarc.options import CompileOptions, Method
-from xbarc.options.compiling import Schedule
-from xbarc.options.keywords import CompileKeywords, ReportKeywords
+from xbarc.cost import parse_policy, priced
+from xbarc.ir import Program, load_program, program_text, save_program
+from xbarc.mapping import full_load
+from xbarc.numerics import AnyArray
+from xbarc.options import CompileKeywords, CompileOptions, Method, ReportKeywords, Schedule
 from xbarc.pipeline import Progress
 from xbarc.report import Report, collect, render_json
 from xbarc.session import InferenceSession
 from xbarc.target import Target
 
 if TYPE_CHECKING:
-    from xbarc.executor.run import Engine
+    from xbarc.executor import Engine
 
 
 @dataclass(frozen=True, eq=False)

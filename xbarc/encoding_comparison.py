@@ -13,23 +13,16 @@ from typing import Any, Literal
 
 import numpy as np
 
-from xbarc.circuit import Chip, DeviceModel, Effects
-from xbarc.circuit.devices import device_origin
+from xbarc.circuit import Chip, DeviceModel, Effects, device_origin
 from xbarc.compiler import compile_model, prepared_network
-from xbarc.cost.laws import load_law, priced
+from xbarc.cost import load_law, priced
 from xbarc.errors import InputError, MappingError
 from xbarc.evaluate import Evaluation, evaluate
-from xbarc.executor.batches import calibration_batches
-from xbarc.executor.run import Executor
-from xbarc.executor.walk import Values
-from xbarc.experiments.programming import can_read_back, program_chip
-from xbarc.experiments.robustness import Spread
-from xbarc.ir.effective import effective_weights
-from xbarc.ir.network import MatrixLayer, Network
-from xbarc.ir.program import CrossbarStep, Program
-from xbarc.mapping.encodings import load_encoding
-from xbarc.mapping.fitting import real_steps
-from xbarc.numerics.types import AnyArray
+from xbarc.executor import Executor, Values, calibration_batches
+from xbarc.experiments import Spread, can_read_back, program_chip
+from xbarc.ir import CrossbarStep, MatrixLayer, Network, Program, effective_weights
+from xbarc.mapping import load_encoding, real_steps
+from xbarc.numerics import AnyArray
 from xbarc.options import AUTO, CompileOptions, Method
 from xbarc.pipeline import Progress
 from xbarc.report import collect

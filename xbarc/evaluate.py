@@ -10,19 +10,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xbarc.errors import ProgramError
-from xbarc.executor import layer_engine
-from xbarc.executor.batches import labelled_batches
-from xbarc.executor.run import Executor
-from xbarc.instruments.probing import Met, probe_layers
-from xbarc.ir.effective import effective_weights, is_lossless
-from xbarc.ir.knowledge import every_code
-from xbarc.ir.program import CrossbarStep, Program, step_outputs
-from xbarc.ir.quantizers import ABSENT, DOWN, UP, SignResult
-from xbarc.ir.trace import Trace
-from xbarc.ir.verify import broken_rules
+from xbarc.executor import Executor, labelled_batches, layer_engine
+from xbarc.instruments import Met, probe_layers
+from xbarc.ir import (
+    ABSENT,
+    DOWN,
+    UP,
+    CrossbarStep,
+    Program,
+    SignResult,
+    Trace,
+    broken_rules,
+    effective_weights,
+    every_code,
+    is_lossless,
+    step_outputs,
+)
 from xbarc.lazy import lazy_module
-from xbarc.numerics.types import AnyArray, Int64Array, IntArray
-from xbarc.options.values import fixed_of
+from xbarc.numerics import AnyArray, Int64Array, IntArray
+from xbarc.options import fixed_of
 from xbarc.oracle import Oracle
 from xbarc.rows import Accuracy, Row, decibels, fact
 

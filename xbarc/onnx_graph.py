@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from xbarc.errors import ModelError
-from xbarc.numerics.types import AnyArray
+from xbarc.numerics import AnyArray
 from xbarc.operators import Operator, find
 
 

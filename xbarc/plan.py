@@ -7,24 +7,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from xbarc.calibration.shared_settings import Request, Whole, make_request
-from xbarc.cost import parse_policy
-from xbarc.cost.laws import law_of_costs, law_origin, load_law, with_law
+from xbarc.calibration import Request, Whole, make_request
+from xbarc.cost import law_of_costs, law_origin, load_law, parse_policy, with_law
 from xbarc.errors import MappingError
 from xbarc.frontend import BinaryOptions
-from xbarc.ir.geometry import Dim
-from xbarc.ir.network import Value
-from xbarc.ir.npz import read_npz
-from xbarc.mapping import read_groups
-from xbarc.mapping.encodings import (
+from xbarc.ir import Dim, Value, read_npz
+from xbarc.mapping import (
+    converters_origin,
     encoding_of,
     encoding_origin,
     find_encoding,
+    idle_levers,
+    load_converters,
     load_encoding,
+    load_placement,
+    read_groups,
 )
-from xbarc.mapping.foreign_converters import converters_origin, load_converters
-from xbarc.mapping.levers import idle_levers
-from xbarc.mapping.place.foreign import load_placement
 from xbarc.options import (
     AUTO,
     BY_BUDGET,

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from xbarc.errors import InputError, ModelError, UnsupportedError, XbarcError
-from xbarc.numerics.types import IntArray
+from xbarc.numerics import IntArray
 
 _NUMPY_NAMES = {
     "float": "float32",

@@ -7,11 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from xbarc.executor.run import Engine, Executor
-from xbarc.ir.files import load_program
-from xbarc.ir.network import Value
-from xbarc.ir.program import Program
-from xbarc.ir.trace import Trace
+from xbarc.executor import Engine, Executor
+from xbarc.ir import Program, Trace, Value, load_program
 
 
 @dataclass(frozen=True)

@@ -4,3 +4,7 @@
 amplifiers. `converters` and `refit` set converters and what follows them, `budget` chooses their
 bits with `sensitivity` and `scores`, `choosing` the encoding, `uniform` what all layers share.
 """
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

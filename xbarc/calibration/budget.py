@@ -19,16 +19,12 @@ from xbarc.calibration.folds import Parts, parts_of, run_in_parts
 from xbarc.calibration.refit import Fitting
 from xbarc.calibration.scores import Scores, decibels
 from xbarc.calibration.sensitivity import measured_errors
-from xbarc.cost.adc_models import adc_energy_pj
-from xbarc.cost.program import input_vectors
+from xbarc.cost import adc_energy_pj, input_vectors
 from xbarc.errors import MappingError
-from xbarc.executor import StepRunner
-from xbarc.executor.walk import Values, Walk
-from xbarc.ir.pareto import FrontPoint
-from xbarc.ir.program import CrossbarStep, Step
-from xbarc.mapping.calibrated import Table, setting_table, settings_of
-from xbarc.mapping.knapsack import Picked, pick
-from xbarc.numerics.types import AnyArray, Float64Array, Int64Array
+from xbarc.executor import StepRunner, Values, Walk
+from xbarc.ir import CrossbarStep, FrontPoint, Step
+from xbarc.mapping import Picked, Table, pick, setting_table, settings_of
+from xbarc.numerics import AnyArray, Float64Array, Int64Array
 from xbarc.options import Budget
 from xbarc.pipeline import Progress
 from xbarc.target import Target

@@ -5,13 +5,10 @@ from __future__ import annotations
 from typing import Protocol
 
 from xbarc.circuit import Chip
-from xbarc.executor import FastLayer, StepRunner
-from xbarc.executor.analog import AnalogLayer, UnconvertedLayer
-from xbarc.executor.layer import Accumulate
-from xbarc.instruments.chip_sums import ChipSums
-from xbarc.instruments.column_sums import SumCounter
-from xbarc.ir.program import CrossbarStep
-from xbarc.numerics.types import Float64Array
+from xbarc.executor import Accumulate, AnalogLayer, FastLayer, StepRunner, UnconvertedLayer
+from xbarc.instruments import ChipSums, SumCounter
+from xbarc.ir import CrossbarStep
+from xbarc.numerics import Float64Array
 
 
 class Cells(Protocol):

@@ -13,13 +13,8 @@ from dataclasses import dataclass, replace
 
 from xbarc.cost import Price, layer_price
 from xbarc.errors import MappingError
-from xbarc.ir.choices import Candidate, ChoiceRecord, FitRecord
-from xbarc.ir.network import MatrixLayer
-from xbarc.ir.program import CrossbarStep
-from xbarc.ir.statistics import SecondMoments
-from xbarc.mapping import ArrayPool, map_layer
-from xbarc.mapping.encodings import find_encoding
-from xbarc.mapping.fitting import Fitted, fit_layer
+from xbarc.ir import Candidate, ChoiceRecord, CrossbarStep, FitRecord, MatrixLayer, SecondMoments
+from xbarc.mapping import ArrayPool, Fitted, find_encoding, fit_layer, map_layer
 from xbarc.options import MapOptions
 from xbarc.target import Target
 

@@ -12,13 +12,20 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from xbarc.errors import MappingError
-from xbarc.executor import PlainLayer, StepRunner
-from xbarc.executor.walk import Values, Walk
+from xbarc.executor import PlainLayer, StepRunner, Values, Walk
 from xbarc.frontend import read_classifier, with_classifier, with_features
-from xbarc.instruments.comparisons import comparison_sums, pooled_bits, sum_shift
-from xbarc.ir.network import Layer, MatrixLayer, Network
-from xbarc.ir.program import CrossbarStep, DigitalStep, Step
-from xbarc.ir.quantizers import BinaryInput, FloatResult, SignResult
+from xbarc.instruments import comparison_sums, pooled_bits, sum_shift
+from xbarc.ir import (
+    BinaryInput,
+    CrossbarStep,
+    DigitalStep,
+    FloatResult,
+    Layer,
+    MatrixLayer,
+    Network,
+    SignResult,
+    Step,
+)
 from xbarc.mapping import (
     ArrayPool,
     Fit,
@@ -33,7 +40,7 @@ from xbarc.mapping import (
     with_counts,
     with_thresholds,
 )
-from xbarc.numerics.types import AnyArray, Float64Array, IntArray
+from xbarc.numerics import AnyArray, Float64Array, IntArray
 from xbarc.options import SenseOptions
 from xbarc.passes import widen_binary
 from xbarc.runtime import OnnxSession

@@ -14,21 +14,11 @@ import numpy as np
 
 from xbarc.calibration.cells import Cells, IdealCells
 from xbarc.calibration.refit import Fitting
-from xbarc.executor import StepRunner, layer_frame, run_layer
-from xbarc.executor.layer import Accumulate
-from xbarc.executor.walk import Values, Walk
-from xbarc.instruments.samples import sample_vectors
-from xbarc.ir.program import AdcSettings, CrossbarStep, Step
-from xbarc.ir.quantizers import known_zero
-from xbarc.ir.statistics import SumStatistics
-from xbarc.mapping.calibrated import (
-    Table,
-    needed_bits,
-    setting_table,
-    settings_of,
-    with_settings,
-)
-from xbarc.numerics.types import Int64Array, IntArray
+from xbarc.executor import Accumulate, StepRunner, Values, Walk, layer_frame, run_layer
+from xbarc.instruments import sample_vectors
+from xbarc.ir import AdcSettings, CrossbarStep, Step, SumStatistics, known_zero
+from xbarc.mapping import Table, needed_bits, setting_table, settings_of, with_settings
+from xbarc.numerics import Int64Array, IntArray
 from xbarc.pipeline import Progress
 from xbarc.target import Target
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from xbarc.numerics.types import Float64Array
+from xbarc.numerics import Float64Array
 
 FEWEST = 64
 """Samples below which errors are not carried over."""

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from xbarc.calibration.refit import Fitting
-from xbarc.executor import FastLayer, StepRunner
-from xbarc.executor.walk import Values
-from xbarc.numerics.types import Int64Array
+from xbarc.executor import FastLayer, StepRunner, Values
+from xbarc.numerics import Int64Array
 
 PARTS = 8
 """Parts of the data: each judges what seven eighths taught, which is nearly all."""

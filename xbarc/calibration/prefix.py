@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from xbarc.executor import StepRunner
-from xbarc.executor.exact import ExactLayer
-from xbarc.executor.walk import Values, Walk
-from xbarc.instruments.moments import Feed, second_moments
-from xbarc.instruments.ranges import range_statistics
-from xbarc.ir.network import Layer, MatrixLayer
-from xbarc.ir.program import DigitalStep, Step
-from xbarc.ir.quantizers import Quantizer
-from xbarc.ir.statistics import RangeStatistics, SecondMoments
+from xbarc.executor import ExactLayer, StepRunner, Values, Walk
+from xbarc.instruments import Feed, range_statistics, second_moments
+from xbarc.ir import (
+    DigitalStep,
+    Layer,
+    MatrixLayer,
+    Quantizer,
+    RangeStatistics,
+    SecondMoments,
+    Step,
+)
 from xbarc.passes import widen_binary
 
 

@@ -12,12 +12,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from xbarc.executor import FastLayer, layer_frame
-from xbarc.executor.layer import Accumulate
-from xbarc.ir.geometry import Scatter
-from xbarc.ir.program import CrossbarStep, read_only
-from xbarc.ir.quantizers import FloatResult, RequantizedResult, Result, known_zero
-from xbarc.numerics.types import BoolArray, Float32Array, Float64Array, Int64Array, IntArray
+from xbarc.executor import Accumulate, FastLayer, layer_frame
+from xbarc.ir import (
+    CrossbarStep,
+    FloatResult,
+    RequantizedResult,
+    Result,
+    Scatter,
+    known_zero,
+    read_only,
+)
+from xbarc.numerics import BoolArray, Float32Array, Float64Array, Int64Array, IntArray
 
 _WORTH = 0.9
 """Share of the error that must be left at most for a sum of inputs to be made."""

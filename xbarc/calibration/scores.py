@@ -17,7 +17,7 @@ import numpy as np
 
 from xbarc.calibration.expecting import FEWEST, turned_loss
 from xbarc.lazy import lazy_module
-from xbarc.numerics.types import AnyArray, Float64Array, Int64Array
+from xbarc.numerics import AnyArray, Float64Array, Int64Array
 
 if TYPE_CHECKING:
     from scipy import special

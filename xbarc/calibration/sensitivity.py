@@ -12,13 +12,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from xbarc.executor.saturating import fits_lookup
-from xbarc.executor.sliced import SlicedLayer
-from xbarc.ir.effective import effective_weights
-from xbarc.ir.program import AdcSettings, CrossbarStep
-from xbarc.mapping.calibrated import Table, settings_of
-from xbarc.numerics import slice_inputs
-from xbarc.numerics.types import Float64Array, IntArray
+from xbarc.executor import SlicedLayer, fits_lookup
+from xbarc.ir import AdcSettings, CrossbarStep, effective_weights
+from xbarc.mapping import Table, settings_of
+from xbarc.numerics import Float64Array, IntArray, slice_inputs
 
 _MEASURED_BITS = 4
 _VECTORS = 256

@@ -11,15 +11,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from xbarc.errors import MappingError
-from xbarc.ir.network import MatrixLayer, Network
-from xbarc.ir.program import AdcSettings, CrossbarStep
-from xbarc.ir.scales import ChannelStatistics
-from xbarc.mapping.encodings import encoding_of
-from xbarc.mapping.one_adc import SumHistogram, choose_adc, one_setting
+from xbarc.ir import AdcSettings, ChannelStatistics, CrossbarStep, MatrixLayer, Network
+from xbarc.mapping import SumHistogram, choose_adc, encoding_of, one_setting
 from xbarc.options import AUTO, CompileOptions, MapOptions, Share
-from xbarc.passes.alike import LayerSteps, input_alike, weights_alike
-from xbarc.passes.equalise import apply_scales, balance_weights
-from xbarc.passes.one_range import Bits, OneRange, choose_one_range
+from xbarc.passes import (
+    Bits,
+    LayerSteps,
+    OneRange,
+    apply_scales,
+    balance_weights,
+    choose_one_range,
+    input_alike,
+    weights_alike,
+)
 from xbarc.target import Target
 
 

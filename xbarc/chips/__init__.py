@@ -3,3 +3,7 @@
 `sensing` says what matters, `placing` finds orders of rows and columns (`placement_search` by the
 executed network, from `responses`), `correcting` compensates for wires.
 """
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

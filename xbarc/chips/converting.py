@@ -12,14 +12,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from xbarc.calibration.cells import Cells, ChipCells, IdealCells
-from xbarc.calibration.converters import Choose, calibrate_converters, uniform
+from xbarc.calibration import Cells, ChipCells, Choose, IdealCells, calibrate_converters, uniform
 from xbarc.circuit import Chip, Effects
-from xbarc.executor.batches import calibration_batches
-from xbarc.ir.program import AdcSettings, CrossbarStep, Program
-from xbarc.mapping.adc import adc_settings, wide
-from xbarc.mapping.calibrated import Table, settings_with_bits
-from xbarc.numerics.types import AnyArray, Int64Array, UInt8Array
+from xbarc.executor import calibration_batches
+from xbarc.ir import AdcSettings, CrossbarStep, Program
+from xbarc.mapping import Table, adc_settings, settings_with_bits, wide
+from xbarc.numerics import AnyArray, Int64Array, UInt8Array
 from xbarc.target import Target
 
 LOSSLESS = "lossless"

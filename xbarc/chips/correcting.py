@@ -20,20 +20,19 @@ import numpy as np
 
 from xbarc.chips.levels import LevelTask, choose_levels, layer_gain, stuck_levels
 from xbarc.chips.pairing import AccumulatorMoments, Pairing
-from xbarc.circuit.faults import FaultMap
-from xbarc.circuit.meaning import Importance, real_weights
+from xbarc.circuit import FaultMap, Importance, real_weights
 from xbarc.errors import MappingError
-from xbarc.ir.effective import effective_weights
-from xbarc.ir.program import CrossbarStep
-from xbarc.ir.quantizers import (
+from xbarc.ir import (
+    CrossbarStep,
     DynamicInput,
     FloatResult,
     RequantizedResult,
     Result,
+    effective_weights,
     known_zero,
 )
-from xbarc.mapping.place.layer import Wired
-from xbarc.numerics.types import Float64Array
+from xbarc.mapping import Wired
+from xbarc.numerics import Float64Array
 from xbarc.target import Target
 
 _OF_LEVELS = frozenset({"predistort", "feedback", "partner"})

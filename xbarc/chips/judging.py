@@ -16,13 +16,9 @@ import numpy as np
 
 from xbarc.chips.responses import divergences, first_output
 from xbarc.circuit import Chip, Effects
-from xbarc.executor.batches import Data, labelled_batches
-from xbarc.executor.layer import Accumulate
-from xbarc.executor.run import StepRunner, chip_layer
-from xbarc.executor.walk import Values
-from xbarc.ir.labels import split_labels
-from xbarc.ir.program import CrossbarStep, Program
-from xbarc.numerics.types import Float64Array
+from xbarc.executor import Accumulate, Data, StepRunner, Values, chip_layer, labelled_batches
+from xbarc.ir import CrossbarStep, Program, split_labels
+from xbarc.numerics import Float64Array
 
 ASKED = "as asked"
 MOST = 128

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from xbarc.chips.converting import Reading
 from xbarc.chips.judging import ASKED, Judge, Judgement
-from xbarc.ir.program import Program
+from xbarc.ir import Program
 
 PARTLY = "as asked, some layers left"
 CORRECTIONS_ALONE = "corrections alone"

@@ -14,24 +14,22 @@ from typing import Any
 
 import numpy as np
 
-from xbarc.circuit.chip import blocks_by_array
-from xbarc.circuit.faults import FaultMap
-from xbarc.circuit.meaning import Importance, real_weights, weight_error
-from xbarc.ir.program import CrossbarStep, read_only
-from xbarc.mapping.place.layer import Wired, cells_of
-from xbarc.mapping.place.pairs import (
+from xbarc.circuit import FaultMap, Importance, blocks_by_array, real_weights, weight_error
+from xbarc.ir import CrossbarStep, read_only
+from xbarc.mapping import (
     Grid,
     Pairs,
+    Wired,
+    cells_of,
     damped,
     descend,
     encode_pairs,
     encode_with_feedback,
     feedback_factor,
     find_pairs,
+    resized,
 )
-from xbarc.mapping.place.permute import resized
-from xbarc.numerics import pack_cells
-from xbarc.numerics.types import Float64Array, Int64Array
+from xbarc.numerics import Float64Array, Int64Array, pack_cells
 from xbarc.target import Target
 
 ROUNDS = 6

@@ -11,16 +11,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xbarc.executor.analog import UnconvertedLayer
-from xbarc.executor.batches import labelled_batches
-from xbarc.executor.fast import FastLayer
-from xbarc.executor.layer import Accumulate, run_layer
-from xbarc.executor.run import StepRunner, layer_frame
-from xbarc.executor.tap import Tap
-from xbarc.executor.walk import Values, Walk
-from xbarc.ir.program import CrossbarStep, Program, Step
-from xbarc.ir.quantizers import DynamicInput
-from xbarc.numerics.types import AnyArray, Float64Array, IntArray
+from xbarc.executor import (
+    Accumulate,
+    FastLayer,
+    StepRunner,
+    Tap,
+    UnconvertedLayer,
+    Values,
+    Walk,
+    labelled_batches,
+    layer_frame,
+    run_layer,
+)
+from xbarc.ir import CrossbarStep, DynamicInput, Program, Step
+from xbarc.numerics import AnyArray, Float64Array, IntArray
 
 IMAGES = 512
 _LEAST = 1e-9

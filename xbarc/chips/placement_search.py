@@ -18,15 +18,10 @@ import numpy as np
 
 from xbarc.chips.correcting import Scaling
 from xbarc.chips.responses import divergence, responses, run_from, some_images
-from xbarc.circuit import Chip, Effects
-from xbarc.circuit.meaning import Importance, real_weights
-from xbarc.executor.analog import UnconvertedLayer
-from xbarc.executor.batches import Data, labelled_batches
-from xbarc.executor.run import StepRunner
-from xbarc.executor.walk import Values, Walk
-from xbarc.ir.labels import label_name
-from xbarc.ir.program import CrossbarStep, Program
-from xbarc.mapping.place.signed import (
+from xbarc.circuit import Chip, Effects, Importance, real_weights
+from xbarc.executor import Data, StepRunner, UnconvertedLayer, Values, Walk, labelled_batches
+from xbarc.ir import CrossbarStep, Program, label_name
+from xbarc.mapping import (
     cell_worth,
     columns_by_worth,
     output_losses,
@@ -35,7 +30,7 @@ from xbarc.mapping.place.signed import (
     some_columns,
     some_rows,
 )
-from xbarc.numerics.types import Float64Array
+from xbarc.numerics import Float64Array
 from xbarc.pipeline import Progress
 
 ROUNDS = 2

@@ -20,21 +20,26 @@ from xbarc.chips.keeping import AS_MAPPED, CORRECTIONS_ALONE, ON_CHIP, ORDER_ALO
 from xbarc.chips.pairing import Pairing
 from xbarc.chips.placement_search import ENOUGH, Steered, steer
 from xbarc.chips.sensing import Sensitivity, gather_moments, importance_of, layer_sensitivity
-from xbarc.circuit import Chip, Effects
-from xbarc.circuit.lines import TOLERANCE
-from xbarc.circuit.meaning import Importance
+from xbarc.circuit import TOLERANCE, Chip, Effects, Importance
 from xbarc.errors import InputError
-from xbarc.executor.batches import Data
-from xbarc.executor.run import StepRunner, chip_layer
-from xbarc.instruments.moments import InputMoments
-from xbarc.ir.facts import WEIGHTS
-from xbarc.ir.program import CrossbarStep, Program
-from xbarc.ir.verify import verify_program
-from xbarc.mapping.place.faults import FaultJob, place_around_faults
-from xbarc.mapping.place.foreign import load_placement, place_by, placement_text
-from xbarc.mapping.place.layer import METHODS, Job, Placed, order_rows, place_layer
-from xbarc.mapping.place.permute import resized, to_sense_side
-from xbarc.numerics.types import Float64Array, Int64Array
+from xbarc.executor import Data, StepRunner, chip_layer
+from xbarc.instruments import InputMoments
+from xbarc.ir import WEIGHTS, CrossbarStep, Program, verify_program
+from xbarc.mapping import (
+    METHODS,
+    FaultJob,
+    Job,
+    Placed,
+    load_placement,
+    order_rows,
+    place_around_faults,
+    place_by,
+    place_layer,
+    placement_text,
+    resized,
+    to_sense_side,
+)
+from xbarc.numerics import Float64Array, Int64Array
 from xbarc.options import CORRECTIONS, Method
 from xbarc.pipeline import Progress
 

@@ -14,14 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xbarc.chips.weakening import PERTURBATION, change_channels, channel_axis
-from xbarc.executor.batches import labelled_batches
-from xbarc.executor.run import StepRunner
-from xbarc.executor.walk import Values, Walk, run_steps
-from xbarc.ir.labels import LABELS, label_name
-from xbarc.ir.program import CrossbarStep, Program
-from xbarc.ir.quantizers import FloatResult
+from xbarc.executor import StepRunner, Values, Walk, labelled_batches, run_steps
+from xbarc.ir import LABELS, CrossbarStep, FloatResult, Program, label_name
 from xbarc.lazy import lazy_module
-from xbarc.numerics.types import AnyArray, Float64Array
+from xbarc.numerics import AnyArray, Float64Array
 
 if TYPE_CHECKING:
     from scipy import special

@@ -17,15 +17,12 @@ import numpy as np
 
 from xbarc.chips.responses import run_from
 from xbarc.chips.weakening import PERTURBATION, change_channels, channel_axis
-from xbarc.circuit.meaning import Importance, real_weights
-from xbarc.executor.batches import labelled_batches
-from xbarc.executor.run import StepRunner
-from xbarc.executor.walk import Values, Walk, run_steps
-from xbarc.instruments.moments import InputMoments
-from xbarc.ir.program import CrossbarStep, Program
-from xbarc.ir.quantizers import SignResult
+from xbarc.circuit import Importance, real_weights
+from xbarc.executor import StepRunner, Values, Walk, labelled_batches, run_steps
+from xbarc.instruments import InputMoments
+from xbarc.ir import CrossbarStep, Program, SignResult
 from xbarc.lazy import lazy_module
-from xbarc.numerics.types import AnyArray, Float64Array
+from xbarc.numerics import AnyArray, Float64Array
 
 if TYPE_CHECKING:
     from scipy import special

@@ -6,9 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from xbarc.ir.geometry import Dense
-from xbarc.ir.program import CrossbarStep
-from xbarc.numerics.types import AnyArray, IntArray
+from xbarc.ir import CrossbarStep, Dense
+from xbarc.numerics import AnyArray, IntArray
 
 PERTURBATION = 0.1
 """Share that an output loses: small, so that effects are of first order, yet far above rounding."""

@@ -6,9 +6,6 @@ analog engine converts their sums. To add an effect, name it in `options.running
 `CellModel` its figure in level units, and apply it in `chip.py` in the order of physics.
 """
 
-from xbarc.circuit.chip import Chip
-from xbarc.circuit.devices import DeviceModel
-from xbarc.circuit.effects import KINDS, Effects
-from xbarc.circuit.faults import FaultMap, random_faults
+import lazy_loader
 
-__all__ = ["KINDS", "Chip", "DeviceModel", "Effects", "FaultMap", "random_faults"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -21,8 +21,8 @@ from xbarc.circuit.effects import Effects, cell_model, sense_offset
 from xbarc.circuit.faults import stuck_grid
 from xbarc.circuit.lines import TOLERANCE, effective_conductance, line_model
 from xbarc.circuit.random import normals
-from xbarc.ir.program import CrossbarStep, Program
-from xbarc.numerics.types import Float64Array, Int64Array, IntArray
+from xbarc.ir import CrossbarStep, Program
+from xbarc.numerics import Float64Array, Int64Array, IntArray
 
 Place = tuple[slice, Int64Array]
 

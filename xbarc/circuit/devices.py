@@ -15,7 +15,7 @@ import numpy as np
 from xbarc.circuit.random import normals
 from xbarc.circuit.spreading import vary
 from xbarc.errors import InputError
-from xbarc.numerics.types import Float64Array, IntArray
+from xbarc.numerics import Float64Array, IntArray
 from xbarc.options import Method
 from xbarc.plugins import Door, guard, is_foreign, load_method, origin
 from xbarc.target import VariationLaw

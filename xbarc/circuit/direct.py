@@ -9,7 +9,7 @@ from scipy import sparse
 
 from xbarc.circuit.lines import LineModel
 from xbarc.lazy import lazy_module
-from xbarc.numerics.types import AnyArray, Float64Array
+from xbarc.numerics import AnyArray, Float64Array
 
 if TYPE_CHECKING:
     from scipy.sparse import linalg

@@ -11,8 +11,8 @@ import numpy as np
 from xbarc.circuit.devices import CellModel, DeviceModel, TargetVariation, load_device
 from xbarc.circuit.faults import FaultMap
 from xbarc.errors import InputError
-from xbarc.numerics.types import Float64Array
-from xbarc.options.running import DAY_S, Effect
+from xbarc.numerics import Float64Array
+from xbarc.options import DAY_S, Effect
 from xbarc.target import Target
 
 KINDS: tuple[str, ...] = get_args(Effect)

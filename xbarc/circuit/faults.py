@@ -9,8 +9,8 @@ import numpy as np
 
 from xbarc.circuit.random import uniforms
 from xbarc.errors import InputError
-from xbarc.ir.program import Program
-from xbarc.numerics.types import AnyArray, Int64Array
+from xbarc.ir import Program
+from xbarc.numerics import AnyArray, Int64Array
 from xbarc.target import Target
 
 FIELDS = ("array", "row", "column", "level")

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xbarc.lazy import lazy_module
-from xbarc.numerics.types import AnyArray, Float64Array
+from xbarc.numerics import AnyArray, Float64Array
 from xbarc.target import Target
 
 if TYPE_CHECKING:

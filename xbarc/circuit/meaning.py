@@ -7,9 +7,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from xbarc.ir.effective import conversion_matrix, output_matrix
-from xbarc.ir.program import CrossbarStep
-from xbarc.numerics.types import AnyArray, Float64Array
+from xbarc.ir import CrossbarStep, conversion_matrix, output_matrix
+from xbarc.numerics import AnyArray, Float64Array
 
 
 def real_weights(step: CrossbarStep, levels: AnyArray) -> Float64Array:

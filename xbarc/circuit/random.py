@@ -13,7 +13,7 @@ from zlib import crc32
 import numpy as np
 from numpy.random import Philox
 
-from xbarc.numerics.types import AnyArray, Float64Array
+from xbarc.numerics import AnyArray, Float64Array
 
 WORDS = 4
 """64-bit words that one step of the counter gives."""

@@ -10,7 +10,7 @@ from typing import assert_never
 
 import numpy as np
 
-from xbarc.numerics.types import Float64Array
+from xbarc.numerics import Float64Array
 from xbarc.target import VariationLaw
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from xbarc.numerics.compiling import compiled
+from xbarc.numerics import compiled
 
 _compiled = compiled(error_model="numpy", fastmath={"contract"})
 

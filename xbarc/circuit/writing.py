@@ -14,8 +14,8 @@ import numpy as np
 from xbarc.circuit.chip import Chip, blocks_by_array
 from xbarc.circuit.devices import CellModel, count_numbers, draw_numbers, program_cells
 from xbarc.circuit.faults import stuck_grid
-from xbarc.ir.program import CrossbarStep
-from xbarc.numerics.types import Float64Array, IntArray
+from xbarc.ir import CrossbarStep
+from xbarc.numerics import Float64Array, IntArray
 
 _FREE = -1
 

@@ -91,7 +91,7 @@ def _check_memory(asked: str) -> None:
         os.environ[_MEMORY] = asked
     if _MEMORY not in os.environ:
         return
-    from xbarc.numerics.memory import memory_limit
+    from xbarc.numerics import memory_limit
 
     try:
         memory_limit()

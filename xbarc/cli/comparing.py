@@ -10,13 +10,11 @@ import typer
 
 from xbarc.cli.options import Chip, takes
 from xbarc.errors import EXIT_DONE, InputError
-from xbarc.options.base import Options, option
-from xbarc.options.compiling import Cells, Converters, Precision, Schedule
-from xbarc.options.values import Method
+from xbarc.options import Cells, Converters, Method, Options, Precision, Schedule, option
 
 if TYPE_CHECKING:
     from xbarc.encoding_comparison import Comparison, EncodingRow, NoiseRow, NoiseSettings
-    from xbarc.report import TableData
+    from xbarc.rows import TableData
 
 _SHARED = (
     *("weight_bits", "activation_bits", "weight_slices"),
@@ -77,8 +75,8 @@ def compare_command(
     from xbarc.cli.progress import progress_bar
     from xbarc.compiler import CompileOptions
     from xbarc.encoding_comparison import compare
-    from xbarc.ir.npz import read_npz
-    from xbarc.mapping.encodings import load_encoding
+    from xbarc.ir import read_npz
+    from xbarc.mapping import load_encoding
     from xbarc.options import AUTO
 
     names = [name.strip() for name in encodings.split(",") if name.strip()]
@@ -111,7 +109,7 @@ def _noise(chips: Chips) -> NoiseSettings | None:
     from xbarc.encoding_comparison import NoiseSettings
 
     if chips.device is not None:
-        from xbarc.circuit.devices import load_device
+        from xbarc.circuit import load_device
 
         if chips.noise is not None:
             text = "also says how cells deviate"
@@ -152,7 +150,7 @@ def tables(found: Comparison) -> tuple[TableData, ...]:
 
 
 def _noise_table(found: Comparison, good: list[EncodingRow]) -> TableData:
-    from xbarc.report import TableData
+    from xbarc.rows import TableData
 
     noise = found.noise
     title = ""
@@ -168,7 +166,7 @@ def _noise_table(found: Comparison, good: list[EncodingRow]) -> TableData:
 
 
 def _deviation(noise: NoiseSettings) -> str:
-    from xbarc.circuit.devices import device_origin
+    from xbarc.circuit import device_origin
 
     if noise.device is not None:
         return f"Cells deviate by {device_origin(noise.device)}"

@@ -10,8 +10,7 @@ import typer
 
 from xbarc.cli.options import Chip, takes
 from xbarc.errors import EXIT_DONE, InputError
-from xbarc.options.base import Options, nearest, option
-from xbarc.options.compiling import PANELS
+from xbarc.options import PANELS, Options, nearest, option
 
 if TYPE_CHECKING:
     from xbarc.api import CompiledProgram
@@ -70,10 +69,8 @@ def compile_command(
     from xbarc.api import CompiledProgram
     from xbarc.cli.progress import progress_bar
     from xbarc.compiler import run_compiler
-    from xbarc.ir.folder import check_replaceable
-    from xbarc.ir.npz import read_npz
-    from xbarc.options import CompileOptions
-    from xbarc.options.files import read_options
+    from xbarc.ir import check_replaceable, read_npz
+    from xbarc.options import CompileOptions, read_options
 
     place = output or Path(f"{model.stem}.xbar")
     check_replaceable(place)
@@ -139,7 +136,7 @@ def _show(compiled: CompiledProgram, shown: Shown, observer: _Observer) -> None:
 
 def options_command() -> int:
     """Print the options of compile, with help and defaults, as TOML."""
-    from xbarc.options.files import options_text
+    from xbarc.options import options_text
 
     print(options_text(), end="")
     return EXIT_DONE

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from xbarc.circuit import Effects
-from xbarc.circuit.devices import load_device
-from xbarc.circuit.effects import names_of
-from xbarc.circuit.faults import program_faults
+from xbarc.circuit import Effects, load_device, names_of, program_faults
 from xbarc.errors import InputError
-from xbarc.experiments.robustness import MonteCarlo, Spread
-from xbarc.ir.npz import read_npz
-from xbarc.ir.program import Program
-from xbarc.options.running import ChipEffects
-from xbarc.report import TableData
+from xbarc.experiments import MonteCarlo, Spread
+from xbarc.ir import Program, read_npz
+from xbarc.options import ChipEffects
+from xbarc.rows import TableData
 
 
 def read_effects(program: Program, asked: ChipEffects) -> Effects:

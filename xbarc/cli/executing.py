@@ -10,12 +10,11 @@ import typer
 
 from xbarc.cli.options import takes
 from xbarc.errors import EXIT_BUG, EXIT_DONE, EXIT_NO, InputError, ModelError, ProgramError, visible
-from xbarc.options.running import ChipEffects, Execution
+from xbarc.options import ChipEffects, Execution
 
 if TYPE_CHECKING:
     from xbarc.evaluate import Evaluation
-    from xbarc.ir.program import Program
-    from xbarc.ir.trace import Trace
+    from xbarc.ir import Program, Trace
 
 _ENGINES = ("fast == reference", "lossless == product")  # whatever the file holds, a bug of ours
 _EXPLAINED_DB = 35.0
@@ -54,11 +53,9 @@ def run_command(
     from xbarc.cli.effects import read_effects
     from xbarc.cli.files import check_writable
     from xbarc.cli.npz import write_npz
-    from xbarc.executor.batches import split_batches
-    from xbarc.executor.run import Executor
-    from xbarc.experiments.robustness import chips_of
-    from xbarc.ir.files import load_program
-    from xbarc.ir.trace import Trace
+    from xbarc.executor import Executor, split_batches
+    from xbarc.experiments import chips_of
+    from xbarc.ir import Trace, load_program
 
     for path in (outputs, *([] if trace is None else [trace])):
         check_writable(path)
@@ -81,8 +78,7 @@ def run_command(
 
 def _feeds(program: Program, path: Path) -> dict[str, Any]:
     """Arrays of a file; labels, which `check` reads, are no input unless the model says so."""
-    from xbarc.ir.labels import split_labels
-    from xbarc.ir.npz import read_npz
+    from xbarc.ir import read_npz, split_labels
 
     return split_labels(program.inputs, read_npz(path))[0]
 
@@ -158,10 +154,9 @@ def check_command(
     from xbarc.cli.effects import read_effects, spread_table
     from xbarc.cli.progress import progress_bar
     from xbarc.cli.reporting import emit_tables
-    from xbarc.experiments.robustness import monte_carlo
-    from xbarc.ir.files import load_program
-    from xbarc.ir.npz import read_npz
-    from xbarc.report.notes import of_converters, of_rounding
+    from xbarc.experiments import monte_carlo
+    from xbarc.ir import load_program, read_npz
+    from xbarc.report import of_converters, of_rounding
 
     if min_agreement is not None and not 0 <= min_agreement <= 1:
         raise InputError(f"{min_agreement} is no share, expected 0 to 1", where="--min-agreement")
@@ -271,10 +266,8 @@ def verify_command(
     """
     from xbarc.cli.progress import progress_bar
     from xbarc.evaluate import self_check
-    from xbarc.instruments.probing import probe_layers
-    from xbarc.ir.files import load_program
-    from xbarc.ir.verify import PROGRAM_RULES, STEP_RULES
-    from xbarc.ir.verify_fragment import loops
+    from xbarc.instruments import probe_layers
+    from xbarc.ir import PROGRAM_RULES, STEP_RULES, load_program, loops
 
     loaded = load_program(program)
     with progress_bar("verify") as advance:

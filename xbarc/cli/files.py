@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from xbarc.errors import InputError
-from xbarc.ir.partial import PARTIAL, locked_file, remove_leftovers
+from xbarc.ir import PARTIAL, locked_file, remove_leftovers
 
 
 def write_text(path: Path, text: str) -> None:

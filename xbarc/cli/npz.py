@@ -14,7 +14,7 @@ from numpy.lib import format as npy
 
 from xbarc.cli.files import whole_file
 from xbarc.errors import InputError, visible
-from xbarc.numerics.types import AnyArray
+from xbarc.numerics import AnyArray
 
 _DRIVE = re.compile("^[A-Za-z]:")  # the root of a disk on some systems
 _LONGEST = 1 << 12  # bytes of a path; a zip member's name has at most 65,535

@@ -12,15 +12,7 @@ import typer
 from pydantic.fields import FieldInfo
 from typer.core import TyperCommand
 
-from xbarc.options.base import (
-    Options,
-    about,
-    default_text,
-    flags_of,
-    kind_of,
-    metavar_of,
-    option,
-)
+from xbarc.options import Options, about, default_text, flags_of, kind_of, metavar_of, option
 
 if TYPE_CHECKING:
     from xbarc.target import Target

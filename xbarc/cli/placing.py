@@ -9,13 +9,13 @@ import typer
 
 from xbarc.cli.options import takes
 from xbarc.errors import EXIT_DONE, EXIT_NO
-from xbarc.options.compiling import Schedule
+from xbarc.options import Schedule
 
 if TYPE_CHECKING:
     from xbarc.cost import ProgramCost
-    from xbarc.ir.program import Program
-    from xbarc.mapping.phases import Load, Phases
-    from xbarc.report.places import PhasesRow
+    from xbarc.ir import Program
+    from xbarc.mapping import Load, Phases
+    from xbarc.report import PhasesRow
 
 
 @takes(given=(Schedule,), unset={"duplicate": "as compiled"})
@@ -40,10 +40,9 @@ def place_command(
     Leaves with 1 when it does not fit.
     """
     from xbarc.cli.reporting import emit
-    from xbarc.cost import parse_policy, program_cost
-    from xbarc.cost.laws import priced
-    from xbarc.ir.files import load_program
-    from xbarc.report.places import places_report, render_places_json, render_places_text
+    from xbarc.cost import parse_policy, priced, program_cost
+    from xbarc.ir import load_program
+    from xbarc.report import places_report, render_places_json, render_places_text
 
     loaded = priced(load_program(program), given.get("cost_law"))
     asked = given.get("duplicate") or dict(loaded.settings).get("duplicate", "none")
@@ -55,9 +54,8 @@ def place_command(
 
 def _turns(program: Program, cost: ProgramCost, phases: int | None) -> PhasesRow | None:
     """How to run a program in turns; nothing where it fits and nobody asked."""
-    from xbarc.cost import chip_arrays
-    from xbarc.cost.traffic import program_items, program_links
-    from xbarc.mapping.phases import choose_phases, fewest_phases, loads_of
+    from xbarc.cost import chip_arrays, program_items, program_links
+    from xbarc.mapping import choose_phases, fewest_phases, loads_of
 
     capacity = chip_arrays(program.target)
     if cost.schedule is None or (cost.counts.arrays <= capacity and phases is None):
@@ -71,7 +69,7 @@ def _turns(program: Program, cost: ProgramCost, phases: int | None) -> PhasesRow
 
 
 def _phases_row(program: Program, loads: tuple[Load, ...], found: Phases) -> PhasesRow:
-    from xbarc.report.places import PhaseRow, PhasesRow
+    from xbarc.report import PhaseRow, PhasesRow
 
     costs, array = program.target.costs, program.target.array
     size = {load.name: load.arrays for load in loads}

@@ -14,14 +14,14 @@ import typer
 from xbarc.cli.files import check_writable, write_bytes, write_text
 from xbarc.cli.options import takes
 from xbarc.errors import EXIT_DONE, InputError
-from xbarc.options.compiling import Schedule
+from xbarc.options import Schedule
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from xbarc.ir.operands import OperandStatistics
-    from xbarc.ir.program import CrossbarStep, Program
-    from xbarc.report import Comparison, Report, TableData
+    from xbarc.ir import CrossbarStep, OperandStatistics, Program
+    from xbarc.report import Comparison, Report
+    from xbarc.rows import TableData
 
 _PROGRAM = typer.Argument(metavar="PROGRAM.xbar", help="what xbarc compile wrote")
 _PIPE_WIDTH = 10_000  # a row stays on its line
@@ -65,10 +65,9 @@ def report_command(
 
 
 def _report(path: Path, given: dict[str, str], data: Path | None = None) -> Report:
-    from xbarc.cost import parse_policy
-    from xbarc.cost.laws import priced
-    from xbarc.ir.files import load_program
-    from xbarc.mapping.worst_load import full_load
+    from xbarc.cost import parse_policy, priced
+    from xbarc.ir import load_program
+    from xbarc.mapping import full_load
     from xbarc.report import collect
 
     program = priced(load_program(path), given.get("cost_law"))
@@ -80,9 +79,9 @@ def _report(path: Path, given: dict[str, str], data: Path | None = None) -> Repo
 
 def _operands(program: Program, data: Path) -> dict[str, OperandStatistics]:
     """Run a program on data and watch its wordlines."""
-    from xbarc.executor.batches import calibration_batches
-    from xbarc.instruments.operands import operand_statistics
-    from xbarc.ir.npz import read_npz
+    from xbarc.executor import calibration_batches
+    from xbarc.instruments import operand_statistics
+    from xbarc.ir import read_npz
 
     return operand_statistics(program, calibration_batches(program.inputs, read_npz(data)))
 
@@ -148,7 +147,7 @@ def inspect_command(
 
     All layers, one layer's blocks, or of one block every cell level and the input of each row.
     """
-    from xbarc.ir.files import load_program
+    from xbarc.ir import load_program
     from xbarc.report import find_layer
 
     place = None if block is None else _block(block)
@@ -172,7 +171,7 @@ def inspect_command(
 
 
 def _inspect_program(program: Program, json: bool) -> None:
-    from xbarc.mapping.worst_load import full_load
+    from xbarc.mapping import full_load
     from xbarc.report import collect, layers_table, placement_table, render_json
 
     report = collect(program, load=full_load(program.target))
@@ -234,8 +233,7 @@ def print_command(
     ],
 ) -> int:
     """Print a model as the compiler reads it, or a program."""
-    from xbarc.ir.files import is_program, load_program
-    from xbarc.ir.text import network_text, program_text
+    from xbarc.ir import is_program, load_program, network_text, program_text
 
     if is_program(program):
         emit(program_text(load_program(program)))

@@ -18,7 +18,7 @@ def export_command(
     """Write a split binary network as ONNX, for any trainer."""
     from xbarc.cli.files import write_bytes
     from xbarc.frontend import split_model
-    from xbarc.ir.files import load_program
+    from xbarc.ir import load_program
 
     write_bytes(output, split_model(load_program(program)))
     print(f"wrote {output}", file=sys.stderr)
@@ -33,9 +33,7 @@ def import_command(
     """Take thresholds and votes of a tuned split network."""
     from xbarc.api import CompiledProgram
     from xbarc.frontend import read_split
-    from xbarc.ir.files import load_program
-    from xbarc.ir.folder import check_replaceable
-    from xbarc.ir.verify import check_program
+    from xbarc.ir import check_program, check_replaceable, load_program
     from xbarc.mapping import retuned
 
     check_replaceable(output)

@@ -10,12 +10,11 @@ import typer
 
 from xbarc.cli.options import Chip, Sections, takes
 from xbarc.errors import EXIT_DONE, InputError
-from xbarc.options.base import Options, option
-from xbarc.options.compiling import Cells, Precision
+from xbarc.options import Cells, Options, Precision, option
 
 if TYPE_CHECKING:
-    from xbarc.executor.batches import Data
-    from xbarc.experiments.study import LineStudy, Sweep
+    from xbarc.executor import Data
+    from xbarc.experiments import LineStudy, Sweep
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -70,8 +69,8 @@ def lines_command(
     from xbarc.cli.files import check_writable, write_text
     from xbarc.cli.progress import progress_bar
     from xbarc.compiler import CompileOptions, compile_model
-    from xbarc.experiments.study import picture as drawn
-    from xbarc.experiments.study import study_lines
+    from xbarc.experiments import picture as drawn
+    from xbarc.experiments import study_lines
 
     sweep = _sweep(cases)
     if picture is not None:
@@ -92,9 +91,8 @@ def lines_command(
 
 def _samples(data: Path, calibrate: Path | None) -> tuple[Data, Data]:
     """What may be seen, and what judges."""
-    from xbarc.experiments.study import held_back
-    from xbarc.ir.labels import labels_in
-    from xbarc.ir.npz import read_npz
+    from xbarc.experiments import held_back
+    from xbarc.ir import labels_in, read_npz
 
     if calibrate is not None:
         return read_npz(calibrate), read_npz(data)
@@ -106,9 +104,9 @@ def _samples(data: Path, calibrate: Path | None) -> tuple[Data, Data]:
 
 
 def _sweep(cases: Cases) -> Sweep:
-    from xbarc.experiments.study import Sweep
-    from xbarc.mapping.place.foreign import load_placement
-    from xbarc.options.values import parse_corrections
+    from xbarc.experiments import Sweep
+    from xbarc.mapping import load_placement
+    from xbarc.options import parse_corrections
 
     try:
         factors = tuple(float(part) for part in cases.scales.split(","))
@@ -124,7 +122,7 @@ def _sweep(cases: Cases) -> Sweep:
 
 def _print(found: LineStudy) -> None:
     from xbarc.cli.reporting import emit_tables
-    from xbarc.experiments.study import Point
+    from xbarc.experiments import Point
     from xbarc.rows import table_of
 
     title = f"{found.samples:,} samples; without wires {100 * found.ideal:.2f} %"

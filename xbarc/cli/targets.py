@@ -31,7 +31,7 @@ def list_command(
         print(dumps(rows, indent=1))
         return EXIT_DONE
     from xbarc.cli.reporting import emit_tables
-    from xbarc.report import TableData
+    from xbarc.rows import TableData
 
     cells = tuple(
         (
@@ -76,7 +76,7 @@ def cost_command(
 ) -> int:
     """Power, area and throughput of the chip itself, every array at work."""
     from xbarc.cli.reporting import emit
-    from xbarc.mapping.worst_load import full_load
+    from xbarc.mapping import full_load
     from xbarc.report import chip_report, render_chip_json, render_chip_text, source_rows
     from xbarc.target import load_target
 

@@ -11,10 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from xbarc.compiler.stages import STAGES, Compilation, CompileObserver, start_compilation
-from xbarc.ir.network import Network
-from xbarc.ir.program import Program
-from xbarc.numerics import ordered_sums
-from xbarc.numerics.types import AnyArray
+from xbarc.ir import Network, Program
+from xbarc.numerics import AnyArray, ordered_sums
 from xbarc.options import CompileOptions
 from xbarc.pipeline import Progress, run_stages
 from xbarc.target import Target, load_target

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from xbarc.calibration.choosing import choose_encoding
-from xbarc.calibration.comparators import SenseWalk
-from xbarc.calibration.prefix import Prefix
-from xbarc.calibration.shared_settings import Whole
+from xbarc.calibration import Prefix, SenseWalk, Whole, choose_encoding
 from xbarc.errors import MappingError
-from xbarc.executor.walk import Values, Walk
-from xbarc.ir.geometry import Scatter
-from xbarc.ir.network import DigitalFragment, FloatWeight, MatrixLayer, Network
-from xbarc.ir.program import CrossbarStep, DigitalStep, Step
-from xbarc.ir.quantizers import BinaryInput
-from xbarc.ir.statistics import SecondMoments
-from xbarc.mapping import ArrayPool, map_layer
-from xbarc.mapping.fitting import fit_layer
-from xbarc.mapping.kept import with_declared
+from xbarc.executor import Values, Walk
+from xbarc.ir import (
+    BinaryInput,
+    CrossbarStep,
+    DigitalFragment,
+    DigitalStep,
+    FloatWeight,
+    MatrixLayer,
+    Network,
+    Scatter,
+    SecondMoments,
+    Step,
+)
+from xbarc.mapping import ArrayPool, fit_layer, map_layer, with_declared
 from xbarc.options import AUTO, Pruning
 from xbarc.passes import (
     Facts,

@@ -8,38 +8,49 @@ from functools import partial
 from json import dumps
 from pathlib import Path
 
-from xbarc.calibration.budget import fit_budget
-from xbarc.calibration.converters import Choose, calibrate_converters, uniform
-from xbarc.calibration.folds import PARTS
-from xbarc.calibration.prefix import Prefix
-from xbarc.calibration.shared_settings import Whole, plan_whole
-from xbarc.chips.converting import Converters
-from xbarc.chips.placing import FitOptions, fit_program
-from xbarc.circuit import Effects
-from xbarc.circuit.faults import FaultMap, program_faults
+from xbarc.calibration import (
+    PARTS,
+    Choose,
+    Prefix,
+    Whole,
+    calibrate_converters,
+    fit_budget,
+    plan_whole,
+    uniform,
+)
+from xbarc.chips import Converters, FitOptions, fit_program
+from xbarc.circuit import Effects, FaultMap, program_faults
 from xbarc.compiler.lowering import lower_network
-from xbarc.cost.laws import without_law
+from xbarc.cost import without_law
 from xbarc.errors import InputError, MappingError, VerifyError
-from xbarc.executor.batches import calibration_batches
-from xbarc.executor.walk import Values
+from xbarc.executor import Values, calibration_batches
 from xbarc.frontend import read_network
-from xbarc.instruments.channels import FloatModel, channel_statistics
-from xbarc.instruments.sampled import sampled_sums
-from xbarc.ir.built import built_settings
-from xbarc.ir.labels import split_labels
-from xbarc.ir.network import DigitalFragment, Network
-from xbarc.ir.pareto import FrontPoint, RowsPoint
-from xbarc.ir.program import CrossbarStep, Program, Step
-from xbarc.ir.text import network_text, program_text
-from xbarc.ir.verify import verify_network, verify_program
-from xbarc.mapping.active_rows import choose_rows
-from xbarc.mapping.foreign_converters import chosen_by, load_converters
-from xbarc.mapping.kept import check_integers
-from xbarc.mapping.one_adc import SumHistogram
-from xbarc.mapping.place.foreign import placement_name
-from xbarc.numerics.types import AnyArray
-from xbarc.options import BY_BUDGET, CompileOptions
-from xbarc.options.values import FIXED, fixed_text
+from xbarc.instruments import FloatModel, channel_statistics, sampled_sums
+from xbarc.ir import (
+    CrossbarStep,
+    DigitalFragment,
+    FrontPoint,
+    Network,
+    Program,
+    RowsPoint,
+    Step,
+    built_settings,
+    network_text,
+    program_text,
+    split_labels,
+    verify_network,
+    verify_program,
+)
+from xbarc.mapping import (
+    SumHistogram,
+    check_integers,
+    choose_rows,
+    chosen_by,
+    load_converters,
+    placement_name,
+)
+from xbarc.numerics import AnyArray
+from xbarc.options import BY_BUDGET, FIXED, CompileOptions, fixed_text
 from xbarc.passes import remove_dead_layers
 from xbarc.pipeline import Observer, Progress, Stage
 from xbarc.plan import (

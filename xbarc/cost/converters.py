@@ -10,9 +10,8 @@ from xbarc.cost.adc_models import adc_energy_pj
 from xbarc.cost.counting import reading_widths
 from xbarc.cost.counts import WIDTHS, Histogram
 from xbarc.cost.dub import block_bits
-from xbarc.ir.effective import cell_ranges, input_tops
-from xbarc.ir.program import CrossbarStep
-from xbarc.numerics.types import Int64Array
+from xbarc.ir import CrossbarStep, cell_ranges, input_tops
+from xbarc.numerics import Int64Array
 from xbarc.target import AdcCosts
 
 RULES = ("as set", "from cells", "D.U.B.", "worst case")

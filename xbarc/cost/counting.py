@@ -7,9 +7,8 @@ from math import prod
 import numpy as np
 
 from xbarc.cost.counts import WIDTHS, Counts, Histogram, widths
-from xbarc.ir.program import AdcSettings, CrossbarStep
-from xbarc.numerics import bits_for
-from xbarc.numerics.types import BoolArray, Int64Array
+from xbarc.ir import AdcSettings, CrossbarStep
+from xbarc.numerics import BoolArray, Int64Array, bits_for
 from xbarc.target import Target
 
 _CHUNK = 1 << 22

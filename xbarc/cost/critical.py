@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xbarc.cost.ready_times import Rounds, Stream
-from xbarc.numerics.types import IntArray
+from xbarc.numerics import IntArray
 from xbarc.rows import Picosecond, Row, fact
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from xbarc.numerics.types import Int64Array
+from xbarc.numerics import Int64Array
 from xbarc.rows import Row, fact
 from xbarc.target import Cell, Target
 

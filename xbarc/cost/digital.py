@@ -14,9 +14,8 @@ import numpy as np
 
 from xbarc.cost.flow import window_reach
 from xbarc.cost.ready_times import needed_position
-from xbarc.ir.geometry import AutoPad, Window, window_output, window_pads
-from xbarc.ir.program import DigitalStep
-from xbarc.numerics.types import IntArray
+from xbarc.ir import AutoPad, DigitalStep, Window, window_output, window_pads
+from xbarc.numerics import IntArray
 from xbarc.onnx_graph import GraphNode, OnnxGraph
 from xbarc.operators import Form
 

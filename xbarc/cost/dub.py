@@ -13,8 +13,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from xbarc.ir.program import CrossbarStep
-from xbarc.numerics.types import Int64Array, IntArray
+from xbarc.ir import CrossbarStep
+from xbarc.numerics import Int64Array, IntArray
 
 
 def sparsity_level(nonzeros: int, rows: int) -> int:

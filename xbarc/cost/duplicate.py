@@ -21,7 +21,7 @@ from xbarc.cost.hardware import arrays_of_step, chip_arrays
 from xbarc.cost.schedule import PS
 from xbarc.cost.timing import Timing
 from xbarc.errors import InputError, MappingError
-from xbarc.ir.program import Program
+from xbarc.ir import Program
 from xbarc.target import Target
 
 Kind = Literal["none", "balance", "throughput", "budget"]

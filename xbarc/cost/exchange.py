@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xbarc.numerics.types import BoolArray, Float64Array, Int64Array
+from xbarc.numerics import BoolArray, Float64Array, Int64Array
 
 PATIENCE = 300
 """Rounds without a better placement after which the search ends."""

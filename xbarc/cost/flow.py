@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from xbarc.ir.geometry import Window, window_pads
+from xbarc.ir import Window, window_pads
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,8 @@ from math import prod
 import numpy as np
 
 from xbarc.cost.flow import POINT, Reaches, window_reach
-from xbarc.ir.geometry import Dense, Scatter, Window, scatter_extent, window_output
-from xbarc.ir.program import CrossbarStep
-from xbarc.numerics.types import IntArray
+from xbarc.ir import CrossbarStep, Dense, Scatter, Window, scatter_extent, window_output
+from xbarc.numerics import IntArray
 
 Grid = tuple[int, ...]
 

@@ -12,11 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol, TypeVar, cast
 
 from xbarc.errors import MappingError
-from xbarc.ir.program import Program
+from xbarc.ir import Program
 from xbarc.options import Method
 from xbarc.plugins import Door, Guarded, guard, load_method, origin
-from xbarc.target import AdcCosts, Figure, Target
-from xbarc.target.strict import Strict
+from xbarc.target import AdcCosts, Figure, Strict, Target
 
 TARGET = "target"
 _Part = TypeVar("_Part", bound=Strict)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from xbarc.numerics import PackedCells, unpack_cells
-from xbarc.numerics.types import Int64Array
+from xbarc.numerics import Int64Array, PackedCells, unpack_cells
 
 _CHUNK = 1 << 22
 

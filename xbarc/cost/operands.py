@@ -10,9 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from xbarc.cost.counting import arrays_of_block_row
-from xbarc.ir.operands import OperandStatistics
-from xbarc.ir.program import CrossbarStep
-from xbarc.numerics.types import Float64Array, Int64Array
+from xbarc.ir import CrossbarStep, OperandStatistics
+from xbarc.numerics import Float64Array, Int64Array
 from xbarc.target import Target
 
 _CHUNK_CELLS = 1 << 24

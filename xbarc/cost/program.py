@@ -19,9 +19,8 @@ from xbarc.cost.mesh import MeshPlacement
 from xbarc.cost.schedule import PS, Schedule, schedule, why_unscheduled
 from xbarc.cost.timing import Timing, step_timing
 from xbarc.cost.traffic import placement
-from xbarc.ir.geometry import positions
-from xbarc.ir.program import CrossbarStep, Program
-from xbarc.numerics.types import Int64Array
+from xbarc.ir import CrossbarStep, Program, positions
+from xbarc.numerics import Int64Array
 from xbarc.rows import Row, fact
 from xbarc.target import Target
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xbarc.cost.flow import Reaches
-from xbarc.numerics.types import Int64Array, IntArray
+from xbarc.numerics import Int64Array, IntArray
 
 
 @dataclass(frozen=True, eq=False)

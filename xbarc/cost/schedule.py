@@ -33,11 +33,8 @@ from xbarc.cost.ready_times import (
     whole,
 )
 from xbarc.cost.timing import Timing
-from xbarc.ir.geometry import Dense
-from xbarc.ir.program import CrossbarStep, DigitalStep, Program
-from xbarc.ir.quantizers import DynamicInput
-from xbarc.numerics.memory import ANOTHER_LIMIT, limit_in_words, memory_limit, show_size
-from xbarc.numerics.types import Int64Array
+from xbarc.ir import CrossbarStep, Dense, DigitalStep, DynamicInput, Program
+from xbarc.numerics import ANOTHER_LIMIT, Int64Array, limit_in_words, memory_limit, show_size
 from xbarc.rows import Picosecond, RoundPicosecond, Row, Share, fact
 from xbarc.target import Target
 

@@ -9,8 +9,7 @@ import numpy as np
 from xbarc.cost.counts import Counts
 from xbarc.cost.parts import area_parts, energy_parts, total
 from xbarc.cost.program import LayerCost, program_cost
-from xbarc.ir.network import Source
-from xbarc.ir.program import CrossbarStep, Program
+from xbarc.ir import CrossbarStep, Program, Source
 from xbarc.target import Target
 
 

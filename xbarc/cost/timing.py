@@ -10,8 +10,8 @@ import numpy as np
 from xbarc.cost.counting import converted, reads_of_arrays, segments_of_block, slice_widths
 from xbarc.cost.hardware import adc_places
 from xbarc.cost.laws import LawCosts
-from xbarc.ir.program import CrossbarStep
-from xbarc.numerics.types import BoolArray, IntArray
+from xbarc.ir import CrossbarStep
+from xbarc.numerics import BoolArray, IntArray
 from xbarc.rows import Row, fact
 from xbarc.target import Target
 

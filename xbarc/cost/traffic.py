@@ -9,8 +9,7 @@ from xbarc.cost.counting import accumulator_bytes
 from xbarc.cost.grids import input_grid, vector_grid
 from xbarc.cost.hardware import arrays_of_step
 from xbarc.cost.mesh import Item, Link, MeshPlacement, place
-from xbarc.ir.graph import dataflow
-from xbarc.ir.program import CrossbarStep, Program
+from xbarc.ir import CrossbarStep, Program, dataflow
 
 
 def program_items(program: Program, copies: Mapping[str, int]) -> tuple[Item, ...]:

@@ -7,32 +7,6 @@ takes steps in order and forgets values that nobody reads any more, `tap` shows 
 to those who look: `xbarc.instruments`.
 """
 
-from xbarc.executor.analog import AnalogLayer, Noise
-from xbarc.executor.fast import FastLayer
-from xbarc.executor.layer import LayerFrame, run_layer
-from xbarc.executor.plain import PlainLayer
-from xbarc.executor.reference import ReferenceLayer
-from xbarc.executor.run import (
-    Engine,
-    Executor,
-    StepRunner,
-    check_feeds,
-    layer_engine,
-    layer_frame,
-)
+import lazy_loader
 
-__all__ = [
-    "AnalogLayer",
-    "Engine",
-    "Executor",
-    "FastLayer",
-    "LayerFrame",
-    "Noise",
-    "PlainLayer",
-    "ReferenceLayer",
-    "StepRunner",
-    "check_feeds",
-    "layer_engine",
-    "layer_frame",
-    "run_layer",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -6,8 +6,8 @@ from math import prod
 
 import numpy as np
 
-from xbarc.ir.program import CrossbarStep
-from xbarc.numerics.types import BoolArray, Int64Array, IntArray
+from xbarc.ir import CrossbarStep
+from xbarc.numerics import BoolArray, Int64Array, IntArray
 
 
 def convert(sums: Int64Array, lo: IntArray, step: IntArray, bits: IntArray) -> Int64Array:

@@ -23,17 +23,14 @@ from zlib import crc32
 
 import numpy as np
 
-from xbarc.circuit.meaning import real_weights
-from xbarc.circuit.random import WORDS, raw_words
+from xbarc.circuit import WORDS, raw_words, real_weights
 from xbarc.executor.adc import conversions_of_vector
 from xbarc.executor.layer import Accumulate
 from xbarc.executor.reference import adc_at
 from xbarc.executor.saturating import available_cores
-from xbarc.ir.effective import conversion_matrix
-from xbarc.ir.program import CrossbarStep
-from xbarc.ir.trace import LayerTrace
+from xbarc.ir import CrossbarStep, LayerTrace, conversion_matrix
 from xbarc.lazy import lazy_module
-from xbarc.numerics.types import AnyArray, Float64Array, Int64Array, IntArray
+from xbarc.numerics import AnyArray, Float64Array, Int64Array, IntArray
 
 if TYPE_CHECKING:
     from scipy import special

@@ -12,7 +12,7 @@ from math import floor, sqrt
 
 import numpy as np
 
-from xbarc.numerics.compiling import compiled
+from xbarc.numerics import compiled
 
 _compiled = compiled(error_model="numpy")
 

@@ -17,9 +17,9 @@ import numpy as np
 
 from xbarc.executor.analog import AnalogLayer, Noise, Segment
 from xbarc.executor.senses import driven_rows
-from xbarc.ir.program import CrossbarStep
+from xbarc.ir import CrossbarStep
 from xbarc.lazy import lazy_module
-from xbarc.numerics.types import AnyArray, Float64Array, Int64Array, IntArray
+from xbarc.numerics import AnyArray, Float64Array, Int64Array, IntArray
 
 if TYPE_CHECKING:
     from xbarc.executor import analog_loop

@@ -9,11 +9,8 @@ import numpy as np
 from xbarc.errors import InputError
 from xbarc.executor.run import check_feeds
 from xbarc.executor.walk import Values
-from xbarc.ir.geometry import Dim
-from xbarc.ir.labels import label_name, split_labels
-from xbarc.ir.network import Value
-from xbarc.ir.program import Program
-from xbarc.numerics.types import AnyArray
+from xbarc.ir import Dim, Program, Value, label_name, split_labels
+from xbarc.numerics import AnyArray
 
 BATCH = 64
 Data = Mapping[str, AnyArray]

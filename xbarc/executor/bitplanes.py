@@ -21,7 +21,7 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from xbarc.executor.lanes import AT_ONCE, LOW_BITS, WORDS
-from xbarc.numerics.compiling import compiled
+from xbarc.numerics import compiled
 
 _compiled = compiled(error_model="numpy")
 

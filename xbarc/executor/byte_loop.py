@@ -11,7 +11,7 @@ from xbarc.executor import byte_sums
 from xbarc.executor.byte_ops import HAS_SHUFFLE
 from xbarc.executor.byte_sums import PAIRS
 from xbarc.executor.lanes import LANES, NIBBLES, PAIRED
-from xbarc.numerics.compiling import compiled
+from xbarc.numerics import compiled
 
 __all__ = ["HAS_SHUFFLE", "convert_and_add", "pack_planes"]
 

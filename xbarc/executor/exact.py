@@ -14,12 +14,17 @@ import numpy as np
 from xbarc.executor.layer import Accumulate, check_shape, matrix_frame, run_codes
 from xbarc.executor.vectors import DEFAULT_BUDGET, pieces, sample_axis_first
 from xbarc.executor.windows import gather, window_blocks
-from xbarc.ir.codes import Codes, quantize
-from xbarc.ir.geometry import Geometry, Window
-from xbarc.ir.network import MatrixLayer
-from xbarc.ir.quantizers import FloatInput, Quantizer
-from xbarc.ir.trace import LayerTrace
-from xbarc.numerics.types import AnyArray, Int64Array
+from xbarc.ir import (
+    Codes,
+    FloatInput,
+    Geometry,
+    LayerTrace,
+    MatrixLayer,
+    Quantizer,
+    Window,
+    quantize,
+)
+from xbarc.numerics import AnyArray, Int64Array
 
 
 class ExactLayer(Accumulate):

@@ -18,12 +18,8 @@ from xbarc.executor.reference import ReferenceLayer
 from xbarc.executor.saturating import fits_lookup
 from xbarc.executor.sliced import SlicedLayer
 from xbarc.executor.windows import gather
-from xbarc.ir.effective import effective_weights, lossless_conversions
-from xbarc.ir.geometry import Window
-from xbarc.ir.program import CrossbarStep
-from xbarc.ir.trace import LayerTrace
-from xbarc.numerics import FLOAT32_EXACT, exact_matmul
-from xbarc.numerics.types import AnyArray, IntArray
+from xbarc.ir import CrossbarStep, LayerTrace, Window, effective_weights, lossless_conversions
+from xbarc.numerics import FLOAT32_EXACT, AnyArray, IntArray, exact_matmul
 from xbarc.runtime import IntegerProduct
 
 

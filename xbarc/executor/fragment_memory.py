@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from xbarc.errors import InputError
-from xbarc.numerics.memory import ANOTHER_LIMIT, limit_in_words, memory_limit, show_size
+from xbarc.numerics import ANOTHER_LIMIT, limit_in_words, memory_limit, show_size
 
 _SMALL = 1 << 10
 """Entries up to which a constant may tell a shape; larger ones only have one."""

@@ -21,13 +21,30 @@ from xbarc.executor.vectors import (
     scatter_add,
 )
 from xbarc.executor.windows import block_extent, gather, window_blocks
-from xbarc.ir.codes import Codes, quantize, to_values
-from xbarc.ir.geometry import Dense, Geometry, Scatter, Window, spatial_extent, stackable
-from xbarc.ir.network import MatrixLayer
-from xbarc.ir.quantizers import Quantizer, Result
-from xbarc.ir.trace import LayerTrace
-from xbarc.numerics.memory import ANOTHER_LIMIT, limit_in_words, memory_limit, show_size
-from xbarc.numerics.types import AnyArray, Int64Array, IntArray
+from xbarc.ir import (
+    Codes,
+    Dense,
+    Geometry,
+    LayerTrace,
+    MatrixLayer,
+    Quantizer,
+    Result,
+    Scatter,
+    Window,
+    quantize,
+    spatial_extent,
+    stackable,
+    to_values,
+)
+from xbarc.numerics import (
+    ANOTHER_LIMIT,
+    AnyArray,
+    Int64Array,
+    IntArray,
+    limit_in_words,
+    memory_limit,
+    show_size,
+)
 
 _BYTES = 8
 """Bytes of an accumulator, the widest number that a layer makes of an input."""

@@ -22,7 +22,7 @@ from xbarc.executor import shuffle
 from xbarc.executor.byte_ops import HAS_SHUFFLE
 from xbarc.executor.lanes import DIGIT_BITS, LANES, NIBBLES
 from xbarc.executor.shuffle import ANY_REACH, NARROW_REACH
-from xbarc.numerics.compiling import compiled
+from xbarc.numerics import compiled
 
 LANE = np.argsort(shuffle.lane_order())
 """The lane of each vector of a chunk; sums and codes go by vector, packed planes by lane."""

@@ -9,10 +9,8 @@ import numpy as np
 
 from xbarc.errors import MappingError
 from xbarc.executor.layer import Accumulate, matrix_frame, run_layer
-from xbarc.ir.network import IntWeight, MatrixLayer
-from xbarc.ir.trace import LayerTrace
-from xbarc.numerics import exact_matmul
-from xbarc.numerics.types import AnyArray, Int64Array, IntArray
+from xbarc.ir import IntWeight, LayerTrace, MatrixLayer
+from xbarc.numerics import AnyArray, Int64Array, IntArray, exact_matmul
 
 
 class PlainLayer(Accumulate):

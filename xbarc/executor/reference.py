@@ -7,11 +7,8 @@ from scipy import sparse
 
 from xbarc.executor.adc import convert, read_back, saturates
 from xbarc.executor.layer import Accumulate
-from xbarc.ir.effective import conversion_matrix, output_matrix
-from xbarc.ir.program import CrossbarStep
-from xbarc.ir.trace import LayerTrace
-from xbarc.numerics import slice_inputs
-from xbarc.numerics.types import Int64Array, IntArray
+from xbarc.ir import CrossbarStep, LayerTrace, conversion_matrix, output_matrix
+from xbarc.numerics import Int64Array, IntArray, slice_inputs
 
 
 class ReferenceLayer(Accumulate):

@@ -7,8 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from xbarc.circuit import Chip
-from xbarc.circuit.effects import adc_noise
+from xbarc.circuit import Chip, adc_noise
 from xbarc.errors import InputError
 from xbarc.executor.analog import AnalogLayer, Noise, UnconvertedLayer
 from xbarc.executor.analog_senses import AnalogSenses
@@ -20,10 +19,16 @@ from xbarc.executor.senses import SenseLayer, SenseReference
 from xbarc.executor.tap import Look, Tap
 from xbarc.executor.vectors import DEFAULT_BUDGET
 from xbarc.executor.walk import Values, Walk
-from xbarc.ir.effective import effective_weights
-from xbarc.ir.network import Value
-from xbarc.ir.program import CrossbarStep, DigitalStep, Program, Step, step_outputs
-from xbarc.ir.trace import Trace
+from xbarc.ir import (
+    CrossbarStep,
+    DigitalStep,
+    Program,
+    Step,
+    Trace,
+    Value,
+    effective_weights,
+    step_outputs,
+)
 from xbarc.runtime import OnnxSession
 
 Engine = Literal["fast", "reference"]

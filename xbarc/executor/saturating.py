@@ -15,12 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xbarc.executor.lanes import DIGIT_BITS, LANES, NIBBLES
-from xbarc.ir.effective import conversion_matrix
-from xbarc.ir.program import CrossbarStep
-from xbarc.ir.trace import LayerTrace
+from xbarc.ir import CrossbarStep, LayerTrace, conversion_matrix
 from xbarc.lazy import lazy_module
-from xbarc.numerics import slice_count
-from xbarc.numerics.types import AnyArray, BoolArray, Int64Array, IntArray, UInt8Array
+from xbarc.numerics import AnyArray, BoolArray, Int64Array, IntArray, UInt8Array, slice_count
 
 if TYPE_CHECKING:
     from xbarc.executor import lookup

@@ -16,13 +16,17 @@ from xbarc.executor.lanes import AT_ONCE, BLOCK, LOW_BITS, WORDS
 from xbarc.executor.layer import Accumulate
 from xbarc.executor.saturating import available_cores
 from xbarc.executor.windows import block_extent
-from xbarc.ir.effective import conversion_matrix, output_matrix
-from xbarc.ir.geometry import Window
-from xbarc.ir.program import CrossbarStep, Sense
-from xbarc.ir.quantizers import ABSENT
-from xbarc.ir.trace import LayerTrace
+from xbarc.ir import (
+    ABSENT,
+    CrossbarStep,
+    LayerTrace,
+    Sense,
+    Window,
+    conversion_matrix,
+    output_matrix,
+)
 from xbarc.lazy import lazy_module
-from xbarc.numerics.types import BoolArray, Int64Array, IntArray
+from xbarc.numerics import BoolArray, Int64Array, IntArray
 
 if TYPE_CHECKING:
     from xbarc.executor import bitplanes

@@ -10,10 +10,9 @@ import numpy as np
 
 from xbarc.executor.lanes import DIGIT_BITS, LANES, NIBBLES, PAIRED
 from xbarc.executor.saturating import Prepared, SaturatingLayer, aligned, announce_compilation
-from xbarc.ir.program import AdcSettings, CrossbarStep
-from xbarc.ir.trace import LayerTrace
+from xbarc.ir import AdcSettings, CrossbarStep, LayerTrace
 from xbarc.lazy import lazy_module
-from xbarc.numerics.types import AnyArray, BoolArray, Int64Array, IntArray, UInt8Array
+from xbarc.numerics import AnyArray, BoolArray, Int64Array, IntArray, UInt8Array
 
 if TYPE_CHECKING:
     from xbarc.executor import byte_loop

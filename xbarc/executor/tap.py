@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from xbarc.executor.layer import Accumulate
-from xbarc.ir.geometry import Window
-from xbarc.ir.trace import LayerTrace
-from xbarc.numerics.types import IntArray
+from xbarc.ir import LayerTrace, Window
+from xbarc.numerics import IntArray
 
 Look = Callable[[IntArray], object]
 """Takes an array and keeps of it what it wants; it must not change the array."""

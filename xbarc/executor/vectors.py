@@ -13,8 +13,8 @@ from math import prod
 
 import numpy as np
 
-from xbarc.ir.codes import Codes
-from xbarc.ir.geometry import (
+from xbarc.ir import (
+    Codes,
     Dense,
     Geometry,
     Scatter,
@@ -23,7 +23,7 @@ from xbarc.ir.geometry import (
     window_output,
     window_pads,
 )
-from xbarc.numerics.types import AnyArray, Int64Array, IntArray
+from xbarc.numerics import AnyArray, Int64Array, IntArray
 
 DEFAULT_BUDGET = 1 << 24
 

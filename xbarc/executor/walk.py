@@ -14,8 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
-from xbarc.ir.network import DigitalFragment, Layer, MatrixLayer, layer_inputs
-from xbarc.ir.program import Step, step_inputs
+from xbarc.ir import DigitalFragment, Layer, MatrixLayer, Step, layer_inputs, step_inputs
 
 Values = dict[str, Any]
 _Node = TypeVar("_Node", bound=Layer | Step)

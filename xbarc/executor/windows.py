@@ -13,9 +13,8 @@ from math import prod
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from xbarc.ir.codes import Codes
-from xbarc.ir.geometry import Window, window_output, window_pads
-from xbarc.numerics.types import AnyArray, IntArray
+from xbarc.ir import Codes, Window, window_output, window_pads
+from xbarc.numerics import AnyArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,3 +3,7 @@
 `robustness` runs one program on many chips, `programming` adapts a program to cells as they were
 written, `study` sweeps the resistance of wires.
 """
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

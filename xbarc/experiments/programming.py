@@ -15,24 +15,37 @@ from typing import Literal
 
 import numpy as np
 
-from xbarc.calibration.prefix import Prefix
-from xbarc.circuit import Chip
-from xbarc.circuit.meaning import real_weights
-from xbarc.circuit.writing import layer_cells
+from xbarc.calibration import Prefix
+from xbarc.circuit import Chip, layer_cells, real_weights
 from xbarc.errors import MappingError
-from xbarc.executor import StepRunner
-from xbarc.executor.walk import Values, Walk
-from xbarc.ir.effective import effective_weights
-from xbarc.ir.geometry import Scatter
-from xbarc.ir.network import MatrixLayer, Network
-from xbarc.ir.program import CrossbarStep, Program, Step
-from xbarc.ir.quantizers import IntegerResult, SignResult, known_zero
-from xbarc.ir.statistics import SecondMoments
-from xbarc.mapping import ArrayPool, map_layer
-from xbarc.mapping.encodings import encoding_of
-from xbarc.mapping.fitting import adjusted, integer_weight, make_task, real_steps, write_fed_back
-from xbarc.mapping.rows import KeptPlaces, row_cells, stands_alone
-from xbarc.numerics.types import Float64Array
+from xbarc.executor import StepRunner, Values, Walk
+from xbarc.ir import (
+    CrossbarStep,
+    IntegerResult,
+    MatrixLayer,
+    Network,
+    Program,
+    Scatter,
+    SecondMoments,
+    SignResult,
+    Step,
+    effective_weights,
+    known_zero,
+)
+from xbarc.mapping import (
+    ArrayPool,
+    KeptPlaces,
+    adjusted,
+    encoding_of,
+    integer_weight,
+    make_task,
+    map_layer,
+    real_steps,
+    row_cells,
+    stands_alone,
+    write_fed_back,
+)
+from xbarc.numerics import Float64Array
 from xbarc.options import MapOptions
 from xbarc.pipeline import Progress
 

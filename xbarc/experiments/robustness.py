@@ -9,14 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from xbarc.circuit import Chip, Effects
-from xbarc.circuit.devices import device_origin
-from xbarc.circuit.effects import names_of
+from xbarc.circuit import Chip, Effects, device_origin, names_of
 from xbarc.evaluate import Evaluation, Progress, evaluate
-from xbarc.executor.run import Executor
-from xbarc.ir.program import Program
-from xbarc.numerics.types import AnyArray
-from xbarc.options.running import Execution
+from xbarc.executor import Executor
+from xbarc.ir import Program
+from xbarc.numerics import AnyArray
+from xbarc.options import Execution
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from xbarc.chips.placing import FitOptions, fit_program
-from xbarc.circuit import Chip, Effects
-from xbarc.circuit.uniform import line_ratio
+from xbarc.chips import FitOptions, fit_program
+from xbarc.circuit import Chip, Effects, line_ratio
 from xbarc.errors import InputError
-from xbarc.executor.batches import Data, labelled_batches
-from xbarc.executor.run import Executor
-from xbarc.ir.labels import label_name, labels_in
-from xbarc.ir.program import Program
-from xbarc.mapping.place.foreign import placement_name
+from xbarc.executor import Data, Executor, labelled_batches
+from xbarc.ir import Program, label_name, labels_in
+from xbarc.mapping import placement_name
 from xbarc.numerics import ordered_sums
 from xbarc.options import Method
 from xbarc.pipeline import Progress

@@ -10,20 +10,6 @@ it into `matching.RECOGNISERS`; raise `StaysDigital` with the reason where a cro
 the node. To add a notation of integers, give `views.Views` a way to see it.
 """
 
-from xbarc.frontend.binary import BinaryOptions
-from xbarc.frontend.classifier import read_classifier, with_classifier, with_features
-from xbarc.frontend.reader import fixed_feeds, read_network, runnable_model, source_digest
-from xbarc.frontend.split_export import read_split, split_model
+import lazy_loader
 
-__all__ = [
-    "BinaryOptions",
-    "fixed_feeds",
-    "read_classifier",
-    "read_network",
-    "read_split",
-    "runnable_model",
-    "source_digest",
-    "split_model",
-    "with_classifier",
-    "with_features",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -21,11 +21,21 @@ from xbarc.frontend.region import Region, find_regions
 from xbarc.frontend.results import frozen
 from xbarc.frontend.rewrite import pool_bits
 from xbarc.frontend.table import StepTable, step_table
-from xbarc.ir.geometry import Dense, Scatter, Window
-from xbarc.ir.network import IntWeight, LazyTensor, MatrixLayer, Pooling
-from xbarc.ir.quantizers import ABSENT, BinaryInput, FloatResult, IntegerInput, SignResult
-from xbarc.numerics import IntFormat
-from xbarc.numerics.types import AnyArray, Float64Array, Int64Array
+from xbarc.ir import (
+    ABSENT,
+    BinaryInput,
+    Dense,
+    FloatResult,
+    IntegerInput,
+    IntWeight,
+    LazyTensor,
+    MatrixLayer,
+    Pooling,
+    Scatter,
+    SignResult,
+    Window,
+)
+from xbarc.numerics import AnyArray, Float64Array, Int64Array, IntFormat
 from xbarc.operators import find
 
 

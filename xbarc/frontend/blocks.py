@@ -20,7 +20,7 @@ from xbarc.frontend.emit import name_of
 from xbarc.frontend.gemm import transposes
 from xbarc.frontend.naming import Names
 from xbarc.frontend.views import Views
-from xbarc.numerics.types import AnyArray
+from xbarc.numerics import AnyArray
 
 _LEAST_ROWS = 4
 """Rows of a block; with fewer, adding the blocks digitally takes most of the work."""

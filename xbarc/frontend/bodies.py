@@ -8,7 +8,7 @@ from typing import Protocol, Self
 import onnx
 from onnx import helper
 
-from xbarc.numerics.types import AnyArray
+from xbarc.numerics import AnyArray
 
 _STEP = helper.make_tensor_type_proto(onnx.TensorProto.INT64, [])
 

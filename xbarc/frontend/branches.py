@@ -15,7 +15,7 @@ from xbarc.frontend.constants import Constants
 from xbarc.frontend.emit import name_of
 from xbarc.frontend.naming import unique
 from xbarc.frontend.order import execution_order
-from xbarc.numerics.types import AnyArray
+from xbarc.numerics import AnyArray
 
 _SHAPES = ("Shape", "Size")
 """What depends on the shape of its input alone."""

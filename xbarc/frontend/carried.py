@@ -16,8 +16,7 @@ from xbarc.frontend.attributes import only_moves, text
 from xbarc.frontend.emit import name_of
 from xbarc.frontend.integer_view import IntegerView, integer_format, scalar_of, stays_finite
 from xbarc.frontend.twins import NO_ATTRIBUTES_SINCE, Passage
-from xbarc.numerics import IntFormat, holding
-from xbarc.numerics.types import AnyArray, FloatArray, Int64Array
+from xbarc.numerics import AnyArray, FloatArray, Int64Array, IntFormat, holding
 from xbarc.operators import OPERATORS, Operator
 
 _REALS = ("float32", "float64")

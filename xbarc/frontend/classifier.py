@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from xbarc.numerics.types import AnyArray, Float64Array
+from xbarc.numerics import AnyArray, Float64Array
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from xbarc.errors import InputError, ModelError
 from xbarc.frontend.emit import Piece, emit_model, inner_graphs, known, name_of
 from xbarc.frontend.naming import Names
 from xbarc.frontend.tensors import element_count, tensor_array
-from xbarc.numerics.types import AnyArray
+from xbarc.numerics import AnyArray
 from xbarc.operators import named
 from xbarc.runtime import OnnxSession
 

@@ -19,9 +19,8 @@ from xbarc.frontend.graph_context import (
 )
 from xbarc.frontend.integers import integer_input, multiplier, parameter, requantized
 from xbarc.frontend.results import added_bias, added_integers, float_result, output_vector
-from xbarc.ir.geometry import AutoPad, Scatter, Window
-from xbarc.ir.quantizers import IntegerResult
-from xbarc.numerics.types import AnyArray
+from xbarc.ir import AutoPad, IntegerResult, Scatter, Window
+from xbarc.numerics import AnyArray
 
 _AUTO_PADS: dict[str, AutoPad] = {
     "NOTSET": "explicit",

@@ -21,7 +21,7 @@ from xbarc.errors import XbarcError
 from xbarc.frontend import element_types
 from xbarc.frontend.bodies import on_data, through_if, through_loop
 from xbarc.frontend.load import BROKEN
-from xbarc.numerics.types import AnyArray
+from xbarc.numerics import AnyArray
 from xbarc.operators import named
 from xbarc.runtime import OnnxSession, RuntimeValue
 

@@ -11,7 +11,7 @@ import onnx_ir as ir
 
 from xbarc.errors import InputError
 from xbarc.frontend.emit import name_of
-from xbarc.numerics.types import AnyArray
+from xbarc.numerics import AnyArray
 
 _OPTION = "--fix-input"
 

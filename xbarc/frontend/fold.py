@@ -16,10 +16,8 @@ from xbarc.frontend.attributes import real, whole
 from xbarc.frontend.emit import name_of
 from xbarc.frontend.graph_context import GraphContext, Matched, argument
 from xbarc.frontend.results import frozen, lost_digits
-from xbarc.ir.geometry import Dense
-from xbarc.ir.network import FloatWeight, LazyTensor, MatrixLayer, Weight
-from xbarc.ir.quantizers import FloatResult
-from xbarc.numerics.types import AnyArray, Float64Array
+from xbarc.ir import Dense, FloatResult, FloatWeight, LazyTensor, MatrixLayer, Weight
+from xbarc.numerics import AnyArray, Float64Array
 
 
 @dataclass(frozen=True, eq=False)

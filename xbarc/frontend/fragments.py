@@ -27,10 +27,8 @@ from xbarc.frontend.shapes import (
     probe,
     traced,
 )
-from xbarc.ir.geometry import is_countable
-from xbarc.ir.network import DigitalFragment, Layer, MatrixLayer
-from xbarc.ir.quantizers import IntegerResult
-from xbarc.numerics.types import AnyArray
+from xbarc.ir import DigitalFragment, IntegerResult, Layer, MatrixLayer, is_countable
+from xbarc.numerics import AnyArray
 from xbarc.operators import Matrix, named
 from xbarc.runtime import OnnxSession
 

@@ -15,11 +15,19 @@ from xbarc.frontend.integer_view import WIDEST, IntegerView, integer_format, sca
 from xbarc.frontend.lost import lost_input, lost_weights
 from xbarc.frontend.naming import unique
 from xbarc.frontend.views import Views
-from xbarc.ir.geometry import Geometry
-from xbarc.ir.network import FloatWeight, IntWeight, LazyTensor, MatrixLayer, Weight
-from xbarc.ir.quantizers import FloatInput, IntegerInput, Quantizer, Result
-from xbarc.numerics import IntFormat, holding
-from xbarc.numerics.types import AnyArray, FloatArray, Int64Array
+from xbarc.ir import (
+    FloatInput,
+    FloatWeight,
+    Geometry,
+    IntegerInput,
+    IntWeight,
+    LazyTensor,
+    MatrixLayer,
+    Quantizer,
+    Result,
+    Weight,
+)
+from xbarc.numerics import AnyArray, FloatArray, Int64Array, IntFormat, holding
 
 WIDEST_WEIGHT = 17
 """Bits of integers of 16 bits with a zero point subtracted."""

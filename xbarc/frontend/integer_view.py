@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from xbarc.numerics import IntFormat
-from xbarc.numerics.types import AnyArray, FloatArray, Int64Array
+from xbarc.numerics import AnyArray, FloatArray, Int64Array, IntFormat
 
 WIDEST = 16
 """Bits of integers that a crossbar takes as they are."""

@@ -9,8 +9,8 @@ from xbarc.frontend.emit import name_of
 from xbarc.frontend.graph_context import GraphContext, Layout, StaysDigital, check_input_scale
 from xbarc.frontend.integer_view import integer_format, scalar_of
 from xbarc.frontend.results import real_numbers
-from xbarc.ir.quantizers import IntegerInput, RequantizedResult
-from xbarc.numerics.types import AnyArray, FloatArray
+from xbarc.ir import IntegerInput, RequantizedResult
+from xbarc.numerics import AnyArray, FloatArray
 
 
 def parameter(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xbarc.numerics.types import Int64Array
+from xbarc.numerics import Int64Array
 
 ONE = 0
 """Number of the scale that is one and stays it."""

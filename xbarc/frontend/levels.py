@@ -14,7 +14,7 @@ import onnx_ir as ir
 
 from xbarc.frontend.attributes import only_moves, whole
 from xbarc.frontend.constants import Constants
-from xbarc.numerics.types import AnyArray
+from xbarc.numerics import AnyArray
 from xbarc.operators import Form, named
 
 _MOST = 8

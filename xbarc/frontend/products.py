@@ -29,9 +29,8 @@ from xbarc.frontend.results import (
     output_vector,
     real_numbers,
 )
-from xbarc.ir.geometry import Dense
-from xbarc.ir.quantizers import FloatResult, IntegerResult, Result
-from xbarc.numerics.types import AnyArray
+from xbarc.ir import Dense, FloatResult, IntegerResult, Result
+from xbarc.numerics import AnyArray
 
 
 @dataclass(frozen=True)

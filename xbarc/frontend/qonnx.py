@@ -17,8 +17,7 @@ from xbarc.frontend.attributes import text, whole
 from xbarc.frontend.constants import Constants
 from xbarc.frontend.emit import inner_nodes, name_of
 from xbarc.frontend.integer_view import WIDEST, IntegerView, scalar_of, stays_finite
-from xbarc.numerics import IntFormat, bits_for
-from xbarc.numerics.types import AnyArray
+from xbarc.numerics import AnyArray, IntFormat, bits_for
 
 DOMAINS = frozenset(("qonnx.custom_op.general", "onnx.brevitas"))
 _OPERATORS = frozenset(("Quant", "IntQuant", "BipolarQuant", "Trunc"))

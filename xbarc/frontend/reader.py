@@ -27,9 +27,8 @@ from xbarc.frontend.saturation import widen_products
 from xbarc.frontend.scales import free_scales
 from xbarc.frontend.shapes import input_shapes
 from xbarc.frontend.views import Views
-from xbarc.ir.geometry import Dim
-from xbarc.ir.network import Network, Source, Value
-from xbarc.numerics.types import AnyArray
+from xbarc.ir import Dim, Network, Source, Value
+from xbarc.numerics import AnyArray
 
 
 def read_network(

@@ -8,8 +8,8 @@ import onnx_ir as ir
 from xbarc.errors import ModelError
 from xbarc.frontend.emit import name_of
 from xbarc.frontend.graph_context import GraphContext, Layout, Operand, StaysDigital
-from xbarc.ir.quantizers import FloatResult
-from xbarc.numerics.types import AnyArray, Float32Array, Int64Array
+from xbarc.ir import FloatResult
+from xbarc.numerics import AnyArray, Float32Array, Int64Array
 
 _LARGEST_BIAS = 1 << 30
 

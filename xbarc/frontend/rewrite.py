@@ -12,7 +12,7 @@ from xbarc.frontend.emit import name_of
 from xbarc.frontend.graph_context import GraphContext
 from xbarc.frontend.levels import LevelMap, Levels
 from xbarc.frontend.region import Region
-from xbarc.numerics.types import AnyArray, BoolArray
+from xbarc.numerics import AnyArray, BoolArray
 
 
 def pool_bits(

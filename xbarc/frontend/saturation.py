@@ -20,7 +20,7 @@ from xbarc.frontend.emit import emit_whole, inner_nodes, name_of
 from xbarc.frontend.graph_context import argument
 from xbarc.frontend.order import execution_order
 from xbarc.frontend.views import Views
-from xbarc.numerics.types import AnyArray
+from xbarc.numerics import AnyArray
 from xbarc.runtime import OnnxSession
 
 _Place = tuple[int, int]

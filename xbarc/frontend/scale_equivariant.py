@@ -15,7 +15,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from xbarc.frontend.labels import Joins, Labels, compressed
-from xbarc.numerics.types import AnyArray
+from xbarc.numerics import AnyArray
 from xbarc.operators import Form, Operator, Scaling, named
 from xbarc.runtime import OnnxSession
 

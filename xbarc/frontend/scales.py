@@ -22,11 +22,20 @@ from xbarc.frontend.labels import Joins, Labels, numbered
 from xbarc.frontend.load import BROKEN
 from xbarc.frontend.scale_equivariant import Stopped, Visit, rule_of
 from xbarc.frontend.shapes import Known, Partial, complete, declared_shapes, layer_shape, probe
-from xbarc.ir.geometry import Dense, Window
-from xbarc.ir.network import DigitalFragment, FloatWeight, Layer, MatrixLayer, layer_inputs
-from xbarc.ir.quantizers import FloatInput, FloatResult
-from xbarc.ir.scales import FreeScales, LayerScales
-from xbarc.numerics.types import Int64Array
+from xbarc.ir import (
+    Dense,
+    DigitalFragment,
+    FloatInput,
+    FloatResult,
+    FloatWeight,
+    FreeScales,
+    Layer,
+    LayerScales,
+    MatrixLayer,
+    Window,
+    layer_inputs,
+)
+from xbarc.numerics import Int64Array
 from xbarc.operators import find
 
 _OPEN_BATCH, _OPEN_AXIS = 2, 64

@@ -13,9 +13,8 @@ from xbarc.errors import InputError, ModelError, XbarcError
 from xbarc.frontend.attributes import whole
 from xbarc.frontend.emit import name_of
 from xbarc.frontend.extents import SMALL, trace
-from xbarc.ir.geometry import Dense, Window, spatial_extent
-from xbarc.ir.network import MatrixLayer
-from xbarc.numerics.types import AnyArray
+from xbarc.ir import Dense, MatrixLayer, Window, spatial_extent
+from xbarc.numerics import AnyArray
 from xbarc.runtime import OnnxSession, RuntimeValue
 
 Known = dict[str, tuple[int, ...]]

@@ -21,12 +21,23 @@ from onnx import helper, numpy_helper
 
 from xbarc.errors import ModelError, UnsupportedError
 from xbarc.frontend.emit import EMITTED_IR
-from xbarc.ir.effective import conversion_matrix
-from xbarc.ir.geometry import Dense, Window
-from xbarc.ir.network import Value
-from xbarc.ir.program import CrossbarStep, DigitalStep, Program, Sense
-from xbarc.ir.quantizers import ABSENT, DOWN, UP, BinaryInput, FloatResult, SignResult
-from xbarc.numerics.types import AnyArray, Float32Array
+from xbarc.ir import (
+    ABSENT,
+    DOWN,
+    UP,
+    BinaryInput,
+    CrossbarStep,
+    Dense,
+    DigitalStep,
+    FloatResult,
+    Program,
+    Sense,
+    SignResult,
+    Value,
+    Window,
+    conversion_matrix,
+)
+from xbarc.numerics import AnyArray, Float32Array
 
 _OLDEST = 13
 _STATES = (UP, DOWN, ABSENT)

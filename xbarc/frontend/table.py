@@ -13,10 +13,8 @@ from xbarc.frontend.attributes import text, whole, wholes
 from xbarc.frontend.emit import Piece, emit_model, name_of
 from xbarc.frontend.graph_context import GraphContext
 from xbarc.frontend.region import Region
-from xbarc.ir.geometry import Dense, Window
-from xbarc.ir.network import MatrixLayer
-from xbarc.ir.quantizers import BinaryInput, FloatResult
-from xbarc.numerics.types import AnyArray, BoolArray, Int64Array
+from xbarc.ir import BinaryInput, Dense, FloatResult, MatrixLayer, Window
+from xbarc.numerics import AnyArray, BoolArray, Int64Array
 from xbarc.runtime import OnnxSession
 
 _CHUNK = 1 << 22

@@ -11,7 +11,7 @@ import onnx
 import onnx_ir as ir
 
 from xbarc.errors import ModelError, UnsupportedError
-from xbarc.numerics.types import AnyArray
+from xbarc.numerics import AnyArray
 
 LARGEST_ELEMENTS = 1 << 33
 """Elements of one tensor; more than that is taken for damage or an attack."""

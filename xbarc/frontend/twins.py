@@ -11,7 +11,7 @@ import onnx_ir as ir
 from xbarc.frontend.constants import Constants
 from xbarc.frontend.emit import name_of
 from xbarc.frontend.integer_view import IntegerView
-from xbarc.numerics.types import AnyArray
+from xbarc.numerics import AnyArray
 from xbarc.operators import named
 
 NO_ATTRIBUTES_SINCE = 11

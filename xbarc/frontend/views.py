@@ -17,8 +17,7 @@ from xbarc.frontend.carried import CARRIERS
 from xbarc.frontend.constants import Constants
 from xbarc.frontend.integer_view import IntegerView, integer_format, stays_finite
 from xbarc.frontend.twins import Passage, Twins
-from xbarc.numerics import IntFormat
-from xbarc.numerics.types import AnyArray, FloatArray, Int64Array
+from xbarc.numerics import AnyArray, FloatArray, Int64Array, IntFormat
 from xbarc.operators import find
 
 _QDQ_DOMAINS = ("", "com.microsoft")

@@ -17,3 +17,7 @@ instrument. A new statistic is a file with a class that takes vectors and gives 
 
 What is made of the value (bits, ranges, places) is a pure function elsewhere.
 """
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -9,14 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from xbarc.executor.walk import Values
+from xbarc.executor import Values
 from xbarc.frontend import runnable_model
 from xbarc.instruments.samples import draw_vectors
-from xbarc.ir.geometry import Dense
-from xbarc.ir.network import MatrixLayer, Network
-from xbarc.ir.quantizers import FloatResult
-from xbarc.ir.scales import ChannelStatistics
-from xbarc.numerics.types import AnyArray
+from xbarc.ir import ChannelStatistics, Dense, FloatResult, MatrixLayer, Network
+from xbarc.numerics import AnyArray
 from xbarc.oracle import Oracle
 
 _POSITIONS = 512

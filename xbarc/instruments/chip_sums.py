@@ -6,10 +6,10 @@ from math import ceil, floor
 
 import numpy as np
 
-from xbarc.executor.analog import AnalogLayer, UnconvertedLayer
+from xbarc.executor import AnalogLayer, UnconvertedLayer
 from xbarc.instruments.column_sums import Bins
-from xbarc.ir.program import CrossbarStep
-from xbarc.numerics.types import Float64Array, Int64Array, IntArray
+from xbarc.ir import CrossbarStep
+from xbarc.numerics import Float64Array, Int64Array, IntArray
 
 
 class ChipSums:

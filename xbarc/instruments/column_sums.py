@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from xbarc.executor.fast import CollapsedLayer
-from xbarc.executor.layer import Accumulate
-from xbarc.executor.reference import ReferenceLayer
-from xbarc.executor.saturating import SaturatingLayer, fits_lookup
-from xbarc.executor.tap import Tap
-from xbarc.ir.effective import sum_ranges
-from xbarc.ir.kinds import conversion_kinds
-from xbarc.ir.program import CrossbarStep
-from xbarc.ir.statistics import SumStatistics
+from xbarc.executor import (
+    Accumulate,
+    CollapsedLayer,
+    ReferenceLayer,
+    SaturatingLayer,
+    Tap,
+    fits_lookup,
+)
+from xbarc.ir import CrossbarStep, SumStatistics, conversion_kinds, sum_ranges
 from xbarc.lazy import lazy_module
-from xbarc.numerics import slice_inputs
-from xbarc.numerics.types import Int64Array, IntArray
+from xbarc.numerics import Int64Array, IntArray, slice_inputs
 
 if TYPE_CHECKING:
     from xbarc.instruments import histogram_loop

@@ -9,13 +9,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from xbarc.errors import ProgramError
-from xbarc.executor.senses import driven_rows
-from xbarc.executor.vectors import sample_axis_first
-from xbarc.executor.windows import block_extent, gather, window_blocks
-from xbarc.ir.codes import quantize
-from xbarc.ir.geometry import Dense, Geometry, Window
-from xbarc.ir.program import CrossbarStep, Sense
-from xbarc.numerics.types import AnyArray, BoolArray, Float32Array, IntArray
+from xbarc.executor import block_extent, driven_rows, gather, sample_axis_first, window_blocks
+from xbarc.ir import CrossbarStep, Dense, Geometry, Sense, Window, quantize
+from xbarc.numerics import AnyArray, BoolArray, Float32Array, IntArray
 
 _BUDGET = 1 << 23
 

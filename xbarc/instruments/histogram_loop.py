@@ -7,10 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from xbarc.executor import lookup
-from xbarc.executor.byte_ops import HAS_SHUFFLE
-from xbarc.executor.lanes import DIGIT_BITS, LANES
-from xbarc.numerics.compiling import compiled
+from xbarc.executor import DIGIT_BITS, HAS_SHUFFLE, LANES, lookup
+from xbarc.numerics import compiled
 
 _add_sums: Any = lookup._by_shuffle if HAS_SHUFFLE else lookup._by_loops
 _raise_floor: Any = lookup._raise_floor

@@ -9,12 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from xbarc.executor.exact import ExactLayer, layer_vectors, real_codes
-from xbarc.ir.geometry import positions
-from xbarc.ir.network import MatrixLayer
-from xbarc.ir.quantizers import Quantizer
-from xbarc.ir.statistics import SecondMoments
-from xbarc.numerics.types import AnyArray, BoolArray, Float64Array, IntArray
+from xbarc.executor import ExactLayer, layer_vectors, real_codes
+from xbarc.ir import MatrixLayer, Quantizer, SecondMoments, positions
+from xbarc.numerics import AnyArray, BoolArray, Float64Array, IntArray
 
 WIDEST = 2048
 """Inputs of a block whose products with each other are kept: 32 MB a group."""

@@ -6,11 +6,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from xbarc.executor.run import StepRunner, check_feeds
-from xbarc.executor.walk import Values, run_steps
-from xbarc.ir.operands import OperandStatistics
-from xbarc.ir.program import CrossbarStep, Program
-from xbarc.numerics.types import IntArray
+from xbarc.executor import StepRunner, Values, check_feeds, run_steps
+from xbarc.ir import CrossbarStep, OperandStatistics, Program
+from xbarc.numerics import IntArray
 
 
 class OperandSums:

@@ -14,14 +14,9 @@ from typing import Any
 import numpy as np
 
 from xbarc.errors import InputError
-from xbarc.executor.run import StepRunner, check_feeds
-from xbarc.executor.walk import Values, Walk
-from xbarc.ir.codes import quantize
-from xbarc.ir.network import Value
-from xbarc.ir.program import CrossbarStep, Program
-from xbarc.ir.quantizers import IntegerInput, StaticInput
-from xbarc.ir.verify_fragment import loops
-from xbarc.numerics.types import AnyArray, Int64Array, IntArray
+from xbarc.executor import StepRunner, Values, Walk, check_feeds
+from xbarc.ir import CrossbarStep, IntegerInput, Program, StaticInput, Value, loops, quantize
+from xbarc.numerics import AnyArray, Int64Array, IntArray
 
 _SIZES = (16, 32, 8, 64, 224, 1)
 """Extents tried for open axes: multiples of usual strides first, then those of usual pictures."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from xbarc.ir.statistics import RangeStatistics
+from xbarc.ir import RangeStatistics
 
 _BINS = 2048
 

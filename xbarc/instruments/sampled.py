@@ -6,12 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xbarc.executor import ReferenceLayer
-from xbarc.executor.walk import Values
+from xbarc.executor import ReferenceLayer, Values
 from xbarc.instruments.samples import draw_vectors, input_vectors
-from xbarc.ir.program import CrossbarStep
-from xbarc.ir.trace import LayerTrace
-from xbarc.mapping.one_adc import SumHistogram, sum_histogram
+from xbarc.ir import CrossbarStep, LayerTrace
+from xbarc.mapping import SumHistogram, sum_histogram
 
 _VECTORS, _LEAST_VECTORS, _PRODUCTS = 1024, 64, 1 << 29
 

@@ -7,12 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from xbarc.executor.exact import layer_vectors
-from xbarc.executor.vectors import sample_axis_first
-from xbarc.ir.codes import quantize
-from xbarc.ir.geometry import positions
-from xbarc.ir.program import CrossbarStep
-from xbarc.numerics.types import AnyArray, IntArray
+from xbarc.executor import layer_vectors, sample_axis_first
+from xbarc.ir import CrossbarStep, positions, quantize
+from xbarc.numerics import AnyArray, IntArray
 
 _SEED = 0
 

@@ -22,7 +22,7 @@ from xbarc.intervals.bounds import (
     widened,
 )
 from xbarc.intervals.node import Node
-from xbarc.numerics.types import AnyArray, BoolArray
+from xbarc.numerics import AnyArray, BoolArray
 
 _ULPS = 2.0**-21
 _APPROXIMATE = 2.0**-15

@@ -8,7 +8,7 @@ from math import prod
 
 import numpy as np
 
-from xbarc.numerics.types import AnyArray, Float64Array
+from xbarc.numerics import AnyArray, Float64Array
 
 Extents = tuple[int | None, ...]
 LARGEST = 1 << 20

@@ -22,7 +22,7 @@ from xbarc.intervals.bounds import (
     widened,
 )
 from xbarc.intervals.node import Node
-from xbarc.numerics.types import AnyArray
+from xbarc.numerics import AnyArray
 
 _LINEAR = 2.0**-18
 _ZERO = np.zeros(1, np.float32)

@@ -23,7 +23,7 @@ from xbarc.intervals.bounds import (
     widened,
 )
 from xbarc.intervals.node import Node
-from xbarc.numerics.types import AnyArray, BoolArray
+from xbarc.numerics import AnyArray, BoolArray
 from xbarc.operators import SIGMOID, SOFTPLUS, Curve, error_function
 
 _APPROXIMATE = 2.0**-15

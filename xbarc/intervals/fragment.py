@@ -10,7 +10,7 @@ import numpy as np
 from xbarc.intervals.bounds import Bounds, anything, from_array
 from xbarc.intervals.node import Node
 from xbarc.intervals.rules import rule_of
-from xbarc.numerics.types import AnyArray
+from xbarc.numerics import AnyArray
 from xbarc.onnx_graph import GraphNode, OnnxGraph
 
 _LARGEST = 1 << 20

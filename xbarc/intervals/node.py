@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from xbarc.intervals.bounds import Bounds, anything
-from xbarc.numerics.types import AnyArray
+from xbarc.numerics import AnyArray
 from xbarc.operators import Operator
 
 

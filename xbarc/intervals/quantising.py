@@ -13,7 +13,7 @@ import numpy as np
 
 from xbarc.intervals.bounds import Bounds, anything, widened
 from xbarc.intervals.node import Node
-from xbarc.numerics.types import AnyArray
+from xbarc.numerics import AnyArray
 
 _ULPS = 2.0**-21
 _OVERFLOWS = 2.0**126

@@ -23,7 +23,7 @@ from xbarc.intervals.bounds import (
     widened,
 )
 from xbarc.intervals.node import Node
-from xbarc.numerics.types import AnyArray
+from xbarc.numerics import AnyArray
 
 _MOST_TERMS = 1 << 16
 _TERM = 2.0**-22

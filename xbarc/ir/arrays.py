@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from xbarc.numerics.types import AnyArray
+from xbarc.numerics import AnyArray
 
 Kind = Literal["integer", "byte", "real"]
 _KINDS: dict[Kind, str] = {"integer": "iu", "byte": "u", "real": "f"}

@@ -25,14 +25,14 @@ from xbarc.ir.quantizers import (
     SignResult,
     StaticInput,
 )
-from xbarc.numerics.rounding import round_to_int
-from xbarc.numerics.types import (
+from xbarc.numerics import (
     AnyArray,
     BoolArray,
     Float32Array,
     Float64Array,
     Int64Array,
     IntArray,
+    round_to_int,
 )
 
 

@@ -11,7 +11,7 @@ from scipy import sparse
 
 from xbarc.ir.facts import slice_drives
 from xbarc.ir.program import CrossbarStep, Periphery
-from xbarc.numerics.types import BoolArray, Int64Array, IntArray
+from xbarc.numerics import BoolArray, Int64Array, IntArray
 
 _CHUNK_CELLS = 1 << 24
 

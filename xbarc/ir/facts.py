@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xbarc.numerics.types import Int64Array, IntArray
+from xbarc.numerics import Int64Array, IntArray
 
 WEIGHTS = "weights and their inputs"
 """The reason of a fact that follows from what the cells of an earlier layer hold."""

@@ -45,8 +45,7 @@ from xbarc.ir.schema import (
 )
 from xbarc.ir.verify import check_program
 from xbarc.ir.views import open_arrays
-from xbarc.numerics.packing import PackedCells, packed_bytes
-from xbarc.numerics.types import AnyArray
+from xbarc.numerics import AnyArray, PackedCells, packed_bytes
 
 _TRIES = (
     20  # a load takes longer than the two renames of a save, so one more try nearly always does

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from xbarc.ir.program import CrossbarStep
-from xbarc.numerics.types import Float64Array, Int64Array
+from xbarc.numerics import Float64Array, Int64Array
 
 
 def conversion_kinds(step: CrossbarStep) -> tuple[Int64Array, Float64Array]:

@@ -31,7 +31,7 @@ from xbarc.ir.quantizers import (
     StaticInput,
     known_zero,
 )
-from xbarc.numerics.types import AnyArray, Float64Array, Int64Array
+from xbarc.numerics import AnyArray, Float64Array, Int64Array
 
 MOST_WEIGHTS = 1 << 22
 """Weights of a layer beyond which its sums are not bounded: no output of so many inputs is dead."""

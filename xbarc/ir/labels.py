@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from xbarc.ir.network import Value
-from xbarc.numerics.types import AnyArray
+from xbarc.numerics import AnyArray
 
 LABELS = "labels"
 

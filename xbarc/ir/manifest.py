@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from xbarc.errors import ProgramError
 from xbarc.ir.folder import FILE_NAME, MANIFEST
 from xbarc.ir.schema import ARRAYS, FORMAT, DigitalRecord, ProgramRecord
-from xbarc.numerics.memory import ANOTHER_LIMIT, limit_in_words, memory_limit, show_size
+from xbarc.numerics import ANOTHER_LIMIT, limit_in_words, memory_limit, show_size
 
 UNSEALED = "0" * 64
 """What stands in place of the seal while it is computed."""

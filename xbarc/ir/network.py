@@ -10,8 +10,7 @@ from xbarc.ir.geometry import Geometry, Shape, Window
 from xbarc.ir.integers import Unkept
 from xbarc.ir.quantizers import Quantizer, Result
 from xbarc.ir.scales import FreeScales
-from xbarc.numerics import IntFormat
-from xbarc.numerics.types import AnyArray, Float32Array, Int64Array
+from xbarc.numerics import AnyArray, Float32Array, Int64Array, IntFormat
 
 
 @dataclass(frozen=True)

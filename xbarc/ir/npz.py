@@ -13,8 +13,7 @@ from typing import IO
 from numpy.lib import format as npy
 
 from xbarc.errors import InputError
-from xbarc.numerics.memory import ANOTHER_LIMIT, limit_in_words, memory_limit, show_size
-from xbarc.numerics.types import AnyArray
+from xbarc.numerics import ANOTHER_LIMIT, AnyArray, limit_in_words, memory_limit, show_size
 
 _ADDRESSES = (1 << 63) - 1  # numpy counts strides of empty arrays too
 _STRONGEST = 1032  # deflate never packs more bytes than this into one

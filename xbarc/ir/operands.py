@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from xbarc.numerics.types import Float64Array
+from xbarc.numerics import Float64Array
 
 
 @dataclass(frozen=True, eq=False)

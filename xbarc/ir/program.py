@@ -27,8 +27,7 @@ from xbarc.ir.integers import Unkept
 from xbarc.ir.network import Source, Value
 from xbarc.ir.pareto import FrontPoint, RowsPoint, SolverRun
 from xbarc.ir.quantizers import Quantizer, Result
-from xbarc.numerics.packing import PackedCells
-from xbarc.numerics.types import AnyArray, Float32Array, Int64Array, IntArray, UInt8Array
+from xbarc.numerics import AnyArray, Float32Array, Int64Array, IntArray, PackedCells, UInt8Array
 from xbarc.target import Target
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from xbarc.numerics.rounding import Rounding
-from xbarc.numerics.types import Float32Array, Int64Array, UInt8Array
+from xbarc.numerics import Float32Array, Int64Array, Rounding, UInt8Array
 
 
 @dataclass(frozen=True)

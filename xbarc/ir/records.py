@@ -9,7 +9,7 @@ from xbarc.ir.network import Value
 from xbarc.ir.program import CrossbarStep, Sense
 from xbarc.ir.quantizers import FloatResult, IntegerResult, RequantizedResult, Result, SignResult
 from xbarc.ir.schema import FactsRecord, ResultRecord, SenseRecord, ValueRecord
-from xbarc.numerics.types import AnyArray
+from xbarc.numerics import AnyArray
 
 
 def value_record(value: Value) -> ValueRecord:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from xbarc.numerics.types import Float64Array, Int64Array
+from xbarc.numerics import Float64Array, Int64Array
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xbarc.numerics.types import Float64Array, Int64Array, IntArray
+from xbarc.numerics import Float64Array, Int64Array, IntArray
 
 
 @dataclass(frozen=True, eq=False)

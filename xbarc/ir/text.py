@@ -13,7 +13,7 @@ from xbarc.ir.geometry import Geometry
 from xbarc.ir.network import FloatWeight, MatrixLayer, Network, Value
 from xbarc.ir.program import CrossbarStep, DigitalStep, Program
 from xbarc.ir.quantizers import Quantizer, Result
-from xbarc.numerics.types import AnyArray
+from xbarc.numerics import AnyArray
 
 
 def network_text(network: Network) -> str:

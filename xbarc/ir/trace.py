@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from xbarc.numerics.types import Int64Array
+from xbarc.numerics import Int64Array
 
 
 @dataclass(eq=False)

@@ -22,7 +22,7 @@ from xbarc.ir.network_rules import (
 from xbarc.ir.program import AdcSettings, CrossbarStep, Program, step_inputs, step_outputs
 from xbarc.ir.verify_fragment import fragments_closed
 from xbarc.ir.verify_step import STEP_RULES, takes
-from xbarc.numerics.types import AnyArray
+from xbarc.numerics import AnyArray
 
 _ABSURD = (IndexError, ValueError, TypeError, ArithmeticError, MemoryError)
 

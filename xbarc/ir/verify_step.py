@@ -13,7 +13,7 @@ from xbarc.ir.network_rules import geometry_faults
 from xbarc.ir.program import CrossbarStep
 from xbarc.ir.quantizers import FloatInput, FloatResult, RequantizedResult, SignResult
 from xbarc.ir.verify_sense import SENSE_RULES
-from xbarc.numerics.types import AnyArray
+from xbarc.numerics import AnyArray
 from xbarc.plugins import is_method_name
 
 _LARGEST_EXPONENT = 62

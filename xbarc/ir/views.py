@@ -11,7 +11,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from xbarc.errors import ProgramError
-from xbarc.numerics.types import AnyArray
+from xbarc.numerics import AnyArray
 
 _DTYPES = {"U8": "u1", "I8": "i1", "I32": "<i4", "I64": "<i8", "F32": "<f4", "F64": "<f8"}
 

@@ -4,40 +4,6 @@
 live in `encodings/`, cutting in `tiling.py`, physical places in `pack.py`, converters in `adc.py`.
 """
 
-from xbarc.mapping.encodings import encoding_names
-from xbarc.mapping.layer import map_layer
-from xbarc.mapping.pack import ArrayPool
-from xbarc.mapping.sense_amplifiers import (
-    Fit,
-    Refit,
-    SplitSums,
-    fit_counts,
-    fit_thresholds,
-    fitted,
-    map_senses,
-    mean_start,
-    read_groups,
-    refit_classifier,
-    retuned,
-    with_counts,
-    with_thresholds,
-)
+import lazy_loader
 
-__all__ = [
-    "ArrayPool",
-    "Fit",
-    "Refit",
-    "SplitSums",
-    "encoding_names",
-    "fit_counts",
-    "fit_thresholds",
-    "fitted",
-    "map_layer",
-    "map_senses",
-    "mean_start",
-    "read_groups",
-    "refit_classifier",
-    "retuned",
-    "with_counts",
-    "with_thresholds",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -14,19 +14,21 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from xbarc.cost.converters import Widths
-from xbarc.cost.counting import vector_counts
-from xbarc.cost.counts import WIDTHS
-from xbarc.cost.parts import energy_parts, total
-from xbarc.cost.program import input_vectors
-from xbarc.cost.timing import step_timing
+from xbarc.cost import (
+    WIDTHS,
+    Widths,
+    energy_parts,
+    input_vectors,
+    step_timing,
+    total,
+    vector_counts,
+)
 from xbarc.errors import MappingError
-from xbarc.ir.pareto import RowsPoint
-from xbarc.ir.program import CrossbarStep, Step
+from xbarc.ir import CrossbarStep, RowsPoint, Step
 from xbarc.mapping.adc import adc_settings, wide
 from xbarc.mapping.knapsack import pick
 from xbarc.mapping.tiling import segment_bounds
-from xbarc.numerics.types import Float64Array, Int64Array
+from xbarc.numerics import Float64Array, Int64Array
 from xbarc.target import Target
 
 LIMITS = (1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 8.0)

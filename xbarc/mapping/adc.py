@@ -7,11 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from xbarc.errors import MappingError
-from xbarc.ir.effective import input_tops, slice_ranges
-from xbarc.ir.program import AdcSettings, CrossbarStep
+from xbarc.ir import AdcSettings, CrossbarStep, input_tops, slice_ranges
 from xbarc.mapping.capped import capped_settings
 from xbarc.mapping.runs import over_runs
-from xbarc.numerics.types import AnyArray, Int64Array, IntArray, UInt8Array
+from xbarc.numerics import AnyArray, Int64Array, IntArray, UInt8Array
 from xbarc.target import Adc, Target
 
 _WIDEST = 32

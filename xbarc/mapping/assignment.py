@@ -9,7 +9,7 @@ import numpy as np
 
 from xbarc.lazy import lazy_module
 from xbarc.mapping.laws import LEVELS, LeverLaw
-from xbarc.numerics.types import Int64Array, IntArray
+from xbarc.numerics import Int64Array, IntArray
 
 if TYPE_CHECKING:
     from ortools.sat.python import cp_model

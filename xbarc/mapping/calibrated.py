@@ -14,12 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xbarc.ir.kinds import conversion_kinds
-from xbarc.ir.program import AdcSettings, CrossbarStep
-from xbarc.ir.statistics import SumStatistics
+from xbarc.ir import AdcSettings, CrossbarStep, SumStatistics, conversion_kinds
 from xbarc.lazy import lazy_module
 from xbarc.mapping.adc import converter_keys
-from xbarc.numerics.types import AnyArray, BoolArray, Float64Array, Int64Array, IntArray
+from xbarc.numerics import AnyArray, BoolArray, Float64Array, Int64Array, IntArray
 from xbarc.target import Target
 
 if TYPE_CHECKING:

@@ -10,10 +10,9 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from xbarc.ir.effective import conversion_matrix, input_tops
-from xbarc.ir.program import AdcSettings, CrossbarStep
+from xbarc.ir import AdcSettings, CrossbarStep, conversion_matrix, input_tops
 from xbarc.mapping.runs import over_runs
-from xbarc.numerics.types import Float64Array, Int64Array, IntArray, UInt8Array
+from xbarc.numerics import Float64Array, Int64Array, IntArray, UInt8Array
 
 _DEVIATIONS = 4.0
 

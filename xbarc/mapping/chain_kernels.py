@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from xbarc.numerics.compiling import compiled
+from xbarc.numerics import compiled
 
 SEED, LAST, FIRST = 0, 1, 2
 FOUND, NONE, GAVE_UP = 1, 0, -1

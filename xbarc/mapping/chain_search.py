@@ -20,7 +20,7 @@ import numpy as np
 
 from xbarc.mapping import chain_kernels as kernels
 from xbarc.mapping.chain_kernels import FIRST, LAST, SEED
-from xbarc.numerics.types import AnyArray, BoolArray, Int64Array, IntArray
+from xbarc.numerics import AnyArray, BoolArray, Int64Array, IntArray
 
 _LARGEST: Final = 1 << 25
 """Weights of a search; each takes two levels of two bytes."""

@@ -14,7 +14,7 @@ import numpy as np
 from xbarc.mapping.laws import BOTH_LAWS, LeverLaw
 from xbarc.mapping.recode import MANY_WEIGHTS, digit_sums, recode
 from xbarc.mapping.tiling import segment_bounds
-from xbarc.numerics.types import IntArray
+from xbarc.numerics import IntArray
 
 _OUTPUTS_TRIED = 64
 _TRIED_WEIGHTS = 1 << 18

@@ -8,11 +8,10 @@ from typing import Protocol, cast
 
 import numpy as np
 
-from xbarc.ir.program import AdcSettings, CrossbarStep
+from xbarc.ir import AdcSettings, CrossbarStep
 from xbarc.mapping.calibrated import Table, settings_of
-from xbarc.numerics.types import AnyArray, Float64Array, Int64Array
-from xbarc.options import Method
-from xbarc.options.values import CONVERTER_GROUP, is_own_adc
+from xbarc.numerics import AnyArray, Float64Array, Int64Array
+from xbarc.options import CONVERTER_GROUP, Method, is_own_adc
 from xbarc.plugins import Door, blame, guard, load_method, origin
 
 _LARGEST = (1 << 31) - 1

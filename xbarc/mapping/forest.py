@@ -19,7 +19,7 @@ import numpy as np
 
 from xbarc.lazy import lazy_module
 from xbarc.mapping.forest_graph import MID, Forest
-from xbarc.numerics.types import AnyArray, Float64Array, Int64Array, IntArray
+from xbarc.numerics import AnyArray, Float64Array, Int64Array, IntArray
 
 if TYPE_CHECKING:
     from xbarc.mapping import forest_kernels as kernels

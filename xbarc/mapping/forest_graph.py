@@ -11,7 +11,7 @@ from scipy.sparse import coo_array
 
 from xbarc.lazy import lazy_module
 from xbarc.mapping.forest_plan import Plan, make_plan
-from xbarc.numerics.types import IntArray
+from xbarc.numerics import IntArray
 
 if TYPE_CHECKING:
     from scipy.sparse import csgraph

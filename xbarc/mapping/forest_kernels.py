@@ -9,7 +9,7 @@ The code runs without the interpreter's lock, so that threads share the rows.
 
 from __future__ import annotations
 
-from xbarc.numerics.compiling import compiled
+from xbarc.numerics import compiled
 
 
 @compiled()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from xbarc.numerics.types import Int64Array, IntArray
+from xbarc.numerics import Int64Array, IntArray
 
 ZERO_SLOT = 0
 """Costs of a leaf: zeros that nobody writes."""

@@ -13,13 +13,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from xbarc.ir.effective import sum_ranges
-from xbarc.ir.kinds import conversion_exponents, conversion_kinds
-from xbarc.ir.pareto import SolverRun
-from xbarc.ir.program import CrossbarStep
+from xbarc.ir import CrossbarStep, SolverRun, conversion_exponents, conversion_kinds, sum_ranges
 from xbarc.mapping.assignment import Assigned, assign, group_cost
 from xbarc.mapping.laws import LEVELS, LeverLaw
-from xbarc.numerics.types import Int64Array, IntArray
+from xbarc.numerics import Int64Array, IntArray
 from xbarc.options import ColumnRule, ColumnShares
 from xbarc.target import Target
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from xbarc.errors import MappingError
-from xbarc.ir.network import IntWeight, MatrixLayer
+from xbarc.ir import IntWeight, MatrixLayer
 from xbarc.mapping.chain_search import find_order
 from xbarc.mapping.encodings import Encoding, Region, encoding_of
 from xbarc.mapping.order import Arrangement, arrange, given
 from xbarc.mapping.tiling import Cut, cut_columns, row_bounds
-from xbarc.numerics.types import Int64Array, IntArray
+from xbarc.numerics import Int64Array, IntArray
 from xbarc.options import MapOptions
 from xbarc.target import Target
 

@@ -8,13 +8,21 @@ from dataclasses import replace
 import numpy as np
 
 from xbarc.errors import MappingError
-from xbarc.ir.integers import Unkept
-from xbarc.ir.network import Declared, FloatWeight, MatrixLayer
-from xbarc.ir.program import CrossbarStep, Step
-from xbarc.ir.quantizers import FloatInput, FloatResult, RequantizedResult, Result
+from xbarc.ir import (
+    CrossbarStep,
+    Declared,
+    FloatInput,
+    FloatResult,
+    FloatWeight,
+    MatrixLayer,
+    RequantizedResult,
+    Result,
+    Step,
+    Unkept,
+)
 from xbarc.mapping.encodings import encoding_of
 from xbarc.mapping.fitting.search import output_channels
-from xbarc.numerics.types import AnyArray, Float64Array
+from xbarc.numerics import AnyArray, Float64Array
 from xbarc.options import MapOptions
 from xbarc.target import Target
 

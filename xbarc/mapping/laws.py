@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xbarc.cost.adc_models import adc_energy_pj
-from xbarc.numerics.types import Int64Array, IntArray
+from xbarc.cost import adc_energy_pj
+from xbarc.numerics import Int64Array, IntArray
 from xbarc.target import Target
 
 BOTH = 12

@@ -8,12 +8,19 @@ from dataclasses import replace
 import numpy as np
 
 from xbarc.errors import MappingError
-from xbarc.ir.choices import FitRecord
-from xbarc.ir.geometry import Scatter
-from xbarc.ir.integers import Unkept
-from xbarc.ir.network import MatrixLayer
-from xbarc.ir.program import AdcSettings, CrossbarStep, Periphery, Tiling, encode_r, read_only
-from xbarc.ir.quantizers import FloatInput
+from xbarc.ir import (
+    AdcSettings,
+    CrossbarStep,
+    FitRecord,
+    FloatInput,
+    MatrixLayer,
+    Periphery,
+    Scatter,
+    Tiling,
+    Unkept,
+    encode_r,
+    read_only,
+)
 from xbarc.mapping.adc import adc_settings, wide, with_gain
 from xbarc.mapping.encodings import Encoded, Pattern, encoding_of
 from xbarc.mapping.encodings.foreign import check_meaning, check_piece
@@ -24,9 +31,7 @@ from xbarc.mapping.levers import group, pull
 from xbarc.mapping.order import Arrangement
 from xbarc.mapping.pack import ArrayPool
 from xbarc.mapping.tiling import Part, segment_bounds
-from xbarc.numerics import PackedCells, pack_cells
-from xbarc.numerics.packing import packed_bytes
-from xbarc.numerics.types import AnyArray, Int64Array
+from xbarc.numerics import AnyArray, Int64Array, PackedCells, pack_cells, packed_bytes
 from xbarc.options import MapOptions
 from xbarc.plugins import is_foreign
 from xbarc.target import Target

@@ -15,8 +15,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from xbarc.ir.pareto import SolverRun
-from xbarc.ir.program import CrossbarStep
+from xbarc.ir import CrossbarStep, SolverRun
 from xbarc.mapping.centring import centres
 from xbarc.mapping.dealing import deal_rows
 from xbarc.mapping.encodings import encoding_of

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xbarc.cost.mesh import distances
+from xbarc.cost import distances
 from xbarc.lazy import lazy_module
-from xbarc.numerics.types import Float64Array, Int64Array
+from xbarc.numerics import Float64Array, Int64Array
 
 if TYPE_CHECKING:
     from ortools.sat.python import cp_model

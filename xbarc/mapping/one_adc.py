@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xbarc.ir.program import AdcSettings, CrossbarStep
-from xbarc.ir.quantizers import FloatResult
-from xbarc.numerics.types import Float64Array, Int64Array
+from xbarc.ir import AdcSettings, CrossbarStep, FloatResult
+from xbarc.numerics import Float64Array, Int64Array
 
 POLICY = "uniform"
 _STEPS, _PLACES = 96, 33

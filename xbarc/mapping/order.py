@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from xbarc.lazy import lazy_module
-from xbarc.numerics.types import Float64Array, FloatArray, Int64Array, IntArray
+from xbarc.numerics import Float64Array, FloatArray, Int64Array, IntArray
 
 if TYPE_CHECKING:
     from xbarc.mapping import order_kernels as kernels

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from xbarc.numerics.compiling import compiled
+from xbarc.numerics import compiled
 
 
 @compiled()

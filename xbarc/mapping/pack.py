@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from xbarc.numerics.types import IntArray
+from xbarc.numerics import IntArray
 from xbarc.options import Pack
 from xbarc.target import Array
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from xbarc.lazy import lazy_module
 from xbarc.mapping.laws import BOTH_LAWS
-from xbarc.numerics.types import Int8Array, Int64Array, IntArray
+from xbarc.numerics import Int8Array, Int64Array, IntArray
 
 if TYPE_CHECKING:
     from xbarc.mapping import recode_loop, recode_search

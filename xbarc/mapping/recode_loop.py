@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from xbarc.numerics.compiling import compiled
+from xbarc.numerics import compiled
 
 _SLOPE = 0.02
 """Price of a unit of a sum below its target, in units of squared excess."""

@@ -26,7 +26,7 @@ from xbarc.mapping.recode_loop import (
     target,
     width,
 )
-from xbarc.numerics.compiling import compiled
+from xbarc.numerics import compiled
 
 _FINE = 64
 """Steps of a price that refutes."""

@@ -10,7 +10,7 @@ from xbarc.mapping.encodings import Encoded, Encoding, Pattern
 from xbarc.mapping.laws import BOTH_LAWS
 from xbarc.mapping.recode import Law, recode
 from xbarc.mapping.tiling import segment_bounds
-from xbarc.numerics.types import IntArray
+from xbarc.numerics import IntArray
 
 
 @dataclass(frozen=True)

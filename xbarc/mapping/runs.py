@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from xbarc.numerics.types import AnyArray, IntArray
+from xbarc.numerics import AnyArray, IntArray
 
 
 def over_runs(combine: np.ufunc, values: AnyArray, key: IntArray) -> AnyArray:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from xbarc.numerics.compiling import compiled
+from xbarc.numerics import compiled
 
 
 @compiled()

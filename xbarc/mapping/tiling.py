@@ -11,7 +11,7 @@ import numpy as np
 
 from xbarc.errors import MappingError
 from xbarc.mapping.encodings import Encoding, Region
-from xbarc.numerics.types import IntArray
+from xbarc.numerics import IntArray
 from xbarc.options import Tile
 from xbarc.target import Array
 

@@ -10,32 +10,6 @@ answer takes more than the row can say, such as a range that depends on an attri
 in the room that needs it: `intervals`, `frontend.scale_equivariant` or `frontend.carried`.
 """
 
-from xbarc.operators.curves import SIGMOID, SOFTPLUS, error_function
-from xbarc.operators.find import OPERATORS, find, named
-from xbarc.operators.record import (
-    EVERY,
-    Array,
-    Curve,
-    Form,
-    Kernels,
-    Matrix,
-    Operator,
-    Scaling,
-)
+import lazy_loader
 
-__all__ = [
-    "EVERY",
-    "OPERATORS",
-    "SIGMOID",
-    "SOFTPLUS",
-    "Array",
-    "Curve",
-    "Form",
-    "Kernels",
-    "Matrix",
-    "Operator",
-    "Scaling",
-    "error_function",
-    "find",
-    "named",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

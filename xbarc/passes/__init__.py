@@ -5,20 +5,6 @@ compiler (`compiler/stages.py`). What looks at data takes statistics as values a
 layer at a time, so that memory holds one layer's weights.
 """
 
-from xbarc.passes.activations import choose_range, quantize_input
-from xbarc.passes.binary import widen_binary
-from xbarc.passes.dead import remove_dead_layers
-from xbarc.passes.input_facts import Facts, fed_alike
-from xbarc.passes.prune import prune_weights
-from xbarc.passes.weights import quantize_weights
+import lazy_loader
 
-__all__ = [
-    "Facts",
-    "choose_range",
-    "fed_alike",
-    "prune_weights",
-    "quantize_input",
-    "quantize_weights",
-    "remove_dead_layers",
-    "widen_binary",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -6,10 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from xbarc.ir.network import MatrixLayer
-from xbarc.ir.quantizers import DynamicInput, FloatInput, StaticInput
-from xbarc.ir.statistics import RangeStatistics
-from xbarc.numerics.types import Float64Array
+from xbarc.ir import DynamicInput, FloatInput, MatrixLayer, RangeStatistics, StaticInput
+from xbarc.numerics import Float64Array
 from xbarc.options import RangeMethod
 
 _SHRINK = np.linspace(0.2, 1.0, 81)

@@ -6,8 +6,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from xbarc.ir.network import FloatWeight, IntWeight, LazyTensor, MatrixLayer
-from xbarc.ir.quantizers import FloatInput, FloatResult, StaticInput
+from xbarc.ir import (
+    FloatInput,
+    FloatResult,
+    FloatWeight,
+    IntWeight,
+    LazyTensor,
+    MatrixLayer,
+    StaticInput,
+)
 from xbarc.numerics import IntFormat
 
 

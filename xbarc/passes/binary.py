@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from xbarc.ir.network import MatrixLayer
-from xbarc.ir.quantizers import BinaryInput, StaticInput
+from xbarc.ir import BinaryInput, MatrixLayer, StaticInput
 
 
 def widen_binary(layer: MatrixLayer) -> MatrixLayer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from xbarc.ir.network import Layer, Network, layer_inputs, layer_outputs
+from xbarc.ir import Layer, Network, layer_inputs, layer_outputs
 
 
 def remove_dead_layers(network: Network) -> Network:

@@ -13,11 +13,17 @@ from math import prod
 
 import numpy as np
 
-from xbarc.ir.geometry import Scatter, Window
-from xbarc.ir.network import FloatWeight, LazyTensor, MatrixLayer, Network
-from xbarc.ir.quantizers import FloatResult
-from xbarc.ir.scales import FreeScales
-from xbarc.numerics.types import AnyArray, Float64Array
+from xbarc.ir import (
+    FloatResult,
+    FloatWeight,
+    FreeScales,
+    LazyTensor,
+    MatrixLayer,
+    Network,
+    Scatter,
+    Window,
+)
+from xbarc.numerics import AnyArray, Float64Array
 
 _ROUNDS = 200
 _TOLERANCE = 1e-4

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from xbarc.ir.facts import InputFacts, Narrowed
-from xbarc.ir.knowledge import Knowledge
-from xbarc.ir.network import MatrixLayer, Value
-from xbarc.ir.program import Step
-from xbarc.ir.quantizers import IntegerInput, StaticInput
+from xbarc.ir import (
+    InputFacts,
+    IntegerInput,
+    Knowledge,
+    MatrixLayer,
+    Narrowed,
+    StaticInput,
+    Step,
+    Value,
+)
 from xbarc.numerics import bits_for
 
 

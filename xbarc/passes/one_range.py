@@ -8,11 +8,16 @@ from math import prod
 
 import numpy as np
 
-from xbarc.ir.geometry import Scatter, Window
-from xbarc.ir.network import MatrixLayer, Network
-from xbarc.ir.quantizers import FloatResult
-from xbarc.ir.scales import ChannelStatistics, FreeScales
-from xbarc.numerics.types import Float32Array, Float64Array, Int64Array
+from xbarc.ir import (
+    ChannelStatistics,
+    FloatResult,
+    FreeScales,
+    MatrixLayer,
+    Network,
+    Scatter,
+    Window,
+)
+from xbarc.numerics import Float32Array, Float64Array, Int64Array
 from xbarc.options import Share
 from xbarc.passes.alike import LayerSteps
 from xbarc.passes.equalise import balance_weights

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xbarc.lazy import lazy_module
-from xbarc.numerics.types import Float32Array, Float64Array, FloatArray, Int64Array
+from xbarc.numerics import Float32Array, Float64Array, FloatArray, Int64Array
 
 if TYPE_CHECKING:
     from scipy import optimize

@@ -16,10 +16,8 @@ from itertools import pairwise, product
 
 import numpy as np
 
-from xbarc.ir.network import FloatWeight, LazyTensor, MatrixLayer
-from xbarc.ir.quantizers import FloatResult, Result
-from xbarc.ir.statistics import SecondMoments
-from xbarc.numerics.types import BoolArray, Float64Array
+from xbarc.ir import FloatResult, FloatWeight, LazyTensor, MatrixLayer, Result, SecondMoments
+from xbarc.numerics import BoolArray, Float64Array
 from xbarc.options import Pruning
 
 _DAMPING = 0.01

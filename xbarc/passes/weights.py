@@ -8,11 +8,8 @@ from math import prod
 import numpy as np
 
 from xbarc.errors import ModelError
-from xbarc.ir.geometry import Scatter
-from xbarc.ir.network import FloatWeight, IntWeight, LazyTensor, MatrixLayer
-from xbarc.ir.quantizers import FloatResult
-from xbarc.numerics import IntFormat
-from xbarc.numerics.types import AnyArray, Float32Array
+from xbarc.ir import FloatResult, FloatWeight, IntWeight, LazyTensor, MatrixLayer, Scatter
+from xbarc.numerics import AnyArray, Float32Array, IntFormat
 
 
 def quantize_weights(layer: MatrixLayer, bits: int) -> MatrixLayer:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from xbarc.ir.pareto import RowsPoint
-from xbarc.ir.program import Program
+from xbarc.ir import Program, RowsPoint
 from xbarc.report.section import Section
 from xbarc.rows import TableData, table_of
 

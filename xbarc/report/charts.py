@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from xbarc.report.escaping import markup
-from xbarc.rows.format import number, percent
+from xbarc.rows import number, percent
 
 PALETTE = (
     "#3b6ea8",

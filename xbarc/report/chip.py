@@ -16,8 +16,7 @@ from xbarc.report.escaping import json_text, text_lines
 from xbarc.report.full_chip import LevelRow, level_rows
 from xbarc.report.sources import SourceRow, carried_table
 from xbarc.report.text import rich_table
-from xbarc.rows import Row, fact, number, table_of
-from xbarc.rows.form import Rows
+from xbarc.rows import Row, Rows, fact, number, table_of
 from xbarc.target import Target, describe
 
 

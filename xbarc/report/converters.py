@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from xbarc.cost.adc_models import AdcOpinion, adc_opinions, further_opinions
-from xbarc.cost.converters import Widths, converter_widths
-from xbarc.ir.pareto import FrontPoint
-from xbarc.ir.program import Program
+from xbarc.cost import AdcOpinion, Widths, adc_opinions, converter_widths, further_opinions
+from xbarc.ir import FrontPoint, Program
 from xbarc.report.section import Section, Subject
 from xbarc.rows import Row, fact, histogram, shows
 from xbarc.target import Target

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from xbarc.circuit.uniform import far_losses, line_ratio
+from xbarc.circuit import far_losses, line_ratio
 from xbarc.cost import Estimate, device_estimates, mean_conductance
-from xbarc.numerics.types import Int64Array
+from xbarc.numerics import Int64Array
 from xbarc.report.section import Section
 from xbarc.rows import shows
 from xbarc.target import Target

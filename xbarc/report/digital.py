@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from xbarc.ir.program import DigitalStep
+from xbarc.ir import DigitalStep
 from xbarc.report.components import PJ_PER_UJ
 from xbarc.report.section import Section, Subject
 from xbarc.rows import Row, TableData, fact, number, operators, shows

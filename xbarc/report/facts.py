@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from xbarc.cost.converters import Widths
-from xbarc.cost.counting import reading_widths
-from xbarc.ir.program import CrossbarStep
+from xbarc.cost import Widths, reading_widths
+from xbarc.ir import CrossbarStep
 from xbarc.report.section import Section, Subject
 from xbarc.rows import Row, fact, number, shows
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from xbarc.cost import counting
 from xbarc.errors import InputError
-from xbarc.ir.program import AdcSettings, CrossbarStep, Program
-from xbarc.numerics.types import AnyArray, Int64Array, IntArray, UInt8Array
+from xbarc.ir import AdcSettings, CrossbarStep, Program
+from xbarc.numerics import AnyArray, Int64Array, IntArray, UInt8Array
 from xbarc.report.layers import AdcRow, activation_range, adc_row
 
 _NAMED = 20

@@ -11,7 +11,7 @@ from xbarc.report import page
 from xbarc.report.inspect import BlockView, LayerView
 from xbarc.report.inspect_text import block_table, blocks_table, layer_table
 from xbarc.report.picture import block_picture, layer_picture, png_bytes
-from xbarc.rows.form import filled
+from xbarc.rows import filled
 
 FORMAT = 1  # 1: the first one
 _MOST_BLOCKS = 2000

@@ -6,12 +6,11 @@ import numpy as np
 from rich.console import Group
 from rich.text import Text
 
-from xbarc.numerics.types import Int64Array
+from xbarc.numerics import Int64Array
 from xbarc.report.inspect import BlockView, LayerView
 from xbarc.report.picture import shrink
 from xbarc.report.text import rich_table
-from xbarc.rows.format import histogram, number
-from xbarc.rows.table import TableData
+from xbarc.rows import TableData, histogram, number
 
 _SHADES = " ░▒▓█"
 _PLAIN = ".:-=+*#%@"

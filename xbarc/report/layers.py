@@ -7,12 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from xbarc.cost import LayerCost, Timing, area_parts, energy_parts, total
-from xbarc.cost.counts import Histogram
-from xbarc.cost.hardware import cells_of_array
-from xbarc.ir.choices import Candidate, ChoiceRecord, FitRecord
-from xbarc.ir.program import CrossbarStep
-from xbarc.ir.quantizers import DynamicInput, StaticInput
+from xbarc.cost import Histogram, LayerCost, Timing, area_parts, cells_of_array, energy_parts, total
+from xbarc.ir import Candidate, ChoiceRecord, CrossbarStep, DynamicInput, FitRecord, StaticInput
 from xbarc.report.section import Section, Subject
 from xbarc.rows import (
     Row,

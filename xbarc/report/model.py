@@ -10,10 +10,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from xbarc.cost import Estimate, LeftOut
-from xbarc.cost.adc_models import AdcOpinion
-from xbarc.cost.laws import reported_settings
-from xbarc.ir.pareto import FrontPoint, RowsPoint
+from xbarc.cost import AdcOpinion, Estimate, LeftOut, reported_settings
+from xbarc.ir import FrontPoint, RowsPoint
 from xbarc.report import page
 from xbarc.report.active_rows import ACTIVE_ROWS
 from xbarc.report.components import COMPONENTS, Components
@@ -31,8 +29,7 @@ from xbarc.report.section import Section, Subject, reading_order, section, secti
 from xbarc.report.solver import SOLVER, SolverRow
 from xbarc.report.sources import SOURCES, SourceRow, citation_table
 from xbarc.report.totals import TOTALS, Totals, totals_table
-from xbarc.rows import Row, TableData, fact
-from xbarc.rows.form import Rows, Shown
+from xbarc.rows import Row, Rows, Shown, TableData, fact
 from xbarc.target import describe
 
 

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from xbarc.cost import ProgramCost, clipping
-from xbarc.cost.laws import law_of_costs
-from xbarc.ir.geometry import Dim
-from xbarc.ir.program import Program
-from xbarc.ir.quantizers import DynamicInput
+from xbarc.cost import ProgramCost, clipping, law_of_costs
+from xbarc.ir import Dim, DynamicInput, Program
 from xbarc.target import Figure, Target, figures
 
 _WORTH_A_WORD = 0.001  # of the draws: below, the mean of a level moves by less than 1e-4 sigma

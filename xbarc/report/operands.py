@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from xbarc.cost import LayerCost
-from xbarc.cost.operands import operand_energy
-from xbarc.ir.operands import OperandStatistics
+from xbarc.cost import LayerCost, operand_energy
+from xbarc.ir import OperandStatistics
 from xbarc.report.components import energy_uj
 from xbarc.report.section import Section, Subject
 from xbarc.rows import Row, Share, TableData, fact, number, table_of

@@ -6,7 +6,7 @@ import base64
 from collections.abc import Sequence
 
 from xbarc.report.escaping import markup
-from xbarc.rows.table import TableData
+from xbarc.rows import TableData
 
 _LIGHT = "--ink: #1d2430; --quiet: #5d6878; --line: #c5ccd6; --pale: #e7eaef; --paper: #ffffff;"
 _DARK = "--ink: #e3e7ee; --quiet: #9aa5b4; --line: #4a5463; --pale: #2c333e; --paper: #171b21;"

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from xbarc.ir.program import CrossbarStep
-from xbarc.numerics.types import Float64Array, IntArray, UInt8Array
+from xbarc.ir import CrossbarStep
+from xbarc.numerics import Float64Array, IntArray, UInt8Array
 from xbarc.report.inspect import BlockView
 
 _ANCHORS = ((247, 250, 252), (166, 206, 227), (65, 130, 190), (20, 64, 120), (8, 20, 48))

@@ -13,8 +13,7 @@ from xbarc.cost import ProgramCost, chip_arrays
 from xbarc.report.document import Document
 from xbarc.report.escaping import json_text, text_lines
 from xbarc.report.text import rich_table
-from xbarc.rows import Row, TableData, cells, fact, headings, number, percent
-from xbarc.rows.form import Rows, Shown
+from xbarc.rows import Row, Rows, Shown, TableData, cells, fact, headings, number, percent
 from xbarc.target import Target
 
 _MOST_TILES_SHOWN = 12

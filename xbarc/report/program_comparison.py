@@ -16,8 +16,7 @@ from xbarc.report.escaping import csv_cell, json_text, text_lines
 from xbarc.report.layers import LayerRow
 from xbarc.report.model import Report
 from xbarc.report.text import rich_table
-from xbarc.rows import Row, TableData, fact, number
-from xbarc.rows.form import Rows
+from xbarc.rows import Row, Rows, TableData, fact, number
 
 _TOTALS = (
     ("arrays", "count"),

@@ -14,8 +14,7 @@ from pydantic import BaseModel, Field
 from pydantic_core import PydanticUndefined
 
 from xbarc.cost import FullLoad, ProgramCost
-from xbarc.ir.operands import OperandStatistics
-from xbarc.ir.program import Program
+from xbarc.ir import OperandStatistics, Program
 from xbarc.rows import TableData
 from xbarc.target import Target
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from xbarc.ir.program import CrossbarStep
+from xbarc.ir import CrossbarStep
 from xbarc.report.section import Section, Subject
 from xbarc.rows import Row, fact, number, seconds, shows
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from xbarc.cost.laws import CostLaw, law_of_costs, law_origin
+from xbarc.cost import CostLaw, law_of_costs, law_origin
 from xbarc.report.section import Section
 from xbarc.rows import Row, TableData, fact, table_of
 from xbarc.target import Figure, FigureList, Provenance, Target, figures, law_of

@@ -13,12 +13,20 @@ from rich.text import Text
 from xbarc.report.escaping import json_text, text_lines
 from xbarc.report.sources import citations, source_rows, source_tables
 from xbarc.report.text import rich_table
-from xbarc.rows.table import TableData
-from xbarc.target import Figure, FigureList, Geometry, Provenance, Source, Target, describe
-from xbarc.target.explain import field_unit
-from xbarc.target.growth import TERMS
-from xbarc.target.laws import LAWS
-from xbarc.target.strict import Strict
+from xbarc.rows import TableData
+from xbarc.target import (
+    LAWS,
+    TERMS,
+    Figure,
+    FigureList,
+    Geometry,
+    Provenance,
+    Source,
+    Strict,
+    Target,
+    describe,
+    field_unit,
+)
 
 
 def render_target_text(target: Target) -> Group:

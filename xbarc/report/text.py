@@ -17,7 +17,7 @@ from xbarc.report.model import Report
 from xbarc.report.notes import specific
 from xbarc.report.solver import SOLVER
 from xbarc.report.sources import citations
-from xbarc.rows.table import TableData
+from xbarc.rows import TableData
 
 
 def render_text(report: Report, *, full: bool = True) -> Group:

@@ -13,12 +13,12 @@ from xbarc.cost import (
     ProgramCost,
     area_parts,
     chip_arrays,
+    conversions_made,
     energy_parts,
     total,
     total_band,
 )
-from xbarc.cost.counting import conversions_made
-from xbarc.ir.program import CrossbarStep
+from xbarc.ir import CrossbarStep
 from xbarc.report.components import (
     PJ_PER_UJ,
     UM2_PER_MM2,

@@ -5,50 +5,6 @@ reports show: tables (`table`), JSON and its schema (`form`) and the reference p
 off its fields. To add a fact, add a field; to add a row, derive a class where its values come from.
 """
 
-from xbarc.rows.facts import (
-    Accuracy,
-    Decibel,
-    Fact,
-    Nanosecond,
-    Picojoule,
-    Picosecond,
-    RoundPicosecond,
-    Row,
-    Second,
-    Share,
-    SquareMicrometre,
-    Unit,
-    fact,
-    facts_of,
-)
-from xbarc.rows.format import accuracy, decibels, histogram, number, operators, percent, seconds
-from xbarc.rows.table import TableData, cells, headings, shows, table_of
+import lazy_loader
 
-__all__ = [
-    "Accuracy",
-    "Decibel",
-    "Fact",
-    "Nanosecond",
-    "Picojoule",
-    "Picosecond",
-    "RoundPicosecond",
-    "Row",
-    "Second",
-    "Share",
-    "SquareMicrometre",
-    "TableData",
-    "Unit",
-    "accuracy",
-    "cells",
-    "decibels",
-    "fact",
-    "facts_of",
-    "headings",
-    "histogram",
-    "number",
-    "operators",
-    "percent",
-    "seconds",
-    "shows",
-    "table_of",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

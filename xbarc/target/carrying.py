@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from xbarc.errors import TargetError
-from xbarc.target.figures import Figure, Provenance
+from xbarc.target.figure_tree import Figure, Provenance
 from xbarc.target.growth import Carried, Geometry, Law, change, completed
 from xbarc.target.laws import LAWS, of_component
 from xbarc.target.model import Target, figures

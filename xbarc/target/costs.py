@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from xbarc.target.figures import (
+from xbarc.target.figure_tree import (
     BytePerNano,
     Cycles,
     MilliWatt,

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from xbarc.target.figures import InUnit
+from xbarc.target.figure_tree import InUnit
 from xbarc.target.model import Target
 from xbarc.target.strict import Strict
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from xbarc.target.costs import AdcCosts, Costs, Line, Peak
-from xbarc.target.figures import (
+from xbarc.target.figure_tree import (
     FemtoFarad,
     Figure,
     FigureList,

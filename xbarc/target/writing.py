@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from xbarc.errors import TargetError
-from xbarc.target.describe import describe
+from xbarc.target.description import describe
 from xbarc.target.files import find, target_names
 from xbarc.target.load import load_target
 from xbarc.target.model import NAME, Target

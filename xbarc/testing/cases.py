@@ -8,13 +8,24 @@ from typing import Any
 
 import numpy as np
 
-from xbarc.ir.geometry import Dense, Geometry, Scatter
-from xbarc.ir.network import IntWeight, LazyTensor, MatrixLayer, Source, Value
-from xbarc.ir.program import CrossbarStep, Program
-from xbarc.ir.quantizers import IntegerInput, IntegerResult, Quantizer, Result
+from xbarc.ir import (
+    CrossbarStep,
+    Dense,
+    Geometry,
+    IntegerInput,
+    IntegerResult,
+    IntWeight,
+    LazyTensor,
+    MatrixLayer,
+    Program,
+    Quantizer,
+    Result,
+    Scatter,
+    Source,
+    Value,
+)
 from xbarc.mapping import ArrayPool, map_layer
-from xbarc.numerics import IntFormat
-from xbarc.numerics.types import AnyArray
+from xbarc.numerics import AnyArray, IntFormat
 from xbarc.options import MapOptions
 from xbarc.target import Target, load_target
 

@@ -8,13 +8,12 @@ from functools import partial
 
 import numpy as np
 
-from xbarc.calibration.converters import calibrate_converters, uniform
+from xbarc.calibration import calibrate_converters, uniform
 from xbarc.errors import MappingError
-from xbarc.executor.run import Engine, Executor
-from xbarc.ir.program import Program
-from xbarc.ir.verify import verify_program
-from xbarc.mapping.foreign_converters import ConverterPolicy, chosen_by, load_converters
-from xbarc.numerics.types import AnyArray
+from xbarc.executor import Engine, Executor
+from xbarc.ir import Program, verify_program
+from xbarc.mapping import ConverterPolicy, chosen_by, load_converters
+from xbarc.numerics import AnyArray
 from xbarc.options import Method
 from xbarc.testing.cases import int_layer, mapped, program_of, small_target
 from xbarc.testing.encodings import ENGINES, require

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xbarc.cost.adc_models import adc_area_um2
-from xbarc.cost.laws import CostLaw, LawCosts, load_law, with_law
+from xbarc.cost import CostLaw, LawCosts, adc_area_um2, load_law, with_law
 from xbarc.options import Method
 from xbarc.report import collect
 from xbarc.target import Target, load_target

@@ -6,9 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xbarc.circuit.devices import CellModel, DeviceModel, draw_numbers, load_device, program_cells
-from xbarc.circuit.effects import Effects, cell_model
-from xbarc.numerics.types import Float64Array, IntArray
+from xbarc.circuit import (
+    CellModel,
+    DeviceModel,
+    Effects,
+    cell_model,
+    draw_numbers,
+    load_device,
+    program_cells,
+)
+from xbarc.numerics import Float64Array, IntArray
 from xbarc.options import Method
 from xbarc.testing.cases import small_target
 from xbarc.testing.encodings import require

@@ -11,17 +11,24 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from xbarc.errors import MappingError
-from xbarc.executor import Executor, PlainLayer
-from xbarc.executor.run import Engine
-from xbarc.ir.effective import effective_weights, is_lossless
-from xbarc.ir.files import load_program, save_program
-from xbarc.ir.geometry import Dense, Geometry, Scatter, Window
-from xbarc.ir.program import CrossbarStep, Program
-from xbarc.ir.quantizers import IntegerInput
-from xbarc.ir.trace import Trace
-from xbarc.ir.verify import verify_program
-from xbarc.mapping.encodings import Encoding, load_encoding
-from xbarc.numerics.types import AnyArray
+from xbarc.executor import Engine, Executor, PlainLayer
+from xbarc.ir import (
+    CrossbarStep,
+    Dense,
+    Geometry,
+    IntegerInput,
+    Program,
+    Scatter,
+    Trace,
+    Window,
+    effective_weights,
+    is_lossless,
+    load_program,
+    save_program,
+    verify_program,
+)
+from xbarc.mapping import Encoding, load_encoding
+from xbarc.numerics import AnyArray
 from xbarc.options import Method
 from xbarc.report import collect
 from xbarc.testing.cases import Case, int_layer, mapped, program_of, small_target

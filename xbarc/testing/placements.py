@@ -7,16 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from xbarc.circuit import Chip, Effects
-from xbarc.circuit.meaning import Importance
+from xbarc.circuit import Chip, Effects, Importance
 from xbarc.errors import MappingError
-from xbarc.executor.run import Executor
-from xbarc.ir.program import CrossbarStep, Program
-from xbarc.ir.verify import verify_program
-from xbarc.mapping.encodings import find_encoding
-from xbarc.mapping.place.foreign import Placement, load_placement, place_by
-from xbarc.mapping.place.layer import Job
-from xbarc.numerics.types import AnyArray, Float64Array
+from xbarc.executor import Executor
+from xbarc.ir import CrossbarStep, Program, verify_program
+from xbarc.mapping import Job, Placement, find_encoding, load_placement, place_by
+from xbarc.numerics import AnyArray, Float64Array
 from xbarc.options import Method
 from xbarc.target import Target
 from xbarc.testing.cases import int_layer, mapped, program_of, small_target

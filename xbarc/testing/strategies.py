@@ -8,10 +8,9 @@ from math import prod
 import numpy as np
 from hypothesis import strategies as st
 
-from xbarc.ir.geometry import AutoPad, Dense, Geometry, Scatter, Window
-from xbarc.ir.quantizers import IntegerInput
-from xbarc.mapping.encodings import encoding_names
-from xbarc.numerics.types import AnyArray
+from xbarc.ir import AutoPad, Dense, Geometry, IntegerInput, Scatter, Window
+from xbarc.mapping import encoding_names
+from xbarc.numerics import AnyArray
 from xbarc.options import Method
 from xbarc.target import Target
 from xbarc.testing.cases import Case, int_layer, small_target

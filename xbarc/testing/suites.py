@@ -10,7 +10,7 @@ from typing import ClassVar
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from xbarc.mapping.encodings import find_encoding, load_encoding
+from xbarc.mapping import find_encoding, load_encoding
 from xbarc.options import Method
 from xbarc.testing.cases import Case
 from xbarc.testing.encodings import (

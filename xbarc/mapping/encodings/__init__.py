@@ -17,8 +17,7 @@ from xbarc.mapping.encodings.offset import Offset
 from xbarc.mapping.encodings.one_signed import OneSigned
 from xbarc.mapping.encodings.tree import Tree, bias_column, connection, segmented
 from xbarc.mapping.encodings.unipolar import Unipolar
-from xbarc.options import AUTO, Method
-from xbarc.options.compiling import Cells
+from xbarc.options import AUTO, Cells, Method
 from xbarc.plugins import Door, Guarded, guard, is_foreign, load_method, origin
 
 _ENCODINGS: tuple[Encoding, ...] = (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from xbarc.mapping.forest import Forest
-from xbarc.numerics.types import Int64Array, IntArray, UInt8Array
+from xbarc.numerics import Int64Array, IntArray, UInt8Array
 
 
 @dataclass(frozen=True, eq=False)

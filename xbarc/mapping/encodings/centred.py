@@ -13,8 +13,7 @@ import numpy as np
 
 from xbarc.mapping.encodings.base import Encoded, Encoding, Pattern
 from xbarc.mapping.encodings.differential import Differential
-from xbarc.numerics import bits_for
-from xbarc.numerics.types import Float64Array, Int64Array, IntArray
+from xbarc.numerics import Float64Array, Int64Array, IntArray, bits_for
 
 
 @dataclass(frozen=True)

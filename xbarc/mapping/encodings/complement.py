@@ -8,8 +8,7 @@ import numpy as np
 
 from xbarc.mapping.encodings.base import Encoded, Encoding, Pattern
 from xbarc.mapping.encodings.one_signed import Single
-from xbarc.numerics import slice_count, slice_weights
-from xbarc.numerics.types import IntArray
+from xbarc.numerics import IntArray, slice_count, slice_weights
 
 _SINGLE = Single()
 

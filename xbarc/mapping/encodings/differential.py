@@ -13,8 +13,7 @@ import numpy as np
 
 from xbarc.mapping.encodings.base import Encoded, Encoding, Pattern
 from xbarc.mapping.forest import Forest
-from xbarc.numerics import bits_for, slice_count, slice_weights
-from xbarc.numerics.types import IntArray
+from xbarc.numerics import IntArray, bits_for, slice_count, slice_weights
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from xbarc.errors import MappingError
-from xbarc.ir.effective import effective_weights
+from xbarc.ir import effective_weights
 from xbarc.mapping.encodings.base import Encoded, Encoding, Pattern
-from xbarc.numerics.types import AnyArray, IntArray
+from xbarc.numerics import AnyArray, IntArray
 from xbarc.plugins import Guarded, blame
 
 if TYPE_CHECKING:
-    from xbarc.ir.program import CrossbarStep
+    from xbarc.ir import CrossbarStep
 
 _HINT = "xbarc.testing.check_encoding says more"
 

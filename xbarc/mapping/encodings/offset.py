@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xbarc.mapping.encodings.base import Encoded, Encoding, Pattern
-from xbarc.numerics import slice_count, slice_weights
-from xbarc.numerics.types import BoolArray, Int64Array, IntArray, UInt8Array
+from xbarc.numerics import BoolArray, Int64Array, IntArray, UInt8Array, slice_count, slice_weights
 
 
 @dataclass(frozen=True)

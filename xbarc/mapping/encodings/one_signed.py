@@ -14,8 +14,7 @@ import numpy as np
 
 from xbarc.mapping.encodings.base import Encoded, Encoding, Pattern, Region
 from xbarc.mapping.encodings.differential import Differential
-from xbarc.numerics import bits_for, slice_count, slice_weights
-from xbarc.numerics.types import BoolArray, IntArray
+from xbarc.numerics import BoolArray, IntArray, bits_for, slice_count, slice_weights
 
 
 @dataclass(frozen=True)

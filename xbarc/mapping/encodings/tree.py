@@ -20,8 +20,7 @@ import numpy as np
 
 from xbarc.mapping.encodings.base import Encoded, Encoding, Pattern
 from xbarc.mapping.forest import MID, Forest, encode_exact, levels_needed
-from xbarc.numerics import bits_for, slice_count, slice_weights
-from xbarc.numerics.types import IntArray
+from xbarc.numerics import IntArray, bits_for, slice_count, slice_weights
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,7 @@ import numpy as np
 
 from xbarc.mapping.encodings.base import Encoded, Encoding, Pattern
 from xbarc.mapping.encodings.one_signed import Single
-from xbarc.numerics import slice_count
-from xbarc.numerics.types import Int64Array, IntArray
+from xbarc.numerics import Int64Array, IntArray, slice_count
 
 _SINGLE = Single()
 

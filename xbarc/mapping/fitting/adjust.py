@@ -5,22 +5,22 @@ from __future__ import annotations
 import numpy as np
 
 from xbarc.errors import MappingError
-from xbarc.ir.geometry import Scatter
-from xbarc.ir.network import MatrixLayer
-from xbarc.ir.program import CrossbarStep
-from xbarc.ir.quantizers import (
+from xbarc.ir import (
+    CrossbarStep,
     FloatResult,
     IntegerResult,
+    MatrixLayer,
     RequantizedResult,
     Result,
+    Scatter,
+    SecondMoments,
     SignResult,
 )
-from xbarc.ir.statistics import SecondMoments
 from xbarc.mapping.fitting.grids import Alone
 from xbarc.mapping.fitting.quality import product_sums
 from xbarc.mapping.fitting.rescale import rescaled
 from xbarc.mapping.fitting.search import Found, output_channels
-from xbarc.numerics.types import Float64Array, Int64Array
+from xbarc.numerics import Float64Array, Int64Array
 
 
 def real_steps(layer: MatrixLayer, step: CrossbarStep) -> Float64Array:

@@ -14,9 +14,9 @@ from itertools import pairwise
 import numpy as np
 from scipy.linalg import cholesky, solve_triangular
 
-from xbarc.ir.statistics import SecondMoments
+from xbarc.ir import SecondMoments
 from xbarc.mapping.fitting.grids import Grid, Nearest
-from xbarc.numerics.types import Float64Array
+from xbarc.numerics import Float64Array
 
 DAMPING = 0.01
 """Share of the mean variance added to each input's; GPTQ's value."""

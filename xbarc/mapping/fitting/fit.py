@@ -7,11 +7,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from xbarc.errors import MappingError
-from xbarc.ir.choices import FitRecord
-from xbarc.ir.geometry import Scatter
-from xbarc.ir.network import IntWeight, LazyTensor, MatrixLayer
-from xbarc.ir.quantizers import FloatResult
-from xbarc.ir.statistics import SecondMoments
+from xbarc.ir import (
+    FitRecord,
+    FloatResult,
+    IntWeight,
+    LazyTensor,
+    MatrixLayer,
+    Scatter,
+    SecondMoments,
+)
 from xbarc.mapping.fitting.grids import Alone
 from xbarc.mapping.fitting.quality import product_sums
 from xbarc.mapping.fitting.rescale import rescaled
@@ -26,8 +30,7 @@ from xbarc.mapping.fitting.search import (
 )
 from xbarc.mapping.job import make_job
 from xbarc.mapping.order import Arrangement
-from xbarc.numerics import IntFormat
-from xbarc.numerics.types import Float64Array
+from xbarc.numerics import Float64Array, IntFormat
 from xbarc.options import MapOptions
 from xbarc.target import Target
 

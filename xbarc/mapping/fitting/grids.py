@@ -11,7 +11,7 @@ import numpy as np
 from xbarc.mapping.forest import Forest, RowEncoder, encode
 from xbarc.mapping.order import Arrangement
 from xbarc.mapping.tiling import Part
-from xbarc.numerics.types import BoolArray, Float64Array
+from xbarc.numerics import BoolArray, Float64Array
 
 Nearest = Callable[[Float64Array], Float64Array]
 """Integers for targets in units of each output's step; axes: group, output."""

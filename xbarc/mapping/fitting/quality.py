@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from xbarc.ir.statistics import SecondMoments
-from xbarc.numerics.types import Float64Array
+from xbarc.ir import SecondMoments
+from xbarc.numerics import Float64Array
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,11 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from xbarc.errors import MappingError
-from xbarc.ir.geometry import Scatter
-from xbarc.ir.network import MatrixLayer
-from xbarc.ir.quantizers import FloatResult, IntegerInput, RequantizedResult, Result
+from xbarc.ir import FloatResult, IntegerInput, MatrixLayer, RequantizedResult, Result, Scatter
 from xbarc.mapping.fitting.search import Found, output_channels
-from xbarc.numerics.types import Float32Array, Float64Array, Int64Array
+from xbarc.numerics import Float32Array, Float64Array, Int64Array
 
 
 def rescaled(layer: MatrixLayer, found: Found) -> tuple[Result, Int64Array]:

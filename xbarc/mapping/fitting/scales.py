@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from xbarc.numerics.types import Float64Array
+from xbarc.numerics import Float64Array
 
 _FEWEST, _MOST = 56, 900
 _WORK = 2e8

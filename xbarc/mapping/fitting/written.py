@@ -13,11 +13,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from xbarc.ir.statistics import SecondMoments
+from xbarc.ir import SecondMoments
 from xbarc.mapping.fitting.feedback import blocks, feed_back
 from xbarc.mapping.fitting.grids import Alone, Coupled, Grid, Nearest
 from xbarc.mapping.fitting.search import Task
-from xbarc.numerics.types import BoolArray, Float64Array
+from xbarc.numerics import BoolArray, Float64Array
 
 WriteRow = Callable[[int, Float64Array], Float64Array]
 """Number of the row and its integers to what it holds; axes: group, output."""

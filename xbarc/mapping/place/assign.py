@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xbarc.lazy import lazy_module
-from xbarc.numerics.types import AnyArray, Float64Array, Int64Array
+from xbarc.numerics import AnyArray, Float64Array, Int64Array
 
 if TYPE_CHECKING:
     from ortools.sat.python import cp_model

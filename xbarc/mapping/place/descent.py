@@ -11,7 +11,7 @@ the inputs. That never rises, so it ends.
 
 from __future__ import annotations
 
-from xbarc.numerics.compiling import compiled
+from xbarc.numerics import compiled
 
 _compiled = compiled(error_model="numpy")
 

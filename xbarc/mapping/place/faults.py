@@ -13,17 +13,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xbarc.circuit.chip import bitlines
-from xbarc.circuit.meaning import Importance, column_shares
+from xbarc.circuit import Importance, bitlines, column_shares
 from xbarc.errors import MappingError
-from xbarc.ir.program import CrossbarStep
+from xbarc.ir import CrossbarStep
 from xbarc.lazy import lazy_module
 from xbarc.mapping.place.assign import assign
 from xbarc.mapping.place.layer import cells_of
 from xbarc.mapping.place.pairs import find_pairs
 from xbarc.mapping.place.permute import permute_columns, permute_rows, resized
 from xbarc.mapping.place.units import column_units
-from xbarc.numerics.types import Float64Array, Int64Array
+from xbarc.numerics import Float64Array, Int64Array
 from xbarc.target import Target
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import Protocol, cast
 
 import numpy as np
 
-from xbarc.circuit.meaning import column_shares
-from xbarc.ir.program import CrossbarStep
+from xbarc.circuit import column_shares
+from xbarc.ir import CrossbarStep
 from xbarc.mapping.place.layer import (
     METHODS,
     Job,
@@ -22,9 +22,8 @@ from xbarc.mapping.place.layer import (
 )
 from xbarc.mapping.place.permute import permute_columns, permute_rows, resized, to_sense_side
 from xbarc.mapping.place.units import column_lines
-from xbarc.numerics.types import AnyArray, Float64Array, Int64Array, IntArray
-from xbarc.options import Method
-from xbarc.options.compiling import PLACEMENT_GROUP
+from xbarc.numerics import AnyArray, Float64Array, Int64Array, IntArray
+from xbarc.options import PLACEMENT_GROUP, Method
 from xbarc.plugins import Door, blame, guard, load_method, origin
 
 

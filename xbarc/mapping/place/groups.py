@@ -11,8 +11,8 @@ from itertools import pairwise, product
 
 import numpy as np
 
-from xbarc.ir.program import CrossbarStep
-from xbarc.numerics.types import Float64Array, IntArray
+from xbarc.ir import CrossbarStep
+from xbarc.numerics import Float64Array, IntArray
 
 
 def arrange_groups(step: CrossbarStep, weight: Float64Array, shared: int) -> CrossbarStep:

@@ -9,8 +9,8 @@ from typing import get_args
 
 import numpy as np
 
-from xbarc.circuit.meaning import Importance, column_shares, real_weights, weight_error
-from xbarc.ir.program import AdcSettings, CrossbarStep
+from xbarc.circuit import Importance, column_shares, real_weights, weight_error
+from xbarc.ir import AdcSettings, CrossbarStep
 from xbarc.mapping.place.assign import assign, assign_sorted
 from xbarc.mapping.place.groups import arrange_groups
 from xbarc.mapping.place.permute import (
@@ -21,7 +21,7 @@ from xbarc.mapping.place.permute import (
     to_sense_side,
 )
 from xbarc.mapping.place.units import column_lines
-from xbarc.numerics.types import Float64Array, Int64Array
+from xbarc.numerics import Float64Array, Int64Array
 from xbarc.options import PlacementName
 from xbarc.target import Target
 

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xbarc.errors import MappingError
-from xbarc.ir.effective import conversion_matrix, output_matrix
-from xbarc.ir.program import CrossbarStep
+from xbarc.ir import CrossbarStep, conversion_matrix, output_matrix
 from xbarc.lazy import lazy_module
-from xbarc.numerics.types import AnyArray, Float64Array, Int64Array, UInt8Array
+from xbarc.numerics import AnyArray, Float64Array, Int64Array, UInt8Array
 
 if TYPE_CHECKING:
     from xbarc.mapping.place import descent

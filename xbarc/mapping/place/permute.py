@@ -6,10 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from xbarc.ir.program import AdcSettings, CrossbarStep, read_only
+from xbarc.ir import AdcSettings, CrossbarStep, read_only
 from xbarc.mapping.adc import adc_settings
-from xbarc.numerics import PackedCells, pack_cells
-from xbarc.numerics.types import IntArray
+from xbarc.numerics import IntArray, PackedCells, pack_cells
 from xbarc.target import Target
 
 

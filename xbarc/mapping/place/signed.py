@@ -11,9 +11,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from xbarc.circuit.meaning import Importance, real_weights
-from xbarc.ir.effective import conversion_matrix, output_matrix
-from xbarc.ir.program import CrossbarStep
+from xbarc.circuit import Importance, real_weights
+from xbarc.ir import CrossbarStep, conversion_matrix, output_matrix
 from xbarc.mapping.place.assign import assign_sorted
 from xbarc.mapping.place.layer import (
     arrange_columns,
@@ -24,7 +23,7 @@ from xbarc.mapping.place.layer import (
 )
 from xbarc.mapping.place.permute import permute_columns, permute_rows
 from xbarc.mapping.place.units import column_lines
-from xbarc.numerics.types import BoolArray, Float64Array
+from xbarc.numerics import BoolArray, Float64Array
 
 
 def output_losses(

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.sparse import coo_array
 
-from xbarc.ir.program import CrossbarStep
+from xbarc.ir import CrossbarStep
 from xbarc.lazy import lazy_module
-from xbarc.numerics.types import BoolArray, Int64Array, IntArray
+from xbarc.numerics import BoolArray, Int64Array, IntArray
 
 if TYPE_CHECKING:
     from scipy.sparse import csgraph

@@ -8,9 +8,8 @@ from math import ceil
 import numpy as np
 
 from xbarc.errors import InputError, MappingError
-from xbarc.ir.geometry import Window
-from xbarc.ir.network import MatrixLayer
-from xbarc.numerics.types import AnyArray, Int64Array
+from xbarc.ir import MatrixLayer, Window
+from xbarc.numerics import AnyArray, Int64Array
 from xbarc.options import InputGroups, SenseOptions
 
 WORTH_FILLING = 4 / 3

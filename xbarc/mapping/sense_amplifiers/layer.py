@@ -7,14 +7,23 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from xbarc.errors import MappingError
-from xbarc.ir.network import IntWeight, MatrixLayer
-from xbarc.ir.program import AdcSettings, CrossbarStep, Periphery, Sense, Tiling
-from xbarc.ir.quantizers import UP, BinaryInput, FloatResult, SignResult
+from xbarc.ir import (
+    UP,
+    AdcSettings,
+    BinaryInput,
+    CrossbarStep,
+    FloatResult,
+    IntWeight,
+    MatrixLayer,
+    Periphery,
+    Sense,
+    SignResult,
+    Tiling,
+)
 from xbarc.mapping.pack import ArrayPool
 from xbarc.mapping.sense_amplifiers.search import Fit, SplitSums, mean_thresholds, mean_totals
 from xbarc.mapping.sense_amplifiers.split import Wordlines, wordlines
-from xbarc.numerics import pack_cells
-from xbarc.numerics.types import Float64Array, Int64Array, IntArray, UInt8Array
+from xbarc.numerics import Float64Array, Int64Array, IntArray, UInt8Array, pack_cells
 from xbarc.options import SenseOptions
 from xbarc.target import Target
 

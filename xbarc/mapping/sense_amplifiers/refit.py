@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xbarc.lazy import lazy_module
-from xbarc.numerics.types import Float64Array
+from xbarc.numerics import Float64Array
 
 if TYPE_CHECKING:
     from scipy import special

@@ -8,9 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from xbarc.errors import MappingError
-from xbarc.ir.program import CrossbarStep, Program, Step
-from xbarc.ir.quantizers import SignResult
-from xbarc.numerics.types import AnyArray
+from xbarc.ir import CrossbarStep, Program, SignResult, Step
+from xbarc.numerics import AnyArray
 
 
 def retuned(program: Program, found: Mapping[str, tuple[AnyArray, AnyArray]]) -> Program:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xbarc.lazy import lazy_module
-from xbarc.numerics.types import AnyArray, Float64Array, Int64Array, IntArray
+from xbarc.numerics import AnyArray, Float64Array, Int64Array, IntArray
 
 if TYPE_CHECKING:
     from xbarc.mapping.sense_amplifiers import search_loops

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from xbarc.numerics.compiling import compiled
-from xbarc.numerics.types import BoolArray, IntArray
+from xbarc.numerics import BoolArray, IntArray, compiled
 
 
 @compiled()

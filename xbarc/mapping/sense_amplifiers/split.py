@@ -7,11 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from xbarc.errors import MappingError
-from xbarc.ir.geometry import Window
-from xbarc.ir.network import MatrixLayer
-from xbarc.ir.quantizers import ABSENT, DOWN, UP, BinaryInput
+from xbarc.ir import ABSENT, DOWN, UP, BinaryInput, MatrixLayer, Window
 from xbarc.mapping.sense_amplifiers.deal import deal, kernel_size
-from xbarc.numerics.types import Int64Array, IntArray, UInt8Array
+from xbarc.numerics import Int64Array, IntArray, UInt8Array
 from xbarc.options import SenseOptions
 from xbarc.target import Target
 

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from xbarc.cost import FullLoad, Policy, parse_policy, program_cost
-from xbarc.ir.operands import OperandStatistics
-from xbarc.ir.program import Program
+from xbarc.ir import OperandStatistics, Program
 from xbarc.report.model import Report
 from xbarc.report.notes import notes
 from xbarc.report.section import Subject, sections_of

@@ -1,0 +1,39 @@
+from .chip import Chip, bitlines, blocks_by_array
+from .devices import CellModel, DeviceModel, device_origin, draw_numbers, load_device, program_cells
+from .effects import KINDS, Effects, adc_noise, cell_model, names_of
+from .faults import FaultMap, program_faults, random_faults
+from .lines import TOLERANCE
+from .meaning import Importance, column_shares, real_weights, weight_error
+from .random import WORDS, raw_words
+from .uniform import far_losses, line_ratio
+from .writing import layer_cells
+
+__all__ = [
+    "KINDS",
+    "TOLERANCE",
+    "WORDS",
+    "CellModel",
+    "Chip",
+    "DeviceModel",
+    "Effects",
+    "FaultMap",
+    "Importance",
+    "adc_noise",
+    "bitlines",
+    "blocks_by_array",
+    "cell_model",
+    "column_shares",
+    "device_origin",
+    "draw_numbers",
+    "far_losses",
+    "layer_cells",
+    "line_ratio",
+    "load_device",
+    "names_of",
+    "program_cells",
+    "program_faults",
+    "random_faults",
+    "raw_words",
+    "real_weights",
+    "weight_error",
+]

@@ -1,0 +1,59 @@
+from .analog import AnalogLayer, Noise, UnconvertedLayer
+from .batches import Data, calibration_batches, labelled_batches, split_batches
+from .byte_ops import HAS_SHUFFLE
+from .exact import ExactLayer, layer_vectors, real_codes
+from .fast import CollapsedLayer, FastLayer
+from .lanes import DIGIT_BITS, LANES
+from .layer import Accumulate, LayerFrame, run_layer
+from .plain import PlainLayer
+from .reference import ReferenceLayer
+from .run import Engine, Executor, StepRunner, check_feeds, chip_layer, layer_engine, layer_frame
+from .saturating import SaturatingLayer, fits_lookup
+from .senses import driven_rows
+from .sliced import SlicedLayer
+from .tap import Tap
+from .vectors import sample_axis_first
+from .walk import Values, Walk, run_steps
+from .windows import block_extent, gather, window_blocks
+
+__all__ = [
+    "DIGIT_BITS",
+    "HAS_SHUFFLE",
+    "LANES",
+    "Accumulate",
+    "AnalogLayer",
+    "CollapsedLayer",
+    "Data",
+    "Engine",
+    "ExactLayer",
+    "Executor",
+    "FastLayer",
+    "LayerFrame",
+    "Noise",
+    "PlainLayer",
+    "ReferenceLayer",
+    "SaturatingLayer",
+    "SlicedLayer",
+    "StepRunner",
+    "Tap",
+    "UnconvertedLayer",
+    "Values",
+    "Walk",
+    "block_extent",
+    "calibration_batches",
+    "check_feeds",
+    "chip_layer",
+    "driven_rows",
+    "fits_lookup",
+    "gather",
+    "labelled_batches",
+    "layer_engine",
+    "layer_frame",
+    "layer_vectors",
+    "real_codes",
+    "run_layer",
+    "run_steps",
+    "sample_axis_first",
+    "split_batches",
+    "window_blocks",
+]

@@ -1,0 +1,18 @@
+from .programming import can_read_back, program_chip
+from .robustness import MonteCarlo, Spread, chips_of, monte_carlo
+from .study import LineStudy, Point, Sweep, held_back, picture, study_lines
+
+__all__ = [
+    "LineStudy",
+    "MonteCarlo",
+    "Point",
+    "Spread",
+    "Sweep",
+    "can_read_back",
+    "chips_of",
+    "held_back",
+    "monte_carlo",
+    "picture",
+    "program_chip",
+    "study_lines",
+]

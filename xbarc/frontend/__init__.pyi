@@ -1,0 +1,17 @@
+from .binary import BinaryOptions
+from .classifier import read_classifier, with_classifier, with_features
+from .reader import fixed_feeds, read_network, runnable_model, source_digest
+from .split_export import read_split, split_model
+
+__all__ = [
+    "BinaryOptions",
+    "fixed_feeds",
+    "read_classifier",
+    "read_network",
+    "read_split",
+    "runnable_model",
+    "source_digest",
+    "split_model",
+    "with_classifier",
+    "with_features",
+]

@@ -1,0 +1,29 @@
+from .channels import FloatModel, channel_statistics
+from .chip_sums import ChipSums
+from .column_sums import SumCounter
+from .comparisons import comparison_sums, pooled_bits, sum_shift
+from .moments import Feed, InputMoments, second_moments
+from .operands import operand_statistics
+from .probing import Met, probe_layers
+from .ranges import range_statistics
+from .sampled import sampled_sums
+from .samples import sample_vectors
+
+__all__ = [
+    "ChipSums",
+    "Feed",
+    "FloatModel",
+    "InputMoments",
+    "Met",
+    "SumCounter",
+    "channel_statistics",
+    "comparison_sums",
+    "operand_statistics",
+    "pooled_bits",
+    "probe_layers",
+    "range_statistics",
+    "sample_vectors",
+    "sampled_sums",
+    "second_moments",
+    "sum_shift",
+]

@@ -1,0 +1,54 @@
+from .compiling import compiled
+from .exact import FLOAT32_EXACT, FLOAT64_EXACT, exact_matmul
+from .formats import IntFormat, bits_for, holding, magnitude_bits
+from .memory import ANOTHER_LIMIT, limit_in_words, memory_limit, show_size
+from .ordered import ordered_sums
+from .packing import PackedCells, pack_cells, packed_bytes, unpack_cells
+from .rounding import Rounding, round_to_int
+from .slices import shift_add, slice_count, slice_inputs, slice_weights
+from .types import (
+    AnyArray,
+    BoolArray,
+    Float32Array,
+    Float64Array,
+    FloatArray,
+    Int8Array,
+    Int64Array,
+    IntArray,
+    UInt8Array,
+)
+
+__all__ = [
+    "ANOTHER_LIMIT",
+    "FLOAT32_EXACT",
+    "FLOAT64_EXACT",
+    "AnyArray",
+    "BoolArray",
+    "Float32Array",
+    "Float64Array",
+    "FloatArray",
+    "Int8Array",
+    "Int64Array",
+    "IntArray",
+    "IntFormat",
+    "PackedCells",
+    "Rounding",
+    "UInt8Array",
+    "bits_for",
+    "compiled",
+    "exact_matmul",
+    "holding",
+    "limit_in_words",
+    "magnitude_bits",
+    "memory_limit",
+    "ordered_sums",
+    "pack_cells",
+    "packed_bytes",
+    "round_to_int",
+    "shift_add",
+    "show_size",
+    "slice_count",
+    "slice_inputs",
+    "slice_weights",
+    "unpack_cells",
+]

@@ -1,0 +1,69 @@
+from .chip import ChipReport, chip_report, render_chip_json, render_chip_text
+from .collecting import collect
+from .data import render_csv, render_json
+from .html import render_html
+from .inspect import BlockView, LayerView, find_layer, inspect_block, inspect_layer
+from .inspect_data import render_block_html, render_block_json, render_layer_html, render_layer_json
+from .inspect_text import render_block_text, render_layer_text
+from .layers import layers_table, placement_table
+from .model import Report
+from .notes import of_converters, of_rounding
+from .picture import block_picture, layer_picture, png_bytes, write_png
+from .places import PhaseRow, PhasesRow, places_report, render_places_json, render_places_text
+from .program_comparison import (
+    Comparison,
+    compare,
+    render_comparison_csv,
+    render_comparison_json,
+    render_comparison_text,
+)
+from .sources import source_rows
+from .targets import render_target_json, render_target_text, target_reference
+from .text import render_text, rich_table
+
+__all__ = [
+    "BlockView",
+    "ChipReport",
+    "Comparison",
+    "LayerView",
+    "PhaseRow",
+    "PhasesRow",
+    "Report",
+    "block_picture",
+    "chip_report",
+    "collect",
+    "compare",
+    "find_layer",
+    "inspect_block",
+    "inspect_layer",
+    "layer_picture",
+    "layers_table",
+    "of_converters",
+    "of_rounding",
+    "placement_table",
+    "places_report",
+    "png_bytes",
+    "render_block_html",
+    "render_block_json",
+    "render_block_text",
+    "render_chip_json",
+    "render_chip_text",
+    "render_comparison_csv",
+    "render_comparison_json",
+    "render_comparison_text",
+    "render_csv",
+    "render_html",
+    "render_json",
+    "render_layer_html",
+    "render_layer_json",
+    "render_layer_text",
+    "render_places_json",
+    "render_places_text",
+    "render_target_json",
+    "render_target_text",
+    "render_text",
+    "rich_table",
+    "source_rows",
+    "target_reference",
+    "write_png",
+]
