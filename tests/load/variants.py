@@ -38,6 +38,7 @@ MORE: dict[str, tuple[Any, ...]] = {
     "split": ({"a1": np.arange(48) % 3},),
     "duplicate": ("throughput=100000", "budget=64"),
     "shapes": ({"x": [2, 1, 6, 6]},),
+    "fix_input": ({"x": 0.5},),
 }
 """Values of options that take more than a name or a number."""
 BESIDE: dict[str, dict[str, Any]] = {
