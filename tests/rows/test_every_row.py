@@ -13,7 +13,9 @@ from pydantic import TypeAdapter
 
 import xbarc.encoding_comparison
 import xbarc.experiments.study
-import xbarc.report.places  # noqa: F401  # rows that nothing else here imports
+import xbarc.report.model
+import xbarc.report.places
+import xbarc.report.program_comparison  # noqa: F401  # rows load with their modules
 from xbarc.rows import Row, Unit, cells, facts_of, headings
 from xbarc.rows.form import Shown
 
