@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 import xbarc.encoding_comparison
 import xbarc.experiments.study
+import xbarc.report.chip
 import xbarc.report.model
 import xbarc.report.places
 import xbarc.report.program_comparison  # noqa: F401  # rows load with their modules
