@@ -123,6 +123,7 @@ def test_calibrated_bits_hold_the_accuracy_that_a_cap_loses(data: dict[str, Any]
     assert int(max(s.adc.bits.max() for s in calibrated.program.crossbar_steps)) == 4
 
 
+@pytest.mark.slow
 def test_the_same_data_give_the_same_bytes(data: dict[str, Any]) -> None:
     first, second = (
         xbarc.compile(MLP, calibration=data, adc="calibrated:5", levers="recode") for _ in range(2)

@@ -204,6 +204,7 @@ def test_nothing_changed_costs_nothing_and_no_labels_say_nothing() -> None:
     assert silent.expected_loss(parts) is silent.top1(parts) is silent.spread(parts) is None
 
 
+@pytest.mark.slow
 def test_a_budget_of_points_is_held_by_expectation() -> None:
     program: CompiledProgram = xbarc.compile(
         MODELS / "fashion-mlp.onnx", calibration=shipped_images(96), adc_budget="2"

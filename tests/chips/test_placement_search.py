@@ -78,6 +78,7 @@ def test_optimal_comes_nearer_to_the_plain_answers() -> None:
     assert again.as_json() == fitted.as_json()
 
 
+@pytest.mark.slow
 def test_other_placements_execute_nothing() -> None:
     fitted = fit_program(_program(), _data(), FitOptions("heaviest", effects=LINES))
     assert fitted.steered is None

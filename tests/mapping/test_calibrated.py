@@ -80,6 +80,7 @@ def test_counted_sums_are_those_of_the_reference(encoding: str, dac: int, cell: 
     assert statistics.vectors == 40
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10_000), st.integers(0, 5))
 def test_the_search_comes_near_the_best_setting(seed: int, bits: int) -> None:
     rng = np.random.default_rng(seed)

@@ -86,6 +86,7 @@ def test_the_answer_is_always_the_same() -> None:
     assert np.array_equal(first.order, second.order)
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(
     count=st.integers(1, 40),
