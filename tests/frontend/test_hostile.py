@@ -349,3 +349,27 @@ def test_importing_the_frontend_is_silent(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert not done.stdout
     assert not done.stderr
+
+
+@pytest.mark.parametrize(
+    ("nodes", "refused"),
+    [
+        ("y = Relu (x) z = TopK (x, k)", True),
+        ("z = Split <axis = 1> (x)", False),
+    ],
+)
+def test_a_result_that_is_always_given_needs_a_name(
+    nodes: str, refused: bool, tmp_path: Path
+) -> None:
+    """Two outputs of which the second one is left without a name."""
+    model = onnx.parser.parse_model(
+        f"""<ir_version: 8, opset_import: ["": 17]>
+        g (float[2, 4] x) => (float[] z) {{ k = Constant <value = int64[1] {{2}}> () {nodes} }}"""
+    )
+    model.graph.node[-1].output.append("")
+    (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
+    if refused:
+        with pytest.raises(ModelError, match="output 1 of TopK has no name"):
+            read_network(tmp_path / "model.onnx")
+    else:
+        read_network(tmp_path / "model.onnx")

@@ -96,6 +96,7 @@ def _check_graph(graph: onnx.GraphProto, outer: frozenset[str]) -> None:
                     f"{node.op_type} reads '{name}', which nothing produces", where=node.name
                 )
         _check_attributes(node)
+        _check_results(node)
         for inner in inner_graphs(node):
             _check_graph(inner, known)
     for value in graph.output:
@@ -110,6 +111,19 @@ def _check_attributes(node: onnx.NodeProto) -> None:
         raise ModelError(
             f"{node.op_type} has the attribute '{double[0]}' more than once", where=node.name
         )
+
+
+def _check_results(node: onnx.NodeProto) -> None:
+    """Refuse a result without a name where the operator always gives one, as ONNX Runtime does."""
+    if node.domain not in ("", "ai.onnx") or not onnx.defs.has(node.op_type):
+        return
+    formal = onnx.defs.get_schema(node.op_type).outputs
+    for number, (name, result) in enumerate(zip(node.output, formal, strict=False)):
+        if not name and result.option == onnx.defs.OpSchema.FormalParameterOption.Single:
+            raise ModelError(
+                f"output {number} of {node.op_type} has no name, and the operator always gives it",
+                where=node.name,
+            )
 
 
 def _check_text(*texts: object) -> None:
