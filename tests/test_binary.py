@@ -32,6 +32,7 @@ from xbarc.ir.files import load_program, save_program
 from xbarc.ir.quantizers import SignResult
 from xbarc.ir.text import program_text
 from xbarc.numerics.types import AnyArray
+from xbarc.report import collect
 from xbarc.target import load_target
 
 
@@ -199,6 +200,39 @@ def test_converters_keep_the_sign_of_zero(tmp_path: Path) -> None:
     x = np.sign(_noise(40, 4))
     for found, wanted in both(path, compile_model(path, "rram128"), ["t"], x=x):
         assert np.array_equal(found, wanted)
+
+
+def test_converters_keep_zeros_that_a_sign_of_numbers_gives(tmp_path: Path) -> None:
+    """Five inputs of +1 and -1 never add up to 0; with one of them 0 they can."""
+    graph = """net (float[N, 5] x) => (float[N, 2] y) {
+        r = Relu (x) s = Sign (r) a = MatMul (s, w) t = Sign (a) y = MatMul (t, v) }"""
+    path = model_file(tmp_path, graph, w=np.sign(_noise(5, 3)), v=_noise(3, 2))
+    program = compile_model(path, "rram128")
+    found, wanted = both(path, program, ["t"], x=_noise(200, 5))[0]
+    assert 0 < np.mean(wanted == 0) < 1
+    assert np.array_equal(found, wanted)
+
+
+def test_a_threshold_gives_no_zero_to_the_next_layer(tmp_path: Path) -> None:
+    graph = """net (float[N, 8] x) => (float[N, 2] y) {
+        s = Sign (x) a = MatMul (s, w) b = Add (a, h) t = Sign (b)
+        c = MatMul (t, u) d = Sign (c) y = MatMul (d, v) }"""
+    first, second = np.sign(_noise(8, 5)), np.sign(_noise(5, 3, seed=2))
+    half = np.full(5, 0.5, np.float32)
+    path = model_file(tmp_path, graph, w=first, h=half, u=second, v=_noise(3, 2))
+    program = compile_model(path, "rram128")
+    results = [type(step.result) for step in program.crossbar_steps]
+    assert results[:2] == [SignResult, SignResult]
+    for found, wanted in both(path, program, ["t", "d"], x=np.round(_noise(200, 8))):
+        assert np.array_equal(found, wanted)
+
+
+def test_comparators_tell_what_a_zero_does(tmp_path: Path) -> None:
+    path = dense_net(tmp_path)
+    for side, told in (("onnx", True), ("plus", False)):
+        program = compiled(path, bnn_target(64), sign_of_zero=side)
+        said = [note for note in collect(program).notes if note.startswith("Layer MatMul:a1")]
+        assert bool(said) is told
 
 
 def test_ternary_weights_only_when_asked_for(tmp_path: Path) -> None:

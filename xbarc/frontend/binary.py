@@ -76,7 +76,10 @@ def binarise(
     if layer is None:
         return found
     binary = Matched(layer, found.reads, found.output)
-    sums = reachable_sums(layer)
+    known = levels.of(found.reads[0])
+    # Comparators are read by the sums of +1 and -1: a report says what a 0 does there.
+    zeros = known is not None and bool(known.ties) and not options.senses
+    sums = reachable_sums(layer, zeros=zeros)
     for region in find_regions(found.output, context.constants, levels):
         table = step_table(layer, region, context, sums)
         if table is not None:
@@ -172,10 +175,15 @@ def _signs(layer: MatrixLayer, options: BinaryOptions) -> _Signs | None:
     return _Signs(scale, ternary, load, sums)
 
 
-def reachable_sums(layer: MatrixLayer) -> Int64Array:
-    """Every `sum w x` with inputs +1 and -1 that can occur, rising."""
-    n = layer.rows
-    found: Int64Array = np.arange(-n, n + 1, 1 if _any_parity(layer) else 2, dtype=np.int64)
+def reachable_sums(layer: MatrixLayer, *, zeros: bool) -> Int64Array:
+    """Every `sum w x` with inputs +1 and -1 that can occur, rising.
+
+    Args:
+        layer: with weights of one size.
+        zeros: whether an input can be 0 too, from a Sign that met 0: it adds nothing.
+    """
+    n, any_parity = layer.rows, zeros or _any_parity(layer)
+    found: Int64Array = np.arange(-n, n + 1, 1 if any_parity else 2, dtype=np.int64)
     return found
 
 
@@ -208,6 +216,7 @@ def _thresholded(
     if region.pool is None:
         result = SignResult(threshold, turned.astype(np.uint8), table.high, table.low, table.dtype)
         layer = replace(found.layer, result=result, output=region.exit.name or "")
+        levels.settle(region.exit)
         return Matched(layer, found.reads, region.exit)
     if table.window is None or found.layer.operator != "Conv":
         return found
@@ -216,6 +225,7 @@ def _thresholded(
     name = _carried(region.exit)
     bits = pool_bits(found.output, region, after, (table.low, table.high), context, levels)
     pooling = Pooling(table.window, name)
+    levels.settle(region.exit)
     layer = replace(found.layer, result=result, output=bits.name or "", pooling=pooling)
     return Matched(layer, found.reads, bits)
 

@@ -6,7 +6,7 @@ constants, and anything that only moves elements afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -51,13 +51,26 @@ class LevelMap:
 
     constants: Constants
     found: dict[ir.Value, Levels | None] = field(default_factory=dict)
+    nodes: Sequence[ir.Node] = ()
 
-    def learn(self, nodes: Iterable[ir.Node]) -> None:
+    def learn(self, nodes: Sequence[ir.Node]) -> None:
         """Look at every node once."""
+        self.nodes = nodes
         for node in nodes:
             for output in node.outputs[:1]:
                 if not self.constants.holds(output):
                     self.found[output] = self._infer(node)
+
+    def settle(self, value: ir.Value) -> None:
+        """A layer gives the value itself, by a threshold: it has no ties, nor what follows it."""
+        known, node = self.found.get(value), value.producer()
+        if known is None or node is None or not known.ties:
+            return
+        self.found[value] = replace(known, values=known.values - known.ties, ties=frozenset())
+        for later in self.nodes[self.nodes.index(node) + 1 :]:
+            before = self.found.get(later.outputs[0]) if later.outputs else None
+            if before is not None and before.ties:
+                self.found[later.outputs[0]] = self._infer(later)
 
     def of(self, value: ir.Value | None) -> Levels | None:
         """Levels of a value; of a constant only where it is small."""

@@ -71,7 +71,7 @@ def match_layers(normal: Normal, binary: BinaryOptions) -> Matching:
     views = Views(normal.model.graph, normal.constants, normal.views)
     if cut_sums(normal.nodes, views, known_ranks(normal.nodes, normal.constants)):
         normal = replace(normal, nodes=execution_order(normal.model.graph))
-    context = _scene(normal, views)
+    context = _context(normal, views)
     levels = LevelMap(normal.constants)
     levels.learn(normal.nodes)
     found: list[Matched] = []
@@ -91,7 +91,7 @@ def match_layers(normal: Normal, binary: BinaryOptions) -> Matching:
     return Matching(tuple(found), notes)
 
 
-def _scene(normal: Normal, views: Views) -> GraphContext:
+def _context(normal: Normal, views: Views) -> GraphContext:
     constants = normal.constants
     return GraphContext(constants, views, known_ranks(normal.nodes, constants))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from xbarc.cost import ProgramCost, clipping, law_of_costs
-from xbarc.ir import Dim, DynamicInput, Program
+from xbarc.ir import Dim, DynamicInput, Program, SignResult
 from xbarc.target import Figure, Target, figures
 
 _WORTH_A_WORD = 0.001  # of the draws: below, the mean of a level moves by less than 1e-4 sigma
@@ -20,6 +20,7 @@ _OF_THE_PROGRAM = (
     "Left out of the totals",
     "Open axes",
     "The first axis of",
+    "Layer ",
     "The ADC law was fitted",
     "Input ranges found",
     "Converters of layer ",
@@ -61,6 +62,7 @@ def notes(program: Program, cost: ProgramCost) -> tuple[str, ...]:
         *_links(target, cost),
         *_converters(target, cost),
         *_integers(program),
+        *_zeros_of_signs(program),
         *_ranges(program),
         *_solved(program),
         *of_converters(program),
@@ -184,6 +186,21 @@ def _open_axes(program: Program, cost: ProgramCost) -> tuple[str, ...]:
     effect = f": {', '.join(empty[:3])} has no input vector and costs nothing" if empty else ""
     return (
         f"Open axes count as 1 ({found}){effect}. --shape NAME=N,C,H,W counts with real sizes.",
+    )
+
+
+def _zeros_of_signs(program: Program) -> tuple[str, ...]:
+    """What comparators make of a Sign of real numbers that met exactly 0."""
+    if dict(program.settings).get("sign_of_zero", "onnx") != "onnx":
+        return ()
+    signs = [step for step in program.digital_steps if "Sign" in dict(step.operators)]
+    given = {name for step in signs for name in step.outputs}
+    return tuple(
+        f"Layer {step.name} reads the Sign of real numbers: an exact 0 there drives no wordline,"
+        " and a sum that it makes 0 is read as one of the two signs, where ONNX gives 0."
+        " `--sign-of-zero plus` or `minus` chooses which."
+        for step in program.crossbar_steps
+        if isinstance(step.result, SignResult) and step.sense is not None and step.input in given
     )
 
 
