@@ -12,7 +12,7 @@ import pytest
 
 from tests.builders import small_target
 from tests.frontend.onnx_models import model_file
-from tests.intervals.graphs import FLOAT, Graph, typed
+from tests.intervals.growing import FLOAT, Graph, typed
 from xbarc.compiler import compile_model
 from xbarc.executor.run import Executor
 from xbarc.frontend.constants import Constants

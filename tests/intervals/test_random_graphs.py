@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.intervals.graphs import EXAMPLES, Graph, random_graph
+from tests.intervals.examples import EXAMPLES
+from tests.intervals.graphs import random_graph
+from tests.intervals.growing import Graph
 from xbarc.intervals import Bounds, fragment_bounds
 from xbarc.intervals.rules import BOUNDED
 from xbarc.numerics.types import AnyArray

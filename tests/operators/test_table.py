@@ -10,7 +10,8 @@ import numpy as np
 import onnx
 import pytest
 
-from tests.intervals.graphs import EXAMPLES, FLOAT, Graph, typed
+from tests.intervals.examples import EXAMPLES
+from tests.intervals.growing import FLOAT, Graph, typed
 from xbarc.frontend.scale_equivariant import rule_of as scale_rule
 from xbarc.intervals import Bounds, fragment_bounds
 from xbarc.intervals.rules import rule_of as range_rule
