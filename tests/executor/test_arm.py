@@ -1,3 +1,4 @@
+# mypy: disable-error-code="no-untyped-call"
 """The loops of bytes as machine code for ARM: cross-compiled, and run by an emulator.
 
 Needs a cross compiler and an emulator: `apt-get install gcc-aarch64-linux-gnu qemu-user`.
@@ -14,6 +15,7 @@ import llvmlite.binding as llvm
 import numpy as np
 import pytest
 from llvmlite import ir
+from numba import types
 
 from xbarc.executor import byte_ops, byte_sums, shuffle
 from xbarc.executor.lanes import LANES, NIBBLES
@@ -73,25 +75,41 @@ class _Context:
         return None
 
 
-_KINDS = {"uint64": 64, "int64": 64, "int32": 32}
+_BITS = {types.uintp: 64, types.intp: 64, types.int32: 32}
+_PLACES = types.UniTuple(types.intp, 7)
+_NUMBERS = {count: types.UniTuple(types.int32, count) for count in (2, 4)}
 
 
-def _emit(module: ir.Module, name: str, intrinsic: Any) -> None:
-    """A plain function with the body of an intrinsic."""
-    count = intrinsic._defn.__code__.co_argcount
-    signature, generate = intrinsic._defn(*[None] * count)
-    kinds = [ir.IntType(_KINDS[str(kind)]) for kind in signature.args]
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), kinds), name)
+def _emit(module: ir.Module, name: str, intrinsic: Any, *kinds: Any) -> None:
+    """A plain function with the body of an intrinsic; entries of a tuple are arguments."""
+    given = kinds or [None] * intrinsic._defn.__code__.co_argcount
+    signature, generate = intrinsic._defn(*([None] if kinds else []), *given)
+    flat = [kind for part in signature.args for kind in getattr(part, "types", (part,))]
+    parts = [ir.IntType(_BITS[kind]) for kind in flat]
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), parts), name)
     builder = ir.IRBuilder(function.append_basic_block())
-    generate(_Context(), builder, signature, list(function.args))
+    left = list(function.args)
+    generate(
+        _Context(), builder, signature, [_taken(builder, part, left) for part in signature.args]
+    )
     builder.ret_void()
+
+
+def _taken(builder: Any, kind: Any, left: list[Any]) -> Any:
+    """The next argument, or as many as a tuple takes."""
+    if not isinstance(kind, types.UniTuple):
+        return left.pop(0)
+    found = ir.Constant(ir.ArrayType(left[0].type, kind.count), ir.Undefined)
+    for place in range(kind.count):
+        found = builder.insert_value(found, left.pop(0), place)
+    return found
 
 
 def _object() -> tuple[bytes, str]:
     module = ir.Module("loops")
     module.triple = TRIPLE
-    _emit(module, "bytes", byte_sums.sum_and_convert)
-    _emit(module, "steps", byte_sums.sum_and_convert_steps)
+    _emit(module, "bytes", byte_sums.sum_and_convert, _PLACES, _NUMBERS[2])
+    _emit(module, "steps", byte_sums.sum_and_convert_steps, _PLACES, _NUMBERS[4])
     _emit(module, "sums", shuffle.add_sums)
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()

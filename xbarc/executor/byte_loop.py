@@ -75,19 +75,20 @@ def convert_and_add(tables, cells, packed, adc, entries, starts, acc, missed, sp
     inside = np.zeros((_BLOCK, LANES), np.uint8)
     joined = np.zeros(PAIRED, np.uint16)
     nibbles, stride, size = packed.shape[3], packed.shape[3] * LANES, packed.shape[1]
-    table = tables.ctypes.data
-    codes, seen, groups = joined.ctypes.data, inside.ctypes.data, nibbles // NIBBLES
+    table, codes = np.intp(tables.ctypes.data), np.intp(joined.ctypes.data)
+    seen = np.intp(inside.ctypes.data)
+    groups = nibbles // NIBBLES
     flush = _FLUSH // size
     for first in range(span[0], span[1], _BLOCK):
         end = min(first + _BLOCK, span[1])
         for k in range(cells.shape[0]):
-            numbers = cells.ctypes.data + k * nibbles * 2
+            numbers = np.intp(cells.ctypes.data + k * nibbles * 2)
             lo, step, top, magic = adc[0, k], adc[1, k], adc[2, k], adc[3, k]
             for chunk in range(first, end):
-                counts = seen + (chunk - first) * LANES
+                counts = np.intp(seen + (chunk - first) * LANES)
                 for byte in range(size):
                     index = packed.ctypes.data + (chunk * size + byte) * packed.shape[2] * stride
-                    places = (table, numbers, index, stride, groups, codes, counts)
+                    places = (table, numbers, np.intp(index), stride, groups, codes, counts)
                     _convert(packed.shape[2], places, (lo, step, top, magic))
                     for entry in range(starts[k], starts[k + 1]):
                         _spread(
@@ -107,13 +108,13 @@ def _convert(pairs, places, numbers):
     if step == 1:
         ends = (lo, np.int32(min(lo + top, 255)))
         if pairs == PAIRS:
-            _sum_and_convert(*places, *ends)
+            _sum_and_convert(places, ends)
         else:
-            _sum_and_convert_half(*places, *ends)
+            _sum_and_convert_half(places, ends)
     elif pairs == PAIRS:
-        _of_steps(*places, *numbers)
+        _of_steps(places, numbers)
     else:
-        _of_steps_half(*places, *numbers)
+        _of_steps_half(places, numbers)
 
 
 @compiled(inline="always")

@@ -14,6 +14,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from xbarc.executor.byte_ops import (
@@ -137,82 +138,47 @@ def _convert_steps(builder: Any, sums: list[Any], numbers: list[Any], seen: Any)
     return total, seen
 
 
-def _emit_conversion(
-    builder: Any, arguments: Sequence[Any], pairs: int, convert: Callable[..., tuple[Any, Any]]
-) -> None:
-    """Sums, converter and shift-and-add; what the arguments are, `sum_and_convert` says."""
-    cells, inputs, (joined, inside) = arguments[:2], arguments[2:5], arguments[5:7]
-    sums = _sum_planes(builder, cells, inputs, pairs)
-    total, seen = convert(builder, sums, arguments[7:], load(builder, inside, BYTES, 1))
-    store(builder, seen, inside, 1)
-    store(builder, total, joined, 1)
-
-
-def _converting(pairs: int, convert: Callable[..., tuple[Any, Any]], count: int) -> Any:
-    """An intrinsic that takes `count` numbers of a converter."""
-
-    def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        _emit_conversion(builder, arguments, pairs, convert)
-        return context.get_dummy_value()
-
-    places = (*[types.uintp] * 3, types.intp, types.intp, types.uintp, types.uintp)
-    signature = types.void(*places, *[types.int32] * count)
-
-    # numba counts parameters, so each count needs a function of its own.
-    if count == 2:
-
-        @intrinsic
-        def of_bytes(
-            _context: Any,
-            _tables: Any,
-            _numbers: Any,
-            _index: Any,
-            _stride: Any,
-            _groups: Any,
-            _joined: Any,
-            _inside: Any,
-            _lo: Any,
-            _high: Any,
-        ) -> tuple[Any, Any]:
-            return signature, generate
-
-        return of_bytes
+def _converting(pairs: int, convert: Callable[..., tuple[Any, Any]]) -> Any:
+    """An intrinsic that takes places and numbers of a converter, a tuple each."""
 
     @intrinsic
-    def of_steps(
-        _context: Any,
-        _tables: Any,
-        _numbers: Any,
-        _index: Any,
-        _stride: Any,
-        _groups: Any,
-        _joined: Any,
-        _inside: Any,
-        _lo: Any,
-        _step: Any,
-        _top: Any,
-        _magic: Any,
-    ) -> tuple[Any, Any]:
-        return signature, generate
+    def convert_planes(_context: Any, places: Any, numbers: Any) -> tuple[Any, Any]:
+        def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            cells, inputs, (joined, inside), given = _unpacked(builder, arguments)
+            sums = _sum_planes(builder, cells, inputs, pairs)
+            seen = load(builder, inside, BYTES, 1)
+            total, seen = convert(builder, sums, given, seen)
+            store(builder, seen, inside, 1)
+            store(builder, total, joined, 1)
+            return context.get_dummy_value()
 
-    return of_steps
+        return types.void(places, numbers), generate
+
+    return convert_planes
 
 
-sum_and_convert = _converting(PAIRS, _convert_bytes, 2)
+def _unpacked(builder: Any, arguments: Any) -> tuple[list[Any], ...]:
+    """Places of cells, of inputs and of results, and the numbers of the converter."""
+    places, numbers = (cgutils.unpack_tuple(builder, part) for part in arguments)
+    return places[:2], places[2:5], places[5:7], numbers
+
+
+sum_and_convert = _converting(PAIRS, _convert_bytes)
 """Sums, converter of step 1 and shift-and-add of eight bit planes of sixteen vectors.
 
-Arguments are addresses and numbers, at last `lo` and the largest sum inside the range. 16 joined
-codes of 16 bits are written to `joined`, and how many conversions lay inside the range is added to
-32 bytes at `inside`.
+The first argument holds, in 64 bits each: the addresses of all tables, of the numbers of those of
+the conversion, and of the planes; bytes from one pair of planes to the next; groups of `NIBBLES`;
+where 16 joined codes of 16 bits are written, and where 32 bytes are that count conversions inside
+the range. The second, in 32 bits: `lo` and the largest sum inside the range.
 """
 
-sum_and_convert_half = _converting(PAIRS // 2, _convert_bytes, 2)
+sum_and_convert_half = _converting(PAIRS // 2, _convert_bytes)
 """The same for four bit planes."""
 
-sum_and_convert_steps = _converting(PAIRS, _convert_steps, 4)
-"""The same for any step; at last lo, step, largest code, and what `magic_of` gives."""
+sum_and_convert_steps = _converting(PAIRS, _convert_steps)
+"""The same for any step: lo, step, largest code, and what divides by twice the step."""
 
-sum_and_convert_steps_half = _converting(PAIRS // 2, _convert_steps, 4)
+sum_and_convert_steps_half = _converting(PAIRS // 2, _convert_steps)
 """The same for four bit planes."""
 
 

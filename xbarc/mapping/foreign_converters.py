@@ -8,7 +8,7 @@ from typing import Protocol, cast
 
 import numpy as np
 
-from xbarc.ir import AdcSettings, CrossbarStep
+from xbarc.ir import AdcSettings, CrossbarStep, read_only
 from xbarc.mapping.calibrated import Table, settings_of
 from xbarc.numerics import AnyArray, Float64Array, Int64Array
 from xbarc.options import CONVERTER_GROUP, Method, is_own_adc
@@ -123,7 +123,7 @@ def sums_of(step: CrossbarStep, table: Table) -> ConverterSums:
         step.name,
         table.lo.shape[3] - 1,
         *(
-            _frozen(array)
+            read_only(array.view())
             for array in (
                 table.sums,
                 table.shares,
@@ -135,12 +135,6 @@ def sums_of(step: CrossbarStep, table: Table) -> ConverterSums:
             )
         ),
     )
-
-
-def _frozen(array: AnyArray) -> AnyArray:
-    view = array.view()
-    view.setflags(write=False)
-    return view
 
 
 def _checked(

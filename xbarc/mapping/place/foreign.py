@@ -9,7 +9,7 @@ from typing import Protocol, cast
 import numpy as np
 
 from xbarc.circuit import column_shares
-from xbarc.ir import CrossbarStep
+from xbarc.ir import CrossbarStep, read_only
 from xbarc.mapping.place.layer import (
     METHODS,
     Job,
@@ -22,7 +22,7 @@ from xbarc.mapping.place.layer import (
 )
 from xbarc.mapping.place.permute import permute_columns, permute_rows, resized, to_sense_side
 from xbarc.mapping.place.units import column_lines
-from xbarc.numerics import AnyArray, Float64Array, Int64Array, IntArray
+from xbarc.numerics import Float64Array, Int64Array, IntArray
 from xbarc.options import PLACEMENT_GROUP, Method
 from xbarc.plugins import Door, blame, guard, load_method, origin
 
@@ -132,16 +132,11 @@ def sites_of(job: Job, step: CrossbarStep) -> Sites:
     lost = np.where(np.isfinite(lost), lost, filled(means(lost, 1))[:, None])
     lines = [] if step.tiling.column_order is not None else column_lines(step)
     return Sites(
-        _frozen(weight),
-        _frozen(lost),
+        read_only(weight.view()),
+        read_only(lost.view()),
         tuple(exchangeable_rows(step)),
-        tuple(tuple(_frozen(unit) for unit in units) for units in lines),
+        tuple(tuple(read_only(unit.view()) for unit in units) for units in lines),
     )
-
-
-def _frozen(array: AnyArray) -> AnyArray:
-    array.setflags(write=False)
-    return array
 
 
 def _permutation(found: Order, kind: str, step: CrossbarStep) -> IntArray | None:
