@@ -28,7 +28,7 @@ from xbarc.cost import program_cost
 from xbarc.cost.converters import Widths, converter_widths
 from xbarc.ir.effective import effective_weights
 from xbarc.ir.program import CrossbarStep
-from xbarc.mapping.laws import BOTH
+from xbarc.mapping.converters.width_costs import BOTH
 from xbarc.numerics.types import Float64Array, IntArray
 
 _PRICES = 4

@@ -22,13 +22,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import xbarc
 from benchmarks import fill
-from xbarc.mapping import layer, levers, recoded
+from xbarc.mapping import layer
+from xbarc.mapping.converter_savings import savings
+from xbarc.mapping.recoding import encoding
 
 STAGES: dict[str, tuple[object, str]] = {
-    "deal": (levers, "deal_rows"),
-    "centre": (levers, "centres"),
-    "recode": (recoded, "recode"),
-    "group": (levers, "order_columns"),
+    "deal": (savings, "deal_rows"),
+    "centre": (savings, "centres"),
+    "recode": (encoding, "recode"),
+    "group": (savings, "order_columns"),
     "settings": (layer, "adc_settings"),
 }
 

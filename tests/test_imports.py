@@ -82,13 +82,14 @@ def test_a_circle_is_found_in_a_function_and_behind_a_check_of_types() -> None:
 
 
 def _past_front_doors(name: str, text: str, files: dict[str, Path]) -> Iterator[str]:
-    """What a file takes from the inside of another room."""
-    own = name.split(".")[1]
+    """What a file takes from the inside of another room, or of another room within its own."""
     for module in _written(ast.parse(text)):
-        parts = module.split(".")
-        is_room = files.get(".".join(parts[:2]), ROOT).name == "__init__.py"
-        if parts[0] == "xbarc" and len(parts) > 2 and parts[1] != own and is_room:
-            yield module
+        rooms = [module[:place] for place, sign in enumerate(module) if sign == "."]
+        for room in rooms[1:]:
+            is_room = files.get(room, ROOT).name == "__init__.py"
+            if is_room and name != room and not name.startswith(f"{room}."):
+                yield module
+                break
 
 
 def _written(tree: ast.AST) -> Iterator[str]:
@@ -111,6 +112,11 @@ def test_rooms_are_entered_by_their_front_door() -> None:
     inside = "from xbarc.ir.program import Program"
     assert list(_past_front_doors("xbarc.cost.parts", inside, files)) == ["xbarc.ir.program"]
     assert list(_past_front_doors("xbarc.ir.files", inside, files)) == []
+    deep = "from xbarc.mapping.fitting.grids import Alone"
+    assert list(_past_front_doors("xbarc.mapping.job", deep, files)) == [
+        "xbarc.mapping.fitting.grids"
+    ]
+    assert list(_past_front_doors("xbarc.mapping.fitting.fit", deep, files)) == []
 
 
 def test_what_a_room_exports_is_there() -> None:

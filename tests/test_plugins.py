@@ -11,8 +11,8 @@ import pytest
 from xbarc.circuit.devices import DEVICES
 from xbarc.cost.laws import LAWS
 from xbarc.errors import InputError, MappingError
+from xbarc.mapping.converters.foreign import CONVERTERS
 from xbarc.mapping.encodings import ENCODINGS
-from xbarc.mapping.foreign_converters import CONVERTERS
 from xbarc.mapping.place.foreign import PLACEMENTS
 from xbarc.options import Method
 from xbarc.plugins import Door, Guarded, guard

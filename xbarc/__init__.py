@@ -55,9 +55,9 @@ __all__ = [
 
 _HOMES = {
     "CompiledProgram": "xbarc.api",
-    "ConverterPolicy": "xbarc.mapping.foreign_converters",
-    "ConverterSettings": "xbarc.mapping.foreign_converters",
-    "ConverterSums": "xbarc.mapping.foreign_converters",
+    "ConverterPolicy": "xbarc.mapping.converters",
+    "ConverterSettings": "xbarc.mapping.converters",
+    "ConverterSums": "xbarc.mapping.converters",
     "CostLaw": "xbarc.cost",
     "DeviceModel": "xbarc.circuit",
     "Encoded": "xbarc.mapping.encodings",

@@ -11,7 +11,7 @@ from tests.builders import small_target
 from tests.mapping.test_calibrated import layer_step, observed, vectors_for
 from xbarc.calibration.sensitivity import measured_errors
 from xbarc.executor import FastLayer
-from xbarc.mapping.calibrated import setting_table, settings_of
+from xbarc.mapping.converters import setting_table, settings_of
 
 
 @pytest.mark.parametrize("bits", [0, 2, 4])

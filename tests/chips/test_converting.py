@@ -22,7 +22,7 @@ from xbarc.executor.run import Executor
 from xbarc.instruments.chip_sums import ChipSums
 from xbarc.instruments.column_sums import SumCounter
 from xbarc.ir.program import CrossbarStep, Program
-from xbarc.mapping.grouping import order_columns
+from xbarc.mapping.converter_savings.grouping import order_columns
 from xbarc.mapping.place.permute import permute_columns
 from xbarc.options import ColumnRule
 from xbarc.target import load_target

@@ -13,7 +13,7 @@ from xbarc.cost.adc_models import adc_area_um2, adc_energy_pj
 from xbarc.cost.laws import CostLaw, priced, with_law, without_law
 from xbarc.errors import MappingError, XbarcError
 from xbarc.ir.program import Program
-from xbarc.mapping.laws import lever_law
+from xbarc.mapping.converters import lever_law
 from xbarc.report import collect
 from xbarc.report.model import Report
 from xbarc.target import Target, load_target, target_names

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.cost.best_places import best_places
 from xbarc.cost.exchange import improved
 from xbarc.cost.mesh import (
     Item,
@@ -20,7 +21,6 @@ from xbarc.cost.mesh import (
     snake,
     tile_traffic,
 )
-from xbarc.mapping.mesh import best_places
 from xbarc.numerics.types import Float64Array
 
 ITEMS = st.lists(st.integers(1, 9), min_size=1, max_size=6).map(

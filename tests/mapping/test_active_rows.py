@@ -18,7 +18,8 @@ from xbarc.errors import MappingError
 from xbarc.executor import FastLayer, ReferenceLayer
 from xbarc.ir.effective import is_lossless
 from xbarc.ir.program import CrossbarStep
-from xbarc.mapping.active_rows import RowOption, choose_rows, row_options
+from xbarc.mapping.converters import choose_rows
+from xbarc.mapping.converters.active_rows import RowOption, row_options
 from xbarc.options import parse_levers
 from xbarc.report.active_rows import rows_notes
 from xbarc.target import Target, load_target

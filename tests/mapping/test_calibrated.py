@@ -17,14 +17,8 @@ from xbarc.ir.kinds import conversion_kinds
 from xbarc.ir.program import CrossbarStep
 from xbarc.ir.statistics import SumStatistics
 from xbarc.ir.trace import LayerTrace
-from xbarc.mapping.calibrated import (
-    judged,
-    needed_bits,
-    setting_table,
-    settings_of,
-    with_settings,
-)
-from xbarc.mapping.knapsack import pick
+from xbarc.mapping.converters import needed_bits, pick, setting_table, settings_of, with_settings
+from xbarc.mapping.converters.calibrated import judged
 from xbarc.numerics.types import Int64Array, IntArray
 from xbarc.target import Target
 

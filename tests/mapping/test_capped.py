@@ -14,8 +14,8 @@ from xbarc.executor import FastLayer, ReferenceLayer
 from xbarc.ir.effective import is_lossless
 from xbarc.ir.program import AdcSettings, CrossbarStep
 from xbarc.ir.trace import LayerTrace
-from xbarc.mapping.adc import converter_keys
-from xbarc.mapping.capped import coarse_setting, likely_range
+from xbarc.mapping.converters.adc import converter_keys
+from xbarc.mapping.converters.capped import coarse_setting, likely_range
 from xbarc.numerics.types import IntArray
 from xbarc.target import Target
 

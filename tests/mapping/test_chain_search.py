@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xbarc.mapping.chain_search import ChainOrder, find_order
+from xbarc.mapping.chains import find_order
+from xbarc.mapping.chains.search import ChainOrder
 from xbarc.numerics.types import IntArray
 
 

@@ -23,9 +23,9 @@ from xbarc.ir.program import CrossbarStep
 from xbarc.ir.verify import verify_program
 from xbarc.mapping import ArrayPool, encoding_names, map_layer
 from xbarc.mapping import job as job_module
+from xbarc.mapping.chains import Arrangement
 from xbarc.mapping.encodings import find_encoding
 from xbarc.mapping.encodings.one_signed import one_signed
-from xbarc.mapping.order import Arrangement
 from xbarc.numerics.types import AnyArray, Int64Array
 from xbarc.options import MapOptions
 

@@ -13,12 +13,12 @@ from tests.builders import float_layer, moments_of
 from xbarc.instruments import moments as moments_module
 from xbarc.ir.geometry import Window
 from xbarc.ir.statistics import SecondMoments
+from xbarc.mapping.chains import Arrangement
+from xbarc.mapping.chains import given as in_order
 from xbarc.mapping.encodings import find_encoding
 from xbarc.mapping.fitting.grids import Alone, Coupled, Grid, Shifted
 from xbarc.mapping.fitting.quality import product_sums
 from xbarc.mapping.fitting.scales import rounding_steps, spread
-from xbarc.mapping.order import Arrangement
-from xbarc.mapping.order import given as in_order
 from xbarc.mapping.tiling import Part
 from xbarc.numerics.types import Float64Array, IntArray
 

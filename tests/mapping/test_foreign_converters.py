@@ -12,7 +12,7 @@ import pytest
 
 import xbarc as xbarc_api
 from xbarc.errors import InputError, MappingError
-from xbarc.mapping.foreign_converters import (
+from xbarc.mapping.converters import (
     ConverterPolicy,
     ConverterSettings,
     ConverterSums,

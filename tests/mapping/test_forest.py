@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xbarc.mapping import forest as forest_module
-from xbarc.mapping.forest import MID, Forest, Levels, RowEncoder, encode, encode_exact
-from xbarc.mapping.forest import levels_needed as needed
+from xbarc.mapping.forests import MID, Forest, RowEncoder, encode, encode_exact
+from xbarc.mapping.forests import forest as forest_module
+from xbarc.mapping.forests import levels_needed as needed
+from xbarc.mapping.forests.forest import Levels
 from xbarc.numerics.types import AnyArray, Float64Array, IntArray
 
 

@@ -11,7 +11,7 @@ from tests.builders import int_layer, mapped, small_target
 from xbarc.cost import FullLoad, chip_cost
 from xbarc.errors import TargetError
 from xbarc.mapping import encoding_names
-from xbarc.mapping.worst_load import full_load
+from xbarc.mapping.whole_chip import full_load
 from xbarc.report import chip_report, source_rows
 from xbarc.target import Target, load_target
 

@@ -15,9 +15,10 @@ from xbarc.cost.adc_models import adc_energy_pj
 from xbarc.cost.converters import Widths, converter_widths
 from xbarc.errors import MappingError
 from xbarc.ir.effective import effective_weights, is_lossless
-from xbarc.mapping import recode_loop, recode_search
-from xbarc.mapping.laws import BOTH, by_levels, lever_law
-from xbarc.mapping.recode import digit_sums, recode, simple_digits, start_prices
+from xbarc.mapping.converters import lever_law
+from xbarc.mapping.converters.width_costs import BOTH, by_levels
+from xbarc.mapping.recoding import digit_kernels, digit_sums, recode, simple_digits, width_kernels
+from xbarc.mapping.recoding.digits import start_prices
 from xbarc.numerics.types import IntArray
 from xbarc.options import LEVERS, parse_law
 from xbarc.target import load_target
@@ -142,7 +143,7 @@ def test_the_cheapest_widths_are_found_among_all(seed: int) -> None:
         and not any((np.array(w) <= row).all() for row in failed)
     ]
     limit, best = np.int64(90), np.zeros(4, dtype=np.int64)
-    found = recode_search.next_widths(prices, floors, failed, law, low, high, limit, 1, best)
+    found = width_kernels.next_widths(prices, floors, failed, law, low, high, limit, 1, best)
     least = min((cost for cost, _ in standing), default=90)
     assert found == min(least, 90)
     if found < 90:
@@ -158,10 +159,10 @@ def test_looking_around_finds_better_widths(a_bit: int, gain: float) -> None:
         digits = np.zeros((24, 128, 4), dtype=np.int8)
         starts = start_prices(4, joined=False)
         effort = (2, 1 << 20, rounds, 16)
-        recode_search.recode(weights, 2, 1, (starts[:1], starts), law, effort, digits, (0, 24))
+        width_kernels.recode(weights, 2, 1, (starts[:1], starts), law, effort, digits, (0, 24))
         sums = [np.maximum(digits, 0).sum(1), np.maximum(-digits.astype(int), 0).sum(1)]
         both = np.stack(sums, axis=-1).reshape(24, 8).astype(np.int64)
-        totals.append(sum(int(recode_loop.cost_of(row, 1, law)) for row in both))
+        totals.append(sum(int(digit_kernels.cost_of(row, 1, law)) for row in both))
         places = np.int64(1) << (2 * np.arange(4))
         assert np.array_equal((digits.astype(np.int64) * places).sum(axis=2), weights)
     assert totals[1] <= gain * totals[0]

@@ -22,10 +22,10 @@ from xbarc.ir.effective import (
 )
 from xbarc.ir.trace import LayerTrace
 from xbarc.ir.verify import STEP_RULES
-from xbarc.mapping.assignment import assign, group_cost
-from xbarc.mapping.dealing import deal_rows
-from xbarc.mapping.grouping import sorted_places
-from xbarc.mapping.recode import digit_sums, recode
+from xbarc.mapping.converter_savings.assignment import assign, group_cost
+from xbarc.mapping.converter_savings.dealing import deal_rows
+from xbarc.mapping.converter_savings.grouping import sorted_places
+from xbarc.mapping.recoding import digit_sums, recode
 from xbarc.numerics.types import IntArray
 from xbarc.options import LEVERS, ColumnRule, column_rule, parse_levers
 

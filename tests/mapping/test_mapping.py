@@ -16,7 +16,7 @@ from xbarc.ir.effective import effective_weights
 from xbarc.ir.geometry import Window
 from xbarc.ir.network import MatrixLayer
 from xbarc.mapping import ArrayPool, encoding_names
-from xbarc.mapping.adc import range_bits
+from xbarc.mapping.converters.adc import range_bits
 from xbarc.mapping.encodings import find_encoding
 from xbarc.mapping.tiling import row_bounds, segment_bounds
 from xbarc.options import CompileOptions

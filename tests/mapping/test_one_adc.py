@@ -13,7 +13,7 @@ from xbarc.executor import ReferenceLayer
 from xbarc.executor.adc import convert, read_back
 from xbarc.ir.quantizers import IntegerInput
 from xbarc.ir.trace import LayerTrace
-from xbarc.mapping.one_adc import SumHistogram, choose_adc, one_setting, sum_histogram
+from xbarc.mapping.converters import SumHistogram, choose_adc, one_setting, sum_histogram
 from xbarc.numerics.types import Float64Array, Int64Array
 
 

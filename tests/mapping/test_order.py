@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ortools.sat.python import cp_model
 
-from xbarc.mapping import order as order_module
-from xbarc.mapping.forest import Forest, encode
-from xbarc.mapping.order import Arrangement, arrange
+from xbarc.mapping.chains import Arrangement, arrange
+from xbarc.mapping.chains import order as order_module
+from xbarc.mapping.forests import Forest, encode
 from xbarc.numerics.types import Float64Array, IntArray
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from xbarc.cost import Link
 from xbarc.errors import MappingError
-from xbarc.mapping.phases import Load, choose_phases, fewest_phases, loads_of
+from xbarc.mapping.whole_chip import Load, choose_phases, fewest_phases, loads_of
 
 
 def chain(sizes: list[int]) -> tuple[list[Load], list[Link]]:

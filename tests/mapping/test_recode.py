@@ -11,12 +11,11 @@ from hypothesis import strategies as st
 
 from tests.builders import int_layer, mapped
 from xbarc.ir.effective import effective_weights
-from xbarc.mapping import centring, recode_loop
-from xbarc.mapping import levers as levers_room
-from xbarc.mapping import recode as room
-from xbarc.mapping.centring import centres
-from xbarc.mapping.laws import BOTH_LAWS
-from xbarc.mapping.recode import digit_sums, recode
+from xbarc.mapping.converter_savings import centring, savings
+from xbarc.mapping.converter_savings.centring import centres
+from xbarc.mapping.converters import BOTH_LAWS
+from xbarc.mapping.recoding import digit_kernels, digit_sums, recode
+from xbarc.mapping.recoding import digits as digits_module
 from xbarc.numerics.types import IntArray
 from xbarc.target import load_target
 
@@ -46,13 +45,13 @@ def test_a_sweep_takes_the_cheapest_way_of_all(
     weights = rng.integers(-most, most + 1, 4).astype(np.int32)
     targets = rng.integers(0, 6, sides * slices)
     prices, priced = np.zeros((sides * slices, 60)), np.full(sides * slices, -1)
-    recode_loop.set_prices(prices, priced, targets)
+    digit_kernels.set_prices(prices, priced, targets)
     digits, sums = np.zeros((4, slices), np.int8), np.zeros(sides * slices, np.int64)
     reach = range(1 - (1 << cell_bits), 1 << cell_bits)
     for _ in range(2):
         for row in range(4):
             others = np.delete(digits, row, axis=0).astype(np.int64)
-            recode_loop.sweep(
+            digit_kernels.sweep(
                 weights[row : row + 1], cell_bits, digits[row : row + 1], sums, prices
             )
             ways = [
@@ -75,10 +74,10 @@ def column_sums(rows: list[IntArray], sides: int) -> IntArray:
 
 def test_fewer_sweeps_cost_levels_and_never_the_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
     weights, bounds = gaussian(256, 24), np.array([0, 128, 256])
-    monkeypatch.setattr(room, "MANY_WEIGHTS", 0)
+    monkeypatch.setattr(digits_module, "MANY_WEIGHTS", 0)
     found = []
     for sweeps in (0, 2, 4, 8, 16):
-        monkeypatch.setattr(room, "_SWEEPS_OF_MANY", sweeps)
+        monkeypatch.setattr(digits_module, "_SWEEPS_OF_MANY", sweeps)
         digits = recode(weights, bounds, slices=4, cell_bits=2)
         places = np.int64(1) << (2 * np.arange(4))
         assert np.array_equal((digits.astype(np.int64) * places).sum(axis=3), weights)
@@ -94,7 +93,7 @@ def test_the_limit_costs_less_than_a_hundredth_with_four_slices(
     """What a layer of many weights loses to the limit."""
     weights, bounds = gaussian(128, 60), np.array([0, 128])
     free = recode(weights, bounds, slices=4, cell_bits=2, quick=True)
-    monkeypatch.setattr(room, "MANY_WEIGHTS", 0)
+    monkeypatch.setattr(digits_module, "MANY_WEIGHTS", 0)
     held = recode(weights, bounds, slices=4, cell_bits=2)
     assert levels(held, bounds) <= 1.01 * levels(free, bounds)
 
@@ -102,8 +101,8 @@ def test_the_limit_costs_less_than_a_hundredth_with_four_slices(
 def test_pieces_of_a_large_layer_are_held_to_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     layer, target = int_layer(gaussian(128, 8)), load_target("rram128")
     free = mapped(layer, target, levers=("recode",))
-    monkeypatch.setattr(levers_room, "MANY_WEIGHTS", 128 * 8 - 1)
-    monkeypatch.setattr(room, "_SWEEPS_OF_MANY", 2)
+    monkeypatch.setattr(savings, "MANY_WEIGHTS", 128 * 8 - 1)
+    monkeypatch.setattr(digits_module, "_SWEEPS_OF_MANY", 2)
     held = mapped(layer, target, levers=("recode",))
     assert np.array_equal(effective_weights(held), effective_weights(free))
     assert not np.array_equal(held.cells.data, free.cells.data)

@@ -9,8 +9,8 @@ from tests.builders import int_layer, small_target
 from xbarc.circuit.meaning import real_weights
 from xbarc.ir.effective import effective_weights
 from xbarc.mapping import ArrayPool, map_layer
+from xbarc.mapping.chains import arrange, given
 from xbarc.mapping.encodings import find_encoding
-from xbarc.mapping.order import arrange, given
 from xbarc.mapping.rows import KeptPlaces, row_cells, stands_alone
 from xbarc.options import MapOptions
 

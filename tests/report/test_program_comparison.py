@@ -10,7 +10,7 @@ import pytest
 from tests.report.programs import dense_step, program_of, small_program, small_target
 from tests.report.test_report import plain
 from xbarc.cost import LEVELS, Policy
-from xbarc.mapping.worst_load import full_load
+from xbarc.mapping.whole_chip import full_load
 from xbarc.report import (
     Comparison,
     Report,

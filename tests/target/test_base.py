@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xbarc.errors import TargetError
-from xbarc.mapping.worst_load import full_load
+from xbarc.mapping.whole_chip import full_load
 from xbarc.target import (
     Target,
     describe,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from xbarc.cost import ChipCost, chip_cost
 from xbarc.cost.chip import Level
 from xbarc.errors import TargetError
-from xbarc.mapping.worst_load import full_load
+from xbarc.mapping.whole_chip import full_load
 from xbarc.report import source_rows
 from xbarc.target import (
     AdcCosts,

@@ -1,11 +1,25 @@
-from .active_rows import choose_rows
-from .adc import adc_settings, wide
-from .calibrated import (
+from .converter_savings import idle_levers
+from .converters import (
+    ConverterPolicy,
+    ConverterSettings,
+    ConverterSums,
+    Picked,
+    SumHistogram,
     Table,
+    adc_settings,
+    choose_adc,
+    choose_rows,
+    chosen_by,
+    converters_origin,
+    load_converters,
     needed_bits,
+    one_setting,
+    pick,
     setting_table,
     settings_of,
     settings_with_bits,
+    sum_histogram,
+    wide,
     with_settings,
 )
 from .encodings import (
@@ -28,21 +42,9 @@ from .fitting import (
     real_steps,
     write_fed_back,
 )
-from .foreign_converters import (
-    ConverterPolicy,
-    ConverterSettings,
-    ConverterSums,
-    chosen_by,
-    converters_origin,
-    load_converters,
-)
 from .kept import check_integers, with_declared
-from .knapsack import Picked, pick
 from .layer import map_layer
-from .levers import idle_levers
-from .one_adc import SumHistogram, choose_adc, one_setting, sum_histogram
 from .pack import ArrayPool
-from .phases import Load, Phases, choose_phases, fewest_phases, loads_of
 from .place import Order, Sites
 from .place.faults import FaultJob, place_around_faults
 from .place.foreign import Placement, load_placement, place_by, placement_name, placement_text
@@ -83,7 +85,7 @@ from .sense_amplifiers import (
     with_counts,
     with_thresholds,
 )
-from .worst_load import full_load
+from .whole_chip import Load, Phases, choose_phases, fewest_phases, full_load, loads_of
 
 __all__ = [
     "METHODS",

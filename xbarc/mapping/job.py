@@ -8,9 +8,8 @@ import numpy as np
 
 from xbarc.errors import MappingError
 from xbarc.ir import IntWeight, MatrixLayer
-from xbarc.mapping.chain_search import find_order
+from xbarc.mapping.chains import Arrangement, arrange, find_order, given
 from xbarc.mapping.encodings import Encoding, Region, encoding_of
-from xbarc.mapping.order import Arrangement, arrange, given
 from xbarc.mapping.tiling import Cut, cut_columns, row_bounds
 from xbarc.numerics import Int64Array, IntArray
 from xbarc.options import MapOptions

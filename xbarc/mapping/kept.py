@@ -21,7 +21,7 @@ from xbarc.ir import (
     Unkept,
 )
 from xbarc.mapping.encodings import encoding_of
-from xbarc.mapping.fitting.search import output_channels
+from xbarc.mapping.fitting import output_channels
 from xbarc.numerics import AnyArray, Float64Array
 from xbarc.options import MapOptions
 from xbarc.target import Target

@@ -21,14 +21,12 @@ from xbarc.ir import (
     encode_r,
     read_only,
 )
-from xbarc.mapping.adc import adc_settings, wide, with_gain
-from xbarc.mapping.encodings import Encoded, Pattern, encoding_of
-from xbarc.mapping.encodings.foreign import check_meaning, check_piece
+from xbarc.mapping.chains import Arrangement
+from xbarc.mapping.converter_savings import group, pull
+from xbarc.mapping.converters import adc_settings, lever_law, wide, with_gain
+from xbarc.mapping.encodings import Encoded, Pattern, check_meaning, check_piece, encoding_of
 from xbarc.mapping.job import Job, make_job
 from xbarc.mapping.kept import unkept_weights
-from xbarc.mapping.laws import lever_law
-from xbarc.mapping.levers import group, pull
-from xbarc.mapping.order import Arrangement
 from xbarc.mapping.pack import ArrayPool
 from xbarc.mapping.tiling import Part, segment_bounds
 from xbarc.numerics import AnyArray, Int64Array, PackedCells, pack_cells, packed_bytes

@@ -8,11 +8,11 @@ import numpy as np
 from scipy import sparse
 
 from xbarc.ir import MatrixLayer, Tiling, conversion_matrix, output_matrix
+from xbarc.mapping.chains import Arrangement
 from xbarc.mapping.encodings import Encoding
 from xbarc.mapping.fitting import integer_weight
 from xbarc.mapping.job import Job, make_job
 from xbarc.mapping.layer import encode_rows, map_layer
-from xbarc.mapping.order import Arrangement
 from xbarc.mapping.pack import ArrayPool
 from xbarc.numerics import Float64Array, IntArray
 from xbarc.options import MapOptions

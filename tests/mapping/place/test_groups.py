@@ -7,7 +7,7 @@ import pytest
 from tests.builders import int_layer, mapped, small_target
 from xbarc.ir.effective import is_lossless
 from xbarc.ir.program import CrossbarStep
-from xbarc.mapping.adc import converter_keys
+from xbarc.mapping.converters.adc import converter_keys
 from xbarc.mapping.place.groups import arrange_groups
 from xbarc.mapping.place.layer import arrange_columns
 from xbarc.mapping.place.permute import resized

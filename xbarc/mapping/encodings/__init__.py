@@ -12,7 +12,7 @@ from xbarc.mapping.encodings.base import Encoded, Encoding, Pattern, Region
 from xbarc.mapping.encodings.centred import Centred
 from xbarc.mapping.encodings.complement import TwosComplement
 from xbarc.mapping.encodings.differential import Differential
-from xbarc.mapping.encodings.foreign import probe_encoding
+from xbarc.mapping.encodings.foreign import check_meaning, check_piece, probe_encoding
 from xbarc.mapping.encodings.offset import Offset
 from xbarc.mapping.encodings.one_signed import OneSigned
 from xbarc.mapping.encodings.tree import Tree, bias_column, connection, segmented
@@ -128,6 +128,8 @@ __all__ = [
     "Pattern",
     "Region",
     "Tree",
+    "check_meaning",
+    "check_piece",
     "encoding_names",
     "encoding_of",
     "encoding_origin",

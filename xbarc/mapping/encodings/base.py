@@ -6,7 +6,7 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Protocol
 
-from xbarc.mapping.forest import Forest
+from xbarc.mapping.forests import Forest
 from xbarc.numerics import Int64Array, IntArray, UInt8Array
 
 

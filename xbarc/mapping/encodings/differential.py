@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xbarc.mapping.encodings.base import Encoded, Encoding, Pattern
-from xbarc.mapping.forest import Forest
+from xbarc.mapping.forests import Forest
 from xbarc.numerics import IntArray, bits_for, slice_count, slice_weights
 
 

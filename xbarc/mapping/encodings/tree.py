@@ -19,7 +19,7 @@ from functools import cache, partial
 import numpy as np
 
 from xbarc.mapping.encodings.base import Encoded, Encoding, Pattern
-from xbarc.mapping.forest import MID, Forest, encode_exact, levels_needed
+from xbarc.mapping.forests import MID, Forest, encode_exact, levels_needed
 from xbarc.numerics import IntArray, bits_for, slice_count, slice_weights
 
 

@@ -7,7 +7,7 @@ add one, write it in `grids.py` and let `make_grid` choose it.
 
 from xbarc.mapping.fitting.adjust import adjusted, real_steps
 from xbarc.mapping.fitting.fit import Fitted, fit_layer, integer_weight
-from xbarc.mapping.fitting.search import make_task
+from xbarc.mapping.fitting.search import make_task, output_channels
 from xbarc.mapping.fitting.written import write_fed_back
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "fit_layer",
     "integer_weight",
     "make_task",
+    "output_channels",
     "real_steps",
     "write_fed_back",
 ]

@@ -16,6 +16,7 @@ from xbarc.ir import (
     Scatter,
     SecondMoments,
 )
+from xbarc.mapping.chains import Arrangement
 from xbarc.mapping.fitting.grids import Alone
 from xbarc.mapping.fitting.quality import product_sums
 from xbarc.mapping.fitting.rescale import rescaled
@@ -29,7 +30,6 @@ from xbarc.mapping.fitting.search import (
     refined,
 )
 from xbarc.mapping.job import make_job
-from xbarc.mapping.order import Arrangement
 from xbarc.numerics import Float64Array, IntFormat
 from xbarc.options import MapOptions
 from xbarc.target import Target

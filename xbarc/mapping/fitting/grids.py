@@ -8,8 +8,8 @@ from typing import Protocol
 
 import numpy as np
 
-from xbarc.mapping.forest import Forest, RowEncoder, encode
-from xbarc.mapping.order import Arrangement
+from xbarc.mapping.chains import Arrangement
+from xbarc.mapping.forests import Forest, RowEncoder, encode
 from xbarc.mapping.tiling import Part
 from xbarc.numerics import BoolArray, Float64Array
 

@@ -9,12 +9,12 @@ from math import prod
 import numpy as np
 
 from xbarc.ir import IntWeight, MatrixLayer, Scatter, SecondMoments
+from xbarc.mapping.chains import Arrangement, arrange, given
 from xbarc.mapping.encodings import Encoding, Region, encoding_of
 from xbarc.mapping.fitting.feedback import Block, blocks, feed_back, sweep
 from xbarc.mapping.fitting.grids import Alone, Coupled, Grid, Shifted
 from xbarc.mapping.fitting.quality import product_sums
 from xbarc.mapping.fitting.scales import FACTORS, FINE_FACTORS, rounding_steps, spread
-from xbarc.mapping.order import Arrangement, arrange, given
 from xbarc.mapping.tiling import Cut, cut_columns
 from xbarc.numerics import AnyArray, Float64Array
 from xbarc.options import MapOptions

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from xbarc.ir import AdcSettings, CrossbarStep, read_only
-from xbarc.mapping.adc import adc_settings
+from xbarc.mapping.converters import adc_settings
 from xbarc.numerics import IntArray, PackedCells, pack_cells
 from xbarc.target import Target
 

@@ -14,8 +14,8 @@ from itertools import pairwise
 import numpy as np
 
 from xbarc.ir import CrossbarStep, SolverRun, conversion_exponents, conversion_kinds, sum_ranges
-from xbarc.mapping.assignment import Assigned, assign, group_cost
-from xbarc.mapping.laws import LEVELS, LeverLaw
+from xbarc.mapping.converter_savings.assignment import Assigned, assign, group_cost
+from xbarc.mapping.converters import LEVELS, LeverLaw
 from xbarc.numerics import Int64Array, IntArray
 from xbarc.options import ColumnRule, ColumnShares
 from xbarc.target import Target

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from xbarc.mapping.laws import BOTH_LAWS, LeverLaw
-from xbarc.mapping.recode import MANY_WEIGHTS, digit_sums, recode
+from xbarc.mapping.converters import BOTH_LAWS, LeverLaw
+from xbarc.mapping.recoding import MANY_WEIGHTS, digit_sums, recode
 from xbarc.mapping.tiling import segment_bounds
 from xbarc.numerics import IntArray
 

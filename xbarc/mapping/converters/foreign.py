@@ -9,7 +9,7 @@ from typing import Protocol, cast
 import numpy as np
 
 from xbarc.ir import AdcSettings, CrossbarStep, read_only
-from xbarc.mapping.calibrated import Table, settings_of
+from xbarc.mapping.converters.calibrated import Table, settings_of
 from xbarc.numerics import AnyArray, Float64Array, Int64Array
 from xbarc.options import CONVERTER_GROUP, Method, is_own_adc
 from xbarc.plugins import Door, blame, guard, load_method, origin

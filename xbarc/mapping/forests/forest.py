@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xbarc.lazy import lazy_module
-from xbarc.mapping.forest_graph import MID, Forest
+from xbarc.mapping.forests.graph import MID, Forest
 from xbarc.numerics import AnyArray, Float64Array, Int64Array, IntArray
 
 if TYPE_CHECKING:
-    from xbarc.mapping import forest_kernels as kernels
+    from xbarc.mapping.forests import kernels
 else:
-    kernels = lazy_module("xbarc.mapping.forest_kernels")
+    kernels = lazy_module("xbarc.mapping.forests.kernels")
 
 __all__ = [
     "MID",

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.sparse import coo_array
 
 from xbarc.lazy import lazy_module
-from xbarc.mapping.forest_plan import Plan, make_plan
+from xbarc.mapping.forests.plan import Plan, make_plan
 from xbarc.numerics import IntArray
 
 if TYPE_CHECKING:

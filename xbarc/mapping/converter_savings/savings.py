@@ -6,7 +6,7 @@ None changes a result: a lossless program gives the same bits with and without t
     centre  each output's weights are moved by a number that a digital input sum puts back
     deal    inputs are dealt over row blocks in the order that needs fewest bits
     group   columns of like width share a converter
-    rows    fewer wordlines at a time where that is worth the cycles; see `active_rows.py`
+    rows    fewer wordlines at a time where that is worth the cycles; see `active_rows`
 """
 
 from __future__ import annotations
@@ -16,14 +16,13 @@ from dataclasses import replace
 import numpy as np
 
 from xbarc.ir import CrossbarStep, SolverRun
-from xbarc.mapping.centring import centres
-from xbarc.mapping.dealing import deal_rows
+from xbarc.mapping.converter_savings.centring import centres
+from xbarc.mapping.converter_savings.dealing import deal_rows
+from xbarc.mapping.converter_savings.grouping import order_columns
+from xbarc.mapping.converters import LeverLaw
 from xbarc.mapping.encodings import encoding_of
-from xbarc.mapping.grouping import order_columns
 from xbarc.mapping.job import Job
-from xbarc.mapping.laws import LeverLaw
-from xbarc.mapping.recode import MANY_WEIGHTS, layer_start
-from xbarc.mapping.recoded import Recoded
+from xbarc.mapping.recoding import MANY_WEIGHTS, Recoded, layer_start
 from xbarc.mapping.tiling import segment_bounds
 from xbarc.options import AUTO, ColumnRule, ColumnShares, Lever, MapOptions
 from xbarc.target import Target

@@ -1,4 +1,4 @@
-"""Differential pairs whose digits were chosen for narrow converters; see `mapping/recode.py`."""
+"""Differential pairs whose digits were chosen for narrow converters; see `digits.py`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from xbarc.mapping.converters import BOTH_LAWS
 from xbarc.mapping.encodings import Encoded, Encoding, Pattern
-from xbarc.mapping.laws import BOTH_LAWS
-from xbarc.mapping.recode import Law, recode
+from xbarc.mapping.recoding.digits import Law, recode
 from xbarc.mapping.tiling import segment_bounds
 from xbarc.numerics import IntArray
 

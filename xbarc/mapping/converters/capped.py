@@ -11,7 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from xbarc.ir import AdcSettings, CrossbarStep, conversion_matrix, input_tops
-from xbarc.mapping.runs import over_runs
+from xbarc.mapping.converters.runs import over_runs
 from xbarc.numerics import Float64Array, Int64Array, IntArray, UInt8Array
 
 _DEVIATIONS = 4.0

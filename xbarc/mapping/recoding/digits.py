@@ -2,7 +2,7 @@
 
 Plus and minus cells of a slice can hold any digit from `-(2**b - 1)` to `2**b - 1`, so most weights
 can be written in several ways: 3 is `3`, or `4 - 1`. Which one is taken changes the column sums and
-nothing else. `recode_loop.py` and `recode_search.py` choose for all weights of an output together.
+nothing else. `digit_kernels` and `width_kernels` choose for all weights of an output together.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xbarc.lazy import lazy_module
-from xbarc.mapping.laws import BOTH_LAWS
+from xbarc.mapping.converters import BOTH_LAWS
 from xbarc.numerics import Int8Array, Int64Array, IntArray
 
 if TYPE_CHECKING:
-    from xbarc.mapping import recode_loop, recode_search
+    from xbarc.mapping.recoding import digit_kernels, width_kernels
 else:
-    recode_loop = lazy_module("xbarc.mapping.recode_loop")
-    recode_search = lazy_module("xbarc.mapping.recode_search")
+    digit_kernels = lazy_module("xbarc.mapping.recoding.digit_kernels")
+    width_kernels = lazy_module("xbarc.mapping.recoding.width_kernels")
 
 _PER_THREAD = 64
 MANY_WEIGHTS = 1 << 20
@@ -134,7 +134,7 @@ def start_prices(slices: int, joined: bool) -> Int64Array:
 
 
 def _effort(size: int, *, quick: bool, least: bool, many: bool) -> tuple[int, int, int, int]:
-    """See `recode_search.recode`."""
+    """See `width_kernels.recode`."""
     if least:
         return 0, 0, 0, 0
     if many:
@@ -174,7 +174,7 @@ def promising_starts(
         tried = cells[_spread(len(cells), max(1, counts[1] // len(sets)))]
         costs = np.zeros((len(tried), len(starts)), dtype=np.int64)
         table = np.array(law, dtype=np.int64)
-        recode_search.try_starts(tried, cell_bits, top, starts, table, slices, costs)
+        width_kernels.try_starts(tried, cell_bits, top, starts, table, slices, costs)
         losses.append(costs)
     return starts[_best_together(np.concatenate(losses), counts[0])]
 
@@ -215,11 +215,11 @@ def _share(problem: _Problem) -> None:
     count = len(problem[0])
     threads = min(os.cpu_count() or 1, count // _PER_THREAD)
     if threads < 2:
-        recode_search.recode(*problem, (0, count))
+        width_kernels.recode(*problem, (0, count))
         return
     edges = [count * part // threads for part in range(threads + 1)]
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda span: recode_search.recode(*problem, span), pairwise(edges)))
+        list(pool.map(lambda span: width_kernels.recode(*problem, span), pairwise(edges)))
 
 
 def simple_digits(numbers: IntArray, start: Int64Array, slices: int, cell_bits: int) -> Int64Array:
@@ -227,7 +227,7 @@ def simple_digits(numbers: IntArray, start: Int64Array, slices: int, cell_bits: 
     digits, sums = np.zeros((1, slices), dtype=np.int8), np.zeros(len(start), dtype=np.int64)
     found = np.zeros((len(numbers), len(start)), dtype=np.int64)
     for place, number in enumerate(numbers.astype(np.int32)):
-        recode_loop.linear(number[None], cell_bits, start, digits, sums)
+        digit_kernels.linear(number[None], cell_bits, start, digits, sums)
         found[place] = sums
     return found
 

@@ -16,14 +16,14 @@ import numpy as np
 
 from xbarc.ir import AdcSettings, CrossbarStep, SumStatistics, conversion_kinds
 from xbarc.lazy import lazy_module
-from xbarc.mapping.adc import converter_keys
+from xbarc.mapping.converters.adc import converter_keys
 from xbarc.numerics import AnyArray, BoolArray, Float64Array, Int64Array, IntArray
 from xbarc.target import Target
 
 if TYPE_CHECKING:
-    from xbarc.mapping import setting_loop
+    from xbarc.mapping.converters import setting_kernels
 else:
-    setting_loop = lazy_module("xbarc.mapping.setting_loop")
+    setting_kernels = lazy_module("xbarc.mapping.converters.setting_kernels")
 
 _TRIES = 24
 
@@ -94,7 +94,7 @@ class Table:
         for at in np.ndindex(*bits.shape):
             asked = (int(lo[at]), int(step[at]), int(bits[at]))
             moments = _moments(self.worth[at], self.sums)
-            error[at] = setting_loop.setting_error(self.sums, moments, *asked)
+            error[at] = setting_kernels.setting_error(self.sums, moments, *asked)
             total = self.shares[at].sum()
             beyond = self.shares[at][_beyond(self.sums, *asked)].sum()
             outside[at] = beyond / total if total else 0.0
@@ -165,7 +165,7 @@ def _search(
         total = plain[place].sum()
         for bits in range(most + 1):
             at = (*place, bits)
-            lo[at], step[at], error[at] = setting_loop.best_setting(sums, moments, bits, _TRIES)
+            lo[at], step[at], error[at] = setting_kernels.best_setting(sums, moments, bits, _TRIES)
             beyond = plain[place][_beyond(sums, int(lo[at]), int(step[at]), bits)].sum()
             outside[at] = beyond / total if total else 0.0
             if error[at] == 0 and step[at] == 1:
@@ -272,4 +272,4 @@ def judged(statistics: SumStatistics, lo: int, step: int, bits: int) -> float:
     """Mean squared error of one setting over all that was counted, for tests and tables."""
     counts = statistics.counts.sum(axis=(0, 1, 2)).astype(np.float64)
     moments = _moments(counts / max(1.0, counts.sum()), statistics.sums)
-    return float(setting_loop.setting_error(statistics.sums, moments, lo, step, bits))
+    return float(setting_kernels.setting_error(statistics.sums, moments, lo, step, bits))

@@ -8,8 +8,8 @@ import numpy as np
 
 from xbarc.errors import MappingError
 from xbarc.ir import AdcSettings, CrossbarStep, input_tops, slice_ranges
-from xbarc.mapping.capped import capped_settings
-from xbarc.mapping.runs import over_runs
+from xbarc.mapping.converters.capped import capped_settings
+from xbarc.mapping.converters.runs import over_runs
 from xbarc.numerics import AnyArray, Int64Array, IntArray, UInt8Array
 from xbarc.target import Adc, Target
 

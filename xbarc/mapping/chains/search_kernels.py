@@ -1,5 +1,5 @@
 # mypy: disable-error-code="no-untyped-def,no-untyped-call"
-"""Compiled loops of `chain_search.py`, its only caller.
+"""Compiled loops of `search.py`, its only caller.
 
 Items are outputs, links say which two may be neighbours and with which relative sign. A chain grows
 at both ends from a seed. `low` and `high` hold the least and the greatest level of every row at

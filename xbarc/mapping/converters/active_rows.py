@@ -25,8 +25,8 @@ from xbarc.cost import (
 )
 from xbarc.errors import MappingError
 from xbarc.ir import CrossbarStep, RowsPoint, Step
-from xbarc.mapping.adc import adc_settings, wide
-from xbarc.mapping.knapsack import pick
+from xbarc.mapping.converters.adc import adc_settings, wide
+from xbarc.mapping.converters.knapsack import pick
 from xbarc.mapping.tiling import segment_bounds
 from xbarc.numerics import Float64Array, Int64Array
 from xbarc.target import Target

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xbarc.mapping.laws import BOTH_LAWS, LeverLaw
-from xbarc.mapping.recode import digit_sums, promising_starts, recode, simple_digits
+from xbarc.mapping.converters import BOTH_LAWS, LeverLaw
+from xbarc.mapping.recoding import digit_sums, promising_starts, recode, simple_digits
 from xbarc.mapping.tiling import segment_bounds
 from xbarc.numerics import Float64Array, Int64Array, IntArray
 from xbarc.target import Target

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from xbarc.lazy import lazy_module
-from xbarc.mapping.laws import LEVELS, LeverLaw
+from xbarc.mapping.converters import LEVELS, LeverLaw
 from xbarc.numerics import Int64Array, IntArray
 
 if TYPE_CHECKING:

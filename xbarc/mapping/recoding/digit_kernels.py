@@ -10,9 +10,9 @@ The weights of an output are visited again and again; each takes its cheapest pa
 of all others, where a column pays for what it exceeds its target by. Targets start at the widths of
 the cheapest digits under one price a column, and are lowered bit by bit, the widest column first,
 as long as they are met. Several prices are tried: a slice whose minus cells are dear puts all its
-digits on plus. `recode_search.py` goes on from there.
+digits on plus. `width_kernels.py` goes on from there.
 
-`recode.py` is the typed face, and the only caller.
+`digits.py` is the typed face, and the only caller.
 """
 
 from __future__ import annotations

@@ -31,9 +31,9 @@ from xbarc.lazy import lazy_module
 from xbarc.numerics import Float64Array, FloatArray, Int64Array, IntArray
 
 if TYPE_CHECKING:
-    from xbarc.mapping import order_kernels as kernels
+    from xbarc.mapping.chains import order_kernels as kernels
 else:
-    kernels = lazy_module("xbarc.mapping.order_kernels")
+    kernels = lazy_module("xbarc.mapping.chains.order_kernels")
 
 _WINDOW: Final = 512
 _LARGEST: Final = 4096

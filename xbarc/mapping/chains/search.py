@@ -18,8 +18,8 @@ from typing import Final, Literal
 
 import numpy as np
 
-from xbarc.mapping import chain_kernels as kernels
-from xbarc.mapping.chain_kernels import FIRST, LAST, SEED
+from xbarc.mapping.chains import search_kernels as kernels
+from xbarc.mapping.chains.search_kernels import FIRST, LAST, SEED
 from xbarc.numerics import AnyArray, BoolArray, Int64Array, IntArray
 
 _LARGEST: Final = 1 << 25

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from xbarc.mapping.recode_loop import (
+from xbarc.mapping.recoding.digit_kernels import (
     cost_of,
     excess,
     linear,

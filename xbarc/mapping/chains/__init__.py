@@ -1,0 +1,11 @@
+"""Chains: the order and signs of outputs whose neighbours share a column.
+
+Encodings that share columns need small steps between neighbours. `order` lowers the steps of real
+weights; `search` finds an order in which given integers fit exactly, where there is one. To judge
+another order, give `order` another field of costs; both keep their loops in a file of kernels.
+"""
+
+from xbarc.mapping.chains.order import Arrangement, arrange, given
+from xbarc.mapping.chains.search import find_order
+
+__all__ = ["Arrangement", "arrange", "find_order", "given"]

@@ -1,0 +1,11 @@
+"""Converter savings: the same results with narrower lossless converters; the option `--levers`.
+
+`savings` applies what was asked for: `centring` subtracts a number from all weights of an output,
+`dealing` chooses which inputs share a row block, `grouping` which columns share a converter (its
+side conditions are in `assignment`). Digits have a room of their own, `recoding/`. A new saving is
+a file here, a call in `savings`, and a name in `xbarc.options`.
+"""
+
+from xbarc.mapping.converter_savings.savings import group, idle_levers, pull
+
+__all__ = ["group", "idle_levers", "pull"]
