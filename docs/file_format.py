@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from xbarc.ir.arrays import FORMS
-from xbarc.ir.schema import ProgramRecord
+from xbarc.ir.files.arrays import FORMS
+from xbarc.ir.files.schema import ProgramRecord
 from xbarc.rows import Row
 from xbarc.rows.facts import all_facts
 from xbarc.target import Target

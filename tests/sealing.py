@@ -10,7 +10,7 @@ from typing import Any
 
 from safetensors.numpy import load_file, save_file
 
-from xbarc.ir.manifest import UNSEALED, sealed
+from xbarc.ir.files.manifest import UNSEALED, sealed
 
 Edit = Callable[[dict[str, Any]], object]
 

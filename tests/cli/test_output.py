@@ -11,7 +11,7 @@ from typing import NoReturn
 import pytest
 
 from tests.cli.conftest import Run, tree
-from xbarc.ir import folder
+from xbarc.ir.files import folder
 
 
 def test_an_existing_file_is_not_replaced(
@@ -78,7 +78,7 @@ def fails_with(number: int) -> Callable[..., NoReturn]:
     "place",
     [
         "tempfile.mkdtemp",
-        "xbarc.ir.files.save_file",
+        "xbarc.ir.files.programs.save_file",
         "pathlib.Path.write_bytes",
         "pathlib.Path.mkdir",
         "os.fsync",

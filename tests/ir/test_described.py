@@ -15,8 +15,8 @@ sys.path.insert(0, str(ROOT / "docs"))
 import file_format  # type: ignore[import-not-found]  # noqa: E402  # found through the line above
 
 from tests.builders import int_layer, mapped, program_of, small_target  # noqa: E402
-from xbarc.ir.arrays import FORMS, check_forms, hold_arrays  # noqa: E402
 from xbarc.ir.files import load_program, save_program  # noqa: E402
+from xbarc.ir.files.arrays import FORMS, check_forms, hold_arrays  # noqa: E402
 
 
 @pytest.mark.parametrize("record", file_format.records(), ids=lambda record: record.__name__)

@@ -14,11 +14,11 @@ from tests.builders import int_layer, mapped, program_of, small_target
 from tests.sealing import seal
 from tests.strategies import Case, cases
 from xbarc.errors import MappingError, ProgramError
-from xbarc.ir import files
 from xbarc.ir.files import load_program, save_program
+from xbarc.ir.files import programs as files
+from xbarc.ir.files.views import open_arrays
 from xbarc.ir.program import Program
 from xbarc.ir.text import program_text
-from xbarc.ir.views import open_arrays
 
 
 def _program(seed: int = 0) -> Program:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from xbarc.ir import folder as folders
-from xbarc.ir.folder import whole_directory
-from xbarc.ir.partial import PARTIAL, locked_file, locked_folder, remove_leftovers
+from xbarc.ir.files import folder as folders
+from xbarc.ir.files.folder import whole_directory
+from xbarc.ir.files.partial import PARTIAL, locked_file, locked_folder, remove_leftovers
 
 
 def left_over(place: Path, word: str = "abcdefgh", name: str = "program.json") -> Path:

@@ -14,7 +14,6 @@ from xbarc.ir.choices import Candidate, ChoiceRecord
 from xbarc.ir.facts import InputFacts
 from xbarc.ir.geometry import Dense, Geometry, Scatter, Window, is_countable
 from xbarc.ir.network import Network, Source, Value
-from xbarc.ir.network_rules import geometry_faults
 from xbarc.ir.program import CrossbarStep, DigitalStep, Program
 from xbarc.ir.quantizers import FloatInput, RequantizedResult
 from xbarc.ir.verify import (
@@ -26,7 +25,8 @@ from xbarc.ir.verify import (
     verify_network,
     verify_program,
 )
-from xbarc.ir.verify_sense import SENSE_RULES
+from xbarc.ir.verify.networks import geometry_faults
+from xbarc.ir.verify.senses import SENSE_RULES
 from xbarc.numerics import PackedCells
 
 TARGET = small_target(array__rows=8, array__columns=16, array__active_rows=4, adc__max_bits=9)

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tests.builders import small_target
 from xbarc.ir.network import Source, Value
 from xbarc.ir.program import DigitalStep, Program
-from xbarc.ir.verify_fragment import fragments_closed, loops
+from xbarc.ir.verify.fragments import fragments_closed, loops
 
 FLOAT = TensorProto.FLOAT
 Build = Callable[[], onnx.ModelProto]

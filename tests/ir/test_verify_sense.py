@@ -12,7 +12,7 @@ from tests.builders import int_layer, program_of
 from xbarc.ir.program import CrossbarStep, Sense
 from xbarc.ir.quantizers import BinaryInput, IntegerInput, SignResult
 from xbarc.ir.verify import broken_rules
-from xbarc.ir.verify_sense import SENSE_RULES
+from xbarc.ir.verify.senses import SENSE_RULES
 from xbarc.mapping import ArrayPool, map_senses
 from xbarc.options import SenseOptions
 

@@ -1,8 +1,14 @@
 """The two data structures: `Network` says what is computed, `Program` where and with which cells.
 
 Everything is frozen dataclasses, tuples and arrays; a layer's blocks are axes of arrays, never
-objects. To add a field: put it here, into `verify.py` as a rule, into `files.py` and `schema.py`
-with a new format number, and into `text.py`.
+objects. `network` and `program` are the structures, `geometry` and `quantizers` their parts; `text`
+prints them, `codes`, `effective` and `knowledge` say what their numbers mean. Two rooms within:
+
+    verify   the rules that hold for both
+    files    a program as a folder, and other files
+
+To add a field: put it into its dataclass, into `verify/` as a rule, into `files/schema.py` with a
+new format number, and into `text.py`.
 """
 
 import lazy_loader

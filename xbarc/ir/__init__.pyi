@@ -13,8 +13,10 @@ from .effective import (
     sum_ranges,
 )
 from .facts import WEIGHTS, InputFacts, Narrowed
-from .files import is_program, load_program, save_program
-from .folder import check_replaceable
+from .files.folder import check_replaceable
+from .files.npz import read_npz
+from .files.partial import PARTIAL, locked_file, remove_leftovers
+from .files.programs import is_program, load_program, save_program
 from .geometry import (
     AutoPad,
     Dense,
@@ -51,10 +53,8 @@ from .network import (
     layer_inputs,
     layer_outputs,
 )
-from .npz import read_npz
 from .operands import OperandStatistics
 from .pareto import FrontPoint, RowsPoint, SolverRun
-from .partial import PARTIAL, locked_file, remove_leftovers
 from .program import (
     AdcSettings,
     CrossbarStep,
@@ -90,7 +90,8 @@ from .scales import ChannelStatistics, FreeScales, LayerScales
 from .statistics import RangeStatistics, SecondMoments, SumStatistics
 from .text import network_text, program_text
 from .trace import LayerTrace, Trace
-from .verify import (
+from .verify.fragments import loops
+from .verify.rules import (
     PROGRAM_RULES,
     STEP_RULES,
     broken_rules,
@@ -98,7 +99,6 @@ from .verify import (
     verify_network,
     verify_program,
 )
-from .verify_fragment import loops
 
 __all__ = [
     "ABSENT",

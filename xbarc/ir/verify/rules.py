@@ -13,15 +13,15 @@ import numpy as np
 from xbarc.errors import ProgramError, VerifyError
 from xbarc.ir.built import built_settings
 from xbarc.ir.knowledge import unproven
-from xbarc.ir.network_rules import (
+from xbarc.ir.program import AdcSettings, CrossbarStep, Program, step_inputs, step_outputs
+from xbarc.ir.verify.fragments import fragments_closed
+from xbarc.ir.verify.networks import (
     NETWORK_RULES,
     repeated,
     value_flow,
     verify_network,
 )
-from xbarc.ir.program import AdcSettings, CrossbarStep, Program, step_inputs, step_outputs
-from xbarc.ir.verify_fragment import fragments_closed
-from xbarc.ir.verify_step import STEP_RULES, takes
+from xbarc.ir.verify.steps import STEP_RULES, takes
 from xbarc.numerics import AnyArray
 
 _ABSURD = (IndexError, ValueError, TypeError, ArithmeticError, MemoryError)

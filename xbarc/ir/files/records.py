@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from xbarc.ir.facts import InputFacts
+from xbarc.ir.files.schema import FactsRecord, ResultRecord, SenseRecord, ValueRecord
 from xbarc.ir.network import Value
 from xbarc.ir.program import CrossbarStep, Sense
 from xbarc.ir.quantizers import FloatResult, IntegerResult, RequantizedResult, Result, SignResult
-from xbarc.ir.schema import FactsRecord, ResultRecord, SenseRecord, ValueRecord
 from xbarc.numerics import AnyArray
 
 

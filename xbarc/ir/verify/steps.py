@@ -9,10 +9,10 @@ from math import prod
 import numpy as np
 
 from xbarc.ir.geometry import Dense, Scatter, Shape, Window, is_countable, stackable
-from xbarc.ir.network_rules import geometry_faults
 from xbarc.ir.program import CrossbarStep
 from xbarc.ir.quantizers import FloatInput, FloatResult, RequantizedResult, SignResult
-from xbarc.ir.verify_sense import SENSE_RULES
+from xbarc.ir.verify.networks import geometry_faults
+from xbarc.ir.verify.senses import SENSE_RULES
 from xbarc.numerics import AnyArray
 from xbarc.plugins import is_method_name
 
@@ -70,7 +70,7 @@ def rows_read_inputs(step: CrossbarStep) -> Iterator[str]:
     """Every wordline carries an input of the layer, and every input has its wordline once."""
     inputs = step.tiling.row_input
     if step.sense is not None:
-        return  # an input may have several wordlines: see verify_sense
+        return  # an input may have several wordlines: see senses.py
     if inputs.shape != (step.cells.shape[1],):
         yield f"{inputs.size} wordlines have an input, the cells have {step.cells.shape[1]}"
     elif inputs.size != step.inputs or not np.array_equal(np.sort(inputs), np.arange(step.inputs)):

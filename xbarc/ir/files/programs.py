@@ -10,9 +10,35 @@ from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from xbarc.errors import ProgramError
-from xbarc.ir.arrays import hold_arrays, names_of
-from xbarc.ir.folder import MANIFEST, check_replaceable, whole_directory
-from xbarc.ir.manifest import UNSEALED, check_files, file_digest, read_manifest, write_manifest
+from xbarc.ir.files.arrays import hold_arrays, names_of
+from xbarc.ir.files.folder import MANIFEST, check_replaceable, whole_directory
+from xbarc.ir.files.manifest import (
+    UNSEALED,
+    check_files,
+    file_digest,
+    read_manifest,
+    write_manifest,
+)
+from xbarc.ir.files.records import (
+    facts_of,
+    facts_record,
+    optional_arrays,
+    result_of,
+    result_record,
+    sense_of,
+    value_of,
+    value_record,
+)
+from xbarc.ir.files.schema import (
+    ARRAYS,
+    FORMAT,
+    CrossbarRecord,
+    DigitalRecord,
+    ProgramRecord,
+    SenseRecord,
+    SourceRecord,
+)
+from xbarc.ir.files.views import open_arrays
 from xbarc.ir.network import Source
 from xbarc.ir.program import (
     AdcSettings,
@@ -24,27 +50,7 @@ from xbarc.ir.program import (
     Tiling,
 )
 from xbarc.ir.quantizers import FloatResult, IntegerResult, RequantizedResult, SignResult
-from xbarc.ir.records import (
-    facts_of,
-    facts_record,
-    optional_arrays,
-    result_of,
-    result_record,
-    sense_of,
-    value_of,
-    value_record,
-)
-from xbarc.ir.schema import (
-    ARRAYS,
-    FORMAT,
-    CrossbarRecord,
-    DigitalRecord,
-    ProgramRecord,
-    SenseRecord,
-    SourceRecord,
-)
 from xbarc.ir.verify import check_program
-from xbarc.ir.views import open_arrays
 from xbarc.numerics import AnyArray, PackedCells, packed_bytes
 
 _TRIES = (

@@ -14,8 +14,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from xbarc.errors import ProgramError
-from xbarc.ir.folder import FILE_NAME, MANIFEST
-from xbarc.ir.schema import ARRAYS, FORMAT, DigitalRecord, ProgramRecord
+from xbarc.ir.files.folder import FILE_NAME, MANIFEST
+from xbarc.ir.files.schema import ARRAYS, FORMAT, DigitalRecord, ProgramRecord
 from xbarc.numerics import ANOTHER_LIMIT, limit_in_words, memory_limit, show_size
 
 UNSEALED = "0" * 64

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from xbarc.errors import ProgramError
-from xbarc.ir.partial import PARTIAL, locked_folder, remove_leftovers
+from xbarc.ir.files.partial import PARTIAL, locked_folder, remove_leftovers
 
 MANIFEST = "program.json"
 FILE_NAME = re.compile(r"cells\.safetensors|(?:report|placement)\.json|digital/[0-9]{5}\.onnx")
