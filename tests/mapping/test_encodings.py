@@ -66,6 +66,7 @@ def _step(name: str, weights: AnyArray, bits: int = 8, **target: int) -> Crossba
 @example(Drawn(np.full((2, 3, 5), -128), 8), 2, 2, 3)
 @example(Drawn(np.zeros((1, 4, 3), dtype=np.int64), 8), 2, 64, 4096)
 @example(Drawn(np.array([[[-512, 511]]]), 10), 3, 64, 7)
+@example(Drawn(np.random.default_rng(0).integers(-(2**15), 2**15, (1, 40, 60)), 16), 2, 64, 4096)
 def test_cells_mean_the_weights(
     name: str, case: Drawn, cell_bits: int, rows: int, columns: int
 ) -> None:

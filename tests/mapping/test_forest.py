@@ -214,7 +214,11 @@ def test_what_a_row_of_each_encoding_reaches() -> None:
     assert encode(Forest.star(3, pinned=0), target, 4).values.tolist() == [[3, 0, 3]]
 
 
-@given(forests(9), st.integers(1, 300), st.integers(0, 2**32 - 1))
+@given(
+    forests(9),
+    st.integers(1, 300) | st.sampled_from([1 << 16, (1 << 16) + 1, 1 << 24]),
+    st.integers(0, 2**32 - 1),
+)
 def test_what_is_exact_comes_back(forest: Forest, levels: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     pins = {v: levels // 2 if level == MID else level for v, level in forest.pinned}
@@ -234,8 +238,9 @@ def test_what_is_exact_comes_back(forest: Forest, levels: int, seed: int) -> Non
         members = np.flatnonzero(forest.component == component)
         if not set(members.tolist()) & set(pins):
             assert not again[:, members].min(axis=1).any()
-    fitted = encode(forest, values.astype(np.float64), levels)
-    assert np.array_equal(fitted.values, values)
+    if levels <= 300:  # the programme takes time for every level, and refuses more than 2**16
+        fitted = encode(forest, values.astype(np.float64), levels)
+        assert np.array_equal(fitted.values, values)
 
 
 @given(forests(7), st.integers(0, 2**32 - 1))

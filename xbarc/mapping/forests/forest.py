@@ -304,8 +304,9 @@ def _conductances(levels: Levels) -> tuple[AnyArray, bool]:
     return g, False
 
 
-def _level_type(levels: int) -> type[np.uint8] | type[np.uint16]:
-    return np.uint8 if levels <= 256 else np.uint16
+def _level_type(levels: int) -> type[np.uint8] | type[np.uint16] | type[np.int32]:
+    """The narrowest that holds a level; chains of weights with 16 bits need more than `uint16`."""
+    return np.uint8 if levels <= 1 << 8 else np.uint16 if levels <= 1 << 16 else np.int32
 
 
 def _share(
