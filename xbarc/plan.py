@@ -17,7 +17,7 @@ from xbarc.mapping import (
     encoding_of,
     encoding_origin,
     find_encoding,
-    idle_levers,
+    idle_savings,
     load_converters,
     load_encoding,
     load_placement,
@@ -213,7 +213,7 @@ def _fixed(size: Dim) -> bool:
 def _levers(options: MapOptions, target: Target) -> str:
     if not options.levers:
         return "none"
-    idle = idle_levers(options, target)
+    idle = idle_savings(options, target)
     why = f"; no effect here: {', '.join(idle)}" if idle else ""
     return f"{', '.join(options.levers)}; law {options.lever_law}{why}"
 

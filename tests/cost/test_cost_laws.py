@@ -13,7 +13,7 @@ from xbarc.cost.adc_models import adc_area_um2, adc_energy_pj
 from xbarc.cost.laws import CostLaw, priced, with_law, without_law
 from xbarc.errors import MappingError, XbarcError
 from xbarc.ir.program import Program
-from xbarc.mapping.converters import lever_law
+from xbarc.mapping.converters import costs_by_law
 from xbarc.report import collect
 from xbarc.report.model import Report
 from xbarc.target import Target, load_target, target_names
@@ -125,7 +125,9 @@ def test_other_figures_can_be_changed() -> None:
 
 def test_choices_by_price_follow_the_law() -> None:
     target = small_target()
-    costs = [lever_law("target", with_law(target, Same(f))).of_bits(np.arange(9)) for f in (1, 3)]
+    costs = [
+        costs_by_law("target", with_law(target, Same(f))).of_bits(np.arange(9)) for f in (1, 3)
+    ]
     assert np.abs(costs[1] - 3 * costs[0]).max() <= 2
     assert without_law(with_law(target, Same())) is target
     assert with_law(with_law(target, Same()), None) is target

@@ -11,11 +11,11 @@ from tests.builders import float_layer, moments_of
 from xbarc.instruments import moments as moments_module
 from xbarc.ir.geometry import Window
 from xbarc.ir.statistics import SecondMoments
-from xbarc.mapping.chains import given as in_order
+from xbarc.mapping.chains import plain_arrangement as in_order
 from xbarc.mapping.encodings import find_encoding
 from xbarc.mapping.fitting.feedback import DAMPING, Block, blocks, feed_back, sweep
 from xbarc.mapping.fitting.grids import Alone, Coupled, Grid, Shifted
-from xbarc.mapping.tiling import Part
+from xbarc.mapping.tiling import ColumnPart
 from xbarc.numerics.types import Float64Array
 
 
@@ -42,8 +42,8 @@ def _error(block: Block, steps: Float64Array, found: Float64Array) -> Float64Arr
 
 
 def _grids(outputs: int) -> dict[str, Grid]:
-    chain = (Part(find_encoding("acm"), 1, outputs),)
-    star = (Part(find_encoding("bias-column"), 1, outputs),)
+    chain = (ColumnPart(find_encoding("acm"), 1, outputs),)
+    star = (ColumnPart(find_encoding("bias-column"), 1, outputs),)
     return {
         "alone": Alone(-1, 1),
         "shifted": Shifted(1, np.ones((1, outputs))),

@@ -14,12 +14,12 @@ from xbarc.instruments import moments as moments_module
 from xbarc.ir.geometry import Window
 from xbarc.ir.statistics import SecondMoments
 from xbarc.mapping.chains import Arrangement
-from xbarc.mapping.chains import given as in_order
+from xbarc.mapping.chains import plain_arrangement as in_order
 from xbarc.mapping.encodings import find_encoding
 from xbarc.mapping.fitting.grids import Alone, Coupled, Grid, Shifted
 from xbarc.mapping.fitting.quality import product_sums
 from xbarc.mapping.fitting.scales import rounding_steps, spread
-from xbarc.mapping.tiling import Part
+from xbarc.mapping.tiling import ColumnPart
 from xbarc.numerics.types import Float64Array, IntArray
 
 
@@ -54,7 +54,7 @@ def test_shifted_is_the_nearest_of_its_parity(rows: Float64Array, top: int, k: i
 
 
 def _coupled(name: str, blocks: int, outputs: int, levels: int, places: Arrangement) -> Coupled:
-    return Coupled((Part(find_encoding(name), blocks, outputs),), places, levels)
+    return Coupled((ColumnPart(find_encoding(name), blocks, outputs),), places, levels)
 
 
 def _representable(grid: Coupled) -> IntArray:

@@ -15,7 +15,7 @@ from xbarc.cost.adc_models import adc_energy_pj
 from xbarc.cost.converters import Widths, converter_widths
 from xbarc.errors import MappingError
 from xbarc.ir.effective import effective_weights, is_lossless
-from xbarc.mapping.converters import lever_law
+from xbarc.mapping.converters import costs_by_law
 from xbarc.mapping.converters.width_costs import BOTH, by_levels
 from xbarc.mapping.recoding import digit_kernels, digit_sums, recode, simple_digits, width_kernels
 from xbarc.mapping.recoding.digits import start_prices
@@ -28,25 +28,25 @@ NAMES = ["both", "bits", "levels", "target", "40"]
 
 def test_every_law_is_a_table_of_costs() -> None:
     target = load_target("rram128")
-    assert lever_law("bits", target).cost[:4] == (0, 1, 2, 3)
-    assert lever_law("levels", target).cost[:4] == (0, 2, 4, 8)
-    assert lever_law("both", target).cost[:3] == (0, 2 + BOTH, 4 + 2 * BOTH)
-    assert lever_law("40", target) == by_levels(40)
-    own = lever_law("target", target)
+    assert costs_by_law("bits", target).cost[:4] == (0, 1, 2, 3)
+    assert costs_by_law("levels", target).cost[:4] == (0, 2, 4, 8)
+    assert costs_by_law("both", target).cost[:3] == (0, 2 + BOTH, 4 + 2 * BOTH)
+    assert costs_by_law("40", target) == by_levels(40)
+    own = costs_by_law("target", target)
     assert own.unit == "fJ"
     for bits in range(11):
         assert own.cost[bits] == round(1000 * adc_energy_pj(bits, target.costs.adc))
     for name in NAMES:
-        cost = lever_law(name, target).cost
+        cost = costs_by_law(name, target).cost
         assert sorted(cost) == list(cost)
-    assert lever_law("both", target).of_sums(np.array([0, 1, 63, 64])).tolist() == [
-        lever_law("both", target).cost[bits] for bits in (0, 1, 6, 7)
+    assert costs_by_law("both", target).of_sums(np.array([0, 1, 63, 64])).tolist() == [
+        costs_by_law("both", target).cost[bits] for bits in (0, 1, 6, 7)
     ]
 
 
 def test_a_target_without_energy_of_converters_has_both_laws() -> None:
     target = load_target("hermes256")
-    assert lever_law("target", target) == lever_law("both", target)
+    assert costs_by_law("target", target) == costs_by_law("both", target)
 
 
 @pytest.mark.parametrize("text", ["", "b", "-1", "1.5", "9999999", "bits,levels"])
@@ -95,7 +95,7 @@ def test_bits_take_one_column_of_a_pair_where_that_is_less() -> None:
     digits = np.resize(np.arange(-3, 4), (1, 126, 1))
     bounds = np.array([0, 126])
     for name, most in (("bits", 9), ("levels", 14)):
-        law = lever_law(name, load_target("rram128"))
+        law = costs_by_law(name, load_target("rram128"))
         found = recode(digits * 5, bounds, slices=4, cell_bits=2, law=law.cost)
         plus, minus = (part.reshape(-1) for part in digit_sums(found, bounds))
         low = np.frexp(np.array([plus[0], minus[0]]).astype(float))[1].sum()

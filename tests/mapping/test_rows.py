@@ -9,7 +9,7 @@ from tests.builders import int_layer, small_target
 from xbarc.circuit.meaning import real_weights
 from xbarc.ir.effective import effective_weights
 from xbarc.mapping import ArrayPool, map_layer
-from xbarc.mapping.chains import arrange, given
+from xbarc.mapping.chains import arrange, plain_arrangement
 from xbarc.mapping.encodings import find_encoding
 from xbarc.mapping.rows import KeptPlaces, row_cells, stands_alone
 from xbarc.options import MapOptions
@@ -32,7 +32,11 @@ def test_row_by_row_is_the_whole_layer(encoding: str, slices: int) -> None:
     weights = rng.integers(-1, 2, (2, 19, 10))
     layer = int_layer(weights)
     chained = encoding.startswith(("acm", "segmented"))
-    places = arrange(weights.reshape(-1, 10).astype(float), 5) if chained else given(np.arange(10))
+    places = (
+        arrange(weights.reshape(-1, 10).astype(float), 5)
+        if chained
+        else plain_arrangement(np.arange(10))
+    )
     pool = ArrayPool(target.array, "layer")
     step = map_layer(layer, target, options, pool, places)
     rows = row_cells(layer, target, options, places)

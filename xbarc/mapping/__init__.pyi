@@ -1,4 +1,4 @@
-from .converter_savings import idle_levers
+from .converter_savings import idle_savings
 from .converters import (
     ConverterPolicy,
     ConverterSettings,
@@ -143,7 +143,7 @@ __all__ = [
     "fit_thresholds",
     "fitted",
     "full_load",
-    "idle_levers",
+    "idle_savings",
     "integer_weight",
     "load_converters",
     "load_encoding",

@@ -8,13 +8,15 @@ import numpy as np
 
 from xbarc.errors import MappingError
 from xbarc.ir import IntWeight, MatrixLayer
-from xbarc.mapping.chains import Arrangement, arrange, find_order, given
+from xbarc.mapping.chains import Arrangement, arrange, find_order, plain_arrangement
 from xbarc.mapping.encodings import Encoding, Region, encoding_of
 from xbarc.mapping.tiling import Cut, cut_columns, row_bounds
 from xbarc.numerics import Int64Array, IntArray
 from xbarc.options import MapOptions
 from xbarc.target import Target
 
+# Every chain of up to 65,536 outputs of 8 bits fits: a prefix sum has 8 + 16 bits. More slices
+# would turn an error that says what helps into arrays that nobody wants.
 _MOST_CELL_BITS = 24
 
 
@@ -72,7 +74,7 @@ def make_job(
     parts = encoding.regions(weights, bounds) or (_all(encoding, layer.outputs),)
     slices, cut, places = _fit(layer, target, options, (weights, parts, bits, arrangement))
     plain = bool((places.order[:-1] < places.order[1:]).all() and (places.signs == 1).all())
-    turned = weights if plain else _turned(weights, places.order, places.signs)
+    turned = weights if plain else _turn_outputs(weights, places.order, places.signs)
     return Job(
         turned,
         bits,
@@ -111,12 +113,12 @@ def _fit(
     least = encoding.slices(low, high, bits, cell_bits)
     for slices in _slice_counts(least, options.weight_slices, cell_bits):
         cut = cut_columns(parts, slices, target.array, options.tile, layer.name)
-        places = arrangement or _arranged(weights, parts, cut)
+        places = arrangement or _arrange_outputs(weights, parts, cut)
         if _holds(weights, cut, places, cell_bits, slices):
             return slices, cut, places
         levels = 1 << (cell_bits * slices)
         asked = options.weight_slices
-        found = None if arrangement else _searched(weights, cut, levels, asked=asked)
+        found = None if arrangement else _search_order(weights, cut, levels, asked=asked)
         if found is not None:
             return slices, cut, found
     most = options.weight_slices or _MOST_CELL_BITS // cell_bits
@@ -141,16 +143,18 @@ def _remedy(least: int, asked: int | None) -> str:
     return "--encoding differential, fewer --weight-bits, or cells with more bits"
 
 
-def _arranged(weights: IntArray, parts: tuple[Region, ...], cut: Cut) -> Arrangement:
+def _arrange_outputs(weights: IntArray, parts: tuple[Region, ...], cut: Cut) -> Arrangement:
     """Natural order, unless a chain asks for a better one."""
     if len(parts) > 1 or not parts[0].encoding.is_chained():
         order = np.concatenate([part.outputs for part in parts])
-        return given(order)
+        return plain_arrangement(order)
     rows = weights.reshape(-1, weights.shape[2]).astype(np.float64)
     return arrange(rows, cut.chain())
 
 
-def _searched(weights: IntArray, cut: Cut, levels: int, *, asked: int | None) -> Arrangement | None:
+def _search_order(
+    weights: IntArray, cut: Cut, levels: int, *, asked: int | None
+) -> Arrangement | None:
     """An order that fits exactly, where one is found."""
     if not all(part.encoding.is_chained() for part in cut.parts):
         return None
@@ -161,7 +165,7 @@ def _searched(weights: IntArray, cut: Cut, levels: int, *, asked: int | None) ->
     return Arrangement(found.order, found.signs, 0.0, 0.0, 0.0, None)
 
 
-def _turned(weights: IntArray, order: IntArray, signs: IntArray) -> IntArray:
+def _turn_outputs(weights: IntArray, order: IntArray, signs: IntArray) -> IntArray:
     """Outputs in another order, with signs; wide enough for the negative of the least integer."""
     chosen: IntArray = weights[:, :, order]
     if (signs == 1).all():
@@ -176,7 +180,7 @@ def _holds(weights: IntArray, cut: Cut, places: Arrangement, cell_bits: int, sli
     for part in cut.parts:
         stop = start + part.blocks * part.outputs
         if part.encoding.is_chained() or part.encoding.forest(1) is not None:
-            chosen = _turned(weights, places.order[start:stop], places.signs[start:stop])
+            chosen = _turn_outputs(weights, places.order[start:stop], places.signs[start:stop])
             shaped = chosen.reshape(*weights.shape[:2], part.blocks, part.outputs)
             if not part.encoding.holds(shaped, cell_bits, slices):
                 return False

@@ -22,18 +22,19 @@ from xbarc.ir import (
     read_only,
 )
 from xbarc.mapping.chains import Arrangement
-from xbarc.mapping.converter_savings import group, pull
-from xbarc.mapping.converters import adc_settings, lever_law, wide, with_gain
+from xbarc.mapping.converter_savings import apply_to_columns, apply_to_weights
+from xbarc.mapping.converters import adc_settings, costs_by_law, wide, with_gain
 from xbarc.mapping.encodings import Encoded, Pattern, check_meaning, check_piece, encoding_of
 from xbarc.mapping.job import Job, make_job
 from xbarc.mapping.kept import unkept_weights
 from xbarc.mapping.pack import ArrayPool
-from xbarc.mapping.tiling import Part, segment_bounds
+from xbarc.mapping.tiling import ColumnPart, segment_bounds
 from xbarc.numerics import AnyArray, Int64Array, PackedCells, pack_cells, packed_bytes
 from xbarc.options import MapOptions
 from xbarc.plugins import is_foreign
 from xbarc.target import Target
 
+# A cell is one byte until it is packed, and an encoding holds a few copies of a chunk: 8 MiB each.
 _CHUNK_CELLS = 1 << 23
 
 
@@ -58,11 +59,13 @@ def map_layer(
     Raises:
         MappingError: the layer cannot be mapped; the message says why and what would help.
     """
-    law = lever_law(options.lever_law, target)
-    job = pull(make_job(layer, target, options, arrangement), target, options.levers, law)
+    law = costs_by_law(options.lever_law, target)
+    job = apply_to_weights(
+        make_job(layer, target, options, arrangement), target, options.levers, law
+    )
     unkept = _unkept(layer, target, options)
     cells, r_values = _encode(job)
-    tiling = _tiling(job, target, pool)
+    tiling = _make_tiling(job, target, pool)
     step = CrossbarStep(
         name=layer.name,
         operator=layer.operator,
@@ -92,7 +95,7 @@ def map_layer(
     if is_foreign(encoding_of(options)):
         check_meaning(step, layer.weight.tensor.load())
     rule, shares = options.column_order, options.columns_share
-    step, solved = group(step, target, options.levers, rule, law, shares)
+    step, solved = apply_to_columns(step, target, options.levers, rule, law, shares)
     room = wide(target) if "rows" in options.levers else target
     step = replace(step, adc=replace(adc_settings(step, room, options.adc_policy), solved=solved))
     return with_gain(step, target, options.adc_policy)
@@ -183,7 +186,7 @@ def encode_rows(job: Job, first: int, last: int) -> list[Encoded]:
     return encoded
 
 
-def _tiling(job: Job, target: Target, pool: ArrayPool) -> Tiling:
+def _make_tiling(job: Job, target: Target, pool: ArrayPool) -> Tiling:
     groups, rows, _ = job.weights.shape
     natural = np.arange(rows, dtype=np.int32)
     column_bounds = job.cut.column_bounds
@@ -235,7 +238,7 @@ def _alike(parts: list[Int64Array]) -> list[Int64Array]:
     return [np.broadcast_to(part, (*lead, part.shape[2])) for part in parts]
 
 
-def _place(patterns: list[tuple[Part, Pattern]], job: Job) -> dict[str, AnyArray]:
+def _place(patterns: list[tuple[ColumnPart, Pattern]], job: Job) -> dict[str, AnyArray]:
     """Entries of `A` and `R` with the indices of the whole layer; outputs by their place."""
     found: dict[str, list[AnyArray]] = {
         name: [] for name in ("a_conversion", "a_column", "a_sign", "r_output", "r_conversion")

@@ -17,7 +17,7 @@ from xbarc.target import Array
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class ColumnPart:
     """Blocks of like size and encoding, side by side.
 
     Attributes:
@@ -40,7 +40,7 @@ class Cut:
         conversion_bounds: first conversion of each physical block, and the end.
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[ColumnPart, ...]
     column_bounds: IntArray
     conversion_bounds: IntArray
 
@@ -82,7 +82,7 @@ def cut_columns(
     Raises:
         MappingError: an array has too few columns for two columns that must be neighbours.
     """
-    parts: list[Part] = []
+    parts: list[ColumnPart] = []
     columns, conversions = [0], [0]
     for region in regions:
         encoding = region.encoding
@@ -96,7 +96,7 @@ def cut_columns(
     return Cut(tuple(parts), *bounds)
 
 
-def _parts(region: Region, slices: int, usable: int, tile: Tile) -> Iterator[Part]:
+def _parts(region: Region, slices: int, usable: int, tile: Tile) -> Iterator[ColumnPart]:
     """Blocks of like size, and the smaller last one apart."""
     encoding, outputs = region.encoding, len(region.outputs)
     unit = encoding.unit()
@@ -106,9 +106,9 @@ def _parts(region: Region, slices: int, usable: int, tile: Tile) -> Iterator[Par
     blocks = -(-outputs // most)
     even = ceil(outputs / blocks / unit) * unit
     size = most if tile == "fill" else min(most, even)
-    yield Part(encoding, outputs // size, size)
+    yield ColumnPart(encoding, outputs // size, size)
     if outputs % size:
-        yield Part(encoding, 1, outputs % size)
+        yield ColumnPart(encoding, 1, outputs % size)
 
 
 def most_outputs(outputs: int, slices: int, encoding: Encoding, usable: int) -> int:
@@ -123,7 +123,7 @@ def most_outputs(outputs: int, slices: int, encoding: Encoding, usable: int) -> 
     return low
 
 
-def _pieces(part: Part, slices: int, usable: int, where: str) -> tuple[list[int], list[int]]:
+def _pieces(part: ColumnPart, slices: int, usable: int, where: str) -> tuple[list[int], list[int]]:
     """Columns and conversions of each physical block of a logical one."""
     encoding = part.encoding
     width = encoding.width(part.outputs, slices)

@@ -5,7 +5,7 @@ weights; `search` finds an order in which given integers fit exactly, where ther
 another order, give `order` another field of costs; both keep their loops in a file of kernels.
 """
 
-from xbarc.mapping.chains.order import Arrangement, arrange, given
+from xbarc.mapping.chains.order import Arrangement, arrange, plain_arrangement
 from xbarc.mapping.chains.search import find_order
 
-__all__ = ["Arrangement", "arrange", "find_order", "given"]
+__all__ = ["Arrangement", "arrange", "find_order", "plain_arrangement"]

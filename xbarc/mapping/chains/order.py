@@ -70,7 +70,7 @@ class Arrangement:
         return 1.0 - self.cost / self.greedy_cost if self.greedy_cost > 0 else 0.0
 
 
-def given(order: IntArray) -> Arrangement:
+def plain_arrangement(order: IntArray) -> Arrangement:
     """An order that nobody searched for, no output negated."""
     signs = np.ones(len(order), dtype=np.int8)
     return Arrangement(order.astype(np.int64), signs, 0.0, 0.0, 0.0, None)

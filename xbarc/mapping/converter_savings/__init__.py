@@ -6,6 +6,6 @@ side conditions are in `assignment`). Digits have a room of their own, `recoding
 a file here, a call in `savings`, and a name in `xbarc.options`.
 """
 
-from xbarc.mapping.converter_savings.savings import group, idle_levers, pull
+from xbarc.mapping.converter_savings.savings import apply_to_columns, apply_to_weights, idle_savings
 
-__all__ = ["group", "idle_levers", "pull"]
+__all__ = ["apply_to_columns", "apply_to_weights", "idle_savings"]

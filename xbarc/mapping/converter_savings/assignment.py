@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from xbarc.lazy import lazy_module
-from xbarc.mapping.converters import LEVELS, LeverLaw
+from xbarc.mapping.converters import LEVELS, WidthCosts
 from xbarc.numerics import Int64Array, IntArray
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Assigned:
     seconds: float
 
 
-def group_cost(sums: IntArray, slots: IntArray, law: LeverLaw = LEVELS) -> Int64Array:
+def group_cost(sums: IntArray, slots: IntArray, law: WidthCosts = LEVELS) -> Int64Array:
     """Cost of all conversions where each is as wide as the widest of its slot.
 
     Args:
@@ -61,7 +61,7 @@ def assign(
     common: bool,
     reach: int | None,
     effort: float,
-    law: LeverLaw = LEVELS,
+    law: WidthCosts = LEVELS,
 ) -> Assigned:
     """Places for the conversions of one column block.
 
@@ -99,7 +99,7 @@ def _solve(
     shared: int,
     reach: int | None,
     effort: float,
-    law: LeverLaw,
+    law: WidthCosts,
 ) -> Assigned:
     """One order for some cases at once."""
     count = cases.shape[1]
@@ -132,7 +132,7 @@ def _solve(
     return Assigned(place, after, min(after, max(bound, 0)), naive, seconds)
 
 
-def _total(cases: Int64Array, place: Int64Array, slots: IntArray, law: LeverLaw) -> int:
+def _total(cases: Int64Array, place: Int64Array, slots: IntArray, law: WidthCosts) -> int:
     laid = np.empty_like(cases)
     laid[:, place] = cases
     return int(group_cost(laid, slots, law).sum())
@@ -143,7 +143,7 @@ def _weak_bound(widths: Int64Array) -> int:
     return int(widths.sum())
 
 
-def _by_sum(cases: Int64Array, law: LeverLaw) -> Int64Array:
+def _by_sum(cases: Int64Array, law: WidthCosts) -> Int64Array:
     order = np.argsort(-law.of_sums(cases).sum(axis=0), kind="stable")
     place = np.empty_like(order)
     place[order] = np.arange(len(order))
@@ -151,7 +151,7 @@ def _by_sum(cases: Int64Array, law: LeverLaw) -> Int64Array:
 
 
 def _first_guess(
-    cases: Int64Array, slots: IntArray, reach: int | None, law: LeverLaw
+    cases: Int64Array, slots: IntArray, reach: int | None, law: WidthCosts
 ) -> Int64Array:
     """By the sum over cases where any place is allowed, as they come otherwise."""
     natural = np.arange(len(slots))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xbarc.mapping.converters import BOTH_LAWS, LeverLaw
+from xbarc.mapping.converters import BOTH_LAWS, WidthCosts
 from xbarc.mapping.recoding import digit_sums, promising_starts, recode, simple_digits
 from xbarc.mapping.tiling import segment_bounds
 from xbarc.numerics import Float64Array, Int64Array, IntArray
@@ -30,7 +30,7 @@ def centres(
     blocks: IntArray,
     slices: int,
     target: Target,
-    law: LeverLaw = BOTH_LAWS,
+    law: WidthCosts = BOTH_LAWS,
     *,
     joined: bool,
 ) -> Int64Array:
@@ -100,7 +100,7 @@ class _How:
     cell_bits: int
     top: int
     joined: bool
-    law: LeverLaw
+    law: WidthCosts
     many: bool
 
     def fitting(self, weights: IntArray) -> IntArray:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from xbarc.mapping.converters import BOTH_LAWS, LeverLaw
+from xbarc.mapping.converters import BOTH_LAWS, WidthCosts
 from xbarc.mapping.recoding import MANY_WEIGHTS, digit_sums, recode
 from xbarc.mapping.tiling import segment_bounds
 from xbarc.numerics import IntArray
@@ -22,7 +22,11 @@ _TRIED_WEIGHTS = 1 << 18
 
 
 def deal_rows(
-    weights: IntArray, bounds: IntArray, active_rows: int, cell_bits: int, law: LeverLaw = BOTH_LAWS
+    weights: IntArray,
+    bounds: IntArray,
+    active_rows: int,
+    cell_bits: int,
+    law: WidthCosts = BOTH_LAWS,
 ) -> IntArray:
     """Input of each row, in the order whose converters cost least.
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from xbarc.ir import CrossbarStep, SolverRun, conversion_exponents, conversion_kinds, sum_ranges
 from xbarc.mapping.converter_savings.assignment import Assigned, assign, group_cost
-from xbarc.mapping.converters import LEVELS, LeverLaw
+from xbarc.mapping.converters import LEVELS, WidthCosts
 from xbarc.numerics import Int64Array, IntArray
 from xbarc.options import ColumnRule, ColumnShares
 from xbarc.target import Target
@@ -41,7 +41,7 @@ def order_columns(
     step: CrossbarStep,
     target: Target,
     rule: ColumnRule,
-    law: LeverLaw = LEVELS,
+    law: WidthCosts = LEVELS,
     shares: ColumnShares = "width",
 ) -> Ordered:
     """Bitlines for the columns of every block.
@@ -94,7 +94,7 @@ def _are_chained(step: CrossbarStep) -> bool:
     return bool((np.bincount(entries[0], minlength=1) > 1).any())
 
 
-def _solved(found: list[Assigned], law: LeverLaw) -> tuple[SolverRun, ...]:
+def _solved(found: list[Assigned], law: WidthCosts) -> tuple[SolverRun, ...]:
     """All blocks of the layer together."""
     if not found:
         return ()
@@ -111,7 +111,7 @@ def _solved(found: list[Assigned], law: LeverLaw) -> tuple[SolverRun, ...]:
 
 
 def sorted_places(
-    sums: Int64Array, offsets: IntArray, shared: int, law: LeverLaw = LEVELS
+    sums: Int64Array, offsets: IntArray, shared: int, law: WidthCosts = LEVELS
 ) -> Int64Array:
     """Place of each conversion in its block: widest first, ties by sum.
 

@@ -19,7 +19,7 @@ from xbarc.ir import CrossbarStep, SolverRun
 from xbarc.mapping.converter_savings.centring import centres
 from xbarc.mapping.converter_savings.dealing import deal_rows
 from xbarc.mapping.converter_savings.grouping import order_columns
-from xbarc.mapping.converters import LeverLaw
+from xbarc.mapping.converters import WidthCosts
 from xbarc.mapping.encodings import encoding_of
 from xbarc.mapping.job import Job
 from xbarc.mapping.recoding import MANY_WEIGHTS, Recoded, layer_start
@@ -30,7 +30,7 @@ from xbarc.target import Target
 _WIDEST_DIGIT = 7
 
 
-def idle_levers(options: MapOptions, target: Target) -> tuple[Lever, ...]:
+def idle_savings(options: MapOptions, target: Target) -> tuple[Lever, ...]:
     """Levers that change nothing on any layer: they act on pairs of columns."""
     paired = options.encoding == AUTO or encoding_of(options).is_paired()
     if paired and target.cell.bits <= _WIDEST_DIGIT:
@@ -38,7 +38,7 @@ def idle_levers(options: MapOptions, target: Target) -> tuple[Lever, ...]:
     return tuple(name for name in options.levers if name in ("recode", "centre", "deal"))
 
 
-def pull(job: Job, target: Target, levers: tuple[Lever, ...], law: LeverLaw) -> Job:
+def apply_to_weights(job: Job, target: Target, levers: tuple[Lever, ...], law: WidthCosts) -> Job:
     """Apply the levers that act on weights; those that the encoding has no room for do nothing.
 
     Args:
@@ -64,7 +64,7 @@ def pull(job: Job, target: Target, levers: tuple[Lever, ...], law: LeverLaw) -> 
     return job
 
 
-def _recoded(job: Job, target: Target, law: LeverLaw, *, joined: bool) -> Job:
+def _recoded(job: Job, target: Target, law: WidthCosts, *, joined: bool) -> Job:
     """The layer in digits that are chosen once its cells are made."""
     top, active = (1 << target.input.dac_bits) - 1, target.array.active_rows
     many = job.weights.size > MANY_WEIGHTS
@@ -77,7 +77,7 @@ def _recoded(job: Job, target: Target, law: LeverLaw, *, joined: bool) -> Job:
     return replace(job, encoding=recoded, cut=replace(job.cut, parts=parts))
 
 
-def _centred(job: Job, target: Target, law: LeverLaw, *, joined: bool) -> Job:
+def _centred(job: Job, target: Target, law: WidthCosts, *, joined: bool) -> Job:
     """Take a number off the weights at each place; the layer's outputs get it back."""
     off = centres(job.weights, job.bounds, job.slices, target, law, joined=joined)
     if not off.any():
@@ -88,12 +88,12 @@ def _centred(job: Job, target: Target, law: LeverLaw, *, joined: bool) -> Job:
     return replace(job, weights=weights, centre=centre + (0 if job.centre is None else job.centre))
 
 
-def group(
+def apply_to_columns(
     step: CrossbarStep,
     target: Target,
     levers: tuple[Lever, ...],
     rule: ColumnRule,
-    law: LeverLaw,
+    law: WidthCosts,
     shares: ColumnShares,
 ) -> tuple[CrossbarStep, tuple[SolverRun, ...]]:
     """The layer with its columns in the order that suits its converters, and how it was found."""

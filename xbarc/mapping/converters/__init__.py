@@ -26,7 +26,7 @@ from xbarc.mapping.converters.foreign import (
 )
 from xbarc.mapping.converters.knapsack import Picked, pick
 from xbarc.mapping.converters.one_adc import SumHistogram, choose_adc, one_setting, sum_histogram
-from xbarc.mapping.converters.width_costs import BOTH_LAWS, LEVELS, LeverLaw, lever_law
+from xbarc.mapping.converters.width_costs import BOTH_LAWS, LEVELS, WidthCosts, costs_by_law
 
 __all__ = [
     "BOTH_LAWS",
@@ -34,16 +34,16 @@ __all__ = [
     "ConverterPolicy",
     "ConverterSettings",
     "ConverterSums",
-    "LeverLaw",
     "Picked",
     "SumHistogram",
     "Table",
+    "WidthCosts",
     "adc_settings",
     "choose_adc",
     "choose_rows",
     "chosen_by",
     "converters_origin",
-    "lever_law",
+    "costs_by_law",
     "load_converters",
     "needed_bits",
     "one_setting",

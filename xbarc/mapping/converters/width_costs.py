@@ -23,7 +23,7 @@ _FEMTO = 1000
 
 
 @dataclass(frozen=True)
-class LeverLaw:
+class WidthCosts:
     """A cost for every width.
 
     Attributes:
@@ -45,13 +45,13 @@ class LeverLaw:
         return self.of_bits(np.frexp(np.asarray(sums, dtype=np.float64))[1])
 
 
-def by_levels(a_bit: int = 0) -> LeverLaw:
+def by_levels(a_bit: int = 0) -> WidthCosts:
     """Levels, and for every bit so many more."""
     costs = [a_bit * bits + (2.0**bits if bits else 0.0) for bits in range(WIDEST)]
     return _table(f"levels + {a_bit} a bit" if a_bit else "levels", costs)
 
 
-def lever_law(name: str, target: Target) -> LeverLaw:
+def costs_by_law(name: str, target: Target) -> WidthCosts:
     """The costs behind a name.
 
     Args:
@@ -68,9 +68,9 @@ def lever_law(name: str, target: Target) -> LeverLaw:
     return by_levels(BOTH if name == "both" else 0 if name == "levels" else int(name))
 
 
-def _table(unit: str, costs: list[float] | list[int]) -> LeverLaw:
+def _table(unit: str, costs: list[float] | list[int]) -> WidthCosts:
     whole = np.rint(np.minimum(np.array(costs, dtype=np.float64), _LARGEST)).astype(np.int64)
-    return LeverLaw(unit, tuple(np.maximum.accumulate(whole).tolist()))
+    return WidthCosts(unit, tuple(np.maximum.accumulate(whole).tolist()))
 
 
 LEVELS = by_levels()

@@ -15,7 +15,7 @@ from xbarc.mapping.encodings.differential import Differential
 from xbarc.mapping.encodings.foreign import check_meaning, check_piece, probe_encoding
 from xbarc.mapping.encodings.offset import Offset
 from xbarc.mapping.encodings.one_signed import OneSigned
-from xbarc.mapping.encodings.tree import Tree, bias_column, connection, segmented
+from xbarc.mapping.encodings.tree import Tree, bias_column, connection, segmented_connection
 from xbarc.mapping.encodings.unipolar import Unipolar
 from xbarc.options import AUTO, Cells, Method
 from xbarc.plugins import Door, Guarded, guard, is_foreign, load_method, origin
@@ -30,8 +30,8 @@ _ENCODINGS: tuple[Encoding, ...] = (
     bias_column(mid=True),
     connection(),
     connection(analog=True),
-    segmented(4),
-    segmented(4, analog=True),
+    segmented_connection(4),
+    segmented_connection(4, analog=True),
     OneSigned(),
     Unipolar(),
     TwosComplement(),
@@ -108,16 +108,16 @@ def _ours(name: str) -> Encoding | None:
     for encoding in _ENCODINGS:
         if encoding.name == name:
             return encoding
-    return _segmented(name)
+    return _find_segmented(name)
 
 
-def _segmented(name: str) -> Encoding | None:
+def _find_segmented(name: str) -> Encoding | None:
     """`segmented:K` with any count of outputs a segment."""
     analog = name.endswith("-analog")
     head, _, count = name.removesuffix("-analog").partition(":")
     if head != _SEGMENTED or not (count.isdecimal() and len(count) <= 4 and int(count)):
         return None
-    return segmented(int(count), analog=analog)
+    return segmented_connection(int(count), analog=analog)
 
 
 __all__ = [

@@ -131,7 +131,7 @@ def connection(*, analog: bool = False) -> Tree:
     return Tree("acm", _path, chained=True, analog=analog)
 
 
-def segmented(every: int, *, analog: bool = False) -> Tree:
+def segmented_connection(every: int, *, analog: bool = False) -> Tree:
     """The adjacent connection matrix, begun anew after every so many outputs."""
     return Tree(f"segmented:{every}", partial(_cut_path, every), True, every, analog)
 

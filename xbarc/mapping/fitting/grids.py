@@ -10,7 +10,7 @@ import numpy as np
 
 from xbarc.mapping.chains import Arrangement
 from xbarc.mapping.forests import Forest, RowEncoder, encode
-from xbarc.mapping.tiling import Part
+from xbarc.mapping.tiling import ColumnPart
 from xbarc.numerics import BoolArray, Float64Array
 
 Nearest = Callable[[Float64Array], Float64Array]
@@ -85,7 +85,7 @@ class Coupled(Grid):
         levels: levels of a column.
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[ColumnPart, ...]
     places: Arrangement
     levels: int
 
@@ -142,7 +142,7 @@ def _solver(forest: Forest, levels: int, weight: Float64Array) -> Nearest:
     return solve
 
 
-def _forest(part: Part) -> Forest:
+def _forest(part: ColumnPart) -> Forest:
     forest = part.encoding.forest(part.outputs)
     if forest is None:
         raise ValueError(f"{part.encoding.name} is no forest of columns")

@@ -9,7 +9,7 @@ from math import prod
 import numpy as np
 
 from xbarc.ir import IntWeight, MatrixLayer, Scatter, SecondMoments
-from xbarc.mapping.chains import Arrangement, arrange, given
+from xbarc.mapping.chains import Arrangement, arrange, plain_arrangement
 from xbarc.mapping.encodings import Encoding, Region, encoding_of
 from xbarc.mapping.fitting.feedback import Block, blocks, feed_back, sweep
 from xbarc.mapping.fitting.grids import Alone, Coupled, Grid, Shifted
@@ -137,7 +137,7 @@ def _places(
     """Order and sign for chains; a bias column asks for neither."""
     outputs = weights.shape[2]
     if not encoding.is_chained():
-        return given(np.arange(outputs))
+        return plain_arrangement(np.arange(outputs))
     scaled = weights / spread(weights, importance)[:, None] * np.sqrt(importance)[:, :, None]
     cut, levels = chains
     return arrange(scaled.reshape(-1, outputs), cut.chain(), levels=levels)
