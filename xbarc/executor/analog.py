@@ -40,10 +40,15 @@ else:
     analog_loop = lazy_module("xbarc.executor.analog_loop")
     special = lazy_module("scipy.special")
 
+# A millionth of a level: no cell is known so well, and sums of up to 2**33 levels fit 53 bits.
 GRID_BITS = 20
+
+# Steps of 2**-12 of a level shift a sum over 4,096 rows by half a level at worst, by .005 of one
+# typically; where float32 cannot hold them, float64 does, whose products take twice the time.
 FINE_BITS = 12
 NOISE_BITS = 16
 """Noise takes one of `2**NOISE_BITS` equally likely values, the middle quantiles of a normal."""
+# Sums at a time: 8 MB in float32, and as many bytes of random words and planes beside them.
 _CHUNK_SUMS = 1 << 21
 
 

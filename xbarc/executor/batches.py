@@ -12,6 +12,8 @@ from xbarc.executor.walk import Values
 from xbarc.ir import Dim, Program, Value, label_name, split_labels
 from xbarc.numerics import AnyArray
 
+# Samples of a batch: two chunks of 32 lanes for a dense layer, and at most 64 times one sample's
+# tensors in memory. Results do not depend on it.
 BATCH = 64
 Data = Mapping[str, AnyArray]
 """Arrays by the name of an input, labels among them; the first axis counts samples."""
@@ -29,7 +31,7 @@ def labelled_batches(
     _check_samples(program.inputs, feeds, "data")
     batches = split_batches(program.inputs, feeds)
     fed = [value for value in program.inputs if _is_batched(value, feeds)]
-    first = next((value.name for value in (*_batched(program.inputs, feeds), *fed)), None)
+    first = next((value.name for value in (*_inputs_of_samples(program.inputs, feeds), *fed)), None)
     sizes = [1 if first is None else len(batch[first]) for batch in batches]
     if labels is not None and (labels.shape != (sum(sizes),) or labels.dtype.kind not in "iu"):
         name = label_name(value.name for value in program.inputs)
@@ -61,7 +63,7 @@ def calibration_batches(
     feeds, _ = split_labels(inputs, data)
     _check_samples(inputs, feeds, "calibration data")
     try:
-        samples = max((len(feeds[v.name]) for v in _batched(inputs, feeds)), default=1)
+        samples = max((len(feeds[v.name]) for v in _inputs_of_samples(inputs, feeds)), default=1)
         most = max(1, min(BATCH, samples // least))
         return [check_feeds(inputs, batch) for batch in split_batches(inputs, feeds, most)]
     except InputError as error:
@@ -80,7 +82,7 @@ def split_batches(
     Raises:
         InputError: the samples of the inputs differ in number, or leave a batch half full.
     """
-    batched = _batched(inputs, feeds)
+    batched = _inputs_of_samples(inputs, feeds)
     counts = {len(feeds[value.name]) for value in batched}
     if len(counts) > 1:
         raise InputError(
@@ -102,7 +104,7 @@ def split_batches(
     ]
 
 
-def _batched(inputs: Sequence[Value], feeds: Mapping[str, AnyArray]) -> list[Value]:
+def _inputs_of_samples(inputs: Sequence[Value], feeds: Mapping[str, AnyArray]) -> list[Value]:
     """Inputs whose first axis counts samples."""
     fed = [value for value in inputs if _is_batched(value, feeds)]
     free = [value for value in fed if not _fixed_first(value)]

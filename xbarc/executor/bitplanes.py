@@ -25,7 +25,7 @@ from xbarc.numerics import compiled
 
 _compiled = compiled(error_model="numpy")
 
-_BYTES = 32
+_BYTES = 32  # of a vector register of AVX2; LLVM splits it where registers are narrower
 
 _WORD = ir.IntType(64)
 _PLANE = ir.VectorType(_WORD, WORDS)

@@ -58,7 +58,7 @@ def pack_planes(codes, rows, packed, span):
 
 
 @compiled()
-def convert_and_add(tables, cells, packed, adc, entries, starts, acc, missed, span):
+def convert_and_add(tables, cells, packed, adc, entries, totals, span):
     """Everything from packed inputs to accumulators, for one group and one segment.
 
     Args:
@@ -66,10 +66,8 @@ def convert_and_add(tables, cells, packed, adc, entries, starts, acc, missed, sp
         cells: levels of four cells, as the number of their table; axes: conversion, nibble.
         packed: as `pack_planes` fills it.
         adc: lo, step, largest code and what divides by twice the step; axes: which, conversion.
-        entries: output, sign, exponent of each entry of `R`, sorted by conversion.
-        starts: first entry of each conversion, and the end.
-        acc: in and out; axes: output, vector (padded to whole chunks).
-        missed: in and out: conversions outside the range; axes: chunk, vector.
+        entries: of `R`.
+        totals: in and out; the last axis of `missed` is the vector.
         span: first chunk and the end; other threads may work on other chunks at the same time.
     """
     inside = np.zeros((_BLOCK, LANES), np.uint8)
@@ -78,6 +76,7 @@ def convert_and_add(tables, cells, packed, adc, entries, starts, acc, missed, sp
     table, codes = np.intp(tables.ctypes.data), np.intp(joined.ctypes.data)
     seen = np.intp(inside.ctypes.data)
     groups = nibbles // NIBBLES
+    values, starts = entries.values, entries.starts
     flush = _FLUSH // size
     for first in range(span[0], span[1], _BLOCK):
         end = min(first + _BLOCK, span[1])
@@ -92,13 +91,14 @@ def convert_and_add(tables, cells, packed, adc, entries, starts, acc, missed, sp
                     _convert(packed.shape[2], places, (lo, step, top, magic))
                     for entry in range(starts[k], starts[k + 1]):
                         _spread(
-                            acc[entries[0, entry], chunk * PAIRED :],
+                            totals.acc[values[0, entry], chunk * PAIRED :],
                             joined,
-                            entries[1, entry],
-                            entries[2, entry] + 8 * byte,
+                            values[1, entry],
+                            values[2, entry] + 8 * byte,
                         )
             if (k + 1) % flush == 0 or k + 1 == cells.shape[0]:
-                _count(inside, missed, first, end, 2 * packed.shape[2] * size * (k % flush + 1))
+                made = 2 * packed.shape[2] * size * (k % flush + 1)
+                _count(inside, totals.missed, first, end, made)
 
 
 @compiled(inline="always")

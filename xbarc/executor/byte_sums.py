@@ -138,13 +138,13 @@ def _convert_steps(builder: Any, sums: list[Any], numbers: list[Any], seen: Any)
     return total, seen
 
 
-def _converting(pairs: int, convert: Callable[..., tuple[Any, Any]]) -> Any:
+def _make_converter(pairs: int, convert: Callable[..., tuple[Any, Any]]) -> Any:
     """An intrinsic that takes places and numbers of a converter, a tuple each."""
 
     @intrinsic
     def convert_planes(_context: Any, places: Any, numbers: Any) -> tuple[Any, Any]:
         def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-            cells, inputs, (joined, inside), given = _unpacked(builder, arguments)
+            cells, inputs, (joined, inside), given = _unpack_arguments(builder, arguments)
             sums = _sum_planes(builder, cells, inputs, pairs)
             seen = load(builder, inside, BYTES, 1)
             total, seen = convert(builder, sums, given, seen)
@@ -157,13 +157,13 @@ def _converting(pairs: int, convert: Callable[..., tuple[Any, Any]]) -> Any:
     return convert_planes
 
 
-def _unpacked(builder: Any, arguments: Any) -> tuple[list[Any], ...]:
+def _unpack_arguments(builder: Any, arguments: Any) -> tuple[list[Any], ...]:
     """Places of cells, of inputs and of results, and the numbers of the converter."""
     places, numbers = (cgutils.unpack_tuple(builder, part) for part in arguments)
     return places[:2], places[2:5], places[5:7], numbers
 
 
-sum_and_convert = _converting(PAIRS, _convert_bytes)
+sum_and_convert = _make_converter(PAIRS, _convert_bytes)
 """Sums, converter of step 1 and shift-and-add of eight bit planes of sixteen vectors.
 
 The first argument holds, in 64 bits each: the addresses of all tables, of the numbers of those of
@@ -172,17 +172,17 @@ where 16 joined codes of 16 bits are written, and where 32 bytes are that count 
 the range. The second, in 32 bits: `lo` and the largest sum inside the range.
 """
 
-sum_and_convert_half = _converting(PAIRS // 2, _convert_bytes)
+sum_and_convert_half = _make_converter(PAIRS // 2, _convert_bytes)
 """The same for four bit planes."""
 
-sum_and_convert_steps = _converting(PAIRS, _convert_steps)
+sum_and_convert_steps = _make_converter(PAIRS, _convert_steps)
 """The same for any step: lo, step, largest code, and what divides by twice the step."""
 
-sum_and_convert_steps_half = _converting(PAIRS // 2, _convert_steps)
+sum_and_convert_steps_half = _make_converter(PAIRS // 2, _convert_steps)
 """The same for four bit planes."""
 
 
-def _packing(pairs: int) -> Any:
+def _make_packer(pairs: int) -> Any:
     @intrinsic
     def pack_pairs(
         _context: Any,
@@ -214,12 +214,12 @@ def _packing(pairs: int) -> Any:
     return pack_pairs
 
 
-pack_pairs = _packing(PAIRS)
+pack_pairs = _make_packer(PAIRS)
 """Bits of four wordlines as numbers 0 to 15, one vector of bytes a pair of bit planes.
 
 The first four arguments are addresses of 32 bytes: a code, the code shifted down by one, and so on
 for sixteen codes. Pair `p` is stored at `out + p * stride`.
 """
 
-pack_pairs_half = _packing(PAIRS // 2)
+pack_pairs_half = _make_packer(PAIRS // 2)
 """The same for four bit planes."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from xbarc.errors import InputError
 from xbarc.executor.vectors import (
     DEFAULT_BUDGET,
-    Piece,
+    VectorPiece,
     dense_result,
     largest_array,
     output_shape,
@@ -228,7 +228,7 @@ def _window(run: _Run, geometry: Window) -> AnyArray:
     for block in window_blocks(run.codes, geometry, run.budget):
         acc = run.engine.convolve(block.padded, geometry, run.trace)
         if acc is None:
-            acc = _gathered(run, geometry, block.padded)
+            acc = _gather_block(run, geometry, block.padded)
         result[block.images, :, block.lines] = _block_values(run, acc, block.images)
     return result
 
@@ -250,7 +250,7 @@ def _of_samples(values: NDArray[_Number], which: slice | Int64Array) -> NDArray[
     return values if values.size == 1 else values[which]
 
 
-def _gathered(run: _Run, geometry: Window, padded: IntArray) -> IntArray:
+def _gather_block(run: _Run, geometry: Window, padded: IntArray) -> IntArray:
     """Accumulators of a block by way of vectors; axes: image, channel, space."""
     groups, outputs = run.frame.groups, run.frame.outputs
     acc = run.engine.accumulate(gather(padded, geometry, groups), run.trace)
@@ -269,7 +269,7 @@ def _block_values(run: _Run, acc: IntArray, images: slice) -> AnyArray:
     return to_values(acc, frame.result, scale.reshape((-1,) + (1,) * (acc.ndim - 1)))
 
 
-def _accumulators(run: _Run, piece: Piece) -> IntArray:
+def _accumulators(run: _Run, piece: VectorPiece) -> IntArray:
     """Products less what the zero point adds; axes: vector, group, output."""
     acc: IntArray = run.engine.accumulate(piece.vectors, run.trace)
     zero = _of_samples(run.codes.zero, piece.sample)

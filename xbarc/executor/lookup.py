@@ -21,8 +21,12 @@ import numpy as np
 from xbarc.executor import shuffle
 from xbarc.executor.byte_ops import HAS_SHUFFLE
 from xbarc.executor.lanes import DIGIT_BITS, LANES, NIBBLES
+from xbarc.executor.loop_arguments import Setting
 from xbarc.executor.shuffle import ANY_REACH, NARROW_REACH
 from xbarc.numerics import compiled
+
+SUMS, JOINED, OUTSIDE = 0, 1, 2
+"""What a chunk of vectors carries through one conversion: rows of one array of 32-bit lanes."""
 
 LANE = np.argsort(shuffle.lane_order())
 """The lane of each vector of a chunk; sums and codes go by vector, packed planes by lane."""
@@ -54,96 +58,96 @@ def _by_shuffle(tables, packed, table, plane, shift, sums):
     )
 
 
+@compiled(inline="always")
+def _places(tables, packed, k, plane):
+    """Where the lookups of a conversion over a plane begin: table, planes, bytes apart, groups."""
+    nibbles = packed.shape[2]
+    table = np.intp(tables.ctypes.data + k * tables.shape[1] * nibbles * 16)
+    index = packed.ctypes.data + (plane[0] * packed.shape[1] + plane[1]) * nibbles * LANES
+    return table, np.intp(index), np.intp(nibbles * LANES), np.intp(nibbles // NIBBLES)
+
+
+@compiled(inline="always")
+def _results(lanes):
+    """Addresses of what a conversion adds to."""
+    row = LANES * 4
+    return np.intp(lanes.ctypes.data + JOINED * row), np.intp(lanes.ctypes.data + OUTSIDE * row)
+
+
 @compiled()
-def _at_once_by_shuffle(tables, packed, k, plane, lo, top, shift, _sums, joined, outside):
+def _at_once_by_shuffle(tables, packed, k, plane, setting, shift, lanes):
     """Sums of one conversion over one plane, converted with step 1, shifted and added."""
-    nibbles = packed.shape[2]
-    _sum_and_convert(
-        tables.ctypes.data + k * tables.shape[1] * nibbles * 16,
-        packed.ctypes.data + (plane[0] * packed.shape[1] + plane[1]) * nibbles * LANES,
-        nibbles * LANES,
-        nibbles // NIBBLES,
-        lo,
-        top,
-        np.int32(shift),
-        joined.ctypes.data,
-        outside.ctypes.data,
-    )
+    numbers = (setting.lo, setting.top, np.int32(shift))
+    _sum_and_convert(_places(tables, packed, k, plane), numbers, _results(lanes))
 
 
 @compiled()
-def _four_by_shuffle(tables, packed, k, plane, lo, top, shift, _sums, joined, outside):
+def _four_by_shuffle(tables, packed, k, plane, setting, shift, lanes):
     """The same for four planes, one after another in weight."""
-    nibbles = packed.shape[2]
-    table = tables.ctypes.data + k * tables.shape[1] * nibbles * 16
-    index = packed.ctypes.data + (plane[0] * packed.shape[1] + plane[1]) * nibbles * LANES
-    stride, groups, by = nibbles * LANES, nibbles // NIBBLES, np.int32(shift)
-    codes, misses = joined.ctypes.data, outside.ctypes.data
-    if abs(lo) + top <= NARROW_REACH and nibbles <= NARROW_NIBBLES:
-        _sum_and_convert_four_narrow(table, index, stride, groups, lo, top, by, codes, misses)
+    places, nibbles = _places(tables, packed, k, plane), packed.shape[2]
+    numbers = (setting.lo, setting.top, np.int32(shift))
+    if abs(setting.lo) + setting.top <= NARROW_REACH and nibbles <= NARROW_NIBBLES:
+        _sum_and_convert_four_narrow(places, numbers, _results(lanes))
     else:
-        _sum_and_convert_four(table, index, stride, groups, lo, top, by, codes, misses)
+        _sum_and_convert_four(places, numbers, _results(lanes))
 
 
 @compiled()
-def _any_by_shuffle(tables, packed, k, plane, adc, place, shift, _sums, joined, outside):
+def _any_by_shuffle(tables, packed, k, plane, settings, place, shift, lanes):
     """Any steps: one plane, or four with a setting each; `place` is slice, next slice, planes."""
-    nibbles = packed.shape[2]
-    table = tables.ctypes.data + k * tables.shape[1] * nibbles * 16
-    index = packed.ctypes.data + (plane[0] * packed.shape[1] + plane[1]) * nibbles * LANES
-    stride, groups, by = nibbles * LANES, nibbles // NIBBLES, np.int32(shift)
-    row = adc.shape[1] * adc.shape[2] * 4
-    lo = adc.ctypes.data + (k * adc.shape[2] + place[0]) * 4
-    apart = (place[1] - place[0]) * 4
-    codes, misses = joined.ctypes.data, outside.ctypes.data
-    numbers = (lo, lo + row, lo + 2 * row)
+    places = _places(tables, packed, k, plane)
+    row = settings.shape[1] * settings.shape[2] * 4
+    lo = settings.ctypes.data + (k * settings.shape[2] + place[0]) * 4
+    apart = np.intp((place[1] - place[0]) * 4)
+    addresses = (np.intp(lo), np.intp(lo + row), np.intp(lo + 2 * row), apart, np.int32(shift))
     if place[2] == 4:
-        _sum_and_convert_four_any(table, index, stride, groups, *numbers, apart, by, codes, misses)
+        _sum_and_convert_four_any(places, addresses, _results(lanes))
     else:
-        _sum_and_convert_any(table, index, stride, groups, *numbers, apart, by, codes, misses)
+        _sum_and_convert_any(places, addresses, _results(lanes))
 
 
 @compiled()
-def _any_by_loops(tables, packed, k, plane, adc, place, shift, sums, joined, outside):
+def _any_by_loops(tables, packed, k, plane, settings, place, shift, lanes):
     """The same on any CPU."""
     for q in range(place[2]):
         at = place[0] + q * (place[1] - place[0])
+        setting = Setting(settings[0, k, at], settings[1, k, at], settings[2, k, at])
         for lane in range(LANES):
-            sums[lane] = 0
-        _by_loops(tables, packed, (k, 0), (plane[0], plane[1] + q), 0, sums)
-        _convert_step(sums, adc[0, k, at], adc[1, k, at], adc[2, k, at], shift + q, joined, outside)
+            lanes[SUMS, lane] = 0
+        _by_loops(tables, packed, (k, 0), (plane[0], plane[1] + q), 0, lanes[SUMS])
+        _convert_step(setting, shift + q, lanes)
 
 
 @compiled()
-def _alike(adc, k):
+def _has_one_setting(settings, k):
     """Whether a conversion has step 1 and one setting for all input slices."""
-    return adc.shape[2] == 1 and adc[1, k, 0] == 1
+    return settings.shape[2] == 1 and settings[1, k, 0] == 1
 
 
 @compiled()
-def _small(adc, k):
+def _has_small_settings(settings, k):
     """Whether quotients of a conversion's converter are exact in float32."""
-    for at in range(adc.shape[2]):
-        if abs(adc[0, k, at]) >= ANY_REACH or adc[1, k, at] >= ANY_REACH:
+    for at in range(settings.shape[2]):
+        if abs(settings[0, k, at]) >= ANY_REACH or settings[1, k, at] >= ANY_REACH:
             return False
     return True
 
 
 @compiled()
-def _at_once_by_loops(tables, packed, k, plane, lo, top, shift, sums, joined, outside):
+def _at_once_by_loops(tables, packed, k, plane, setting, shift, lanes):
     """The same on any CPU."""
     for lane in range(LANES):
-        sums[lane] = 0
-    _by_loops(tables, packed, (k, 0), plane, 0, sums)
-    _convert_step(sums, lo, np.int32(1), top, shift, joined, outside)
+        lanes[SUMS, lane] = 0
+    _by_loops(tables, packed, (k, 0), plane, 0, lanes[SUMS])
+    _convert_step(setting, shift, lanes)
 
 
 @compiled()
-def _four_by_loops(tables, packed, k, plane, lo, top, shift, sums, joined, outside):
+def _four_by_loops(tables, packed, k, plane, setting, shift, lanes):
     """The same on any CPU."""
     for q in range(4):
         at = (plane[0], plane[1] + q)
-        _at_once_by_loops(tables, packed, k, at, lo, top, shift + q, sums, joined, outside)
+        _at_once_by_loops(tables, packed, k, at, setting, shift + q, lanes)
 
 
 @compiled()
@@ -157,17 +161,18 @@ def _by_loops(tables, packed, table, plane, shift, sums):
 
 
 @compiled()
-def _convert_step(sums, lo, step, top, shift, joined, outside):
+def _convert_step(setting, shift, lanes):
     """Converter of any step and shift-and-add on 32 lanes.
 
     The quotient of two integers below 2**31 in float64 never rounds up to a whole number.
     """
+    lo, step, top = setting
     for lane in range(LANES):
-        doubled = 2 * (np.int64(sums[lane]) - lo) + step
+        doubled = 2 * (np.int64(lanes[SUMS, lane]) - lo) + step
         code = np.int64(np.floor(doubled / (2.0 * step)))
         kept = min(max(code, np.int64(0)), np.int64(top))
-        outside[lane] += np.int32(kept != code)
-        joined[lane] += np.int32((kept * step + lo) << shift)
+        lanes[OUTSIDE, lane] += np.int32(kept != code)
+        lanes[JOINED, lane] += np.int32((kept * step + lo) << shift)
 
 
 @compiled()
@@ -198,113 +203,103 @@ _any_here = _any_by_shuffle if HAS_SHUFFLE else _any_by_loops
 
 
 @compiled()
-def _sum_slice(anywhere, tables, floor, packed, counts, chunk, k, first, end, sums):
-    """Column sums of one conversion over the planes of one input slice."""
+def _sum_slice(anywhere, cells, inputs, chunk, k, bits, sums):
+    """Column sums of one conversion over the planes of one input slice: first and end."""
+    floor, counts = cells.floor[k], inputs.counts[chunk]
     for lane in range(LANES):
         sums[lane] = 0
-    for bit in range(first, end):
-        if counts[chunk, bit, LANES] == 0:
+    for bit in range(bits[0], bits[1]):
+        if counts[bit, LANES] == 0:
             continue
-        if floor[k] != 0:
-            _raise_floor(floor[k], counts[chunk, bit], bit - first, sums)
-        for digit in range(tables.shape[1]):
-            by = bit - first + DIGIT_BITS * digit
+        if floor != 0:
+            _raise_floor(floor, counts[bit], bit - bits[0], sums)
+        for digit in range(cells.sums.shape[1]):
+            by = bit - bits[0] + DIGIT_BITS * digit
             if anywhere is None:
-                _by_shuffle_here(tables, packed, (k, digit), (chunk, bit), by, sums)
+                _by_shuffle_here(cells.sums, inputs.packed, (k, digit), (chunk, bit), by, sums)
             else:
-                _by_loops(tables, packed, (k, digit), (chunk, bit), by, sums)
+                _by_loops(cells.sums, inputs.packed, (k, digit), (chunk, bit), by, sums)
 
 
-@compiled()
+@compiled(inline="always")
 def _join_slices(  # noqa: C901, PLR0912  # each branch is inlined into the hot loop
-    anywhere, tables, floor, packed, counts, adc, bits, chunk, k, sums, joined, outside
+    anywhere, cells, inputs, converters, chunk, k, lanes
 ):
     """Codes of one conversion over all input slices, shifted and added up."""
-    planes, dac_bits = bits
-    last = adc.shape[2] - 1
-    simple = dac_bits == 1 and tables.shape[1] == 1 and floor[k] == 0
-    alike, small = _alike(adc, k), _small(adc, k)
+    tables, packed, settings = cells.sums, inputs.packed, converters.settings
+    planes, dac_bits = converters.input_bits, converters.dac_bits
+    last = settings.shape[2] - 1
+    simple = dac_bits == 1 and tables.shape[1] == 1 and cells.floor[k] == 0
+    alike, small = _has_one_setting(settings, k), _has_small_settings(settings, k)
     for lane in range(LANES):
-        joined[lane] = 0
+        lanes[JOINED, lane] = 0
     slices = -(-planes // dac_bits)
     s = 0
     while s < slices:
         at, by = min(s, last), s * dac_bits
-        lo, step, top = adc[0, k, at], adc[1, k, at], adc[2, k, at]
+        setting = Setting(settings[0, k, at], settings[1, k, at], settings[2, k, at])
         if simple and s + 4 <= slices and (alike or small):
             plane = (chunk, s)
             if alike:
                 if anywhere is None:
-                    _four_here(tables, packed, k, plane, lo, top, by, sums, joined, outside)
+                    _four_here(tables, packed, k, plane, setting, by, lanes)
                 else:
-                    _four_by_loops(tables, packed, k, plane, lo, top, by, sums, joined, outside)
+                    _four_by_loops(tables, packed, k, plane, setting, by, lanes)
             else:
                 place = (at, min(s + 1, last), 4)
                 if anywhere is None:
-                    _any_here(tables, packed, k, plane, adc, place, by, sums, joined, outside)
+                    _any_here(tables, packed, k, plane, settings, place, by, lanes)
                 else:
-                    _any_by_loops(tables, packed, k, plane, adc, place, by, sums, joined, outside)
+                    _any_by_loops(tables, packed, k, plane, settings, place, by, lanes)
             s += 4
             continue
         s += 1
         plane = (chunk, s - 1)
-        if simple and small and step != 1:
+        if simple and small and setting.step != 1:
             place = (at, at, 1)
             if anywhere is None:
-                _any_here(tables, packed, k, plane, adc, place, by, sums, joined, outside)
+                _any_here(tables, packed, k, plane, settings, place, by, lanes)
             else:
-                _any_by_loops(tables, packed, k, plane, adc, place, by, sums, joined, outside)
+                _any_by_loops(tables, packed, k, plane, settings, place, by, lanes)
             continue
-        if simple and step == 1:
+        if simple and setting.step == 1:
             if anywhere is None:
-                _at_once_here(tables, packed, k, plane, lo, top, by, sums, joined, outside)
+                _at_once_here(tables, packed, k, plane, setting, by, lanes)
             else:
-                _at_once_by_loops(tables, packed, k, plane, lo, top, by, sums, joined, outside)
+                _at_once_by_loops(tables, packed, k, plane, setting, by, lanes)
             continue
         end = min(planes, by + dac_bits)
-        _sum_slice(anywhere, tables, floor, packed, counts, chunk, k, by, end, sums)
-        if step == 1:
-            _convert_unit(
-                sums.ctypes.data, lo, top, np.int32(by), joined.ctypes.data, outside.ctypes.data
-            )
+        _sum_slice(anywhere, cells, inputs, chunk, k, (by, end), lanes[SUMS])
+        if setting.step == 1:
+            joined, outside = _results(lanes)
+            _convert_unit(lanes.ctypes.data, setting.lo, setting.top, np.int32(by), joined, outside)
         else:
-            _convert_step(sums, lo, step, top, by, joined, outside)
+            _convert_step(setting, by, lanes)
 
 
 @compiled()
-def convert_and_add(
-    anywhere, tables, floor, packed, counts, adc, bits, entries, starts, acc, missed, span
-):
+def convert_and_add(anywhere, cells, inputs, converters, entries, totals, span):
     """Everything from packed inputs to accumulators, for one group and one segment.
 
     Args:
         anywhere: True takes the loops that need no byte shuffle, None the quickest ones.
-        tables: as `make_tables` fills them.
-        floor: what was subtracted from every cell of a conversion so that none is negative; axis:
-            conversion.
-        packed: as `pack_planes` fills it.
-        counts: as `pack_planes` fills it.
-        adc: lo, step, largest code; axes: which, conversion, input slice or 1.
-        bits: planes of an input, planes of an input slice.
-        entries: output, sign, exponent of each entry of `R`, sorted by conversion.
-        starts: first entry of each conversion, and the end.
-        acc: in and out; axes: output, vector (padded to whole chunks).
-        missed: in and out: conversions outside the range; axes: chunk, lane.
+        cells: tables as `make_tables` fills them, and the floor.
+        inputs: planes as `pack_planes` fills them.
+        converters: settings, planes of an input and of an input slice.
+        entries: of `R`.
+        totals: in and out.
         span: first chunk and the end; other threads may work on other chunks at the same time.
     """
+    values, starts = entries.values, entries.starts
     for chunk in range(span[0], span[1]):
-        sums = np.empty(LANES, np.int32)
-        joined = np.empty(LANES, np.int32)
-        outside = np.zeros(LANES, np.int32)
-        for k in range(tables.shape[0]):
-            _join_slices(
-                anywhere, tables, floor, packed, counts, adc, bits, chunk, k, sums, joined, outside
-            )
+        lanes = np.zeros((3, LANES), np.int32)
+        for k in range(cells.sums.shape[0]):
+            _join_slices(anywhere, cells, inputs, converters, chunk, k, lanes)
             for entry in range(starts[k], starts[k + 1]):
-                row, sign, by = entries[0, entry], entries[1, entry], entries[2, entry]
-                _spread_row(acc[row], chunk * LANES, joined, sign, by)
+                row = totals.acc[values[0, entry]]
+                _spread_row(row, chunk * LANES, lanes[JOINED], values[1, entry], values[2, entry])
         for lane in range(LANES):
-            missed[chunk, lane] += outside[lane]
+            totals.missed[chunk, lane] += lanes[OUTSIDE, lane]
 
 
 @compiled()
@@ -336,11 +331,11 @@ def pack_planes(codes, rows, packed, counts, span):
                     stride,
                 )
         for plane in range(packed.shape[1]):
-            counts[chunk, plane, LANES] = np.int32(_any(packed[chunk, plane]))
+            counts[chunk, plane, LANES] = np.int32(_has_any(packed[chunk, plane]))
 
 
 @compiled()
-def _any(plane):
+def _has_any(plane):
     """Whether any byte of a plane is set."""
     found = np.uint8(0)
     for nibble in range(plane.shape[0]):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xbarc.executor.lanes import DIGIT_BITS, LANES, NIBBLES
+from xbarc.executor.loop_arguments import Entries, Planes, RunningTotals, SliceConverters, Tables
 from xbarc.ir import CrossbarStep, LayerTrace, conversion_matrix
 from xbarc.lazy import lazy_module
 from xbarc.numerics import AnyArray, BoolArray, Int64Array, IntArray, UInt8Array, slice_count
@@ -26,8 +27,15 @@ else:
 
 _LOG = logging.getLogger("xbarc")
 
+# The loop adds the sums of a slice in 16 bits without a sign: a layer that could reach further goes
+# to the reference engine.
 _WIDEST_SUM = 1 << 16
+
+# The same for what conversions join to, in 32 bits with a sign.
 _WIDEST_JOINED = 1 << 31
+
+# Lookups of 32 lanes, at about one a nanosecond: below a millisecond of work, handing it to a pool
+# and waiting costs a noticeable share.
 _WORTH_THREADS = 1 << 20
 _TABLE_ROOM = 1 << 27
 """Bytes of tables and settings that a layer keeps between calls; the rest is made again."""
@@ -37,17 +45,14 @@ _TABLE_ROOM = 1 << 27
 class Prepared:
     """Arguments of the compiled loop that depend on the segment alone."""
 
-    tables: AnyArray
-    floor: AnyArray
-    entries: AnyArray
-    starts: AnyArray
+    cells: Tables
+    entries: Entries
     adc: AnyArray
 
     @property
     def nbytes(self) -> int:
         """Memory that it takes."""
-        parts = (self.tables, self.floor, self.entries, self.starts, self.adc)
-        return sum(part.nbytes for part in parts)
+        return sum(part.nbytes for part in (*self.cells, *self.entries, self.adc))
 
 
 def announce_compilation(loop: Any) -> None:
@@ -101,12 +106,13 @@ class SaturatingLayer:
         step, count = self.step, vectors.shape[0]
         self.announce()
         chunks = -(-count // self.lanes)
-        acc = np.zeros((step.groups, step.outputs, chunks * self.lanes), dtype=np.int64)
+        shape = (step.groups, step.outputs, chunks * self.lanes)
+        acc: Int64Array = np.zeros(shape, dtype=np.int64)
         missed = np.zeros((chunks, self.lanes), dtype=np.int32)
         for group in range(step.groups):
             codes = self.code_bytes(vectors[:, group])
             for number in range(len(self._segments)):
-                self._segment(codes, group, number, acc[group], missed)
+                self._segment(codes, group, number, RunningTotals(acc[group], missed))
         if trace is not None:
             trace.saturated += int(missed.reshape(-1)[:count].sum())
         return acc.transpose(2, 0, 1)[:count]
@@ -115,37 +121,34 @@ class SaturatingLayer:
         """Say that loops are about to be compiled, unless that was done before."""
         announce_compilation(lookup.convert_and_add)
 
-    def _segment(
-        self, codes: IntArray, group: int, number: int, acc: Int64Array, missed: IntArray
-    ) -> None:
-        ready, packed, counts = self.prepared(codes, group, number)
+    def _segment(self, codes: IntArray, group: int, number: int, totals: RunningTotals) -> None:
+        ready = self.ready(group, number)
         if ready is None:
             return
-        bits = (self.step.input_bits, self.step.dac_bits)
+        inputs = self.pack_inputs(codes, number, ready)
         work = partial(
             lookup.convert_and_add,
-            *(self._anywhere, ready.tables, ready.floor, packed, counts, ready.adc, bits),
-            *(ready.entries, ready.starts, acc, missed),
+            *(self._anywhere, ready.cells, inputs, self._converters(ready.adc)),
+            *(ready.entries, totals),
         )
-        self._share(work, packed.shape[0], ready.tables[..., 0].size * self.step.input_bits)
+        lookups = ready.cells.sums[..., 0].size * self.step.input_bits
+        self._share(work, len(inputs.packed), lookups)
+
+    def _converters(self, settings: AnyArray) -> SliceConverters:
+        return SliceConverters(settings, self.step.input_bits, self.step.dac_bits)
 
     def code_bytes(self, vectors: IntArray) -> UInt8Array:
         """Codes of one group as the packing takes them, padded to whole chunks."""
         return _code_bytes(vectors, -(-len(vectors) // LANES) * LANES)
 
-    def prepared(
-        self, codes: IntArray, group: int, number: int
-    ) -> tuple[Prepared | None, AnyArray, AnyArray]:
-        """Tables of a segment, packed planes and their counts; None where nothing is converted."""
-        ready = self._ready(group, number)
-        if ready is None:
-            return None, codes, codes
-        packed, counts = self._packed(codes, number, ready.tables.shape[2])
-        if ready.floor.any():
-            lookup.count_planes(packed, counts)
-        return ready, packed, counts
+    def pack_inputs(self, codes: IntArray, number: int, ready: Prepared) -> Planes:
+        """Planes of the wordlines of a segment, and their counts."""
+        inputs = self._pack_planes(codes, number, ready.cells.sums.shape[2])
+        if ready.cells.floor.any():
+            lookup.count_planes(inputs.packed, inputs.counts)
+        return inputs
 
-    def _ready(self, group: int, number: int) -> Prepared | None:
+    def ready(self, group: int, number: int) -> Prepared | None:
         """What a segment needs, kept while there is room; None where nothing is to be converted."""
         if (group, number) not in self._kept:
             made = self._prepare(group, number)
@@ -161,16 +164,16 @@ class SaturatingLayer:
         chosen = np.flatnonzero(self._chosen[group, number])
         if not chosen.size:
             return None
-        seen, floor = self._seen(group, slice(first, last), chosen)
+        seen, floor = self._raise_cells(group, slice(first, last), chosen)
         digits = slice_count(max(1, int(seen.max(initial=0)).bit_length()), DIGIT_BITS)
         rows = 4 * NIBBLES
         nibbles = -(-(last - first) // rows) * NIBBLES
-        tables = aligned((len(chosen), digits, nibbles, 16))
+        tables = align_bytes((len(chosen), digits, nibbles, 16))
         lookup.make_tables(seen, tables)
-        entries, starts = self._entries(group, block, chosen)
-        return Prepared(tables, floor, entries, starts, self._settings(group, number, chosen))
+        settings = self._settings(group, number, chosen)
+        return Prepared(Tables(tables, floor), self._entries(group, block, chosen), settings)
 
-    def _seen(self, group: int, rows: slice, chosen: IntArray) -> tuple[IntArray, IntArray]:
+    def _raise_cells(self, group: int, rows: slice, chosen: IntArray) -> tuple[IntArray, IntArray]:
         """What each conversion sees of each row, made positive; axes: conversion, row."""
         cells = self.step.cells.unpack((group, rows))
         if not self.step.periphery.a_sign.size:
@@ -188,16 +191,16 @@ class SaturatingLayer:
         rows[: last - first] = self.step.tiling.row_input[first:last]
         return rows
 
-    def _packed(self, codes: IntArray, number: int, nibbles: int) -> tuple[AnyArray, AnyArray]:
+    def _pack_planes(self, codes: IntArray, number: int, nibbles: int) -> Planes:
         """Nibbles of bit planes of the wordlines of a segment."""
         size, _, vectors = codes.shape
         chunks, rows = vectors // LANES, self._rows(number, nibbles)
-        packed = aligned((chunks, 8 * size, nibbles, LANES))
+        packed = align_bytes((chunks, 8 * size, nibbles, LANES))
         counts = np.zeros((chunks, 8 * size, LANES + 1), dtype=np.int32)
         self._share(
             partial(lookup.pack_planes, codes, rows, packed, counts), chunks, 8 * size * nibbles
         )
-        return packed, counts
+        return Planes(packed, counts)
 
     def _share(self, work: Callable[[tuple[int, int]], None], chunks: int, each: int) -> None:
         """Deal chunks over threads, where there is enough to do (`each` lookups a chunk)."""
@@ -208,8 +211,8 @@ class SaturatingLayer:
         bounds = [chunks * part // threads for part in range(threads + 1)]
         list(_pool().map(work, pairwise(bounds)))
 
-    def _entries(self, group: int, block: int, chosen: IntArray) -> tuple[AnyArray, AnyArray]:
-        """Entries of `R` sorted by conversion: output, sign, exponent; and where each starts."""
+    def _entries(self, group: int, block: int, chosen: IntArray) -> Entries:
+        """Entries of `R` of the conversions that are chosen."""
         p = self.step.periphery
         code = p.r_code[group % p.r_code.shape[0], block % p.r_code.shape[1]].astype(np.int64)
         place = np.full(self.step.conversions, -1, dtype=np.int64)
@@ -218,9 +221,8 @@ class SaturatingLayer:
         kept = np.flatnonzero((code != 0) & (where >= 0))
         order = kept[np.argsort(where[kept], kind="stable")]
         exponent = np.abs(code[order]) - 1
-        entries = np.stack([p.r_output[order].astype(np.int64), np.sign(code[order]), exponent])
-        starts = np.searchsorted(where[order], np.arange(len(chosen) + 1))
-        return entries, starts
+        values = np.stack([p.r_output[order].astype(np.int64), np.sign(code[order]), exponent])
+        return Entries(values, np.searchsorted(where[order], np.arange(len(chosen) + 1)))
 
     def _settings(self, group: int, number: int, chosen: IntArray) -> AnyArray:
         """lo, step and largest code; axes: which, conversion, input slice or 1."""
@@ -284,7 +286,7 @@ def _code_bytes(codes: IntArray, padded: int) -> UInt8Array:
     return out.reshape(size, inputs + 1, padded)
 
 
-def aligned(shape: tuple[int, ...]) -> AnyArray:
+def align_bytes(shape: tuple[int, ...]) -> AnyArray:
     """Uninitialised bytes that start on a 64-byte border."""
     size = int(np.prod(shape))
     memory = np.empty(size + 64, dtype=np.uint8)

@@ -39,7 +39,7 @@ def _lookup_group(builder: Any, table: Any, places: list[Any]) -> list[Any]:
     return totals
 
 
-def _widened(builder: Any, total: Any) -> list[Any]:
+def _widen(builder: Any, total: Any) -> list[Any]:
     """Bytes as two vectors of 16-bit numbers: those of even lanes, then those of odd lanes.
 
     `lane_order` deals vectors over lanes so that these are the first and the second sixteen.
@@ -62,7 +62,7 @@ def _emit_sums(builder: Any, table: Any, index: Any, groups: Any, stride: Any, p
     first = builder.add(index, builder.mul(count, _I64(LANES * NIBBLES)))
     places = [builder.add(first, builder.mul(stride, _I64(p))) for p in range(planes)]
     totals = _lookup_group(builder, tables, places)
-    words = [half for total in totals for half in _widened(builder, total)]
+    words = [half for total in totals for half in _widen(builder, total)]
     added = [builder.add(old, new) for old, new in zip(sums, words, strict=True)]
     following = builder.add(count, _I64(1))
     builder.cbranch(builder.icmp_signed("<", following, groups), loop, done)
@@ -192,40 +192,33 @@ def _emit_any(builder: Any, planes: list[list[Any]], numbers: list[Any], out: An
             builder.store(total, builder.gep(base, [_I32(half)]), align=4)
 
 
-def _summing_any(planes: int) -> Any:
-    @intrinsic
-    def sum_and_convert(
-        _context: Any,
-        _table: Any,
-        _index: Any,
-        _stride: Any,
-        _groups: Any,
-        _lo: Any,
-        _step: Any,
-        _top: Any,
-        _apart: Any,
-        _shift: Any,
-        _joined: Any,
-        _outside: Any,
-    ) -> tuple[Any, Any]:
-        signature = types.void(
-            *(types.uintp, types.uintp, types.intp, types.intp),
-            *(types.uintp, types.uintp, types.uintp, types.intp, types.int32),
-            *(types.uintp, types.uintp),
-        )
+def _make_any(planes: int) -> Any:
+    """An intrinsic for converters of any step, over so many planes."""
 
+    @intrinsic
+    def sum_and_convert(_context: Any, places: Any, numbers: Any, results: Any) -> tuple[Any, Any]:
         def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-            table, index, stride, groups, *numbers, joined, outside = arguments
-            words = _emit_sums(builder, table, index, groups, stride, planes)
-            halves = [builder.zext(half, _SUMS) for half in words]
-            pairs = [halves[2 * p : 2 * p + 2] for p in range(planes)]
-            out = [builder.inttoptr(at, _SUMS.as_pointer()) for at in (joined, outside)]
-            _emit_any(builder, pairs, numbers, out)
+            where, given, out = (cgutils.unpack_tuple(builder, part) for part in arguments)
+            pairs = _wide_sums(builder, where, planes)
+            _emit_any(builder, pairs, given, _vectors_at(builder, out))
             return context.get_dummy_value()
 
-        return signature, generate
+        return types.void(places, numbers, results), generate
 
     return sum_and_convert
+
+
+def _wide_sums(builder: Any, where: list[Any], planes: int) -> list[list[Any]]:
+    """Two vectors of 32-bit sums for each plane; `where` is table, planes, bytes apart, groups."""
+    table, index, stride, groups = where
+    words = _emit_sums(builder, table, index, groups, stride, planes)
+    halves = [builder.zext(half, _SUMS) for half in words]
+    return [halves[2 * p : 2 * p + 2] for p in range(planes)]
+
+
+def _vectors_at(builder: Any, addresses: list[Any]) -> list[Any]:
+    """Addresses as those of vectors of 32-bit numbers."""
+    return [builder.inttoptr(at, _SUMS.as_pointer()) for at in addresses]
 
 
 @intrinsic
@@ -247,58 +240,54 @@ def convert_unit(
     return signature, generate
 
 
-def _summing(planes: int, *, narrow: bool = False) -> Any:
-    @intrinsic
-    def sum_and_convert(
-        _context: Any,
-        _table: Any,
-        _index: Any,
-        _stride: Any,
-        _groups: Any,
-        _lo: Any,
-        _top: Any,
-        _shift: Any,
-        _joined: Any,
-        _outside: Any,
-    ) -> tuple[Any, Any]:
-        signature = types.void(
-            *(types.uintp, types.uintp, types.intp, types.intp),
-            *(types.int32, types.int32, types.int32),
-            *(types.uintp, types.uintp),
-        )
+def _make_unit(planes: int, *, narrow: bool = False) -> Any:
+    """An intrinsic for converters of step 1, over so many planes."""
 
+    @intrinsic
+    def sum_and_convert(_context: Any, places: Any, numbers: Any, results: Any) -> tuple[Any, Any]:
         def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-            table, index, stride, groups, lo, top, shift, *others = arguments
-            words = _emit_sums(builder, table, index, groups, stride, planes)
-            halves = words if narrow else [builder.zext(half, _SUMS) for half in words]
-            pairs = [halves[2 * p : 2 * p + 2] for p in range(planes)]
-            out = [builder.inttoptr(at, _SUMS.as_pointer()) for at in others]
-            emit = _emit_narrow if narrow else _emit_convert
-            emit(builder, pairs, [lo, top, shift], out)
+            where, given, out = (cgutils.unpack_tuple(builder, part) for part in arguments)
+            if narrow:
+                table, index, stride, groups = where
+                words = _emit_sums(builder, table, index, groups, stride, planes)
+                pairs = [words[2 * p : 2 * p + 2] for p in range(planes)]
+                _emit_narrow(builder, pairs, given, _vectors_at(builder, out))
+            else:
+                pairs = _wide_sums(builder, where, planes)
+                _emit_convert(builder, pairs, given, _vectors_at(builder, out))
             return context.get_dummy_value()
 
-        return signature, generate
+        return types.void(places, numbers, results), generate
 
     return sum_and_convert
 
 
-sum_and_convert = _summing(1)
-"""Lookups and converter in one go, for one plane a slice and one digit a cell."""
+sum_and_convert = _make_unit(1)
+"""Lookups and converter in one go, for one plane a slice and one digit a cell.
 
-sum_and_convert_four = _summing(4)
+Three tuples: the addresses of the table and of the plane, bytes from one plane to the next and
+groups of `NIBBLES`, in 64 bits each; lo, largest code and the shift of the first plane, in 32 bits;
+the addresses of joined codes and of conversions outside the range.
+"""
+
+sum_and_convert_four = _make_unit(4)
 """The same for four planes with one setting: each table is loaded once for all of them."""
 
 
-sum_and_convert_any = _summing_any(1)
-"""As `sum_and_convert`, for any step; `|lo|` and step stay below `ANY_REACH`."""
+sum_and_convert_any = _make_any(1)
+"""As `sum_and_convert`, for any step; `|lo|` and step stay below `ANY_REACH`.
 
-sum_and_convert_four_any = _summing_any(4)
+The second tuple holds the addresses of lo, step and largest code, bytes from one plane's to the
+next, and the shift.
+"""
+
+sum_and_convert_four_any = _make_any(4)
 """The same for four planes with a setting each."""
 
 ANY_REACH = 1 << 20
 """Sums, `|lo|` and steps below this keep the quotient of the converter exact in float32."""
 
-sum_and_convert_four_narrow = _summing(4, narrow=True)
+sum_and_convert_four_narrow = _make_unit(4, narrow=True)
 """The same in 16 bits throughout, for converters of few bits."""
 
 NARROW_REACH = 32767 // 15

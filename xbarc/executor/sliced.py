@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xbarc.executor.lanes import DIGIT_BITS, LANES, NIBBLES, PAIRED
-from xbarc.executor.saturating import Prepared, SaturatingLayer, aligned, announce_compilation
+from xbarc.executor.loop_arguments import RunningTotals, Tables
+from xbarc.executor.saturating import (
+    Prepared,
+    SaturatingLayer,
+    align_bytes,
+    announce_compilation,
+)
 from xbarc.ir import AdcSettings, CrossbarStep, LayerTrace
 from xbarc.lazy import lazy_module
 from xbarc.numerics import AnyArray, BoolArray, Int64Array, IntArray, UInt8Array
@@ -19,6 +25,8 @@ if TYPE_CHECKING:
 else:
     byte_loop = lazy_module("xbarc.executor.byte_loop")
 
+# A step above every sum that stays a byte leaves one code; beyond it, twice the step and the sum's
+# own double would also leave the 16 bits in which the division by a product is exact.
 _WIDEST_STEP = 255
 
 
@@ -31,19 +39,17 @@ class ByteLayer(SaturatingLayer):
         """Say that loops are about to be compiled, unless that was done before."""
         announce_compilation(byte_loop.convert_and_add)
 
-    def _segment(
-        self, codes: IntArray, group: int, number: int, acc: Int64Array, missed: IntArray
-    ) -> None:
-        ready = self._ready(group, number)
+    def _segment(self, codes: IntArray, group: int, number: int, totals: RunningTotals) -> None:
+        ready = self.ready(group, number)
         if ready is None:
             return
-        packed = self._paired(codes, number, ready.tables.shape[1])
+        cells = ready.cells.sums
+        packed = self._pack_pairs(codes, number, cells.shape[1])
+        tables = _tables_of_four(self.step.cells.bits)
         work = partial(
-            byte_loop.convert_and_add,
-            *(_tables_of_four(self.step.cells.bits), ready.tables, packed, ready.adc),
-            *(ready.entries, ready.starts, acc, missed),
+            byte_loop.convert_and_add, tables, cells, packed, ready.adc, ready.entries, totals
         )
-        self._share(work, packed.shape[0], ready.tables.size * self.step.input_bits // 2)
+        self._share(work, packed.shape[0], cells.size * self.step.input_bits // 2)
 
     def _prepare(self, group: int, number: int) -> Prepared | None:
         """Four cells at a time as the number of their table, in place of the table."""
@@ -58,9 +64,9 @@ class ByteLayer(SaturatingLayer):
             part = cells[k::4].astype(np.uint16)
             four[: len(part)] |= part << np.uint16(bits * k)
         numbers = np.ascontiguousarray(four.T if chosen.size == four.shape[1] else four.T[chosen])
-        entries, starts = self._entries(group, block, chosen)
-        floor = np.zeros(0, dtype=np.int32)
-        return Prepared(numbers, floor, entries, starts, self._settings(group, number, chosen))
+        entries = self._entries(group, block, chosen)
+        tables = Tables(numbers, np.zeros(0, dtype=np.int32))
+        return Prepared(tables, entries, self._settings(group, number, chosen))
 
     def code_bytes(self, vectors: IntArray) -> UInt8Array:
         """Each code beside the code shifted down by one; axes: byte, input, lane of all chunks."""
@@ -77,12 +83,12 @@ class ByteLayer(SaturatingLayer):
         settings = super()._settings(group, number, chosen)[..., 0]
         return np.concatenate([settings, _magic_of(settings[1:2])[0]]).astype(np.int32)
 
-    def _paired(self, codes: IntArray, number: int, nibbles: int) -> AnyArray:
+    def _pack_pairs(self, codes: IntArray, number: int, nibbles: int) -> AnyArray:
         """Nibbles of pairs of bit planes of the wordlines of a segment."""
         size, _, lanes = codes.shape
         chunks, rows = lanes // LANES, self._rows(number, nibbles)
         pairs = _plane_pairs(self.step.input_bits)
-        packed = aligned((chunks, size, pairs, nibbles, LANES))
+        packed = align_bytes((chunks, size, pairs, nibbles, LANES))
         work = partial(byte_loop.pack_planes, codes, rows, packed)
         self._share(work, chunks, size * pairs * nibbles)
         return packed
@@ -175,7 +181,7 @@ def _magic_of(step: IntArray) -> tuple[IntArray, BoolArray]:
 def _tables_of_four(bits: int) -> UInt8Array:
     """Sums of each subset of four cells; axes: their levels as one number, subset."""
     levels = np.arange(1 << (4 * bits))
-    found = aligned((len(levels), 16))
+    found = align_bytes((len(levels), 16))
     found[:] = 0
     for k in range(4):
         level = ((levels >> (bits * k)) & ((1 << bits) - 1)).astype(np.uint8)

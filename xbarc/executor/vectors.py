@@ -25,11 +25,13 @@ from xbarc.ir import (
 )
 from xbarc.numerics import AnyArray, Int64Array, IntArray
 
+# Codes that a layer gathers at a time: 16 MB of bytes, and 128 MB of accumulators where a vector
+# has as many outputs as inputs.
 DEFAULT_BUDGET = 1 << 24
 
 
 @dataclass(frozen=True, eq=False)
-class Piece:
+class VectorPiece:
     """Some input vectors of a layer.
 
     Attributes:
@@ -54,7 +56,7 @@ def sample_axis_first(tensor: AnyArray, geometry: Geometry) -> AnyArray:
 
 def pieces(
     codes: Codes, geometry: Dense | Scatter, groups: int, shape: tuple[int, ...], budget: int
-) -> Iterator[Piece]:
+) -> Iterator[VectorPiece]:
     """Gather input vectors, at most about `budget` codes at a time.
 
     Args:
@@ -78,16 +80,16 @@ def _spans(total: int, step: int) -> Iterator[tuple[int, int]]:
 
 def _dense_pieces(
     codes: Codes, geometry: Dense, groups: int, shape: tuple[int, ...], budget: int
-) -> Iterator[Piece]:
+) -> Iterator[VectorPiece]:
     inputs = codes.values.shape[-1]
     if geometry.batch:
         index = _stack_index(geometry, shape)
         for start, stop in _spans(index.shape[0], max(1, budget // max(1, groups * inputs))):
             part = index[start:stop]
-            yield Piece(codes.values[part], start, part)
+            yield VectorPiece(codes.values[part], start, part)
         return
     for start, stop in _spans(codes.values.shape[0], max(1, budget // max(1, inputs))):
-        yield Piece(codes.values[start:stop, None, :], start, np.arange(start, stop))
+        yield VectorPiece(codes.values[start:stop, None, :], start, np.arange(start, stop))
 
 
 def _stack_index(geometry: Dense, shape: tuple[int, ...]) -> Int64Array:
@@ -116,14 +118,14 @@ def _lead_shape(geometry: Dense, shape: tuple[int, ...]) -> tuple[int, ...]:
     return lead if lead else (1,)
 
 
-def _point_pieces(codes: Codes, groups: int, budget: int) -> Iterator[Piece]:
+def _point_pieces(codes: Codes, groups: int, budget: int) -> Iterator[VectorPiece]:
     values = codes.values
     batch, channels = values.shape[:2]
     points = prod(values.shape[2:])
     flat = np.moveaxis(values.reshape(batch, channels, points), 1, 2).reshape(-1, channels)
     for start, stop in _spans(flat.shape[0], max(1, budget // channels)):
         part = flat[start:stop].reshape(stop - start, groups, channels // groups)
-        yield Piece(part, start, np.arange(start, stop) // max(1, points))
+        yield VectorPiece(part, start, np.arange(start, stop) // max(1, points))
 
 
 def output_shape(

@@ -18,7 +18,7 @@ from xbarc.numerics import AnyArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)
-class Block:
+class WindowBlock:
     """Some lines of some images.
 
     Attributes:
@@ -32,7 +32,7 @@ class Block:
     padded: IntArray
 
 
-def window_blocks(codes: Codes, geometry: Window, budget: int) -> Iterator[Block]:
+def window_blocks(codes: Codes, geometry: Window, budget: int) -> Iterator[WindowBlock]:
     """Cut a convolution into blocks of at most about `budget` gathered codes, at least a line."""
     values = codes.values
     batch, channels = values.shape[:2]
@@ -44,11 +44,11 @@ def window_blocks(codes: Codes, geometry: Window, budget: int) -> Iterator[Block
     lines = max(1, budget // line) if images == 1 else out[0]
     for start in range(0, batch, images):
         stop = min(batch, start + images)
-        padded = _padded(codes, geometry, start, stop)
+        padded = _pad_images(codes, geometry, start, stop)
         for top in range(0, out[0], lines):
             bottom = min(out[0], top + lines)
             needed = slice(top * geometry.strides[0], _reach(geometry, bottom))
-            yield Block(slice(start, stop), slice(top, bottom), padded[:, :, needed])
+            yield WindowBlock(slice(start, stop), slice(top, bottom), padded[:, :, needed])
 
 
 def _reach(geometry: Window, bottom: int) -> int:
@@ -57,7 +57,7 @@ def _reach(geometry: Window, bottom: int) -> int:
     return (bottom - 1) * geometry.strides[0] + extent
 
 
-def _padded(codes: Codes, geometry: Window, start: int, stop: int) -> IntArray:
+def _pad_images(codes: Codes, geometry: Window, start: int, stop: int) -> IntArray:
     """Some images with a border of the code that means zero."""
     values = codes.values[start:stop]
     pads = window_pads(geometry, values.shape[2:])

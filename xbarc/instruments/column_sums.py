@@ -163,13 +163,14 @@ class _Tables(SaturatingLayer):
         """Count the sums of one group and segment."""
         self.announce()
         codes = self.code_bytes(vectors)
-        ready, packed, counts = self.prepared(codes, *place)
+        ready = self.ready(*place)
         if ready is None:
             return
+        inputs = self.pack_inputs(codes, place[1], ready)
         bits = (self.step.input_bits, self.step.dac_bits)
-        tables = (ready.tables, ready.floor, packed, counts)
         scale = (bins.low, bins.width)
-        histogram_loop.count_sums(*tables, bits, bins.kinds, len(vectors), scale, bins.counts)
+        rest = (bins.kinds, len(vectors), scale, bins.counts)
+        histogram_loop.count_sums(ready.cells, inputs, bits, *rest)
 
 
 def _places(step: CrossbarStep) -> tuple[int, int, int]:

@@ -15,30 +15,29 @@ _raise_floor: Any = lookup._raise_floor
 
 
 @compiled()
-def _sum_slice(tables, floor, packed, counts, place, planes, sums):
+def _sum_slice(cells, inputs, place, planes, sums):
     """Sums of one conversion over the planes of one input slice."""
     chunk, k = place
+    counts = inputs.counts[chunk]
     for lane in range(LANES):
         sums[lane] = 0
     for bit in range(planes[0], planes[1]):
-        if counts[chunk, bit, LANES] == 0:
+        if counts[bit, LANES] == 0:
             continue
-        if floor[k] != 0:
-            _raise_floor(floor[k], counts[chunk, bit], bit - planes[0], sums)
-        for digit in range(tables.shape[1]):
+        if cells.floor[k] != 0:
+            _raise_floor(cells.floor[k], counts[bit], bit - planes[0], sums)
+        for digit in range(cells.sums.shape[1]):
             by = bit - planes[0] + DIGIT_BITS * digit
-            _add_sums(tables, packed, (k, digit), (chunk, bit), by, sums)
+            _add_sums(cells.sums, inputs.packed, (k, digit), (chunk, bit), by, sums)
 
 
 @compiled()
-def count_sums(tables, floor, packed, counts, bits, kinds, vectors, scale, histogram):
+def count_sums(cells, inputs, bits, kinds, vectors, scale, histogram):
     """Count the sums of every conversion of one group and segment.
 
     Args:
-        tables: as `lookup.make_tables` fills them.
-        floor: what was subtracted from every cell of a conversion; axis: conversion.
-        packed: as `lookup.pack_planes` fills it.
-        counts: wordlines that are on; axes: chunk, plane, lane.
+        cells: tables as `lookup.make_tables` fills them, and the floor.
+        inputs: planes as `lookup.pack_planes` fills them, and their counts.
         bits: planes of an input, planes of an input slice.
         kinds: kind of each conversion.
         vectors: how many there are; lanes beyond them are padding.
@@ -47,11 +46,11 @@ def count_sums(tables, floor, packed, counts, bits, kinds, vectors, scale, histo
     """
     low, width = scale
     sums = np.empty(LANES, np.int32)
-    for chunk in range(packed.shape[0]):
+    for chunk in range(inputs.packed.shape[0]):
         inside = min(LANES, vectors - chunk * LANES)
-        for k in range(tables.shape[0]):
+        for k in range(cells.sums.shape[0]):
             for s in range(histogram.shape[1]):
                 first, end = s * bits[1], min(bits[0], (s + 1) * bits[1])
-                _sum_slice(tables, floor, packed, counts, (chunk, k), (first, end), sums)
+                _sum_slice(cells, inputs, (chunk, k), (first, end), sums)
                 for lane in range(inside):
                     histogram[kinds[k], s, (sums[lane] - low) // width] += 1
