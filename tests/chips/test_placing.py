@@ -20,7 +20,7 @@ from xbarc.executor.run import Executor
 from xbarc.experiments.study import Sweep, held_back, picture, scaled_wires, study_lines, top1
 from xbarc.ir.effective import is_lossless
 from xbarc.ir.program import CrossbarStep, Program
-from xbarc.mapping.place.layer import Job, place_layer
+from xbarc.mapping.place.layer import PlacementJob, place_layer
 from xbarc.target import load_target
 
 SETTINGS = (
@@ -89,7 +89,7 @@ def test_the_exact_matrix_is_no_worse_than_any_sorting() -> None:
         def wired(changed: CrossbarStep) -> Any:
             return Chip(replaced(program, changed), LINES).levels(changed)
 
-        job = Job(step, program.target, importance, wired)
+        job = PlacementJob(step, program.target, importance, wired)
         best = place_layer(job, "optimal", 2)
         assert best.after <= min(best.before, place_layer(job, "rows").after)
         found.append(best)

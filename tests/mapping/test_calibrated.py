@@ -18,7 +18,7 @@ from xbarc.ir.program import CrossbarStep
 from xbarc.ir.statistics import SumStatistics
 from xbarc.ir.trace import LayerTrace
 from xbarc.mapping.converters import needed_bits, pick, setting_table, settings_of, with_settings
-from xbarc.mapping.converters.calibrated import judged
+from xbarc.mapping.converters.calibrated import judge_setting
 from xbarc.numerics.types import Int64Array, IntArray
 from xbarc.target import Target
 
@@ -82,7 +82,7 @@ def test_the_search_comes_near_the_best_setting(seed: int, bits: int) -> None:
     counts[..., 7] += 5
     statistics = SumStatistics(counts, int(rng.integers(-20, 20)), 1, 1)
     least = min(
-        judged(statistics, lo, step, bits)
+        judge_setting(statistics, lo, step, bits)
         for lo in range(statistics.low - 5, statistics.low + 31)
         for step in range(1, 31)
     )
@@ -94,7 +94,9 @@ def test_the_search_comes_near_the_best_setting(seed: int, bits: int) -> None:
         1,
     )
     table = setting_table(step, small_target(), single, 6)
-    found = judged(statistics, int(table.lo[0, 0, 0, bits]), int(table.step[0, 0, 0, bits]), bits)
+    found = judge_setting(
+        statistics, int(table.lo[0, 0, 0, bits]), int(table.step[0, 0, 0, bits]), bits
+    )
     assert least - 1e-9 <= found <= 1.15 * least + 0.05
 
 

@@ -13,8 +13,8 @@ from xbarc.ir.geometry import Window
 from xbarc.ir.statistics import SecondMoments
 from xbarc.mapping.chains import plain_arrangement as in_order
 from xbarc.mapping.encodings import find_encoding
-from xbarc.mapping.fitting.feedback import DAMPING, Block, blocks, feed_back, sweep
-from xbarc.mapping.fitting.grids import Alone, Coupled, Grid, Shifted
+from xbarc.mapping.fitting.feedback import DAMPING, InputBlock, blocks, feed_back, sweep
+from xbarc.mapping.fitting.grids import Alone, Coupled, RowGrid, Shifted
 from xbarc.mapping.tiling import ColumnPart
 from xbarc.numerics.types import Float64Array
 
@@ -34,14 +34,14 @@ def _moments(
     return fit + judge, np.asarray(layer.weight.tensor.load(), dtype=np.float64)
 
 
-def _error(block: Block, steps: Float64Array, found: Float64Array) -> Float64Array:
+def _error(block: InputBlock, steps: Float64Array, found: Float64Array) -> Float64Array:
     """Squared error of the products about their mean; axis: group."""
     left = block.target - found * steps[:, None]
     error: Float64Array = np.einsum("gio,gij,gjo->g", left, block.covariance, left)
     return error
 
 
-def _grids(outputs: int) -> dict[str, Grid]:
+def _grids(outputs: int) -> dict[str, RowGrid]:
     chain = (ColumnPart(find_encoding("acm"), 1, outputs),)
     star = (ColumnPart(find_encoding("bias-column"), 1, outputs),)
     return {
@@ -97,7 +97,7 @@ def test_feedback_by_hand() -> None:
     covariance = np.array([[[1.0, 1.0], [1.0, 1.0]]])
     damped = covariance[0] + 0.01 * np.eye(2)
     factor = np.linalg.cholesky(np.linalg.inv(damped)).T[None]
-    block = Block(covariance, np.array([[[0.4], [0.4]]]), factor)
+    block = InputBlock(covariance, np.array([[[0.4], [0.4]]]), factor)
     found = feed_back(block, np.ones((1, 1)), Alone(-1, 1))
     assert found[0, :, 0].tolist() == [0.0, 1.0]
 
@@ -105,7 +105,7 @@ def test_feedback_by_hand() -> None:
 def test_uncorrelated_inputs_feed_nothing_back() -> None:
     rng = np.random.default_rng(2)
     target = rng.normal(size=(1, 9, 4))
-    block = Block(np.eye(9)[None], target, np.eye(9)[None])
+    block = InputBlock(np.eye(9)[None], target, np.eye(9)[None])
     found = feed_back(block, np.ones((1, 4)), Alone(-2, 2))
     assert np.array_equal(found, np.clip(np.rint(target), -2, 2))
 

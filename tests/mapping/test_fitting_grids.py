@@ -16,7 +16,7 @@ from xbarc.ir.statistics import SecondMoments
 from xbarc.mapping.chains import Arrangement
 from xbarc.mapping.chains import plain_arrangement as in_order
 from xbarc.mapping.encodings import find_encoding
-from xbarc.mapping.fitting.grids import Alone, Coupled, Grid, Shifted
+from xbarc.mapping.fitting.grids import Alone, Coupled, RowGrid, Shifted
 from xbarc.mapping.fitting.quality import product_sums
 from xbarc.mapping.fitting.scales import rounding_steps, spread
 from xbarc.mapping.tiling import ColumnPart
@@ -130,15 +130,15 @@ def test_few_rows_and_many_rows_are_encoded_alike(groups: int, count: int, seed:
 def test_candidates_are_mixed_output_by_output() -> None:
     chosen = np.array([[True, False]])
     one, other = Shifted(3, np.array([[1.0, 2.0]])), Shifted(3, np.array([[5.0, 6.0]]))
-    mixed = one.mixed(other, chosen)
+    mixed = one.mix_with(other, chosen)
     assert isinstance(mixed, Shifted)
     assert mixed.k.tolist() == [[5.0, 2.0]]
-    assert Alone(0, 1).mixed(Alone(0, 1), chosen) == Alone(0, 1)
+    assert Alone(0, 1).mix_with(Alone(0, 1), chosen) == Alone(0, 1)
     with pytest.raises(TypeError, match="two kinds"):
-        one.mixed(Alone(0, 1), chosen)
+        one.mix_with(Alone(0, 1), chosen)
     grid = _coupled("acm", 1, 2, 2, in_order(np.arange(2)))
     with pytest.raises(TypeError, match="cannot be mixed"):
-        grid.mixed(grid, chosen)
+        grid.mix_with(grid, chosen)
 
 
 @settings(max_examples=20)
@@ -167,7 +167,7 @@ def test_steps_of_nothing() -> None:
 
 
 @pytest.mark.parametrize("grid", [Alone(0, 0), Shifted(0, np.zeros((1, 2)))])
-def test_a_grid_of_one_number(grid: Grid) -> None:
+def test_a_grid_of_one_number(grid: RowGrid) -> None:
     assert not grid.nearest(np.ones((1, 2)))(np.array([[5.0, -5.0]])).any()
 
 

@@ -28,12 +28,12 @@ from xbarc.ir import (
 )
 from xbarc.mapping import (
     ArrayPool,
-    Fit,
     Refit,
     SplitSums,
+    ThresholdFit,
+    can_be_fitted,
     fit_counts,
     fit_thresholds,
-    fitted,
     map_senses,
     mean_start,
     refit_classifier,
@@ -69,7 +69,7 @@ class SenseWalk:
     target: Target
     options: SenseOptions
     clean: list[Values] | None = None
-    fits: dict[str, Fit] = field(default_factory=dict)
+    fits: dict[str, ThresholdFit] = field(default_factory=dict)
     refit: Refit | None = None
     _runner: StepRunner = field(default_factory=StepRunner)
 
@@ -80,7 +80,7 @@ class SenseWalk:
             MappingError: the layer cannot be split within the target.
         """
         step = map_senses(layer, self.target, self.options, pool)
-        if not batches or not fitted(step):
+        if not batches or not can_be_fitted(step):
             self._advance_clean(layer)
             return step
         if self.clean is None:
@@ -213,9 +213,9 @@ def _goal(layer: MatrixLayer, values: AnyArray) -> AnyArray:
     return (real.astype(np.float64) - result.bias[:, None]) / usable
 
 
-def _better(first: Fit, second: Fit) -> Fit:
+def _better(first: ThresholdFit, second: ThresholdFit) -> ThresholdFit:
     """Output by output, the fit with fewer wrong windows."""
     use = second.wrong < first.wrong
     thresholds: IntArray = np.where(use[:, None, :, None], second.thresholds, first.thresholds)
     votes = np.where(use, second.votes, first.votes)
-    return Fit(thresholds, votes, np.minimum(first.wrong, second.wrong))
+    return ThresholdFit(thresholds, votes, np.minimum(first.wrong, second.wrong))

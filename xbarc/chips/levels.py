@@ -17,17 +17,17 @@ import numpy as np
 from xbarc.circuit import FaultMap, Importance, blocks_by_array, real_weights, weight_error
 from xbarc.ir import CrossbarStep, read_only
 from xbarc.mapping import (
-    Grid,
+    PairGrid,
     Pairs,
     Wired,
     cells_of,
-    damped,
+    damp,
     descend,
     encode_pairs,
     encode_with_feedback,
     feedback_factor,
     find_pairs,
-    resized,
+    resize_converters,
 )
 from xbarc.numerics import Float64Array, Int64Array, pack_cells
 from xbarc.target import Target
@@ -195,18 +195,18 @@ def _descended(task: LevelTask, pairs: Pairs, cells: Any, shares: Float64Array, 
     found = np.empty_like(cells)
     for group in range(task.step.groups):
         grid = _grid(task, shares, group)
-        matrix = damped(task.importance.matrix[group][np.ix_(order, order)])
+        matrix = damp(task.importance.matrix[group][np.ix_(order, order)])
         wanted = task.wanted[group, order] * gain
         found[group] = descend(wanted, cells[group], pairs, grid, matrix)
     return found
 
 
-def _grid(task: LevelTask, shares: Float64Array, group: int) -> Grid:
+def _grid(task: LevelTask, shares: Float64Array, group: int) -> PairGrid:
     levels = len(task.target.cell.conductance.values)
-    return Grid(shares[group], task.stuck[group], levels, floor_levels(task.target))
+    return PairGrid(shares[group], task.stuck[group], levels, floor_levels(task.target))
 
 
 def _with_cells(step: CrossbarStep, cells: Any, target: Target) -> CrossbarStep:
     packed = pack_cells(cells, step.cells.bits)
     packed = replace(packed, data=read_only(packed.data))
-    return resized(replace(step, cells=packed), target)
+    return resize_converters(replace(step, cells=packed), target)

@@ -28,15 +28,15 @@ from xbarc.ir import WEIGHTS, CrossbarStep, Program, verify_program
 from xbarc.mapping import (
     METHODS,
     FaultJob,
-    Job,
     Placed,
+    PlacementJob,
     load_placement,
     order_rows,
     place_around_faults,
     place_by,
     place_layer,
     placement_text,
-    resized,
+    resize_converters,
     to_sense_side,
 )
 from xbarc.numerics import Float64Array, Int64Array
@@ -243,7 +243,9 @@ def _structural(program: Program) -> Program:
     """Without facts that depend on weights, which corrections change, and converters to match."""
     for step in program.crossbar_steps:
         if step.facts is not None and WEIGHTS in step.facts.reasons:
-            program = replaced(program, resized(replace(step, facts=None), program.target))
+            program = replaced(
+                program, resize_converters(replace(step, facts=None), program.target)
+            )
     return program
 
 
@@ -291,7 +293,7 @@ def _placed_together(
     rows: dict[str, CrossbarStep] = {}
     for step in steps:
         ranking = importance_of(step, moments[step.name], ranked.get(step.name))
-        job = Job(step, program.target, ranking, _wired(program, options, ENOUGH))
+        job = PlacementJob(step, program.target, ranking, _wired(program, options, ENOUGH))
         exact[step.name] = place_layer(job, "optimal", options.swaps)
         job = replace(job, importance=importance[step.name])
         rows[step.name] = order_rows(job, to_sense_side(step, program.target))
@@ -304,7 +306,7 @@ def _placed_together(
     scalings = {s.name: scaling_of(s, importance[s.name], kinds) for s in steps}
     steered = steer(program, data, options.effects, (scalings, starts), progress)
     return steered, {
-        name: replace(found, step=resized(steered.steps[name], program.target))
+        name: replace(found, step=resize_converters(steered.steps[name], program.target))
         for name, found in exact.items()
     }
 
@@ -335,13 +337,13 @@ def _place(
         )
         placed, before, after = place_around_faults(step, job)
         return placed, LayerFit(step.name, before, after, 0.0, 1)
-    layer = Job(step, program.target, importance, _wired(program, options))
+    layer = PlacementJob(step, program.target, importance, _wired(program, options))
     result = given or _ordered(layer, options)
     after = result.after if given is None else layer.error(result.step)
     return result.step, LayerFit(step.name, result.before, after, result.gap, result.tried)
 
 
-def _ordered(layer: Job, options: FitOptions) -> Placed:
+def _ordered(layer: PlacementJob, options: FitOptions) -> Placed:
     method = load_placement(options.placement)
     if isinstance(method, str):
         return place_layer(layer, method, options.swaps)

@@ -34,14 +34,14 @@ def import_command(
     from xbarc.api import CompiledProgram
     from xbarc.frontend import read_split
     from xbarc.ir import check_program, check_replaceable, load_program
-    from xbarc.mapping import retuned
+    from xbarc.mapping import retune_program
 
     check_replaceable(output)
     try:
         found = read_split(tuned)
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", where=str(tuned)) from error
-    changed = retuned(load_program(program), found)
+    changed = retune_program(load_program(program), found)
     check_program(changed, str(tuned))
     CompiledProgram(changed).save(output)
     print(f"wrote {output}", file=sys.stderr)

@@ -35,7 +35,7 @@ from xbarc.ir import (
 from xbarc.mapping import (
     ArrayPool,
     KeptPlaces,
-    adjusted,
+    adjust_result,
     encoding_of,
     integer_weight,
     make_task,
@@ -176,7 +176,7 @@ def _refit(
     zero, scale = known_zero(step.quantizer) or (0, 1.0)
     missed = weights.sum(axis=1) - effective_weights(step).sum(axis=1)
     steps = real_steps(task.layer, task.step)
-    result, constant, errors = adjusted(
+    result, constant, errors = adjust_result(
         task.layer, moments, weights, steps, zero * scale * missed * steps
     )
     periphery = replace(step.periphery, constant=constant)

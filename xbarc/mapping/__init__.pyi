@@ -35,7 +35,7 @@ from .encodings import (
 )
 from .fitting import (
     Fitted,
-    adjusted,
+    adjust_result,
     fit_layer,
     integer_weight,
     make_task,
@@ -48,18 +48,18 @@ from .pack import ArrayPool
 from .place import Order, Sites
 from .place.faults import FaultJob, place_around_faults
 from .place.foreign import Placement, load_placement, place_by, placement_name, placement_text
-from .place.layer import METHODS, Job, Placed, Wired, cells_of, order_rows, place_layer
+from .place.layer import METHODS, Placed, PlacementJob, Wired, cells_of, order_rows, place_layer
 from .place.pairs import (
-    Grid,
+    PairGrid,
     Pairs,
-    damped,
+    damp,
     descend,
     encode_pairs,
     encode_with_feedback,
     feedback_factor,
     find_pairs,
 )
-from .place.permute import resized, to_sense_side
+from .place.permute import resize_converters, to_sense_side
 from .place.signed import (
     cell_worth,
     columns_by_worth,
@@ -71,17 +71,17 @@ from .place.signed import (
 )
 from .rows import KeptPlaces, row_cells, stands_alone
 from .sense_amplifiers import (
-    Fit,
     Refit,
     SplitSums,
+    ThresholdFit,
+    can_be_fitted,
     fit_counts,
     fit_thresholds,
-    fitted,
     map_senses,
     mean_start,
     read_groups,
     refit_classifier,
-    retuned,
+    retune_program,
     with_counts,
     with_thresholds,
 )
@@ -96,28 +96,29 @@ __all__ = [
     "Encoded",
     "Encoding",
     "FaultJob",
-    "Fit",
     "Fitted",
-    "Grid",
-    "Job",
     "KeptPlaces",
     "Load",
     "Order",
+    "PairGrid",
     "Pairs",
     "Pattern",
     "Phases",
     "Picked",
     "Placed",
     "Placement",
+    "PlacementJob",
     "Refit",
     "Region",
     "Sites",
     "SplitSums",
     "SumHistogram",
     "Table",
+    "ThresholdFit",
     "Wired",
     "adc_settings",
-    "adjusted",
+    "adjust_result",
+    "can_be_fitted",
     "cell_worth",
     "cells_of",
     "check_integers",
@@ -127,7 +128,7 @@ __all__ = [
     "chosen_by",
     "columns_by_worth",
     "converters_origin",
-    "damped",
+    "damp",
     "descend",
     "encode_pairs",
     "encode_with_feedback",
@@ -141,7 +142,6 @@ __all__ = [
     "fit_counts",
     "fit_layer",
     "fit_thresholds",
-    "fitted",
     "full_load",
     "idle_savings",
     "integer_weight",
@@ -167,8 +167,8 @@ __all__ = [
     "read_groups",
     "real_steps",
     "refit_classifier",
-    "resized",
-    "retuned",
+    "resize_converters",
+    "retune_program",
     "row_cells",
     "rows_by_worth",
     "setting_table",

@@ -11,7 +11,7 @@ from xbarc.circuit import Chip, Effects, Importance
 from xbarc.errors import MappingError
 from xbarc.executor import Executor
 from xbarc.ir import CrossbarStep, Program, verify_program
-from xbarc.mapping import Job, Placement, find_encoding, load_placement, place_by
+from xbarc.mapping import Placement, PlacementJob, find_encoding, load_placement, place_by
 from xbarc.numerics import AnyArray, Float64Array
 from xbarc.options import Method
 from xbarc.target import Target
@@ -97,7 +97,7 @@ def _check(placement: Placement, name: str, program: Program, inputs: AnyArray) 
     importance = Importance(
         matrix, np.zeros((step.groups, step.inputs)), rng.random((step.groups, step.outputs))
     )
-    job = Job(step, program.target, importance, wired)
+    job = PlacementJob(step, program.target, importance, wired)
     found, again = place_by(job, placement), place_by(job, placement)
     where = f"{placement.name}, {name}"
     same = np.array_equal(found.step.cells.data, again.step.cells.data)

@@ -10,7 +10,7 @@ from xbarc.ir.program import CrossbarStep
 from xbarc.mapping.converters.adc import converter_keys
 from xbarc.mapping.place.groups import arrange_groups
 from xbarc.mapping.place.layer import arrange_columns
-from xbarc.mapping.place.permute import resized
+from xbarc.mapping.place.permute import resize_converters
 from xbarc.options import parse_levers
 from xbarc.target import Target
 
@@ -35,8 +35,8 @@ def test_no_converter_changes_a_bit() -> None:
     moved = arrange_groups(step, _weight(step), 8)
     assert moved.tiling.column_order is not None
     assert not np.array_equal(moved.tiling.column_order, step.tiling.column_order)
-    assert np.array_equal(resized(moved, TARGET).adc.bits, step.adc.bits)
-    assert is_lossless(resized(moved, TARGET))
+    assert np.array_equal(resize_converters(moved, TARGET).adc.bits, step.adc.bits)
+    assert is_lossless(resize_converters(moved, TARGET))
     before, after = converter_keys(step, TARGET), converter_keys(moved, TARGET)
     assert before.shape[0] == 1
     for old, new in zip(before[0], after[0], strict=True):

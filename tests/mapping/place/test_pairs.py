@@ -9,7 +9,7 @@ from xbarc.errors import MappingError
 from xbarc.ir.program import CrossbarStep
 from xbarc.mapping.place.layer import cells_of
 from xbarc.mapping.place.pairs import (
-    Grid,
+    PairGrid,
     descend,
     encode_pairs,
     encode_with_feedback,
@@ -25,9 +25,9 @@ def _step(encoding: str = "differential", rows: int = 24) -> CrossbarStep:
     return mapped(int_layer(weights), target, encoding=encoding)
 
 
-def _whole(step: CrossbarStep) -> Grid:
+def _whole(step: CrossbarStep) -> PairGrid:
     shape = step.cells.shape[1:]
-    return Grid(np.ones(shape), np.full(shape, -1), 4, 0.1)
+    return PairGrid(np.ones(shape), np.full(shape, -1), 4, 0.1)
 
 
 @pytest.mark.parametrize("encoding", ["differential", "differential-analog"])
@@ -43,7 +43,7 @@ def test_what_is_said_to_be_given_is_given() -> None:
     step = _step()
     rng = np.random.default_rng(1)
     share = rng.uniform(0.4, 1.0, step.cells.shape[1:])
-    grid = Grid(share, np.full(share.shape, -1), 4, 0.1)
+    grid = PairGrid(share, np.full(share.shape, -1), 4, 0.1)
     wanted = 0.5 * real_weights(step, cells_of(step))[0]
     cells, given_ = encode_pairs(wanted, find_pairs(step), grid)
     real = share * (cells + 0.1) - 0.1
@@ -61,7 +61,7 @@ def test_stuck_cells_keep_their_level_and_partners_help(seed: int, rate: float) 
         rng.random(step.cells.shape[1:]) < rate, rng.choice([0, 3], step.cells.shape[1:]), -1
     )
     wanted = real_weights(step, cells_of(step))[0]
-    grid = Grid(np.ones(stuck.shape), stuck, 4, 0.1)
+    grid = PairGrid(np.ones(stuck.shape), stuck, 4, 0.1)
     cells, given_ = encode_pairs(wanted, find_pairs(step), grid)
     assert (cells[stuck >= 0] == stuck[stuck >= 0]).all()
     left = np.where(stuck >= 0, stuck, cells_of(step)[0])
@@ -80,7 +80,9 @@ def test_feedback_lowers_the_error_of_outputs_not_of_weights() -> None:
     mix = rng.normal(size=(64, 8)) @ rng.normal(size=(8, 64)) / 8
     x = np.abs(rng.normal(size=(500, 64)) @ (0.2 * np.eye(64) + mix))
     matrix = x.T @ x / len(x)
-    grid = Grid(rng.uniform(0.5, 1, step.cells.shape[1:]), np.full(step.cells.shape[1:], -1), 4, 0)
+    grid = PairGrid(
+        rng.uniform(0.5, 1, step.cells.shape[1:]), np.full(step.cells.shape[1:], -1), 4, 0
+    )
     pairs = find_pairs(step)
     wanted = 0.6 * real_weights(step, cells_of(step))[0] / 16  # coarse next to the grid
     _, plain = encode_pairs(wanted, pairs, grid)
@@ -103,7 +105,7 @@ def test_descent_never_raises_the_error_of_outputs(seed: int, rate: float, slice
     matrix = x.T @ x / len(x)
     shape = step.cells.shape[1:]
     stuck = np.where(rng.random(shape) < rate, rng.choice([0, 3], shape), -1)
-    grid = Grid(rng.uniform(0.5, 1, shape), stuck, 4, 0.1)
+    grid = PairGrid(rng.uniform(0.5, 1, shape), stuck, 4, 0.1)
     pairs = find_pairs(step)
     wanted = 0.7 * real_weights(step, cells_of(step))[0]
     start, plain = encode_pairs(wanted, pairs, grid)
@@ -117,7 +119,7 @@ def test_descent_never_raises_the_error_of_outputs(seed: int, rate: float, slice
 def test_descent_without_correlation_is_the_nearest_level() -> None:
     step = _step("differential-analog", rows=20)
     shape = step.cells.shape[1:]
-    grid = Grid(np.random.default_rng(3).uniform(0.5, 1, shape), np.full(shape, -1), 4, 0.1)
+    grid = PairGrid(np.random.default_rng(3).uniform(0.5, 1, shape), np.full(shape, -1), 4, 0.1)
     pairs = find_pairs(step)
     wanted = 0.7 * real_weights(step, cells_of(step))[0]
     start, _ = encode_pairs(wanted, pairs, grid)

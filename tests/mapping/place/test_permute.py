@@ -14,7 +14,7 @@ from xbarc.mapping.place import (
     permute_rows,
     to_sense_side,
 )
-from xbarc.mapping.place.permute import resized
+from xbarc.mapping.place.permute import resize_converters
 
 
 @given(cases(), st.integers(0, 2**32 - 1))
@@ -38,7 +38,7 @@ def test_placement_never_changes_a_lossless_result(case: Case, seed: int) -> Non
         for u in rng.permutation(len(units)).tolist():
             order.extend(units[u].tolist())
     placed = permute_columns(placed, np.array(order))
-    placed = resized(to_sense_side(placed, case.target), case.target)
+    placed = resize_converters(to_sense_side(placed, case.target), case.target)
     assert is_lossless(placed)
     assert np.array_equal(effective_weights(placed), effective_weights(step))
     vectors = rng.integers(0, 1 << step.input_bits, (4, step.groups, step.inputs)).astype(np.uint16)

@@ -73,7 +73,7 @@ class _Move:
 
 
 @dataclass(eq=False)
-class _Chain:
+class _GrowingChain:
     """A chain that grows."""
 
     length: int
@@ -107,10 +107,12 @@ def find_order(
     if links is None:
         return _answer("unknown")
     for attempt in range(_ATTEMPTS):
-        search = _Search(columns, list(lengths), limit, links, _NOISE if attempt else 0.0, attempt)
+        search = _ChainSearch(
+            columns, list(lengths), limit, links, _NOISE if attempt else 0.0, attempt
+        )
         answer = search.run()
         if answer == "found":
-            return _placed(search.chains, lengths)
+            return _join_chains(search.chains, lengths)
         if answer == "none":
             return _answer("none")
     return _answer("unknown")
@@ -132,7 +134,7 @@ def _links(
     return None if total < 0 else (start, other[:total].copy(), sign[:total].copy())
 
 
-def _placed(chains: list[_Chain], lengths: Sequence[int]) -> ChainOrder:
+def _join_chains(chains: list[_GrowingChain], lengths: Sequence[int]) -> ChainOrder:
     """Chains at the positions that have their lengths."""
     free = list(chains)
     order: list[tuple[int, int]] = []
@@ -144,7 +146,7 @@ def _placed(chains: list[_Chain], lengths: Sequence[int]) -> ChainOrder:
     return ChainOrder("found", found[:, 0].copy(), found[:, 1].astype(np.int8))
 
 
-class _Search:
+class _ChainSearch:
     """One attempt."""
 
     def __init__(
@@ -158,7 +160,7 @@ class _Search:
     ) -> None:
         self.columns, self.limit, self.links, self.noise = columns, limit, links, noise
         self.left = sorted(lengths, reverse=True)
-        self.chains: list[_Chain] = []
+        self.chains: list[_GrowingChain] = []
         self.placed: BoolArray = np.zeros(len(columns), np.bool_)
         self.degree = np.diff(links[0]).astype(np.int64)
         self.state = np.array([seed + 1], np.uint64)
@@ -181,7 +183,7 @@ class _Search:
                 return "found"
             if self.work > _WORK:
                 break
-            stuck = kernels.stranded(self.placed, self.degree, len(self.left))
+            stuck = kernels.is_stuck(self.placed, self.degree, len(self.left))
             frames.append(iter(()) if stuck else self._moves())
         return "unknown"
 
@@ -201,10 +203,10 @@ class _Search:
         if len(ways) == 2:
             yield _Move(side, -1, 0)
 
-    def _ways(self, chain: _Chain, side: int) -> list[_Move]:
+    def _ways(self, chain: _GrowingChain, side: int) -> list[_Move]:
         tip, sign = chain.items[-1 if side == LAST else 0]
         length = len(chain.items)
-        kept, every, used = kernels.candidates(
+        kept, every, used = kernels.find_followers(
             self.columns,
             self.links,
             tip,
@@ -254,9 +256,9 @@ class _Search:
         self.placed[item] = placed
         kernels.mark(item, -1 if placed else 1, *self.links[:2], self.degree)
 
-    def _chain(self, length: int) -> _Chain:
+    def _chain(self, length: int) -> _GrowingChain:
         rows = self.columns.shape[1]
-        return _Chain(
+        return _GrowingChain(
             length,
             np.zeros((2, rows), np.int32),
             np.zeros((length + 1, rows), np.int16),

@@ -100,7 +100,7 @@ def mark(item, change, start, other, degree):
 
 
 @compiled()
-def stranded(placed, degree, chains):
+def is_stuck(placed, degree, chains):
     """Whether free items with no or one free link are more than all chains can have at their ends.
 
     A free item lacks a free link for each end of a chain that it becomes, and for each end of the
@@ -139,7 +139,7 @@ def _sort_in(items, signs, keys, count, item, turn, key):
 
 
 @compiled()
-def candidates(
+def find_followers(
     weights, links, tip, tip_sign, side, ends, low, high, limit, placed, degree, noise, state, out
 ):
     """Free items that may follow at a side, best first: how many, all there are, rows looked at."""

@@ -108,7 +108,7 @@ def _solve(
     widths = law.of_sums(cases)
     distinct, weights = _distinct(widths)
     if len(distinct) > _MOST_CASES:
-        distinct, weights = _pooled(distinct, weights)
+        distinct, weights = _pool_cases(distinct, weights)
     model = cp_model.CpModel()
     chosen = _places(model, slots, reach, start)
     _objective(model, chosen, distinct, weights, slots)
@@ -168,7 +168,7 @@ def _distinct(widths: Int64Array) -> tuple[Int64Array, Int64Array]:
     return rows, counts.astype(np.int64)
 
 
-def _pooled(rows: Int64Array, counts: Int64Array) -> tuple[Int64Array, Int64Array]:
+def _pool_cases(rows: Int64Array, counts: Int64Array) -> tuple[Int64Array, Int64Array]:
     """The most frequent row blocks stand for all: a smaller problem, without a strict bound."""
     kept = np.argsort(-counts, kind="stable")[:_MOST_CASES]
     return rows[kept], counts[kept]

@@ -103,7 +103,7 @@ class _How:
     law: WidthCosts
     many: bool
 
-    def fitting(self, weights: IntArray) -> IntArray:
+    def clip_to_cells(self, weights: IntArray) -> IntArray:
         """Magnitudes that fit the cells."""
         most = (1 << self.slices * self.cell_bits) - 1
         return np.clip(weights, -most, most)
@@ -112,7 +112,7 @@ class _How:
 def _starts(weights: IntArray, bounds: IntArray, how: _How) -> Int64Array:
     """Prices that suit some outputs; axes: start, column."""
     return promising_starts(
-        how.fitting(weights),
+        how.clip_to_cells(weights),
         [int(bound) for bound in bounds],
         (how.slices, how.cell_bits, how.top, how.joined, how.law.cost),
         (2, 4) if how.many else (_STARTS, _TRIED_ON),
@@ -122,7 +122,7 @@ def _starts(weights: IntArray, bounds: IntArray, how: _How) -> Int64Array:
 def _cost(weights: IntArray, bounds: IntArray, how: _How) -> Float64Array:
     """What converters cost for each output; axes: group, output."""
     digits = recode(
-        how.fitting(weights),
+        how.clip_to_cells(weights),
         bounds,
         slices=how.slices,
         cell_bits=how.cell_bits,
@@ -157,7 +157,7 @@ def _expected_cost(
     counts = np.bincount(index.reshape(-1), minlength=span * len(flat)).reshape(len(flat), span)
     per_block = counts / max(1, -(-rows // by[1]))
     widths = np.arange(len(how.law.cost))
-    numbers = how.fitting(np.arange(low - int(candidates[-1]), high - int(candidates[0]) + 1))
+    numbers = how.clip_to_cells(np.arange(low - int(candidates[-1]), high - int(candidates[0]) + 1))
     cost = np.full((len(candidates), len(flat)), np.inf)
     for start in by[0]:
         sums = how.top * simple_digits(numbers, start, how.slices, how.cell_bits)

@@ -69,10 +69,10 @@ def _orders(weights: IntArray, size: IntArray) -> Iterator[IntArray]:
     yield falling
     blocks = len(size)
     turn, place = np.arange(count) // blocks, np.arange(count) % blocks
-    yield _filled(falling, np.where(turn % 2, blocks - 1 - place, place), size)
+    yield _fill_blocks(falling, np.where(turn % 2, blocks - 1 - place, place), size)
 
 
-def _filled(falling: IntArray, wanted: IntArray, size: IntArray) -> IntArray:
+def _fill_blocks(falling: IntArray, wanted: IntArray, size: IntArray) -> IntArray:
     """Rows by block; one that finds its block full goes to the next with room."""
     members: list[list[int]] = [[] for _ in size]
     for row, block in zip(falling.tolist(), wanted.tolist(), strict=True):

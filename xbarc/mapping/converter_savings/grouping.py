@@ -84,7 +84,7 @@ def order_columns(
             place = sorted_places(part, offsets, shared, law)
         columns = columns_each * place[..., None] + np.arange(columns_each)
         order[:, :, column0:column1] = columns.reshape(*place.shape[:2], -1)
-    return Ordered(order, _solved(found, law))
+    return Ordered(order, _solver_runs(found, law))
 
 
 def _are_chained(step: CrossbarStep) -> bool:
@@ -94,7 +94,7 @@ def _are_chained(step: CrossbarStep) -> bool:
     return bool((np.bincount(entries[0], minlength=1) > 1).any())
 
 
-def _solved(found: list[Assigned], law: WidthCosts) -> tuple[SolverRun, ...]:
+def _solver_runs(found: list[Assigned], law: WidthCosts) -> tuple[SolverRun, ...]:
     """All blocks of the layer together."""
     if not found:
         return ()

@@ -58,13 +58,13 @@ def apply_to_weights(job: Job, target: Target, levers: tuple[Lever, ...], law: W
         before = order if job.row_input is None else job.row_input[order]
         job = replace(job, weights=job.weights[:, order], row_input=before)
     if "centre" in levers:
-        job = _centred(job, target, law, joined=joined)
+        job = _subtract_centres(job, target, law, joined=joined)
     if "recode" in levers and job.slices > 1:
-        job = _recoded(job, target, law, joined=joined)
+        job = _choose_digits(job, target, law, joined=joined)
     return job
 
 
-def _recoded(job: Job, target: Target, law: WidthCosts, *, joined: bool) -> Job:
+def _choose_digits(job: Job, target: Target, law: WidthCosts, *, joined: bool) -> Job:
     """The layer in digits that are chosen once its cells are made."""
     top, active = (1 << target.input.dac_bits) - 1, target.array.active_rows
     many = job.weights.size > MANY_WEIGHTS
@@ -77,7 +77,7 @@ def _recoded(job: Job, target: Target, law: WidthCosts, *, joined: bool) -> Job:
     return replace(job, encoding=recoded, cut=replace(job.cut, parts=parts))
 
 
-def _centred(job: Job, target: Target, law: WidthCosts, *, joined: bool) -> Job:
+def _subtract_centres(job: Job, target: Target, law: WidthCosts, *, joined: bool) -> Job:
     """Take a number off the weights at each place; the layer's outputs get it back."""
     off = centres(job.weights, job.bounds, job.slices, target, law, joined=joined)
     if not off.any():

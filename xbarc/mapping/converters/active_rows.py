@@ -125,7 +125,7 @@ def choose_rows(
             point = table.point(f"within {times:g} times", choice, bound)
             points.append(replace(point, chosen=times == limit))
         before = choice
-    new = {option.step.name: option.step for option in table.picked(choices[limit][0])}
+    new = {option.step.name: option.step for option in table.options_of(choices[limit][0])}
     return tuple(new.get(step.name, step) for step in steps), tuple(points)
 
 
@@ -187,13 +187,13 @@ class _Table:
             found.append(self.point(name if place else "all rows at once", choice))
         return found
 
-    def picked(self, choice: Int64Array) -> list[RowOption]:
+    def options_of(self, choice: Int64Array) -> list[RowOption]:
         """The options of a choice."""
         return [row[i] for row, i in zip(self._full, choice.tolist(), strict=True)]
 
     def point(self, kind: str, choice: Int64Array, bound: float | None = None) -> RowsPoint:
         """The sums of a choice."""
-        picked = self.picked(choice)
+        picked = self.options_of(choice)
         return RowsPoint(
             kind=kind,
             bits=sum(option.bits for option in picked),

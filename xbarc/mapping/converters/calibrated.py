@@ -268,7 +268,7 @@ def with_settings(step: CrossbarStep, settings: AdcSettings) -> CrossbarStep:
     return replace(step, adc=settings)
 
 
-def judged(statistics: SumStatistics, lo: int, step: int, bits: int) -> float:
+def judge_setting(statistics: SumStatistics, lo: int, step: int, bits: int) -> float:
     """Mean squared error of one setting over all that was counted, for tests and tables."""
     counts = statistics.counts.sum(axis=(0, 1, 2)).astype(np.float64)
     moments = _moments(counts / max(1.0, counts.sum()), statistics.sums)

@@ -107,9 +107,9 @@ def chosen_by(policy: ConverterPolicy, step: CrossbarStep, table: Table) -> AdcS
     sums = sums_of(step, table)
     with blame(policy, f"the converters of layer {step.name}"):
         found = policy.choose(sums)
-        bits = _checked(found, "bits", sums, (0, sums.most_bits))
-        lo = _checked(found, "lo", sums, (-_LARGEST, _LARGEST))
-        width = _checked(found, "step", sums, (1, _LARGEST))
+        bits = _check_settings(found, "bits", sums, (0, sums.most_bits))
+        lo = _check_settings(found, "lo", sums, (-_LARGEST, _LARGEST))
+        width = _check_settings(found, "step", sums, (1, _LARGEST))
         top = lo + width * ((1 << bits) - 1)
         if np.abs(top).max(initial=0) > _LARGEST:
             raise ValueError(f"the largest code reads as {int(np.abs(top).max())}, beyond 32 bits")
@@ -137,7 +137,7 @@ def sums_of(step: CrossbarStep, table: Table) -> ConverterSums:
     )
 
 
-def _checked(
+def _check_settings(
     found: ConverterSettings, name: str, sums: ConverterSums, limits: tuple[int, int]
 ) -> Int64Array:
     """Settings of every group as whole numbers within limits."""

@@ -50,11 +50,11 @@ def pick(costs: Float64Array, errors: Float64Array, limit: float, effort: float 
         limit: on the sum of errors; where no choice keeps it, the least error is taken.
         effort: deterministic seconds.
     """
-    guess = priced(costs, errors, limit)
+    guess = choose_by_price(costs, errors, limit)
     rows = np.arange(len(costs))
     greedy = float(costs[rows, guess].sum())
     if float(errors[rows, guess].sum()) > limit:
-        return _picked(costs, errors, guess, greedy, greedy, 0.0)
+        return _as_picked(costs, errors, guess, greedy, greedy, 0.0)
     unit = max(greedy, 1e-300) / _COST_UNITS
     model = cp_model.CpModel()
     chosen = _choices(model, errors, guess, limit)
@@ -77,7 +77,7 @@ def pick(costs: Float64Array, errors: Float64Array, limit: float, effort: float 
     better = float(costs[rows, choice].sum()) <= greedy
     seconds = float(solver.response_proto.deterministic_time)
     bound = solver.best_objective_bound * unit
-    return _picked(costs, errors, choice if better else guess, bound, greedy, seconds)
+    return _as_picked(costs, errors, choice if better else guess, bound, greedy, seconds)
 
 
 def _choices(
@@ -95,7 +95,7 @@ def _choices(
     return chosen
 
 
-def priced(costs: Float64Array, errors: Float64Array, limit: float) -> Int64Array:
+def choose_by_price(costs: Float64Array, errors: Float64Array, limit: float) -> Int64Array:
     """Each item's best option under one price on errors, the least price that keeps the limit."""
     finite = np.where(np.isfinite(errors), errors, 1e300)
     low, high = -60.0, 400.0
@@ -112,7 +112,7 @@ def priced(costs: Float64Array, errors: Float64Array, limit: float) -> Int64Arra
     return best
 
 
-def _picked(
+def _as_picked(
     costs: Float64Array,
     errors: Float64Array,
     choice: Int64Array,

@@ -18,7 +18,7 @@ from xbarc.ir import (
 )
 from xbarc.mapping.fitting.grids import Alone
 from xbarc.mapping.fitting.quality import product_sums
-from xbarc.mapping.fitting.rescale import rescaled
+from xbarc.mapping.fitting.rescale import rescale_result
 from xbarc.mapping.fitting.search import Found, output_channels
 from xbarc.numerics import Float64Array, Int64Array
 
@@ -43,7 +43,7 @@ def real_steps(layer: MatrixLayer, step: CrossbarStep) -> Float64Array:
     return by_output.reshape(layer.groups, layer.outputs)
 
 
-def adjusted(
+def adjust_result(
     layer: MatrixLayer,
     moments: SecondMoments,
     weights: Float64Array,
@@ -69,6 +69,6 @@ def adjusted(
     plain = float(sums.error(np.ones_like(gain), shift).sum())
     best = float(sums.error(gain, offset).sum())
     found = Found(weights, steps * gain, offset - gain * shift, Alone(0, 0))
-    result, constant = rescaled(layer, found)
+    result, constant = rescale_result(layer, found)
     share = 1 / energy if energy > 0 else 0.0
     return result, constant, (plain * share, best * share)

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.linalg import cholesky, solve_triangular
 
 from xbarc.ir import SecondMoments
-from xbarc.mapping.fitting.grids import Grid, Nearest
+from xbarc.mapping.fitting.grids import Nearest, RowGrid
 from xbarc.numerics import Float64Array
 
 DAMPING = 0.01
@@ -24,7 +24,7 @@ _LAZY = 128
 
 
 @dataclass(frozen=True, eq=False)
-class Block:
+class InputBlock:
     """Inputs of one block of a wide layer, all groups.
 
     Attributes:
@@ -39,7 +39,7 @@ class Block:
     factor: Float64Array
 
 
-def blocks(moments: SecondMoments, weights: Float64Array) -> list[Block]:
+def blocks(moments: SecondMoments, weights: Float64Array) -> list[InputBlock]:
     """Covariances and targets of each block of inputs.
 
     Covariances, not plain second moments: what is constant over the inputs goes into the digital
@@ -60,7 +60,7 @@ def blocks(moments: SecondMoments, weights: Float64Array) -> list[Block]:
     return found
 
 
-def _block(covariance: Float64Array, cross: Float64Array, weights: Float64Array) -> Block:
+def _block(covariance: Float64Array, cross: Float64Array, weights: Float64Array) -> InputBlock:
     groups, size = covariance.shape[:2]
     damping = DAMPING * np.trace(covariance, axis1=1, axis2=2) / size
     damping = np.where(damping > 0, damping, 1.0)
@@ -72,10 +72,10 @@ def _block(covariance: Float64Array, cross: Float64Array, weights: Float64Array)
         right = cross[g] + damping[g] * weights[g]
         target[g] = inverse.T @ (inverse @ right)
         factor[g] = cholesky(inverse.T @ inverse, lower=False, check_finite=False)
-    return Block(covariance, target, factor)
+    return InputBlock(covariance, target, factor)
 
 
-def feed_back(block: Block, steps: Float64Array, grid: Grid) -> Float64Array:
+def feed_back(block: InputBlock, steps: Float64Array, grid: RowGrid) -> Float64Array:
     """Integers for a block, the error of each row fed into the rows after it.
 
     Args:
@@ -105,7 +105,9 @@ def feed_back(block: Block, steps: Float64Array, grid: Grid) -> Float64Array:
     return found
 
 
-def sweep(block: Block, steps: Float64Array, found: Float64Array, grid: Grid) -> Float64Array:
+def sweep(
+    block: InputBlock, steps: Float64Array, found: Float64Array, grid: RowGrid
+) -> Float64Array:
     """One round of best integers row by row; the error never grows.
 
     What a changed row does to the rows of its own run is told at once, to all others by one

@@ -19,15 +19,15 @@ from xbarc.ir import (
 from xbarc.mapping.chains import Arrangement
 from xbarc.mapping.fitting.grids import Alone
 from xbarc.mapping.fitting.quality import product_sums
-from xbarc.mapping.fitting.rescale import rescaled
+from xbarc.mapping.fitting.rescale import rescale_result
 from xbarc.mapping.fitting.search import (
     Found,
     Task,
-    fed_back,
+    fit_with_feedback,
     make_task,
     output_channels,
     plain_fit,
-    refined,
+    refine,
 )
 from xbarc.mapping.job import make_job
 from xbarc.numerics import Float64Array, IntFormat
@@ -81,15 +81,17 @@ def fit_layer(
         return Fitted(plain, None, FitRecord("rounding"))
     task = make_task(layer, plain, target, options, None if moments is None else moments[0])
     task = replace(task, step=step)
-    first = plain_fit(task) if options.weight_slices is not None else _rounded(layer, plain)
+    first = (
+        plain_fit(task) if options.weight_slices is not None else _rounded_candidate(layer, plain)
+    )
     if moments is None or isinstance(layer.geometry, Scatter):
         return _finish(layer, plain, task, first, FitRecord("rounding", _misfit(task, first)))
-    better = fed_back(task, moments[0])
+    better = fit_with_feedback(task, moments[0])
     errors = [relative_error(moments[1], found) for found in (first, better)]
     if options.feedback == "auto" and errors[1] >= errors[0]:
         record = FitRecord("rounding", _misfit(task, first), errors[0], errors[0])
         return _finish(layer, plain, task, first, record)
-    better = refined(task, moments[0] + moments[1], better)
+    better = refine(task, moments[0] + moments[1], better)
     record = FitRecord("feedback", _misfit(task, better), errors[0], errors[1])
     return _finish(layer, plain, task, better, record)
 
@@ -113,7 +115,7 @@ def _holds(layer: MatrixLayer, target: Target, options: MapOptions) -> bool:
     return True
 
 
-def _rounded(layer: MatrixLayer, plain: MatrixLayer) -> Found:
+def _rounded_candidate(layer: MatrixLayer, plain: MatrixLayer) -> Found:
     """The plainly rounded layer as a candidate."""
     integers = np.asarray(plain.weight.tensor.load(), dtype=np.float64)
     if not (isinstance(plain.result, FloatResult) and isinstance(layer.result, FloatResult)):
@@ -157,6 +159,6 @@ def _finish(
 ) -> Fitted:
     """Integers, steps and offsets into the layer."""
     weight = integer_weight(found.integers)
-    result, constant = rescaled(layer, found)
+    result, constant = rescale_result(layer, found)
     fitted = replace(plain, weight=weight, result=result, constant=constant)
     return Fitted(fitted, task.places, record)

@@ -18,7 +18,7 @@ Nearest = Callable[[Float64Array], Float64Array]
 _FEW_ROWS = 16
 
 
-class Grid(Protocol):
+class RowGrid(Protocol):
     """Integers nearest to rows of numbers, as far as the cells can hold them together."""
 
     def nearest(self, importance: Float64Array) -> Nearest:
@@ -28,12 +28,12 @@ class Grid(Protocol):
             importance: what a squared deviation of each output counts; axes: group or 1, output.
         """
 
-    def mixed(self, other: Grid, chosen: BoolArray) -> Grid:
+    def mix_with(self, other: RowGrid, chosen: BoolArray) -> RowGrid:
         """This grid for some outputs, the other for those chosen; axes: group, output."""
 
 
 @dataclass(frozen=True)
-class Alone(Grid):
+class Alone(RowGrid):
     """Every output takes any integer from low to high."""
 
     low: int
@@ -44,14 +44,14 @@ class Alone(Grid):
         del importance
         return lambda rows: np.clip(np.rint(rows), self.low, self.high)
 
-    def mixed(self, other: Grid, chosen: BoolArray) -> Grid:
+    def mix_with(self, other: RowGrid, chosen: BoolArray) -> RowGrid:
         """All outputs are alike."""
         del other, chosen
         return self
 
 
 @dataclass(frozen=True, eq=False)
-class Shifted(Grid):
+class Shifted(RowGrid):
     """Every output takes `2 m - k` with `m` from 0 to top, and a `k` of its own.
 
     Steps are halves, so that two levels may stand for -1 and +1.
@@ -68,7 +68,7 @@ class Shifted(Grid):
         del importance
         return lambda rows: 2 * np.clip(np.rint((rows + self.k) / 2), 0, self.top) - self.k
 
-    def mixed(self, other: Grid, chosen: BoolArray) -> Grid:
+    def mix_with(self, other: RowGrid, chosen: BoolArray) -> RowGrid:
         """Offsets from both."""
         if not isinstance(other, Shifted):
             raise TypeError("grids of two kinds")
@@ -76,7 +76,7 @@ class Shifted(Grid):
 
 
 @dataclass(frozen=True, eq=False)
-class Coupled(Grid):
+class Coupled(RowGrid):
     """Outputs share columns: the best levels of a row by dynamic programming on each block.
 
     Attributes:
@@ -105,7 +105,7 @@ class Coupled(Grid):
 
         return rows_nearest
 
-    def mixed(self, other: Grid, chosen: BoolArray) -> Grid:
+    def mix_with(self, other: RowGrid, chosen: BoolArray) -> RowGrid:
         """Outputs that share columns are taken from one candidate, all of them."""
         del other, chosen
         raise TypeError("outputs that share columns cannot be mixed")

@@ -12,7 +12,7 @@ from xbarc.mapping.fitting.search import Found, output_channels
 from xbarc.numerics import Float32Array, Float64Array, Int64Array
 
 
-def rescaled(layer: MatrixLayer, found: Found) -> tuple[Result, Int64Array]:
+def rescale_result(layer: MatrixLayer, found: Found) -> tuple[Result, Int64Array]:
     """The layer's result and integer constant for fitted weights.
 
     Raises:
@@ -23,7 +23,7 @@ def rescaled(layer: MatrixLayer, found: Found) -> tuple[Result, Int64Array]:
         case FloatResult() as result:
             return _real(layer, result, steps, offset), np.zeros_like(layer.constant)
         case RequantizedResult() as result:
-            return _requantized(layer, result, steps, offset)
+            return _requantize(layer, result, steps, offset)
         case _:
             if (steps == 1).all() and not offset.any():
                 return layer.result, layer.constant
@@ -55,7 +55,7 @@ def _real(
     )
 
 
-def _requantized(
+def _requantize(
     layer: MatrixLayer, result: RequantizedResult, steps: Float64Array, offset: Float64Array
 ) -> tuple[Result, Int64Array]:
     """The integer constant in the new, coarser steps of the accumulator."""

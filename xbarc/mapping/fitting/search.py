@@ -11,8 +11,8 @@ import numpy as np
 from xbarc.ir import IntWeight, MatrixLayer, Scatter, SecondMoments
 from xbarc.mapping.chains import Arrangement, arrange, plain_arrangement
 from xbarc.mapping.encodings import Encoding, Region, encoding_of
-from xbarc.mapping.fitting.feedback import Block, blocks, feed_back, sweep
-from xbarc.mapping.fitting.grids import Alone, Coupled, Grid, Shifted
+from xbarc.mapping.fitting.feedback import InputBlock, blocks, feed_back, sweep
+from xbarc.mapping.fitting.grids import Alone, Coupled, RowGrid, Shifted
 from xbarc.mapping.fitting.quality import product_sums
 from xbarc.mapping.fitting.scales import FACTORS, FINE_FACTORS, rounding_steps, spread
 from xbarc.mapping.tiling import Cut, cut_columns
@@ -42,7 +42,7 @@ class Found:
     integers: Float64Array
     steps: Float64Array
     offset: Float64Array
-    grid: Grid
+    grid: RowGrid
 
     @property
     def weights(self) -> Float64Array:
@@ -143,15 +143,15 @@ def _places(
     return arrange(scaled.reshape(-1, outputs), cut.chain(), levels=levels)
 
 
-def _grid(task: Task, steps: Float64Array) -> Grid:
+def _grid(task: Task, steps: Float64Array) -> RowGrid:
     if task.cut is not None and task.places is not None:
         return Coupled(task.cut.parts, task.places, task.levels)
     if not task.is_shifted:
         return Alone(task.low, task.high)
-    return _shifted(task, task.weights / steps[:, None])
+    return _shift_grid(task, task.weights / steps[:, None])
 
 
-def _shifted(task: Task, scaled: Float64Array) -> Shifted:
+def _shift_grid(task: Task, scaled: Float64Array) -> Shifted:
     """Around the middle of each output's range, with the parity that leaves less error."""
     top = task.levels - 1
     k = np.floor(top - _middle(scaled))
@@ -180,7 +180,7 @@ def _base_steps(task: Task) -> Float64Array:
         steps = _odd_steps(task.weights - middle[:, None], task.importance, task.levels - 1)
         flat = (task.weights == middle[:, None]).all(axis=1)  # the offset alone holds it
         steps = np.where(flat, np.where(middle != 0, np.abs(middle), 1.0), steps)
-    return _shared(task, steps)
+    return _share_steps(task, steps)
 
 
 def _odd_steps(weights: Float64Array, importance: Float64Array, top: int) -> Float64Array:
@@ -200,7 +200,7 @@ def _odd_steps(weights: Float64Array, importance: Float64Array, top: int) -> Flo
 
 def _chain_steps(task: Task) -> Float64Array:
     """One factor for the layer times the spread of each output."""
-    scale = _shared(task, spread(task.weights, task.importance))
+    scale = _share_steps(task, spread(task.weights, task.importance))
     rows = np.linspace(0, task.weights.shape[1] - 1, _SAMPLE_ROWS).astype(int)
     rows = np.unique(rows)
     sample, weight = task.weights[:, rows], task.importance[:, rows]
@@ -215,7 +215,7 @@ def _chain_steps(task: Task) -> Float64Array:
     return best
 
 
-def _all_rows(grid: Grid, scaled: Float64Array, steps: Float64Array) -> Float64Array:
+def _all_rows(grid: RowGrid, scaled: Float64Array, steps: Float64Array) -> Float64Array:
     """Every row by itself; axes: group, input, output."""
     nearest = grid.nearest(steps**2)
     if isinstance(grid, Shifted):  # whose offsets have an axis for the group
@@ -223,7 +223,7 @@ def _all_rows(grid: Grid, scaled: Float64Array, steps: Float64Array) -> Float64A
     return nearest(scaled.reshape(-1, scaled.shape[2])).reshape(scaled.shape)
 
 
-def _shared(task: Task, steps: Float64Array) -> Float64Array:
+def _share_steps(task: Task, steps: Float64Array) -> Float64Array:
     """The largest step of the outputs that must share one."""
     if task.channel is None:
         return steps
@@ -240,24 +240,26 @@ def plain_fit(task: Task) -> Found:
     return Found(integers, steps, np.zeros_like(steps), grid)
 
 
-def fed_back(task: Task, moments: SecondMoments) -> Found:
+def fit_with_feedback(task: Task, moments: SecondMoments) -> Found:
     """Error feedback at several steps, and sweeps from the best.
 
     The best is chosen for each output by itself, or for a layer whose outputs share columns.
     """
     parts = blocks(moments, task.weights)
     base = _base_steps(task)
-    best = _tried(task, moments, parts, base)
+    best = _try_steps(task, moments, parts, base)
     if task.step is None and _is_worth_a_search(task, parts):
         for factor in FACTORS:
-            best = _better(task, best, _tried(task, moments, parts, base * factor))
+            best = _better(task, best, _try_steps(task, moments, parts, base * factor))
         middle = best[0].steps
         for factor in FINE_FACTORS:
-            best = _better(task, best, _tried(task, moments, parts, middle * factor))
-    return _swept(task, moments, best[0], parts)
+            best = _better(task, best, _try_steps(task, moments, parts, middle * factor))
+    return _sweep_on(task, moments, best[0], parts)
 
 
-def _tried(task: Task, moments: SecondMoments, parts: list[Block], steps: Float64Array) -> _Judged:
+def _try_steps(
+    task: Task, moments: SecondMoments, parts: list[InputBlock], steps: Float64Array
+) -> _Judged:
     """Error feedback at these steps, and the error that is left of each output."""
     grid = _grid(task, steps)
     integers = np.concatenate([feed_back(part, steps, grid) for part in parts], axis=1)
@@ -265,18 +267,18 @@ def _tried(task: Task, moments: SecondMoments, parts: list[Block], steps: Float6
     return found, _error(moments, found)
 
 
-def refined(task: Task, moments: SecondMoments, found: Found) -> Found:
+def refine(task: Task, moments: SecondMoments, found: Found) -> Found:
     """Sweeps over other moments, from integers that are already good."""
-    return _swept(task, moments, found, blocks(moments, task.weights))
+    return _sweep_on(task, moments, found, blocks(moments, task.weights))
 
 
-def _is_worth_a_search(task: Task, parts: list[Block]) -> bool:
+def _is_worth_a_search(task: Task, parts: list[InputBlock]) -> bool:
     """Few levels ask for the right step; many are as good at any, and wide layers take long."""
     few = task.levels <= _FEW_LEVELS if task.levels else task.high < _FEW_LEVELS
     return few and _work(parts) * len(FACTORS) < _SEARCH_WORK
 
 
-def _work(parts: list[Block]) -> float:
+def _work(parts: list[InputBlock]) -> float:
     return float(sum(part.target.size * part.target.shape[1] for part in parts))
 
 
@@ -294,12 +296,12 @@ def _better(task: Task, old: _Judged, new: _Judged) -> _Judged:
         np.where(wins[:, None], new[0].integers, old[0].integers),
         np.where(wins, new[0].steps, old[0].steps),
         np.where(wins, new[0].offset, old[0].offset),
-        old[0].grid.mixed(new[0].grid, wins),
+        old[0].grid.mix_with(new[0].grid, wins),
     )
     return mixed, np.where(wins, new[1], old[1])
 
 
-def _swept(task: Task, moments: SecondMoments, found: Found, parts: list[Block]) -> Found:
+def _sweep_on(task: Task, moments: SecondMoments, found: Found, parts: list[InputBlock]) -> Found:
     """Best integers row by row, and the gain and offset that then suit, in turns."""
     bounds = moments.bounds.tolist()
     pieces = [found.integers[:, first:last] for first, last in pairwise(bounds)]
@@ -318,7 +320,7 @@ def _swept(task: Task, moments: SecondMoments, found: Found, parts: list[Block])
 
 
 def _with_line(
-    task: Task, moments: SecondMoments, integers: Float64Array, steps: Float64Array, grid: Grid
+    task: Task, moments: SecondMoments, integers: Float64Array, steps: Float64Array, grid: RowGrid
 ) -> Found:
     sums = product_sums(moments, integers * steps[:, None])
     if task.step is not None:

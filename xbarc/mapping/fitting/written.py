@@ -15,7 +15,7 @@ import numpy as np
 
 from xbarc.ir import SecondMoments
 from xbarc.mapping.fitting.feedback import blocks, feed_back
-from xbarc.mapping.fitting.grids import Alone, Coupled, Grid, Nearest
+from xbarc.mapping.fitting.grids import Alone, Coupled, Nearest, RowGrid
 from xbarc.mapping.fitting.search import Task
 from xbarc.numerics import BoolArray, Float64Array
 
@@ -24,14 +24,14 @@ WriteRow = Callable[[int, Float64Array], Float64Array]
 
 
 @dataclass(frozen=True, eq=False)
-class Written(Grid):
+class Written(RowGrid):
     """A grid whose rows are written, from `first` on, as they are chosen.
 
     Attributes:
         chosen: filled with the integers; axes: group, input, output.
     """
 
-    grid: Grid
+    grid: RowGrid
     write: WriteRow
     first: int
     chosen: Float64Array
@@ -48,13 +48,13 @@ class Written(Grid):
 
         return write_next
 
-    def mixed(self, other: Grid, chosen: BoolArray) -> Grid:
+    def mix_with(self, other: RowGrid, chosen: BoolArray) -> RowGrid:
         """A row is written once."""
         del other, chosen
         raise TypeError("rows that are written cannot be mixed")
 
 
-def grid_of(task: Task) -> Grid:
+def grid_of(task: Task) -> RowGrid:
     """What rows can hold that stand alone.
 
     Raises:

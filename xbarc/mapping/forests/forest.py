@@ -28,7 +28,7 @@ else:
 
 __all__ = [
     "MID",
-    "Fitted",
+    "FittedLevels",
     "Forest",
     "Levels",
     "RowEncoder",
@@ -47,7 +47,7 @@ Levels = int | Float64Array
 
 
 @dataclass(frozen=True, eq=False)
-class Fitted:
+class FittedLevels:
     """Levels and what they add up to.
 
     Attributes:
@@ -66,7 +66,7 @@ def encode(
     weights: Float64Array | None = None,
     *,
     threads: int = 0,
-) -> Fitted:
+) -> FittedLevels:
     """Levels with the least `sum weights * (targets - values)**2`, each row by itself.
 
     Of several best assignments it is the one with the least level at each root (a component's
@@ -95,7 +95,7 @@ def encode(
         kernels.differences(out[rows], forest.plus, forest.minus, solver.g, values[rows])
 
     _share(work, len(targets), targets.size * len(solver.g), threads)
-    return Fitted(out, values)
+    return FittedLevels(out, values)
 
 
 class RowEncoder:

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.sparse import coo_array
 
 from xbarc.lazy import lazy_module
-from xbarc.mapping.forests.plan import Plan, make_plan
+from xbarc.mapping.forests.plan import ForestPlan, make_plan
 from xbarc.numerics import IntArray
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class Forest:
         return not self.pinned and len(np.unique(ends)) == len(ends)
 
     @cached_property
-    def plan(self) -> Plan:
+    def plan(self) -> ForestPlan:
         """The order in which the dynamic programme visits edges."""
         roots = {int(self.component[vertex]): vertex for vertex, _ in self.pinned}
         return make_plan(self.plus, self.minus, self.component, roots)

@@ -13,7 +13,7 @@ ZERO_SLOT = 0
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class ForestPlan:
     """Edges from the leaves to the roots, components one after another.
 
     Attributes:
@@ -31,7 +31,9 @@ class Plan:
     longest: int
 
 
-def make_plan(plus: IntArray, minus: IntArray, component: IntArray, roots: dict[int, int]) -> Plan:
+def make_plan(
+    plus: IntArray, minus: IntArray, component: IntArray, roots: dict[int, int]
+) -> ForestPlan:
     """Depth first, deepest-need subtrees first, so that few vertices hold costs at a time.
 
     Args:
@@ -40,7 +42,7 @@ def make_plan(plus: IntArray, minus: IntArray, component: IntArray, roots: dict[
         component: of each vertex, numbered without gaps.
         roots: of the components that have a given one; otherwise it is the last vertex.
     """
-    walk = _Walk(_neighbours(plus, minus, len(component)))
+    walk = _ForestWalk(_neighbours(plus, minus, len(component)))
     last = {int(c): v for v, c in enumerate(component)} | roots
     components = []
     for number in range(len(last)):
@@ -51,7 +53,7 @@ def make_plan(plus: IntArray, minus: IntArray, component: IntArray, roots: dict[
     steps = np.array(walk.steps, dtype=np.int64).reshape(-1, 7)
     table = np.array(components, dtype=np.int64).reshape(-1, 4)
     longest = int((table[:, 1] - table[:, 0]).max(initial=0))
-    return Plan(steps, table, walk.slots, longest)
+    return ForestPlan(steps, table, walk.slots, longest)
 
 
 def _neighbours(plus: IntArray, minus: IntArray, vertices: int) -> list[list[tuple[int, int, int]]]:
@@ -64,7 +66,7 @@ def _neighbours(plus: IntArray, minus: IntArray, vertices: int) -> list[list[tup
 
 
 @dataclass
-class _Walk:
+class _ForestWalk:
     """Collects steps and hands out slots."""
 
     neighbours: list[list[tuple[int, int, int]]]

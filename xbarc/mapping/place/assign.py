@@ -78,10 +78,10 @@ def assign(cost: Float64Array, widths: Int64Array) -> Assignment:
         rows, chosen = optimize.linear_sum_assignment(cost[:, slots])
         total = float(cost[rows, slots[chosen]].sum())
         return Assignment(slots[chosen], total, total)
-    return _packed(cost, widths)
+    return _assign_widths(cost, widths)
 
 
-def _packed(cost: Float64Array, widths: Int64Array) -> Assignment:
+def _assign_widths(cost: Float64Array, widths: Int64Array) -> Assignment:
     """Units of several widths, without gaps where they fill the line."""
     units, places = cost.shape
     greedy = _in_turn(cost, widths)
@@ -106,10 +106,10 @@ def _packed(cost: Float64Array, widths: Int64Array) -> Assignment:
     for cover in covers:
         model.add_at_most_one(cover)
     model.minimize(cp_model.LinearExpr.sum(terms))
-    return _solved(model, chosen, (cost, greedy, floor), scale)
+    return _solve(model, chosen, (cost, greedy, floor), scale)
 
 
-def _solved(
+def _solve(
     model: cp_model.CpModel,
     chosen: list[list[cp_model.IntVar]],
     known: tuple[Float64Array, Int64Array, float],

@@ -17,7 +17,7 @@ _compiled = compiled(error_model="numpy")
 
 
 @_compiled
-def _given(cells, columns, i, grid):
+def _contribution(cells, columns, i, grid):
     """What a pair of row `i` contributes, before its factor."""
     share, _, floor, _ = grid
     p, m = columns
@@ -30,7 +30,7 @@ def _best(cells, columns, i, grid, slope):
     share, stuck, floor, levels = grid
     p, m = columns
     factor, pull, bend = slope
-    now = _given(cells, columns, i, grid)
+    now = _contribution(cells, columns, i, grid)
     best, move, best_p, best_m = -1e-9 * bend, 0.0, cells[i, p], cells[i, m]
     for v in range(1 - levels, levels):
         a = stuck[i, p] if stuck[i, p] >= 0 else max(v, 0)
@@ -59,7 +59,7 @@ def descend(wanted, cells, pair, grid, matrix, sweeps):
     error = -wanted
     for s in range(len(plus)):
         for i in range(rows):
-            error[i] += factor[s] * _given(cells, (plus[s], minus[s]), i, grid)
+            error[i] += factor[s] * _contribution(cells, (plus[s], minus[s]), i, grid)
     pull = matrix @ error
     for _ in range(sweeps):
         changed = False

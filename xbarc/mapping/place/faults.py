@@ -20,7 +20,7 @@ from xbarc.lazy import lazy_module
 from xbarc.mapping.place.assign import assign
 from xbarc.mapping.place.layer import cells_of
 from xbarc.mapping.place.pairs import find_pairs
-from xbarc.mapping.place.permute import permute_columns, permute_rows, resized
+from xbarc.mapping.place.permute import permute_columns, permute_rows, resize_converters
 from xbarc.mapping.place.units import column_units
 from xbarc.numerics import Float64Array, Int64Array
 from xbarc.target import Target
@@ -57,12 +57,12 @@ def place_around_faults(step: CrossbarStep, job: FaultJob) -> tuple[CrossbarStep
     best, cost = step, before
     for _ in range(_ROUNDS):
         if job.alone:
-            step = _shifted(step, job)
+            step = _shift_blocks(step, job)
         step = _rows(_columns(step, job), job)
         found = fault_cost(step, job)
         if found < cost:
             best, cost = step, found
-    return resized(best, job.target), before, cost
+    return resize_converters(best, job.target), before, cost
 
 
 def fault_cost(step: CrossbarStep, job: FaultJob) -> float:
@@ -160,7 +160,7 @@ def _rows(step: CrossbarStep, job: FaultJob) -> CrossbarStep:
     return permute_rows(step, order)
 
 
-def _shifted(step: CrossbarStep, job: FaultJob) -> CrossbarStep:
+def _shift_blocks(step: CrossbarStep, job: FaultJob) -> CrossbarStep:
     """Blocks that are alone in their array, to wordlines where stuck cells cost least."""
     tiling, price = step.tiling, _prices(step, job)
     offset = np.array(tiling.row_offset)

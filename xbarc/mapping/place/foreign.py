@@ -12,15 +12,20 @@ from xbarc.circuit import column_shares
 from xbarc.ir import CrossbarStep, read_only
 from xbarc.mapping.place.layer import (
     METHODS,
-    Job,
     Placed,
+    PlacementJob,
     attenuation,
     cells_of,
     exchangeable_rows,
-    filled,
+    fill_gaps,
     means,
 )
-from xbarc.mapping.place.permute import permute_columns, permute_rows, resized, to_sense_side
+from xbarc.mapping.place.permute import (
+    permute_columns,
+    permute_rows,
+    resize_converters,
+    to_sense_side,
+)
 from xbarc.mapping.place.units import column_lines
 from xbarc.numerics import Float64Array, Int64Array, IntArray
 from xbarc.options import PLACEMENT_GROUP, Method
@@ -106,7 +111,7 @@ def placement_text(placement: str | Method) -> str:
     return f"{placement.name} ({origin(PLACEMENTS, placement)})"
 
 
-def place_by(job: Job, placement: Placement) -> Placed:
+def place_by(job: PlacementJob, placement: Placement) -> Placed:
     """A layer in the order of a placement from elsewhere.
 
     Raises:
@@ -121,15 +126,15 @@ def place_by(job: Job, placement: Placement) -> Placed:
         _check_columns(columns, sites)
     step = near if rows is None else permute_rows(near, rows)
     step = step if columns is None else permute_columns(step, columns)
-    return Placed(resized(step, job.target), before, job.error(step), 0.0, 2)
+    return Placed(resize_converters(step, job.target), before, job.error(step), 0.0, 2)
 
 
-def sites_of(job: Job, step: CrossbarStep) -> Sites:
+def sites_of(job: PlacementJob, step: CrossbarStep) -> Sites:
     """What a placement is told of a layer in its order so far."""
     weight = column_shares(step, cells_of(step), job.importance).sum(axis=0)
     lost = attenuation(job, step)
     # Places where nothing conducts lose what their wordline does.
-    lost = np.where(np.isfinite(lost), lost, filled(means(lost, 1))[:, None])
+    lost = np.where(np.isfinite(lost), lost, fill_gaps(means(lost, 1))[:, None])
     lines = [] if step.tiling.column_order is not None else column_lines(step)
     return Sites(
         read_only(weight.view()),

@@ -36,11 +36,13 @@ def arrange_groups(step: CrossbarStep, weight: Float64Array, shared: int) -> Cro
             phase = np.unique(np.asarray(tiling.column_offset[groups, blocks, j]) % shared)
             if phase.size == 1:
                 part = slice(first, last)
-                order[g, i, part] = _moved(order[g, i, part], total[part], int(phase[0]), shared)
+                order[g, i, part] = _move_groups(
+                    order[g, i, part], total[part], int(phase[0]), shared
+                )
     return replace(step, tiling=replace(tiling, column_order=order))
 
 
-def _moved(places: IntArray, weight: Float64Array, phase: int, shared: int) -> IntArray:
+def _move_groups(places: IntArray, weight: Float64Array, phase: int, shared: int) -> IntArray:
     """Places after whole groups have changed theirs; cut groups at the ends stay."""
     converter = (places + phase) // shared
     numbers, sizes = np.unique(converter, return_counts=True)

@@ -17,7 +17,7 @@ from xbarc.mapping.place.permute import (
     follows_cells,
     permute_columns,
     permute_rows,
-    resized,
+    resize_converters,
     to_sense_side,
 )
 from xbarc.mapping.place.units import column_lines
@@ -48,7 +48,7 @@ class Placed:
 
 
 @dataclass(frozen=True, eq=False)
-class Job:
+class PlacementJob:
     """What placement needs to know of a layer.
 
     Attributes:
@@ -72,7 +72,7 @@ def cells_of(step: CrossbarStep) -> Float64Array:
     return step.cells.unpack((slice(None),)).astype(np.float64)
 
 
-def place_layer(job: Job, method: str, swaps: int = 0) -> Placed:
+def place_layer(job: PlacementJob, method: str, swaps: int = 0) -> Placed:
     """A layer in the order of a method.
 
     Args:
@@ -89,20 +89,20 @@ def place_layer(job: Job, method: str, swaps: int = 0) -> Placed:
             step = order_rows(job, to_sense_side(step, job.target))
         else:
             step, _ = order_columns(job, step, weight_of=method)
-        return Placed(resized(step, job.target), before, job.error(step), 0.0, 2)
+        return Placed(resize_converters(step, job.target), before, job.error(step), 0.0, 2)
     best, cost, gap, tried = job.step, before, 0.0, 1
     for step, found_gap in _candidates(job):
         found, tried = job.error(step), tried + 1
         if found < cost:
             best, cost, gap = step, found, found_gap
-    for step in _swapped(best, swaps):
+    for step in _swap_units(best, swaps):
         found, tried = job.error(step), tried + 1
         if found < cost:
             best, cost = step, found
-    return Placed(resized(best, job.target), before, cost, gap, tried)
+    return Placed(resize_converters(best, job.target), before, cost, gap, tried)
 
 
-def _candidates(job: Job) -> Iterator[tuple[CrossbarStep, float]]:
+def _candidates(job: PlacementJob) -> Iterator[tuple[CrossbarStep, float]]:
     """Orders worth an exact solution: each sorting alone, then both in turn."""
     yield order_columns(job, job.step, weight_of="exact")
     near = to_sense_side(job.step, job.target)
@@ -114,7 +114,7 @@ def _candidates(job: Job) -> Iterator[tuple[CrossbarStep, float]]:
     yield order_columns(job, order_rows(job, both), weight_of="exact")
 
 
-def _swapped(step: CrossbarStep, swaps: int) -> Iterator[CrossbarStep]:
+def _swap_units(step: CrossbarStep, swaps: int) -> Iterator[CrossbarStep]:
     """Units of like width exchanged, one pair after another, lines drawn by what they hold."""
     if step.tiling.column_order is not None:
         return
@@ -130,7 +130,7 @@ def _swapped(step: CrossbarStep, swaps: int) -> Iterator[CrossbarStep]:
             yield permute_columns(step, order)
 
 
-def attenuation(job: Job, step: CrossbarStep) -> Float64Array:
+def attenuation(job: PlacementJob, step: CrossbarStep) -> Float64Array:
     """Squared share that each place loses, wherever something conducts; axes: row, column."""
     levels = cells_of(step)
     seen = job.wired(step)
@@ -143,7 +143,7 @@ def attenuation(job: Job, step: CrossbarStep) -> Float64Array:
     return found
 
 
-def filled(values: Float64Array) -> Float64Array:
+def fill_gaps(values: Float64Array) -> Float64Array:
     """Prices along a line; places where nothing conducts take those of their neighbours."""
     known = np.flatnonzero(np.isfinite(values))
     if not known.size:
@@ -161,14 +161,14 @@ def means(values: Float64Array, axis: int) -> Float64Array:
     return mean
 
 
-def order_rows(job: Job, step: CrossbarStep) -> CrossbarStep:
+def order_rows(job: PlacementJob, step: CrossbarStep) -> CrossbarStep:
     """Rows that matter most to the wordlines that lose least, within what may be exchanged."""
     weight = column_shares(step, cells_of(step), job.importance).sum(axis=(0, 2))
     price = means(attenuation(job, step), 1)
     order = np.arange(len(weight))
     for first, last in exchangeable_rows(step):
         part = slice(first, last)
-        found = assign_sorted(weight[part], filled(price[part]))
+        found = assign_sorted(weight[part], fill_gaps(price[part]))
         order[first + found.start] = np.arange(first, last)
     return permute_rows(step, order)
 
@@ -194,7 +194,7 @@ def _has_one_setting(adc: AdcSettings) -> bool:
 
 
 def order_columns(
-    job: Job, step: CrossbarStep, weight_of: str = "exact"
+    job: PlacementJob, step: CrossbarStep, weight_of: str = "exact"
 ) -> tuple[CrossbarStep, float]:
     """Units that matter most to the bitlines that lose least.
 
@@ -235,7 +235,7 @@ def arrange_columns(
         first = int(units[0][0])
         size = sum(map(len, units))
         line = np.arange(size, dtype=np.float64)
-        prices = line if price is None else filled(price[first : first + size])
+        prices = line if price is None else fill_gaps(price[first : first + size])
         found = assign(_unit_costs(units, total, prices), _widths(units))
         gaps.append(found.gap)
         for unit, start in zip(units, found.start.tolist(), strict=True):

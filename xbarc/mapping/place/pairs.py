@@ -74,7 +74,7 @@ def find_pairs(step: CrossbarStep) -> Pairs:
 
 
 @dataclass(frozen=True, eq=False)
-class Grid:
+class PairGrid:
     """What a cell contributes at a level: `share (level + floor) - floor`.
 
     Attributes:
@@ -90,7 +90,9 @@ class Grid:
     floor: float
 
 
-def encode_pairs(wanted: Float64Array, pairs: Pairs, grid: Grid) -> tuple[UInt8Array, Float64Array]:
+def encode_pairs(
+    wanted: Float64Array, pairs: Pairs, grid: PairGrid
+) -> tuple[UInt8Array, Float64Array]:
     """Levels that come nearest to a matrix on this grid.
 
     Args:
@@ -135,7 +137,7 @@ def _kept(stuck: Int64Array, level: int) -> Any:
 
 
 def encode_with_feedback(
-    wanted: Float64Array, pairs: Pairs, grid: Grid, upper: Float64Array
+    wanted: Float64Array, pairs: Pairs, grid: PairGrid, upper: Float64Array
 ) -> tuple[UInt8Array, Float64Array]:
     """As `encode_pairs`, row by row: what a row misses is fed into those still to come.
 
@@ -149,7 +151,7 @@ def encode_with_feedback(
     cells = np.zeros(grid.share.shape, dtype=np.uint8)
     given = np.zeros_like(wanted)
     for i in range(len(wanted)):
-        row = Grid(grid.share[i : i + 1], grid.stuck[i : i + 1], grid.levels, grid.floor)
+        row = PairGrid(grid.share[i : i + 1], grid.stuck[i : i + 1], grid.levels, grid.floor)
         cells[i : i + 1], given[i : i + 1] = encode_pairs(target[i : i + 1], pairs, row)
         missed = (target[i] - given[i]) / upper[i, i]
         target[i + 1 :] -= np.outer(upper[i, i + 1 :], missed)
@@ -157,7 +159,7 @@ def encode_with_feedback(
 
 
 def descend(
-    wanted: Float64Array, cells: UInt8Array, pairs: Pairs, grid: Grid, matrix: Float64Array
+    wanted: Float64Array, cells: UInt8Array, pairs: Pairs, grid: PairGrid, matrix: Float64Array
 ) -> UInt8Array:
     """Levels changed one pair after another as long as the outputs' expected error falls.
 
@@ -178,7 +180,7 @@ def descend(
     return found.astype(np.uint8)
 
 
-def damped(matrix: Float64Array, damping: float = 0.01) -> Float64Array:
+def damp(matrix: Float64Array, damping: float = 0.01) -> Float64Array:
     """Second moments, as if every input had a little more energy of its own."""
     size = len(matrix)
     mean = float(np.trace(matrix)) / max(1, size)
@@ -187,5 +189,5 @@ def damped(matrix: Float64Array, damping: float = 0.01) -> Float64Array:
 
 def feedback_factor(matrix: Float64Array) -> Float64Array:
     """Upper Cholesky factor of the inverse of a damped second-moment matrix."""
-    inverse = np.linalg.inv(damped(matrix))
+    inverse = np.linalg.inv(damp(matrix))
     return np.asarray(np.linalg.cholesky((inverse + inverse.T) / 2).T, dtype=np.float64)

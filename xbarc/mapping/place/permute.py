@@ -16,12 +16,13 @@ def permute_rows(step: CrossbarStep, order: IntArray) -> CrossbarStep:
     """Wordline `i` takes what wordline `order[i]` had: its cells, its input, what drives it.
 
     Rows stay in their segment, or the ADC settings of the segments would no longer fit; whoever
-    moves them across segments calls `resized` afterwards. Rows that are compared never leave it.
+    moves them across segments calls `resize_converters` afterwards. Rows that are compared never
+    leave theirs.
     """
     cells = step.cells.unpack((slice(None),))[:, order]
     tiling = replace(step.tiling, row_input=np.asarray(step.tiling.row_input)[order])
     sense = step.sense and replace(step.sense, drive=step.sense.drive[order])
-    return replace(step, cells=_packed(cells, step.cells.bits), tiling=tiling, sense=sense)
+    return replace(step, cells=_pack(cells, step.cells.bits), tiling=tiling, sense=sense)
 
 
 def permute_columns(step: CrossbarStep, order: IntArray) -> CrossbarStep:
@@ -37,19 +38,19 @@ def permute_columns(step: CrossbarStep, order: IntArray) -> CrossbarStep:
         p = replace(p, a_column=new[p.a_column])
     else:
         p = replace(p, r_conversion=new[p.r_conversion])
-        adc = _reordered(adc, order)
+        adc = _reorder_settings(adc, order)
         sense = sense and replace(sense, thresholds=sense.thresholds[:, :, order])
     tiling = replace(step.tiling, column_order=None)
-    cells = _packed(levels, step.cells.bits)
+    cells = _pack(levels, step.cells.bits)
     return replace(step, cells=cells, periphery=p, adc=adc, tiling=tiling, sense=sense)
 
 
-def _packed(cells: IntArray, bits: int) -> PackedCells:
+def _pack(cells: IntArray, bits: int) -> PackedCells:
     packed = pack_cells(np.ascontiguousarray(cells, dtype=np.uint8), bits)
     return replace(packed, data=read_only(packed.data))
 
 
-def _reordered(adc: AdcSettings, order: IntArray) -> AdcSettings:
+def _reorder_settings(adc: AdcSettings, order: IntArray) -> AdcSettings:
     """Settings of the conversions in their new order."""
     bits, lo, step = (
         slice(None) if array.shape[2] == 1 else order for array in (adc.bits, adc.lo, adc.step)
@@ -57,7 +58,7 @@ def _reordered(adc: AdcSettings, order: IntArray) -> AdcSettings:
     return replace(adc, bits=adc.bits[:, :, bits], lo=adc.lo[:, :, lo], step=adc.step[:, :, step])
 
 
-def resized(step: CrossbarStep, target: Target) -> CrossbarStep:
+def resize_converters(step: CrossbarStep, target: Target) -> CrossbarStep:
     """ADC settings for the new neighbours, where they follow from the cells alone."""
     if follows_cells(step.adc):
         return replace(step, adc=adc_settings(step, target, step.adc.policy))

@@ -18,7 +18,7 @@ from xbarc.mapping.place.layer import (
     arrange_columns,
     cells_of,
     exchangeable_rows,
-    filled,
+    fill_gaps,
     means,
 )
 from xbarc.mapping.place.permute import permute_columns, permute_rows
@@ -79,7 +79,7 @@ def rows_by_worth(step: CrossbarStep, worth: Float64Array, losses: Float64Array)
         worth: of its cells; axes: group, row, column.
         losses: of its places; axes: row, column.
     """
-    weight, price = worth.sum(axis=(0, 2)), filled(means(losses, 1))
+    weight, price = worth.sum(axis=(0, 2)), fill_gaps(means(losses, 1))
     order = np.arange(len(weight))
     for first, last in exchangeable_rows(step):
         found = assign_sorted(weight[first:last], price[first:last])
@@ -91,7 +91,7 @@ def some_rows(
     step: CrossbarStep, worth: Float64Array, losses: Float64Array, chosen: BoolArray
 ) -> CrossbarStep:
     """As `rows_by_worth` among the chosen rows; the others stay. Axis of `chosen`: row."""
-    weight, price = worth.sum(axis=(0, 2)), filled(means(losses, 1))
+    weight, price = worth.sum(axis=(0, 2)), fill_gaps(means(losses, 1))
     order = np.arange(len(weight))
     for first, last in exchangeable_rows(step):
         here = first + np.flatnonzero(chosen[first:last])
@@ -109,7 +109,7 @@ def some_columns(
     """
     if step.tiling.column_order is not None:
         return step
-    weight, price = worth.sum(axis=(0, 1)), filled(means(losses, 0))
+    weight, price = worth.sum(axis=(0, 1)), fill_gaps(means(losses, 0))
     order = np.arange(step.cells.columns)
     for line in column_lines(step):
         widths = [len(unit) for unit in line]

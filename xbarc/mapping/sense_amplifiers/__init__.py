@@ -6,28 +6,33 @@ cells, `search` chooses thresholds from sums that were seen, `refit` fits the cl
 
 from xbarc.mapping.sense_amplifiers.deal import read_groups
 from xbarc.mapping.sense_amplifiers.layer import (
-    fitted,
+    can_be_fitted,
     map_senses,
     mean_start,
     with_counts,
     with_thresholds,
 )
 from xbarc.mapping.sense_amplifiers.refit import Refit, refit_classifier
-from xbarc.mapping.sense_amplifiers.retune import retuned
-from xbarc.mapping.sense_amplifiers.search import Fit, SplitSums, fit_counts, fit_thresholds
+from xbarc.mapping.sense_amplifiers.retune import retune_program
+from xbarc.mapping.sense_amplifiers.search import (
+    SplitSums,
+    ThresholdFit,
+    fit_counts,
+    fit_thresholds,
+)
 
 __all__ = [
-    "Fit",
     "Refit",
     "SplitSums",
+    "ThresholdFit",
+    "can_be_fitted",
     "fit_counts",
     "fit_thresholds",
-    "fitted",
     "map_senses",
     "mean_start",
     "read_groups",
     "refit_classifier",
-    "retuned",
+    "retune_program",
     "with_counts",
     "with_thresholds",
 ]

@@ -31,7 +31,7 @@ def deal(layer: MatrixLayer, options: SenseOptions, capacity: int) -> list[Int64
         MappingError: groups that were given do not fit.
     """
     if isinstance(options.split, InputGroups) and layer.name in options.split.groups:
-        return _parts(_given(layer, options.split.groups[layer.name], capacity))
+        return _parts(_check_groups(layer, options.split.groups[layer.name], capacity))
     least = -(-layer.rows // capacity)
     groups = least
     if least > 1:
@@ -43,7 +43,7 @@ def deal(layer: MatrixLayer, options: SenseOptions, capacity: int) -> list[Int64
     parts = _parts(turn % groups)
     if options.split == "partition" or groups * capacity < WORTH_FILLING * layer.rows:
         return parts
-    return filled(parts, turn, capacity)
+    return fill_up(parts, turn, capacity)
 
 
 def read_groups(arrays: Mapping[str, AnyArray]) -> InputGroups:
@@ -64,7 +64,7 @@ def read_groups(arrays: Mapping[str, AnyArray]) -> InputGroups:
     return InputGroups(groups)
 
 
-def filled(parts: list[Int64Array], turn: Int64Array, capacity: int) -> list[Int64Array]:
+def fill_up(parts: list[Int64Array], turn: Int64Array, capacity: int) -> list[Int64Array]:
     """Groups filled up with inputs of other groups, those first that stand in the fewest.
 
     Args:
@@ -106,7 +106,7 @@ def _turns(layer: MatrixLayer) -> Int64Array:
     return turns
 
 
-def _given(layer: MatrixLayer, member: Int64Array, capacity: int) -> Int64Array:
+def _check_groups(layer: MatrixLayer, member: Int64Array, capacity: int) -> Int64Array:
     if member.shape != (layer.rows,):
         raise MappingError(
             f"groups for {member.size} inputs, the layer has {layer.rows}", where=layer.name

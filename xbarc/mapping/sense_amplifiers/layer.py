@@ -21,7 +21,12 @@ from xbarc.ir import (
     Tiling,
 )
 from xbarc.mapping.pack import ArrayPool
-from xbarc.mapping.sense_amplifiers.search import Fit, SplitSums, mean_thresholds, mean_totals
+from xbarc.mapping.sense_amplifiers.search import (
+    SplitSums,
+    ThresholdFit,
+    mean_thresholds,
+    mean_totals,
+)
 from xbarc.mapping.sense_amplifiers.split import Wordlines, wordlines
 from xbarc.numerics import Float64Array, Int64Array, IntArray, UInt8Array, pack_cells
 from xbarc.options import SenseOptions
@@ -34,7 +39,7 @@ _MOST_SPARE = 3
 
 
 @dataclass(frozen=True, eq=False)
-class _Job:
+class _SenseJob:
     """What the functions below share.
 
     Attributes:
@@ -62,7 +67,7 @@ def map_senses(
         MappingError: the layer cannot be split within the target; the message says why.
     """
     job = _job(layer, target, options)
-    cells, periphery, tiling = _placed(job, target, pool)
+    cells, periphery, tiling = _place_columns(job, target, pool)
     thresholds = even_thresholds(job)
     width = np.full((1, 1, 1, 1), job.levels.bit_length(), dtype=np.uint8)
     zero = np.zeros((1, 1, 1, 1), dtype=np.int32)
@@ -92,10 +97,10 @@ def map_senses(
     )
     if job.threshold is None:
         return with_counts(step, layer, blind_counts(job))
-    return replace(step, result=_voted(layer, majority(job)))
+    return replace(step, result=_with_votes(layer, majority(job)))
 
 
-def _job(layer: MatrixLayer, target: Target, options: SenseOptions) -> _Job:
+def _job(layer: MatrixLayer, target: Target, options: SenseOptions) -> _SenseJob:
     if not isinstance(layer.weight, IntWeight) or not isinstance(layer.quantizer, BinaryInput):
         raise MappingError("the layer is not binary", where=layer.name)
     weights = np.asarray(layer.weight.tensor.load()).astype(np.int8)
@@ -113,7 +118,7 @@ def _job(layer: MatrixLayer, target: Target, options: SenseOptions) -> _Job:
     levels = _levels(layer, target, options, lines)
     if levels > 1 and options.split == "strided":  # sums that are read finely are best read once
         lines = wordlines(layer, target, options.changed(split="partition"))
-    return _Job(layer, weights, threshold, lines, levels)
+    return _SenseJob(layer, weights, threshold, lines, levels)
 
 
 def _levels(layer: MatrixLayer, target: Target, options: SenseOptions, lines: Wordlines) -> int:
@@ -132,7 +137,9 @@ def _width(layer: MatrixLayer, lines: Wordlines) -> int:
     return layer.outputs * (2 if lines.copies == 1 else 1)
 
 
-def _placed(job: _Job, target: Target, pool: ArrayPool) -> tuple[UInt8Array, Periphery, Tiling]:
+def _place_columns(
+    job: _SenseJob, target: Target, pool: ArrayPool
+) -> tuple[UInt8Array, Periphery, Tiling]:
     weights, lines = job.weights, job.lines
     groups, _, outputs = weights.shape
     wide = 2 if lines.copies == 1 else 1
@@ -158,7 +165,7 @@ def _placed(job: _Job, target: Target, pool: ArrayPool) -> tuple[UInt8Array, Per
     return _cells(job), _periphery(groups, outputs, wide), tiling
 
 
-def _cells(job: _Job) -> UInt8Array:
+def _cells(job: _SenseJob) -> UInt8Array:
     """A cell conducts where its wordline's direction is the weight's; axes: group, row, column."""
     weights = job.weights[:, job.lines.inputs]
     if job.lines.copies == 1:
@@ -186,7 +193,7 @@ def _periphery(groups: int, outputs: int, wide: int) -> Periphery:
     )
 
 
-def _halves(job: _Job) -> tuple[Int64Array, int]:
+def _halves(job: _SenseJob) -> tuple[Int64Array, int]:
     """`z = factor S - offset` of each split; axes of offset: group, split, output."""
     lines = job.lines
     counted, factor = np.abs(job.weights), 2
@@ -202,7 +209,7 @@ def _halves(job: _Job) -> tuple[Int64Array, int]:
     return np.stack(parts, axis=1), factor
 
 
-def even_thresholds(job: _Job) -> IntArray:
+def even_thresholds(job: _SenseJob) -> IntArray:
     """Equal shares of the layer's threshold; axes: group, segment, conversion, level."""
     offset, factor = _halves(job)
     sizes = np.diff(job.lines.bounds) / (job.layer.rows * job.lines.copies)
@@ -255,20 +262,20 @@ def level_places(levels: int) -> Float64Array:
     return np.array(_PLACES[levels])
 
 
-def majority(job: _Job) -> Int64Array:
+def majority(job: _SenseJob) -> Int64Array:
     """Votes that decide: half of them, a tie included; axis: output of all groups."""
     votes = job.lines.groups * job.levels
     return np.full(job.weights.shape[0] * job.weights.shape[2], -(-votes // 2), dtype=np.int64)
 
 
-def _voted(layer: MatrixLayer, votes: Int64Array) -> SignResult:
+def _with_votes(layer: MatrixLayer, votes: Int64Array) -> SignResult:
     result = layer.result
     if not isinstance(result, SignResult):
         raise TypeError("only a sign can be voted on")
     return replace(result, threshold=votes, flip=np.zeros(votes.shape, dtype=np.uint8))
 
 
-def blind_counts(job: _Job) -> tuple[Float64Array, Float64Array]:
+def blind_counts(job: _SenseJob) -> tuple[Float64Array, Float64Array]:
     """Slope and start of the sum as counts tell it, for normal sums of independent terms."""
     offset, _ = _halves(job)
     sizes = np.abs(offset).astype(np.float64) if job.lines.copies > 1 else None
@@ -303,7 +310,7 @@ def with_counts(
     return replace(step, result=counted)
 
 
-def with_thresholds(step: CrossbarStep, fit: Fit) -> CrossbarStep:
+def with_thresholds(step: CrossbarStep, fit: ThresholdFit) -> CrossbarStep:
     """The same layer with thresholds and votes that were found from data."""
     if step.sense is None or not isinstance(step.result, SignResult):
         raise TypeError("the layer has no votes")
@@ -312,7 +319,7 @@ def with_thresholds(step: CrossbarStep, fit: Fit) -> CrossbarStep:
     return replace(step, sense=sense, result=replace(step.result, threshold=votes))
 
 
-def fitted(step: CrossbarStep) -> bool:
+def can_be_fitted(step: CrossbarStep) -> bool:
     """Whether data can say more than the weights: several groups, or a sum that is only counted."""
     split = len(step.tiling.segment_bounds) > 2
     return step.sense is not None and (split or isinstance(step.result, FloatResult))
@@ -320,8 +327,8 @@ def fitted(step: CrossbarStep) -> bool:
 
 __all__ = [
     "blind_counts",
+    "can_be_fitted",
     "even_thresholds",
-    "fitted",
     "map_senses",
     "mean_start",
     "with_counts",

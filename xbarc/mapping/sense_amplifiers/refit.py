@@ -70,7 +70,7 @@ def refit_classifier(
     goal = special.softmax(wanted, axis=1)
     old = np.vstack([weight, bias]) if biased else weight
     judge = np.arange(len(data)) % _HELD_BACK == _HELD_BACK - 1
-    tried = [_lowered(data[~judge], goal[~judge], old, penalty) for penalty in _PENALTIES]
+    tried = [_lower_divergence(data[~judge], goal[~judge], old, penalty) for penalty in _PENALTIES]
     losses = [_divergence(goal[judge], data[judge] @ new) for new in tried]
     best = int(np.argmin(losses))
     before = _divergence(goal[judge], data[judge] @ old)
@@ -78,12 +78,12 @@ def refit_classifier(
     if before <= _NOTHING or losses[best] >= before or errors[1] > errors[0]:
         return None
     share = _HELD_BACK / (_HELD_BACK - 1)  # the penalty stands beside a sum over samples
-    new = _lowered(data, goal, old, _PENALTIES[best] * share)
+    new = _lower_divergence(data, goal, old, _PENALTIES[best] * share)
     count = weight.shape[0]
     return Refit(new[:count], new[count] if biased else bias, before, losses[best])
 
 
-def _lowered(
+def _lower_divergence(
     data: Float64Array, goal: Float64Array, old: Float64Array, penalty: float
 ) -> Float64Array:
     """Weights after steps that never raise the penalised divergence.

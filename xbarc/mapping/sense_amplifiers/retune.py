@@ -12,7 +12,7 @@ from xbarc.ir import CrossbarStep, Program, SignResult, Step
 from xbarc.numerics import AnyArray
 
 
-def retuned(program: Program, found: Mapping[str, tuple[AnyArray, AnyArray]]) -> Program:
+def retune_program(program: Program, found: Mapping[str, tuple[AnyArray, AnyArray]]) -> Program:
     """The same program with other thresholds and votes.
 
     Real numbers are rounded up: a whole sum reaches 2.3 where it reaches 3.
@@ -29,7 +29,7 @@ def retuned(program: Program, found: Mapping[str, tuple[AnyArray, AnyArray]]) ->
     if strange:
         raise MappingError(f"no layer '{strange[0]}' that compares", where=program.name)
     steps: list[Step] = [
-        _retuned(step, *found[step.name])
+        _retune_step(step, *found[step.name])
         if isinstance(step, CrossbarStep) and step.name in found
         else step
         for step in program.steps
@@ -37,7 +37,7 @@ def retuned(program: Program, found: Mapping[str, tuple[AnyArray, AnyArray]]) ->
     return replace(program, steps=tuple(steps))
 
 
-def _retuned(step: CrossbarStep, thresholds: AnyArray, votes: AnyArray) -> CrossbarStep:
+def _retune_step(step: CrossbarStep, thresholds: AnyArray, votes: AnyArray) -> CrossbarStep:
     if step.sense is None:
         raise MappingError("the layer compares nothing", where=step.name)
     old = step.sense.thresholds

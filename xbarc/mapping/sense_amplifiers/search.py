@@ -40,7 +40,7 @@ class SplitSums:
 
 
 @dataclass(frozen=True, eq=False)
-class Fit:
+class ThresholdFit:
     """Thresholds that were found.
 
     Attributes:
@@ -54,7 +54,7 @@ class Fit:
     wrong: Float64Array
 
 
-def fit_thresholds(seen: SplitSums, start: IntArray, search: bool) -> Fit:
+def fit_thresholds(seen: SplitSums, start: IntArray, search: bool) -> ThresholdFit:
     """Votes by an exact scan, and thresholds with them where `search` asks for it.
 
     Args:
@@ -76,7 +76,7 @@ def fit_thresholds(seen: SplitSums, start: IntArray, search: bool) -> Fit:
         )
     ordered = np.sort(flat.reshape(groups, outputs, -1, levels), axis=3)
     windows = max(1, wanted.shape[1])
-    return Fit(
+    return ThresholdFit(
         np.ascontiguousarray(ordered.transpose(0, 2, 1, 3)),
         votes.reshape(groups, outputs),
         wrong.reshape(groups, outputs) / windows,

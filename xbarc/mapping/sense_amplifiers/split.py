@@ -92,7 +92,7 @@ def _copies(layer: MatrixLayer, options: SenseOptions, most: int) -> int:
         return 1
     if not absent or layer.rows * 4 > most:
         return 2
-    return 2 if _balanced(layer) else 4
+    return 2 if _halves_evenly(layer) else 4
 
 
 def may_be_absent(layer: MatrixLayer) -> bool:
@@ -104,7 +104,7 @@ def may_be_absent(layer: MatrixLayer) -> bool:
     return bool(pads and quantizer.zero_code == ABSENT)
 
 
-def _balanced(layer: MatrixLayer) -> bool:
+def _halves_evenly(layer: MatrixLayer) -> bool:
     """Whether half of the inputs of every kernel position is a whole number, in every column."""
     geometry = layer.geometry
     if not isinstance(geometry, Window):

@@ -108,10 +108,10 @@ def choose_phases(
         used = sum(load.arrays * on_chip[i][p] for i, load in enumerate(loads))
         model.add(used <= capacity)
     written = sum(load.arrays * (1 - stay[i]) for i, load in enumerate(loads))
-    waits = _waiting(model, at, loads, links)
+    waits = _waiting_bytes(model, at, loads, links)
     scale = 1 + sum(size for size, _ in waits)
     model.minimize(scale * written + sum(size * late for size, late in waits))
-    solver = _solved(model, seconds, loads, phases, capacity)
+    solver = _solve(model, seconds, loads, phases, capacity)
     return _found(solver, (at, stay), loads, phases, scale, waits)
 
 
@@ -147,7 +147,7 @@ def _there(
     return found
 
 
-def _waiting(
+def _waiting_bytes(
     model: cp_model.CpModel,
     at: list[cp_model.IntVar],
     loads: Sequence[Load],
@@ -164,7 +164,7 @@ def _waiting(
     return found
 
 
-def _solved(
+def _solve(
     model: cp_model.CpModel, seconds: float, loads: Sequence[Load], phases: int, capacity: int
 ) -> cp_model.CpSolver:
     solver = cp_model.CpSolver()
