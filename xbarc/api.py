@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
@@ -55,7 +56,15 @@ class CompiledProgram:
         Raises:
             MappingError: copies cannot be made as asked, there is no such law, or it fails.
         """
-        asked = Schedule.model_validate(dict(options))
+        return self._report_with(dict(options)) if options else self._own_report
+
+    @cached_property
+    def _own_report(self) -> Report:
+        """Kept: saving writes it, and the command prints it afterwards."""
+        return self._report_with({})
+
+    def _report_with(self, options: dict[str, object]) -> Report:
+        asked = Schedule.model_validate(options)
         law = self.cost_law if asked.cost_law is None else asked.cost_law
         program = priced(self.program, law)
         policy = parse_policy(asked.duplicate, program.target) if "duplicate" in options else None

@@ -19,8 +19,6 @@ from tests.report.programs import (
 )
 from xbarc.cost import WIDTHS, Counts, full_chip, program_cost, step_timing, widths
 from xbarc.cost.counting import vector_counts
-from xbarc.cost.levels import level_counts
-from xbarc.numerics import pack_cells
 from xbarc.target import load_target
 
 
@@ -164,14 +162,6 @@ def test_a_whole_chip() -> None:
     chip = full_chip(load_target("isaac"))
     assert (chip.arrays, chip.macros, chip.tiles, chip.chips) == (16128, 2016, 168, 1)
     assert chip.adcs == widths({8: 16128})
-
-
-@given(st.integers(1, 8), st.integers(1, 9), st.integers(1, 30), st.integers(0, 2**32 - 1))
-def test_levels_are_counted_on_packed_bytes(bits: int, rows: int, columns: int, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    cells = rng.integers(0, 1 << bits, (2, rows, columns)).astype(np.uint8)
-    found = level_counts(pack_cells(cells, bits))
-    assert found.tolist() == np.bincount(cells.ravel(), minlength=1 << bits).tolist()
 
 
 def test_every_conversion_pays_for_its_bits_on_its_own_converter() -> None:

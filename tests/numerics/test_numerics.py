@@ -11,6 +11,7 @@ from tests.strategies import integers_of
 from xbarc.numerics import (
     IntFormat,
     bits_for,
+    count_levels,
     exact_matmul,
     magnitude_bits,
     pack_cells,
@@ -19,6 +20,7 @@ from xbarc.numerics import (
     slice_count,
     slice_inputs,
     slice_weights,
+    sum_columns,
 )
 
 
@@ -50,6 +52,34 @@ def test_packing_round_trips(data: st.DataObject, bits: int, columns: int) -> No
     assert packed.shape == cells.shape
     assert np.array_equal(packed.unpack(), cells)
     assert np.array_equal(packed.unpack((1, slice(1, 3))), cells[1, 1:3])
+
+
+@given(st.integers(1, 8), st.integers(1, 9), st.integers(1, 30), st.integers(0, 2**32 - 1))
+def test_levels_are_counted_on_packed_bytes(bits: int, rows: int, columns: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    cells = rng.integers(0, 1 << bits, (2, rows, columns)).astype(np.uint8)
+    found = count_levels(pack_cells(cells, bits))
+    assert found.tolist() == np.bincount(cells.ravel(), minlength=1 << bits).tolist()
+
+
+@given(st.integers(1, 8), st.integers(1, 30), st.integers(0, 2**32 - 1), st.booleans())
+def test_columns_are_summed_on_packed_bytes(
+    bits: int, columns: int, seed: int, nonzero: bool
+) -> None:
+    rng = np.random.default_rng(seed)
+    cells = rng.integers(0, 1 << bits, (2, 7, columns)).astype(np.uint8)
+    found = sum_columns(pack_cells(cells, bits), np.array([0, 3, 4, 7]), nonzero=nonzero)
+    counted = cells > 0 if nonzero else cells
+    assert np.array_equal(found, np.add.reduceat(counted, [0, 3, 4], axis=1, dtype=np.int64))
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_tall_and_wide_columns_do_not_overflow(bits: int) -> None:
+    """More rows than a 16-bit sum bears at the top level, more bytes than one tile."""
+    rows = 2 * 65535 // ((1 << bits) - 1) + 1 if bits > 2 else 300
+    top = np.full((1, rows, 1030 * 8 // bits), (1 << bits) - 1, dtype=np.uint8)
+    found = sum_columns(pack_cells(top, bits), np.array([0, rows]))
+    assert (found == rows * ((1 << bits) - 1)).all()
 
 
 def test_packing_refuses_levels_that_do_not_fit() -> None:

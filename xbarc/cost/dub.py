@@ -14,7 +14,7 @@ from fractions import Fraction
 import numpy as np
 
 from xbarc.ir import CrossbarStep
-from xbarc.numerics import Int64Array, IntArray
+from xbarc.numerics import Int64Array, IntArray, sum_columns
 
 
 def sparsity_level(nonzeros: int, rows: int) -> int:
@@ -67,8 +67,7 @@ def block_bits(step: CrossbarStep) -> Int64Array:
     signed = step.periphery.a_sign.size > 0
     for segment in range(shape[1]):
         first, last = int(bounds[segment]), int(bounds[segment + 1])
-        cells = step.cells.unpack((slice(None), slice(first, last)))
-        columns = np.count_nonzero(cells, axis=1)
+        columns = sum_columns(step.cells, bounds[segment : segment + 2], nonzero=True)[:, 0]
         densest = np.maximum.reduceat(columns, starts, axis=1)
         most = (last - first) * top * ((1 << step.cells.bits) - 1) * (2 if signed else 1)
         bits[:, segment] = np.where(

@@ -14,13 +14,12 @@ from xbarc.cost.counting import vector_counts
 from xbarc.cost.counts import Counts
 from xbarc.cost.duplicate import Policy, copies_for, stands
 from xbarc.cost.hardware import Allocation, allocate, bits_decided, places_of, share_of, with_copies
-from xbarc.cost.levels import level_counts
 from xbarc.cost.mesh import MeshPlacement
 from xbarc.cost.schedule import PS, Schedule, schedule, why_unscheduled
 from xbarc.cost.timing import Timing, step_timing
 from xbarc.cost.traffic import placement
 from xbarc.ir import CrossbarStep, Program, positions
-from xbarc.numerics import Int64Array
+from xbarc.numerics import Int64Array, count_levels
 from xbarc.rows import Row, fact
 from xbarc.target import Target
 
@@ -222,7 +221,7 @@ def _layer(
         link_time_ns=total.linked_chips * on,
     )
     counts = held + vector.times(count or 0)
-    levels = level_counts(step.cells)
+    levels = count_levels(step.cells)
     return LayerCost(step, count, copies, vector, counts, timing, latency, levels)
 
 

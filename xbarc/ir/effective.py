@@ -11,7 +11,7 @@ from scipy import sparse
 
 from xbarc.ir.facts import slice_drives
 from xbarc.ir.program import CrossbarStep, Periphery
-from xbarc.numerics import BoolArray, Int64Array, IntArray
+from xbarc.numerics import BoolArray, Int64Array, IntArray, sum_columns
 
 _CHUNK_CELLS = 1 << 24
 
@@ -159,18 +159,21 @@ def _driven_ranges(
 
 def cell_ranges(step: CrossbarStep) -> tuple[Int64Array, Int64Array]:
     """As `sum_ranges`, for one-bit inputs of which nothing is known."""
+    return cell_ranges_of(step, step.tiling.segment_bounds)
+
+
+def cell_ranges_of(step: CrossbarStep, bounds: IntArray) -> tuple[Int64Array, Int64Array]:
+    """As `cell_ranges`, for any runs of rows; `bounds` is the first row of each, and the end."""
+    if not step.periphery.a_sign.size:
+        high = sum_columns(step.cells, bounds)
+        return np.zeros_like(high), high
     a = conversion_matrix(step.periphery, step.conversions, step.cells.columns)
     plus, minus = a.maximum(0), (-a).maximum(0)
-    shape = (step.groups, len(step.tiling.segment_bounds) - 1, step.conversions)
+    shape = (step.groups, len(bounds) - 1, step.conversions)
     low, high = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
-    identity = not step.periphery.a_sign.size
-    for segment in range(shape[1]):
-        first, last = step.tiling.segment_bounds[segment : segment + 2]
-        cells = step.cells.unpack((slice(None), slice(int(first), int(last))))
-        if identity:
-            high[:, segment] = cells.sum(axis=1, dtype=np.int64)
-            continue
-        low[:, segment], high[:, segment] = _signed_range(cells, plus, minus)
+    for run, (first, last) in enumerate(pairwise(int(b) for b in bounds)):
+        cells = step.cells.unpack((slice(None), slice(first, last)))
+        low[:, run], high[:, run] = _signed_range(cells, plus, minus)
     return low, high
 
 

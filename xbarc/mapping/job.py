@@ -167,12 +167,19 @@ def _search_order(
 
 def _turn_outputs(weights: IntArray, order: IntArray, signs: IntArray) -> IntArray:
     """Outputs in another order, with signs; wide enough for the negative of the least integer."""
-    chosen: IntArray = weights[:, :, order]
+    chosen = _pick(weights, order)
     if (signs == 1).all():
         return chosen
     wide = np.int16 if weights.dtype == np.int8 else np.int32
     turned: IntArray = chosen * signs.astype(wide)
     return turned
+
+
+def _pick(weights: IntArray, order: IntArray) -> IntArray:
+    """Some outputs; a view where they are neighbours, since copies of a wide layer cost seconds."""
+    if len(order) and np.array_equal(order, np.arange(order[0], order[0] + len(order))):
+        return weights[:, :, int(order[0]) : int(order[-1]) + 1]
+    return weights[:, :, order]
 
 
 def _holds(weights: IntArray, cut: Cut, places: Arrangement, cell_bits: int, slices: int) -> bool:

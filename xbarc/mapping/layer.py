@@ -21,6 +21,7 @@ from xbarc.ir import (
     encode_r,
     read_only,
 )
+from xbarc.mapping.by_weight import pack_by_weight
 from xbarc.mapping.chains import Arrangement
 from xbarc.mapping.converter_savings import apply_to_columns, apply_to_weights
 from xbarc.mapping.converters import adc_settings, costs_by_law, wide, with_gain
@@ -136,6 +137,9 @@ def _encode(job: Job) -> tuple[PackedCells, list[Int64Array]]:
     groups, rows, _ = job.weights.shape
     columns = int(job.cut.column_bounds[-1])
     packed = np.empty((groups, rows, packed_bytes(columns, job.cell_bits)), dtype=np.uint8)
+    entries = pack_by_weight(job, packed)
+    if entries is not None:
+        return PackedCells(read_only(packed), job.cell_bits, columns), entries
     collected: list[list[Int64Array]] = [[] for _ in job.cut.parts]
     for first, last in _row_chunks(job, columns):
         pieces = encode_rows(job, first, last)

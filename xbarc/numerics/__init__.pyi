@@ -3,7 +3,15 @@ from .exact import FLOAT32_EXACT, FLOAT64_EXACT, exact_matmul
 from .formats import IntFormat, bits_for, holding, magnitude_bits
 from .memory import ANOTHER_LIMIT, limit_in_words, memory_limit, show_size
 from .ordered import ordered_sums
-from .packing import PackedCells, pack_cells, packed_bytes, unpack_cells
+from .packing import (
+    PackedCells,
+    WeightCodes,
+    count_levels,
+    pack_cells,
+    packed_bytes,
+    sum_columns,
+    unpack_cells,
+)
 from .rounding import Rounding, round_to_int
 from .slices import shift_add, slice_count, slice_inputs, slice_weights
 from .types import (
@@ -34,8 +42,10 @@ __all__ = [
     "PackedCells",
     "Rounding",
     "UInt8Array",
+    "WeightCodes",
     "bits_for",
     "compiled",
+    "count_levels",
     "exact_matmul",
     "holding",
     "limit_in_words",
@@ -50,5 +60,6 @@ __all__ = [
     "slice_count",
     "slice_inputs",
     "slice_weights",
+    "sum_columns",
     "unpack_cells",
 ]

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xbarc.numerics.types import UInt8Array
+from xbarc.lazy import lazy_module
+from xbarc.numerics.types import AnyArray, Int64Array, IntArray, UInt8Array
+
+if TYPE_CHECKING:
+    from xbarc.numerics import cell_loops
+else:
+    cell_loops = lazy_module("xbarc.numerics.cell_loops")
 
 _ALIGNED = (1, 2, 4, 8)
+"""Widths of which a byte holds whole cells: only these have compiled loops."""
+
+WIDEST_CODE = 56
+"""Bits: a code and the 7 bits at most that precede it in a byte fit a 64-bit word."""
+
+# Cells that are unpacked at a time where no compiled loop serves: 4 MiB, which fits the last cache.
+_CHUNK = 1 << 22
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +56,65 @@ class PackedCells:
         return unpack_cells(self.data[index], self.bits, self.columns)
 
 
+def sum_columns(cells: PackedCells, bounds: IntArray, *, nonzero: bool = False) -> Int64Array:
+    """Sum the levels of each column over each run of rows.
+
+    Args:
+        cells: axes: group, row, column.
+        bounds: first row of each run, and the end.
+        nonzero: count the cells that are not at level 0 in place of summing levels.
+
+    Returns:
+        Axes: group, run, column.
+    """
+    groups, _, columns = cells.shape
+    sums = np.zeros((groups, len(bounds) - 1, columns), dtype=np.int64)
+    if cells.bits in _ALIGNED:
+        runs = np.asarray(bounds, dtype=np.int64)
+        cell_loops.sum_columns(_protect(cells.data), runs, cells.bits, nonzero, sums)
+        return sums
+    for run in range(sums.shape[1]):
+        levels = cells.unpack((slice(None), slice(int(bounds[run]), int(bounds[run + 1]))))
+        counted = np.minimum(levels, 1) if nonzero else levels
+        counted.sum(axis=1, dtype=np.int64, out=sums[:, run])
+    return sums
+
+
+def count_levels(cells: PackedCells) -> Int64Array:
+    """Cells at each level; axis: level."""
+    if cells.bits not in _ALIGNED:
+        return _count_unpacked(cells)
+    counts = cell_loops.count_bytes(_protect(cells.data.reshape(-1))) @ _levels_of_byte(cells.bits)
+    padding = cells.data.size * (8 // cells.bits) - cells.count
+    counts[0] -= padding
+    return np.asarray(counts, dtype=np.int64)
+
+
+def _protect(data: AnyArray) -> AnyArray:
+    """A read-only view: loops are compiled for these alone, as arrays of files are so."""
+    view = data.view()
+    view.flags.writeable = False
+    return view
+
+
+def _levels_of_byte(bits: int) -> Int64Array:
+    """Cells of each level in each byte; axes: byte, level."""
+    every = np.arange(256, dtype=np.uint8)[:, None]
+    places = unpack_cells(every, bits, 8 // bits)
+    hits: Int64Array = (places[:, :, None] == np.arange(1 << bits)).sum(axis=1, dtype=np.int64)
+    return hits
+
+
+def _count_unpacked(cells: PackedCells) -> Int64Array:
+    counts = np.zeros(1 << cells.bits, dtype=np.int64)
+    rows = cells.data.reshape(-1, cells.data.shape[-1])
+    chunk = max(1, _CHUNK // max(1, cells.columns))
+    for start in range(0, len(rows), chunk):
+        part = unpack_cells(rows[start : start + chunk], cells.bits, cells.columns)
+        counts += np.bincount(part.reshape(-1), minlength=len(counts))
+    return counts
+
+
 def packed_bytes(columns: int, bits: int) -> int:
     """Bytes that a row of `columns` cells of `bits` bits takes."""
     return -(-columns * bits // 8)
@@ -61,6 +135,47 @@ def pack_cells(cells: UInt8Array, bits: int) -> PackedCells:
     data = np.ascontiguousarray(pack(cells, bits))
     data.flags.writeable = False
     return PackedCells(data, bits, columns)
+
+
+@dataclass(frozen=True, eq=False)
+class WeightCodes:
+    """The packed cells of every weight of a range.
+
+    Attributes:
+        low: the least weight.
+        codes: cells of the weights from `low` on, those of the first column in the lowest bits.
+        width: bits of a code.
+    """
+
+    low: int
+    codes: IntArray
+    width: int
+
+    @classmethod
+    def of(cls, low: int, cells: UInt8Array, bits: int) -> WeightCodes | None:
+        """From the cells of each weight, axes weight and column; None where they are too many."""
+        width = cells.shape[1] * bits
+        if width > WIDEST_CODE:
+            return None
+        shifts = (bits * np.arange(cells.shape[1])).astype(np.uint64)
+        codes = (cells.astype(np.uint64) << shifts).sum(axis=1, dtype=np.uint64)
+        return cls(low, codes, width)
+
+    def pack(self, weights: IntArray, first: int, out: UInt8Array) -> None:
+        """Write the cells of weights into rows of packed cells.
+
+        Args:
+            weights: within the range; axes: group, row, output.
+            first: bit of a row at which they begin; what lies after them in a row is written later.
+            out: axes: group, row, byte.
+        """
+        size = self.width // 8
+        whole = self.width in (8, 16, 32) and not first % self.width and not out.shape[2] % size
+        if not whole or sys.byteorder != "little":
+            cell_loops.append_codes(_protect(weights), self.low, self.codes, self.width, first, out)
+            return
+        words = out.view(f"u{size}")[:, :, first // self.width :][:, :, : weights.shape[2]]
+        cell_loops.look_up(_protect(weights), self.low, self.codes.astype(words.dtype), words)
 
 
 def unpack_cells(data: UInt8Array, bits: int, columns: int) -> UInt8Array:

@@ -8,7 +8,7 @@ row to `docs/reference/encodings.md`. Encodings of other people come through `lo
 from typing import cast
 
 from xbarc.errors import MappingError
-from xbarc.mapping.encodings.base import Encoded, Encoding, Pattern, Region
+from xbarc.mapping.encodings.base import ByWeight, Encoded, Encoding, Pattern, Region
 from xbarc.mapping.encodings.centred import Centred
 from xbarc.mapping.encodings.complement import TwosComplement
 from xbarc.mapping.encodings.differential import Differential
@@ -121,6 +121,7 @@ def _find_segmented(name: str) -> Encoding | None:
 
 
 __all__ = [
+    "ByWeight",
     "Centred",
     "Differential",
     "Encoded",

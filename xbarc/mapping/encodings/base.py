@@ -6,8 +6,14 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from xbarc.mapping.forests import Forest
-from xbarc.numerics import Int64Array, IntArray, UInt8Array
+from xbarc.numerics import Int64Array, IntArray, UInt8Array, WeightCodes
+
+# Weights of which a table is made: all of 16 bits, 512 KiB of codes. Wider ones are rare, and
+# their table would no longer fit the second-level cache.
+_MOST_CODES = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,3 +158,41 @@ class Encoding(Protocol):
         slices: int,
     ) -> Encoded:
         """Cells for weights with axes group, row, block, output; row_bounds cut the row axis."""
+
+
+class ByWeight(Encoding):
+    """An encoding in which the cells of a weight depend on that weight alone.
+
+    Whole layers then go from weights to packed cells by one table.
+    """
+
+    @abstractmethod
+    def cells_of(self, weights: Int64Array, cell_bits: int, slices: int) -> UInt8Array:
+        """Cells of each weight; axes: weight, column of its output."""
+
+    @abstractmethod
+    def entries(
+        self, weights: IntArray, row_bounds: IntArray, cell_bits: int, slices: int
+    ) -> Int64Array:
+        """Entries of `R` as `Encoded.r_value`; axes of weights: group, row, block, output."""
+
+    def codes(self, low: int, high: int, cell_bits: int, slices: int) -> WeightCodes | None:
+        """Packed cells of all weights of a range; None where the table would be too large."""
+        if high - low >= _MOST_CODES:
+            return None
+        every = np.arange(low, high + 1, dtype=np.int64)
+        return WeightCodes.of(low, self.cells_of(every, cell_bits, slices), cell_bits)
+
+    def encode(
+        self,
+        weights: IntArray,
+        row_bounds: IntArray,
+        weight_bits: int,
+        cell_bits: int,
+        slices: int,
+    ) -> Encoded:
+        """Cells weight by weight."""
+        del weight_bits
+        wide = weights.astype(np.int64).reshape(-1)
+        cells = self.cells_of(wide, cell_bits, slices).reshape(*weights.shape[:3], -1)
+        return Encoded(cells, self.entries(weights, row_bounds, cell_bits, slices))

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xbarc.mapping.encodings.base import Encoded, Encoding, Pattern
+from xbarc.mapping.encodings.base import ByWeight, Pattern
 from xbarc.mapping.encodings.differential import Differential
-from xbarc.numerics import Float64Array, Int64Array, IntArray, bits_for
+from xbarc.numerics import Float64Array, Int64Array, IntArray, UInt8Array, bits_for
 
 
 @dataclass(frozen=True)
-class Centred(Encoding):
+class Centred(ByWeight):
     """Differential pairs of what each output's centre leaves."""
 
     analog: bool = False
@@ -54,16 +54,15 @@ class Centred(Encoding):
         """That of the pairs."""
         return self._pairs.pattern(outputs, slices)
 
-    def encode(
-        self,
-        weights: IntArray,
-        row_bounds: IntArray,
-        weight_bits: int,
-        cell_bits: int,
-        slices: int,
-    ) -> Encoded:
-        """Pairs."""
-        return self._pairs.encode(weights, row_bounds, weight_bits, cell_bits, slices)
+    def cells_of(self, weights: Int64Array, cell_bits: int, slices: int) -> UInt8Array:
+        """Those of the pairs."""
+        return self._pairs.cells_of(weights, cell_bits, slices)
+
+    def entries(
+        self, weights: IntArray, row_bounds: IntArray, cell_bits: int, slices: int
+    ) -> Int64Array:
+        """Those of the pairs."""
+        return self._pairs.entries(weights, row_bounds, cell_bits, slices)
 
     @property
     def _pairs(self) -> Differential:

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xbarc.mapping.encodings.base import Encoded, Encoding, Pattern
+from xbarc.mapping.encodings.base import ByWeight, Pattern
 from xbarc.mapping.encodings.one_signed import Single
-from xbarc.numerics import IntArray, slice_count, slice_weights
+from xbarc.numerics import Int64Array, IntArray, UInt8Array, slice_count, slice_weights
 
 _SINGLE = Single()
 
 
 @dataclass(frozen=True)
-class TwosComplement(Encoding):
+class TwosComplement(ByWeight):
     """All bits but the highest in slices, the highest in a column of one bit.
 
     Neither a partner nor an offset is needed; a small negative weight fills all its cells, so the
@@ -45,21 +45,18 @@ class TwosComplement(Encoding):
         """One entry of `R` a column; that of the sign is negative."""
         return _SINGLE.pattern(outputs, slices)
 
-    def encode(
-        self,
-        weights: IntArray,
-        row_bounds: IntArray,
-        weight_bits: int,
-        cell_bits: int,
-        slices: int,
-    ) -> Encoded:
+    def cells_of(self, weights: Int64Array, cell_bits: int, slices: int) -> UInt8Array:
         """The number modulo a power of two, and its sign."""
-        del row_bounds, weight_bits
-        wide = weights.astype(np.int64)
         low_bits = cell_bits * (slices - 1)
-        lower = slice_weights(wide & ((1 << low_bits) - 1), cell_bits, slices - 1)
-        parts = np.concatenate([lower, (wide < 0)[None].astype(np.uint8)])
-        cells = np.moveaxis(parts, 0, 4).reshape(*weights.shape[:3], -1)
+        lower = slice_weights(weights & ((1 << low_bits) - 1), cell_bits, slices - 1)
+        sign = (weights < 0)[None].astype(np.uint8)
+        return np.ascontiguousarray(np.concatenate([lower, sign]).T)
+
+    def entries(
+        self, weights: IntArray, row_bounds: IntArray, cell_bits: int, slices: int
+    ) -> Int64Array:
+        """A power of two a slice, that of the sign negative."""
+        del row_bounds
         scale = np.int64(1) << (cell_bits * np.arange(slices, dtype=np.int64))
-        scale[-1] = -(np.int64(1) << low_bits)
-        return Encoded(cells, np.tile(scale, weights.shape[3]).reshape(1, 1, 1, -1))
+        scale[-1] = -scale[-1]
+        return np.tile(scale, weights.shape[3]).reshape(1, 1, 1, -1)

@@ -11,13 +11,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xbarc.mapping.encodings.base import Encoded, Encoding, Pattern
+from xbarc.mapping.encodings.base import ByWeight, Pattern
 from xbarc.mapping.forests import Forest
-from xbarc.numerics import IntArray, bits_for, slice_count, slice_weights
+from xbarc.numerics import (
+    Int64Array,
+    IntArray,
+    UInt8Array,
+    bits_for,
+    slice_count,
+    slice_weights,
+)
 
 
 @dataclass(frozen=True)
-class Differential(Encoding):
+class Differential(ByWeight):
     """Plus and minus columns, subtracted digitally or, with `analog`, before the converter."""
 
     analog: bool = False
@@ -61,23 +68,18 @@ class Differential(Encoding):
             len(conversions), columns // 2, columns, sign, conversions // slices, conversions
         )
 
-    def encode(
-        self,
-        weights: IntArray,
-        row_bounds: IntArray,
-        weight_bits: int,
-        cell_bits: int,
-        slices: int,
-    ) -> Encoded:
+    def cells_of(self, weights: Int64Array, cell_bits: int, slices: int) -> UInt8Array:
         """Magnitudes on the side of their sign, zero on the other."""
-        del row_bounds, weight_bits
-        wide = weights.astype(np.int32)
-        plus = slice_weights(np.maximum(wide, 0), cell_bits, slices)
-        minus = slice_weights(np.maximum(-wide, 0), cell_bits, slices)
-        pairs = np.stack([plus, minus], axis=-1)  # slice, group, row, block, output, side
-        cells = np.moveaxis(pairs, 0, 4).reshape(*weights.shape[:3], -1)
+        sides = np.stack([np.maximum(weights, 0), np.maximum(-weights, 0)])
+        parts = slice_weights(sides, cell_bits, slices)  # slice, side, weight
+        return np.moveaxis(parts, 2, 0).reshape(len(weights), -1)
+
+    def entries(
+        self, weights: IntArray, row_bounds: IntArray, cell_bits: int, slices: int
+    ) -> Int64Array:
+        """A power of two a slice, negative for the minus column."""
+        del row_bounds
         exponents = np.int64(1) << (cell_bits * np.arange(slices, dtype=np.int64))
         if not self.analog:
             exponents = np.stack([exponents, -exponents], axis=1).reshape(-1)
-        entries = np.tile(exponents, weights.shape[3])
-        return Encoded(cells, entries.reshape(1, 1, 1, -1))
+        return np.tile(exponents, weights.shape[3]).reshape(1, 1, 1, -1)

@@ -12,13 +12,21 @@ from itertools import pairwise
 
 import numpy as np
 
-from xbarc.mapping.encodings.base import Encoded, Encoding, Pattern, Region
+from xbarc.mapping.encodings.base import ByWeight, Encoded, Encoding, Pattern, Region
 from xbarc.mapping.encodings.differential import Differential
-from xbarc.numerics import BoolArray, IntArray, bits_for, slice_count, slice_weights
+from xbarc.numerics import (
+    BoolArray,
+    Int64Array,
+    IntArray,
+    UInt8Array,
+    bits_for,
+    slice_count,
+    slice_weights,
+)
 
 
 @dataclass(frozen=True)
-class Single(Encoding):
+class Single(ByWeight):
     """One column a slice and output, the sign of each row block flipped digitally."""
 
     @property
@@ -41,23 +49,18 @@ class Single(Encoding):
         none = np.zeros(0, dtype=np.int32)
         return Pattern(len(columns), none, none, none.astype(np.int8), columns // slices, columns)
 
-    def encode(
-        self,
-        weights: IntArray,
-        row_bounds: IntArray,
-        weight_bits: int,
-        cell_bits: int,
-        slices: int,
-    ) -> Encoded:
-        """Magnitudes; entries of `R` carry the sign of the row block."""
-        del weight_bits
-        wide = weights.astype(np.int32)
-        parts = slice_weights(np.abs(wide), cell_bits, slices)
-        cells = np.moveaxis(parts, 0, 4).reshape(*weights.shape[:3], -1)
-        negative = np.minimum.reduceat(wide, row_bounds[:-1], axis=1) < 0
+    def cells_of(self, weights: Int64Array, cell_bits: int, slices: int) -> UInt8Array:
+        """Magnitudes."""
+        return np.ascontiguousarray(slice_weights(np.abs(weights), cell_bits, slices).T)
+
+    def entries(
+        self, weights: IntArray, row_bounds: IntArray, cell_bits: int, slices: int
+    ) -> Int64Array:
+        """A power of two a slice, with the sign of the row block."""
+        negative = np.minimum.reduceat(weights, row_bounds[:-1], axis=1) < 0
         sign = np.repeat(np.where(negative, np.int64(-1), np.int64(1)), slices, axis=3)
         scale = np.int64(1) << (cell_bits * np.arange(slices, dtype=np.int64))
-        return Encoded(cells, sign * np.tile(scale, weights.shape[3]))
+        return np.asarray(sign * np.tile(scale, weights.shape[3]), dtype=np.int64)
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xbarc.mapping.encodings.base import Encoded, Encoding, Pattern
+from xbarc.mapping.encodings.base import ByWeight, Pattern
 from xbarc.mapping.encodings.one_signed import Single
-from xbarc.numerics import Int64Array, IntArray, slice_count
+from xbarc.numerics import Int64Array, IntArray, UInt8Array, slice_count
 
 _SINGLE = Single()
 
 
 @dataclass(frozen=True)
-class Unipolar(Encoding):
+class Unipolar(ByWeight):
     """A column a slice and output; the offset of each output goes through `beta`."""
 
     @property
@@ -49,13 +49,12 @@ class Unipolar(Encoding):
         """One entry of `R` a column."""
         return _SINGLE.pattern(outputs, slices)
 
-    def encode(
-        self,
-        weights: IntArray,
-        row_bounds: IntArray,
-        weight_bits: int,
-        cell_bits: int,
-        slices: int,
-    ) -> Encoded:
+    def cells_of(self, weights: Int64Array, cell_bits: int, slices: int) -> UInt8Array:
         """Slices of what the centre left, which is never negative."""
-        return _SINGLE.encode(weights, row_bounds, weight_bits, cell_bits, slices)
+        return _SINGLE.cells_of(weights, cell_bits, slices)
+
+    def entries(
+        self, weights: IntArray, row_bounds: IntArray, cell_bits: int, slices: int
+    ) -> Int64Array:
+        """A power of two a slice."""
+        return _SINGLE.entries(weights, row_bounds, cell_bits, slices)

@@ -1,0 +1,59 @@
+"""Cells packed from a table of weights are those that encodings give cell by cell."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xbarc.mapping.encodings import ByWeight, Differential, find_encoding
+from xbarc.numerics import WeightCodes, pack_cells, packed_bytes
+
+NAMES = ("differential", "differential-analog", "unipolar", "twos-complement", "centre")
+
+
+@given(st.data(), st.sampled_from(NAMES), st.integers(1, 8), st.integers(0, 2**32 - 1))
+def test_a_table_packs_what_the_encoding_gives(
+    data: st.DataObject, name: str, cell_bits: int, seed: int
+) -> None:
+    """Two runs of outputs, so that codes begin at any bit; -128 and the widest codes included."""
+    encoding = find_encoding(name)
+    assert isinstance(encoding, ByWeight)
+    dtype = data.draw(st.sampled_from([np.int8, np.int16, np.int32]))
+    low = (
+        0
+        if name == "unipolar"
+        else -(1 << data.draw(st.integers(0, 10 if dtype != np.int8 else 7)))
+    )
+    high = max(-low - 1, data.draw(st.integers(1, 127)))
+    slices = encoding.slices(low, high, 12, cell_bits)
+    first, second = data.draw(st.integers(1, 9)), data.draw(st.integers(1, 9))
+    weights = np.random.default_rng(seed).integers(low, high + 1, (2, 3, first + second))
+    weights[0, 0, 0] = low
+    weights = weights.astype(dtype)
+    bounds = np.array([0, 2, 3])
+    cells = encoding.encode(weights[:, :, None], bounds, 12, cell_bits, slices).cells[:, :, 0]
+    columns = cells.shape[2]
+    codes = encoding.codes(low, high, cell_bits, slices)
+    if codes is None:
+        assert columns // (first + second) * cell_bits > 56
+        return
+    packed = np.full((2, 3, packed_bytes(columns, cell_bits)), 255, dtype=np.uint8)
+    codes.pack(weights[:, :, :first], 0, packed)
+    codes.pack(weights[:, :, first:], first * codes.width, packed)
+    assert np.array_equal(packed, pack_cells(cells, cell_bits).data)
+
+
+def test_too_many_weights_or_cells_have_no_table() -> None:
+    pairs = Differential()
+    assert pairs.codes(-(1 << 15), (1 << 15) - 1, 8, 2) is not None
+    assert pairs.codes(-(1 << 15), 1 << 15, 8, 3) is None
+    assert WeightCodes.of(0, np.zeros((1, 57), dtype=np.uint8), 1) is None
+
+
+@pytest.mark.parametrize("bits", [1, 2, 3])
+def test_an_empty_layer_packs_nothing(bits: int) -> None:
+    codes = WeightCodes.of(-1, np.zeros((3, 2), dtype=np.uint8), bits)
+    assert codes is not None
+    codes.pack(np.zeros((1, 0, 5), dtype=np.int8), 0, np.zeros((1, 0, 8), dtype=np.uint8))
