@@ -3,7 +3,7 @@
 Graph optimisations are off, so that nothing is fused or reordered. That alone is not exact for
 integers: on x86 without VNNI, uint8 x int8 kernels saturate 16-bit sums, and the option against it,
 `session.x64quantprecision`, acts through an optimisation. Models that come here with such products
-were rewritten in `frontend.saturation`, and `IntegerProduct` has none.
+were rewritten in `frontend.fragments.saturation`, and `IntegerProduct` has none.
 """
 
 from __future__ import annotations

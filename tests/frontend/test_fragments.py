@@ -21,7 +21,8 @@ from tests.frontend.onnx_models import (
     write,
 )
 from xbarc.errors import InputError, ModelError, UnsupportedError
-from xbarc.frontend import emit, read_network, runnable_model
+from xbarc.frontend import read_network, runnable_model
+from xbarc.frontend.graph import emit
 from xbarc.ir.network import DigitalFragment, MatrixLayer
 from xbarc.ir.quantizers import FloatInput
 

@@ -15,8 +15,8 @@ from tests.frontend.onnx_models import model_file
 from tests.intervals.growing import FLOAT, Graph, typed
 from xbarc.compiler import compile_model
 from xbarc.executor.run import Executor
-from xbarc.frontend.constants import Constants
-from xbarc.frontend.levels import LevelMap, Levels
+from xbarc.frontend.binary.levels import LevelMap, Levels
+from xbarc.frontend.graph.constants import Constants
 from xbarc.intervals import Bounds
 from xbarc.numerics.types import AnyArray
 from xbarc.runtime import OnnxSession

@@ -11,7 +11,8 @@ from onnx import numpy_helper, parser
 
 from tests.frontend.onnx_models import check, model_file, normal, write
 from xbarc.errors import UnsupportedError
-from xbarc.frontend import element_types, read_network
+from xbarc.frontend import read_network
+from xbarc.frontend.graph import element_types
 from xbarc.oracle import Oracle
 from xbarc.runtime import OnnxSession
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.intervals.examples import EXAMPLES
 from tests.intervals.growing import FLOAT, Graph, typed
-from xbarc.frontend.scale_equivariant import rule_of as scale_rule
+from xbarc.frontend.scales.scale_equivariant import rule_of as scale_rule
 from xbarc.intervals import Bounds, fragment_bounds
 from xbarc.intervals.rules import rule_of as range_rule
 from xbarc.numerics.types import AnyArray

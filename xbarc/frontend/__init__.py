@@ -1,13 +1,16 @@
 """From an ONNX file to a `Network`: the only room that changes and writes models.
 
-`read_network` loads and checks the file (`load`, `checks`, `tensors`), brings it into one form
-(`normalise`, `qonnx`, `gemm`), finds the matrix layers (`matching`, `convolutions`, `products`,
-`fold`), and cuts what is left into digital fragments (`partition`, `fragments`). Constants are
-looked at when a layer asks for them (`constants`, `views`), so memory holds one layer at a time.
+`reader` answers what the rest of xbarc asks of a file. `loading/` loads and checks it, `canonical/`
+brings it into one form, `matching` finds the matrix layers with the recognisers of `layers/` and
+`binary/`, and `fragments/` cuts what is left into digital fragments. `graph/` answers questions to
+a graph, `quantised/` those for integers that a model declares, `scales/` those for scales of
+channels; `export/` writes models. Constants are read when a layer asks for them, so memory holds
+one layer at a time.
 
-To add a matrix operator, write a function `(node, context) -> Matched` beside its relatives and put
-it into `matching.RECOGNISERS`; raise `StaysDigital` with the reason where a crossbar cannot take
-the node. To add a notation of integers, give `views.Views` a way to see it.
+To add a matrix operator, write a function `(node, context) -> Matched` beside its relatives in
+`layers/` and put it into `matching.RECOGNISERS`; raise `StaysDigital` with the reason where a
+crossbar cannot take the node. To add a notation of integers, give `quantised.views.Views` a way to
+see it.
 """
 
 import lazy_loader

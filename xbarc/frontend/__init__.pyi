@@ -1,7 +1,6 @@
 from .binary import BinaryOptions
-from .classifier import read_classifier, with_classifier, with_features
+from .export import read_classifier, read_split, split_model, with_classifier, with_features
 from .reader import fixed_feeds, read_network, runnable_model, source_digest
-from .split_export import read_split, split_model
 
 __all__ = [
     "BinaryOptions",

@@ -7,31 +7,27 @@ from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 
-from xbarc.frontend.binary import BinaryOptions, binarise, is_binary
-from xbarc.frontend.blocks import cut_sums
-from xbarc.frontend.branches import condition_inputs
-from xbarc.frontend.convolutions import (
+from xbarc.frontend.binary import BinaryOptions, LevelMap, binarise, is_binary
+from xbarc.frontend.canonical import Normal, condition_inputs
+from xbarc.frontend.fragments import widen_products
+from xbarc.frontend.graph import execution_order, inner_nodes, known_ranks, name_of
+from xbarc.frontend.layers import (
+    GraphContext,
+    Matched,
+    StaysDigital,
+    cut_sums,
+    fold_followers,
     match_conv,
     match_conv_integer,
     match_conv_transpose,
-    match_qlinear_conv,
-)
-from xbarc.frontend.emit import inner_nodes, name_of
-from xbarc.frontend.fold import fold_followers
-from xbarc.frontend.graph_context import GraphContext, Matched, StaysDigital
-from xbarc.frontend.levels import LevelMap
-from xbarc.frontend.normalise import Normal
-from xbarc.frontend.order import execution_order
-from xbarc.frontend.products import (
     match_gemm,
     match_matmul,
     match_matmul_integer,
     match_qgemm,
+    match_qlinear_conv,
     match_qlinear_matmul,
 )
-from xbarc.frontend.ranks import known_ranks
-from xbarc.frontend.saturation import widen_products
-from xbarc.frontend.views import Views
+from xbarc.frontend.quantised import Views
 from xbarc.operators import Matrix, named
 
 Recogniser = Callable[[ir.Node, GraphContext], Matched]

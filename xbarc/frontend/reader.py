@@ -12,21 +12,21 @@ import onnx
 import onnx_ir as ir
 
 from xbarc.errors import ModelError, XbarcError
-from xbarc.frontend import element_types
-from xbarc.frontend.accepted import runtime_refusal
 from xbarc.frontend.binary import BinaryOptions
-from xbarc.frontend.emit import emit_whole, name_of
-from xbarc.frontend.fixing import fixed_arrays
-from xbarc.frontend.fragments import build_layers, relocated
-from xbarc.frontend.load import BROKEN, load_model, reason
+from xbarc.frontend.canonical import Normal, fixed_arrays, normalise
+from xbarc.frontend.fragments import (
+    borders,
+    build_layers,
+    cut,
+    relocated,
+    runtime_refusal,
+    widen_products,
+)
+from xbarc.frontend.graph import element_types, emit_whole, execution_order, input_shapes, name_of
+from xbarc.frontend.loading import BROKEN, load_model, reason
 from xbarc.frontend.matching import match_layers
-from xbarc.frontend.normalise import Normal, normalise
-from xbarc.frontend.order import execution_order
-from xbarc.frontend.partition import borders, cut
-from xbarc.frontend.saturation import widen_products
+from xbarc.frontend.quantised import Views
 from xbarc.frontend.scales import free_scales
-from xbarc.frontend.shapes import input_shapes
-from xbarc.frontend.views import Views
 from xbarc.ir import Dim, Network, Source, Value
 from xbarc.numerics import AnyArray
 

@@ -7,7 +7,8 @@ and integers (`frontend`) act on those answers and on no names.
 
 To add an operator, add its row. What follows from the row works at once, ranges included. Where an
 answer takes more than the row can say, such as a range that depends on an attribute, write the rule
-in the room that needs it: `intervals`, `frontend.scale_equivariant` or `frontend.carried`.
+in the room that needs it: `intervals`, `frontend.scales.scale_equivariant` or
+`frontend.quantised.propagate_integers`.
 """
 
 import lazy_loader

@@ -1,0 +1,271 @@
+"""A program of comparisons written back as ONNX: what a trainer needs to tune a split network.
+
+Every layer becomes planes of its two values (and of left-out inputs), one convolution or product
+that gives the sums of all groups, comparisons with `LAYER/thresholds`, a sum of votes and a
+comparison with `LAYER/votes`. ONNX Runtime gives the program's own values on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise, product
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from onnx import helper, numpy_helper
+
+from xbarc.errors import ModelError, UnsupportedError
+from xbarc.frontend.graph import EMITTED_IR
+from xbarc.ir import (
+    ABSENT,
+    DOWN,
+    UP,
+    BinaryInput,
+    CrossbarStep,
+    Dense,
+    DigitalStep,
+    FloatResult,
+    Program,
+    Sense,
+    SignResult,
+    Value,
+    Window,
+    conversion_matrix,
+)
+from xbarc.numerics import AnyArray, Float32Array
+
+_OLDEST = 13
+_STATES = (UP, DOWN, ABSENT)
+
+
+@dataclass(eq=False)
+class _Graph:
+    opset: int = _OLDEST
+    nodes: list[onnx.NodeProto] = field(default_factory=list)
+    initializers: dict[str, onnx.TensorProto] = field(default_factory=dict)
+
+    def node(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
+        self.nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
+        return output
+
+    def constant(self, name: str, array: AnyArray) -> str:
+        self.initializers[name] = numpy_helper.from_array(np.ascontiguousarray(array), name)
+        return name
+
+
+def split_model(program: Program) -> bytes:
+    """The program as one ONNX model, with the model's own inputs and outputs.
+
+    Raises:
+        UnsupportedError: a layer is read by converters, or has a form that is not written.
+    """
+    graph = _Graph()
+    for step in program.steps:
+        if isinstance(step, DigitalStep):
+            _fragment(step, graph)
+        else:
+            _layer(step, graph)
+    if graph.opset < _OLDEST:
+        raise UnsupportedError(f"opset {graph.opset}, at least {_OLDEST} is needed", where="export")
+    inputs, outputs = (
+        [_port(value) for value in side] for side in (program.inputs, program.outputs)
+    )
+    held = list(graph.initializers.values())
+    made = helper.make_graph(graph.nodes, "split", inputs, outputs, held)
+    opset = [helper.make_opsetid("", graph.opset)]
+    model = helper.make_model(made, opset_imports=opset, ir_version=EMITTED_IR)
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def read_split(path: Path) -> dict[str, tuple[AnyArray, AnyArray]]:
+    """Thresholds and votes by layer name, from a model that `split_model` wrote.
+
+    Raises:
+        ModelError: the file is no such model.
+    """
+    try:
+        tensors = onnx.ModelProto.FromString(path.read_bytes()).graph.initializer
+        arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in tensors}
+    except (DecodeError, ValueError, TypeError) as error:
+        raise ModelError("is no ONNX model with data inside", where=str(path)) from error
+    names = [n.removesuffix("/thresholds") for n in arrays if n.endswith("/thresholds")]
+    if not names:
+        raise ModelError("holds no thresholds; xbarc export writes them", where=str(path))
+    return {name: _parts(name, arrays) for name in names}
+
+
+def _parts(name: str, arrays: Mapping[str, AnyArray]) -> tuple[AnyArray, AnyArray]:
+    votes = arrays.get(f"{name}/votes", np.zeros(0, np.float32))
+    return arrays[f"{name}/thresholds"].reshape(-1), votes.reshape(-1)
+
+
+def _port(value: Value) -> onnx.ValueInfoProto:
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(value.dtype))
+    return helper.make_tensor_value_info(value.name, kind, value.shape)
+
+
+def _fragment(step: DigitalStep, graph: _Graph) -> None:
+    model = onnx.ModelProto.FromString(step.model)
+    if model.functions or any(item.domain for item in model.opset_import):
+        raise UnsupportedError("operators outside standard ONNX", where=step.name)
+    graph.opset = model.opset_import[0].version
+    graph.nodes.extend(model.graph.node)
+    graph.initializers.update({tensor.name: tensor for tensor in model.graph.initializer})
+
+
+def _layer(step: CrossbarStep, graph: _Graph) -> None:
+    sense, quantizer = step.sense, step.quantizer
+    if sense is None or not isinstance(quantizer, BinaryInput):
+        raise UnsupportedError("the layer is read by converters", where=step.name)
+    if step.groups > 1 and isinstance(step.geometry, Dense):
+        raise UnsupportedError("a stack of products", where=step.name)
+    planes = _planes(step, quantizer, graph)
+    cells = _cells(step, sense)
+    spread = (1, -1) + (1,) * (
+        len(step.geometry.kernel) if isinstance(step.geometry, Window) else 0
+    )
+    outside = cells[:, _STATES.index(quantizer.zero_code)].sum(axis=1)
+    sums = _product(step, graph, planes, cells, outside)
+    levels = sense.levels
+    thresholds = sense.thresholds.reshape(-1, levels).T
+    stacked = thresholds.astype(np.float32).reshape(levels, *spread)
+    limits = graph.constant(f"{step.name}/thresholds", stacked)
+    wide = graph.node("Unsqueeze", [sums, _axis(graph)], f"{step.name}/wide")
+    reached = graph.node("GreaterOrEqual", [wide, limits], f"{step.name}/reached")
+    bits = graph.node("Cast", [reached], f"{step.name}/bits01", to=onnx.TensorProto.FLOAT)
+    codes = graph.node("ReduceSum", [bits, _axis(graph)], f"{step.name}/codes", keepdims=0)
+    count = _add_votes(step, graph, codes, cells.shape[3])
+    _result(step, graph, count, spread[1:], quantizer)
+
+
+def _axis(graph: _Graph) -> str:
+    return graph.constant("split/axis", np.array([0], np.int64))
+
+
+def _planes(step: CrossbarStep, quantizer: BinaryInput, graph: _Graph) -> str:
+    """Where the input is high, low, or neither, one after another along channels.
+
+    What a left-out input counts as is lowered by one: then it is 0 outside the picture, as
+    convolutions pad, and -1 inside where it does not hold. `_product` adds that one back.
+    """
+    name = step.name
+    parts = []
+    for kind, number in (("high", quantizer.high), ("low", quantizer.low)):
+        limit = graph.constant(f"{name}/{kind}_value", np.array(number, np.float32))
+        same = graph.node("Equal", [step.input, limit], f"{name}/is_{kind}")
+        parts.append(graph.node("Cast", [same], f"{name}/{kind}", to=onnx.TensorProto.FLOAT))
+    one = graph.constant("split/one", np.array(1, np.float32))
+    either = graph.node("Add", parts, f"{name}/either")
+    parts.append(graph.node("Sub", [one, either], f"{name}/absent"))
+    outside = _STATES.index(quantizer.zero_code)
+    parts[outside] = graph.node("Sub", [parts[outside], one], f"{parts[outside]}/less_one")
+    if step.geometry.kind == "dense":
+        return graph.node("Concat", parts, f"{name}/planes", axis=-1)
+    planes = graph.node("Concat", parts, f"{name}/planes", axis=1)
+    return _by_group(step, graph, planes) if step.groups > 1 else planes
+
+
+def _by_group(step: CrossbarStep, graph: _Graph, planes: str) -> str:
+    """The planes of one group side by side, as a grouped convolution reads them."""
+    channels = step.inputs // prod(_window(step).kernel)
+    number = np.arange(3 * step.groups * channels).reshape(3, step.groups, channels)
+    order = graph.constant(f"{step.name}/by_group", number.transpose(1, 0, 2).reshape(-1))
+    return graph.node("Gather", [planes, order], f"{planes}/grouped", axis=1)
+
+
+def _window(step: CrossbarStep) -> Window:
+    if not isinstance(step.geometry, Window):
+        raise UnsupportedError("a transposed convolution", where=step.name)
+    return step.geometry
+
+
+def _cells(step: CrossbarStep, sense: Sense) -> Float32Array:
+    """What a plane's element adds to a sum; axes: group, state, input, segment, conversion."""
+    bounds = step.tiling.segment_bounds
+    shape = (step.groups, 3, step.inputs, len(bounds) - 1, step.conversions)
+    found = np.zeros(shape, np.float32)
+    seen = conversion_matrix(step.periphery, step.conversions, step.cells.columns)
+    for group, (number, (first, last)) in product(range(step.groups), enumerate(pairwise(bounds))):
+        rows = slice(int(first), int(last))
+        cells = (seen @ step.cells.unpack((group, rows)).astype(np.int64).T).T
+        for place, state in enumerate(_STATES):
+            driven = (sense.drive[rows] & state) != 0
+            inputs = step.tiling.row_input[rows][driven]
+            np.add.at(found, (group, place, inputs, number), cells[driven])
+    return found
+
+
+def _product(
+    step: CrossbarStep, graph: _Graph, planes: str, cells: Float32Array, outside: Float32Array
+) -> str:
+    """Sums of all groups.
+
+    Args:
+        step: the layer.
+        graph: is added to.
+        planes: tensor of the layer's input.
+        cells: as `_cells` gives them.
+        outside: sums where every input counts as left out; axes: group, segment, conversion.
+    """
+    geometry, name = step.geometry, f"{step.name}/sums"
+    start = graph.constant(f"{name}_start", outside.reshape(-1))
+    if isinstance(geometry, Dense):
+        if geometry.contract_axis != -1 or geometry.output_axis != -1:
+            raise UnsupportedError("a product with its constant on the left", where=step.name)
+        matrix = graph.constant(f"{name}_cells", cells.reshape(3 * step.inputs, -1))
+        inside = graph.node("MatMul", [planes, matrix], f"{name}_inside")
+        return graph.node("Add", [inside, start], name)
+    window = _window(step)
+    kernel = cells.reshape(step.groups, 3 * step.inputs, -1).transpose(0, 2, 1)
+    shape = (-1, 3 * step.inputs // prod(window.kernel), *window.kernel)
+    weights = graph.constant(f"{name}_cells", kernel.reshape(shape))
+    loop: dict[str, Any] = {"strides": list(window.strides), "dilations": list(window.dilations)}
+    if window.auto_pad == "explicit":
+        loop["pads"] = list(window.pads)
+    else:
+        loop["auto_pad"] = window.auto_pad.upper()
+    return graph.node("Conv", [planes, weights, start], name, group=step.groups, **loop)
+
+
+def _add_votes(step: CrossbarStep, graph: _Graph, codes: str, segments: int) -> str:
+    name = f"{step.name}/count"
+    once = np.zeros((step.conversions, step.outputs), np.float32)
+    once[step.periphery.r_conversion, step.periphery.r_output] = 1
+    adder = np.tile(once, (segments, 1))
+    if isinstance(step.geometry, Dense):
+        return graph.node("MatMul", [codes, graph.constant(f"{name}_adder", adder)], name)
+    rank = len(_window(step).kernel)
+    kernel = np.tile(adder.T, (step.groups, 1))
+    ones = graph.constant(f"{name}_adder", kernel.reshape(*kernel.shape, *(1,) * rank))
+    return graph.node("Conv", [codes, ones], name, group=step.groups)
+
+
+def _result(
+    step: CrossbarStep,
+    graph: _Graph,
+    count: str,
+    spread: tuple[int, ...],
+    quantizer: BinaryInput,
+) -> None:
+    name, result = step.name, step.result
+    if isinstance(result, SignResult):
+        votes = result.threshold.astype(np.float32).reshape(spread)
+        fires = graph.node(
+            "GreaterOrEqual", [count, graph.constant(f"{name}/votes", votes)], f"{name}/fires"
+        )
+        high = graph.constant(f"{name}/result_high", np.array(result.high, result.dtype))
+        low = graph.constant(f"{name}/result_low", np.array(result.low, result.dtype))
+        graph.node("Where", [fires, high, low], step.output)
+    elif isinstance(result, FloatResult):
+        unit = float(np.float32(quantizer.scale))
+        scale = (result.scale.astype(np.float64) * unit).astype(np.float32).reshape(spread)
+        scaled = graph.node(
+            "Mul", [count, graph.constant(f"{name}/slope", scale)], f"{name}/scaled"
+        )
+        bias = graph.constant(f"{name}/start", result.bias.astype(np.float32).reshape(spread))
+        graph.node("Add", [scaled, bias], step.output)
