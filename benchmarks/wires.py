@@ -33,9 +33,9 @@ import wires_circuit
 import wires_tables
 
 from tests.models.places import MODELS, fashion_labelled, fashion_test
-from xbarc.chips.placing import FitOptions, fit_program
+from xbarc.chips.program_fit import FitOptions, fit_program
 from xbarc.circuit import Effects, random_faults
-from xbarc.circuit.uniform import line_ratio
+from xbarc.circuit.equal_cells import line_ratio
 from xbarc.compiler import CompileOptions, compile_model
 from xbarc.experiments.study import top1
 from xbarc.ir.program import Program

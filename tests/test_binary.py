@@ -19,8 +19,8 @@ from tests.binary_models import (
 )
 from tests.frontend.onnx_models import model_file
 from xbarc.api import CompiledProgram
-from xbarc.chips.placing import FitOptions, fit_program
-from xbarc.chips.sensing import gather_moments
+from xbarc.chips.program_fit import FitOptions, fit_program
+from xbarc.chips.sensitivity import gather_moments
 from xbarc.compiler import CompileOptions, compile_model
 from xbarc.encoding_comparison import NoiseSettings, compare
 from xbarc.errors import MappingError, UnsupportedError

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.calibration.test_refit import STATIC, narrow_layer, some_vectors
-from xbarc.calibration.converters import Seen, observe
-from xbarc.calibration.expecting import turned_loss
-from xbarc.calibration.folds import PARTS, Parts, parts_of, run_in_parts
-from xbarc.calibration.refit import Fitting, refitted
+from xbarc.calibration.converters import LayerObservation, observe_layer
+from xbarc.calibration.expected_loss import turned_loss
+from xbarc.calibration.folds import FOLDS, Folds, deal_folds, run_in_folds
+from xbarc.calibration.refit import Fitting, refit_step
 from xbarc.executor import FastLayer, StepRunner
 from xbarc.executor.batches import calibration_batches
 from xbarc.executor.walk import Values
@@ -24,16 +24,16 @@ from xbarc.numerics.types import Float64Array, IntArray
 
 @given(st.integers(1, 60))
 def test_parts_are_alike_in_size_and_always_the_same(batches: int) -> None:
-    parts = parts_of(batches)
+    parts = deal_folds(batches)
     sizes = np.bincount(parts.of, minlength=parts.count)
-    assert parts.count == min(batches, PARTS)
+    assert parts.count == min(batches, FOLDS)
     assert sizes.max() - sizes.min() <= 1
-    assert np.array_equal(parts.of, parts_of(batches).of)
+    assert np.array_equal(parts.of, deal_folds(batches).of)
 
 
 def test_neighbours_are_not_all_in_one_part() -> None:
     """Data sorted by class would be judged by what other classes taught."""
-    of = parts_of(64).of
+    of = deal_folds(64).of
     assert len(np.unique(of[:8])) > 3
 
 
@@ -43,9 +43,11 @@ def _values(step: CrossbarStep, batches: int = 8, each: int = 40) -> list[Values
     return [{step.input: (part.astype(np.float32) - STATIC.zero_point) * scale} for part in codes]
 
 
-def _ran(seen: Seen, coarse: CrossbarStep, parts: Parts, values: list[Values]) -> list[IntArray]:
+def _ran(
+    seen: LayerObservation, coarse: CrossbarStep, parts: Folds, values: list[Values]
+) -> list[IntArray]:
     own = [dict(batch) for batch in values]
-    run_in_parts(seen.fitting(coarse, own), seen.origin, parts, own)
+    run_in_folds(seen.make_fitting(coarse, own), seen.origin, parts, own)
     return [batch[coarse.output] for batch in own]
 
 
@@ -55,8 +57,8 @@ def coarse() -> CrossbarStep:
 
 
 def test_no_sample_meets_numbers_that_its_own_part_taught(coarse: CrossbarStep) -> None:
-    values, parts = _values(coarse), parts_of(8)
-    seen = observe(replace(coarse, adc=narrow_layer(STATIC, 16, 1).adc), values)
+    values, parts = _values(coarse), deal_folds(8)
+    seen = observe_layer(replace(coarse, adc=narrow_layer(STATIC, 16, 1).adc), values)
     before = _ran(seen, coarse, parts, values)
     mine = parts.of[seen.origin] == 3
     told = replace(seen, product=np.where(mine[:, None, None], 10**5, seen.product))
@@ -66,12 +68,12 @@ def test_no_sample_meets_numbers_that_its_own_part_taught(coarse: CrossbarStep) 
 
 
 def test_each_part_runs_the_layer_that_the_others_fit(coarse: CrossbarStep) -> None:
-    values, parts = _values(coarse), parts_of(8)
-    seen = observe(replace(coarse, adc=narrow_layer(STATIC, 16, 1).adc), values)
+    values, parts = _values(coarse), deal_folds(8)
+    seen = observe_layer(replace(coarse, adc=narrow_layer(STATIC, 16, 1).adc), values)
     found = _ran(seen, coarse, parts, values)
     for number in range(8):
         others = parts.of[seen.origin] != parts.of[number]
-        step = refitted(coarse, seen.vectors[others], seen.product[others])
+        step = refit_step(coarse, seen.vectors[others], seen.product[others])
         own = dict(values[number])
         StepRunner().run(step, own)
         assert np.array_equal(own[step.output], found[number])
@@ -79,10 +81,10 @@ def test_each_part_runs_the_layer_that_the_others_fit(coarse: CrossbarStep) -> N
 
 def test_one_part_judges_itself(coarse: CrossbarStep) -> None:
     values = _values(coarse, batches=1)
-    seen = observe(replace(coarse, adc=narrow_layer(STATIC, 16, 1).adc), values)
-    found = _ran(seen, coarse, parts_of(1), values)[0]
+    seen = observe_layer(replace(coarse, adc=narrow_layer(STATIC, 16, 1).adc), values)
+    found = _ran(seen, coarse, deal_folds(1), values)[0]
     own = dict(values[0])
-    StepRunner().run(refitted(coarse, seen.vectors, seen.product), own)
+    StepRunner().run(refit_step(coarse, seen.vectors, seen.product), own)
     assert np.array_equal(own[coarse.output], found)
 
 
@@ -93,7 +95,7 @@ def test_shared_tables_give_the_same_bits(bits: int) -> None:
     exact = narrow_layer(STATIC, 16, 1)
     engine = FastLayer(coarse)
     fit = Fitting(coarse, vectors, FastLayer(exact).accumulate(vectors), engine)
-    step = fit.fitted(np.arange(300) < 150)
+    step = fit.fit_step(np.arange(300) < 150)
     shared = FastLayer(step, tables=engine).accumulate(vectors)
     assert np.array_equal(shared, FastLayer(step).accumulate(vectors))
 
@@ -101,18 +103,18 @@ def test_shared_tables_give_the_same_bits(bits: int) -> None:
 def test_nothing_to_fit_to_changes_nothing(coarse: CrossbarStep) -> None:
     vectors = some_vectors(50, 0)
     fit = Fitting(coarse, vectors, FastLayer(coarse).accumulate(vectors))
-    assert fit.fitted(np.zeros(50, dtype=np.bool_)) is coarse
+    assert fit.fit_step(np.zeros(50, dtype=np.bool_)) is coarse
 
 
 @pytest.mark.parametrize(("samples", "batches"), [(1000, 16), (48, 8), (9, 9), (3, 3)])
 def test_few_samples_are_cut_finer_where_parts_are_wanted(samples: int, batches: int) -> None:
     inputs = (Value("x", "float32", ("N", 4)),)
     data = {"x": np.zeros((samples, 4), dtype=np.float32)}
-    found = calibration_batches(inputs, data, PARTS)
+    found = calibration_batches(inputs, data, FOLDS)
     assert len(found) == batches
     assert sum(len(batch["x"]) for batch in found) == samples
     fixed = (Value("x", "float32", (samples, 4)),)
-    assert len(calibration_batches(fixed, data, PARTS)) == 1
+    assert len(calibration_batches(fixed, data, FOLDS)) == 1
 
 
 def _case(seed: int, samples: int) -> tuple[Float64Array, Float64Array, Float64Array]:

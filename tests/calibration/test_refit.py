@@ -13,7 +13,7 @@ import xbarc
 from tests.builders import float_result, int_layer, mapped, small_target
 from tests.models.places import MODELS, calibration, shipped_images
 from xbarc.api import CompiledProgram
-from xbarc.calibration.refit import refitted
+from xbarc.calibration.refit import refit_step
 from xbarc.calibration.scores import Scores, likelihoods
 from xbarc.executor import FastLayer, StepRunner, layer_frame
 from xbarc.instruments.samples import sample_vectors
@@ -58,7 +58,7 @@ def test_fitted_numbers_lower_the_error_of_values_that_were_not_fitted(
     coarse = narrow_layer(STATIC, bits, step)
     exact = replace(coarse, adc=narrow_layer(STATIC, 16, 1).adc)
     vectors, fresh = some_vectors(1500, 0), some_vectors(500, 1)
-    fitted = refitted(coarse, vectors, FastLayer(exact).accumulate(vectors))
+    fitted = refit_step(coarse, vectors, FastLayer(exact).accumulate(vectors))
     wanted = values_of(exact, fresh)
     before, after = (((values_of(s, fresh) - wanted) ** 2).sum() for s in (coarse, fitted))
     assert after < 0.85 * before
@@ -69,7 +69,7 @@ def test_fitted_numbers_lower_the_error_of_values_that_were_not_fitted(
 def test_exact_converters_are_left_as_they_are() -> None:
     exact = replace(narrow_layer(STATIC, 16, 1))
     vectors = some_vectors(300, 0)
-    fitted = refitted(exact, vectors, FastLayer(exact).accumulate(vectors))
+    fitted = refit_step(exact, vectors, FastLayer(exact).accumulate(vectors))
     assert np.array_equal(fitted.periphery.constant, exact.periphery.constant)
     assert not fitted.periphery.input_sum.any()
     assert np.array_equal(values_of(fitted, vectors), values_of(exact, vectors))
@@ -79,7 +79,7 @@ def test_a_slice_that_is_not_converted_comes_back_as_a_share_of_the_input_sum() 
     silent = narrow_layer(STATIC, 0, 1, mean=30)
     exact = replace(silent, adc=narrow_layer(STATIC, 16, 1, mean=30).adc)
     vectors = some_vectors(1000, 0)
-    fitted = refitted(silent, vectors, FastLayer(exact).accumulate(vectors))
+    fitted = refit_step(silent, vectors, FastLayer(exact).accumulate(vectors))
     assert fitted.periphery.input_sum.any()
 
 
@@ -87,7 +87,7 @@ def test_dynamic_scales_take_no_gain() -> None:
     coarse = narrow_layer(DynamicInput(bits=8), 3, 5)
     vectors = some_vectors(200, 0)
     exact = replace(coarse, adc=narrow_layer(STATIC, 16, 1).adc)
-    fitted = refitted(coarse, vectors, FastLayer(exact).accumulate(vectors))
+    fitted = refit_step(coarse, vectors, FastLayer(exact).accumulate(vectors))
     assert fitted.result is coarse.result
     assert not fitted.periphery.input_sum.any()
     assert not np.array_equal(fitted.periphery.constant, coarse.periphery.constant)

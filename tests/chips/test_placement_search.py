@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.builders import float_result, int_layer, mapped, program_of, small_target
-from tests.chips.test_placing import LINES, _data, _program
-from xbarc.chips.placing import FitOptions, fit_program
+from tests.chips.test_program_fit import LINES, _data, _program
+from xbarc.chips.program_fit import FitOptions, fit_program
 from xbarc.chips.responses import divergence, responses, some_images
 from xbarc.executor.run import Executor
 from xbarc.ir.effective import effective_weights
@@ -71,9 +71,9 @@ def test_images_beyond_the_end_come_from_the_beginning() -> None:
 def test_optimal_comes_nearer_to_the_plain_answers() -> None:
     program = _program()
     fitted = fit_program(program, _data(), FitOptions("optimal", effects=LINES, swaps=2))
-    steered = fitted.steered
-    assert steered is not None
-    assert steered.after < 0.8 * steered.before
+    searched = fitted.searched
+    assert searched is not None
+    assert searched.after < 0.8 * searched.before
     again = fit_program(program, _data(), FitOptions("optimal", effects=LINES, swaps=2))
     assert again.as_json() == fitted.as_json()
 
@@ -81,7 +81,7 @@ def test_optimal_comes_nearer_to_the_plain_answers() -> None:
 @pytest.mark.slow
 def test_other_placements_execute_nothing() -> None:
     fitted = fit_program(_program(), _data(), FitOptions("heaviest", effects=LINES))
-    assert fitted.steered is None
+    assert fitted.searched is None
     assert fitted.as_json()["executed"] is None
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.builders import int_layer, mapped, program_of, small_target
 from xbarc.circuit import Chip, DeviceModel, Effects
 from xbarc.circuit.devices import CellModel, load_device
-from xbarc.circuit.writing import layer_cells
+from xbarc.circuit.written_rows import layer_cells
 from xbarc.cli import main
 from xbarc.errors import InputError, MappingError
 from xbarc.numerics.types import Float64Array, IntArray

@@ -45,7 +45,7 @@ def test_reciprocity() -> None:
     """Drivers and senses may change places."""
     cells, lines = _cells(9, 14), LineModel(5.0, 2.0, 30.0, 7.0, both_drivers=True)
     here = effective_conductance(cells, lines, tolerance=1e-11)
-    turned = effective_conductance(cells.T[::-1, ::-1], lines.transposed(), tolerance=1e-11)
+    turned = effective_conductance(cells.T[::-1, ::-1], lines.transpose(), tolerance=1e-11)
     assert np.allclose(turned[::-1, ::-1].T, here, rtol=1e-9, atol=0)
 
 

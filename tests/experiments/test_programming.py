@@ -12,7 +12,7 @@ import pytest
 from tests.builders import small_target
 from tests.floats import float_data, write_floats
 from xbarc.circuit import Chip, Effects
-from xbarc.circuit.meaning import real_weights
+from xbarc.circuit.layer_matrix import real_weights
 from xbarc.compiler import CompileOptions, compile_model, prepared_network
 from xbarc.encoding_comparison import NoiseSettings
 from xbarc.errors import MappingError

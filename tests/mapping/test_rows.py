@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.builders import int_layer, small_target
-from xbarc.circuit.meaning import real_weights
+from xbarc.circuit.layer_matrix import real_weights
 from xbarc.ir.effective import effective_weights
 from xbarc.mapping import ArrayPool, map_layer
 from xbarc.mapping.chains import arrange, plain_arrangement

@@ -1,8 +1,9 @@
 """What compiling learns from calibration data, layer by layer, as the network will run.
 
-`walk` holds the compiled prefix and the exact network beside it, `comparators` the same for sense
+`prefix` holds the compiled prefix and the exact network beside it, `comparators` the same for sense
 amplifiers. `converters` and `refit` set converters and what follows them, `budget` chooses their
-bits with `sensitivity` and `scores`, `choosing` the encoding, `uniform` what all layers share.
+bits with `sensitivity` and `scores`, `encoding_choice` the encoding, `shared_settings` what all
+layers share.
 """
 
 import lazy_loader

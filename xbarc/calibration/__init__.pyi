@@ -1,15 +1,15 @@
 from .budget import fit_budget
-from .cells import Cells, ChipCells, IdealCells
-from .choosing import choose_encoding
+from .cells import CalibrationCells, ChipCells, IdealCells
 from .comparators import SenseWalk
 from .converters import Choose, calibrate_converters, uniform
-from .folds import PARTS
+from .encoding_choice import choose_encoding
+from .folds import FOLDS
 from .prefix import Prefix
 from .shared_settings import Request, Whole, make_request, plan_whole
 
 __all__ = [
-    "PARTS",
-    "Cells",
+    "FOLDS",
+    "CalibrationCells",
     "ChipCells",
     "Choose",
     "IdealCells",

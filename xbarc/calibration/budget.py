@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from xbarc.calibration.converters import Seen, observe
-from xbarc.calibration.expecting import FEWEST
-from xbarc.calibration.folds import Parts, parts_of, run_in_parts
+from xbarc.calibration.converters import LayerObservation, observe_layer
+from xbarc.calibration.expected_loss import FEWEST
+from xbarc.calibration.folds import Folds, deal_folds, run_in_folds
 from xbarc.calibration.refit import Fitting
 from xbarc.calibration.scores import Scores, decibels
 from xbarc.calibration.sensitivity import measured_errors
@@ -70,7 +70,7 @@ class _Layer:
     place: int
     step: CrossbarStep
     table: Table
-    seen: Seen
+    seen: LayerObservation
     errors: Float64Array
     count: Float64Array
     gain: float = 0.0
@@ -78,14 +78,14 @@ class _Layer:
 
 
 @dataclass(frozen=True, eq=False)
-class _Job:
+class _BudgetJob:
     """What all stages share."""
 
     steps: tuple[Step, ...]
     target: Target
     output: str
     batches: Sequence[Values]
-    parts: Parts
+    parts: Folds
     scores: Scores
     progress: Progress | None
 
@@ -119,19 +119,19 @@ def fit_budget(
     if budget.points is not None and labels is None:
         hint = "put an array 'labels' into the calibration data, or give an SQNR such as 30dB"
         raise MappingError("points of top-1 need labels", where="--adc-budget", hint=hint)
-    job = _Job(
-        tuple(steps), target, output, batches, parts_of(len(batches)), Scores(labels), progress
+    job = _BudgetJob(
+        tuple(steps), target, output, batches, deal_folds(len(batches)), Scores(labels), progress
     )
     layers = _layers(job)
     layers = _with_gains(job, layers, budget)
-    uniform = [_executed(job, layers, _uniform(layers, bits), "uniform") for bits in _UNIFORM]
+    uniform = [_execute(job, layers, _uniform(layers, bits), "uniform") for bits in _UNIFORM]
     found: list[Executed] = []
     for limit in _LADDER:
-        found.append(_allocated(job, layers, float(limit), found))
+        found.append(_allocate(job, layers, float(limit), found))
     exact = job.scores.top1(job.scores.exact)
-    best = _refined(job, layers, budget, exact, found)
+    best = _refine(job, layers, budget, exact, found)
     bits, chosen = best
-    changed = _fitted(job, _choice(layers, bits))
+    changed = _fit_layers(job, _choice(layers, bits))
     points = [point for point, _ in uniform] + [point for point, _ in found]
     front = [replace(point, chosen=point is chosen) for point in points]
     return changed, tuple(sorted(front, key=lambda p: (p.kind, p.energy_pj)))
@@ -141,7 +141,7 @@ Bits = list[Int64Array]
 Executed = tuple[FrontPoint, Bits]
 
 
-def _layers(job: _Job) -> list[_Layer]:
+def _layers(job: _BudgetJob) -> list[_Layer]:
     """Histograms and tables of all layers, on the lossless program; fills the exact scores."""
     values = [dict(batch) for batch in job.batches]
     runner, found, walk = StepRunner(), list[_Layer](), Walk(job.steps, keep=[job.output])
@@ -149,7 +149,7 @@ def _layers(job: _Job) -> list[_Layer]:
     for number, step in enumerate(walk):
         _tell(job, f"histograms of {step.name}", number)
         if isinstance(step, CrossbarStep):
-            seen = observe(step, values)
+            seen = observe_layer(step, values)
             table = setting_table(step, job.target, seen.statistics, most)
             errors = measured_errors(step, table, seen.vectors)
             found.append(_Layer(number, step, table, seen, errors, _counts(step, table)))
@@ -168,7 +168,7 @@ def _counts(step: CrossbarStep, table: Table) -> Float64Array:
     return np.repeat(each[..., None] * repeats, slices, axis=2)
 
 
-def _with_gains(job: _Job, layers: list[_Layer], budget: Budget) -> list[_Layer]:
+def _with_gains(job: _BudgetJob, layers: list[_Layer], budget: Budget) -> list[_Layer]:
     """Gains, and under a budget of points how harmful each layer's errors are, 1 on the whole."""
     known = [_with_gain(job, layer) for layer in layers]
     harms = np.array([layer.harm for layer in known if layer.harm > 0])
@@ -181,7 +181,7 @@ def _with_gains(job: _Job, layers: list[_Layer], budget: Budget) -> list[_Layer]
     ]
 
 
-def _with_gain(job: _Job, layer: _Layer) -> _Layer:
+def _with_gain(job: _BudgetJob, layer: _Layer) -> _Layer:
     """Run the network with this layer alone made coarse."""
     _tell(job, f"sensitivity of {layer.step.name}", layer.place)
     signal = job.scores.power
@@ -191,7 +191,7 @@ def _with_gain(job: _Job, layer: _Layer) -> _Layer:
         predicted = _error(layer, chosen)
         if predicted <= 0:
             continue
-        outputs = _judged(job, {layer.place: (layer, chosen)})
+        outputs = _judge(job, {layer.place: (layer, chosen)})
         gain = job.scores.difference(outputs) / predicted
         lost = job.scores.expected_loss(outputs) or 0.0
         harm = lost / (gain * predicted) if gain > 0 else 0.0
@@ -208,21 +208,21 @@ def _choice(layers: list[_Layer], bits: Bits) -> dict[int, tuple[_Layer, Int64Ar
     return {layer.place: (layer, part) for layer, part in zip(layers, bits, strict=True)}
 
 
-def _fitted(job: _Job, chosen: dict[int, tuple[_Layer, Int64Array]]) -> tuple[Step, ...]:
+def _fit_layers(job: _BudgetJob, chosen: dict[int, tuple[_Layer, Int64Array]]) -> tuple[Step, ...]:
     """The network with bits for some layers, each fitted to those before it on all samples."""
     values = [dict(batch) for batch in job.batches]
     runner, steps, walk = StepRunner(), list[Step](), Walk(job.steps)
     for number, step in enumerate(walk):
         changed = step
         if number in chosen:
-            changed = _fitting(chosen[number], values).fitted()
+            changed = _make_fitting(chosen[number], values).fit_step()
         walk.run(runner, changed, values)
         runner.forget(step)
         steps.append(changed)
     return tuple(steps)
 
 
-def _judged(job: _Job, chosen: dict[int, tuple[_Layer, Int64Array]]) -> list[AnyArray]:
+def _judge(job: _BudgetJob, chosen: dict[int, tuple[_Layer, Int64Array]]) -> list[AnyArray]:
     """Outputs of that network, each sample through numbers that were fitted without it."""
     values = [dict(batch) for batch in job.batches]
     runner, walk = StepRunner(), Walk(job.steps, keep=[job.output])
@@ -231,20 +231,20 @@ def _judged(job: _Job, chosen: dict[int, tuple[_Layer, Int64Array]]) -> list[Any
             walk.run(runner, step, values)
             runner.forget(step)
             continue
-        fit = _fitting(chosen[number], values)
-        run_in_parts(fit, chosen[number][0].seen.origin, job.parts, values)
+        fit = _make_fitting(chosen[number], values)
+        run_in_folds(fit, chosen[number][0].seen.origin, job.parts, values)
         for batch in values:
             walk.forget(batch)
     return _outputs(job, values)
 
 
-def _fitting(chosen: tuple[_Layer, Int64Array], values: Sequence[Values]) -> Fitting:
+def _make_fitting(chosen: tuple[_Layer, Int64Array], values: Sequence[Values]) -> Fitting:
     layer, bits = chosen
     settings = settings_of(layer.step, layer.table, bits, "budget")
-    return layer.seen.fitting(replace(layer.step, adc=settings), values)
+    return layer.seen.make_fitting(replace(layer.step, adc=settings), values)
 
 
-def _outputs(job: _Job, values: Sequence[Values]) -> list[AnyArray]:
+def _outputs(job: _BudgetJob, values: Sequence[Values]) -> list[AnyArray]:
     return [np.asarray(batch[job.output], dtype=np.float64) for batch in values]
 
 
@@ -258,12 +258,12 @@ def _uniform(layers: list[_Layer], bits: int) -> Bits:
     return chosen
 
 
-def _executed(
-    job: _Job, layers: list[_Layer], bits: Bits, kind: str, predicted: float | None = None
+def _execute(
+    job: _BudgetJob, layers: list[_Layer], bits: Bits, kind: str, predicted: float | None = None
 ) -> Executed:
     """Execute an allocation and book what it costs."""
     _tell(job, f"{kind} bits", len(job.steps))
-    outputs = _judged(job, _choice(layers, bits))
+    outputs = _judge(job, _choice(layers, bits))
     counts = np.concatenate([layer.count.reshape(-1) for layer in layers])
     widths = np.concatenate([part.reshape(-1) for part in bits])
     total = max(1.0, float(counts.sum()))
@@ -285,8 +285,8 @@ def _executed(
     return point, bits
 
 
-def _allocated(
-    job: _Job, layers: list[_Layer], limit: float, before: Sequence[Executed]
+def _allocate(
+    job: _BudgetJob, layers: list[_Layer], limit: float, before: Sequence[Executed]
 ) -> Executed:
     """The cheapest bits whose predicted error, weighed by its harm, keeps an SQNR, executed.
 
@@ -296,14 +296,14 @@ def _allocated(
     signal = job.scores.power
     wrong = _bias(limit, before)
     picked, bits = _pick(job, layers, signal / 10 ** ((limit + wrong) / 10))
-    model = decibels(signal, _predicted(layers, bits))
+    model = decibels(signal, _predict_error(layers, bits))
     predicted = None if model is None else model - wrong
-    point, bits = _executed(job, layers, bits, "allocated", predicted)
+    point, bits = _execute(job, layers, bits, "allocated", predicted)
     solved = replace(point, model_db=model, bound_pj=picked.bound, solver_s=picked.seconds)
     return solved, bits
 
 
-def _predicted(layers: list[_Layer], bits: Bits) -> float:
+def _predict_error(layers: list[_Layer], bits: Bits) -> float:
     """Error of the network's output by the model."""
     return sum(item.gain * _error(item, part) for item, part in zip(layers, bits, strict=True))
 
@@ -318,7 +318,7 @@ def _bias(limit: float, before: Sequence[Executed]) -> float:
     return min(known)[1] if known else 0.0
 
 
-def _pick(job: _Job, layers: list[_Layer], limit: float) -> tuple[Picked, Bits]:
+def _pick(job: _BudgetJob, layers: list[_Layer], limit: float) -> tuple[Picked, Bits]:
     options = layers[0].errors.shape[3]
     energy = [adc_energy_pj(b, job.target.costs.adc) for b in range(options)]
     costs = np.concatenate([np.outer(item.count.reshape(-1), energy) for item in layers])
@@ -333,8 +333,12 @@ def _pick(job: _Job, layers: list[_Layer], limit: float) -> tuple[Picked, Bits]:
     ]
 
 
-def _refined(
-    job: _Job, layers: list[_Layer], budget: Budget, exact: float | None, found: list[Executed]
+def _refine(
+    job: _BudgetJob,
+    layers: list[_Layer],
+    budget: Budget,
+    exact: float | None,
+    found: list[Executed],
 ) -> tuple[Bits, FrontPoint]:
     """The cheapest point that keeps the budget, and some more between it and the next cheaper."""
     kept = [item for item in found if keeps(budget, item[0], exact)]
@@ -348,7 +352,7 @@ def _refined(
     low = top + _LADDER[1] - _LADDER[0]
     for _ in range(_REFINE):
         middle = (low + top) / 2
-        tried = _allocated(job, layers, middle, found)
+        tried = _allocate(job, layers, middle, found)
         found.append(tried)
         if keeps(budget, tried[0], exact):
             top = middle
@@ -358,6 +362,6 @@ def _refined(
     return best[1], best[0]
 
 
-def _tell(job: _Job, what: str, number: int) -> None:
+def _tell(job: _BudgetJob, what: str, number: int) -> None:
     if job.progress is not None:
         job.progress(what, min(number, len(job.steps) - 1), len(job.steps))

@@ -11,13 +11,13 @@ from xbarc.ir import CrossbarStep
 from xbarc.numerics import Float64Array
 
 
-class Cells(Protocol):
+class CalibrationCells(Protocol):
     """The cells of a program while its converters are set."""
 
     def counter(self, step: CrossbarStep) -> SumCounter:
         """Counts the sums of a layer."""
 
-    def converted(self, step: CrossbarStep) -> Accumulate:
+    def converted_layer(self, step: CrossbarStep) -> Accumulate:
         """Executes a layer with its converters."""
 
     def prepare(self, runner: StepRunner, step: CrossbarStep, *, converters: bool) -> None:
@@ -31,7 +31,7 @@ class IdealCells:
         """Counts the sums of a layer."""
         return SumCounter(step)
 
-    def converted(self, step: CrossbarStep) -> Accumulate:
+    def converted_layer(self, step: CrossbarStep) -> Accumulate:
         """The fast engine."""
         return FastLayer(step)
 
@@ -55,7 +55,7 @@ class ChipCells:
         """Counts the sums of a layer."""
         return SumCounter(step, ChipSums(step, self._of(step)))
 
-    def converted(self, step: CrossbarStep) -> Accumulate:
+    def converted_layer(self, step: CrossbarStep) -> Accumulate:
         """The analog engine."""
         return AnalogLayer(step, self._of(step))
 

@@ -89,7 +89,7 @@ class SenseWalk:
         counted = isinstance(layer.result, FloatResult)
         if self.options.thresholds == "even" and not counted:
             return step
-        return self._calibrated(layer, step, batches, wanted)
+        return self._calibrate(layer, step, batches, wanted)
 
     def advance(self, layer: Layer, step: Step) -> None:
         """Run a step of any kind on the clean values, and drop what nobody reads any more."""
@@ -102,7 +102,7 @@ class SenseWalk:
         self.walk.run(self._runner, step, self.clean)
         self._runner.forget(step)
 
-    def refitted(self, number: int, step: DigitalStep, batches: list[Values]) -> DigitalStep:
+    def refit_fragment(self, number: int, step: DigitalStep, batches: list[Values]) -> DigitalStep:
         """The last fragment, its classifier fitted to what the unsplit network says.
 
         Args:
@@ -117,8 +117,8 @@ class SenseWalk:
         if found is None:
             return step
         session = OnnxSession(with_features(step.model, found), where=step.name)
-        features = _joined(_run(session, step, batches, found.features))
-        wanted = _joined(_run(session, step, self.clean, output))
+        features = _join_batches(_run(session, step, batches, found.features))
+        wanted = _join_batches(_run(session, step, self.clean, output))
         if features.ndim != 2 or wanted.ndim != 2:
             return step
         old, biased = (found.weight, found.bias), bool(found.bias_name)
@@ -141,7 +141,7 @@ class SenseWalk:
             values[layer.output] = plain.run(values[layer.input], values)
         return [values[layer.output] for values in self.clean]
 
-    def _calibrated(
+    def _calibrate(
         self, layer: MatrixLayer, step: CrossbarStep, batches: list[Values], wanted: list[AnyArray]
     ) -> CrossbarStep:
         if step.sense is None:
@@ -159,7 +159,7 @@ class SenseWalk:
         search = self.options.thresholds == "calibrated"
         fit = fit_thresholds(seen, start, search)
         if search:
-            fit = _better(fit, fit_thresholds(seen, even, search))
+            fit = _take_better(fit, fit_thresholds(seen, even, search))
         self.fits[layer.name] = fit
         return with_thresholds(step, replace(fit, thresholds=fit.thresholds - np.int32(shift)))
 
@@ -194,7 +194,7 @@ def _run(
     return [np.asarray(session.run(feed, (name,))[0]) for feed in feeds]
 
 
-def _joined(parts: list[AnyArray]) -> Float64Array:
+def _join_batches(parts: list[AnyArray]) -> Float64Array:
     return np.concatenate(parts).astype(np.float64)
 
 
@@ -213,7 +213,7 @@ def _goal(layer: MatrixLayer, values: AnyArray) -> AnyArray:
     return (real.astype(np.float64) - result.bias[:, None]) / usable
 
 
-def _better(first: ThresholdFit, second: ThresholdFit) -> ThresholdFit:
+def _take_better(first: ThresholdFit, second: ThresholdFit) -> ThresholdFit:
     """Output by output, the fit with fewer wrong windows."""
     use = second.wrong < first.wrong
     thresholds: IntArray = np.where(use[:, None, :, None], second.thresholds, first.thresholds)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xbarc.calibration.cells import Cells, IdealCells
+from xbarc.calibration.cells import CalibrationCells, IdealCells
 from xbarc.calibration.refit import Fitting
 from xbarc.executor import Accumulate, StepRunner, Values, Walk, layer_frame, run_layer
 from xbarc.instruments import sample_vectors
@@ -40,7 +40,7 @@ def calibrate_converters(
     choose: Choose,
     *,
     most: int,
-    cells: Cells = IDEAL,
+    cells: CalibrationCells = IDEAL,
     progress: Progress | None = None,
 ) -> tuple[Step, ...]:
     """Range and step of every converter from calibration data, layer by layer.
@@ -62,10 +62,12 @@ def calibrate_converters(
             progress(step.name, number, len(steps))
         changed: Step = step
         if isinstance(step, CrossbarStep):
-            seen = observe(step, lossless, cells)
+            seen = observe_layer(step, lossless, cells)
             table = setting_table(step, target, seen.statistics, most)
             changed = with_settings(step, choose(step, table))
-            changed = seen.fitting(changed, converted, cells.converted(changed)).fitted()
+            changed = seen.make_fitting(
+                changed, converted, cells.converted_layer(changed)
+            ).fit_step()
             cells.prepare(runners[0], step, converters=False)
             cells.prepare(runners[1], changed, converters=True)
         walk.run(runners[0], step, lossless)
@@ -77,7 +79,7 @@ def calibrate_converters(
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class LayerObservation:
     """What a layer of the lossless program met on data.
 
     Attributes:
@@ -92,7 +94,7 @@ class Seen:
     product: IntArray
     origin: Int64Array
 
-    def fitting(
+    def make_fitting(
         self, step: CrossbarStep, values: Sequence[Values], engine: Accumulate | None = None
     ) -> Fitting:
         """The layer beside what it should give, for numbers that suit it and those before it.
@@ -104,21 +106,23 @@ class Seen:
         """
         if known_zero(step.quantizer) is None:
             return Fitting(step, self.vectors, self.product, engine)
-        return Fitting(step, _sampled(step, values)[0], self.product, engine)
+        return Fitting(step, _sample_inputs(step, values)[0], self.product, engine)
 
 
-def observe(step: CrossbarStep, values: Sequence[Values], cells: Cells = IDEAL) -> Seen:
+def observe_layer(
+    step: CrossbarStep, values: Sequence[Values], cells: CalibrationCells = IDEAL
+) -> LayerObservation:
     """Count the column sums of a layer on its inputs among the values, and keep some inputs."""
     counter = cells.counter(step)
     frame = layer_frame(step)
     for batch in values:
         counter.take(MOST_CONVERSIONS // max(1, len(values)))
         run_layer(frame, counter.engine, np.asarray(batch[step.input]), batch)
-    vectors, origin = _sampled(step, values)
-    return Seen(counter.statistics, vectors, counter.product(vectors), origin)
+    vectors, origin = _sample_inputs(step, values)
+    return LayerObservation(counter.statistics, vectors, counter.product(vectors), origin)
 
 
-def _sampled(step: CrossbarStep, values: Sequence[Values]) -> tuple[IntArray, Int64Array]:
+def _sample_inputs(step: CrossbarStep, values: Sequence[Values]) -> tuple[IntArray, Int64Array]:
     """Some input vectors of a layer, and the batch that each is from."""
     chosen = range(0, len(values), -(-len(values) // _BATCHES))
     share = -(-SAMPLES // max(1, len(chosen)))

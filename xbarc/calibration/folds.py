@@ -17,12 +17,12 @@ from xbarc.calibration.refit import Fitting
 from xbarc.executor import FastLayer, StepRunner, Values
 from xbarc.numerics import Int64Array
 
-PARTS = 8
-"""Parts of the data: each judges what seven eighths taught, which is nearly all."""
+FOLDS = 8
+"""Folds of the data: each judges what seven eighths taught, which is nearly all."""
 
 
 @dataclass(frozen=True, eq=False)
-class Parts:
+class Folds:
     """Which part each batch belongs to.
 
     Attributes:
@@ -34,14 +34,14 @@ class Parts:
     count: int
 
 
-def parts_of(batches: int) -> Parts:
+def deal_folds(batches: int) -> Folds:
     """Batches dealt to parts at random, so that data in some order is spread; always alike."""
-    count = max(1, min(PARTS, batches))
+    count = max(1, min(FOLDS, batches))
     dealt = np.arange(batches, dtype=np.int64) % count
-    return Parts(np.random.default_rng(0).permutation(dealt), count)
+    return Folds(np.random.default_rng(0).permutation(dealt), count)
 
 
-def run_in_parts(fit: Fitting, origin: Int64Array, parts: Parts, values: Sequence[Values]) -> None:
+def run_in_folds(fit: Fitting, origin: Int64Array, parts: Folds, values: Sequence[Values]) -> None:
     """Execute a layer on all batches, each through numbers fitted to the other parts.
 
     Args:
@@ -54,7 +54,7 @@ def run_in_parts(fit: Fitting, origin: Int64Array, parts: Parts, values: Sequenc
     tables = fit.engine if isinstance(fit.engine, FastLayer) else None
     for part in range(parts.count):
         others = None if parts.count == 1 else parts.of[origin] != part
-        step = fit.fitted(others)
+        step = fit.fit_step(others)
         runner.prepare(step, FastLayer(step, tables=tables))
         for batch in np.flatnonzero(parts.of == part).tolist():
             runner.run(step, values[batch])

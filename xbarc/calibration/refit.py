@@ -48,7 +48,7 @@ class _Line:
     error: Float64Array
 
 
-def refitted(step: CrossbarStep, vectors: IntArray, wanted: IntArray) -> CrossbarStep:
+def refit_step(step: CrossbarStep, vectors: IntArray, wanted: IntArray) -> CrossbarStep:
     """The layer with digital numbers that bring its accumulators near others.
 
     Args:
@@ -56,14 +56,14 @@ def refitted(step: CrossbarStep, vectors: IntArray, wanted: IntArray) -> Crossba
         vectors: some of its input vectors; axes: vector, group, input.
         wanted: what each should give, before constants; axes: vector, group, output.
     """
-    return Fitting(step, vectors, wanted).fitted()
+    return Fitting(step, vectors, wanted).fit_step()
 
 
 class Fitting:
     """A layer's accumulators beside those they stand for, to be fitted on all vectors or on some.
 
     Args:
-        step, vectors, wanted: as `refitted` takes them.
+        step, vectors, wanted: as `refit_step` takes them.
         engine: executes the layer; None takes the fast one.
     """
 
@@ -84,7 +84,7 @@ class Fitting:
         self._wanted = np.asarray(wanted, dtype=np.float64).reshape(found.shape)
         self._inputs = np.repeat(vectors.sum(axis=2, dtype=np.float64), step.outputs, axis=1)
 
-    def fitted(self, among: BoolArray | None = None) -> CrossbarStep:
+    def fit_step(self, among: BoolArray | None = None) -> CrossbarStep:
         """The layer with numbers that suit these vectors, or all.
 
         Where the input's scale or zero point is only known at run time, the mean error is
@@ -100,11 +100,11 @@ class Fitting:
         found, inputs, wanted = parts if among is None else (part[among] for part in parts)
         known = known_zero(step.quantizer)
         if known is None or not _takes_gain(step.result, found.shape[1]):
-            return _folded(step, 0 if known is None else known[0], _without_gain(found, wanted))
-        plain = _fitted(found, np.zeros_like(inputs), wanted)
-        helped = _fitted(found, inputs, wanted)
+            return _fold_line(step, 0 if known is None else known[0], _without_gain(found, wanted))
+        plain = _fit_line(found, np.zeros_like(inputs), wanted)
+        helped = _fit_line(found, inputs, wanted)
         worth = helped.error.sum() < _WORTH * plain.error.sum()
-        return _folded(step, known[0], helped if worth else plain)
+        return _fold_line(step, known[0], helped if worth else plain)
 
 
 def _takes_gain(result: Result, outputs: int) -> bool:
@@ -123,7 +123,7 @@ def _without_gain(found: Float64Array, wanted: Float64Array) -> _Line:
     return _Line(none + 1, none, off.mean(axis=0), off.var(axis=0))
 
 
-def _fitted(found: Float64Array, inputs: Float64Array, wanted: Float64Array) -> _Line:
+def _fit_line(found: Float64Array, inputs: Float64Array, wanted: Float64Array) -> _Line:
     """Least squares of each output on what was found and on the sum of its inputs.
 
     What is fitted is the difference of `wanted` and `found`, so that doubt means no change.
@@ -146,7 +146,7 @@ def _fitted(found: Float64Array, inputs: Float64Array, wanted: Float64Array) -> 
     return _Line(gain, beta, left.mean(axis=0), left.var(axis=0))
 
 
-def _folded(step: CrossbarStep, zero: int, fit: _Line) -> CrossbarStep:
+def _fold_line(step: CrossbarStep, zero: int, fit: _Line) -> CrossbarStep:
     """The numbers in the periphery and in the result's scale.
 
     The constant is added before the gain, so it is the one that comes out right behind it.
@@ -160,14 +160,14 @@ def _folded(step: CrossbarStep, zero: int, fit: _Line) -> CrossbarStep:
         constant=step.periphery.constant + shift,
         input_sum=step.periphery.input_sum + _integers(fit.beta),
     )
-    return replace(step, periphery=periphery, result=_scaled(step.result, fit.gain))
+    return replace(step, periphery=periphery, result=_scale_result(step.result, fit.gain))
 
 
 def _integers(values: Float64Array) -> Int64Array:
     return values.astype(np.int64)
 
 
-def _scaled(result: Result, gain: Float64Array) -> Result:
+def _scale_result(result: Result, gain: Float64Array) -> Result:
     if (gain == 1).all():
         return result
     match result:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xbarc.calibration.expecting import FEWEST, turned_loss
+from xbarc.calibration.expected_loss import FEWEST, turned_loss
 from xbarc.lazy import lazy_module
 from xbarc.numerics import AnyArray, Float64Array, Int64Array
 
@@ -69,7 +69,7 @@ class Scores:
         """Top-1 that is lost by expectation, 0 to 1; None without labels."""
         if self.labels is None:
             return None
-        return _expected(_rows(self.exact), _rows(outputs), self.labels)
+        return _expect_loss(_rows(self.exact), _rows(outputs), self.labels)
 
     def expected_error(self, outputs: Sequence[AnyArray]) -> float | None:
         """Standard error of the expected loss, for other samples of the same kind.
@@ -82,13 +82,15 @@ class Scores:
             return None
         group = np.arange(len(exact)) % _GROUPS
         without = [
-            _expected(exact[group != g], found[group != g], self.labels[: len(exact)][group != g])
+            _expect_loss(
+                exact[group != g], found[group != g], self.labels[: len(exact)][group != g]
+            )
             for g in range(_GROUPS)
         ]
         return float(np.sqrt((_GROUPS - 1) * np.var(without)))
 
 
-def _expected(exact: Float64Array, found: Float64Array, labels: AnyArray) -> float:
+def _expect_loss(exact: Float64Array, found: Float64Array, labels: AnyArray) -> float:
     likely = likelihoods(exact, labels)
     if len(exact) >= FEWEST and exact.shape[1] > 1:
         return turned_loss(exact, found, likely)

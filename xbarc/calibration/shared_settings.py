@@ -109,12 +109,12 @@ class Whole:
         """The steps that a layer shares with all others; None where each has its own."""
         return None if self.one is None else self.one.layers[layer.name]
 
-    def quantized(self, layer: MatrixLayer, steps: LayerSteps) -> tuple[MatrixLayer, MatrixLayer]:
+    def quantize(self, layer: MatrixLayer, steps: LayerSteps) -> tuple[MatrixLayer, MatrixLayer]:
         """A layer with shared input codes, and the same with plainly rounded weights."""
         ranged = input_alike(layer, steps, self.bits.activations)
         return ranged, weights_alike(ranged, steps, self.bits.weights)
 
-    def finished(self, layer: MatrixLayer, step: CrossbarStep) -> CrossbarStep:
+    def finish_step(self, layer: MatrixLayer, step: CrossbarStep) -> CrossbarStep:
         """A step that remembers how it was scaled, with the converters that all share."""
         adc = step.adc if self.adc is None else self.adc
         return replace(step, equalised=layer.equalised, adc=adc)

@@ -1,7 +1,7 @@
 """Fitting a program to its chip at compile time: orders of rows and columns, and corrections.
 
-`sensing` says what matters, `placing` finds orders of rows and columns (`placement_search` by the
-executed network, from `responses`), `correcting` compensates for wires.
+`sensitivity` says what matters, `program_fit` finds orders of rows and columns (`placement_search`
+by the executed network, from `responses`), `corrections` compensates for wires.
 """
 
 import lazy_loader

@@ -1,8 +1,8 @@
-from .converting import Converters
-from .placing import FitOptions, fit_program
+from .chip_converters import ConverterCalibration
+from .program_fit import FitOptions, fit_program
 
 __all__ = [
-    "Converters",
+    "ConverterCalibration",
     "FitOptions",
     "fit_program",
 ]

@@ -82,33 +82,33 @@ def choose_levels(task: LevelTask) -> tuple[CrossbarStep, float]:
     pairs = find_pairs(task.step)
     if "predistort" not in task.kinds:
         shares = np.ones(task.step.cells.shape)
-        cells = _nearest(task, pairs, shares, 1.0)
+        cells = _take_nearest(task, pairs, shares, 1.0)
         if "feedback" in task.kinds:
-            cells = _fed_back(task, pairs, shares, 1.0)
-            cells = _descended(task, pairs, cells, shares, 1.0)
+            cells = _feed_back(task, pairs, shares, 1.0)
+            cells = _descend_levels(task, pairs, cells, shares, 1.0)
         return _with_cells(task.step, cells, task.target), 1.0
     shares = _shares(task, task.step, task.wired(task.step))
     if not task.is_scaled:
-        return _predistorted(task, pairs, shares, 1.0)[1], 1.0
+        return _predistort(task, pairs, shares, 1.0)[1], 1.0
     costs = [_cost_of_gain(task, pairs, shares, gain) for gain in GAINS]
     best = np.argsort(costs, kind="stable")[:TRIED]
-    tried = [(*_predistorted(task, pairs, shares, GAINS[number]), GAINS[number]) for number in best]
+    tried = [(*_predistort(task, pairs, shares, GAINS[number]), GAINS[number]) for number in best]
     _, step, gain = min(tried, key=lambda trial: trial[0])
     return step, gain
 
 
-def _predistorted(
+def _predistort(
     task: LevelTask, pairs: Pairs, shares: Float64Array, gain: float
 ) -> tuple[float, CrossbarStep]:
     """Levels for the shares that cells have once these levels are written, and their error.
 
     Every change of levels changes all shares, so the last round is not always the best.
     """
-    first = _fed_back if "feedback" in task.kinds else _nearest
+    first = _feed_back if "feedback" in task.kinds else _take_nearest
     step, cells = task.step, first(task, pairs, shares, gain)
     best = (np.inf, step)
     for _ in range(ROUNDS):
-        cells = _descended(task, pairs, cells, shares, gain)
+        cells = _descend_levels(task, pairs, cells, shares, gain)
         step = _with_cells(step, cells, task.target)
         seen = task.wired(step)
         shares = _shares(task, step, seen)
@@ -124,7 +124,7 @@ def _predistorted(
 def _cost_of_gain(task: LevelTask, pairs: Pairs, shares: Float64Array, gain: float) -> float:
     """Error of the nearest levels, after the gain is divided out again."""
     floor = floor_levels(task.target)
-    levels = _nearest(task, pairs, shares, gain).astype(np.float64)
+    levels = _take_nearest(task, pairs, shares, gain).astype(np.float64)
     found = real_weights(task.step, shares * (levels + floor) - floor) / gain
     return weight_error(task.wanted, found, task.importance)
 
@@ -168,7 +168,7 @@ def _spread_over_zeros(share: Float64Array, known: Any) -> Float64Array:
     return np.where(known, share, np.minimum(1.0, np.exp(row + column - overall)))
 
 
-def _nearest(task: LevelTask, pairs: Pairs, shares: Float64Array, gain: float) -> Any:
+def _take_nearest(task: LevelTask, pairs: Pairs, shares: Float64Array, gain: float) -> Any:
     """Levels nearest to the weights."""
     cells = np.zeros(task.step.cells.shape, dtype=np.uint8)
     order = task.step.tiling.row_input
@@ -178,7 +178,7 @@ def _nearest(task: LevelTask, pairs: Pairs, shares: Float64Array, gain: float) -
     return cells
 
 
-def _fed_back(task: LevelTask, pairs: Pairs, shares: Float64Array, gain: float) -> Any:
+def _feed_back(task: LevelTask, pairs: Pairs, shares: Float64Array, gain: float) -> Any:
     """Levels chosen row by row, what a row misses fed into those to come."""
     cells = np.zeros(task.step.cells.shape, dtype=np.uint8)
     order = task.step.tiling.row_input
@@ -189,7 +189,9 @@ def _fed_back(task: LevelTask, pairs: Pairs, shares: Float64Array, gain: float) 
     return cells
 
 
-def _descended(task: LevelTask, pairs: Pairs, cells: Any, shares: Float64Array, gain: float) -> Any:
+def _descend_levels(
+    task: LevelTask, pairs: Pairs, cells: Any, shares: Float64Array, gain: float
+) -> Any:
     """Levels changed until no single pair makes the outputs' error less."""
     order = task.step.tiling.row_input
     found = np.empty_like(cells)

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from xbarc.chips.correcting import Scaling
+from xbarc.chips.corrections import DigitalScaling
 from xbarc.chips.responses import divergence, responses, run_from, some_images
 from xbarc.circuit import Chip, Effects, Importance, real_weights
 from xbarc.executor import Data, StepRunner, UnconvertedLayer, Values, Walk, labelled_batches
@@ -46,7 +46,7 @@ Proposals = Callable[[str], Iterator[CrossbarStep]]
 
 
 @dataclass(frozen=True, eq=False)
-class Steered:
+class PlacementResult:
     """Placed layers by name, and how far answers lie from the plain program's.
 
     Attributes:
@@ -67,28 +67,28 @@ class Steered:
         return {"measure": "divergence of the executed network", **kept}
 
 
-def steer(
+def search_orders(
     program: Program,
     data: Data,
     effects: Effects,
-    known: tuple[Mapping[str, Scaling], Starts],
+    scalings: Mapping[str, DigitalScaling],
+    starts: Starts,
     progress: Progress | None = None,
-) -> Steered:
+) -> PlacementResult:
     """Orders of all layers together.
 
     Args:
         program: as it was compiled.
         data: inputs by name; labels are not looked at.
         effects: the wires.
-        known: of each layer the factors that will follow, with the importance of its inputs; and
-            orders to set out from: by a name, by layer.
+        scalings: of each layer the factors that will follow, with the importance of its inputs.
+        starts: orders to set out from: by a name, by layer.
         progress: called with the layer's name, its number and the count of layers.
     """
-    scalings, starts = known
     judge = _Judge(program, data, effects, scalings)
     by_start = {name: judge.divergence(steps) for name, steps in starts.items()}
     start = min(by_start, key=by_start.__getitem__)
-    search = _Search(program, judge, responses(program, data).layers, starts, progress)
+    search = _PlacementSearch(program, judge, responses(program, data).layers, starts, progress)
     search.begin(starts[start], by_start[start])
     if any(scaling.is_asked for scaling in scalings.values()):
         search.round(search.others)
@@ -98,7 +98,7 @@ def steer(
             search.round(search.proposals)
         for _ in range(FINE_ROUNDS):
             search.round(search.parts)
-    return Steered(
+    return PlacementResult(
         {name: own.step for name, own in search.layers.items()},
         by_start["none"],
         search.best,
@@ -108,7 +108,7 @@ def steer(
 
 
 @dataclass(frozen=True, eq=False)
-class _Own:
+class _PlacedLayer:
     """A layer in its order.
 
     Attributes:
@@ -132,7 +132,7 @@ class _Judge:
     """Executes the network on wires, and says how far its scores lie from the plain program's."""
 
     def __init__(
-        self, program: Program, data: Data, effects: Effects, scalings: Mapping[str, Scaling]
+        self, program: Program, data: Data, effects: Effects, scalings: Mapping[str, DigitalScaling]
     ) -> None:
         self.program = program
         self.scalings = scalings
@@ -143,7 +143,7 @@ class _Judge:
         runner = StepRunner()
         self._plain = np.concatenate([run_from(program, 0, dict(f), runner) for f in self.feeds])
 
-    def own(self, steps: Mapping[str, CrossbarStep], name: str) -> _Own:
+    def own(self, steps: Mapping[str, CrossbarStep], name: str) -> _PlacedLayer:
         """A layer under these orders."""
         step, scaling = steps[name], self.scalings[name]
         levels = self._levels(steps, name)
@@ -151,7 +151,7 @@ class _Judge:
         corrected = scaling.fold(step, found) if scaling.is_asked else step
         arriving = found * scaling.gain(found)[:, None, :]
         lost = output_losses(scaling.wanted, arriving, scaling.importance)
-        return _Own(step, corrected, levels, lost)
+        return _PlacedLayer(step, corrected, levels, lost)
 
     def _levels(self, steps: Mapping[str, CrossbarStep], name: str) -> Float64Array:
         """What a layer's cells contribute under these orders."""
@@ -172,7 +172,7 @@ class _Judge:
         return divergence(self._plain, np.concatenate(found))
 
 
-class _Search:
+class _PlacementSearch:
     """One layer after another, each judged by the answers of the whole network."""
 
     def __init__(
@@ -183,7 +183,7 @@ class _Search:
         starts: Starts,
         progress: Progress | None,
     ) -> None:
-        self.layers: dict[str, _Own] = {}
+        self.layers: dict[str, _PlacedLayer] = {}
         self.best = float("inf")
         self.tried = 0
         self._program, self._judge, self._progress = program, judge, progress
@@ -220,7 +220,7 @@ class _Search:
                 self.layers[name], self.best = trial, found
         self._take(self.layers[name])
 
-    def _take(self, own: _Own) -> None:
+    def _take(self, own: _PlacedLayer) -> None:
         self.layers[own.step.name] = own
         own.put(self._runner)
 

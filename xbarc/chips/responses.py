@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xbarc.chips.weakening import PERTURBATION, change_channels, channel_axis
+from xbarc.chips.perturbation import PERTURBATION, change_channels, channel_axis
 from xbarc.executor import StepRunner, Values, Walk, labelled_batches, run_steps
 from xbarc.ir import LABELS, CrossbarStep, FloatResult, Program, label_name
 from xbarc.lazy import lazy_module
@@ -41,7 +41,7 @@ class Responses:
     layers: Mapping[str, Float64Array]
 
 
-def _weakened(step: CrossbarStep, output: AnyArray, channel: int) -> AnyArray:
+def _weaken_channel(step: CrossbarStep, output: AnyArray, channel: int) -> AnyArray:
     """The output with a channel a little weaker in all images; its bias is digital, and stays."""
     result, channels = step.result, output.shape[channel_axis(step)]
     known = isinstance(result, FloatResult) and result.bias.size == channels
@@ -122,7 +122,7 @@ def responses(program: Program, data: Mapping[str, AnyArray]) -> Responses:
     runner, parts = StepRunner(), []
     labels = label_name(value.name for value in program.inputs)
     for feeds, _, _ in labelled_batches(program, some_images(data, 0, count, labels)):
-        parts.append(_batch(program, dict(feeds), runner))
+        parts.append(_respond_to_batch(program, dict(feeds), runner))
     return Responses(
         {
             step.name: np.concatenate([part[step.name] for part in parts]) / np.sqrt(len(parts))
@@ -131,7 +131,9 @@ def responses(program: Program, data: Mapping[str, AnyArray]) -> Responses:
     )
 
 
-def _batch(program: Program, values: Values, runner: StepRunner) -> dict[str, Float64Array]:
+def _respond_to_batch(
+    program: Program, values: Values, runner: StepRunner
+) -> dict[str, Float64Array]:
     plain = run_from(program, 0, dict(values), runner)
     units = _Units(plain)
     found = {}
@@ -141,7 +143,7 @@ def _batch(program: Program, values: Values, runner: StepRunner) -> dict[str, Fl
         if isinstance(step, CrossbarStep):
             output, columns = np.asarray(values[step.output]), []
             for channel in range(step.groups * step.outputs):
-                changed = {**values, step.output: _weakened(step, output, channel)}
+                changed = {**values, step.output: _weaken_channel(step, output, channel)}
                 moved = run_from(program, index + 1, changed, runner) - plain
                 columns.append(units(moved / PERTURBATION).reshape(-1))
             found[step.name] = units.without_scale(np.stack(columns, axis=1))

@@ -1,12 +1,12 @@
 from .chip import Chip, bitlines, blocks_by_array
 from .devices import CellModel, DeviceModel, device_origin, draw_numbers, load_device, program_cells
 from .effects import KINDS, Effects, adc_noise, cell_model, names_of
+from .equal_cells import far_losses, line_ratio
 from .faults import FaultMap, program_faults, random_faults
+from .layer_matrix import Importance, column_shares, real_weights, weight_error
 from .lines import TOLERANCE
-from .meaning import Importance, column_shares, real_weights, weight_error
 from .random import WORDS, raw_words
-from .uniform import far_losses, line_ratio
-from .writing import layer_cells
+from .written_rows import layer_cells
 
 __all__ = [
     "KINDS",

@@ -28,7 +28,7 @@ Place = tuple[slice, Int64Array]
 
 
 @dataclass(frozen=True, eq=False)
-class Block:
+class ChipBlock:
     """A block of a layer and where it lies in its array.
 
     Attributes:
@@ -46,10 +46,10 @@ class Block:
     place: Place
 
 
-def blocks_by_array(step: CrossbarStep) -> dict[int, list[Block]]:
+def blocks_by_array(step: CrossbarStep) -> dict[int, list[ChipBlock]]:
     """Blocks of a layer by physical array, in ascending order of arrays."""
     tiling = step.tiling
-    found: dict[int, list[Block]] = {}
+    found: dict[int, list[ChipBlock]] = {}
     for g, i, j in product(*map(range, tiling.array.shape)):
         rows = slice(int(tiling.row_bounds[i]), int(tiling.row_bounds[i + 1]))
         columns = slice(int(tiling.column_bounds[j]), int(tiling.column_bounds[j + 1]))
@@ -58,7 +58,7 @@ def blocks_by_array(step: CrossbarStep) -> dict[int, list[Block]]:
             slice(top, top + rows.stop - rows.start),
             left + bitlines(step, (g, i, j)),
         )
-        block = Block(g, i, j, rows, columns, place)
+        block = ChipBlock(g, i, j, rows, columns, place)
         found.setdefault(int(tiling.array[g, i, j]), []).append(block)
     return dict(sorted(found.items()))
 
@@ -110,7 +110,7 @@ class Chip:
         levels = np.zeros(step.cells.shape, dtype=np.float64)
         cells = step.cells.unpack((slice(None),))
         for array, blocks in blocks_by_array(step).items():
-            real = self._array(array, self._written(array, step, blocks, cells))
+            real = self._read_array(array, self._write_array(array, step, blocks, cells))
             for block in blocks:
                 levels[block.group, block.rows, block.columns] = real[block.place]
         return levels
@@ -135,8 +135,8 @@ class Chip:
             found[mine] = drawn[lines[mine] // target.adc.columns_per_adc]
         return found
 
-    def _written(
-        self, array: int, step: CrossbarStep, blocks: list[Block], cells: IntArray
+    def _write_array(
+        self, array: int, step: CrossbarStep, blocks: list[ChipBlock], cells: IntArray
     ) -> IntArray:
         """Levels of a whole array, those of other layers in it too; unused cells are at 0."""
         whole = np.zeros(self.shape, dtype=np.int64)
@@ -159,8 +159,8 @@ class Chip:
                 found.setdefault(array, []).append(step)
         return {array: steps for array, steps in found.items() if len(steps) > 1}
 
-    def _array(self, array: int, written: IntArray) -> Float64Array:
-        real = programmed(written, self.model, self.effects, array)
+    def _read_array(self, array: int, written: IntArray) -> Float64Array:
+        real = program_array(written, self.model, self.effects, array)
         if "lines" not in self.effects:
             return real
         return self.through_wires(real)
@@ -179,7 +179,7 @@ class Chip:
         return seen / model.siemens - model.floor
 
 
-def programmed(levels: IntArray, model: CellModel, effects: Effects, array: int) -> Float64Array:
+def program_array(levels: IntArray, model: CellModel, effects: Effects, array: int) -> Float64Array:
     """An array after programming, at the time of reading, in level units; axes: row, column.
 
     Args:

@@ -13,7 +13,7 @@ from typing import Protocol, cast
 import numpy as np
 
 from xbarc.circuit.random import normals
-from xbarc.circuit.spreading import vary
+from xbarc.circuit.variation_laws import vary
 from xbarc.errors import InputError
 from xbarc.numerics import Float64Array, IntArray
 from xbarc.options import Method

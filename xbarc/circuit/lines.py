@@ -74,7 +74,7 @@ class LineModel:
         """Ohm from the last cell to a sense terminal."""
         return self.sense + self.bitline
 
-    def transposed(self) -> LineModel:
+    def transpose(self) -> LineModel:
         """Rows and columns, drivers and senses exchanged."""
         return LineModel(
             *(self.bitline, self.wordline, self.sense, self.driver),
@@ -116,7 +116,7 @@ def effective_conductance(
     """
     if cells.size and not (np.isfinite(cells).all() and cells.min() >= 0):
         raise ValueError("conductances are finite and not negative")
-    how = partial(_oriented, lines=lines, tolerance=tolerance, threads=threads, active=active)
+    how = partial(_solve_oriented, lines=lines, tolerance=tolerance, threads=threads, active=active)
     if cells.ndim == 2:
         return how(cells)
     return np.stack([how(one) for one in cells]) if len(cells) else np.zeros(cells.shape)
@@ -137,7 +137,7 @@ def effective_column(
     return found[::-1, column]
 
 
-def _oriented(
+def _solve_oriented(
     cells: AnyArray, lines: LineModel, tolerance: float, threads: int, active: float
 ) -> Float64Array:
     """The shorter side gives the right-hand sides: by reciprocity an array may be turned round."""
@@ -145,7 +145,7 @@ def _oriented(
         upright = np.ascontiguousarray(cells, dtype=np.float64)
         return _solve(upright, lines, tolerance, threads, active)
     turned = np.ascontiguousarray(cells.T[::-1, ::-1], dtype=np.float64)
-    found = _solve(turned, lines.transposed(), tolerance, threads, active)
+    found = _solve(turned, lines.transpose(), tolerance, threads, active)
     return np.ascontiguousarray(found[::-1, ::-1].T)
 
 

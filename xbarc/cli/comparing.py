@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from xbarc.cli.options import Chip, takes
+from xbarc.cli.options import TargetChoice, takes
 from xbarc.errors import EXIT_DONE, InputError
 from xbarc.options import Cells, Converters, Method, Options, Precision, Schedule, option
 
@@ -43,7 +43,7 @@ class Chips(Options):
     seed: int = option(0, "of the chips", bounds=(0, None))
 
 
-@takes(chip=Chip, chips=Chips, given=(Precision, Cells, Converters, Schedule), only=_SHARED)
+@takes(chip=TargetChoice, chips=Chips, given=(Precision, Cells, Converters, Schedule), only=_SHARED)
 def compare_command(
     model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="the trained network")],
     data: Annotated[
@@ -59,7 +59,7 @@ def compare_command(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
     *,
-    chip: Chip,
+    chip: TargetChoice,
     chips: Chips,
     given: dict[str, Any],
 ) -> int:

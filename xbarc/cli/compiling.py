@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from xbarc.cli.options import Chip, takes
+from xbarc.cli.options import TargetChoice, takes
 from xbarc.errors import EXIT_DONE, InputError
 from xbarc.options import PANELS, Options, nearest, option
 
@@ -33,7 +33,7 @@ class Shown(Options):
     )
 
 
-@takes(chip=Chip, shown=Shown, given=PANELS)
+@takes(chip=TargetChoice, shown=Shown, given=PANELS)
 def compile_command(
     model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="the trained network")],
     output: Annotated[
@@ -58,7 +58,7 @@ def compile_command(
         ),
     ] = None,
     *,
-    chip: Chip,
+    chip: TargetChoice,
     shown: Shown,
     given: dict[str, Any],
 ) -> int:

@@ -34,7 +34,7 @@ class TargetChanges(Options):
     )
 
 
-class Chip(TargetChanges):
+class TargetChoice(TargetChanges):
     """What to compile for."""
 
     target: str = option(

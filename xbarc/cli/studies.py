@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from xbarc.cli.options import Chip, Sections, takes
+from xbarc.cli.options import Sections, TargetChoice, takes
 from xbarc.errors import EXIT_DONE, InputError
 from xbarc.options import Cells, Options, Precision, option
 
@@ -42,7 +42,7 @@ def _studies() -> None:
 
 
 @app.command("lines", cls=Sections)
-@takes(chip=Chip, cases=Cases, given=(Precision, Cells), only=("weight_bits", "encoding"))
+@takes(chip=TargetChoice, cases=Cases, given=(Precision, Cells), only=("weight_bits", "encoding"))
 def lines_command(
     model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="the trained network")],
     data: Annotated[Path, typer.Option(metavar="DATA.npz", help="inputs and labels to judge by")],
@@ -59,7 +59,7 @@ def lines_command(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
     *,
-    chip: Chip,
+    chip: TargetChoice,
     cases: Cases,
     given: dict[str, Any],
 ) -> int:
@@ -122,10 +122,10 @@ def _sweep(cases: Cases) -> Sweep:
 
 def _print(found: LineStudy) -> None:
     from xbarc.cli.reporting import emit_tables
-    from xbarc.experiments import Point
+    from xbarc.experiments import StudyPoint
     from xbarc.rows import table_of
 
     title = f"{found.samples:,} samples; without wires {100 * found.ideal:.2f} %"
     if not found.converters:
         title += "; points without the rounding of converters"
-    emit_tables(table_of(Point, found.points, title=title))
+    emit_tables(table_of(StudyPoint, found.points, title=title))

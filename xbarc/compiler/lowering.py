@@ -55,7 +55,7 @@ def lower_network(
     for number, layer in enumerate(walk):
         progress(layer.name, number, len(network.layers))
         if isinstance(layer, DigitalFragment):
-            step: Step = sense.refitted(number, _digital(layer), batches)
+            step: Step = sense.refit_fragment(number, _digital(layer), batches)
         elif compares(plan) and isinstance(layer.quantizer, BinaryInput):
             step = sense.crossbar(layer, batches, pool)
         else:
@@ -108,7 +108,7 @@ def _crossbar(
             )
             ranged = facts.known(ranged)
         else:
-            ranged = whole.quantized(layer, shared)[0]
+            ranged = whole.quantize(layer, shared)[0]
         wanted = plan.options.prune is not None or _wants_moments(layer, plan)
         moments = prefix.moments(layer, ranged.quantizer) if wanted else None
         if plan.options.prune is not None:
@@ -117,15 +117,15 @@ def _crossbar(
         if shared is None:
             plain = quantize_weights(ranged, plan.weight_bits)
         else:
-            ranged, plain = whole.quantized(layer, shared)
+            ranged, plain = whole.quantize(layer, shared)
         step = None if shared is None else shared.weight
         where = (plan.target, plan.options, pool)
         if plan.options.encoding == AUTO:
-            return whole.finished(layer, choose_encoding(ranged, plain, moments, *where))
+            return whole.finish_step(layer, choose_encoding(ranged, plain, moments, *where))
         with blame(plan.options.encoding, f"mapping layer {layer.name}"):
             fitted = fit_layer(ranged, plan.target, plan.options, plain, moments, step)
             made = map_layer(fitted.layer, *where, fitted.arrangement, fitted.record)
-        return whole.finished(layer, made)
+        return whole.finish_step(layer, made)
     except ValueError as error:
         raise MappingError(str(error), where=layer.name) from error
 

@@ -9,7 +9,7 @@ from json import dumps
 from pathlib import Path
 
 from xbarc.calibration import (
-    PARTS,
+    FOLDS,
     Choose,
     Prefix,
     Whole,
@@ -18,7 +18,7 @@ from xbarc.calibration import (
     plan_whole,
     uniform,
 )
-from xbarc.chips import Converters, FitOptions, fit_program
+from xbarc.chips import ConverterCalibration, FitOptions, fit_program
 from xbarc.circuit import Effects, FaultMap, program_faults
 from xbarc.compiler.lowering import lower_network
 from xbarc.cost import without_law
@@ -274,7 +274,7 @@ def _set_converters(made: Compilation, progress: Progress) -> Compilation:
         hint = "--calibrate DATA.npz; a few hundred unlabelled inputs are enough"
         raise MappingError(f"--adc {plan.options.adc_name} needs calibration data", hint=hint)
     if budget is not None:
-        feeds, output = made.batches(PARTS), made.network.outputs[0].name
+        feeds, output = made.batches(FOLDS), made.network.outputs[0].name
         labels = split_labels(made.network.inputs, data)[1]
         steps, front = fit_budget(made.steps, plan.target, output, feeds, labels, budget, progress)
         return replace(made, steps=steps, front=front, unset=made.steps)
@@ -329,15 +329,15 @@ def _fit_wires(made: Compilation, progress: Progress) -> Compilation:
     )
 
 
-def _converters(made: Compilation) -> Converters | None:
+def _converters(made: Compilation) -> ConverterCalibration | None:
     """Converters that are set again once the program is fitted; a budget's bits stay."""
     if not made.unset:
         return None
     target, policy = made.plan.target, made.plan.options.adc_policy
     if policy != BY_BUDGET:
-        return Converters(target, policy, _asked_bits(policy), choose=_chooser(made.plan))
+        return ConverterCalibration(target, policy, _asked_bits(policy), choose=_chooser(made.plan))
     allocated = {s.name: s for s in made.steps if isinstance(s, CrossbarStep)}
-    return Converters(target, policy, allocated=allocated)
+    return ConverterCalibration(target, policy, allocated=allocated)
 
 
 def _known_faults(made: Compilation) -> FaultMap | None:

@@ -1,12 +1,12 @@
 from .programming import can_read_back, program_chip
 from .robustness import MonteCarlo, Spread, chips_of, monte_carlo
-from .study import LineStudy, Point, Sweep, held_back, picture, study_lines
+from .study import LineStudy, StudyPoint, Sweep, held_back, picture, study_lines
 
 __all__ = [
     "LineStudy",
     "MonteCarlo",
-    "Point",
     "Spread",
+    "StudyPoint",
     "Sweep",
     "can_read_back",
     "chips_of",

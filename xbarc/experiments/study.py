@@ -23,7 +23,7 @@ from xbarc.target import Target, Wires
 HELD = 256
 
 
-class Point(Row):
+class StudyPoint(Row):
     """Top-1 of one program on one chip."""
 
     scale: float = fact("how many times the target's wires resist")
@@ -44,7 +44,7 @@ class LineStudy:
 
     samples: int
     ideal: float
-    points: tuple[Point, ...]
+    points: tuple[StudyPoint, ...]
     converters: bool = True
 
     def as_json(self) -> dict[str, Any]:
@@ -116,18 +116,20 @@ def study_lines(
     Raises:
         InputError: the data has no labels.
     """
-    count = _labelled(data, label_name(value.name for value in program.inputs))
+    count = _count_labels(data, label_name(value.name for value in program.inputs))
     cases = list(sweep.cases)
-    found: list[Point] = []
+    found: list[StudyPoint] = []
     for number, (scale, placement, chosen) in enumerate(cases):
         text = ", ".join(sorted(chosen)) or "none"
         if progress is not None:
             progress(f"{placement_name(placement)} x{scale:g}, {text}", number, len(cases))
         wired = replace(program, target=scaled_wires(program.target, scale))
-        fitted = _fitted(wired, calibration, FitOptions(placement, chosen))
+        fitted = _fit_case(wired, calibration, FitOptions(placement, chosen))
         effects = Effects(frozenset({"lines"}), converters=sweep.converters)
         share = top1(fitted, data, effects)
-        found.append(Point(scale, line_ratio(wired.target), placement_name(placement), text, share))
+        found.append(
+            StudyPoint(scale, line_ratio(wired.target), placement_name(placement), text, share)
+        )
     ideal = top1(program, data, Effects())
     return LineStudy(count, ideal, tuple(found), sweep.converters)
 
@@ -141,7 +143,7 @@ def held_back(data: Data) -> tuple[Data, Data]:
         InputError: no labels, too few of them, or arrays that do not count samples first.
     """
     own = labels_in(data)
-    count = _labelled(data, own)
+    count = _count_labels(data, own)
     known = min(HELD, count // 4)
     if not known or any(np.ndim(a) < 1 or len(a) != count for a in data.values()):
         text = f"{count} samples do not fall into some to calibrate with and some to judge by"
@@ -153,7 +155,7 @@ def held_back(data: Data) -> tuple[Data, Data]:
     )
 
 
-def _labelled(data: Data, own: str) -> int:
+def _count_labels(data: Data, own: str) -> int:
     """Count of labels."""
     if own not in data:
         raise InputError(f"holds no {own} to judge by", where="--data")
@@ -162,7 +164,7 @@ def _labelled(data: Data, own: str) -> int:
     return len(data[own])
 
 
-def _fitted(program: Program, data: Data, options: FitOptions) -> Program:
+def _fit_case(program: Program, data: Data, options: FitOptions) -> Program:
     """Nothing is done where nothing was asked, as by `xbarc compile`."""
     if options.placement == "none" and not options.corrections:
         return program
@@ -200,7 +202,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 60, 230, 40, 50
 
 
 @dataclass(frozen=True)
-class _Frame:
+class _StudyFrame:
     """Where points lie: ratios on a logarithmic axis, what is lost on one of square roots.
 
     Square roots keep apart what is corrected (tenths of a point) beside what is not (tens).
@@ -229,7 +231,7 @@ def picture(study: LineStudy, size: tuple[int, int] = (760, 440)) -> str:
     """
     lost = [100 * (study.ideal - point.top1) for point in study.points]
     ratios = [point.ratio for point in study.points] or [1.0]
-    frame = _Frame(size, (min(ratios), max(ratios)), max([1.0, *lost]))
+    frame = _StudyFrame(size, (min(ratios), max(ratios)), max([1.0, *lost]))
     head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{size[0]}" height="{size[1]}"'
     title = f"{study.samples:,} samples; without wires {100 * study.ideal:.2f} %"
     parts = [
@@ -242,7 +244,7 @@ def picture(study: LineStudy, size: tuple[int, int] = (760, 440)) -> str:
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
-def _lines(study: LineStudy, frame: _Frame) -> list[str]:
+def _lines(study: LineStudy, frame: _StudyFrame) -> list[str]:
     """A line and an entry of the legend for each placement and correction."""
     placements = list(dict.fromkeys(p.placement for p in study.points))
     kinds = list(dict.fromkeys(p.corrections for p in study.points))
@@ -265,7 +267,7 @@ def _lines(study: LineStudy, frame: _Frame) -> list[str]:
     return parts
 
 
-def _axes(ratios: Sequence[float], frame: _Frame) -> list[str]:
+def _axes(ratios: Sequence[float], frame: _StudyFrame) -> list[str]:
     width, height = frame.size
     parts = []
     for tick in [tick for tick in _TICKS if tick <= frame.most]:

@@ -4,10 +4,10 @@ from .column_sums import SumCounter
 from .comparisons import comparison_sums, pooled_bits, sum_shift
 from .moments import Feed, InputMoments, second_moments
 from .operands import operand_statistics
-from .probing import Met, probe_layers
+from .probe import Met, probe_layers
 from .ranges import range_statistics
-from .sampled import sampled_sums
 from .samples import sample_vectors
+from .sum_samples import sampled_sums
 
 __all__ = [
     "ChipSums",

@@ -45,7 +45,7 @@ def comparison_sums(
         extent = block_extent(block.padded, step.geometry)
         sums = _sums(step, step.sense, gather(block.padded, step.geometry, step.groups))
         images = sums.reshape(block.padded.shape[0], *extent, *sums.shape[1:])
-        windows = _pooled(np.moveaxis(images, (-3, -2, -1), (1, 2, 3)), pool)
+        windows = _cut_windows(np.moveaxis(images, (-3, -2, -1), (1, 2, 3)), pool)
         inside = chosen[(chosen >= first) & (chosen < first + windows.shape[3])]
         parts.append(windows[..., inside - first, :])
         first += windows.shape[3]
@@ -60,17 +60,17 @@ def _sums(step: CrossbarStep, sense: Sense, vectors: IntArray) -> IntArray:
         for number, (first, last) in enumerate(pairwise(bounds)):
             rows = slice(int(first), int(last))
             driven = driven_rows(step, sense, vectors[:, group], rows)
-            found[:, group, number] = driven.astype(np.float32) @ _signed(step, group, rows)
+            found[:, group, number] = driven.astype(np.float32) @ _sign_cells(step, group, rows)
     return found + np.int16(sum_shift(step))
 
 
-def _signed(step: CrossbarStep, group: int, rows: slice) -> Float32Array:
+def _sign_cells(step: CrossbarStep, group: int, rows: slice) -> Float32Array:
     """Cells as the comparisons see them; sums stay far below what float32 holds exactly."""
     cells = step.cells.unpack((group, rows)).astype(np.float32)
     return cells if not step.periphery.a_sign.size else cells[:, 0::2] - cells[:, 1::2]
 
 
-def _pooled(images: IntArray, pool: Window | None) -> IntArray:
+def _cut_windows(images: IntArray, pool: Window | None) -> IntArray:
     """Windows of a pool; axes: image, group, segment, output, space -> ..., window, position."""
     moved = np.moveaxis(images, 0, 3)  # group, segment, output, image, space
     moved = moved.transpose(0, 2, 1, *range(3, moved.ndim))
@@ -101,7 +101,7 @@ def pooled_bits(bits: BoolArray, geometry: Geometry, pool: Window | None) -> Boo
     if isinstance(geometry, Dense):
         return bits.reshape(-1, bits.shape[-1]).T
     images = np.moveaxis(bits.astype(np.int16), 1, -1)[..., None, None, :]
-    windows = _pooled(np.moveaxis(images, (-3, -2, -1), (1, 2, 3)), pool)
+    windows = _cut_windows(np.moveaxis(images, (-3, -2, -1), (1, 2, 3)), pool)
     found: BoolArray = windows[0, :, 0].max(axis=-1) > 0
     return found
 

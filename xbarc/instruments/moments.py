@@ -58,14 +58,14 @@ def second_moments(
         share = most / max(1, len(feeds) * _vectors(layer.layer, feed))
         for compiled, exact, sample, samples in _pairs(layer, quantizer, feed):
             keep = rng.random(len(sample)) < share
-            held = _held(sample, samples, number, len(feeds))
+            held = _hold_back(sample, samples, number, len(feeds))
             for target, chosen in zip(sums, (keep & ~held, keep & held), strict=True):
                 if chosen.any():
                     target.add_pairs(compiled[chosen], exact[chosen])
     return sums[0].moments(), sums[1].moments()
 
 
-def _held(sample: IntArray, samples: int, number: int, feeds: int) -> BoolArray:
+def _hold_back(sample: IntArray, samples: int, number: int, feeds: int) -> BoolArray:
     """Which vectors of a batch are judged by: its last quarter of samples.
 
     Of small batches it is every fourth batch, and of few small batches every fourth vector.

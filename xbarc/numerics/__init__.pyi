@@ -1,8 +1,8 @@
+from .blas_threads import ordered_sums
 from .compiling import compiled
 from .exact import FLOAT32_EXACT, FLOAT64_EXACT, exact_matmul
-from .formats import IntFormat, bits_for, holding, magnitude_bits
+from .formats import IntFormat, bits_for, magnitude_bits, narrowest_format
 from .memory import ANOTHER_LIMIT, limit_in_words, memory_limit, show_size
-from .ordered import ordered_sums
 from .packing import (
     PackedCells,
     WeightCodes,
@@ -47,10 +47,10 @@ __all__ = [
     "compiled",
     "count_levels",
     "exact_matmul",
-    "holding",
     "limit_in_words",
     "magnitude_bits",
     "memory_limit",
+    "narrowest_format",
     "ordered_sums",
     "pack_cells",
     "packed_bytes",

@@ -45,7 +45,7 @@ def bits_for(largest: int) -> int:
     return max(1, largest.bit_length())
 
 
-def holding(low: int, high: int) -> IntFormat:
+def narrowest_format(low: int, high: int) -> IntFormat:
     """The narrowest format that holds both numbers."""
     if low >= 0:
         return IntFormat(bits_for(high), signed=False)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tests.builders import int_layer, mapped, small_target
-from xbarc.circuit.meaning import Importance
+from xbarc.circuit.layer_matrix import Importance
 from xbarc.ir.effective import effective_weights
 from xbarc.ir.program import CrossbarStep
 from xbarc.mapping.place.faults import FaultJob, fault_cost, place_around_faults

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.builders import int_layer, mapped, small_target
-from xbarc.circuit.meaning import real_weights
+from xbarc.circuit.layer_matrix import real_weights
 from xbarc.errors import MappingError
 from xbarc.ir.program import CrossbarStep
 from xbarc.mapping.place.layer import cells_of

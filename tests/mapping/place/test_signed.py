@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.builders import int_layer, mapped, small_target
-from xbarc.circuit.meaning import Importance, real_weights
+from xbarc.circuit.layer_matrix import Importance, real_weights
 from xbarc.ir.effective import effective_weights
 from xbarc.ir.program import CrossbarStep
 from xbarc.mapping.place.layer import cells_of

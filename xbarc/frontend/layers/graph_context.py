@@ -31,7 +31,7 @@ from xbarc.ir import (
     Result,
     Weight,
 )
-from xbarc.numerics import AnyArray, FloatArray, Int64Array, IntFormat, holding
+from xbarc.numerics import AnyArray, FloatArray, Int64Array, IntFormat, narrowest_format
 
 WIDEST_WEIGHT = 17
 """Bits of integers of 16 bits with a zero point subtracted."""
@@ -206,7 +206,7 @@ class GraphContext:
             return FloatInput(lost_input(value, self.views)), (value,)
         check_input_scale(scalar_of(view.scale))
         zero = int(view.zero_point.reshape(-1)[0])
-        form = holding(min(view.format.min, zero), max(view.format.max, zero))
+        form = narrowest_format(min(view.format.min, zero), max(view.format.max, zero))
         if form.bits > WIDEST or form.bits == view.format.bits:
             form = view.format
         return IntegerInput(form.min, form.bits, scalar_of(view.scale), zero), (view.integers,)
@@ -252,7 +252,7 @@ class GraphContext:
         if form is None:
             return None
         zero = zero.astype(np.int64)
-        wide = holding(form.min - int(zero.max()), form.max - int(zero.min()))
+        wide = narrowest_format(form.min - int(zero.max()), form.max - int(zero.min()))
         if wide.bits > WIDEST_WEIGHT:
             return None
         stored = self.constants.dtype(value)

@@ -20,7 +20,7 @@ from xbarc.frontend.quantised.integer_view import (
     scalar_of,
     stays_finite,
 )
-from xbarc.numerics import AnyArray, FloatArray, Int64Array, IntFormat, holding
+from xbarc.numerics import AnyArray, FloatArray, Int64Array, IntFormat, narrowest_format
 from xbarc.operators import OPERATORS, Operator
 
 _REALS = ("float32", "float64")
@@ -257,7 +257,7 @@ def _union(formats: Iterable[IntFormat]) -> IntFormat:
     listed = list(formats)
     if len(set(listed)) == 1:
         return listed[0]
-    return holding(min(item.min for item in listed), max(item.max for item in listed))
+    return narrowest_format(min(item.min for item in listed), max(item.max for item in listed))
 
 
 def _cast(passage: Passage) -> IntegerView | None:

@@ -13,9 +13,9 @@ import pytest
 from tests.builders import float_result, int_layer, mapped, small_target
 from tests.frontend.onnx_models import model_file
 from xbarc.calibration.cells import ChipCells, IdealCells
-from xbarc.chips.converting import Converters, Reading
-from xbarc.chips.keeping import ON_CHIP, ON_IDEAL_CELLS
-from xbarc.chips.placing import replaced
+from xbarc.chips.chip_converters import ConverterCalibration, ConverterSetter
+from xbarc.chips.program_fit import replace_step
+from xbarc.chips.selection import ON_CHIP, ON_IDEAL_CELLS
 from xbarc.circuit import Chip, Effects
 from xbarc.compiler import CompileOptions, compile_model
 from xbarc.executor.run import Executor
@@ -83,16 +83,16 @@ def _on_wires(program: Program) -> Any:
 def test_converters_are_set_on_the_sums_of_the_fitted_program(
     net: Path, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    right, fitted = Reading.on_chip, []
+    right, fitted = ConverterSetter.on_chip, []
 
-    def watched(reading: Reading, program: Program) -> Program:
+    def watched(reading: ConverterSetter, program: Program) -> Program:
         fitted.append((reading, program))
         return right(reading, program)
 
-    monkeypatch.setattr(Reading, "on_chip", watched)
+    monkeypatch.setattr(ConverterSetter, "on_chip", watched)
     found = _compiled(net, adc="calibrated:4", **options)
     assert dict(found.settings)["converters"] == ON_CHIP
-    converters = Converters(found.target, "calibrated:4", 4)
+    converters = ConverterCalibration(found.target, "calibrated:4", 4)
     seen = {name: array[:180] for name, array in _data().items()}  # the rest judges
     wired, ideal = (
         converters.set_on(converters.unset(found), seen, cells)
@@ -109,18 +109,18 @@ def test_converters_are_set_on_the_sums_of_the_fitted_program(
 def test_converters_that_are_worse_on_the_chip_are_left(
     net: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    right = Reading.on_chip
+    right = ConverterSetter.on_chip
 
-    def spoilt(reading: Reading, program: Program) -> Program:
+    def spoilt(reading: ConverterSetter, program: Program) -> Program:
         made = right(reading, program)
         for step in made.crossbar_steps:
-            made = replaced(made, replace(step, adc=replace(step.adc, step=step.adc.step * 9)))
+            made = replace_step(made, replace(step, adc=replace(step.adc, step=step.adc.step * 9)))
         return made
 
     first = _compiled(net, adc="calibrated:4", correct={"gain"})
     assert dict(first.settings)["converters"] == ON_CHIP
-    monkeypatch.setattr(Reading, "on_chip", spoilt)
-    monkeypatch.setattr("xbarc.chips.keeping._layers_left", lambda *_: {})
+    monkeypatch.setattr(ConverterSetter, "on_chip", spoilt)
+    monkeypatch.setattr("xbarc.chips.selection._try_omissions", lambda *_: {})
     found = _compiled(net, adc="calibrated:4", correct={"gain"})
     told = dict(found.settings)["converters"]
     assert told == f"{ON_IDEAL_CELLS} ({ON_CHIP}: worse on 60 held-back samples)"
@@ -130,13 +130,13 @@ def test_converters_that_are_worse_on_the_chip_are_left(
 def test_a_budget_keeps_its_bits(net: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only ranges and steps are set anew; every conversion takes its bits along."""
     given: dict[str, Any] = {}
-    right = Converters.kept_bits
+    right = ConverterCalibration.kept_bits
 
-    def watched(converters: Converters, placed: CrossbarStep) -> Any:
+    def watched(converters: ConverterCalibration, placed: CrossbarStep) -> Any:
         given.update(converters.allocated or {})
         return right(converters, placed)
 
-    monkeypatch.setattr(Converters, "kept_bits", watched)
+    monkeypatch.setattr(ConverterCalibration, "kept_bits", watched)
     found = _compiled(net, adc_budget="20dB", placement="heaviest", correct={"gain"})
     assert dict(found.settings)["converters"] == ON_CHIP
     for after in found.crossbar_steps:
@@ -154,7 +154,7 @@ def test_bits_follow_their_columns() -> None:
     order = np.random.default_rng(1).permutation(step.cells.columns)
     given = replace(step, adc=replace(step.adc, bits=bits))
     placed = permute_columns(given, order)
-    program = Converters(small_target(), "budget", allocated={step.name: given})
+    program = ConverterCalibration(small_target(), "budget", allocated={step.name: given})
     moved = program.kept_bits(replace(placed, adc=step.adc))
     assert moved.tolist() == placed.adc.bits.tolist()
 

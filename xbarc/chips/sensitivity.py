@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from xbarc.chips.perturbation import PERTURBATION, change_channels, channel_axis
 from xbarc.chips.responses import run_from
-from xbarc.chips.weakening import PERTURBATION, change_channels, channel_axis
 from xbarc.circuit import Importance, real_weights
 from xbarc.executor import StepRunner, Values, Walk, labelled_batches, run_steps
 from xbarc.instruments import InputMoments
@@ -48,7 +48,7 @@ class Sensitivity:
     fisher: Float64Array | None
 
     @property
-    def ranking(self) -> Float64Array:
+    def price(self) -> Float64Array:
         """Fisher where there are labels, else the label-free proxy."""
         return self.scores if self.fisher is None else self.fisher
 
@@ -103,10 +103,10 @@ def layer_sensitivity(
         for turn in range(-(-size * _EACH // max(1, count))):
             lost = (np.arange(count) + turn * count) % size
             changed = dict(values)
-            changed[step.output] = _weakened(step, np.asarray(values[step.output]), lost)
+            changed[step.output] = _weaken_channels(step, np.asarray(values[step.output]), lost)
             tally.add(lost, plain, run_from(program, index + 1, changed, runner), labels)
         tallies.append(tally)
-    return _joined(tallies)
+    return _average(tallies)
 
 
 class _Changes:
@@ -129,7 +129,7 @@ class _Changes:
         np.add.at(self.fisher, lost, np.square(change))
 
 
-def _joined(tallies: list[_Changes]) -> Sensitivity:
+def _average(tallies: list[_Changes]) -> Sensitivity:
     count = np.maximum(1, sum(t.count for t in tallies))
 
     def mean(name: str) -> Float64Array | None:
@@ -144,7 +144,7 @@ def _channel_count(step: CrossbarStep, output: Any) -> int:
     return int(np.shape(output)[channel_axis(step)])
 
 
-def _weakened(step: CrossbarStep, output: AnyArray, lost: AnyArray) -> AnyArray:
+def _weaken_channels(step: CrossbarStep, output: AnyArray, lost: AnyArray) -> AnyArray:
     """Every image with another channel a little weaker, or turned round where it is binary."""
     result = step.result
 
@@ -172,6 +172,6 @@ def importance_of(
     energy = np.einsum("gio,gio->go", weights, matrix @ weights)
     floor = max(float(energy.mean()) * 1e-6, 1e-30)
     wanted = np.ones_like(energy)
-    if sensitivity is not None and sensitivity.ranking.size == energy.size:
-        wanted = sensitivity.ranking.reshape(energy.shape)
+    if sensitivity is not None and sensitivity.price.size == energy.size:
+        wanted = sensitivity.price.reshape(energy.shape)
     return Importance(matrix, moments.mean, wanted / np.maximum(energy, floor))

@@ -103,7 +103,7 @@ class Judge:
         means = {name: float(each.mean()) for name, each in found.items()}
         return min(better, key=means.__getitem__, default=asked), means
 
-    def mixed(self, ways: Sequence[Program]) -> Program:
+    def mix_layers(self, ways: Sequence[Program]) -> Program:
         """The first program, single layers as in others where that is nearer beyond its noise."""
         engines = [self._engines(program) for program in ways]
         runner, chosen = StepRunner(), ways[0]

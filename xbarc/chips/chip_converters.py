@@ -12,7 +12,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from xbarc.calibration import Cells, ChipCells, Choose, IdealCells, calibrate_converters, uniform
+from xbarc.calibration import (
+    CalibrationCells,
+    ChipCells,
+    Choose,
+    IdealCells,
+    calibrate_converters,
+    uniform,
+)
 from xbarc.circuit import Chip, Effects
 from xbarc.executor import calibration_batches
 from xbarc.ir import AdcSettings, CrossbarStep, Program
@@ -24,7 +31,7 @@ LOSSLESS = "lossless"
 
 
 @dataclass(frozen=True, eq=False)
-class Converters:
+class ConverterCalibration:
     """How converters are to be set.
 
     Attributes:
@@ -50,12 +57,14 @@ class Converters:
         policy = LOSSLESS if self.allocated is None else self.policy
         made = replace(program, target=wide(program.target))
         steps = (
-            _lossless(step, made.target, policy) if isinstance(step, CrossbarStep) else step
+            _make_lossless(step, made.target, policy) if isinstance(step, CrossbarStep) else step
             for step in program.steps
         )
         return replace(made, steps=tuple(steps))
 
-    def set_on(self, program: Program, data: Mapping[str, AnyArray], cells: Cells) -> Program:
+    def set_on(
+        self, program: Program, data: Mapping[str, AnyArray], cells: CalibrationCells
+    ) -> Program:
         """The program with converters set on its sums on these cells.
 
         Args:
@@ -87,11 +96,11 @@ class Converters:
         """Allocated bits of each conversion of a layer in its order; axes as those of settings."""
         allocated = (self.allocated or {})[placed.name]
         bits = allocated.adc.bits
-        return bits if bits.shape[2] == 1 else bits[:, :, _moved(allocated, placed)]
+        return bits if bits.shape[2] == 1 else bits[:, :, _match_conversions(allocated, placed)]
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class ConverterSetter:
     """How fitted programs get their converters.
 
     Attributes:
@@ -100,7 +109,7 @@ class Reading:
         effects: of the chip that programs are fitted to.
     """
 
-    converters: Converters | None
+    converters: ConverterCalibration | None
     data: Mapping[str, AnyArray]
     effects: Effects
 
@@ -118,12 +127,12 @@ class Reading:
         return self.converters.set_on(self.converters.unset(program), self.data, IdealCells())
 
 
-def _lossless(step: CrossbarStep, target: Target, policy: str) -> CrossbarStep:
+def _make_lossless(step: CrossbarStep, target: Target, policy: str) -> CrossbarStep:
     settings = adc_settings(step, target, policy)
     return replace(step, adc=replace(settings, notes=step.adc.notes))
 
 
-def _moved(before: CrossbarStep, after: CrossbarStep) -> Int64Array:
+def _match_conversions(before: CrossbarStep, after: CrossbarStep) -> Int64Array:
     """Which conversion each one was before; those that enter no output take the places left."""
     order = np.full(after.conversions, -1, dtype=np.int64)
     order[after.periphery.r_conversion] = before.periphery.r_conversion

@@ -30,12 +30,12 @@ def turned_loss(exact: Float64Array, found: Float64Array, likely: Float64Array) 
         likely: of each class, alike.
     """
     order = np.argsort(-exact, axis=1, kind="stable")[:, :_RANKS]
-    off = _rescaled(found, exact) - exact
+    off = _rescale(found, exact) - exact
     first, off, chance = (np.take_along_axis(part, order, axis=1) for part in (exact, off, likely))
     if not off.any():
         return 0.0
     mean, size = _trend(first, off)
-    errors = ((off - mean) / size[:, None])[_spread(len(off))]
+    errors = ((off - mean) / size[:, None])[_pick_evenly(len(off))]
     lost = 0.0
     for scores, scale, share in zip(first + mean, size.tolist(), chance, strict=True):
         answers = (scores + scale * errors).argmax(axis=1)
@@ -43,7 +43,7 @@ def turned_loss(exact: Float64Array, found: Float64Array, likely: Float64Array) 
     return lost / len(exact)
 
 
-def _rescaled(found: Float64Array, exact: Float64Array) -> Float64Array:
+def _rescale(found: Float64Array, exact: Float64Array) -> Float64Array:
     """Scores whose common factor, which turns no answer, is that of the exact ones."""
     if np.array_equal(found, exact):
         return exact
@@ -66,6 +66,6 @@ def _trend(first: Float64Array, off: Float64Array) -> tuple[Float64Array, Float6
     return mean, size
 
 
-def _spread(samples: int) -> slice:
+def _pick_evenly(samples: int) -> slice:
     """Evenly spread samples whose errors serve, all if they are few."""
     return slice(None, None, -(-samples // _MOST_ERRORS))

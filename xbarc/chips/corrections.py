@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from xbarc.chips.levels import LevelTask, choose_levels, layer_gain, stuck_levels
-from xbarc.chips.pairing import AccumulatorMoments, Pairing
+from xbarc.chips.paired_networks import AccumulatorMoments, Pairing
 from xbarc.circuit import FaultMap, Importance, real_weights
 from xbarc.errors import MappingError
 from xbarc.ir import (
@@ -40,7 +40,7 @@ _OF_SCALES = frozenset({"gain", "outputs"})
 
 
 @dataclass(frozen=True, eq=False)
-class Knowledge:
+class ChipKnowledge:
     """What corrections may use of the chip and of the data.
 
     Attributes:
@@ -57,7 +57,7 @@ class Knowledge:
 
 
 @dataclass(frozen=True, eq=False)
-class Scaling:
+class DigitalScaling:
     """The digital factors and offsets of one layer, whatever its order.
 
     Attributes:
@@ -80,7 +80,7 @@ class Scaling:
     def gain(self, found: Float64Array, sums: AccumulatorMoments | None = None) -> Float64Array:
         """Factors for the matrix that the cells now stand for; axes: group, output."""
         if "outputs" in self.kinds:
-            return (sums or self._expected(found)).slopes
+            return (sums or self._expect_moments(found)).slopes
         ones = np.ones((self.original.groups, self.original.outputs))
         if "gain" not in self.kinds:
             return ones
@@ -100,14 +100,14 @@ class Scaling:
         zero = float((known_zero(step.quantizer) or (0, 0.0))[0])
         gain = self.gain(found, sums)
         if "outputs" in self.kinds:
-            offset = _offset(step, self.wanted, sums or self._expected(found), zero)
+            offset = _offset(step, self.wanted, sums or self._expect_moments(found), zero)
         elif zero:
             offset = -zero * (self.wanted.sum(axis=1) - gain * _known_sums(step))
         else:
             offset = np.zeros_like(gain)
-        return _folded(step, gain, offset, self.original)
+        return _fold_factors(step, gain, offset, self.original)
 
-    def _expected(self, found: Float64Array) -> AccumulatorMoments:
+    def _expect_moments(self, found: Float64Array) -> AccumulatorMoments:
         matrix, mean = self.importance.matrix, self.importance.mean
         return AccumulatorMoments(
             np.einsum("gi,gio->go", mean, self.wanted),
@@ -122,7 +122,7 @@ def correct_layer(
     original: CrossbarStep,
     importance: Importance,
     wired: Wired,
-    known: Knowledge,
+    known: ChipKnowledge,
 ) -> tuple[CrossbarStep, float]:
     """A layer with its corrections, and the share of its weights that its levels aim at.
 
@@ -155,10 +155,12 @@ def correct_layer(
     return scaling.fold(step, real_weights(step, levels), sums), level_gain
 
 
-def scaling_of(original: CrossbarStep, importance: Importance, kinds: frozenset[str]) -> Scaling:
+def scaling_of(
+    original: CrossbarStep, importance: Importance, kinds: frozenset[str]
+) -> DigitalScaling:
     """Factors and offsets that bring a layer back to what it was compiled for."""
     wanted = effective_weights(original).astype(np.float64)
-    return Scaling(original, wanted, importance, kinds)
+    return DigitalScaling(original, wanted, importance, kinds)
 
 
 def _known_sums(step: CrossbarStep) -> Float64Array:
@@ -176,7 +178,7 @@ def _offset(
     return np.asarray(missing - zero * (wanted.sum(axis=1) - sums.slopes * _known_sums(step)))
 
 
-def _folded(
+def _fold_factors(
     step: CrossbarStep, gain: Float64Array, offset: Float64Array, original: CrossbarStep
 ) -> CrossbarStep:
     """Gain and offset in the numbers that turn accumulators into values."""
@@ -185,10 +187,12 @@ def _folded(
         return step
     if isinstance(step.quantizer, DynamicInput) and o.any():
         o = np.zeros_like(o)  # its scale is only known at run time
-    return replace(step, result=_scaled(step, original.result, g, o))
+    return replace(step, result=_scale_result(step, original.result, g, o))
 
 
-def _scaled(step: CrossbarStep, result: Result, gain: Float64Array, offset: Float64Array) -> Result:
+def _scale_result(
+    step: CrossbarStep, result: Result, gain: Float64Array, offset: Float64Array
+) -> Result:
     match result:
         case FloatResult() if len(result.scale) == len(gain):
             unit = float(getattr(step.quantizer, "scale", 0.0))

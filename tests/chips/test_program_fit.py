@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from tests.models.places import MODELS, shipped_images
-from xbarc.chips.placing import FitOptions, fit_program, replaced
+from xbarc.chips.program_fit import FitOptions, fit_program, replace_step
 from xbarc.chips.responses import divergence
-from xbarc.chips.sensing import gather_moments, importance_of
+from xbarc.chips.sensitivity import gather_moments, importance_of
 from xbarc.circuit import Chip, Effects, random_faults
 from xbarc.compiler import CompileOptions, compile_model
 from xbarc.errors import InputError, MappingError
@@ -87,7 +87,7 @@ def test_the_exact_matrix_is_no_worse_than_any_sorting() -> None:
         importance = importance_of(step, moments[step.name], None)
 
         def wired(changed: CrossbarStep) -> Any:
-            return Chip(replaced(program, changed), LINES).levels(changed)
+            return Chip(replace_step(program, changed), LINES).levels(changed)
 
         job = PlacementJob(step, program.target, importance, wired)
         best = place_layer(job, "optimal", 2)
@@ -99,8 +99,8 @@ def test_the_exact_matrix_is_no_worse_than_any_sorting() -> None:
 @pytest.mark.slow
 def test_optimal_is_nearer_to_the_plain_answers_than_what_it_sets_out_from() -> None:
     """By executed answers, which squared errors of layers do not add up to."""
-    steered = _fit("optimal").steered
-    assert steered.after < 0.8 * steered.before
+    searched = _fit("optimal").searched
+    assert searched.after < 0.8 * searched.before
 
 
 def _distance(program: Program) -> float:
@@ -149,7 +149,7 @@ def test_unlabelled_data_is_enough() -> None:
     found = fit_program(_program(), data, FitOptions("srs", effects=LINES))
     one = next(iter(found.sensitivities.values()))
     assert one.fisher is None
-    assert one.ranking is one.scores
+    assert one.price is one.scores
     assert (one.scores >= 0).all()
 
 

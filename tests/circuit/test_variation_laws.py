@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.builders import int_layer, mapped, program_of, small_target
 from xbarc.circuit import Chip, Effects
 from xbarc.circuit.random import normals
-from xbarc.circuit.spreading import vary
+from xbarc.circuit.variation_laws import vary
 from xbarc.cost import clipping
 from xbarc.cost.device import clipped_moments
 from xbarc.errors import InputError, TargetError

@@ -11,8 +11,8 @@ import pytest
 
 from tests.builders import float_result, int_layer, mapped, small_target
 from tests.frontend.onnx_models import model_file
-from xbarc.chips.judging import ASKED, Judge, hold_back, is_less
-from xbarc.chips.placing import FitOptions, fit_program, replaced
+from xbarc.chips.judgement import ASKED, Judge, hold_back, is_less
+from xbarc.chips.program_fit import FitOptions, fit_program, replace_step
 from xbarc.chips.responses import divergence, some_images
 from xbarc.circuit import Chip, Effects
 from xbarc.compiler import compile_model
@@ -72,8 +72,8 @@ def test_orders_are_judged_with_the_corrections_that_follow(
     before = _divergence(program, _fit(program, "none", *corrections).program, images)
     after = _divergence(program, found.program, images)
     near = 0.3 if "outputs" in corrections else 0.02  # expected from moments, then executed
-    assert found.steered.before == pytest.approx(before, rel=near)
-    assert found.steered.after == pytest.approx(after, rel=near)
+    assert found.searched.before == pytest.approx(before, rel=near)
+    assert found.searched.after == pytest.approx(after, rel=near)
     assert after <= before * 1.05
     if corrections:
         assert before < 0.8 * _divergence(program, program, images)
@@ -86,7 +86,7 @@ def test_what_held_back_samples_show_to_be_worse_is_left(
         factor = np.linspace(-1, 1, len(placed.result.scale)).astype(np.float32)
         return replace(placed, result=replace(placed.result, scale=factor)), 1.0
 
-    monkeypatch.setattr("xbarc.chips.placing.correct_layer", spoilt)
+    monkeypatch.setattr("xbarc.chips.program_fit.correct_layer", spoilt)
     found = fit_program(program, _data(), FitOptions("rows", frozenset({"gain"}), LINES))
     settings = dict(found.program.settings)
     assert settings["corrections"].startswith("none (gain: worse on 24 held-back samples)")
@@ -103,8 +103,8 @@ def test_one_spoilt_layer_is_left_alone(program: Program) -> None:
     good = _fit(program, "none", "gain").program
     assert isinstance(second.result, FloatResult)
     result = replace(second.result, scale=second.result.scale[::-1].copy())
-    asked = replaced(good, replace(second, result=result))
-    mixed = Judge(program, _data(5), LINES).mixed([asked, good])
+    asked = replace_step(good, replace(second, result=result))
+    mixed = Judge(program, _data(5), LINES).mix_layers([asked, good])
     assert mixed.crossbar_steps[0] is good.crossbar_steps[0]
     assert mixed.crossbar_steps[1] is good.crossbar_steps[1]
     assert first is program.crossbar_steps[0]

@@ -7,7 +7,7 @@ import pytest
 
 from tests.builders import int_layer, mapped, program_of, small_target
 from xbarc.circuit import Chip, Effects, random_faults
-from xbarc.circuit.writing import layer_cells
+from xbarc.circuit.written_rows import layer_cells
 from xbarc.ir.program import CrossbarStep
 from xbarc.target import Target
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from xbarc.chips.converting import Reading
-from xbarc.chips.judging import ASKED, Judge, Judgement
+from xbarc.chips.chip_converters import ConverterSetter
+from xbarc.chips.judgement import ASKED, Judge, Judgement
 from xbarc.ir import Program
 
 PARTLY = "as asked, some layers left"
@@ -36,16 +36,16 @@ class Kept:
         Args:
             asked: what they say of what was asked for.
         """
-        found = {} if self.judgement is None else _left_out(asked, self.judgement)
+        found = {} if self.judgement is None else _describe_omissions(asked, self.judgement)
         if self.converters is None:
             return found
         found["converters"] = self.converters
         if self.judgement is not None and self.converters == ON_IDEAL_CELLS:
-            found["converters"] += f" ({ON_CHIP}: {_worse(self.judgement)})"
+            found["converters"] += f" ({ON_CHIP}: {_say_worse(self.judgement)})"
         return found
 
 
-def keep_best(judge: Judge, ways: Mapping[str, Program], reading: Reading) -> Kept:
+def keep_best(judge: Judge, ways: Mapping[str, Program], reading: ConverterSetter) -> Kept:
     """The first program as far as held-back samples show no part of it to be worse.
 
     Args:
@@ -53,10 +53,10 @@ def keep_best(judge: Judge, ways: Mapping[str, Program], reading: Reading) -> Ke
         ways: programs by name, the one as asked first.
         reading: sets converters that wait for it.
     """
-    ways = {**ways, **_layers_left(judge, ways)}
+    ways = {**ways, **_try_omissions(judge, ways)}
     ready = {name: reading.on_chip(way) for name, way in ways.items()}
     kept, found = judge.choose(ready)
-    left = _changed(ways[kept], ways[ASKED]) if kept == PARTLY else ()
+    left = _list_changes(ways[kept], ways[ASKED]) if kept == PARTLY else ()
     if reading.converters is None:
         return Kept(ready[kept], None, Judgement(judge.samples, found, kept, left))
     trials = {ON_CHIP: ready[kept], ON_IDEAL_CELLS: reading.on_ideal_cells(ways[kept])}
@@ -66,23 +66,23 @@ def keep_best(judge: Judge, ways: Mapping[str, Program], reading: Reading) -> Ke
     return Kept(trials[converters], converters, judgement)
 
 
-def _layers_left(judge: Judge, ways: Mapping[str, Program]) -> dict[str, Program]:
+def _try_omissions(judge: Judge, ways: Mapping[str, Program]) -> dict[str, Program]:
     """The program with some layers left, where that is better."""
-    mixed = judge.mixed([way for name, way in ways.items() if name != ORDER_ALONE])
-    return {PARTLY: mixed} if _changed(mixed, ways[ASKED]) else {}
+    mixed = judge.mix_layers([way for name, way in ways.items() if name != ORDER_ALONE])
+    return {PARTLY: mixed} if _list_changes(mixed, ways[ASKED]) else {}
 
 
-def _changed(program: Program, other: Program) -> tuple[str, ...]:
+def _list_changes(program: Program, other: Program) -> tuple[str, ...]:
     """Names of crossbar layers that are other steps."""
     pairs = zip(program.crossbar_steps, other.crossbar_steps, strict=True)
     return tuple(a.name for a, b in pairs if a is not b)
 
 
-def _left_out(asked: Mapping[str, str], judgement: Judgement) -> dict[str, str]:
+def _describe_omissions(asked: Mapping[str, str], judgement: Judgement) -> dict[str, str]:
     """What the settings say of parts that were left."""
     left = {CORRECTIONS_ALONE: ("placement",), ORDER_ALONE: ("corrections",), AS_MAPPED: asked}
     parts = left.get(judgement.kept, ())
-    worse = _worse(judgement)
+    worse = _say_worse(judgement)
     found = {part: f"none ({asked[part]}: {worse})" for part in parts if asked[part] != "none"}
     if judgement.left:
         layers = f"left at {', '.join(judgement.left[:4])}"
@@ -94,5 +94,5 @@ def _left_out(asked: Mapping[str, str], judgement: Judgement) -> dict[str, str]:
     return found
 
 
-def _worse(judgement: Judgement) -> str:
+def _say_worse(judgement: Judgement) -> str:
     return f"worse on {judgement.samples} held-back samples"

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from tests.builders import int_layer, small_target
 from tests.floats import float_data, write_floats
 from xbarc.api import CompiledProgram
-from xbarc.calibration import choosing
-from xbarc.calibration.choosing import CANDIDATES, candidates, choose_encoding
+from xbarc.calibration import encoding_choice
+from xbarc.calibration.encoding_choice import CANDIDATES, candidates, choose_encoding
 from xbarc.calibration.prefix import Prefix
 from xbarc.compiler import CompileOptions, compile_model
 from xbarc.cost import layer_price, program_cost
@@ -226,7 +226,7 @@ def test_all_candidates_failing_tells_the_first(monkeypatch: pytest.MonkeyPatch)
     def refuse(*_: Any) -> CrossbarStep:
         raise MappingError("no room", where="layer")
 
-    monkeypatch.setattr(choosing, "map_layer", refuse)
+    monkeypatch.setattr(encoding_choice, "map_layer", refuse)
     options = MapOptions(encoding="auto")
     pool = ArrayPool(target.array, "layer")
     with pytest.raises(MappingError, match="no room"):

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tests.builders import float_result, int_layer, mapped, program_of, small_target
-from xbarc.chips.pairing import AccumulatorMoments, Pairing
-from xbarc.chips.placing import FitOptions, fit_program
+from xbarc.chips.paired_networks import AccumulatorMoments, Pairing
+from xbarc.chips.program_fit import FitOptions, fit_program
 from xbarc.circuit import Chip, Effects
 from xbarc.executor.run import Executor
 from xbarc.ir.network import Value

@@ -13,13 +13,20 @@ from typing import Any
 
 import numpy as np
 
-from xbarc.chips.converting import Converters, Reading
-from xbarc.chips.correcting import Knowledge, correct_layer, scaling_of
-from xbarc.chips.judging import ASKED, Judge, Judgement, hold_back
-from xbarc.chips.keeping import AS_MAPPED, CORRECTIONS_ALONE, ON_CHIP, ORDER_ALONE, Kept, keep_best
-from xbarc.chips.pairing import Pairing
-from xbarc.chips.placement_search import ENOUGH, Steered, steer
-from xbarc.chips.sensing import Sensitivity, gather_moments, importance_of, layer_sensitivity
+from xbarc.chips.chip_converters import ConverterCalibration, ConverterSetter
+from xbarc.chips.corrections import ChipKnowledge, correct_layer, scaling_of
+from xbarc.chips.judgement import ASKED, Judge, Judgement, hold_back
+from xbarc.chips.paired_networks import Pairing
+from xbarc.chips.placement_search import ENOUGH, PlacementResult, search_orders
+from xbarc.chips.selection import (
+    AS_MAPPED,
+    CORRECTIONS_ALONE,
+    ON_CHIP,
+    ORDER_ALONE,
+    Kept,
+    keep_best,
+)
+from xbarc.chips.sensitivity import Sensitivity, gather_moments, importance_of, layer_sensitivity
 from xbarc.circuit import TOLERANCE, Chip, Effects, Importance
 from xbarc.errors import InputError
 from xbarc.executor import Data, StepRunner, chip_layer
@@ -70,18 +77,18 @@ class LayerFit:
 
 
 @dataclass(frozen=True, eq=False)
-class Fit:
+class ProgramFit:
     """A program on its chip, what was done, and the sensitivities that it was done by.
 
     Attributes:
-        steered: what was executed to choose orders, for `optimal`; None where nothing was.
+        searched: what was executed to choose orders, for `optimal`; None where nothing was.
         judgement: what was kept of it; None where nothing was judged.
     """
 
     program: Program
     layers: tuple[LayerFit, ...]
     sensitivities: Mapping[str, Sensitivity]
-    steered: Steered | None = None
+    searched: PlacementResult | None = None
     judgement: Judgement | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -90,7 +97,7 @@ class Fit:
             "format": 1,
             "settings": dict(self.program.settings),
             "layers": [layer.as_json() for layer in self.layers],
-            "executed": None if self.steered is None else self.steered.as_json(),
+            "executed": None if self.searched is None else self.searched.as_json(),
             "judgement": None if self.judgement is None else self.judgement.as_json(),
             "sensitivity": {
                 name: {
@@ -146,8 +153,8 @@ def fit_program(
     data: Data,
     options: FitOptions,
     progress: Progress | None = None,
-    converters: Converters | None = None,
-) -> Fit:
+    converters: ConverterCalibration | None = None,
+) -> ProgramFit:
     """Place and correct a program for its target's wires and known faults.
 
     Args:
@@ -158,22 +165,22 @@ def fit_program(
         converters: to be set on the sums of the fitted program; the program's own lose nothing.
             None keeps them.
     """
-    program = _structural(program)
+    program = _drop_weight_facts(program)
     if converters is not None:
         program = converters.unset(program)
     fitting, judging = hold_back(program, data) if options.judged else (data, {})
-    made = _make(program, fitting, options, progress)
-    reading = Reading(converters, fitting, options.effects)
+    made = _fit_layers(program, fitting, options, progress)
+    reading = ConverterSetter(converters, fitting, options.effects)
     judge = Judge(program, judging, options.effects) if judging else None
     if judge is None or not judge.samples:
         kept = Kept(reading.on_chip(made.corrected), None if converters is None else ON_CHIP)
-        return _finished(program, made, options, kept)
+        return _describe_fit(program, made, options, kept)
     ways = {ASKED: made.corrected}
     if options.corrections and options.placement != "none":
-        alone = _make(program, fitting, replace(options, placement="none"), progress)
+        alone = _fit_layers(program, fitting, replace(options, placement="none"), progress)
         ways |= {CORRECTIONS_ALONE: alone.corrected, ORDER_ALONE: made.placed}
     ways[AS_MAPPED] = program
-    return _finished(program, made, options, keep_best(judge, ways, reading))
+    return _describe_fit(program, made, options, keep_best(judge, ways, reading))
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,51 +191,53 @@ class _Made:
     corrected: Program
     layers: tuple[LayerFit, ...]
     sensitivities: Mapping[str, Sensitivity]
-    steered: Steered | None
+    searched: PlacementResult | None
 
 
-def _make(program: Program, data: Data, options: FitOptions, progress: Progress | None) -> _Made:
+def _fit_layers(
+    program: Program, data: Data, options: FitOptions, progress: Progress | None
+) -> _Made:
     moments = gather_moments(program, data)
     ranked = _sensitivities(program, data, options)
     plain = {s.name: importance_of(s, moments[s.name], None) for s in program.crossbar_steps}
     found, placed, layers, pairing = program, program, [], Pairing(program, data)
-    steered, given = _placed_together(program, data, plain, moments, ranked, options, progress)
+    searched, given = _place_together(program, data, plain, moments, ranked, options, progress)
     for number, step in enumerate(program.crossbar_steps):
         if progress is not None:
             progress(step.name, number, len(program.crossbar_steps))
         if options.placement == "drs":
-            runner = _partly_wired(found, options.effects, number)
+            runner = _prepare_placed(found, options.effects, number)
             ranked[step.name] = layer_sensitivity(found, step.name, data, runner)
         importance = importance_of(step, moments[step.name], ranked.get(step.name))
         order, done = _place(found, step, importance, options, given.get(step.name))
-        placed, found = replaced(placed, order), replaced(found, order)
+        placed, found = replace_step(placed, order), replace_step(found, order)
         if options.corrections:
-            known = Knowledge(
+            known = ChipKnowledge(
                 options.corrections, program.target, options.effects.fault_map, pairing
             )
-            wired = _wired(found, options)
+            wired = _level_reader(found, options)
             new, gain = correct_layer(order, step, plain[step.name], wired, known)
             if "outputs" in options.corrections:
                 pairing.put(new, wired(new))
-            found, done = replaced(found, new), replace(done, level_gain=gain)
+            found, done = replace_step(found, new), replace(done, level_gain=gain)
         layers.append(done)
-    return _Made(placed, found, tuple(layers), ranked, steered)
+    return _Made(placed, found, tuple(layers), ranked, searched)
 
 
-def _finished(plain: Program, made: _Made, options: FitOptions, kept: Kept) -> Fit:
+def _describe_fit(plain: Program, made: _Made, options: FitOptions, kept: Kept) -> ProgramFit:
     """The program that is kept, with settings that say what it holds of what was asked."""
     asked = {"placement": placement_text(options.placement)}
     if options.corrections:
         asked["corrections"] = ", ".join(c for c in CORRECTIONS if c in options.corrections)
-    if options.placement != "none" and _same_places(plain, made.placed):
+    if options.placement != "none" and _has_same_places(plain, made.placed):
         asked["placement"] += " (changed nothing)"
     settings = {**dict(kept.program.settings), **asked, **kept.settings(asked)}
     program = replace(kept.program, settings=tuple(sorted(settings.items())))
     verify_program(program)
-    return Fit(program, made.layers, made.sensitivities, made.steered, kept.judgement)
+    return ProgramFit(program, made.layers, made.sensitivities, made.searched, kept.judgement)
 
 
-def _same_places(program: Program, other: Program) -> bool:
+def _has_same_places(program: Program, other: Program) -> bool:
     """Whether every cell, input and block lies where it lay."""
     pairs = zip(program.crossbar_steps, other.crossbar_steps, strict=True)
     return all(
@@ -239,17 +248,17 @@ def _same_places(program: Program, other: Program) -> bool:
     )
 
 
-def _structural(program: Program) -> Program:
+def _drop_weight_facts(program: Program) -> Program:
     """Without facts that depend on weights, which corrections change, and converters to match."""
     for step in program.crossbar_steps:
         if step.facts is not None and WEIGHTS in step.facts.reasons:
-            program = replaced(
+            program = replace_step(
                 program, resize_converters(replace(step, facts=None), program.target)
             )
     return program
 
 
-def replaced(program: Program, step: CrossbarStep) -> Program:
+def replace_step(program: Program, step: CrossbarStep) -> Program:
     """The program with another step of the same name."""
     steps = tuple(step if old.name == step.name else old for old in program.steps)
     return replace(program, steps=steps)
@@ -265,7 +274,7 @@ def _sensitivities(program: Program, data: Data, options: FitOptions) -> dict[st
     }
 
 
-def _partly_wired(program: Program, effects: Effects, placed: int) -> StepRunner:
+def _prepare_placed(program: Program, effects: Effects, placed: int) -> StepRunner:
     """The first layers, which are placed already, run on the chip; the others are ideal."""
     runner, chip = StepRunner(), Chip(program, effects)
     for step in program.crossbar_steps[:placed] if effects.kinds else ():
@@ -273,7 +282,7 @@ def _partly_wired(program: Program, effects: Effects, placed: int) -> StepRunner
     return runner
 
 
-def _placed_together(
+def _place_together(
     program: Program,
     data: Data,
     importance: Mapping[str, Importance],
@@ -281,7 +290,7 @@ def _placed_together(
     ranked: Mapping[str, Sensitivity],
     options: FitOptions,
     progress: Progress | None,
-) -> tuple[Steered | None, dict[str, Placed]]:
+) -> tuple[PlacementResult | None, dict[str, Placed]]:
     """All layers by the answers of the executed network, for `optimal`.
 
     Comparisons have no cells that could be executed on wires, so nothing is done with them.
@@ -293,7 +302,7 @@ def _placed_together(
     rows: dict[str, CrossbarStep] = {}
     for step in steps:
         ranking = importance_of(step, moments[step.name], ranked.get(step.name))
-        job = PlacementJob(step, program.target, ranking, _wired(program, options, ENOUGH))
+        job = PlacementJob(step, program.target, ranking, _level_reader(program, options, ENOUGH))
         exact[step.name] = place_layer(job, "optimal", options.swaps)
         job = replace(job, importance=importance[step.name])
         rows[step.name] = order_rows(job, to_sense_side(step, program.target))
@@ -304,20 +313,20 @@ def _placed_together(
     }
     kinds = options.corrections
     scalings = {s.name: scaling_of(s, importance[s.name], kinds) for s in steps}
-    steered = steer(program, data, options.effects, (scalings, starts), progress)
-    return steered, {
-        name: replace(found, step=resize_converters(steered.steps[name], program.target))
+    searched = search_orders(program, data, options.effects, scalings, starts, progress)
+    return searched, {
+        name: replace(found, step=resize_converters(searched.steps[name], program.target))
         for name, found in exact.items()
     }
 
 
-def _wired(
+def _level_reader(
     program: Program, options: FitOptions, tolerance: float = TOLERANCE
 ) -> Callable[[CrossbarStep], Float64Array]:
     """What the cells of a layer contribute, whatever its order."""
 
     def levels(changed: CrossbarStep) -> Float64Array:
-        chip = Chip(replaced(program, changed), options.effects, tolerance=tolerance)
+        chip = Chip(replace_step(program, changed), options.effects, tolerance=tolerance)
         return chip.levels(changed)
 
     return levels
@@ -333,24 +342,24 @@ def _place(
     """A layer in its order, behind layers that are placed."""
     if options.placement == "faults":
         job = FaultJob(
-            program.target, importance, stuck_of(program, options), _alone(program, step)
+            program.target, importance, stuck_of(program, options), _owns_arrays(program, step)
         )
         placed, before, after = place_around_faults(step, job)
         return placed, LayerFit(step.name, before, after, 0.0, 1)
-    layer = PlacementJob(step, program.target, importance, _wired(program, options))
-    result = given or _ordered(layer, options)
+    layer = PlacementJob(step, program.target, importance, _level_reader(program, options))
+    result = given or _order_layer(layer, options)
     after = result.after if given is None else layer.error(result.step)
     return result.step, LayerFit(step.name, result.before, after, result.gap, result.tried)
 
 
-def _ordered(layer: PlacementJob, options: FitOptions) -> Placed:
+def _order_layer(layer: PlacementJob, options: FitOptions) -> Placed:
     method = load_placement(options.placement)
     if isinstance(method, str):
         return place_layer(layer, method, options.swaps)
     return place_by(layer, method)
 
 
-def _alone(program: Program, step: CrossbarStep) -> bool:
+def _owns_arrays(program: Program, step: CrossbarStep) -> bool:
     """Whether no other layer uses the step's arrays."""
     own = np.unique(step.tiling.array)
     return not any(

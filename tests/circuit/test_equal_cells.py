@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from xbarc.circuit.direct import direct_conductance
+from xbarc.circuit.equal_cells import far_losses, line_ratio
 from xbarc.circuit.lines import effective_column, effective_conductance, line_model
-from xbarc.circuit.uniform import far_losses, line_ratio
 from xbarc.target import Target, load_target
 
 
