@@ -24,7 +24,7 @@ from xbarc.ir import (
     effective_weights,
     every_code,
     is_lossless,
-    step_outputs,
+    layer_outputs,
 )
 from xbarc.lazy import lazy_module
 from xbarc.numerics import AnyArray, Int64Array, IntArray
@@ -186,7 +186,7 @@ class _FloatModel:
 
 def _exposed(program: Program) -> tuple[str, ...]:
     """Tensors of layers that the float model has as well."""
-    known = {name for step in program.steps for name in step_outputs(step)}
+    known = {name for step in program.steps for name in layer_outputs(step)}
     names = [name for step in program.crossbar_steps for name in (step.output, _bits_name(step))]
     return tuple(dict.fromkeys(name for name in names if name in known))
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.frontend.onnx_models import parse
 from xbarc.cost.digital import fragment_flows
-from xbarc.ir.program import DigitalStep
+from xbarc.ir.network import DigitalFragment
 
 HEADER = '<ir_version: 9, opset_import: ["": 20, "com.microsoft": 1]>'
 NUMBERS = {"s": np.float32(0.5), "z": np.uint8(3)}
@@ -18,7 +18,7 @@ def _positions(body: str, kind: str = "uint8") -> tuple[int, ...]:
     text = f"""g ({kind}[1,2,4,4] a, {kind}[1,2,4,4] b) => ({kind}[] y) {{ {body} }}"""
     used = {name: array for name, array in NUMBERS.items() if f"{name}," in body}
     model = parse(text, HEADER, **used).SerializeToString()
-    step = DigitalStep("part", model, ("a", "b"), ("y",), (), None, ())
+    step = DigitalFragment("part", model, ("a", "b"), ("y",), (), None, ())
     flow = fragment_flows(step, {"a": (1, 4, 4), "b": (1, 4, 4)})["y"]
     need = flow.needs["a"]
     return () if need is None or not flow.grid else tuple(need.tolist())

@@ -17,8 +17,7 @@ from xbarc.executor import PlainLayer, StepRunner
 from xbarc.executor.exact import ExactLayer, layer_vectors, real_codes
 from xbarc.frontend import read_network, runnable_model
 from xbarc.ir.geometry import Dense
-from xbarc.ir.network import MatrixLayer
-from xbarc.ir.program import DigitalStep
+from xbarc.ir.network import DigitalFragment, MatrixLayer
 from xbarc.ir.quantizers import IntegerInput, StaticInput
 from xbarc.numerics.types import AnyArray
 from xbarc.oracle import Oracle
@@ -33,7 +32,7 @@ def _exact(path: Path, feeds: dict[str, AnyArray]) -> dict[str, Any]:
         if isinstance(layer, MatrixLayer):
             values[layer.output] = ExactLayer(layer).run(values[layer.input], values)
             continue
-        step = DigitalStep(
+        step = DigitalFragment(
             layer.name, layer.model, layer.inputs, layer.outputs, layer.operators, layer.macs, ()
         )
         StepRunner().run(step, values)

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xbarc.executor.walk import Values, Walk, run_steps
-from xbarc.ir.program import DigitalStep, Step
+from xbarc.ir.network import DigitalFragment
+from xbarc.ir.program import Step
 
 
 class _Runner:
@@ -16,17 +17,17 @@ class _Runner:
         self.most = 0
 
     def run(self, step: Step, values: Values) -> None:
-        assert isinstance(step, DigitalStep)
+        assert isinstance(step, DigitalFragment)
         values |= {key: [values[name] for name in step.inputs] for key in step.outputs}
         self.most = max(self.most, len(values))
 
 
-def _step(number: int, inputs: list[str]) -> DigitalStep:
-    return DigitalStep(f"s{number}", b"", tuple(inputs), (f"v{number}",), (), 0, ())
+def _step(number: int, inputs: list[str]) -> DigitalFragment:
+    return DigitalFragment(f"s{number}", b"", tuple(inputs), (f"v{number}",), (), 0, ())
 
 
 @st.composite
-def _steps(draw: st.DrawFn) -> list[DigitalStep]:
+def _steps(draw: st.DrawFn) -> list[DigitalFragment]:
     steps = []
     for number in range(draw(st.integers(1, 8))):
         known = ["x", *(f"v{earlier}" for earlier in range(number))]
@@ -35,7 +36,9 @@ def _steps(draw: st.DrawFn) -> list[DigitalStep]:
 
 
 @given(_steps(), st.sets(st.integers(0, 7)), st.integers(1, 3))
-def test_what_is_read_later_stays(steps: list[DigitalStep], kept: set[int], batches: int) -> None:
+def test_what_is_read_later_stays(
+    steps: list[DigitalFragment], kept: set[int], batches: int
+) -> None:
     keep = {f"v{number}" for number in kept}
     feeds: list[Values] = [{"x": number, "unread": 0} for number in range(batches)]
     walk = Walk(steps, keep)
@@ -47,7 +50,7 @@ def test_what_is_read_later_stays(steps: list[DigitalStep], kept: set[int], batc
 
 
 @given(_steps())
-def test_the_rest_of_a_program_runs_on_what_is_left(steps: list[DigitalStep]) -> None:
+def test_the_rest_of_a_program_runs_on_what_is_left(steps: list[DigitalFragment]) -> None:
     last = steps[-1].outputs[0]
     whole: Values = {"x": 1}
     run_steps(steps, whole, _Runner(), keep=[last])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,11 @@ sys.path.insert(0, str(ROOT / "docs"))
 import file_format  # type: ignore[import-not-found]  # noqa: E402  # found through the line above
 
 from tests.builders import int_layer, mapped, program_of, small_target  # noqa: E402
+from xbarc.ir.facts import InputFacts, Narrowed  # noqa: E402
 from xbarc.ir.files import load_program, save_program  # noqa: E402
 from xbarc.ir.files.arrays import FORMS, check_forms, hold_arrays  # noqa: E402
+from xbarc.ir.files.schema import CrossbarRecord  # noqa: E402
+from xbarc.ir.network import LayerHead  # noqa: E402
 
 
 @pytest.mark.parametrize("record", file_format.records(), ids=lambda record: record.__name__)
@@ -59,3 +63,24 @@ def test_a_saved_layer_holds_the_arrays_that_every_layer_has(encoding: str, tmp_
     always = {name for name, form in FORMS.items() if not form.optional}
     assert always <= names <= set(FORMS)
     load_program(tmp_path / "net.xbar")
+
+
+def test_a_layer_keeps_its_head_on_crossbars_and_in_files() -> None:
+    """What a new field of the head needs: nothing in mapping, a key or an array in the files."""
+    names = {item.name for item in fields(LayerHead)}
+    assert names - set(CrossbarRecord.model_fields) == {"equalised"}
+    assert "result.equalised" in FORMS
+    facts = InputFacts(np.zeros((1, 3), np.int64), np.full((1, 3), 9))
+    layer = replace(
+        int_layer(np.arange(6).reshape(1, 3, 2)),
+        input_shape=(1, 3),
+        uncounted="a reason",
+        equalised=np.ones(2, np.float32),
+        facts=facts,
+        narrowed=Narrowed(8),
+    )
+    step = mapped(layer, small_target())
+    assert {name for name in names if getattr(step, name) is not getattr(layer, name)} == {"facts"}
+    assert step.facts is not None
+    assert step.facts.low is facts.low  # facts also tell what they save
+    assert step.facts.high is facts.high

@@ -13,8 +13,8 @@ from xbarc.errors import ProgramError, VerifyError
 from xbarc.ir.choices import Candidate, ChoiceRecord
 from xbarc.ir.facts import InputFacts
 from xbarc.ir.geometry import Dense, Geometry, Scatter, Window, is_countable
-from xbarc.ir.network import Network, Source, Value
-from xbarc.ir.program import CrossbarStep, DigitalStep, Program
+from xbarc.ir.network import DigitalFragment, Network, Source, Value
+from xbarc.ir.program import CrossbarStep, Program
 from xbarc.ir.quantizers import FloatInput, RequantizedResult
 from xbarc.ir.verify import (
     NETWORK_RULES,
@@ -126,8 +126,8 @@ def test_names_of_methods(name: str, is_one: bool) -> None:
         assert _rules(_program(step)) == ([] if is_one else ["methods_named"])
 
 
-def _no_model() -> DigitalStep:
-    return DigitalStep("digital1", b"no model", ("y",), ("z",), (), 0, ())
+def _no_model() -> DigitalFragment:
+    return DigitalFragment("digital1", b"no model", ("y",), ("z",), (), 0, ())
 
 
 def _wrong_programs() -> dict[str, Program]:

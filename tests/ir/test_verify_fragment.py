@@ -10,8 +10,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from tests.builders import small_target
-from xbarc.ir.network import Source, Value
-from xbarc.ir.program import DigitalStep, Program
+from xbarc.ir.network import DigitalFragment, Source, Value
+from xbarc.ir.program import Program
 from xbarc.ir.verify.fragments import fragments_closed, loops
 
 FLOAT = TensorProto.FLOAT
@@ -130,7 +130,7 @@ FAULTS: dict[str, tuple[Build, str]] = {
 
 
 def program(data: bytes, operators: tuple[tuple[str, int], ...] = ()) -> Program:
-    step = DigitalStep("digital0", data, ("x",), ("y",), operators, 0, ())
+    step = DigitalFragment("digital0", data, ("x",), ("y",), operators, 0, ())
     target = small_target()
     x, y = Value("x", "float32", None), Value("y", "float32", None)
     return Program("p", Source("p.onnx", "0" * 64), target, (x,), (y,), (step,), 0, ())

@@ -28,7 +28,8 @@ from tests.models.quantised import (
 )
 from xbarc.compiler import compile_model
 from xbarc.executor import Executor, StepRunner
-from xbarc.ir.program import DigitalStep, Program, step_outputs
+from xbarc.ir.network import DigitalFragment, layer_outputs
+from xbarc.ir.program import Program
 from xbarc.ir.quantizers import IntegerInput
 from xbarc.oracle import Oracle
 
@@ -113,7 +114,7 @@ def test_qdq_differs_by_a_step_at_ties_only(
 ) -> None:
     """Each layer, and the fragment behind it, on the very integers that ONNX Runtime gave them."""
     path, program = _compiled(notation, tmp_path)
-    written = {name for step in program.steps for name in step_outputs(step)}
+    written = {name for step in program.steps for name in layer_outputs(step)}
     codes = sorted(written.intersection(integer_names(path)))
     real = [step.output for step in program.crossbar_steps]
     wanted = Oracle(exact_form(path), [*codes, *real]).run(_images())
@@ -121,13 +122,13 @@ def test_qdq_differs_by_a_step_at_ties_only(
     differing = total = 0
     for step in program.steps:
         runner.run(step, values)
-        for name in set(step_outputs(step)).intersection(codes):
+        for name in set(layer_outputs(step)).intersection(codes):
             steps = np.abs(as_float(values[name]) - as_float(wanted[name]))
-            assert isinstance(step, DigitalStep)
+            assert isinstance(step, DigitalFragment)
             assert steps.max() <= allowed_steps(step.model, name), name
             differing, total = differing + int(np.count_nonzero(steps)), total + steps.size
             values[name] = wanted[name]
-        for name in set(step_outputs(step)).intersection(real):
+        for name in set(layer_outputs(step)).intersection(real):
             _assert_float_rounding(values[name], wanted[name], name)
     assert total
     assert differing <= total * 1e-4
@@ -145,7 +146,7 @@ def _assert_float_rounding(found: Any, wanted: Any, name: str) -> None:
 def test_qdq_from_end_to_end(notation: Notation, tmp_path: Path, record_property: Record) -> None:
     """A step of difference moves what lies behind it: few codes differ, and no answer."""
     path, program = _compiled(notation, tmp_path)
-    written = {name for step in program.steps for name in step_outputs(step)}
+    written = {name for step in program.steps for name in layer_outputs(step)}
     names = sorted(written.intersection(integer_names(path)))
     both = _both(program, path, names)
     differing = sum(int(np.count_nonzero(found != wanted)) for _, found, wanted in both[1:])

@@ -11,16 +11,8 @@ from onnx import helper
 from xbarc.cost import program_cost
 from xbarc.ir.built import built_settings
 from xbarc.ir.geometry import Dense, Window
-from xbarc.ir.network import Source, Value
-from xbarc.ir.program import (
-    AdcSettings,
-    CrossbarStep,
-    DigitalStep,
-    Periphery,
-    Program,
-    Tiling,
-    encode_r,
-)
+from xbarc.ir.network import DigitalFragment, Source, Value
+from xbarc.ir.program import AdcSettings, CrossbarStep, Periphery, Program, Tiling, encode_r
 from xbarc.ir.quantizers import DynamicInput, FloatResult, StaticInput
 from xbarc.numerics import pack_cells
 from xbarc.numerics.types import AnyArray, Int64Array
@@ -136,8 +128,8 @@ def _fragment() -> bytes:
     return data
 
 
-def digital_step(macs: int | None = 7) -> DigitalStep:
-    return DigitalStep(
+def digital_step(macs: int | None = 7) -> DigitalFragment:
+    return DigitalFragment(
         name="rest",
         model=_fragment(),
         inputs=("h",),
@@ -154,7 +146,7 @@ def small_program(*overrides: str) -> Program:
     return program_of(*steps, target=small_target(*overrides), arrays=5)
 
 
-def program_of(*steps: CrossbarStep | DigitalStep, target: Target, arrays: int) -> Program:
+def program_of(*steps: CrossbarStep | DigitalFragment, target: Target, arrays: int) -> Program:
     return Program(
         name="small",
         source=Source("small.onnx", "0" * 64),

@@ -18,7 +18,7 @@ from xbarc.instruments import comparison_sums, pooled_bits, sum_shift
 from xbarc.ir import (
     BinaryInput,
     CrossbarStep,
-    DigitalStep,
+    DigitalFragment,
     FloatResult,
     Layer,
     MatrixLayer,
@@ -102,7 +102,9 @@ class SenseWalk:
         self.walk.run(self._runner, step, self.clean)
         self._runner.forget(step)
 
-    def refit_fragment(self, number: int, step: DigitalStep, batches: list[Values]) -> DigitalStep:
+    def refit_fragment(
+        self, number: int, step: DigitalFragment, batches: list[Values]
+    ) -> DigitalFragment:
         """The last fragment, its classifier fitted to what the unsplit network says.
 
         Args:
@@ -185,7 +187,7 @@ class SenseWalk:
 
 
 def _run(
-    session: OnnxSession, step: DigitalStep, batches: list[Values], name: str
+    session: OnnxSession, step: DigitalFragment, batches: list[Values], name: str
 ) -> list[AnyArray]:
     """A tensor of a fragment, batch after batch."""
     if name in step.inputs:

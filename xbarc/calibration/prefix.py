@@ -11,7 +11,7 @@ import numpy as np
 from xbarc.executor import ExactLayer, StepRunner, Values, Walk
 from xbarc.instruments import Feed, range_statistics, second_moments
 from xbarc.ir import (
-    DigitalStep,
+    DigitalFragment,
     Layer,
     MatrixLayer,
     Quantizer,
@@ -77,7 +77,7 @@ class Prefix:
         if isinstance(layer, MatrixLayer) and self.exact:
             exact = ExactLayer(widen_binary(layer))
         for values in self.exact:
-            if isinstance(step, DigitalStep):
+            if isinstance(step, DigitalFragment):
                 self._runner.run(step, values)
             elif exact is not None:
                 values[step.output] = exact.run(np.asarray(values[step.input]), values)

@@ -114,10 +114,9 @@ class Whole:
         ranged = input_alike(layer, steps, self.bits.activations)
         return ranged, weights_alike(ranged, steps, self.bits.weights)
 
-    def finish_step(self, layer: MatrixLayer, step: CrossbarStep) -> CrossbarStep:
-        """A step that remembers how it was scaled, with the converters that all share."""
-        adc = step.adc if self.adc is None else self.adc
-        return replace(step, equalised=layer.equalised, adc=adc)
+    def share_adc(self, step: CrossbarStep) -> CrossbarStep:
+        """A step with the converters that all share, where they do."""
+        return step if self.adc is None else replace(step, adc=self.adc)
 
     def read_by(self, sums: Sequence[SumHistogram]) -> Whole:
         """The same with the converter setting that suits these sums."""

@@ -11,7 +11,6 @@ from xbarc.ir import (
     BinaryInput,
     CrossbarStep,
     DigitalFragment,
-    DigitalStep,
     FloatWeight,
     MatrixLayer,
     Network,
@@ -55,7 +54,7 @@ def lower_network(
     for number, layer in enumerate(walk):
         progress(layer.name, number, len(network.layers))
         if isinstance(layer, DigitalFragment):
-            step: Step = sense.refit_fragment(number, _digital(layer), batches)
+            step: Step = sense.refit_fragment(number, layer, batches)
         elif compares(plan) and isinstance(layer.quantizer, BinaryInput):
             step = sense.crossbar(layer, batches, pool)
         else:
@@ -80,19 +79,6 @@ def _wants_exact(network: Network, plan: Plan) -> bool:
         plan.options.prune is not None or any(_wants_moments(layer, plan) for layer in read)
     )
     return asked and plan.options.feedback != "off"
-
-
-def _digital(layer: DigitalFragment) -> DigitalStep:
-    return DigitalStep(
-        layer.name,
-        layer.model,
-        layer.inputs,
-        layer.outputs,
-        layer.operators,
-        layer.macs,
-        layer.notes,
-        layer.uncounted,
-    )
 
 
 def _crossbar(
@@ -121,11 +107,11 @@ def _crossbar(
         step = None if shared is None else shared.weight
         where = (plan.target, plan.options, pool)
         if plan.options.encoding == AUTO:
-            return whole.finish_step(layer, choose_encoding(ranged, plain, moments, *where))
+            return whole.share_adc(choose_encoding(ranged, plain, moments, *where))
         with blame(plan.options.encoding, f"mapping layer {layer.name}"):
             fitted = fit_layer(ranged, plan.target, plan.options, plain, moments, step)
             made = map_layer(fitted.layer, *where, fitted.arrangement, fitted.record)
-        return whole.finish_step(layer, made)
+        return whole.share_adc(made)
     except ValueError as error:
         raise MappingError(str(error), where=layer.name) from error
 

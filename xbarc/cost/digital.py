@@ -14,7 +14,7 @@ import numpy as np
 
 from xbarc.cost.flow import window_reach
 from xbarc.cost.ready_times import needed_position
-from xbarc.ir import AutoPad, DigitalStep, Window, window_output, window_pads
+from xbarc.ir import AutoPad, DigitalFragment, Window, window_output, window_pads
 from xbarc.numerics import IntArray
 from xbarc.onnx_graph import GraphNode, OnnxGraph
 from xbarc.operators import Form
@@ -43,7 +43,7 @@ class Flow:
     needs: Mapping[str, IntArray | None] = field(default_factory=dict)
 
 
-def fragment_flows(step: DigitalStep, grids: Mapping[str, Grid]) -> dict[str, Flow]:
+def fragment_flows(step: DigitalFragment, grids: Mapping[str, Grid]) -> dict[str, Flow]:
     """What each output of a fragment waits for.
 
     An operator that is not known to work position by position or window by window needs all of its

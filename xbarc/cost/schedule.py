@@ -33,7 +33,7 @@ from xbarc.cost.ready_times import (
     whole,
 )
 from xbarc.cost.timing import Timing
-from xbarc.ir import CrossbarStep, Dense, DigitalStep, DynamicInput, Program
+from xbarc.ir import CrossbarStep, Dense, DigitalFragment, DynamicInput, Program
 from xbarc.numerics import ANOTHER_LIMIT, Int64Array, limit_in_words, memory_limit, show_size
 from xbarc.rows import Picosecond, RoundPicosecond, Row, Share, fact
 from xbarc.target import Target
@@ -128,7 +128,7 @@ def schedule(
     grids = {step.input: input_grid(step) or () for step in program.crossbar_steps}
     state = _State(program.target, none.copy(), grids, busy=none.copy())
     for step in program.steps:
-        if isinstance(step, DigitalStep):
+        if isinstance(step, DigitalFragment):
             _digital(step, state)
         elif found[step.name] is None:
             _pass_on(step, state)
@@ -257,7 +257,7 @@ def _layer(step: CrossbarStep, node: Node, rounds: Rounds, why: str) -> LayerSch
     )
 
 
-def _digital(step: DigitalStep, state: _State) -> None:
+def _digital(step: DigitalFragment, state: _State) -> None:
     known = {name: state.streams[name].grid for name in step.inputs if name in state.streams}
     for output, flow in fragment_flows(step, known).items():
         _digital_output(step, output, _as_read(output, flow, state), state)
@@ -270,7 +270,7 @@ def _as_read(output: str, flow: Flow, state: _State) -> Flow:
     return flow if same else Flow((), {name: last_need(need) for name, need in flow.needs.items()})
 
 
-def _digital_output(step: DigitalStep, output: str, flow: Flow, state: _State) -> None:
+def _digital_output(step: DigitalFragment, output: str, flow: Flow, state: _State) -> None:
     ready = np.zeros(int(np.prod(flow.grid)) if flow.grid else 1, dtype=np.int64)
     for name, need in flow.needs.items():
         stream = state.streams[name]

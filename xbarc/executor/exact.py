@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from xbarc.executor.layer import Accumulate, check_shape, matrix_frame, run_codes
+from xbarc.executor.layer import Accumulate, LayerFrame, check_shape, run_codes
 from xbarc.executor.vectors import DEFAULT_BUDGET, pieces, sample_axis_first
 from xbarc.executor.windows import gather, window_blocks
 from xbarc.ir import (
@@ -39,7 +39,7 @@ class ExactLayer(Accumulate):
         kind = np.float32 if isinstance(layer.quantizer, FloatInput) else np.float64
         self.weights = np.asarray(layer.weight.tensor.load()).astype(kind)
         no_zero = np.zeros((layer.groups, layer.outputs), dtype=np.int64)  # codes are centred
-        self._frame = matrix_frame(layer, no_zero)
+        self._frame = LayerFrame(layer, layer.constant, no_zero, layer.rows)
 
     def run(self, tensor: AnyArray, values: Mapping[str, Any]) -> AnyArray:
         """The layer's value.

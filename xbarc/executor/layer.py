@@ -24,11 +24,8 @@ from xbarc.executor.windows import block_extent, gather, window_blocks
 from xbarc.ir import (
     Codes,
     Dense,
-    Geometry,
+    LayerHead,
     LayerTrace,
-    MatrixLayer,
-    Quantizer,
-    Result,
     Scatter,
     Window,
     quantize,
@@ -75,15 +72,13 @@ class LayerFrame:
     """What every engine needs to know of a layer beside its cells.
 
     Attributes:
+        head: of the layer, or of its step.
         constant: `a` without the zero point's share; axis: output of all groups.
         weight_sums: sum of the weights of each output, which the zero point multiplies; axes:
             group, output.
     """
 
-    name: str
-    geometry: Geometry
-    quantizer: Quantizer
-    result: Result
+    head: LayerHead
     constant: Int64Array
     weight_sums: Int64Array
     inputs: int
@@ -97,19 +92,6 @@ class LayerFrame:
     def outputs(self) -> int:
         """Outputs of one group's matrix."""
         return int(self.weight_sums.shape[1])
-
-
-def matrix_frame(layer: MatrixLayer, weight_sums: Int64Array) -> LayerFrame:
-    """The frame of a layer that was never mapped."""
-    return LayerFrame(
-        name=layer.name,
-        geometry=layer.geometry,
-        quantizer=layer.quantizer,
-        result=layer.result,
-        constant=layer.constant,
-        weight_sums=weight_sums,
-        inputs=layer.rows,
-    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,8 +128,8 @@ def run_layer(
         InputError: the tensor has the wrong shape, or values that no DAC can feed.
     """
     check_shape(frame, tensor.shape)
-    samples = sample_axis_first(tensor, frame.geometry)
-    codes = quantize(samples, frame.quantizer, values, frame.name)
+    samples = sample_axis_first(tensor, frame.head.geometry)
+    codes = quantize(samples, frame.head.quantizer, values, frame.head.name)
     return run_codes(frame, engine, codes, tensor.shape, trace, budget)
 
 
@@ -161,7 +143,7 @@ def run_codes(
 ) -> AnyArray:
     """Execute one matrix layer on codes, the first axis the sample, of a tensor of this shape."""
     run = _Run(frame, engine, codes, shape, trace, budget)
-    match frame.geometry:
+    match frame.head.geometry:
         case Dense() as geometry:
             return _dense(run, geometry)
         case Window() as geometry:
@@ -176,7 +158,7 @@ def check_shape(frame: LayerFrame, shape: tuple[int, ...]) -> None:
     Raises:
         InputError: says what was found and what is expected.
     """
-    geometry = frame.geometry
+    geometry = frame.head.geometry
     if isinstance(geometry, Dense):
         axis = -1 if len(shape) == 1 else geometry.contract_axis
         found = shape[axis] if shape else 0
@@ -190,19 +172,19 @@ def check_shape(frame: LayerFrame, shape: tuple[int, ...]) -> None:
         wanted = f"{channels} channels and {len(geometry.kernel)} spatial axes"
         good = len(shape) == len(geometry.kernel) + 2 and shape[1] == channels
     if not good:
-        raise InputError(f"input of shape {shape}, expected {wanted}", where=frame.name)
+        raise InputError(f"input of shape {shape}, expected {wanted}", where=frame.head.name)
     if not isinstance(geometry, Dense) and 0 in spatial_extent(geometry, shape[2:]):
         raise InputError(
             f"input of shape {shape} has no position: a kernel of {list(geometry.kernel)} does not"
             " fit it, pads counted",
-            where=frame.name,
+            where=frame.head.name,
             hint="larger inputs; ONNX Runtime refuses this one too",
         )
     size = _BYTES * largest_array(geometry, frame.groups, frame.outputs, shape)
     if size > memory_limit():
         raise InputError(
             f"input of shape {shape} needs an array of {show_size(size)}, {limit_in_words()}",
-            where=frame.name,
+            where=frame.head.name,
             hint=f"fewer samples at a time, or {ANOTHER_LIMIT};"
             " strides, dilations and pads of the layer may ask too much",
         )
@@ -217,7 +199,7 @@ def _dense(run: _Run, geometry: Dense) -> AnyArray:
         if scale.ndim == 2:  # a stack of matrices: each group reads a vector of its own
             scale = np.repeat(scale, frame.outputs, axis=1)
         scale = scale if scale.ndim == 2 else scale[:, None]
-        rows.append(to_values(acc + frame.constant, frame.result, scale))
+        rows.append(to_values(acc + frame.constant, frame.head.result, scale))
     return dense_result(np.concatenate(rows), geometry, frame.outputs, run.shape)
 
 
@@ -242,7 +224,7 @@ def _scatter(run: _Run, geometry: Scatter) -> AnyArray:
     ]
     total = scatter_add(np.concatenate([nothing, *parts]), geometry, frame.groups, run.shape)
     spread = (-1,) + (1,) * (total.ndim - 1)
-    return to_values(total, frame.result, codes.scale.reshape(spread))
+    return to_values(total, frame.head.result, codes.scale.reshape(spread))
 
 
 def _of_samples(values: NDArray[_Number], which: slice | Int64Array) -> NDArray[_Number]:
@@ -266,7 +248,7 @@ def _block_values(run: _Run, acc: IntArray, images: slice) -> AnyArray:
     offset = frame.constant - zero.reshape(-1, 1) * frame.weight_sums.reshape(1, -1)
     if offset.any():
         acc = acc + offset.reshape(*offset.shape, *(1,) * (acc.ndim - 2))
-    return to_values(acc, frame.result, scale.reshape((-1,) + (1,) * (acc.ndim - 1)))
+    return to_values(acc, frame.head.result, scale.reshape((-1,) + (1,) * (acc.ndim - 1)))
 
 
 def _accumulators(run: _Run, piece: VectorPiece) -> IntArray:
@@ -283,4 +265,4 @@ def _accumulators(run: _Run, piece: VectorPiece) -> IntArray:
 def _empty(frame: LayerFrame) -> AnyArray:
     """No vector's values, which tell the type of all."""
     nothing = np.zeros((0, frame.groups * frame.outputs), dtype=np.int64)
-    return to_values(nothing, frame.result, np.ones((1, 1)))
+    return to_values(nothing, frame.head.result, np.ones((1, 1)))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from xbarc.errors import MappingError
-from xbarc.executor.layer import Accumulate, matrix_frame, run_layer
+from xbarc.executor.layer import Accumulate, LayerFrame, run_layer
 from xbarc.ir import IntWeight, LayerTrace, MatrixLayer
 from xbarc.numerics import AnyArray, Int64Array, IntArray, exact_matmul
 
@@ -28,7 +28,7 @@ class PlainLayer(Accumulate):
             raise MappingError("weights are not integers yet", where=layer.name)
         self.weights: Int64Array = layer.weight.tensor.load().astype(np.int64)
         self._largest = int(np.abs(self.weights).sum(axis=1).max(initial=0))
-        self._frame = matrix_frame(layer, self.weights.sum(axis=1))
+        self._frame = LayerFrame(layer, layer.constant, self.weights.sum(axis=1), layer.rows)
 
     def run(self, tensor: AnyArray, values: Mapping[str, Any]) -> AnyArray:
         """The layer's value.

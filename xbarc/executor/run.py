@@ -21,13 +21,13 @@ from xbarc.executor.vectors import DEFAULT_BUDGET
 from xbarc.executor.walk import Values, Walk
 from xbarc.ir import (
     CrossbarStep,
-    DigitalStep,
+    DigitalFragment,
     Program,
     Step,
     Trace,
     Value,
     effective_weights,
-    step_outputs,
+    layer_outputs,
 )
 from xbarc.runtime import OnnxSession
 
@@ -93,7 +93,7 @@ class StepRunner:
 
     def run(self, step: Step, values: Values, trace: Trace | None = None) -> None:
         """Execute one step; its outputs are added to `values`."""
-        if isinstance(step, DigitalStep):
+        if isinstance(step, DigitalFragment):
             self._digital(step, values)
         else:
             self._crossbar(step, values, trace)
@@ -108,7 +108,7 @@ class StepRunner:
         """Run a layer by this engine from now on."""
         self._layers[step.name] = (layer_frame(step), engine)
 
-    def _digital(self, step: DigitalStep, values: Values) -> None:
+    def _digital(self, step: DigitalFragment, values: Values) -> None:
         if step.name not in self._fragments:
             self._fragments[step.name] = OnnxSession(
                 step.model, where=step.name, threads=self.threads
@@ -118,7 +118,7 @@ class StepRunner:
         results = self._fragments[step.name].run(feeds, step.outputs)
         values.update(zip(step.outputs, results, strict=True))
 
-    def _check_memory(self, step: DigitalStep, feeds: Values) -> None:
+    def _check_memory(self, step: DigitalFragment, feeds: Values) -> None:
         """Before a fragment runs; once for inputs of the same shapes that follow each other."""
         fed = {n: a.shape for n, a in feeds.items() if isinstance(a, np.ndarray)}
         if self._shapes.get(step.name) != fed:
@@ -146,15 +146,7 @@ def layer_frame(step: CrossbarStep) -> LayerFrame:
         weight_sums = effective_weights(step).sum(axis=1, dtype=np.int64)
     else:  # codes of binary inputs have no zero point
         weight_sums = np.zeros((step.groups, step.outputs), dtype=np.int64)
-    return LayerFrame(
-        name=step.name,
-        geometry=step.geometry,
-        quantizer=step.quantizer,
-        result=step.result,
-        constant=step.periphery.constant,
-        weight_sums=weight_sums,
-        inputs=step.inputs,
-    )
+    return LayerFrame(step, step.periphery.constant, weight_sums, step.inputs)
 
 
 class Executor:
@@ -204,7 +196,7 @@ class Executor:
         declared = [value.name for value in self.program.outputs]
         if outputs is None:
             return declared
-        known = {*declared, *(name for step in self.program.steps for name in step_outputs(step))}
+        known = {*declared, *(name for step in self.program.steps for name in layer_outputs(step))}
         unknown = [name for name in outputs if name not in known]
         if unknown:
             raise InputError(

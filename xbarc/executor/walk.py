@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
-from xbarc.ir import DigitalFragment, Layer, MatrixLayer, Step, layer_inputs, step_inputs
+from xbarc.ir import Layer, Step, layer_inputs
 
 Values = dict[str, Any]
 _Node = TypeVar("_Node", bound=Layer | Step)
@@ -37,7 +37,9 @@ class Walk(Generic[_Node]):
 
     def __init__(self, nodes: Sequence[_Node], keep: Iterable[str] = ()) -> None:
         self._nodes = nodes
-        self._last = {name: place for place, node in enumerate(nodes) for name in _reads(node)}
+        self._last = {
+            name: place for place, node in enumerate(nodes) for name in layer_inputs(node)
+        }
         self._last.update(dict.fromkeys(keep, len(nodes)))
         self._place = 0
 
@@ -65,9 +67,3 @@ def run_steps(
     walk = Walk(steps, keep)
     for step in walk:
         walk.run(runner, step, [values])
-
-
-def _reads(node: Layer | Step) -> tuple[str, ...]:
-    return (
-        layer_inputs(node) if isinstance(node, MatrixLayer | DigitalFragment) else step_inputs(node)
-    )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xbarc.ir.program import Program, step_inputs, step_outputs
+from xbarc.ir.network import layer_inputs, layer_outputs
+from xbarc.ir.program import Program
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -18,8 +19,8 @@ def dataflow(program: Program) -> nx.DiGraph[str]:
     writer: dict[str, str] = {}
     for step in program.steps:
         graph.add_node(step.name)
-        for value in step_inputs(step):
+        for value in layer_inputs(step):
             if value in writer:
                 graph.add_edge(writer[value], step.name, value=value)
-        writer.update(dict.fromkeys(step_outputs(step), step.name))
+        writer.update(dict.fromkeys(layer_outputs(step), step.name))
     return graph

@@ -18,8 +18,8 @@ from xbarc.ir.codes import quantize, to_values
 from xbarc.ir.effective import effective_weights, is_lossless
 from xbarc.ir.facts import WEIGHTS, InputFacts, Narrowed
 from xbarc.ir.geometry import Dense, Geometry, Scatter, Window, window_output
-from xbarc.ir.network import Value
-from xbarc.ir.program import CrossbarStep, DigitalStep, Program, Step
+from xbarc.ir.network import DigitalFragment, Value
+from xbarc.ir.program import CrossbarStep, Program, Step
 from xbarc.ir.quantizers import (
     DynamicInput,
     FloatInput,
@@ -91,7 +91,7 @@ class Knowledge:
 
     def advance(self, step: Step) -> None:
         """Take in what a step writes."""
-        if isinstance(step, DigitalStep):
+        if isinstance(step, DigitalFragment):
             inputs = {name: self.bounds(name) for name in step.inputs}
             self._known |= fragment_bounds(step.model, inputs, step.name)
             return

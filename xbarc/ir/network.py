@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from xbarc.ir.facts import InputFacts, Narrowed
 from xbarc.ir.geometry import Geometry, Shape, Window
@@ -83,44 +84,62 @@ class Pooling:
     value: str
 
 
-@dataclass(frozen=True, eq=False)
-class MatrixLayer:
-    """A product with a constant matrix, which goes to crossbars.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LayerHead:
+    """What stays the same of a layer from the network to its crossbars.
 
     Attributes:
         name: unique; the ONNX node's name where it has one.
         operator: the operator's name, for people only.
-        weight: axes: group, input, output.
-        constant: integers added to the accumulator (the bias of QLinearConv); axes: output of all
-            groups, group-major.
-        result: how accumulators become values; its arrays have the axis of `constant`. The scale of
-            a float layer holds what the model asks beside the weights (1 for plain Conv).
+        input, output: names of the values that the layer reads and writes.
+        geometry: the loop that makes input vectors of a tensor.
+        quantizer: how the input becomes codes.
+        result: how accumulators become values; its arrays have the axis output of all groups,
+            group-major. The scale of a float layer of a network holds what the model asks beside
+            the weights (1 for plain Conv).
         input_shape: shape of the input for one inference, where it is known.
-        uncounted: why it is not known.
-        equalised: what equalisation multiplied the outputs by, None where nothing did; axis as
-            `constant`.
-        pooling: what a MaxPool does to a thresholded result before anybody else reads it.
+        uncounted: why it is not known, for people: nothing is counted then.
+        equalised: what equalisation multiplied the outputs by, None where nothing did; axis:
+            output of all groups (channel). Later layers divide by it; whoever looks at the layer's
+            output in between has to.
         facts: which codes the wordlines can carry; None: every code, or nobody asked.
-        narrowed: as in `CrossbarStep`.
-        declared: integer weights of the model, where it has some; what is mapped is compared.
-        unkept_input: the integers that the input declares, where they are quantised again.
+        narrowed: what the codes were before some of their bits proved needless; None: as they are.
     """
 
     name: str
     operator: str
-    geometry: Geometry
     input: str
     output: str
-    weight: Weight
+    geometry: Geometry
     quantizer: Quantizer
-    constant: Int64Array
     result: Result
     input_shape: tuple[int, ...] | None = None
     uncounted: str = ""
     equalised: Float32Array | None = None
-    pooling: Pooling | None = None
     facts: InputFacts | None = None
     narrowed: Narrowed | None = None
+
+    def head(self) -> dict[str, Any]:
+        """These fields by name, for the next form of the layer."""
+        return {item.name: getattr(self, item.name) for item in fields(LayerHead)}
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class MatrixLayer(LayerHead):
+    """A product with a constant matrix, which goes to crossbars.
+
+    Attributes:
+        weight: axes: group, input, output.
+        constant: integers added to the accumulator (the bias of QLinearConv); axes: output of all
+            groups, group-major.
+        pooling: what a MaxPool does to a thresholded result before anybody else reads it.
+        declared: integer weights of the model, where it has some; what is mapped is compared.
+        unkept_input: the integers that the input declares, where they are quantised again.
+    """
+
+    weight: Weight
+    constant: Int64Array
+    pooling: Pooling | None = None
     declared: Declared | None = None
     unkept_input: Unkept | None = None
 
@@ -142,7 +161,7 @@ class MatrixLayer:
 
 @dataclass(frozen=True, eq=False)
 class DigitalFragment:
-    """A convex part of the graph that stays ONNX and runs in ONNX Runtime.
+    """A convex part of the graph that stays ONNX and runs in ONNX Runtime, in a program too.
 
     Attributes:
         model: a serialised ONNX model whose inputs and outputs have these names, in this order.
@@ -199,14 +218,14 @@ class Network:
         return tuple(layer for layer in self.layers if isinstance(layer, MatrixLayer))
 
 
-def layer_inputs(layer: Layer) -> tuple[str, ...]:
-    """Names of the values a layer reads."""
+def layer_inputs(layer: LayerHead | DigitalFragment) -> tuple[str, ...]:
+    """Names of the values that a layer reads, or its step."""
     if isinstance(layer, DigitalFragment):
         return layer.inputs
     zero = getattr(layer.quantizer, "zero_point", 0)
     return (layer.input, zero) if isinstance(zero, str) else (layer.input,)
 
 
-def layer_outputs(layer: Layer) -> tuple[str, ...]:
-    """Names of the values a layer writes."""
+def layer_outputs(layer: LayerHead | DigitalFragment) -> tuple[str, ...]:
+    """Names of the values that a layer writes, or its step."""
     return layer.outputs if isinstance(layer, DigitalFragment) else (layer.output,)

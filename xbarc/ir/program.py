@@ -16,18 +16,16 @@ column block; a *segment* is a set of rows that are active together, a part of o
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from xbarc.ir.choices import ChoiceRecord, FitRecord
-from xbarc.ir.facts import InputFacts, Narrowed
-from xbarc.ir.geometry import Dense, Geometry
+from xbarc.ir.geometry import Dense
 from xbarc.ir.integers import Unkept
-from xbarc.ir.network import Source, Value
+from xbarc.ir.network import DigitalFragment, LayerHead, Source, Value
 from xbarc.ir.pareto import FrontPoint, RowsPoint, SolverRun
-from xbarc.ir.quantizers import Quantizer, Result
-from xbarc.numerics import AnyArray, Float32Array, Int64Array, IntArray, PackedCells, UInt8Array
+from xbarc.numerics import AnyArray, Int64Array, IntArray, PackedCells, UInt8Array
 from xbarc.target import Target
 
 
@@ -158,8 +156,8 @@ class Sense:
         return int(self.thresholds.shape[3])
 
 
-@dataclass(frozen=True, eq=False)
-class CrossbarStep:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CrossbarStep(LayerHead):
     """One matrix layer on crossbars.
 
     Attributes:
@@ -171,26 +169,12 @@ class CrossbarStep:
         weight_slices: cells a weight of one sign, for people.
         inputs: inputs of one group's matrix.
         outputs: outputs of one group's matrix.
-        input_shape: shape of the input for one inference, where it is known.
-        uncounted: why it is not known, for people: nothing is counted then.
         fit: how the integers were chosen, for people.
-        equalised: what equalisation multiplied the outputs by, None where nothing did; axis:
-            output of all groups (channel). Later layers divide by it; whoever looks at the layer's
-            output in between has to.
         choice: why the encoding was chosen, for people; None where the user named it.
         sense: comparisons in place of the converters; `adc` then only tells the code's width.
-        facts: which codes the wordlines can carry; None: every code.
-        narrowed: what the codes were before some of their bits proved needless; None: as they are.
         unkept: integers that the model declares and that the layer computes without, for people.
     """
 
-    name: str
-    operator: str
-    input: str
-    output: str
-    geometry: Geometry
-    quantizer: Quantizer
-    result: Result
     tiling: Tiling
     cells: PackedCells
     periphery: Periphery
@@ -202,15 +186,10 @@ class CrossbarStep:
     weight_slices: int
     inputs: int
     outputs: int
-    input_shape: tuple[int, ...] | None
     fit: FitRecord | None = None
-    equalised: Float32Array | None = None
     choice: ChoiceRecord | None = None
     sense: Sense | None = None
-    facts: InputFacts | None = None
-    narrowed: Narrowed | None = None
     unkept: tuple[Unkept, ...] = ()
-    uncounted: str = ""
 
     @property
     def groups(self) -> int:
@@ -260,29 +239,7 @@ class CrossbarStep:
         return lines
 
 
-@dataclass(frozen=True, eq=False)
-class DigitalStep:
-    """A fragment that ONNX Runtime executes.
-
-    Attributes:
-        model: serialised ONNX model.
-        operators: how often each operator stands in it.
-        macs: multiply-accumulates of one inference that can be counted; None: nobody counted.
-        notes: why matrix operators stayed digital.
-        uncounted: operators whose multiply-accumulates are left out, and why, a line each.
-    """
-
-    name: str
-    model: bytes = field(repr=False)
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    operators: tuple[tuple[str, int], ...]
-    macs: int | None
-    notes: tuple[str, ...]
-    uncounted: tuple[str, ...] = ()
-
-
-Step = CrossbarStep | DigitalStep
+Step = CrossbarStep | DigitalFragment
 
 
 @dataclass(frozen=True, eq=False)
@@ -314,26 +271,13 @@ class Program:
         return tuple(step for step in self.steps if isinstance(step, CrossbarStep))
 
     @property
-    def digital_steps(self) -> tuple[DigitalStep, ...]:
+    def digital_steps(self) -> tuple[DigitalFragment, ...]:
         """The steps that stayed digital."""
-        return tuple(step for step in self.steps if isinstance(step, DigitalStep))
+        return tuple(step for step in self.steps if isinstance(step, DigitalFragment))
 
     def crossbar(self, name: str) -> CrossbarStep | None:
         """The crossbar step of this name."""
         return next((step for step in self.crossbar_steps if step.name == name), None)
-
-
-def step_inputs(step: Step) -> tuple[str, ...]:
-    """Names of the values a step reads."""
-    if isinstance(step, DigitalStep):
-        return step.inputs
-    zero = getattr(step.quantizer, "zero_point", 0)
-    return (step.input, zero) if isinstance(zero, str) else (step.input,)
-
-
-def step_outputs(step: Step) -> tuple[str, ...]:
-    """Names of the values a step writes."""
-    return step.outputs if isinstance(step, DigitalStep) else (step.output,)
 
 
 def read_only(array: AnyArray) -> AnyArray:

@@ -10,8 +10,8 @@ import numpy as np
 
 from xbarc.errors import visible
 from xbarc.ir.geometry import Geometry
-from xbarc.ir.network import FloatWeight, MatrixLayer, Network, Value
-from xbarc.ir.program import CrossbarStep, DigitalStep, Program
+from xbarc.ir.network import DigitalFragment, FloatWeight, MatrixLayer, Network, Value
+from xbarc.ir.program import CrossbarStep, Program
 from xbarc.ir.quantizers import Quantizer, Result
 from xbarc.numerics import AnyArray
 
@@ -33,7 +33,7 @@ def program_text(program: Program) -> str:
     lines.extend(_borders(program.inputs, program.outputs))
     lines.extend(f"  setting {name} = {value}" for name, value in program.settings)
     for step in program.steps:
-        if isinstance(step, DigitalStep):
+        if isinstance(step, DigitalFragment):
             lines.append(_digital(step.name, step.operators, step.inputs, step.outputs))
         else:
             lines.extend(_crossbar(step))

@@ -68,13 +68,7 @@ def map_layer(
     cells, r_values = _encode(job)
     tiling = _make_tiling(job, target, pool)
     step = CrossbarStep(
-        name=layer.name,
-        operator=layer.operator,
-        input=layer.input,
-        output=layer.output,
-        geometry=layer.geometry,
-        quantizer=layer.quantizer,
-        result=layer.result,
+        **layer.head(),
         tiling=tiling,
         cells=cells,
         periphery=_periphery(layer, job, r_values),
@@ -86,11 +80,7 @@ def map_layer(
         weight_slices=job.slices,
         inputs=layer.rows,
         outputs=layer.outputs,
-        input_shape=layer.input_shape,
-        uncounted=layer.uncounted,
         fit=_with_order(fit, job.places),
-        facts=layer.facts,
-        narrowed=layer.narrowed,
         unkept=unkept,
     )
     if is_foreign(encoding_of(options)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from xbarc.ir import DigitalStep
+from xbarc.ir import DigitalFragment
 from xbarc.report.components import PJ_PER_UJ
 from xbarc.report.section import Section, Subject
 from xbarc.rows import Row, TableData, fact, number, operators, shows
@@ -43,7 +43,7 @@ def digital_rows(subject: Subject) -> tuple[DigitalRow, ...]:
     return tuple(_digital_row(step, subject.target) for step in subject.program.digital_steps)
 
 
-def _digital_row(step: DigitalStep, target: Target) -> DigitalRow:
+def _digital_row(step: DigitalFragment, target: Target) -> DigitalRow:
     cost = target.costs.digital_energy.value
     return DigitalRow(
         name=step.name,

@@ -28,7 +28,7 @@ from xbarc.ir import (
     BinaryInput,
     CrossbarStep,
     Dense,
-    DigitalStep,
+    DigitalFragment,
     FloatResult,
     Program,
     Sense,
@@ -66,7 +66,7 @@ def split_model(program: Program) -> bytes:
     """
     graph = _Graph()
     for step in program.steps:
-        if isinstance(step, DigitalStep):
+        if isinstance(step, DigitalFragment):
             _fragment(step, graph)
         else:
             _layer(step, graph)
@@ -109,7 +109,7 @@ def _port(value: Value) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(value.name, kind, value.shape)
 
 
-def _fragment(step: DigitalStep, graph: _Graph) -> None:
+def _fragment(step: DigitalFragment, graph: _Graph) -> None:
     model = onnx.ModelProto.FromString(step.model)
     if model.functions or any(item.domain for item in model.opset_import):
         raise UnsupportedError("operators outside standard ONNX", where=step.name)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from pydantic import BaseModel
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
@@ -39,16 +41,8 @@ from xbarc.ir.files.schema import (
     SourceRecord,
 )
 from xbarc.ir.files.views import open_arrays
-from xbarc.ir.network import Source
-from xbarc.ir.program import (
-    AdcSettings,
-    CrossbarStep,
-    DigitalStep,
-    Periphery,
-    Program,
-    Step,
-    Tiling,
-)
+from xbarc.ir.network import DigitalFragment, Source
+from xbarc.ir.program import AdcSettings, CrossbarStep, Periphery, Program, Step, Tiling
 from xbarc.ir.quantizers import FloatResult, IntegerResult, RequantizedResult, SignResult
 from xbarc.ir.verify import check_program
 from xbarc.numerics import AnyArray, PackedCells, packed_bytes
@@ -64,10 +58,11 @@ _APART = {
     "adc_policy",
     "adc_notes",
     "adc_solved",
-    "input_shape",
     "sense",
     "facts",
+    "file",
 }
+"""Keys of a record that stand elsewhere in a step, or in another form."""
 
 
 def save_program(program: Program, path: Path, extra: Mapping[str, bytes] | None = None) -> None:
@@ -152,7 +147,7 @@ def _write_files(program: Program, folder: Path, extra: Mapping[str, bytes]) -> 
     names: list[str] = []
     (folder / "digital").mkdir()
     for index, step in enumerate(program.steps):
-        if isinstance(step, DigitalStep):
+        if isinstance(step, DigitalFragment):
             name = f"digital/{index:05d}.onnx"
             (folder / name).write_bytes(step.model)
             names.append(name)
@@ -220,45 +215,32 @@ def _record(program: Program, files: dict[str, str]) -> ProgramRecord:
 
 
 def _step_record(index: int, step: Step) -> CrossbarRecord | DigitalRecord:
-    if isinstance(step, DigitalStep):
-        return DigitalRecord(
-            name=step.name,
-            file=f"digital/{index:05d}.onnx",
-            inputs=list(step.inputs),
-            outputs=list(step.outputs),
-            operators=list(step.operators),
-            macs=step.macs,
-            uncounted=list(step.uncounted),
-            notes=list(step.notes),
-        )
-    same = {name: getattr(step, name) for name in CrossbarRecord.model_fields if name not in _APART}
+    if isinstance(step, DigitalFragment):
+        return DigitalRecord(**_same(step, DigitalRecord), file=f"digital/{index:05d}.onnx")
     return CrossbarRecord(
-        **same,
+        **_same(step, CrossbarRecord),
         result=result_record(step.result),
         cell_bits=step.cells.bits,
         columns=step.cells.columns,
         adc_policy=step.adc.policy,
-        adc_notes=list(step.adc.notes),
-        adc_solved=list(step.adc.solved),
-        input_shape=None if step.input_shape is None else list(step.input_shape),
+        adc_notes=step.adc.notes,
+        adc_solved=step.adc.solved,
         sense=None if step.sense is None else SenseRecord(value=step.sense.value),
         facts=None if step.facts is None else facts_record(step.facts),
     )
+
+
+def _same(source: Step | CrossbarRecord | DigitalRecord, record: type[BaseModel]) -> dict[str, Any]:
+    """What a step and its record hold under one name."""
+    return {name: getattr(source, name) for name in record.model_fields if name not in _APART}
 
 
 def _load_step(
     path: Path, arrays: Mapping[str, AnyArray], index: int, record: CrossbarRecord | DigitalRecord
 ) -> Step:
     if isinstance(record, DigitalRecord):
-        return DigitalStep(
-            name=record.name,
-            model=(path / record.file).read_bytes(),
-            inputs=tuple(record.inputs),
-            outputs=tuple(record.outputs),
-            operators=tuple(record.operators),
-            macs=record.macs,
-            uncounted=tuple(record.uncounted),
-            notes=tuple(record.notes),
+        return DigitalFragment(
+            **_same(record, DigitalRecord), model=(path / record.file).read_bytes()
         )
     own = {
         name.removeprefix(f"{index:05d}."): array
@@ -269,17 +251,14 @@ def _load_step(
 
 
 def _load_crossbar(record: CrossbarRecord, own: Mapping[str, AnyArray]) -> CrossbarStep:
-    same = {
-        name: getattr(record, name) for name in CrossbarRecord.model_fields if name not in _APART
-    }
     own = hold_arrays(record.name, own)
     data = own["cells"]
     if data.shape[2] != packed_bytes(record.columns, record.cell_bits):
         raise ValueError(f"{record.name}: cells have the wrong width")
     adc = {name: own[f"adc.{name}"] for name in names_of("adc")}
-    found = (tuple(record.adc_notes), tuple(record.adc_solved))
+    found = (record.adc_notes, record.adc_solved)
     return CrossbarStep(
-        **same,
+        **_same(record, CrossbarRecord),
         result=result_of(record.result, own),
         tiling=Tiling(
             **{name: own[f"tiling.{name}"] for name in names_of("tiling")},
@@ -288,7 +267,6 @@ def _load_crossbar(record: CrossbarRecord, own: Mapping[str, AnyArray]) -> Cross
         cells=PackedCells(data, record.cell_bits, record.columns),
         periphery=Periphery(**{name: own[f"periphery.{name}"] for name in names_of("periphery")}),
         adc=AdcSettings(adc["bits"], adc["lo"], adc["step"], record.adc_policy, *found),
-        input_shape=None if record.input_shape is None else tuple(record.input_shape),
         equalised=own.get("result.equalised"),
         sense=sense_of(record.sense, own),
         facts=facts_of(record.facts, own),

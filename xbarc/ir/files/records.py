@@ -67,14 +67,19 @@ def sense_of(record: SenseRecord | None, own: Mapping[str, AnyArray]) -> Sense |
 
 def facts_record(facts: InputFacts) -> FactsRecord:
     """What is no array of the facts about inputs."""
-    means = (facts.plain_bits, facts.plain_levels)
-    return FactsRecord(reasons=list(facts.reasons), plain_bits=means[0], plain_levels=means[1])
+    return FactsRecord(
+        reasons=facts.reasons, plain_bits=facts.plain_bits, plain_levels=facts.plain_levels
+    )
 
 
 def facts_of(record: FactsRecord | None, own: Mapping[str, AnyArray]) -> InputFacts | None:
     """Facts about inputs from a record and arrays."""
     if record is None:
         return None
-    reasons = tuple(record.reasons)
-    ends = (own["facts.low"], own["facts.high"])
-    return InputFacts(*ends, reasons, record.plain_bits, record.plain_levels)
+    return InputFacts(
+        own["facts.low"],
+        own["facts.high"],
+        record.reasons,
+        record.plain_bits,
+        record.plain_levels,
+    )

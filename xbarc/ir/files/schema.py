@@ -31,13 +31,13 @@ _ELEMENTS = r"^(float(16|32|64)|u?int(8|16|32|64)|complex(64|128)|bool|string|ot
 ElementType = Annotated[str, Field(pattern=_ELEMENTS)]
 
 
-class Part(BaseModel):
-    """Base of every part: unknown keys are refused."""
+class StrictRecord(BaseModel):
+    """Base of every record: unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class ValueRecord(Part):
+class ValueRecord(StrictRecord):
     """A tensor at the border of the network."""
 
     name: Text = Field(description="the tensor's name in the model")
@@ -52,7 +52,7 @@ class ValueRecord(Part):
     )
 
 
-class ResultRecord(Part):
+class ResultRecord(StrictRecord):
     """How accumulators become values; the arrays are in the array file."""
 
     kind: Literal["float", "integer", "requantized", "sign"] = Field(
@@ -68,7 +68,7 @@ class ResultRecord(Part):
     low: float = Field(default=-1.0, description="`sign`: the other value")
 
 
-class SenseRecord(Part):
+class SenseRecord(StrictRecord):
     """Comparisons of a layer; thresholds and wordlines are in the array file."""
 
     value: Text = Field(
@@ -79,10 +79,10 @@ class SenseRecord(Part):
     )
 
 
-class FactsRecord(Part):
+class FactsRecord(StrictRecord):
     """Which codes a layer's wordlines can carry; the intervals are in the array file."""
 
-    reasons: list[Text] = Field(
+    reasons: tuple[Text, ...] = Field(
         description="operators of the network that the intervals come from, for people"
     )
     plain_bits: float | None = Field(
@@ -93,7 +93,7 @@ class FactsRecord(Part):
     )
 
 
-class CrossbarRecord(Part):
+class CrossbarRecord(StrictRecord):
     """A crossbar layer."""
 
     kind: Literal["crossbar"] = Field(
@@ -123,9 +123,11 @@ class CrossbarRecord(Part):
     columns: Count = Field(description="columns of one group, all column blocks together")
     encoding: Text = Field(description="name of the encoding, for people: no engine reads it")
     adc_policy: Text = Field(description="how the converter settings came about, for people")
-    adc_notes: list[Text] = Field(default=[], description="what was found on the way, for people")
-    adc_solved: list[SolverRun] = Field(
-        default=[], description="what solvers found and proved, for people"
+    adc_notes: tuple[Text, ...] = Field(
+        default=(), description="what was found on the way, for people"
+    )
+    adc_solved: tuple[SolverRun, ...] = Field(
+        default=(), description="what solvers found and proved, for people"
     )
     weight_bits: Annotated[int, Field(ge=1, le=62)] = Field(
         description="bits of a weight, for people"
@@ -135,7 +137,7 @@ class CrossbarRecord(Part):
     )
     inputs: Count = Field(description="inputs of one group's matrix")
     outputs: Count = Field(description="outputs of one group's matrix")
-    input_shape: list[Count] | None = Field(
+    input_shape: tuple[Count, ...] | None = Field(
         description="shape of the input for one inference, for counting; null where it is not known"
     )
     uncounted: Text = Field(
@@ -166,7 +168,7 @@ class CrossbarRecord(Part):
     )
 
 
-class DigitalRecord(Part):
+class DigitalRecord(StrictRecord):
     """A digital fragment; its model is a file of its own."""
 
     kind: Literal["digital"] = Field(
@@ -176,27 +178,29 @@ class DigitalRecord(Part):
     file: Annotated[str, Field(pattern=r"^digital/[0-9]{5}\.onnx$")] = Field(
         description="the fragment, an ONNX model"
     )
-    inputs: list[Text] = Field(description="tensors that it reads")
-    outputs: list[Text] = Field(description="tensors that it writes")
-    operators: list[tuple[Text, Count]] = Field(description="operators and how often each occurs")
+    inputs: tuple[Text, ...] = Field(description="tensors that it reads")
+    outputs: tuple[Text, ...] = Field(description="tensors that it writes")
+    operators: tuple[tuple[Text, Count], ...] = Field(
+        description="operators and how often each occurs"
+    )
     macs: Count | None = Field(
         description="multiply-accumulates of one inference that can be counted"
     )
-    notes: list[Text] = Field(description="why matrix operators are in it")
-    uncounted: list[Text] = Field(
-        default=[],
+    notes: tuple[Text, ...] = Field(description="why matrix operators are in it")
+    uncounted: tuple[Text, ...] = Field(
+        default=(),
         description="operators whose multiply-accumulates are left out of `macs`, and why",
     )
 
 
-class SourceRecord(Part):
+class SourceRecord(StrictRecord):
     """Where the network came from."""
 
     path: Text = Field(description="the model's path as it was given")
     sha256: Digest = Field(description="SHA-256 of the file and of each external data file")
 
 
-class ProgramRecord(Part):
+class ProgramRecord(StrictRecord):
     """The whole of `program.json`."""
 
     format: Literal[2] = Field(description="number of the format")

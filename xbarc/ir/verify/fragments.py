@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from math import prod
 from typing import Any
 
-from xbarc.ir.program import DigitalStep, Program
+from xbarc.ir.network import DigitalFragment
+from xbarc.ir.program import Program
 from xbarc.onnx_graph import parse_model
 
 LOOPS = ("Loop", "Scan")
@@ -61,7 +62,7 @@ def _messages(message: Any) -> Iterator[Any]:
                 todo.extend((value,) if hasattr(value, "DESCRIPTOR") else value)
 
 
-def _faults(step: DigitalStep) -> Iterator[str]:
+def _faults(step: DigitalFragment) -> Iterator[str]:
     model = parse_model(step.model)
     if model is None or not model.HasField("graph"):
         yield "is no ONNX model"
@@ -120,7 +121,7 @@ def _strange_operators(model: Any, found: Iterable[Any]) -> Iterator[str]:
             return
 
 
-def _border_faults(step: DigitalStep, graph: Any) -> Iterator[str]:
+def _border_faults(step: DigitalFragment, graph: Any) -> Iterator[str]:
     given = {tensor.name for tensor in graph.initializer}
     inputs = {value.name for value in graph.input}
     if not set(step.inputs) <= inputs or not inputs - given <= set(step.inputs):

@@ -13,7 +13,8 @@ import numpy as np
 from xbarc.errors import ProgramError, VerifyError
 from xbarc.ir.built import built_settings
 from xbarc.ir.knowledge import unproven
-from xbarc.ir.program import AdcSettings, CrossbarStep, Program, step_inputs, step_outputs
+from xbarc.ir.network import layer_inputs, layer_outputs
+from xbarc.ir.program import AdcSettings, CrossbarStep, Program
 from xbarc.ir.verify.fragments import fragments_closed
 from xbarc.ir.verify.networks import (
     NETWORK_RULES,
@@ -47,7 +48,7 @@ def names_unique(program: Program) -> Iterator[str]:
 
 def values_flow(program: Program) -> Iterator[str]:
     """Values are written once, before they are read."""
-    nodes = ((step.name, step_inputs(step), step_outputs(step)) for step in program.steps)
+    nodes = ((step.name, layer_inputs(step), layer_outputs(step)) for step in program.steps)
     return value_flow((v.name for v in program.inputs), (v.name for v in program.outputs), nodes)
 
 

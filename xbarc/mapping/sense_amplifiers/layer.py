@@ -73,13 +73,7 @@ def map_senses(
     zero = np.zeros((1, 1, 1, 1), dtype=np.int32)
     value = "" if layer.pooling is None else layer.pooling.value
     step = CrossbarStep(
-        name=layer.name,
-        operator=layer.operator,
-        input=layer.input,
-        output=layer.output,
-        geometry=layer.geometry,
-        quantizer=layer.quantizer,
-        result=layer.result,
+        **layer.head(),
         tiling=tiling,
         cells=pack_cells(cells, target.cell.bits),
         periphery=periphery,
@@ -91,8 +85,6 @@ def map_senses(
         weight_slices=1,
         inputs=layer.rows,
         outputs=layer.outputs,
-        input_shape=layer.input_shape,
-        uncounted=layer.uncounted,
         sense=Sense(thresholds, job.lines.drive, value),
     )
     if job.threshold is None:
