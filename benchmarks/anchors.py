@@ -26,7 +26,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks import nets
 from xbarc.compiler import CompileOptions, compile_model
 from xbarc.cost import ChipCost, adc_area_um2, adc_energy_pj, chip_cost, parse_policy
-from xbarc.cost.adc_models import adc_opinions
+from xbarc.cost.converters.adc_models import adc_opinions
 from xbarc.cost.parts import CostPart
 from xbarc.report import Report, collect
 from xbarc.target import Target, load_target

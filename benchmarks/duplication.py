@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks import nets
 from xbarc.compiler import CompileOptions, compile_model
 from xbarc.cost import Policy, chip_arrays, step_timing
-from xbarc.cost.duplicate import (
+from xbarc.cost.timing.duplication import (
     Stand,
     arrays_of,
     interval_of,

@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import xbarc
 from xbarc.cost import program_cost
-from xbarc.cost.converters import Widths, converter_widths
+from xbarc.cost.converters.sizing_rules import Widths, converter_widths
 from xbarc.ir.effective import effective_weights
 from xbarc.ir.program import CrossbarStep
 from xbarc.mapping.converters.width_costs import BOTH

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from xbarc.circuit.devices import DEVICES
-from xbarc.cost.laws import LAWS
+from xbarc.cost.converters.cost_law import LAWS
 from xbarc.errors import InputError, MappingError
 from xbarc.mapping.converters.foreign import CONVERTERS
 from xbarc.mapping.encodings import ENCODINGS

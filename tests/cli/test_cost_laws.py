@@ -11,7 +11,7 @@ import numpy as np
 import xbarc as xbarc_api
 from tests.cli.conftest import Run
 from tests.cost.test_cost_laws import Same
-from xbarc.cost.laws import law_origin
+from xbarc.cost.converters.cost_law import law_origin
 from xbarc.target import load_target
 
 SMALL = ("array.rows=8", "array.columns=16", "array.active_rows=8")  # their wires are solved

@@ -9,8 +9,8 @@ import pytest
 
 from tests.builders import int_layer, mapped, program_of, small_target
 from xbarc.cost import area_parts, energy_parts, full_chip, total
-from xbarc.cost.adc_models import adc_area_um2, adc_energy_pj
-from xbarc.cost.laws import CostLaw, priced, with_law, without_law
+from xbarc.cost.converters.adc_models import adc_area_um2, adc_energy_pj
+from xbarc.cost.converters.cost_law import CostLaw, priced, with_law, without_law
 from xbarc.errors import MappingError, XbarcError
 from xbarc.ir.program import Program
 from xbarc.mapping.converters import costs_by_law

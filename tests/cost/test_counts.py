@@ -18,7 +18,7 @@ from tests.report.programs import (
     small_target,
 )
 from xbarc.cost import WIDTHS, Counts, full_chip, program_cost, step_timing, widths
-from xbarc.cost.counting import vector_counts
+from xbarc.cost.step_counts import vector_counts
 from xbarc.target import load_target
 
 

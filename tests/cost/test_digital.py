@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.frontend.onnx_models import parse
-from xbarc.cost.digital import fragment_flows
+from xbarc.cost.timing.digital_nodes import fragment_flows
 from xbarc.ir.network import DigitalFragment
 
 HEADER = '<ir_version: 9, opset_import: ["": 20, "com.microsoft": 1]>'

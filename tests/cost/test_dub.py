@@ -10,8 +10,8 @@ from hypothesis import given
 
 from tests.builders import int_layer, mapped, small_target
 from tests.strategies import Case, cases
-from xbarc.cost.converters import RULES, converter_widths
-from xbarc.cost.dub import block_bits, energy_ratio, sparsity_level, tile_bits
+from xbarc.cost.converters.dub_rule import block_bits, energy_ratio, sparsity_level, tile_bits
+from xbarc.cost.converters.sizing_rules import RULES, converter_widths
 from xbarc.errors import MappingError
 from xbarc.ir.effective import cell_ranges, input_tops
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.report.programs import small_program, small_target
 from xbarc.cost import Policy, parse_policy, program_cost
-from xbarc.cost.duplicate import (
+from xbarc.cost.timing.duplication import (
     Stand,
     arrays_of,
     at_rate,

@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.cost.best_places import best_places
-from xbarc.cost.exchange import improved
-from xbarc.cost.mesh import (
+from xbarc.cost.mesh.places import (
     Item,
     Link,
     best_of_parts,
@@ -21,6 +20,7 @@ from xbarc.cost.mesh import (
     snake,
     tile_traffic,
 )
+from xbarc.cost.mesh.tabu_search import improved
 from xbarc.numerics.types import Float64Array
 
 ITEMS = st.lists(st.integers(1, 9), min_size=1, max_size=6).map(

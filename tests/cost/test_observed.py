@@ -16,9 +16,9 @@ from tests.builders import mapped, program_of
 from tests.strategies import Case, cases
 from xbarc.compiler import CompileOptions, compile_model
 from xbarc.cost import program_cost, step_timing
-from xbarc.cost.counting import vector_counts
 from xbarc.cost.counts import WIDTHS
 from xbarc.cost.hardware import adc_places
+from xbarc.cost.step_counts import vector_counts
 from xbarc.errors import MappingError
 from xbarc.executor.run import Executor
 from xbarc.ir.effective import conversion_matrix

@@ -15,7 +15,7 @@ from xbarc.cost import (
     widths,
     write_parts,
 )
-from xbarc.cost.adc_models import (
+from xbarc.cost.converters.adc_models import (
     energy_band,
     further_opinions,
     neurosim_sar_pj,

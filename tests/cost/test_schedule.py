@@ -17,8 +17,8 @@ from tests.report.programs import dense_step, grouped_step, program_of, small_pr
 from xbarc.api import compile as compile_program
 from xbarc.compiler import CompileOptions, compile_model
 from xbarc.cost import Schedule, program_cost, step_timing
-from xbarc.cost.ready_times import most_alive, run_rounds
-from xbarc.cost.schedule import schedule
+from xbarc.cost.timing.layer_schedule import schedule
+from xbarc.cost.timing.ready_times import most_alive, run_rounds
 from xbarc.ir.program import CrossbarStep, Program
 from xbarc.ir.quantizers import StaticInput
 

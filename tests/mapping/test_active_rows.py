@@ -21,7 +21,7 @@ from xbarc.ir.program import CrossbarStep
 from xbarc.mapping.converters import choose_rows
 from xbarc.mapping.converters.active_rows import RowOption, row_options
 from xbarc.options import parse_levers
-from xbarc.report.active_rows import rows_notes
+from xbarc.report.sections.active_rows import rows_notes
 from xbarc.target import Target, load_target
 
 MLP = Path(__file__).resolve().parents[2] / "models" / "fashion-mlp.onnx"

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from tests.builders import int_layer, mapped, small_target
 from tests.mapping.test_recode import gaussian
-from xbarc.cost.adc_models import adc_energy_pj
-from xbarc.cost.converters import Widths, converter_widths
+from xbarc.cost.converters.adc_models import adc_energy_pj
+from xbarc.cost.converters.sizing_rules import Widths, converter_widths
 from xbarc.errors import MappingError
 from xbarc.ir.effective import effective_weights, is_lossless
 from xbarc.mapping.converters import costs_by_law

@@ -18,7 +18,7 @@ from benchmarks.lever_bound import (
     problem_bound,
 )
 from tests.builders import int_layer, mapped, small_target
-from xbarc.cost.converters import converter_widths
+from xbarc.cost.converters.sizing_rules import converter_widths
 from xbarc.mapping.converters.width_costs import BOTH
 from xbarc.numerics.types import Float64Array, IntArray
 from xbarc.options import LEVERS

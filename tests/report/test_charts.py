@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.report.programs import small_program
 from xbarc.report import collect
-from xbarc.report.charts import (
+from xbarc.report.pages.charts import (
     Bar,
     Point,
     filling,

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from xbarc.report.devices import device_rows
+from xbarc.report.sections.devices import device_rows
 from xbarc.target import Target, load_target
 
 

@@ -11,8 +11,8 @@ from tests.report.programs import subject
 from xbarc.ir.facts import InputFacts, Narrowed
 from xbarc.ir.pareto import RowsPoint
 from xbarc.ir.program import Program
-from xbarc.report.active_rows import rows_notes, rows_tables
-from xbarc.report.facts import FACTS, facts_rows
+from xbarc.report.sections.active_rows import rows_notes, rows_tables
+from xbarc.report.sections.input_ranges import FACTS, facts_rows
 
 
 def _program() -> Program:

@@ -10,7 +10,7 @@ from tests.report.programs import small_program
 from xbarc.ir.choices import FitRecord
 from xbarc.ir.program import CrossbarStep
 from xbarc.report import collect
-from xbarc.report.layers import fit_table, fitted
+from xbarc.report.sections.layers import fit_table, fitted
 
 
 def test_nothing_chosen_is_nothing_shown() -> None:

@@ -34,8 +34,8 @@ from xbarc.report import (
     render_layer_text,
     write_png,
 )
-from xbarc.report.inspect_text import heat_map
-from xbarc.report.picture import shrink
+from xbarc.report.inspection.heat_map import shrink
+from xbarc.report.inspection.text import heat_map
 
 Golden = Callable[[str, str], None]
 

@@ -8,7 +8,7 @@ from tests.report.programs import small_program, subject
 from tests.report.test_report import plain
 from xbarc.ir.program import Program
 from xbarc.report import Report, render_html, render_json, render_text
-from xbarc.report.collecting import gather
+from xbarc.report.collector import gather
 from xbarc.report.section import Section, Subject, reading_order, section, sections_of
 from xbarc.rows import Picojoule, Row, fact, percent, shows
 from xbarc.rows.form import Rows

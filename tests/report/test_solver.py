@@ -16,7 +16,7 @@ from xbarc.ir.pareto import FrontPoint, SolverRun
 from xbarc.ir.program import Program
 from xbarc.options import column_rule
 from xbarc.report import Report, collect, render_html, render_json, render_text
-from xbarc.report.solver import solver_rows
+from xbarc.report.sections.solver import solver_rows
 
 RUN = SolverRun("column order", 1200.0, 900.0, "levels", 1.5, 1300.0)
 

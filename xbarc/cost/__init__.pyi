@@ -1,13 +1,12 @@
-from .adc_models import AdcOpinion, adc_area_um2, adc_energy_pj, adc_opinions, further_opinions
 from .chip import LEVELS, ChipCost, FullLoad, chip_cost, stated_load
-from .converters import Widths, converter_widths
-from .counting import conversions_made, reading_widths, vector_counts
-from .counts import WIDTHS, Counts, Histogram, full_steps, widths
-from .critical import PathPart
-from .device import Estimate, clipping, device_estimates, mean_conductance
-from .duplicate import Policy, parse_policy
-from .hardware import cells_of_array, chip_arrays, full_chip
-from .laws import (
+from .converters.adc_models import (
+    AdcOpinion,
+    adc_area_um2,
+    adc_energy_pj,
+    adc_opinions,
+    further_opinions,
+)
+from .converters.cost_law import (
     CostLaw,
     LawCosts,
     law_of_costs,
@@ -18,14 +17,21 @@ from .laws import (
     with_law,
     without_law,
 )
-from .mesh import Item, Link, MeshPlacement, distances
+from .converters.sizing_rules import Widths, converter_widths
+from .counts import WIDTHS, Counts, Histogram, full_steps, widths
+from .device import Estimate, clipping, device_estimates, mean_conductance
+from .hardware import cells_of_array, chip_arrays, full_chip
+from .mesh.places import Item, Link, MeshPlacement, distances
+from .mesh.traffic import program_items, program_links
 from .operands import operand_energy
 from .parts import CostPart, area_parts, energy_parts, total, total_band, write_parts
 from .program import LayerCost, LeftOut, ProgramCost, input_vectors, program_cost
-from .schedule import LayerSchedule, Schedule
 from .single_layer import Price, layer_price
-from .timing import Timing, step_timing
-from .traffic import program_items, program_links
+from .step_counts import conversions_made, reading_widths, vector_counts
+from .timing.critical_path import PathPart
+from .timing.duplication import Policy, parse_policy
+from .timing.layer_schedule import LayerSchedule, Schedule
+from .timing.vector_timing import Timing, step_timing
 
 __all__ = [
     "LEVELS",

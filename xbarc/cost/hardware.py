@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from xbarc.cost.counting import conversions_made, segments_of_block
 from xbarc.cost.counts import WIDTHS, Counts, Histogram, widths
+from xbarc.cost.step_counts import conversions_made, segments_of_block
 from xbarc.ir import CrossbarStep, Program
 from xbarc.numerics import Float64Array, Int64Array, IntArray, UInt8Array
 from xbarc.target import Target

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xbarc.cost.counting import arrays_of_block_row
+from xbarc.cost.step_counts import arrays_of_block_row
 from xbarc.ir import CrossbarStep, OperandStatistics
 from xbarc.numerics import Float64Array, Int64Array
 from xbarc.target import Target

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 
-from xbarc.cost.adc_models import (
+from xbarc.cost.converters import (
     adc_area_um2,
     area_band,
     converter_figure,

@@ -10,14 +10,21 @@ from typing import Literal
 
 import numpy as np
 
-from xbarc.cost.counting import vector_counts
 from xbarc.cost.counts import Counts
-from xbarc.cost.duplicate import Policy, copies_for, stands
 from xbarc.cost.hardware import Allocation, allocate, bits_decided, places_of, share_of, with_copies
-from xbarc.cost.mesh import MeshPlacement
-from xbarc.cost.schedule import PS, Schedule, schedule, why_unscheduled
-from xbarc.cost.timing import Timing, step_timing
-from xbarc.cost.traffic import placement
+from xbarc.cost.mesh import MeshPlacement, placement
+from xbarc.cost.step_counts import vector_counts
+from xbarc.cost.timing import (
+    PS,
+    Policy,
+    Schedule,
+    Timing,
+    copies_for,
+    schedule,
+    stands,
+    step_timing,
+    why_unscheduled,
+)
 from xbarc.ir import CrossbarStep, Program, positions
 from xbarc.numerics import Int64Array, count_levels
 from xbarc.rows import Row, fact

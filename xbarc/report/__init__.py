@@ -1,9 +1,10 @@
 """Reports: one collector, and one small renderer a format.
 
-`collect` turns a program into a `Report`, plain values that every renderer prints; `inspect` shows
-where the cells of a layer or of a block stand. A renderer is a function from those values to text,
-JSON, CSV or HTML. To add a format, write its file and name its function here. To add a section,
-write its file (`section` says how) and give it a field of `Report`.
+`collect` turns a program into a `Report`, plain values that every renderer prints. `sections/`
+holds a file for each section, `formats/` a function from those values to text, JSON, CSV or HTML,
+`pages/` what HTML pages are made of; `inspection/` shows where the cells of a layer or of a block
+stand. To add a section, write its file in `sections/` (`section` says how) and give it a field of
+`Report`. To add a format, write its file in `formats/` and name its function here.
 """
 
 import lazy_loader

@@ -1,14 +1,19 @@
 from .chip import ChipReport, chip_report, render_chip_json, render_chip_text
-from .collecting import collect
-from .data import render_csv, render_json
-from .html import render_html
-from .inspect import BlockView, LayerView, find_layer, inspect_block, inspect_layer
-from .inspect_data import render_block_html, render_block_json, render_layer_html, render_layer_json
-from .inspect_text import render_block_text, render_layer_text
-from .layers import layers_table, placement_table
+from .collector import collect
+from .formats.html import render_html
+from .formats.json_and_csv import render_csv, render_json
+from .formats.text import render_text, rich_table
+from .inspection.heat_map import block_picture, layer_picture, png_bytes, write_png
+from .inspection.json_and_html import (
+    render_block_html,
+    render_block_json,
+    render_layer_html,
+    render_layer_json,
+)
+from .inspection.text import render_block_text, render_layer_text
+from .inspection.views import BlockView, LayerView, find_layer, inspect_block, inspect_layer
 from .model import Report
 from .notes import of_converters, of_rounding
-from .picture import block_picture, layer_picture, png_bytes, write_png
 from .places import PhaseRow, PhasesRow, places_report, render_places_json, render_places_text
 from .program_comparison import (
     Comparison,
@@ -17,9 +22,9 @@ from .program_comparison import (
     render_comparison_json,
     render_comparison_text,
 )
-from .sources import source_rows
+from .sections.layers import layers_table, placement_table
+from .sections.sources import source_rows
 from .targets import render_target_json, render_target_text, target_reference
-from .text import render_text, rich_table
 
 __all__ = [
     "BlockView",

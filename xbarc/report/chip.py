@@ -10,12 +10,17 @@ from rich.text import Text
 
 from xbarc.cost import LEVELS, ChipCost, CostPart, FullLoad, chip_cost, stated_load
 from xbarc.errors import TargetError
-from xbarc.report.components import UM2_PER_MM2, parts_table
 from xbarc.report.document import Document
 from xbarc.report.escaping import json_text, text_lines
-from xbarc.report.full_chip import LevelRow, level_rows
-from xbarc.report.sources import SourceRow, carried_table
-from xbarc.report.text import rich_table
+from xbarc.report.formats import rich_table
+from xbarc.report.sections import (
+    UM2_PER_MM2,
+    LevelRow,
+    SourceRow,
+    carried_table,
+    level_rows,
+    parts_table,
+)
 from xbarc.rows import Row, Rows, fact, number, table_of
 from xbarc.target import Target, describe
 

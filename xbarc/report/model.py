@@ -12,23 +12,39 @@ from pydantic import Field
 
 from xbarc.cost import AdcOpinion, Estimate, LeftOut, reported_settings
 from xbarc.ir import FrontPoint, RowsPoint
-from xbarc.report import page
-from xbarc.report.active_rows import ACTIVE_ROWS
-from xbarc.report.components import COMPONENTS, Components
-from xbarc.report.converters import ADC_MODELS, CONVERTERS, FRONT, ConverterRow
-from xbarc.report.devices import DEVICE
-from xbarc.report.digital import DIGITAL, DigitalRow
 from xbarc.report.document import Document
-from xbarc.report.facts import FACTS, FactsRow
-from xbarc.report.full_chip import CHIP, ChipRow
-from xbarc.report.layers import LAYERS, LayerRow
-from xbarc.report.operands import OPERANDS, OperandsRow
-from xbarc.report.pictures import bars, pictures
-from xbarc.report.schedule import SCHEDULE, ScheduleRow
+from xbarc.report.pages import bars, page, pictures
 from xbarc.report.section import Section, Subject, reading_order, section, sections_of
-from xbarc.report.solver import SOLVER, SolverRow
-from xbarc.report.sources import SOURCES, SourceRow, citation_table
-from xbarc.report.totals import TOTALS, Totals, totals_table
+from xbarc.report.sections import (
+    ACTIVE_ROWS,
+    ADC_MODELS,
+    CHIP,
+    COMPONENTS,
+    CONVERTERS,
+    DEVICE,
+    DIGITAL,
+    FACTS,
+    FRONT,
+    LAYERS,
+    OPERANDS,
+    SCHEDULE,
+    SOLVER,
+    SOURCES,
+    TOTALS,
+    ChipRow,
+    Components,
+    ConverterRow,
+    DigitalRow,
+    FactsRow,
+    LayerRow,
+    OperandsRow,
+    ScheduleRow,
+    SolverRow,
+    SourceRow,
+    Totals,
+    citation_table,
+    totals_table,
+)
 from xbarc.rows import Row, Rows, Shown, TableData, fact
 from xbarc.target import describe
 

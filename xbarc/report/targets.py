@@ -11,8 +11,8 @@ from rich.console import Group
 from rich.text import Text
 
 from xbarc.report.escaping import json_text, text_lines
-from xbarc.report.sources import citations, source_rows, source_tables
-from xbarc.report.text import rich_table
+from xbarc.report.formats import rich_table
+from xbarc.report.sections import citations, source_rows, source_tables
 from xbarc.rows import TableData
 from xbarc.target import (
     LAWS,

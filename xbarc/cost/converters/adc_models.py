@@ -13,7 +13,7 @@ import math
 from dataclasses import replace
 from typing import Literal
 
-from xbarc.cost.laws import TARGET, LawCosts, law_origin, without_law
+from xbarc.cost.converters.cost_law import TARGET, LawCosts, law_origin, without_law
 from xbarc.rows import Row, fact
 from xbarc.target import AdcCosts, Target, area_factor, energy_factor
 

@@ -14,7 +14,7 @@ from math import ceil, isqrt, sqrt
 
 import numpy as np
 
-from xbarc.cost.exchange import improved
+from xbarc.cost.mesh.tabu_search import improved
 from xbarc.numerics import Float64Array, Int64Array
 
 _PARTS = (1.0, 1.3, 2.0)  # places a tile, of the parts of the mesh that are tried before all of it

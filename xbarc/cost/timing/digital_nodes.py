@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from xbarc.cost.flow import window_reach
-from xbarc.cost.ready_times import needed_position
+from xbarc.cost.timing.position_needs import window_reach
+from xbarc.cost.timing.ready_times import needed_position
 from xbarc.ir import AutoPad, DigitalFragment, Window, window_output, window_pads
 from xbarc.numerics import IntArray
 from xbarc.onnx_graph import GraphNode, OnnxGraph

@@ -19,15 +19,15 @@ from xbarc.cost import (
     total_band,
 )
 from xbarc.ir import CrossbarStep
-from xbarc.report.components import (
+from xbarc.report.section import Section, Subject
+from xbarc.report.sections.components import (
     PJ_PER_UJ,
     UM2_PER_MM2,
     Components,
     components_row,
 )
-from xbarc.report.full_chip import ChipRow, array_cells
-from xbarc.report.schedule import ScheduleRow
-from xbarc.report.section import Section, Subject
+from xbarc.report.sections.full_chip import ChipRow, array_cells
+from xbarc.report.sections.schedule import ScheduleRow
 from xbarc.rows import Row, TableData, fact, number, percent
 from xbarc.target import Target, figures
 

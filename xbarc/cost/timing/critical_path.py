@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xbarc.cost.ready_times import Rounds, Stream
+from xbarc.cost.timing.ready_times import Rounds, Stream
 from xbarc.numerics import IntArray
 from xbarc.rows import Picosecond, Row, fact
 

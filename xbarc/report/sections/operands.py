@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from xbarc.cost import LayerCost, operand_energy
 from xbarc.ir import OperandStatistics
-from xbarc.report.components import energy_uj
 from xbarc.report.section import Section, Subject
+from xbarc.report.sections.components import energy_uj
 from xbarc.rows import Row, Share, TableData, fact, number, table_of
 from xbarc.target import Target
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from xbarc.cost.critical import Node, PathPart, critical_path
-from xbarc.cost.digital import Flow, fragment_flows, last_need
-from xbarc.cost.flow import Reaches
-from xbarc.cost.grids import (
+from xbarc.cost.hardware import arrays_of_step
+from xbarc.cost.timing.critical_path import Node, PathPart, critical_path
+from xbarc.cost.timing.digital_nodes import Flow, fragment_flows, last_need
+from xbarc.cost.timing.position_grids import (
     Grid,
     channels,
     input_grid,
@@ -22,8 +22,8 @@ from xbarc.cost.grids import (
     result_grid,
     vector_grid,
 )
-from xbarc.cost.hardware import arrays_of_step
-from xbarc.cost.ready_times import (
+from xbarc.cost.timing.position_needs import Reaches
+from xbarc.cost.timing.ready_times import (
     Rounds,
     Stream,
     last_user,
@@ -32,7 +32,7 @@ from xbarc.cost.ready_times import (
     run_rounds,
     whole,
 )
-from xbarc.cost.timing import Timing
+from xbarc.cost.timing.vector_timing import Timing
 from xbarc.ir import CrossbarStep, Dense, DigitalFragment, DynamicInput, Program
 from xbarc.numerics import ANOTHER_LIMIT, Int64Array, limit_in_words, memory_limit, show_size
 from xbarc.rows import Picosecond, RoundPicosecond, Row, Share, fact

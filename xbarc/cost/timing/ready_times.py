@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xbarc.cost.flow import Reaches
+from xbarc.cost.timing.position_needs import Reaches
 from xbarc.numerics import Int64Array, IntArray
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xbarc.cost.adc_models import adc_energy_pj
-from xbarc.cost.counting import reading_widths
+from xbarc.cost.converters.adc_models import adc_energy_pj
+from xbarc.cost.converters.dub_rule import block_bits
 from xbarc.cost.counts import WIDTHS, Histogram
-from xbarc.cost.dub import block_bits
+from xbarc.cost.step_counts import reading_widths
 from xbarc.ir import CrossbarStep, cell_ranges, input_tops
 from xbarc.numerics import Int64Array
 from xbarc.target import AdcCosts

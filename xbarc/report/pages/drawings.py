@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from xbarc.cost import CostPart
-from xbarc.report import charts, page
-from xbarc.report.components import Components
-from xbarc.report.full_chip import ChipRow
-from xbarc.report.layers import LayerRow
-from xbarc.report.schedule import ScheduleRow
-from xbarc.report.totals import Totals
+from xbarc.report.pages import charts, page
+from xbarc.report.sections import ChipRow, Components, LayerRow, ScheduleRow, Totals
 from xbarc.rows import number
 
 _MOST_LAYERS = 80

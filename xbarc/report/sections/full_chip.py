@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from xbarc.cost import LEVELS, CostPart, FullLoad, area_parts, chip_cost, full_chip, stated_load
-from xbarc.report.components import UM2_PER_MM2, parts_table, sum_parts
 from xbarc.report.section import Section, Subject
+from xbarc.report.sections.components import UM2_PER_MM2, parts_table, sum_parts
 from xbarc.rows import Row, TableData, fact, table_of
 from xbarc.target import Target
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xbarc.cost import counting
+from xbarc.cost import step_counts
 from xbarc.errors import InputError
 from xbarc.ir import AdcSettings, CrossbarStep, Program
 from xbarc.numerics import AnyArray, Int64Array, IntArray, UInt8Array
-from xbarc.report.layers import AdcRow, activation_range, adc_row
+from xbarc.report.sections import AdcRow, activation_range, adc_row
 
 _NAMED = 20
 
@@ -98,7 +98,7 @@ def inspect_layer(step: CrossbarStep) -> LayerView:
     """Blocks, arrays and converter widths of a layer."""
     return LayerView(
         step=step,
-        adc=adc_row(step.adc.policy, counting.conversion_widths(step)),
+        adc=adc_row(step.adc.policy, step_counts.conversion_widths(step)),
         activation_range=activation_range(step),
         block_bits=_block_bits(step),
     )

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from xbarc.report import page
-from xbarc.report.inspect import BlockView, LayerView
-from xbarc.report.inspect_text import block_table, blocks_table, layer_table
-from xbarc.report.picture import block_picture, layer_picture, png_bytes
+from xbarc.report.inspection.heat_map import block_picture, layer_picture, png_bytes
+from xbarc.report.inspection.text import block_table, blocks_table, layer_table
+from xbarc.report.inspection.views import BlockView, LayerView
+from xbarc.report.pages import page
 from xbarc.rows import filled
 
 FORMAT = 1  # 1: the first one

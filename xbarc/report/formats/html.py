@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from xbarc.report import page
 from xbarc.report.model import Report
+from xbarc.report.pages import page
 
 
 def render_html(report: Report) -> str:

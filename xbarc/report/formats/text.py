@@ -10,13 +10,17 @@ from rich.table import Table
 from rich.text import Text
 
 from xbarc.errors import visible
-from xbarc.report.digital import plain_line, stayed_table
 from xbarc.report.escaping import text_lines
-from xbarc.report.layers import chosen_table, layers_table
 from xbarc.report.model import Report
 from xbarc.report.notes import specific
-from xbarc.report.solver import SOLVER
-from xbarc.report.sources import citations
+from xbarc.report.sections import (
+    SOLVER,
+    chosen_table,
+    citations,
+    layers_table,
+    plain_line,
+    stayed_table,
+)
 from xbarc.rows import TableData
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from xbarc.ir import CrossbarStep
 from xbarc.numerics import Float64Array, IntArray, UInt8Array
-from xbarc.report.inspect import BlockView
+from xbarc.report.inspection.views import BlockView
 
 _ANCHORS = ((247, 250, 252), (166, 206, 227), (65, 130, 190), (20, 64, 120), (8, 20, 48))
 _REST = (205, 196, 188)

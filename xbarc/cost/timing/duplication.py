@@ -16,10 +16,10 @@ from typing import Literal
 
 import numpy as np
 
-from xbarc.cost.grids import input_grid, vector_grid
 from xbarc.cost.hardware import arrays_of_step, chip_arrays
-from xbarc.cost.schedule import PS
-from xbarc.cost.timing import Timing
+from xbarc.cost.timing.layer_schedule import PS
+from xbarc.cost.timing.position_grids import input_grid, vector_grid
+from xbarc.cost.timing.vector_timing import Timing
 from xbarc.errors import InputError, MappingError
 from xbarc.ir import Program
 from xbarc.target import Target

@@ -6,8 +6,8 @@ import csv
 import io
 
 from xbarc.report.escaping import csv_cell, json_text
-from xbarc.report.layers import AdcRow, LayerRow
 from xbarc.report.model import Report
+from xbarc.report.sections import AdcRow, LayerRow
 from xbarc.rows import facts_of
 
 _COLUMNS, _ADC = (

@@ -7,9 +7,9 @@ from typing import Literal
 
 import numpy as np
 
-from xbarc.cost.counting import converted, reads_of_arrays, segments_of_block, slice_widths
+from xbarc.cost.converters import LawCosts
 from xbarc.cost.hardware import adc_places
-from xbarc.cost.laws import LawCosts
+from xbarc.cost.step_counts import converted, reads_of_arrays, segments_of_block, slice_widths
 from xbarc.ir import CrossbarStep
 from xbarc.numerics import BoolArray, IntArray
 from xbarc.rows import Row, fact

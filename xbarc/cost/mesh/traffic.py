@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import prod
 
-from xbarc.cost.counting import accumulator_bytes
-from xbarc.cost.grids import input_grid, vector_grid
 from xbarc.cost.hardware import arrays_of_step
-from xbarc.cost.mesh import Item, Link, MeshPlacement, place
+from xbarc.cost.mesh.places import Item, Link, MeshPlacement, place
+from xbarc.cost.step_counts import accumulator_bytes
+from xbarc.cost.timing import input_grid, vector_grid
 from xbarc.ir import CrossbarStep, Program, dataflow
 
 

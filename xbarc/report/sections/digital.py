@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from xbarc.ir import DigitalFragment
-from xbarc.report.components import PJ_PER_UJ
 from xbarc.report.section import Section, Subject
+from xbarc.report.sections.components import PJ_PER_UJ
 from xbarc.rows import Row, TableData, fact, number, operators, shows
 from xbarc.target import Target
 

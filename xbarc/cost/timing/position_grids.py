@@ -6,7 +6,7 @@ from math import prod
 
 import numpy as np
 
-from xbarc.cost.flow import POINT, Reaches, window_reach
+from xbarc.cost.timing.position_needs import POINT, Reaches, window_reach
 from xbarc.ir import CrossbarStep, Dense, Scatter, Window, scatter_extent, window_output
 from xbarc.numerics import IntArray
 

@@ -1,0 +1,35 @@
+"""`xbarc inspect`: the cells of a layer or of a block, in every format."""
+
+from xbarc.report.inspection.heat_map import block_picture, layer_picture, png_bytes, write_png
+from xbarc.report.inspection.json_and_html import (
+    render_block_html,
+    render_block_json,
+    render_layer_html,
+    render_layer_json,
+)
+from xbarc.report.inspection.text import render_block_text, render_layer_text
+from xbarc.report.inspection.views import (
+    BlockView,
+    LayerView,
+    find_layer,
+    inspect_block,
+    inspect_layer,
+)
+
+__all__ = [
+    "BlockView",
+    "LayerView",
+    "block_picture",
+    "find_layer",
+    "inspect_block",
+    "inspect_layer",
+    "layer_picture",
+    "png_bytes",
+    "render_block_html",
+    "render_block_json",
+    "render_block_text",
+    "render_layer_html",
+    "render_layer_json",
+    "render_layer_text",
+    "write_png",
+]
