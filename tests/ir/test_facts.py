@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ from xbarc.ir.effective import effective_weights, is_lossless, slice_ranges
 from xbarc.ir.facts import InputFacts, slice_drives
 from xbarc.ir.program import CrossbarStep
 from xbarc.ir.trace import LayerTrace
+from xbarc.mapping.converters import adc, adc_settings
 from xbarc.numerics.types import AnyArray, Int64Array
 
 
@@ -85,6 +87,23 @@ def test_lossless_for_every_input_there_can_be(
     assert np.array_equal(FastLayer(step, threads=1).accumulate(vectors), slow)
     plain = np.einsum("vgi,gio->vgo", vectors, effective_weights(step).astype(np.int64))
     assert np.array_equal(slow, plain)
+
+
+@given(known_cases(), st.sampled_from(["static", "per-cycle"]), st.sampled_from(["lossless", "3"]))
+def test_row_blocks_one_at_a_time_get_the_same_converters(
+    known: tuple[Case, InputFacts], reference: str, policy: str
+) -> None:
+    step = _known(*known, reference=reference)
+    if step is None:
+        return
+    adc_of_target = known[0].target.adc.model_copy(update={"reference": reference, "max_bits": 32})
+    target = known[0].target.model_copy(update={"adc": adc_of_target})
+    with pytest.MonkeyPatch.context() as patch:
+        whole = adc_settings(step, target, policy)
+        patch.setattr(adc, "_PART", 1)
+        parts = adc_settings(step, target, policy)
+    for name in ("bits", "lo", "step"):
+        assert np.array_equal(getattr(whole, name), getattr(parts, name))
 
 
 @given(known_cases())

@@ -35,6 +35,21 @@ def _float_layer(weights: AnyArray, geometry: Scatter | None = None) -> MatrixLa
     )
 
 
+@pytest.mark.parametrize("shape", [(1, 600, 300), (40, 9, 1), (3, 300, 70), (2, 0, 3)])
+@pytest.mark.parametrize("turned", [False, True])
+def test_tiles_round_as_the_whole_layer_does(shape: tuple[int, int, int], turned: bool) -> None:
+    """More than one tile in every direction, inputs or outputs side by side in memory."""
+    weights = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    if turned:
+        weights = np.ascontiguousarray(weights.transpose(0, 2, 1)).transpose(0, 2, 1)
+    layer = quantize_weights(_float_layer(weights), 8)
+    assert isinstance(layer.result, FloatResult)
+    scale = layer.result.scale.reshape(shape[0], 1, shape[2])
+    found = layer.weight.tensor.load()
+    assert found.dtype == np.int8
+    assert np.array_equal(found, np.clip(np.rint(weights / scale), -127, 127))
+
+
 @given(st.integers(2, 16), st.integers(0, 2**32 - 1))
 def test_weights_are_within_half_a_step(bits: int, seed: int) -> None:
     weights = np.random.default_rng(seed).normal(size=(2, 5, 3)).astype(np.float32)

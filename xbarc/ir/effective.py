@@ -112,22 +112,28 @@ def sum_ranges(step: CrossbarStep) -> tuple[Int64Array, Int64Array]:
     return low.min(axis=3), high.max(axis=3)
 
 
-def slice_ranges(step: CrossbarStep) -> tuple[Int64Array, Int64Array]:
+def slice_ranges(
+    step: CrossbarStep, segments: slice = slice(None)
+) -> tuple[Int64Array, Int64Array]:
     """As `sum_ranges`, for each input slice, from the cells and what is known of the inputs.
+
+    Args:
+        step: the layer.
+        segments: those that are looked at.
 
     Returns:
         Two arrays; axes: group, segment, conversion, input slice; the last one has length 1 where
         all slices are alike.
     """
     if step.facts is None or step.sense is not None:
-        low, high = cell_ranges(step)
+        low, high = cell_ranges(step, segments)
         tops = input_tops(step)
         tops = tops[:1] if (tops == tops[0]).all() else tops
         return low[..., None] * tops, high[..., None] * tops
     least, most = slice_drives(step.facts, step.dac_bits, step.input_slices)
     wires = np.stack([least, most])[:, :, step.tiling.row_input]
     kinds, kind = np.unique(wires, axis=3, return_inverse=True)
-    ranges = [_driven_ranges(step, *kinds[..., k]) for k in range(kinds.shape[3])]
+    ranges = [_driven_ranges(step, segments, *kinds[..., k]) for k in range(kinds.shape[3])]
     low, high = (np.stack([pair[end] for pair in ranges], axis=3) for end in (0, 1))
     if kinds.shape[3] == 1:
         return low, high
@@ -136,13 +142,14 @@ def slice_ranges(step: CrossbarStep) -> tuple[Int64Array, Int64Array]:
 
 
 def _driven_ranges(
-    step: CrossbarStep, least: Int64Array, most: Int64Array
+    step: CrossbarStep, segments: slice, least: Int64Array, most: Int64Array
 ) -> tuple[Int64Array, Int64Array]:
     """Ranges of sums while each wordline carries between a least and a most; axes: group, row."""
     a = conversion_matrix(step.periphery, step.conversions, step.cells.columns)
-    shape = (step.groups, len(step.tiling.segment_bounds) - 1, step.conversions)
+    bounds = _bounds_of(step, segments)
+    shape = (step.groups, len(bounds) - 1, step.conversions)
     low, high = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
-    for segment, (first, last) in enumerate(pairwise(int(b) for b in step.tiling.segment_bounds)):
+    for segment, (first, last) in enumerate(pairwise(int(b) for b in bounds)):
         for group in range(step.groups):
             cells = step.cells.unpack((group, slice(first, last))).astype(np.float64)
             row = group if len(least) > 1 else 0
@@ -157,13 +164,16 @@ def _driven_ranges(
     return low, high
 
 
-def cell_ranges(step: CrossbarStep) -> tuple[Int64Array, Int64Array]:
+def _bounds_of(step: CrossbarStep, segments: slice) -> IntArray:
+    """First row of each of some segments, and the end."""
+    bounds = step.tiling.segment_bounds
+    first, last, _ = segments.indices(len(bounds) - 1)
+    return bounds[first : last + 1]
+
+
+def cell_ranges(step: CrossbarStep, segments: slice = slice(None)) -> tuple[Int64Array, Int64Array]:
     """As `sum_ranges`, for one-bit inputs of which nothing is known."""
-    return cell_ranges_of(step, step.tiling.segment_bounds)
-
-
-def cell_ranges_of(step: CrossbarStep, bounds: IntArray) -> tuple[Int64Array, Int64Array]:
-    """As `cell_ranges`, for any runs of rows; `bounds` is the first row of each, and the end."""
+    bounds = _bounds_of(step, segments)
     if not step.periphery.a_sign.size:
         high = sum_columns(step.cells, bounds)
         return np.zeros_like(high), high

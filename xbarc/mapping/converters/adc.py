@@ -15,6 +15,10 @@ from xbarc.target import Adc, Target
 
 _WIDEST = 32
 
+# Conversions times input slices whose ranges are worked on at a time: 8 MiB for each of some ten
+# arrays of 64-bit numbers. All of a layer of 100 million weights at once took 0.5 GB.
+_PART = 1 << 20
+
 
 def adc_settings(step: CrossbarStep, target: Target, policy: str) -> AdcSettings:
     """Range and width of every conversion of a layer.
@@ -33,11 +37,11 @@ def adc_settings(step: CrossbarStep, target: Target, policy: str) -> AdcSettings
     Raises:
         MappingError: the target's converter has too few bits.
     """
-    low, high = _block_ranges(step, target)
-    if policy == "worst-case":
-        low, high = _worst_case(step, low.shape, _slice_tops(step, target))
     keys = converter_keys(step, target)
-    lo, bits = converter_widths(low, high, keys, target.adc)
+    if keys.size and (keys == keys[:1, :1]).all():
+        keys = keys[:1, :1]
+    parts = [_block_widths(step, target, policy, keys, part) for part in _block_parts(step)]
+    lo, bits = (np.concatenate(found, axis=1) for found in zip(*parts, strict=True))
     if policy.isdecimal() and step.periphery.a_sign.size:
         return capped_settings(step, keys, _alike(lo), _alike(bits), policy)
     blocks = step.tiling.segment_block
@@ -49,6 +53,25 @@ def adc_settings(step: CrossbarStep, target: Target, policy: str) -> AdcSettings
     one = np.ones((1, 1, 1, 1), dtype=np.int32)
     low_ends = _alike(lo).astype(np.int32) if lo.any() else one - 1
     return AdcSettings(_narrow(_alike(bits)), low_ends, one, policy)
+
+
+def _block_parts(step: CrossbarStep) -> list[slice]:
+    """Runs of row blocks, each with few enough conversions to be worked on at a time."""
+    blocks = len(step.tiling.row_bounds) - 1
+    each = step.groups * step.conversions * step.input_slices
+    size = max(1, _PART // max(1, each))
+    return [slice(first, first + size) for first in range(0, max(1, blocks), size)]
+
+
+def _block_widths(
+    step: CrossbarStep, target: Target, policy: str, keys: IntArray, blocks: slice
+) -> tuple[Int64Array, UInt8Array]:
+    """What `converter_widths` gives for some row blocks."""
+    low, high = _block_ranges(step, target, blocks)
+    if policy == "worst-case":
+        low, high = _worst_case(step, low.shape, _slice_tops(step, target), blocks)
+    own = keys if keys.shape[1] == 1 else keys[:, blocks]
+    return converter_widths(low, high, own, target.adc)
 
 
 def _alike(settings: AnyArray) -> AnyArray:
@@ -75,10 +98,9 @@ def converter_widths(
     Returns:
         Lower ends and bits, both with axes as `low`.
     """
-    order = np.broadcast_to(key, low.shape[:3])
-    changes = _by_slice(np.logical_or, low != high, order)
+    changes = _by_slice(np.logical_or, low != high, key)
     least = np.where(changes, low, np.iinfo(np.int64).max)
-    shared = _by_slice(np.minimum, least, order)
+    shared = _by_slice(np.minimum, least, key)
     if adc.reference != "per-cycle":
         shared = np.where(changes, shared.min(axis=3, keepdims=True), shared)
     shared = np.where(changes, shared, low)
@@ -87,13 +109,13 @@ def converter_widths(
     if adc.reference != "per-cycle":
         bits = np.where(changes, bits.max(axis=3, keepdims=True), bits)
     if not adc.stops_early:
-        bits = _by_slice(np.maximum, bits, order)
+        bits = _by_slice(np.maximum, bits, key)
     return shared, bits
 
 
-def _by_slice(combine: np.ufunc, values: AnyArray, order: IntArray) -> AnyArray:
+def _by_slice(combine: np.ufunc, values: AnyArray, key: IntArray) -> AnyArray:
     """Combined over the columns of each converter, one input slice after another."""
-    parts = [over_runs(combine, values[..., s], order) for s in range(values.shape[3])]
+    parts = [over_runs(combine, values[..., s], key) for s in range(values.shape[3])]
     return np.stack(parts, axis=3)
 
 
@@ -133,11 +155,11 @@ def _narrow(bits: UInt8Array) -> UInt8Array:
 
 
 def _worst_case(
-    step: CrossbarStep, shape: tuple[int, ...], tops: Int64Array
+    step: CrossbarStep, shape: tuple[int, ...], tops: Int64Array, blocks: slice
 ) -> tuple[Int64Array, Int64Array]:
     """Every cell at its top level and every input at its largest, whatever is known of either."""
     rows = np.diff(step.tiling.segment_bounds).astype(np.int64)
-    by_block = np.maximum.reduceat(rows, _first_segments(step))
+    by_block = np.maximum.reduceat(rows, _first_segments(step))[blocks]
     most = (by_block * ((1 << step.cells.bits) - 1)).reshape(1, -1, 1, 1) * tops
     high = np.broadcast_to(most, (*shape[:3], tops.size))
     signed = step.periphery.a_sign.size > 0
@@ -148,13 +170,17 @@ def _first_segments(step: CrossbarStep) -> IntArray:
     return np.flatnonzero(np.diff(step.tiling.segment_block, prepend=-1))
 
 
-def _block_ranges(step: CrossbarStep, target: Target) -> tuple[Int64Array, Int64Array]:
+def _block_ranges(
+    step: CrossbarStep, target: Target, blocks: slice
+) -> tuple[Int64Array, Int64Array]:
     """Ranges of sums over a block's segments; axes: group, row block, conversion, slice or 1."""
-    low, high = slice_ranges(step)
+    starts = np.append(_first_segments(step), len(step.tiling.segment_bounds) - 1)
+    first, last, _ = blocks.indices(len(starts) - 1)
+    low, high = slice_ranges(step, slice(int(starts[first]), int(starts[last])))
     if step.facts is None and len(_slice_tops(step, target)) == 1:
         low, high = low.min(axis=3, keepdims=True), high.max(axis=3, keepdims=True)
-    starts = _first_segments(step)
-    return np.minimum.reduceat(low, starts, axis=1), np.maximum.reduceat(high, starts, axis=1)
+    begin = starts[first:last] - starts[first]
+    return np.minimum.reduceat(low, begin, axis=1), np.maximum.reduceat(high, begin, axis=1)
 
 
 def converter_keys(step: CrossbarStep, target: Target) -> IntArray:
