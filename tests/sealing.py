@@ -10,7 +10,7 @@ from typing import Any
 
 from safetensors.numpy import load_file, save_file
 
-from xbarc.ir.files.manifest import UNSEALED, sealed
+from xbarc.ir.files.manifest import UNSEALED, seal_text
 
 Edit = Callable[[dict[str, Any]], object]
 
@@ -24,7 +24,7 @@ def seal(program: Path, edit: Edit = lambda _: None) -> None:
         if (program / name).is_file():
             data["files"][name] = hashlib.sha256((program / name).read_bytes()).hexdigest()
     data["seal"] = UNSEALED
-    file.write_bytes(sealed(json.dumps(data).encode()))
+    file.write_bytes(seal_text(json.dumps(data).encode()))
 
 
 def reshape(program: Path, change: Edit) -> None:

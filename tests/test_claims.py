@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.builders import small_target
-from tests.ir.test_knowledge import Net
+from tests.ir.test_value_ranges import Net
 from xbarc.cli.app import main
 from xbarc.compiler import CompileOptions, compile_model
 from xbarc.evaluate import self_check

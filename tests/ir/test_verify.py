@@ -13,7 +13,7 @@ from xbarc.errors import ProgramError, VerifyError
 from xbarc.ir.choices import Candidate, ChoiceRecord
 from xbarc.ir.facts import InputFacts
 from xbarc.ir.geometry import Dense, Geometry, Scatter, Window, is_countable
-from xbarc.ir.network import DigitalFragment, Network, Source, Value
+from xbarc.ir.network import DigitalFragment, ModelSource, Network, Value
 from xbarc.ir.program import CrossbarStep, Program
 from xbarc.ir.quantizers import FloatInput, RequantizedResult
 from xbarc.ir.verify import (
@@ -189,7 +189,7 @@ def test_a_sound_program_breaks_nothing() -> None:
 def _network(**changes: Any) -> Network:
     layer = int_layer(np.ones((1, 3, 2), dtype=np.int64))
     values = (Value("x", "uint8", (1, 3)),), (Value("y", "int64", None),)
-    network = Network("net", Source("net.onnx", "0" * 64), *values, (layer,))
+    network = Network("net", ModelSource("net.onnx", "0" * 64), *values, (layer,))
     return replace(network, **changes)
 
 

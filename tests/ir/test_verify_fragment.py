@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from tests.builders import small_target
-from xbarc.ir.network import DigitalFragment, Source, Value
+from xbarc.ir.network import DigitalFragment, ModelSource, Value
 from xbarc.ir.program import Program
 from xbarc.ir.verify.fragments import fragments_closed, loops
 
@@ -133,7 +133,7 @@ def program(data: bytes, operators: tuple[tuple[str, int], ...] = ()) -> Program
     step = DigitalFragment("digital0", data, ("x",), ("y",), operators, 0, ())
     target = small_target()
     x, y = Value("x", "float32", None), Value("y", "float32", None)
-    return Program("p", Source("p.onnx", "0" * 64), target, (x,), (y,), (step,), 0, ())
+    return Program("p", ModelSource("p.onnx", "0" * 64), target, (x,), (y,), (step,), 0, ())
 
 
 @pytest.mark.parametrize("name", FAULTS)

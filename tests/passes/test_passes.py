@@ -14,7 +14,7 @@ from xbarc.errors import InputError, ModelError, VerifyError
 from xbarc.executor.batches import split_batches
 from xbarc.instruments.ranges import range_statistics
 from xbarc.ir.geometry import Scatter
-from xbarc.ir.network import FloatWeight, LazyTensor, MatrixLayer, Network, Source, Value
+from xbarc.ir.network import FloatWeight, LazyTensor, MatrixLayer, ModelSource, Network, Value
 from xbarc.ir.quantizers import DynamicInput, FloatInput, FloatResult, StaticInput
 from xbarc.ir.verify import verify_network
 from xbarc.numerics.types import AnyArray
@@ -135,7 +135,7 @@ def test_an_input_of_zeros_is_fine() -> None:
 
 def _network(*layers: MatrixLayer, output: str = "y") -> Network:
     values = (Value("x", "uint8", (1, 3)),), (Value(output, "int64", None),)
-    return Network("net", Source("net.onnx", "0" * 64), *values, layers)
+    return Network("net", ModelSource("net.onnx", "0" * 64), *values, layers)
 
 
 def test_dead_layers_go_and_twice_is_once() -> None:

@@ -11,7 +11,7 @@ from onnx import helper
 from xbarc.cost import program_cost
 from xbarc.ir.built import built_settings
 from xbarc.ir.geometry import Dense, Window
-from xbarc.ir.network import DigitalFragment, Source, Value
+from xbarc.ir.network import DigitalFragment, ModelSource, Value
 from xbarc.ir.program import AdcSettings, CrossbarStep, Periphery, Program, Tiling, encode_r
 from xbarc.ir.quantizers import DynamicInput, FloatResult, StaticInput
 from xbarc.numerics import pack_cells
@@ -149,7 +149,7 @@ def small_program(*overrides: str) -> Program:
 def program_of(*steps: CrossbarStep | DigitalFragment, target: Target, arrays: int) -> Program:
     return Program(
         name="small",
-        source=Source("small.onnx", "0" * 64),
+        source=ModelSource("small.onnx", "0" * 64),
         target=target,
         inputs=(Value("x", "float32", (4, 5)),),
         outputs=(Value("y", "float32", None),),

@@ -98,7 +98,7 @@ def _crossbar(
         wanted = plan.options.prune is not None or _wants_moments(layer, plan)
         moments = prefix.moments(layer, ranged.quantizer) if wanted else None
         if plan.options.prune is not None:
-            layer = _pruned(layer, plan, plan.options.prune, moments)
+            layer = _prune_layer(layer, plan, plan.options.prune, moments)
             ranged, moments = fed_alike(layer, ranged), None
         if shared is None:
             plain = quantize_weights(ranged, plan.weight_bits)
@@ -116,7 +116,7 @@ def _crossbar(
         raise MappingError(str(error), where=layer.name) from error
 
 
-def _pruned(
+def _prune_layer(
     layer: MatrixLayer,
     plan: Plan,
     pruning: Pruning,

@@ -130,7 +130,7 @@ class Compilation:
         )
 
     @property
-    def lowering(self) -> Plan:
+    def layer_plan(self) -> Plan:
         """The plan by which layers are mapped: one range for all is set on lossless layers."""
         return self.plan if self.whole.one is None else lossless(self.plan)
 
@@ -239,7 +239,7 @@ def _share_converter(made: Compilation, progress: Progress) -> Compilation:
     def watch(step: CrossbarStep, prefix: Prefix) -> None:
         sums.append(sampled_sums(step, prefix.batches))
 
-    lower_network(made.whole, made.lowering, made.batches(), progress, watch)
+    lower_network(made.whole, made.layer_plan, made.batches(), progress, watch)
     return replace(made, read=made.whole.read_by(sums))
 
 
@@ -247,7 +247,7 @@ def _map(made: Compilation, progress: Progress) -> Compilation:
     batches = made.batches()
     shapes = shape_settings(made.network.inputs, made.plan.options.shapes)
     settings = settings_of(made.plan, made.whole, calibrated=bool(batches))
-    steps, arrays = lower_network(made.whole, made.lowering, batches, progress)
+    steps, arrays = lower_network(made.whole, made.layer_plan, batches, progress)
     if made.plan.options.exact_weights:
         check_integers(steps)
     fixed = made.plan.options.fix_input

@@ -9,7 +9,7 @@ import numpy as np
 from xbarc.cost.counts import Counts
 from xbarc.cost.parts import area_parts, energy_parts, total
 from xbarc.cost.program import LayerCost, program_cost
-from xbarc.ir import CrossbarStep, Program, Source
+from xbarc.ir import CrossbarStep, ModelSource, Program
 from xbarc.target import Target
 
 
@@ -41,7 +41,7 @@ def layer_price(step: CrossbarStep, target: Target) -> Price:
     arrays = len(numbers)
     tiling = replace(step.tiling, array=own.reshape(step.tiling.array.shape).astype(np.int32))
     layer = replace(step, tiling=tiling)
-    alone = Program(step.name, Source("", ""), target, (), (), (layer,), arrays, ())
+    alone = Program(step.name, ModelSource("", ""), target, (), (), (layer,), arrays, ())
     cost = program_cost(alone).layers[0]
     tree = target.hierarchy
     macros = arrays / tree.arrays_per_macro

@@ -27,7 +27,7 @@ from xbarc.frontend.loading import BROKEN, load_model, reason
 from xbarc.frontend.matching import match_layers
 from xbarc.frontend.quantised import Views
 from xbarc.frontend.scales import free_scales
-from xbarc.ir import Dim, Network, Source, Value
+from xbarc.ir import Dim, ModelSource, Network, Value
 from xbarc.numerics import AnyArray
 
 
@@ -60,7 +60,7 @@ def read_network(
         normal = normalise(loaded, fixed)
         refusal = runtime_refusal(normal)
         network = _network(
-            normal, Source(_text(path), loaded.digest), shapes, binary or BinaryOptions()
+            normal, ModelSource(_text(path), loaded.digest), shapes, binary or BinaryOptions()
         )
         if refusal is not None:  # ours came first, because they name the layer
             raise refusal
@@ -81,7 +81,7 @@ def _text(path: Path) -> str:
 
 def _network(
     normal: Normal,
-    source: Source,
+    source: ModelSource,
     shapes: Mapping[str, tuple[int, ...]] | None,
     binary: BinaryOptions,
 ) -> Network:
@@ -114,7 +114,7 @@ def _dim(size: int | ir.SymbolicDim) -> Dim:
 
 
 def source_digest(path: Path) -> str:
-    """SHA-256 of the model file and its external data: what `Source.sha256` holds."""
+    """SHA-256 of the model file and its external data: what `ModelSource.sha256` holds."""
     return load_model(path).digest
 
 

@@ -2,7 +2,7 @@
 
 Everything is frozen dataclasses, tuples and arrays; a layer's blocks are axes of arrays, never
 objects. `network` and `program` are the structures, `geometry` and `quantizers` their parts; `text`
-prints them, `codes`, `effective` and `knowledge` say what their numbers mean. Two rooms within:
+prints them, `codes`, `effective` and `value_ranges` say what their numbers mean. Two rooms within:
 
     verify   the rules that hold for both
     files    a program as a folder, and other files

@@ -35,10 +35,9 @@ from .geometry import (
 from .graph import dataflow
 from .integers import Unkept
 from .kinds import conversion_exponents, conversion_kinds
-from .knowledge import Knowledge, every_code
 from .labels import LABELS, label_name, labels_in, split_labels
 from .network import (
-    Declared,
+    DeclaredWeights,
     DigitalFragment,
     FloatWeight,
     IntWeight,
@@ -46,9 +45,9 @@ from .network import (
     LayerHead,
     LazyTensor,
     MatrixLayer,
+    ModelSource,
     Network,
     Pooling,
-    Source,
     Value,
     Weight,
     layer_inputs,
@@ -88,6 +87,7 @@ from .scales import ChannelStatistics, FreeScales, LayerScales
 from .statistics import RangeStatistics, SecondMoments, SumStatistics
 from .text import network_text, program_text
 from .trace import LayerTrace, Trace
+from .value_ranges import ValueRanges, every_code
 from .verify.fragments import loops
 from .verify.rules import (
     PROGRAM_RULES,
@@ -115,7 +115,7 @@ __all__ = [
     "ChoiceRecord",
     "Codes",
     "CrossbarStep",
-    "Declared",
+    "DeclaredWeights",
     "Dense",
     "DigitalFragment",
     "Dim",
@@ -131,13 +131,13 @@ __all__ = [
     "IntWeight",
     "IntegerInput",
     "IntegerResult",
-    "Knowledge",
     "Layer",
     "LayerHead",
     "LayerScales",
     "LayerTrace",
     "LazyTensor",
     "MatrixLayer",
+    "ModelSource",
     "Narrowed",
     "Network",
     "OperandStatistics",
@@ -154,7 +154,6 @@ __all__ = [
     "Sense",
     "SignResult",
     "SolverRun",
-    "Source",
     "StaticInput",
     "Step",
     "SumStatistics",
@@ -162,6 +161,7 @@ __all__ = [
     "Trace",
     "Unkept",
     "Value",
+    "ValueRanges",
     "Weight",
     "Window",
     "broken_rules",

@@ -171,7 +171,7 @@ def positions(geometry: Geometry, shape: tuple[int, ...]) -> int:
         total = 1
         for index, size in enumerate(shape):
             total *= 1 if index - len(shape) == axis else size
-        return total // _batched(geometry, shape)
+        return total // _batch_size(geometry, shape)
     spatial = shape[2:]
     if len(spatial) != len(geometry.kernel):
         raise ValueError(f"expected {len(geometry.kernel) + 2} axes, found {len(shape)}")
@@ -190,7 +190,7 @@ def stackable(geometry: Dense, shape: Shape) -> bool:
     )
 
 
-def _batched(geometry: Dense, shape: tuple[int, ...]) -> int:
+def _batch_size(geometry: Dense, shape: tuple[int, ...]) -> int:
     """Product of the input's axes that line up with a stack of matrices."""
     divisor = 1
     lead = shape[:-2]

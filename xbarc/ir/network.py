@@ -60,7 +60,7 @@ Weight = FloatWeight | IntWeight
 
 
 @dataclass(frozen=True, eq=False)
-class Declared:
+class DeclaredWeights:
     """Weights as the model declares them, before anything is chosen.
 
     Attributes:
@@ -140,7 +140,7 @@ class MatrixLayer(LayerHead):
     weight: Weight
     constant: Int64Array
     pooling: Pooling | None = None
-    declared: Declared | None = None
+    declared: DeclaredWeights | None = None
     unkept_input: Unkept | None = None
 
     @property
@@ -185,7 +185,7 @@ Layer = MatrixLayer | DigitalFragment
 
 
 @dataclass(frozen=True)
-class Source:
+class ModelSource:
     """Where a network came from.
 
     Attributes:
@@ -206,7 +206,7 @@ class Network:
     """
 
     name: str
-    source: Source
+    source: ModelSource
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
     layers: tuple[Layer, ...]

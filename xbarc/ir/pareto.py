@@ -28,7 +28,7 @@ class SolverRun:
     compared: float | None = None
 
 
-def _expected(point: FrontPoint) -> str:
+def _show_expected(point: FrontPoint) -> str:
     """Points lost by expectation, and their standard error."""
     if point.expected_loss is None:
         return ""
@@ -84,7 +84,7 @@ class FrontPoint(Row, form="FrontRow", title="Converter bits: energy against err
         "top-1 lost by expectation, 0 to 1: what a budget in points is held to",
         default=None,
         head="expected loss>",
-        of=_expected,
+        of=_show_expected,
     )
     expected_error: float | None = fact(
         "standard error of `expected_loss`, 0 to 1; a budget has room for 1.64 of them",

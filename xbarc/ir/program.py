@@ -23,7 +23,7 @@ import numpy as np
 from xbarc.ir.choices import ChoiceRecord, FitRecord
 from xbarc.ir.geometry import Dense
 from xbarc.ir.integers import Unkept
-from xbarc.ir.network import DigitalFragment, LayerHead, Source, Value
+from xbarc.ir.network import DigitalFragment, LayerHead, ModelSource, Value
 from xbarc.ir.pareto import FrontPoint, RowsPoint, SolverRun
 from xbarc.numerics import AnyArray, Int64Array, IntArray, PackedCells, UInt8Array
 from xbarc.target import Target
@@ -255,7 +255,7 @@ class Program:
     """
 
     name: str
-    source: Source
+    source: ModelSource
     target: Target
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]

@@ -10,7 +10,7 @@ import numpy as np
 from xbarc.errors import MappingError
 from xbarc.ir import (
     CrossbarStep,
-    Declared,
+    DeclaredWeights,
     FloatInput,
     FloatResult,
     FloatWeight,
@@ -99,7 +99,7 @@ def with_declared(layer: MatrixLayer) -> MatrixLayer:
         layer = replace(layer, unkept_input=Unkept("input", quantizer.lost, _INPUT_REMEDY))
     if isinstance(weight, FloatWeight) and not weight.lost:
         return layer
-    return replace(layer, declared=Declared(weight, layer.result))
+    return replace(layer, declared=DeclaredWeights(weight, layer.result))
 
 
 def check_integers(steps: Iterable[Step]) -> None:

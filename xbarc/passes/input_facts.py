@@ -8,12 +8,12 @@ from dataclasses import replace
 from xbarc.ir import (
     InputFacts,
     IntegerInput,
-    Knowledge,
     MatrixLayer,
     Narrowed,
     StaticInput,
     Step,
     Value,
+    ValueRanges,
 )
 from xbarc.numerics import bits_for
 
@@ -31,8 +31,8 @@ class Facts:
     def __init__(self, inputs: Iterable[Value], mode: str, *, lossless: bool) -> None:
         self._mode, self._lossless = mode, lossless
         borders = tuple(inputs)
-        self._structure = Knowledge(borders, weights=False)
-        self._sums = Knowledge(borders) if mode == "all" and lossless else None
+        self._structure = ValueRanges(borders, weights=False)
+        self._sums = ValueRanges(borders) if mode == "all" and lossless else None
 
     def advance(self, step: Step) -> None:
         """Take in what a step writes."""
@@ -61,9 +61,9 @@ def fed_alike(layer: MatrixLayer, other: MatrixLayer) -> MatrixLayer:
     return replace(layer, quantizer=other.quantizer, facts=other.facts, narrowed=other.narrowed)
 
 
-def _facts(knowledge: Knowledge, layer: MatrixLayer) -> InputFacts | None:
+def _facts(ranges: ValueRanges, layer: MatrixLayer) -> InputFacts | None:
     form = (layer.groups, layer.rows)
-    return knowledge.facts(layer.input, layer.quantizer, layer.geometry, form)
+    return ranges.facts(layer.input, layer.quantizer, layer.geometry, form)
 
 
 def _narrowed(layer: MatrixLayer, facts: InputFacts | None) -> MatrixLayer:

@@ -17,11 +17,11 @@ from xbarc.ir import (
     IntWeight,
     LazyTensor,
     MatrixLayer,
+    ModelSource,
     Program,
     Quantizer,
     Result,
     Scatter,
-    Source,
     Value,
 )
 from xbarc.mapping import ArrayPool, map_layer
@@ -105,7 +105,7 @@ def program_of(steps: Sequence[CrossbarStep], target: Target, shape: Sequence[An
     arrays = max(int(step.tiling.array.max()) for step in steps) + 1
     return Program(
         name="test",
-        source=Source("test.onnx", "0" * 64),
+        source=ModelSource("test.onnx", "0" * 64),
         target=target,
         inputs=(Value("x", "uint8", tuple(shape)),),
         outputs=(Value(steps[-1].output, "int64", None),),

@@ -31,10 +31,10 @@ def write_manifest(record: ProgramRecord, folder: Path) -> None:
     """Write `program.json` with its seal; the same record gives the same bytes."""
     plain = record.model_copy(update={"seal": UNSEALED})
     text = json.dumps(plain.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
-    (folder / MANIFEST).write_bytes(sealed(text.encode("ascii")))
+    (folder / MANIFEST).write_bytes(seal_text(text.encode("ascii")))
 
 
-def sealed(data: bytes) -> bytes:
+def seal_text(data: bytes) -> bytes:
     """The bytes of a manifest whose seal is `UNSEALED`, with the seal in its place."""
     digest = hashlib.sha256(data).hexdigest()
     return data.replace(_entry(UNSEALED), _entry(digest), 1)

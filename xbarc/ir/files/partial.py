@@ -40,7 +40,7 @@ def locked_folder(place: Path, suffix: str) -> Iterator[Path]:
     def make() -> Path:
         return Path(tempfile.mkdtemp(prefix=_prefix(place), suffix=suffix, dir=place.parent))
 
-    folder, lock = _locked(make, os.O_RDONLY)
+    folder, lock = _make_locked(make, os.O_RDONLY)
     try:
         yield folder
     finally:
@@ -61,7 +61,7 @@ def locked_file(place: Path) -> Iterator[tuple[Path, int]]:
         os.close(handle)
         return Path(name)
 
-    path, lock = _locked(make, os.O_WRONLY)
+    path, lock = _make_locked(make, os.O_WRONLY)
     try:
         yield path, lock
     finally:
@@ -92,7 +92,7 @@ def _prefix(place: Path) -> str:
     return f".{os.fsdecode(os.fsencode(place.name)[:_NAMES])}."
 
 
-def _locked(make: Callable[[], Path], flags: int) -> tuple[Path, int]:
+def _make_locked(make: Callable[[], Path], flags: int) -> tuple[Path, int]:
     """A new path and its lock; made anew where a tidying process was quicker than the lock."""
     while True:
         path = make()

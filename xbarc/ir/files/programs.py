@@ -41,7 +41,7 @@ from xbarc.ir.files.schema import (
     SourceRecord,
 )
 from xbarc.ir.files.views import open_arrays
-from xbarc.ir.network import DigitalFragment, Source
+from xbarc.ir.network import DigitalFragment, ModelSource
 from xbarc.ir.program import AdcSettings, CrossbarStep, Periphery, Program, Step, Tiling
 from xbarc.ir.quantizers import FloatResult, IntegerResult, RequantizedResult, SignResult
 from xbarc.ir.verify import check_program
@@ -129,7 +129,7 @@ def _read_program(path: Path) -> Program:
         ) from error
     program = Program(
         name=record.name,
-        source=Source(record.source.path, record.source.sha256),
+        source=ModelSource(record.source.path, record.source.sha256),
         target=record.target,
         inputs=tuple(value_of(item) for item in record.inputs),
         outputs=tuple(value_of(item) for item in record.outputs),

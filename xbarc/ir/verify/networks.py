@@ -43,7 +43,7 @@ def network_values_flow(network: Network) -> Iterator[str]:
 
 def network_names_unique(network: Network) -> Iterator[str]:
     """No two layers have the same name."""
-    return repeated(layer.name for layer in network.layers)
+    return find_repeated(layer.name for layer in network.layers)
 
 
 def network_shapes_agree(network: Network) -> Iterator[str]:
@@ -70,7 +70,7 @@ NETWORK_RULES: tuple[NetworkRule, ...] = (
 )
 
 
-def repeated(names: Iterable[str]) -> Iterator[str]:
+def find_repeated(names: Iterable[str]) -> Iterator[str]:
     """No name stands twice."""
     seen: set[str] = set()
     for name in names:

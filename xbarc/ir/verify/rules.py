@@ -12,13 +12,13 @@ import numpy as np
 
 from xbarc.errors import ProgramError, VerifyError
 from xbarc.ir.built import built_settings
-from xbarc.ir.knowledge import unproven
 from xbarc.ir.network import layer_inputs, layer_outputs
 from xbarc.ir.program import AdcSettings, CrossbarStep, Program
+from xbarc.ir.value_ranges import find_unproven
 from xbarc.ir.verify.fragments import fragments_closed
 from xbarc.ir.verify.networks import (
     NETWORK_RULES,
-    repeated,
+    find_repeated,
     value_flow,
     verify_network,
 )
@@ -43,7 +43,7 @@ __all__ = [
 
 def names_unique(program: Program) -> Iterator[str]:
     """No two steps have the same name."""
-    return repeated(step.name for step in program.steps)
+    return find_repeated(step.name for step in program.steps)
 
 
 def values_flow(program: Program) -> Iterator[str]:
@@ -169,7 +169,7 @@ def cells_of_target(program: Program) -> Iterator[str]:
 
 def facts_proven(program: Program) -> Iterator[str]:
     """What the wordlines are said to carry follows from the program itself."""
-    for fact in unproven(program):
+    for fact in find_unproven(program):
         yield f"{fact.layer}: {fact.text}"
 
 

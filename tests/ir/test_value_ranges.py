@@ -22,9 +22,9 @@ from xbarc.executor.run import StepRunner
 from xbarc.ir.facts import WEIGHTS
 from xbarc.ir.files import load_program, save_program
 from xbarc.ir.geometry import Window
-from xbarc.ir.knowledge import Knowledge
 from xbarc.ir.program import CrossbarStep, Program
 from xbarc.ir.trace import LayerTrace
+from xbarc.ir.value_ranges import ValueRanges
 from xbarc.numerics.types import AnyArray, IntArray
 from xbarc.options import InputFacts
 
@@ -171,13 +171,13 @@ def test_no_code_lies_outside_its_interval(
     target = small_target(array__rows=16, array__columns=16, array__active_rows=16)
     options = CompileOptions(input_facts=mode)
     program = compile_model(path, target, options=options, calibration=data)
-    knowledge = Knowledge(program.inputs, weights=mode == "all")
+    ranges = ValueRanges(program.inputs, weights=mode == "all")
     facts = {}
     for step in program.steps:
         if isinstance(step, CrossbarStep):
-            facts[step.name] = knowledge.codes_of(step)
+            facts[step.name] = ranges.codes_of(step)
             assert step.facts is None or step.facts.contains(facts[step.name])
-        knowledge.advance(step)
+        ranges.advance(step)
     for name, seen in codes(program, _pictures(rng)).items():
         assert (seen >= facts[name].low).all()
         assert (seen <= facts[name].high).all()

@@ -45,7 +45,7 @@ _ACCUMULATOR = 2.0**62
 _MOST_BITS = 16
 
 
-class Knowledge:
+class ValueRanges:
     """Bounds of values by name, as far as the steps have been walked.
 
     Args:
@@ -163,7 +163,7 @@ def _codes(
             ends = [np.zeros(low.shape, np.int64), np.where(high > 0, top, 0).astype(np.int64)]
         case _:
             return None
-    if _padded(geometry):
+    if _has_padding(geometry):
         if zero is None:
             return None
         ends = [np.minimum(ends[0], zero), np.maximum(ends[1], zero)]
@@ -193,7 +193,7 @@ def _channels(ends: Float64Array, geometry: Geometry) -> Float64Array:
     return moved.reshape(-1, moved.shape[-1])
 
 
-def _padded(geometry: Geometry) -> bool:
+def _has_padding(geometry: Geometry) -> bool:
     """Whether a wordline may carry the code of a border."""
     if not isinstance(geometry, Window):
         return False
@@ -331,7 +331,7 @@ class Unproven:
     text: str
 
 
-def unproven(program: Program) -> list[Unproven]:
+def find_unproven(program: Program) -> list[Unproven]:
     """Claims that do not follow; sums are bounded only where structure alone proves too little."""
     claims = ((step.facts, step.narrowed) for step in program.crossbar_steps)
     if all(facts is None and narrowed is None for facts, narrowed in claims):
@@ -341,21 +341,21 @@ def unproven(program: Program) -> list[Unproven]:
 
 
 def _walk(program: Program, *, weights: bool) -> list[Unproven]:
-    knowledge = Knowledge(program.inputs, weights=weights)
+    ranges = ValueRanges(program.inputs, weights=weights)
     wrong: list[Unproven] = []
     for step in program.steps:
         if isinstance(step, CrossbarStep) and step.facts is not None:
-            wrong.extend(_differences(step, step.facts, knowledge))
+            wrong.extend(_differences(step, step.facts, ranges))
         if isinstance(step, CrossbarStep) and step.narrowed is not None:
-            wrong.extend(_cut_codes(step, step.narrowed, knowledge))
-        knowledge.advance(step)
+            wrong.extend(_cut_codes(step, step.narrowed, ranges))
+        ranges.advance(step)
     return wrong
 
 
 def _differences(
-    step: CrossbarStep, claimed: InputFacts, knowledge: Knowledge
+    step: CrossbarStep, claimed: InputFacts, ranges: ValueRanges
 ) -> Iterable[Unproven]:
-    found = knowledge.codes_of(step)
+    found = ranges.codes_of(step)
     if claimed.contains(found):
         return
     outside = (claimed.low > found.low) | (claimed.high < found.high)
@@ -367,13 +367,13 @@ def _differences(
     yield Unproven(step.name, text + f"{true[0]} to {true[1]}")
 
 
-def _cut_codes(step: CrossbarStep, claimed: Narrowed, knowledge: Knowledge) -> Iterable[Unproven]:
+def _cut_codes(step: CrossbarStep, claimed: Narrowed, ranges: ValueRanges) -> Iterable[Unproven]:
     """Codes that occur beyond the bits that a layer is said to need."""
-    quantizer, bounds = step.quantizer, knowledge.bounds(step.input)
+    quantizer, bounds = step.quantizer, ranges.bounds(step.input)
     top = (1 << step.input_bits) - 1
     if isinstance(quantizer, StaticInput):
         whole = replace(quantizer, bits=min(claimed.bits, _MOST_BITS))
-        codes = knowledge.facts(step.input, whole, step.geometry, (step.groups, step.inputs))
+        codes = ranges.facts(step.input, whole, step.geometry, (step.groups, step.inputs))
         low, high = 0, (1 << whole.bits) - 1 if codes is None else int(codes.high.max())
     elif isinstance(quantizer, IntegerInput):
         least, most = float(bounds.low.min()), float(bounds.high.max())
