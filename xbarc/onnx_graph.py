@@ -71,8 +71,8 @@ class OnnxGraph:
         if proto is None:
             raise ModelError("cannot be read: it is no ONNX model", where=where)
         graph = proto.graph
-        self.inputs = {value.name: _declared(value) for value in graph.input}
-        self.outputs = {value.name: _declared(value) for value in graph.output}
+        self.inputs = {value.name: _declared_type(value) for value in graph.input}
+        self.outputs = {value.name: _declared_type(value) for value in graph.output}
         self._tensors = {tensor.name: tensor for tensor in graph.initializer}
         hidden = {(function.domain, function.name) for function in proto.functions}
         nodes = []
@@ -154,7 +154,7 @@ def _attributes(node: Any) -> Iterator[tuple[str, Any]]:
                 yield item.name, _array(item.t)
 
 
-def _declared(value: Any) -> str:
+def _declared_type(value: Any) -> str:
     """A declared element type; nothing else of the declaration is relied on."""
     return _dtype(value.type.tensor_type.elem_type)
 

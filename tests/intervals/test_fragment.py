@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from xbarc.errors import ModelError
-from xbarc.intervals import Bounds, anything, fragment_bounds
+from xbarc.intervals import Bounds, bounds_of_type, fragment_bounds
 from xbarc.numerics.types import AnyArray
 from xbarc.runtime import OnnxSession
 
@@ -166,7 +166,7 @@ def test_what_is_known_is_not_everything() -> None:
 
 def test_numbers_that_are_none_may_become_any_code() -> None:
     model = fragment(*NODES["codes"])
-    free = fragment_bounds(model, {"x": anything("float32")})["y"]
+    free = fragment_bounds(model, {"x": bounds_of_type("float32")})["y"]
     assert (float(free.low), float(free.high)) == (-128, 127)
     narrow = fragment_bounds(model, {"x": given_bounds(0.0, 1.0)})["y"]
     assert (float(narrow.low), float(narrow.high)) == (-5, 22)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xbarc.numerics.types import Float64Array
-from xbarc.passes.prediction import LayerFacts, Levels, least_error, predicted, rounding_error
+from xbarc.passes.prediction import LayerFacts, Levels, least_error, predict_error, rounding_error
 
 
 def _facts(rng: np.random.Generator, groups: int, own: bool) -> list[LayerFacts]:
@@ -50,11 +50,11 @@ def test_the_gradient_is_that_of_the_prediction(
     facts, levels = _facts(rng, groups, own), Levels(3, adc)
     point = rng.normal(scale=0.5, size=11)
     point[0] = 0
-    _, gradient = predicted(point, facts, levels)
+    _, gradient = predict_error(point, facts, levels)
     nudge = rng.normal(size=11)
     nudge[0] = 0
-    up, _ = predicted(point + 1e-4 * nudge, facts, levels)
-    down, _ = predicted(point - 1e-4 * nudge, facts, levels)
+    up, _ = predict_error(point + 1e-4 * nudge, facts, levels)
+    down, _ = predict_error(point - 1e-4 * nudge, facts, levels)
     slope = (up - down) / 2e-4
     assert slope == pytest.approx(float(gradient @ nudge), rel=2e-2, abs=2e-3 * up)
 
@@ -80,7 +80,7 @@ def test_a_descent_undoes_a_bad_scaling() -> None:
     start = np.zeros(11)
     _, best = least_error(start, good, levels, variables)
     bad = [_rescaled(fact, np.array([1.0, 1e3, 1e-3, 1.0])) for fact in good]
-    assert predicted(start, bad, levels)[0] > 5 * best
+    assert predict_error(start, bad, levels)[0] > 5 * best
     _, stuck = least_error(start, bad, levels, held)
     _, found = least_error(start, bad, levels, variables)
     assert found == pytest.approx(best, rel=0.05)

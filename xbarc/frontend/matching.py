@@ -28,7 +28,7 @@ from xbarc.frontend.layers import (
     match_qlinear_matmul,
 )
 from xbarc.frontend.quantised import Views
-from xbarc.operators import Matrix, named
+from xbarc.operators import Matrix, find_by_name
 
 Recogniser = Callable[[ir.Node, GraphContext], Matched]
 
@@ -103,16 +103,18 @@ def _match(node: ir.Node, context: GraphContext, notes: dict[ir.Node, str]) -> M
         notes[node] = _note(node, f"{node.op_type} has no crossbar form")
     for inner in list(inner_nodes(node))[1:]:
         if (inner.domain, inner.op_type) in RECOGNISERS or _has_no_form(inner):
-            notes[node] = _note(inner, f"it stands in the body of {node.op_type}{_open(node)}")
+            notes[node] = _note(
+                inner, f"it stands in the body of {node.op_type}{_why_undecided(node)}"
+            )
     return None
 
 
 def _has_no_form(node: ir.Node) -> bool:
     """Whether nothing recognises an operator that multiplies matrices."""
-    return named(node.op_type).matrix is not Matrix.NO and node.op_type not in _RECOGNISED
+    return find_by_name(node.op_type).matrix is not Matrix.NO and node.op_type not in _RECOGNISED
 
 
-def _open(node: ir.Node) -> str:
+def _why_undecided(node: ir.Node) -> str:
     """Why an `If` is still one, and how to make it a branch."""
     names = condition_inputs(node) if (node.domain, node.op_type) == ("", "If") else []
     if not names:

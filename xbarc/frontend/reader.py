@@ -18,7 +18,7 @@ from xbarc.frontend.fragments import (
     borders,
     build_layers,
     cut,
-    relocated,
+    relocate_error,
     runtime_refusal,
     widen_products,
 )
@@ -69,7 +69,7 @@ def read_network(
             network = replace(network, scales=found)
         return network  # noqa: TRY300  # the handlers below guard all of it
     except XbarcError as error:
-        raise relocated(error, str(path)) from error
+        raise relocate_error(error, str(path)) from error
     except BROKEN as error:
         raise ModelError(f"the graph is damaged: {reason(error)}", where=str(path)) from error
 
@@ -104,7 +104,7 @@ def _network(
 
 def _border(value: ir.Value, kinds: Mapping[str, onnx.TypeProto]) -> Value:
     name = name_of(value)
-    carried = element_types.carried(kinds[name])
+    carried = element_types.border_type(kinds[name])
     shape = None if value.shape is None else tuple(_dim(size) for size in value.shape)
     return Value(name, element_types.numpy_name(carried), shape)
 
@@ -147,6 +147,6 @@ def runnable_model(path: Path, fixed: Mapping[str, Any] | None = None) -> bytes 
             return path
         return emit_whole(normal.model, execution_order(normal.model.graph))
     except XbarcError as error:
-        raise relocated(error, str(path)) from error
+        raise relocate_error(error, str(path)) from error
     except BROKEN as error:
         raise ModelError(f"the graph is damaged: {reason(error)}", where=str(path)) from error

@@ -14,12 +14,12 @@ import numpy as np
 
 from xbarc.intervals.bounds import (
     Bounds,
-    aligned,
-    anything,
+    align_bounds,
+    bounds_of_type,
     broadcast_shape,
-    merged,
+    merge_reasons,
     sign_only,
-    widened,
+    widen_bounds,
 )
 from xbarc.intervals.node import Node
 from xbarc.numerics import AnyArray, BoolArray
@@ -32,28 +32,28 @@ _WORK = Callable[[Bounds, Bounds], tuple[Ends, bool]]
 
 def _arithmetic(node: Node, work: _WORK) -> Bounds:
     """Interval arithmetic of the two inputs."""
-    return _combined(node, node.input(0), node.input(1), work)
+    return _combine_ends(node, node.input(0), node.input(1), work)
 
 
-def _combined(node: Node, first: Bounds, second: Bounds, work: _WORK) -> Bounds:
+def _combine_ends(node: Node, first: Bounds, second: Bounds, work: _WORK) -> Bounds:
     """Interval arithmetic of two tensors of one type, rounded outward."""
-    (a, b), shape = aligned(first, second)
+    (a, b), shape = align_bounds(first, second)
     dtype = first.dtype or second.dtype
     if "axis" in node.attributes or "broadcast" in node.attributes:
-        return anything(dtype)  # before version 7, inputs were aligned in another way
+        return bounds_of_type(dtype)  # before version 7, inputs were aligned in another way
     if not dtype or (first.dtype and second.dtype not in ("", dtype)):
-        return anything(dtype, shape)
+        return bounds_of_type(dtype, shape)
     (low, high), nan = work(a, b)
     nan = first.nan or second.nan or nan
-    found = Bounds(low, high, dtype, shape, nan, merged(first.reasons, second.reasons))
+    found = Bounds(low, high, dtype, shape, nan, merge_reasons(first.reasons, second.reasons))
     if found.is_whole:
-        return _fitting(found)
-    return widened(found, _ULPS) if found.is_float else sign_only(found)
+        return _fit_type(found)
+    return widen_bounds(found, _ULPS) if found.is_float else sign_only(found)
 
 
-def _fitting(found: Bounds) -> Bounds:
+def _fit_type(found: Bounds) -> Bounds:
     """Integers that do not wrap, or any of the type."""
-    room = anything(found.dtype, found.shape)
+    room = bounds_of_type(found.dtype, found.shape)
     fits = bool((found.low >= room.low).all() and (found.high <= room.high).all())
     return replace(found, nan=False) if fits and found.finite else room
 
@@ -63,7 +63,7 @@ def _sums(a: Bounds, b: Bounds) -> tuple[Ends, bool]:
     return (a.low + b.low, a.high + b.high), bool(both.any())
 
 
-def _turned(x: Bounds) -> Bounds:
+def _negate_ends(x: Bounds) -> Bounds:
     return replace(x, low=-x.high, high=-x.low)
 
 
@@ -74,7 +74,7 @@ def add(node: Node) -> Bounds:
 
 def subtract(node: Node) -> Bounds:
     """Difference of two tensors."""
-    return _arithmetic(node, lambda a, b: _sums(a, _turned(b)))
+    return _arithmetic(node, lambda a, b: _sums(a, _negate_ends(b)))
 
 
 def multiply(node: Node) -> Bounds:
@@ -126,7 +126,7 @@ def power(node: Node) -> Bounds:
     x, exponent = node.first(), node.number(1)
     shape = broadcast_shape(x, node.input(1))
     if exponent is None or not (x.is_float or x.is_half):
-        return anything(x.dtype, shape)
+        return bounds_of_type(x.dtype, shape)
     whole = exponent == int(exponent) and abs(exponent) < 2.0**20
     even = whole and int(exponent) % 2 == 0
     if (exponent < 0 and _holds_zero(x).any()) or (not whole and (x.low < 0).any()):
@@ -136,17 +136,17 @@ def power(node: Node) -> Bounds:
     low, high = np.minimum(*corners), np.maximum(*corners)
     if even and exponent > 0:
         low = np.where(_holds_zero(x), 0.0, low)
-    reasons = merged((node.reason,), x.reasons) if even else x.reasons
-    found = widened(Bounds(low, high, x.dtype, shape, x.nan, reasons), _APPROXIMATE)
+    reasons = merge_reasons((node.reason,), x.reasons) if even else x.reasons
+    found = widen_bounds(Bounds(low, high, x.dtype, shape, x.nan, reasons), _APPROXIMATE)
     return sign_only(found) if x.is_half else found
 
 
 def parametric_relu(node: Node) -> Bounds:
     """Slopes below 0 from the second input."""
-    return leaking(node, node.input(1))
+    return leak_below_zero(node, node.input(1))
 
 
-def leaking(node: Node, slope: Bounds) -> Bounds:
+def leak_below_zero(node: Node, slope: Bounds) -> Bounds:
     """Entries below 0 times a slope, others as they are."""
 
     def work(a: Bounds, b: Bounds) -> tuple[Ends, bool]:
@@ -156,50 +156,50 @@ def leaking(node: Node, slope: Bounds) -> Bounds:
         high = np.where(a.low >= 0, a.high, np.where(a.high > 0, np.maximum(high, a.high), high))
         return (low, high), nan
 
-    return _combined(node, node.first(), slope, work)
+    return _combine_ends(node, node.first(), slope, work)
 
 
-def _folded(node: Node, step: Callable[[Bounds, Bounds], Bounds]) -> Bounds:
+def _fold_inputs(node: Node, step: Callable[[Bounds, Bounds], Bounds]) -> Bounds:
     """Inputs taken together one by one."""
     return reduce(step, (node.input(place) for place in range(len(node.inputs))))
 
 
 def total(node: Node) -> Bounds:
     """Sum of any number of tensors."""
-    return _folded(node, lambda a, b: _combined(node, a, b, _sums))
+    return _fold_inputs(node, lambda a, b: _combine_ends(node, a, b, _sums))
 
 
 def mean(node: Node) -> Bounds:
     """Sum of any number of tensors, divided by how many they are."""
     summed, count = total(node), float(len(node.inputs))
     found = replace(summed, low=summed.low / count, high=summed.high / count)
-    return widened(found, _ULPS) if found.is_float else found
+    return widen_bounds(found, _ULPS) if found.is_float else found
 
 
 def least(node: Node) -> Bounds:
     """The smallest of any number of tensors."""
-    return _folded(node, lambda a, b: _picked(node, a, b, np.minimum))
+    return _fold_inputs(node, lambda a, b: _pick_ends(node, a, b, np.minimum))
 
 
 def greatest(node: Node) -> Bounds:
     """The largest of any number of tensors."""
-    return _folded(node, lambda a, b: _picked(node, a, b, np.maximum))
+    return _fold_inputs(node, lambda a, b: _pick_ends(node, a, b, np.maximum))
 
 
-def _picked(node: Node, first: Bounds, second: Bounds, pick: np.ufunc) -> Bounds:
-    (a, b), shape = aligned(first, second)
+def _pick_ends(node: Node, first: Bounds, second: Bounds, pick: np.ufunc) -> Bounds:
+    (a, b), shape = align_bounds(first, second)
     low, high = pick(a.low, b.low), pick(a.high, b.high)
     for one, other in ((a, b), (b, a)):
         if one.nan:  # old kernels pick the other one
             low, high = np.minimum(low, other.low), np.maximum(high, other.high)
-    reasons = merged((node.reason,), first.reasons, second.reasons)
+    reasons = merge_reasons((node.reason,), first.reasons, second.reasons)
     dtype = first.dtype or second.dtype
     return Bounds(low, high, dtype, shape, first.nan or second.nan, reasons)
 
 
 def where(node: Node) -> Bounds:
     """Entries of the second input where the first one holds, otherwise of the third."""
-    parts, shape = aligned(node.input(0), node.input(1), node.input(2))
+    parts, shape = align_bounds(node.input(0), node.input(1), node.input(2))
     condition, first, second = parts
     always, never = condition.low > 0, condition.high <= 0
     low = np.where(
@@ -208,7 +208,7 @@ def where(node: Node) -> Bounds:
     high = np.where(
         always, first.high, np.where(never, second.high, np.maximum(first.high, second.high))
     )
-    nan, reasons = first.nan or second.nan, merged(first.reasons, second.reasons)
+    nan, reasons = first.nan or second.nan, merge_reasons(first.reasons, second.reasons)
     return Bounds(low, high, first.dtype or second.dtype, shape, nan, reasons)
 
 

@@ -48,7 +48,7 @@ class Bounds:
         """Bring the ends into their form."""
         low, high = (np.asarray(end, dtype=np.float64) for end in (self.low, self.high))
         unknown = bool(np.isnan(low).any() or np.isnan(high).any())
-        low, high = _opened(low, -np.inf, self.dtype), _opened(high, np.inf, self.dtype)
+        low, high = _open_unknown(low, -np.inf, self.dtype), _open_unknown(high, np.inf, self.dtype)
         low, high = np.broadcast_arrays(low, high)
         low, high = _full_rank(low, high, self.shape)
         object.__setattr__(self, "low", low)
@@ -76,7 +76,7 @@ class Bounds:
         return self.dtype.startswith(("int", "uint", "bool"))
 
 
-def _opened(ends: Float64Array, outward: float, dtype: str) -> Float64Array:
+def _open_unknown(ends: Float64Array, outward: float, dtype: str) -> Float64Array:
     """Ends that are NaN, or integers beyond float64, are not known."""
     unknown = np.isnan(ends)
     if not dtype.startswith("float"):
@@ -113,7 +113,7 @@ def _long_axes(shape: Iterable[int]) -> tuple[int, ...]:
     return tuple(gone)
 
 
-def anything(dtype: str = "", shape: Extents | None = None) -> Bounds:
+def bounds_of_type(dtype: str = "", shape: Extents | None = None) -> Bounds:
     """What a tensor of this type can hold."""
     low, high = -np.inf, np.inf
     if dtype == "bool":
@@ -129,7 +129,7 @@ def from_array(array: AnyArray) -> Bounds:
     """A constant: an interval for each entry, coarser where there are many."""
     dtype, shape = str(array.dtype), tuple(array.shape)
     if array.dtype.kind not in "fiub" or not array.size:
-        return anything(dtype, shape)
+        return bounds_of_type(dtype, shape)
     axes = _long_axes(shape)
     low, high = array, array
     if axes:
@@ -146,7 +146,7 @@ def along(bounds: Bounds, axis: int, low: AnyArray, high: AnyArray) -> Bounds:
     return replace(bounds, low=low.reshape(full), high=high.reshape(full))
 
 
-def widened(bounds: Bounds, share: float, amount: AnyArray | float = 0.0) -> Bounds:
+def widen_bounds(bounds: Bounds, share: float, amount: AnyArray | float = 0.0) -> Bounds:
     """Ends moved outward by a share of themselves and by an amount; 0 stays 0 under a share.
 
     Ends so small that they may round to 0 or to the least number there is go beyond it; ends
@@ -180,12 +180,12 @@ def sign_only(bounds: Bounds) -> Bounds:
     return replace(bounds, low=low, high=high)
 
 
-def collapsed(bounds: Bounds, shape: Extents | None = None) -> Bounds:
+def collapse_bounds(bounds: Bounds, shape: Extents | None = None) -> Bounds:
     """One interval for all entries, for a tensor of another shape."""
     return replace(bounds, low=bounds.low.min(), high=bounds.high.max(), shape=shape)
 
 
-def reduced(bounds: Bounds, axes: Iterable[int]) -> Bounds:
+def reduce_axes(bounds: Bounds, axes: Iterable[int]) -> Bounds:
     """One interval for all entries along some axes."""
     if not bounds.low.ndim:
         return bounds
@@ -196,19 +196,19 @@ def reduced(bounds: Bounds, axes: Iterable[int]) -> Bounds:
 
 def union(first: Bounds, second: Bounds) -> Bounds:
     """What either can hold, for tensors that broadcast as they are."""
-    (a, b), shape = aligned(first, second)
+    (a, b), shape = align_bounds(first, second)
     low, high = np.minimum(a.low, b.low), np.maximum(a.high, b.high)
-    reasons = merged(first.reasons, second.reasons)
+    reasons = merge_reasons(first.reasons, second.reasons)
     dtype = first.dtype or second.dtype
     return Bounds(low, high, dtype, shape, first.nan or second.nan, reasons)
 
 
-def merged(*reasons: tuple[str, ...]) -> tuple[str, ...]:
+def merge_reasons(*reasons: tuple[str, ...]) -> tuple[str, ...]:
     """Reasons in order, without repeats."""
     return tuple(dict.fromkeys(reason for part in reasons for reason in part))
 
 
-def limited(bounds: Bounds, low: float, high: float, reason: str) -> Bounds:
+def limit_bounds(bounds: Bounds, low: float, high: float, reason: str) -> Bounds:
     """Entries cut off at a lower and an upper end; the reason counts where that does something."""
     new_low = np.minimum(np.maximum(bounds.low, low), high)
     new_high = np.minimum(np.maximum(bounds.high, low), high)
@@ -216,7 +216,7 @@ def limited(bounds: Bounds, low: float, high: float, reason: str) -> Bounds:
         new_low = np.minimum(new_low, low if np.isfinite(low) else new_low)
         new_high = np.maximum(new_high, high if np.isfinite(high) else new_high)
     cuts = bool((new_low > bounds.low).any() or (new_high < bounds.high).any())
-    reasons = merged((reason,), bounds.reasons) if cuts else bounds.reasons
+    reasons = merge_reasons((reason,), bounds.reasons) if cuts else bounds.reasons
     return replace(bounds, low=new_low, high=new_high, reasons=reasons)
 
 
@@ -241,16 +241,16 @@ def _extent(sizes: tuple[int | None, ...]) -> int | None:
     return None if None in sizes else 1
 
 
-def aligned(*parts: Bounds) -> tuple[list[Bounds], Extents | None]:
+def align_bounds(*parts: Bounds) -> tuple[list[Bounds], Extents | None]:
     """Bounds whose ends broadcast as their tensors do, and the extents of the result."""
     shape = broadcast_shape(*parts)
     if shape is None:
-        return [collapsed(part) for part in parts], None
+        return [collapse_bounds(part) for part in parts], None
     ends = np.broadcast_shapes(*(part.low.shape for part in parts))
     long = {axis - len(ends) for axis in _long_axes(ends)}
-    return [_shortened(part, long) for part in parts], shape
+    return [_reduce_from_last(part, long) for part in parts], shape
 
 
-def _shortened(bounds: Bounds, axes: set[int]) -> Bounds:
+def _reduce_from_last(bounds: Bounds, axes: set[int]) -> Bounds:
     """Reduced along axes that count from the last one, as far as the tensor has them."""
-    return reduced(bounds, [axis for axis in axes if -axis <= bounds.low.ndim])
+    return reduce_axes(bounds, [axis for axis in axes if -axis <= bounds.low.ndim])

@@ -13,13 +13,13 @@ from xbarc.intervals.bounds import (
     LARGEST,
     Bounds,
     Extents,
-    anything,
+    bounds_of_type,
     broadcast_shape,
-    collapsed,
+    collapse_bounds,
     from_array,
-    reduced,
+    reduce_axes,
     union,
-    widened,
+    widen_bounds,
 )
 from xbarc.intervals.node import Node
 from xbarc.numerics import AnyArray
@@ -32,9 +32,9 @@ def reshape(node: Node) -> Bounds:
     """Entries in the same order."""
     x, target = node.first(), node.constant(1)
     if target is None:
-        return collapsed(x)
+        return collapse_bounds(x)
     sizes = [int(size) for size in target.reshape(-1)]
-    return _reshaped(x, _target(x.shape, sizes, keeps_zero=node.flag("allowzero")))
+    return _reshape_ends(x, _target(x.shape, sizes, keeps_zero=node.flag("allowzero")))
 
 
 def _target(shape: Extents | None, sizes: list[int], *, keeps_zero: bool) -> Extents:
@@ -60,7 +60,7 @@ def _product(sizes: list[int | None]) -> int:
     return prod(size or 0 for size in sizes)
 
 
-def _reshaped(x: Bounds, shape: Extents) -> Bounds:
+def _reshape_ends(x: Bounds, shape: Extents) -> Bounds:
     """Ends stay known where the first axis stays, or where every extent is known."""
     if not x.low.ndim or x.shape is None:
         return replace(x, low=x.low.min(), high=x.high.max(), shape=shape)
@@ -69,7 +69,7 @@ def _reshaped(x: Bounds, shape: Extents) -> Bounds:
     have, want = old[skip:], shape[skip:]
     size = _known(have)
     if size is None or size > LARGEST or _known(want) != size:
-        return collapsed(x, shape)
+        return collapse_bounds(x, shape)
     full = (1,) * skip + tuple(extent or 0 for extent in have)
     form = (1,) * skip + tuple(extent or 0 for extent in want)
     low, high = (np.broadcast_to(end, full).reshape(form) for end in (x.low, x.high))
@@ -81,16 +81,16 @@ def _known(sizes: Extents) -> int | None:
     return None if None in sizes or 0 in sizes else _product(list(sizes))
 
 
-def flatten(node: Node) -> Bounds:
+def flatten_axes(node: Node) -> Bounds:
     """Two axes: all up to one, and all from there on."""
     x = node.first()
     rank = 0 if x.shape is None else len(x.shape)
     axis = int(node.attribute("axis", 1))
     if x.shape is None or not -rank <= axis <= rank:
-        return collapsed(x, (None, None))
+        return collapse_bounds(x, (None, None))
     place = axis if axis >= 0 else axis + rank
     sides = (x.shape[:place], x.shape[place:])
-    return _reshaped(x, tuple(None if None in s else _product(list(s)) for s in sides))
+    return _reshape_ends(x, tuple(None if None in s else _product(list(s)) for s in sides))
 
 
 def transpose(node: Node) -> Bounds:
@@ -100,7 +100,7 @@ def transpose(node: Node) -> Bounds:
         return x
     axes = list(order) if isinstance(order, list) else list(range(len(x.shape)))[::-1]
     if sorted(axes) != list(range(len(x.shape))):
-        return collapsed(x)
+        return collapse_bounds(x)
     shape = tuple(x.shape[axis] for axis in axes)
     if not x.low.ndim:
         return replace(x, shape=shape)
@@ -110,14 +110,14 @@ def transpose(node: Node) -> Bounds:
 def squeeze(node: Node) -> Bounds:
     """Axes of length 1 removed."""
     x, listed = node.first(), node.integers(1, "axes")
-    if x.shape is None or (listed is None and (node.given(1) or None in x.shape)):
-        return collapsed(x)
+    if x.shape is None or (listed is None and (node.has_input(1) or None in x.shape)):
+        return collapse_bounds(x)
     rank = len(x.shape)
     gone = [axis % rank for axis in listed] if listed and rank else []
     if listed is None:
         gone = [axis for axis, size in enumerate(x.shape) if size == 1]
     kept = [axis for axis in range(rank) if axis not in gone]
-    shape, x = tuple(x.shape[axis] for axis in kept), reduced(x, gone)
+    shape, x = tuple(x.shape[axis] for axis in kept), reduce_axes(x, gone)
     ends = [end.reshape([end.shape[a] for a in kept]) if end.ndim else end for end in _ends(x)]
     return replace(x, low=ends[0], high=ends[1], shape=shape)
 
@@ -130,11 +130,11 @@ def unsqueeze(node: Node) -> Bounds:
     """New axes of length 1."""
     x, listed = node.first(), node.integers(1, "axes")
     if x.shape is None or listed is None:
-        return collapsed(x)
+        return collapse_bounds(x)
     rank = len(x.shape) + len(listed)
     new = sorted(axis % rank for axis in listed)
     if len(set(new)) != len(new):
-        return collapsed(x)
+        return collapse_bounds(x)
     sizes = list(x.shape)
     for axis in new:
         sizes.insert(axis, 1)
@@ -146,20 +146,20 @@ def expand(node: Node) -> Bounds:
     """Repeated along axes of length 1."""
     x, target = node.first(), node.constant(1)
     if target is None:
-        return collapsed(x)
+        return collapse_bounds(x)
     sizes = tuple(int(size) for size in target.reshape(-1))
-    shape = broadcast_shape(x, anything("", sizes))
-    return collapsed(x) if shape is None else replace(x, shape=shape)
+    shape = broadcast_shape(x, bounds_of_type("", sizes))
+    return collapse_bounds(x) if shape is None else replace(x, shape=shape)
 
 
 def tile(node: Node) -> Bounds:
     """Repeated along any axes."""
     x, target = node.first(), node.constant(1)
     if x.shape is None or target is None or target.size != len(x.shape):
-        return collapsed(x, None if x.shape is None else (None,) * len(x.shape))
+        return collapse_bounds(x, None if x.shape is None else (None,) * len(x.shape))
     times = [int(count) for count in target.reshape(-1)]
     shape = tuple(None if s is None else s * n for s, n in zip(x.shape, times, strict=True))
-    return replace(reduced(x, [axis for axis, n in enumerate(times) if n != 1]), shape=shape)
+    return replace(reduce_axes(x, [axis for axis, n in enumerate(times) if n != 1]), shape=shape)
 
 
 def cut(node: Node) -> Bounds:
@@ -170,27 +170,27 @@ def cut(node: Node) -> Bounds:
         node.integers(place, name) for place, name in enumerate(names, start=1)
     )
     hidden = any(
-        found is None and node.given(place)
+        found is None and node.has_input(place)
         for place, found in enumerate((starts, ends, axes, steps), start=1)
     )
     if not x.shape or starts is None or ends is None or hidden:
-        return collapsed(x, None if x.shape is None else (None,) * len(x.shape))
+        return collapse_bounds(x, None if x.shape is None else (None,) * len(x.shape))
     rank = len(x.shape)
     axes = list(range(len(starts))) if axes is None else axes
     steps = [1] * len(starts) if steps is None else steps
     if not len(starts) == len(ends) == len(axes) == len(steps):
-        return collapsed(x)
+        return collapse_bounds(x)
     for first, last, axis, step in zip(starts, ends, axes, steps, strict=True):
-        x = _sliced(x, axis % rank, slice(first, last, step))
+        x = _slice_ends(x, axis % rank, slice(first, last, step))
     return x
 
 
-def _sliced(x: Bounds, axis: int, part: slice) -> Bounds:
+def _slice_ends(x: Bounds, axis: int, part: slice) -> Bounds:
     sizes = list(x.shape or ())
     size = sizes[axis]
     if size is None or part.step < 1:
         sizes[axis] = None
-        return replace(reduced(x, [axis]), shape=tuple(sizes))
+        return replace(reduce_axes(x, [axis]), shape=tuple(sizes))
     sizes[axis] = len(range(*part.indices(size)))
     if not x.low.ndim or x.low.shape[axis] == 1:
         return replace(x, shape=tuple(sizes))
@@ -204,16 +204,16 @@ def gather(node: Node) -> Bounds:
     rank = 0 if x.shape is None else len(x.shape)
     axis = node.axis(0, rank)
     if x.shape is None or places.shape is None or axis is None:
-        return collapsed(x)
+        return collapse_bounds(x)
     shape = (*x.shape[:axis], *places.shape, *x.shape[axis + 1 :])
     index, size = node.constant(1), x.shape[axis]
     if not x.low.ndim:
         return replace(x, shape=shape)
     chosen = index is not None and size is not None and x.low.shape[axis] == size
     if index is None or size is None or not chosen or not _inside(index, size):
-        index, x = np.zeros((1,) * len(places.shape), dtype=np.int64), reduced(x, [axis])
+        index, x = np.zeros((1,) * len(places.shape), dtype=np.int64), reduce_axes(x, [axis])
     if x.low.size * index.size > LARGEST * 4:
-        return collapsed(x, shape)
+        return collapse_bounds(x, shape)
     low, high = (np.take(end, index, axis=axis) for end in _ends(x))
     return replace(x, low=low, high=high, shape=shape)
 
@@ -227,8 +227,8 @@ def split(node: Node) -> Bounds:
     x = node.first()
     axis = None if x.shape is None else node.axis(0, len(x.shape))
     if x.shape is None or axis is None:
-        return collapsed(x)
-    return replace(reduced(x, [axis]), shape=(*x.shape[:axis], None, *x.shape[axis + 1 :]))
+        return collapse_bounds(x)
+    return replace(reduce_axes(x, [axis]), shape=(*x.shape[:axis], None, *x.shape[axis + 1 :]))
 
 
 def concat(node: Node) -> Bounds:
@@ -238,7 +238,7 @@ def concat(node: Node) -> Bounds:
     rank = ranks.pop() if len(ranks) == 1 else None
     axis = None if rank is None else node.axis(1, rank)
     if rank is None or axis is None:
-        return reduce(union, [collapsed(part) for part in parts])
+        return reduce(union, [collapse_bounds(part) for part in parts])
     whole = reduce(union, [_flat_along(part, axis) for part in parts])
     if whole.shape is None:
         return whole
@@ -249,7 +249,7 @@ def concat(node: Node) -> Bounds:
     whole = replace(whole, shape=_with(whole.shape, axis, sum(known)))
     if sum(known) > LARGEST:
         return whole
-    return _stacked(whole, parts, known, axis)
+    return _stack_ends(whole, parts, known, axis)
 
 
 def _with(shape: Extents, axis: int, size: int | None) -> Extents:
@@ -258,10 +258,10 @@ def _with(shape: Extents, axis: int, size: int | None) -> Extents:
 
 def _flat_along(x: Bounds, axis: int) -> Bounds:
     """One interval along an axis, as if its extent were 1."""
-    return replace(reduced(x, [axis]), shape=_with(x.shape or (), axis, 1))
+    return replace(reduce_axes(x, [axis]), shape=_with(x.shape or (), axis, 1))
 
 
-def _stacked(whole: Bounds, parts: list[Bounds], sizes: list[int], axis: int) -> Bounds:
+def _stack_ends(whole: Bounds, parts: list[Bounds], sizes: list[int], axis: int) -> Bounds:
     """Ends of the parts side by side; `whole` is known of all of them together."""
     ends = [
         end.reshape(end.shape or (1,) * len(whole.shape or ())) for p in parts for end in _ends(p)
@@ -269,7 +269,7 @@ def _stacked(whole: Bounds, parts: list[Bounds], sizes: list[int], axis: int) ->
     common = np.broadcast_shapes(*(_positive(_with(end.shape, axis, 1)) for end in ends))
     if prod(common) * max(1, sum(sizes)) > LARGEST:
         others = tuple(place for place in range(len(common)) if place != axis)
-        return _stacked(whole, [reduced(part, others) for part in parts], sizes, axis)
+        return _stack_ends(whole, [reduce_axes(part, others) for part in parts], sizes, axis)
     low, high = (
         np.concatenate(
             [
@@ -292,20 +292,20 @@ def pad(node: Node) -> Bounds:
     x, mode = node.first(), node.attributes.get("mode", "constant")
     pads = node.integers(1, "pads")
     rank = 0 if x.shape is None else len(x.shape)
-    if x.shape is None or pads is None or len(pads) != 2 * rank or node.given(3):
-        kept = collapsed(x, None if x.shape is None else (None,) * rank)
+    if x.shape is None or pads is None or len(pads) != 2 * rank or node.has_input(3):
+        kept = collapse_bounds(x, None if x.shape is None else (None,) * rank)
     else:
         before, after = pads[:rank], pads[rank:]
         sums = [
             None if s is None else s + a + b for s, a, b in zip(x.shape, before, after, strict=True)
         ]
         changed = [axis for axis in range(rank) if before[axis] or after[axis]]
-        kept = replace(reduced(x, changed), shape=tuple(sums))
+        kept = replace(reduce_axes(x, changed), shape=tuple(sums))
     if mode != "constant":
         return kept
     value = node.number(2, node.attribute("value", 0.0))
     if value is None:
-        return anything(x.dtype, kept.shape)
+        return bounds_of_type(x.dtype, kept.shape)
     return replace(kept, low=np.minimum(kept.low, value), high=np.maximum(kept.high, value))
 
 
@@ -315,17 +315,17 @@ def resize(node: Node) -> Bounds:
     rank = 0 if x.shape is None else len(x.shape)
     mode = node.attributes.get("mode", "nearest")
     if node.attributes.get("coordinate_transformation_mode") == "tf_crop_and_resize":
-        return anything(x.dtype)
-    kept = collapsed(x, (None,) * rank if rank else None)
+        return bounds_of_type(x.dtype)
+    kept = collapse_bounds(x, (None,) * rank if rank else None)
     if x.shape is not None and rank > 2 and _keeps_channels(node):
         spatial = (None,) * (rank - 2)
-        kept = replace(reduced(x, range(2, rank)), shape=(*x.shape[:2], *spatial))
+        kept = replace(reduce_axes(x, range(2, rank)), shape=(*x.shape[:2], *spatial))
     if mode == "nearest":
         return kept
     if mode not in ("linear", "bilinear") or not x.is_float:
-        return anything(x.dtype, kept.shape)
+        return bounds_of_type(x.dtype, kept.shape)
     size = np.maximum(np.abs(kept.low), np.abs(kept.high))
-    found = widened(replace(kept, nan=x.nan or not x.finite), 0.0, _LINEAR * size)
+    found = widen_bounds(replace(kept, nan=x.nan or not x.finite), 0.0, _LINEAR * size)
     return replace(found, low=np.maximum(found.low, 0.0)) if (kept.low >= 0).all() else found
 
 
@@ -340,13 +340,13 @@ def _keeps_channels(node: Node) -> bool:
     return len(factors) > 2 and list(factors[:2]) == [1, 1]
 
 
-def filled(node: Node) -> Bounds:
+def fill_constant(node: Node) -> Bounds:
     """One number everywhere."""
     value, target = node.attributes.get("value", _ZERO), node.constant(0)
     if value is None:
-        return anything()
+        return bounds_of_type()
     shape = None if target is None else tuple(int(size) for size in target.reshape(-1))
-    return collapsed(from_array(value.reshape(-1)), shape)
+    return collapse_bounds(from_array(value.reshape(-1)), shape)
 
 
 RULES: dict[str, Callable[[Node], Bounds]] = {
@@ -358,11 +358,11 @@ RULES: dict[str, Callable[[Node], Bounds]] = {
     "Gather": gather,
     "Split": split,
     "Reshape": reshape,
-    "Flatten": flatten,
+    "Flatten": flatten_axes,
     "Transpose": transpose,
     "Concat": concat,
     "Pad": pad,
     "Resize": resize,
     "Upsample": resize,
-    "ConstantOfShape": filled,
+    "ConstantOfShape": fill_constant,
 }

@@ -12,15 +12,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from xbarc.intervals.arithmetic import leaking
+from xbarc.intervals.arithmetic import leak_below_zero
 from xbarc.intervals.bounds import (
     Bounds,
-    anything,
+    bounds_of_type,
     from_array,
-    limited,
-    merged,
+    limit_bounds,
+    merge_reasons,
     sign_only,
-    widened,
+    widen_bounds,
 )
 from xbarc.intervals.node import Node
 from xbarc.numerics import AnyArray, BoolArray
@@ -34,7 +34,7 @@ Function = Callable[[AnyArray], AnyArray]
 
 def relu(node: Node) -> Bounds:
     """Negative entries become 0."""
-    return limited(node.first(), 0.0, np.inf, node.reason)
+    return limit_bounds(node.first(), 0.0, np.inf, node.reason)
 
 
 def clip(node: Node) -> Bounds:
@@ -42,19 +42,19 @@ def clip(node: Node) -> Bounds:
     x = node.first()
     floor, top = _limit(node, 1, "min", -np.inf), _limit(node, 2, "max", np.inf)
     if floor.low == floor.high and top.low == top.high:
-        return limited(x, float(floor.low), float(top.low), node.reason)
+        return limit_bounds(x, float(floor.low), float(top.low), node.reason)
     low = np.minimum(np.maximum(x.low, floor.low), top.low)
     high = np.minimum(np.maximum(x.high, floor.high), top.high)
     nan = x.nan or floor.nan or top.nan
     if nan:  # whatever is a number may come through
         low = np.minimum(low, min(floor.low.min(), top.low.min()))
         high = np.maximum(high, max(floor.high.max(), top.high.max()))
-    return replace(x, low=low, high=high, nan=nan, reasons=merged((node.reason,), x.reasons))
+    return replace(x, low=low, high=high, nan=nan, reasons=merge_reasons((node.reason,), x.reasons))
 
 
 def _limit(node: Node, place: int, name: str, default: float) -> Bounds:
     """What an end can be, as one number."""
-    if not node.given(place):
+    if not node.has_input(place):
         number = np.array(node.attribute(name, default))
         return Bounds(number, number, node.first().dtype, ())
     found = node.input(place)
@@ -65,8 +65,8 @@ def leaky_relu(node: Node) -> Bounds:
     """One slope for all entries below 0."""
     x = node.first()
     if not x.dtype:
-        return anything("", x.shape)
-    return leaking(node, from_array(np.array(node.attribute("alpha", 0.01), dtype=x.dtype)))
+        return bounds_of_type("", x.shape)
+    return leak_below_zero(node, from_array(np.array(node.attribute("alpha", 0.01), dtype=x.dtype)))
 
 
 def _curve(node: Node, curve: Curve) -> Bounds:
@@ -78,28 +78,30 @@ def _curve(node: Node, curve: Curve) -> Bounds:
     if x.nan:  # an approximation may clamp what is no number
         low, high = np.full_like(low, curve.low), np.full_like(high, curve.high)
     ends = replace(x, low=low, high=high)
-    near = _approximated(ends)
+    near = _widen_approximation(ends)
     # 0 is met exactly; ends such as 1 of Tanh are not
     slack = _APPROXIMATE if x.is_float else _COARSE
     floor = curve.low if curve.low == 0 else curve.low - slack
-    found = limited(near, floor, curve.high + slack, node.reason)
+    found = limit_bounds(near, floor, curve.high + slack, node.reason)
     bounded = np.isfinite(curve.low) or np.isfinite(curve.high)
-    reasons = merged((node.reason,), x.reasons) if bounded else x.reasons
+    reasons = merge_reasons((node.reason,), x.reasons) if bounded else x.reasons
     return replace(found, reasons=reasons, nan=x.nan or beyond)
 
 
-def _approximated(ends: Bounds) -> Bounds:
+def _widen_approximation(ends: Bounds) -> Bounds:
     """Ends as far as kernels err; some compute float64 in float32."""
     if ends.dtype != "float32":
         return sign_only(ends)
-    return widened(ends, _APPROXIMATE, _APPROXIMATE)
+    return widen_bounds(ends, _APPROXIMATE, _APPROXIMATE)
 
 
 def hard_sigmoid(node: Node) -> Bounds:
     """Between 0 and 1, along a line."""
     slope, shift = node.attribute("alpha", 0.2), node.attribute("beta", 0.5)
     if not 0 <= slope < np.inf or not abs(shift) < np.inf:
-        return limited(anything(node.first().dtype, node.first().shape), 0.0, 1.0, node.reason)
+        return limit_bounds(
+            bounds_of_type(node.first().dtype, node.first().shape), 0.0, 1.0, node.reason
+        )
     return _curve(node, Curve(lambda v: _times(v, slope) + shift, 0.0, 1.0))
 
 
@@ -124,17 +126,17 @@ def selu(node: Node) -> Bounds:
 
 def _exponential_below(node: Node, alpha: float, steep: float, gamma: float) -> Bounds:
     if not 0 < alpha < 2.0**20 or not 2.0**-20 < steep < 2.0**20 or not 0 < gamma < 2.0**20:
-        return anything(node.first().dtype, node.first().shape)
+        return bounds_of_type(node.first().dtype, node.first().shape)
 
-    def rising(v: AnyArray) -> AnyArray:
+    def rise_after_dip(v: AnyArray) -> AnyArray:
         found: AnyArray = gamma * np.where(v < 0, alpha * np.expm1(np.minimum(v, 0) * steep), v)
         return found
 
     x = node.first()
     if x.dtype != "float32" or x.nan:
-        return anything(x.dtype, x.shape)
-    ends = replace(x, low=rising(x.low), high=rising(x.high))
-    return widened(ends, _APPROXIMATE, _APPROXIMATE * (1 + alpha * gamma))
+        return bounds_of_type(x.dtype, x.shape)
+    ends = replace(x, low=rise_after_dip(x.low), high=rise_after_dip(x.high))
+    return widen_bounds(ends, _APPROXIMATE, _APPROXIMATE * (1 + alpha * gamma))
 
 
 def _dip(node: Node, share: Function, least: float, leak: float = 0.0) -> Bounds:
@@ -148,8 +150,8 @@ def _dip(node: Node, share: Function, least: float, leak: float = 0.0) -> Bounds
     far = least + leak * np.minimum(x.low, 0.0) if leak else least
     low = np.where(x.low < 0, far, low)
     nan = x.nan or bool(np.isneginf(x.low).any())  # -inf * 0
-    ends = replace(x, low=low, high=high, nan=nan, reasons=merged((node.reason,), x.reasons))
-    return _approximated(ends)
+    ends = replace(x, low=low, high=high, nan=nan, reasons=merge_reasons((node.reason,), x.reasons))
+    return _widen_approximation(ends)
 
 
 def hard_swish(node: Node) -> Bounds:
@@ -160,14 +162,14 @@ def hard_swish(node: Node) -> Bounds:
 def gelu(node: Node) -> Bounds:
     """Its two formulas differ by less than 0.001."""
     found = _dip(node, lambda v: 0.5 + 0.5 * error_function(v * 2.0**-0.5), -0.17)
-    return widened(found, 0.0, 0.001)
+    return widen_bounds(found, 0.0, 0.001)
 
 
 def swish(node: Node) -> Bounds:
     """Entries times the sigmoid of a multiple of theirs."""
     alpha = node.attribute("alpha", 1.0 if node.kind == "Swish" else 1.702)
     if not 2.0**-10 < alpha < 2.0**10:
-        return anything(node.first().dtype, node.first().shape)
+        return bounds_of_type(node.first().dtype, node.first().shape)
     return _dip(node, lambda v: SIGMOID.rising(v * alpha), -0.2785 / alpha, _SIGMOID_LEAK)
 
 
@@ -180,9 +182,9 @@ def shrunk(node: Node) -> Bounds:
     """Entries moved by a bias, towards 0 or away from it, or 0."""
     x, bias = node.first(), abs(node.attribute("bias", 0.0))
     if not x.is_float or not bias < np.inf:
-        return anything(x.dtype, x.shape)
+        return bounds_of_type(x.dtype, x.shape)
     low, high = np.minimum(x.low - bias, 0.0), np.maximum(x.high + bias, 0.0)
-    return widened(replace(x, low=low, high=high), _APPROXIMATE)
+    return widen_bounds(replace(x, low=low, high=high), _APPROXIMATE)
 
 
 def exponential(node: Node) -> Bounds:
@@ -191,17 +193,17 @@ def exponential(node: Node) -> Bounds:
     ends = replace(x, low=np.exp(x.low), high=np.exp(x.high))
     if x.nan:
         ends = replace(x, low=np.zeros_like(x.low), high=np.full_like(x.high, np.inf))
-    found = widened(ends, _APPROXIMATE) if x.dtype == "float32" else sign_only(ends)
-    return replace(found, reasons=merged((node.reason,), x.reasons))
+    found = widen_bounds(ends, _APPROXIMATE) if x.dtype == "float32" else sign_only(ends)
+    return replace(found, reasons=merge_reasons((node.reason,), x.reasons))
 
 
 def root(node: Node) -> Bounds:
     """Square roots; of numbers below 0 they are NaN."""
     x = node.first()
-    inside = limited(x, 0.0, np.inf, node.reason)
+    inside = limit_bounds(x, 0.0, np.inf, node.reason)
     ends = replace(inside, low=np.sqrt(inside.low), high=np.sqrt(inside.high))
-    found = widened(ends, _APPROXIMATE) if x.is_float else sign_only(ends)
-    reasons = merged((node.reason,), x.reasons)
+    found = widen_bounds(ends, _APPROXIMATE) if x.is_float else sign_only(ends)
+    reasons = merge_reasons((node.reason,), x.reasons)
     return replace(found, nan=x.nan or bool((x.low < 0).any()), reasons=reasons)
 
 
@@ -209,18 +211,18 @@ def logarithm(node: Node) -> Bounds:
     """Minus infinity at 0; of numbers below it is NaN."""
     x = node.first()
     if not x.is_float or x.nan:
-        return anything(x.dtype, x.shape)
+        return bounds_of_type(x.dtype, x.shape)
     ends = [np.log(np.maximum(end, 0.0)) for end in (x.low, x.high)]
     nan = bool((x.low < 0).any())
-    return widened(replace(x, low=ends[0], high=ends[1], nan=nan), _APPROXIMATE, _APPROXIMATE)
+    return widen_bounds(replace(x, low=ends[0], high=ends[1], nan=nan), _APPROXIMATE, _APPROXIMATE)
 
 
 def reciprocal(node: Node) -> Bounds:
     """Falls on either side of 0; 0 may be -0."""
     x = node.first()
     if not x.is_float or ((x.low <= 0) & (x.high >= 0)).any():
-        return anything(x.dtype, x.shape)
-    return widened(replace(x, low=1 / x.high, high=1 / x.low), _APPROXIMATE)
+        return bounds_of_type(x.dtype, x.shape)
+    return widen_bounds(replace(x, low=1 / x.high, high=1 / x.low), _APPROXIMATE)
 
 
 def wave(node: Node) -> Bounds:
@@ -237,57 +239,61 @@ def absolute(node: Node) -> Bounds:
         x,
         low=np.maximum(np.maximum(x.low, -x.high), 0.0),
         high=np.maximum(np.abs(x.low), np.abs(x.high)),
-        reasons=merged((node.reason,), x.reasons),
+        reasons=merge_reasons((node.reason,), x.reasons),
     )
-    return size if x.is_float or x.is_half or _has_counterparts(x) else anything(x.dtype, x.shape)
+    return (
+        size
+        if x.is_float or x.is_half or _has_counterparts(x)
+        else bounds_of_type(x.dtype, x.shape)
+    )
 
 
 def negate(node: Node) -> Bounds:
     """Ends with their signs turned; the least integer has no counterpart."""
     x = node.first()
     known = x.is_float or x.is_half or _has_counterparts(x)
-    return replace(x, low=-x.high, high=-x.low) if known else anything(x.dtype, x.shape)
+    return replace(x, low=-x.high, high=-x.low) if known else bounds_of_type(x.dtype, x.shape)
 
 
 def _has_counterparts(x: Bounds) -> bool:
     """Whether every integer that occurs has a negative one in its type, or none is needed."""
-    return x.is_whole and bool((x.low > anything(x.dtype).low).all() or (x.low >= 0).all())
+    return x.is_whole and bool((x.low > bounds_of_type(x.dtype).low).all() or (x.low >= 0).all())
 
 
-def stepped(node: Node) -> Bounds:
+def round_ends(node: Node) -> Bounds:
     """Functions that give whole numbers exactly, and never fall."""
     x, step = node.first(), node.operator.exact
     if step is None:
-        return anything(x.dtype, x.shape)
+        return bounds_of_type(x.dtype, x.shape)
     ends = replace(x, low=step(x.low), high=step(x.high))
     if node.kind == "Sign" and x.nan:  # of NaN it may be 0
         return replace(ends, low=np.minimum(ends.low, 0.0), high=np.maximum(ends.high, 0.0))
     return ends
 
 
-def thresholded(node: Node) -> Bounds:
+def threshold_ends(node: Node) -> Bounds:
     """Entries above a number; others become 0."""
     x, alpha = node.first(), node.attribute("alpha", 1.0)
     if np.isnan(alpha):
-        return anything(x.dtype, x.shape)
+        return bounds_of_type(x.dtype, x.shape)
     passes: BoolArray = x.high > alpha
     low = np.minimum(0.0, np.where(passes, np.maximum(x.low, alpha), 0.0))
     high = np.maximum(0.0, np.where(passes, x.high, 0.0))
-    return replace(x, low=low, high=high, reasons=merged((node.reason,), x.reasons))
+    return replace(x, low=low, high=high, reasons=merge_reasons((node.reason,), x.reasons))
 
 
 def identity(node: Node) -> Bounds:
     """The input itself; a dropout that trains is something else."""
-    return anything(node.first().dtype) if node.given(2) else node.first()
+    return bounds_of_type(node.first().dtype) if node.has_input(2) else node.first()
 
 
 def cast(node: Node) -> Bounds:
     """Numbers that the other type holds."""
     x, dtype = node.first(), str(node.attributes.get("to", node.input(1).dtype))
     if dtype in ("float32", "float64", "float16") and x.dtype:
-        found = widened(replace(x, dtype=dtype), 2.0**-21)
+        found = widen_bounds(replace(x, dtype=dtype), 2.0**-21)
         return found if found.is_float else sign_only(found)
-    room = anything(dtype, x.shape)
+    room = bounds_of_type(dtype, x.shape)
     inside = bool((x.low >= room.low).all() and (x.high <= room.high).all())
     inside = inside and bool((np.maximum(np.abs(x.low), np.abs(x.high)) < 2.0**53).all())
     if not dtype.startswith(("int", "uint")) or not inside or x.nan or not x.dtype:
@@ -299,7 +305,7 @@ def curve(node: Node) -> Bounds:
     """Approximated functions that never fall."""
     x, function = node.first(), node.operator.curve
     if function is None:
-        return anything(x.dtype, x.shape)
+        return bounds_of_type(x.dtype, x.shape)
     found = _curve(node, function)
     if node.kind == "Softsign" and not x.finite:  # inf / inf
         return replace(found, nan=True)
@@ -310,7 +316,7 @@ RULES: dict[str, Callable[[Node], Bounds]] = {
     "Relu": relu,
     "Clip": clip,
     "LeakyRelu": leaky_relu,
-    "ThresholdedRelu": thresholded,
+    "ThresholdedRelu": threshold_ends,
     "HardSwish": hard_swish,
     "HardSigmoid": hard_sigmoid,
     "Gelu": gelu,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from xbarc.intervals.bounds import Bounds, anything, from_array
+from xbarc.intervals.bounds import Bounds, bounds_of_type, from_array
 from xbarc.intervals.node import Node
 from xbarc.intervals.rules import rule_of
 from xbarc.numerics import AnyArray
@@ -34,7 +34,7 @@ def fragment_bounds(
     if len(model) > LARGEST_MODEL:
         return {}
     graph = OnnxGraph(model, where)
-    known = {name: anything(dtype) for name, dtype in graph.inputs.items()} | dict(inputs)
+    known = {name: bounds_of_type(dtype) for name, dtype in graph.inputs.items()} | dict(inputs)
     constants = {name: graph.constant(name) for name in graph.constants}
     known |= {name: _constant(array) for name, array in constants.items()}
     for node in graph.nodes:
@@ -44,7 +44,7 @@ def fragment_bounds(
 
 def _within(found: Bounds | None, declared: str) -> Bounds:
     """What a rule found, within the declared type where none was known on the way."""
-    room = anything(declared)
+    room = bounds_of_type(declared)
     if found is None or found.dtype:
         return found or room
     low, high = np.maximum(found.low, room.low), np.minimum(found.high, room.high)
@@ -52,7 +52,7 @@ def _within(found: Bounds | None, declared: str) -> Bounds:
 
 
 def _constant(array: AnyArray | None) -> Bounds:
-    return anything() if array is None else from_array(array)
+    return bounds_of_type() if array is None else from_array(array)
 
 
 def _outputs(
@@ -64,14 +64,14 @@ def _outputs(
     seen = Node(
         operator=node.operator,
         name=node.name or names[0],
-        inputs=tuple(known.get(name, anything()) if name else None for name in node.inputs),
+        inputs=tuple(known.get(name, bounds_of_type()) if name else None for name in node.inputs),
         constants=tuple(_small(constants.get(name)) for name in node.inputs),
         attributes=node.attributes,
     )
     with np.errstate(all="ignore"):  # ends may be infinite; what is no number counts as open
         found = rule_of(node.operator)(seen)
     bounded = node.outputs[: node.operator.bounded_outputs]
-    return {name: found if name in bounded else anything() for name in names}
+    return {name: found if name in bounded else bounds_of_type() for name in names}
 
 
 def _small(array: AnyArray | None) -> AnyArray | None:

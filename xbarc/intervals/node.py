@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from xbarc.intervals.bounds import Bounds, anything
+from xbarc.intervals.bounds import Bounds, bounds_of_type
 from xbarc.numerics import AnyArray
 from xbarc.operators import Operator
 
@@ -48,9 +48,9 @@ class Node:
     def input(self, place: int) -> Bounds:
         """What is known of an input."""
         found = self.inputs[place] if place < len(self.inputs) else None
-        return anything() if found is None else found
+        return bounds_of_type() if found is None else found
 
-    def given(self, place: int) -> bool:
+    def has_input(self, place: int) -> bool:
         """Whether an input is there."""
         return place < len(self.inputs) and self.inputs[place] is not None
 
@@ -63,7 +63,7 @@ class Node:
 
     def number(self, place: int, default: float | None = None) -> float | None:
         """A constant of one entry, `default` where the input is left out."""
-        if not self.given(place):
+        if not self.has_input(place):
             return default
         array = self.constant(place)
         return float(array.reshape(-1)[0]) if array is not None and array.size == 1 else None
@@ -82,7 +82,7 @@ class Node:
 
         None where they are left out or not constant; `given` tells which.
         """
-        if self.given(place):
+        if self.has_input(place):
             array = self.constant(place)
             return None if array is None else [int(number) for number in array.reshape(-1)]
         listed = self.attributes.get(name)

@@ -11,12 +11,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from xbarc.intervals.bounds import Bounds, anything, widened
+from xbarc.intervals.bounds import Bounds, bounds_of_type, widen_bounds
 from xbarc.intervals.node import Node
 from xbarc.numerics import AnyArray
 
 _ULPS = 2.0**-21
-_OVERFLOWS = 2.0**126
+_MAY_OVERFLOW = 2.0**126
 _WIDE = ("uint8", "int8", "uint16", "int16")
 
 
@@ -25,16 +25,16 @@ def quantize(node: Node) -> Bounds:
     x = node.first()
     found = _parameters(node, "uint8")
     if found is None:
-        return anything()
+        return bounds_of_type()
     scale, zero, dtype = found
-    room = anything(dtype, x.shape)
+    room = bounds_of_type(dtype, x.shape)
     if dtype not in _WIDE:
-        return anything("", x.shape)
+        return bounds_of_type("", x.shape)
     usable = x.is_float and not x.nan and bool((scale > 0).all())
-    places = _placed(x, scale, zero, node) if usable else None
+    places = _align_parameters(x, scale, zero, node) if usable else None
     if places is None:
         return room
-    ends = widened(x, _ULPS)
+    ends = widen_bounds(x, _ULPS)
     scale, zero = places
     low, high = (
         np.clip(np.rint(end / scale) + zero, float(room.low), float(room.high))
@@ -49,19 +49,19 @@ def dequantize(node: Node) -> Bounds:
     x = node.first()
     found = _parameters(node, x.dtype)
     dtype = "float32"
-    places = None if found is None else _placed(x, found[0], found[1], node)
+    places = None if found is None else _align_parameters(x, found[0], found[1], node)
     if places is None or x.nan or not x.finite:
-        return anything("", x.shape)
+        return bounds_of_type("", x.shape)
     scale, zero = places
     first, second = (x.low - zero) * scale, (x.high - zero) * scale
     low, high = np.minimum(first, second), np.maximum(first, second)
-    return widened(Bounds(low, high, dtype, x.shape, reasons=x.reasons), _ULPS)
+    return widen_bounds(Bounds(low, high, dtype, x.shape, reasons=x.reasons), _ULPS)
 
 
 def _parameters(node: Node, default: str) -> tuple[AnyArray, AnyArray, str] | None:
     """Scale, zero point and the integers' type, where they are plain constants."""
     scale, zero = node.constant(1), node.constant(2)
-    if scale is None or scale.dtype != np.float32 or (node.given(2) and zero is None):
+    if scale is None or scale.dtype != np.float32 or (node.has_input(2) and zero is None):
         return None
     if node.attributes.get("block_size") or node.attributes.get("precision"):
         return None
@@ -75,7 +75,7 @@ def _parameters(node: Node, default: str) -> tuple[AnyArray, AnyArray, str] | No
 _INTEGERS = (*_WIDE, "int32")
 
 
-def _placed(
+def _align_parameters(
     x: Bounds, scale: AnyArray, zero: AnyArray, node: Node
 ) -> tuple[AnyArray, AnyArray] | None:
     """Parameters along their axis of the tensor; None where that is not known."""
@@ -98,20 +98,20 @@ def batch_norm(node: Node) -> Bounds:
     known = [array.astype(np.float64).reshape(-1) for array in arrays if array is not None]
     plain = len(known) == 4 and x.is_float and x.shape is not None and len(x.shape) > 1
     if not plain or node.attribute("training_mode", 0) or x.shape is None:
-        return anything(x.dtype, x.shape)
+        return bounds_of_type(x.dtype, x.shape)
     scale, bias, mean, variance = (a.reshape((1, -1) + (1,) * (len(x.shape) - 2)) for a in known)
     spread = variance + node.attribute("epsilon", 1e-5)
     if not (spread > 0).all() or scale.size != (x.shape[1] or scale.size):
-        return anything(x.dtype, x.shape)
+        return bounds_of_type(x.dtype, x.shape)
     slope = scale / np.sqrt(spread)
     first, second = (_line(end - mean, slope) + bias for end in (x.low, x.high))
     size = _line(np.maximum(np.abs(x.low), np.abs(x.high)), np.abs(slope))
     size = size + np.abs(mean * slope) + np.abs(bias)
-    nan = x.nan or not bool((size < _OVERFLOWS).all())
+    nan = x.nan or not bool((size < _MAY_OVERFLOW).all())
     found = replace(x, low=np.minimum(first, second), high=np.maximum(first, second), nan=nan)
     if x.finite and nan:
-        return anything(x.dtype, x.shape)
-    return widened(found, _ULPS, np.where(np.isfinite(size), size, 0.0) * 2.0**-18)
+        return bounds_of_type(x.dtype, x.shape)
+    return widen_bounds(found, _ULPS, np.where(np.isfinite(size), size, 0.0) * 2.0**-18)
 
 
 def _line(values: AnyArray, slope: AnyArray) -> AnyArray:

@@ -14,13 +14,13 @@ import numpy as np
 from xbarc.intervals.bounds import (
     Bounds,
     Extents,
-    anything,
-    collapsed,
-    limited,
-    merged,
-    reduced,
+    bounds_of_type,
+    collapse_bounds,
+    limit_bounds,
+    merge_reasons,
+    reduce_axes,
     sign_only,
-    widened,
+    widen_bounds,
 )
 from xbarc.intervals.node import Node
 from xbarc.numerics import AnyArray
@@ -29,13 +29,13 @@ _MOST_TERMS = 1 << 16
 _TERM = 2.0**-22
 _LINEAR = 2.0**-18
 _APPROXIMATE = 2.0**-15
-_OVERFLOWS = 2.0**126
+_MAY_OVERFLOW = 2.0**126
 
 
 def _axes(node: Node, rank: int) -> list[int] | None:
     """Axes that a reduction removes; None where they are not known."""
     listed = node.integers(1, "axes")
-    if listed is None and node.given(1):
+    if listed is None and node.has_input(1):
         return None
     if not listed:
         return [] if node.flag("noop_with_empty_axes") else list(range(rank))
@@ -58,27 +58,27 @@ def largest(node: Node) -> Bounds:
     x = node.first()
     axes = None if x.shape is None else _axes(node, len(x.shape))
     if axes is None or x.shape is None:
-        return anything(x.dtype)
+        return bounds_of_type(x.dtype)
     if any(x.shape[axis] in (0, None) for axis in axes):
         x = (
             replace(x, low=np.array(-np.inf))
             if node.kind == "ReduceMax"
             else replace(x, high=np.array(np.inf))
         )
-    kept = reduced(x, axes)
+    kept = reduce_axes(x, axes)
     return _without(kept, node, kept.low, kept.high, axes)
 
 
-def summed(node: Node) -> Bounds:
+def sum_entries(node: Node) -> Bounds:
     """Sums and means of the entries along the axes, of their sizes or of their squares."""
     x = node.first()
     terms = _TERMS[node.kind](x)
     axes = None if x.shape is None else _axes(node, len(x.shape))
     if axes is None or x.shape is None:
-        return sign_only(collapsed(_number(terms)))
+        return sign_only(collapse_bounds(_number(terms)))
     ends = _totals(terms, x.shape, axes)
     if ends is None:
-        kept = sign_only(reduced(_number(terms), axes))
+        kept = sign_only(reduce_axes(_number(terms), axes))
         return _without(kept, node, kept.low, kept.high, axes)
     low, high = ends
     if node.kind == "ReduceMean":
@@ -86,18 +86,18 @@ def summed(node: Node) -> Bounds:
         low, high = low / count, high / count
     found = _without(terms, node, low, high, axes)
     if node.kind == "ReduceL2":  # squares may have become 0
-        found = widened(found, _LINEAR)
+        found = widen_bounds(found, _LINEAR)
         found = replace(found, low=np.sqrt(found.low), high=np.sqrt(found.high))
     positive = node.operator.within[0] == 0
-    reasons = merged((node.reason,), x.reasons) if positive else x.reasons
-    return widened(replace(found, reasons=reasons), _LINEAR)
+    reasons = merge_reasons((node.reason,), x.reasons) if positive else x.reasons
+    return widen_bounds(replace(found, reasons=reasons), _LINEAR)
 
 
 def _number(terms: Bounds) -> Bounds:
     """Sums of unlimited length: integers may wrap, and partial sums may be infinite."""
     if terms.is_float or terms.is_half:
         return replace(terms, nan=terms.nan or not _one_sided(terms))
-    return anything(terms.dtype, terms.shape)
+    return bounds_of_type(terms.dtype, terms.shape)
 
 
 def _one_sided(x: Bounds) -> bool:
@@ -109,7 +109,7 @@ def _totals(x: Bounds, shape: Extents, axes: list[int]) -> tuple[AnyArray, AnyAr
     counts = [shape[axis] for axis in axes]
     terms = prod(count or 0 for count in counts)
     size = max(float(np.abs(x.low).max()), float(np.abs(x.high).max()))
-    if not x.is_float or not 0 < terms <= _MOST_TERMS or size * terms > _OVERFLOWS:
+    if not x.is_float or not 0 < terms <= _MOST_TERMS or size * terms > _MAY_OVERFLOW:
         return None
     held = x.low.shape if x.low.ndim else (1,) * len(shape)
     repeats = prod(shape[axis] or 1 for axis in axes if held[axis] == 1)
@@ -117,10 +117,10 @@ def _totals(x: Bounds, shape: Extents, axes: list[int]) -> tuple[AnyArray, AnyAr
     if x.low.ndim:
         every = tuple(end.sum(axis=tuple(axes), keepdims=True) for end in every)
     low, high, magnitude = (end * repeats for end in every)
-    return _rounded(x, low, high, _TERM * terms * magnitude)
+    return _widen_sums(x, low, high, _TERM * terms * magnitude)
 
 
-def _rounded(
+def _widen_sums(
     x: Bounds, low: AnyArray, high: AnyArray, slack: AnyArray
 ) -> tuple[AnyArray, AnyArray]:
     """Ends of sums moved outward; sums of numbers that are never below 0 are not either."""
@@ -155,8 +155,8 @@ def max_pool(node: Node) -> Bounds:
     pads, dilated = _pads(node), isinstance(dilations, list) and max(dilations) > 1
     beyond = node.flag("ceil_mode") and (pads or isinstance(strides, list))
     if beyond or (pads and dilated) or x.nan:
-        x = replace(x, low=anything(x.dtype).low)
-    return _pooled(x)
+        x = replace(x, low=bounds_of_type(x.dtype).low)
+    return _pool_ends(x)
 
 
 def _pads(node: Node) -> bool:
@@ -165,18 +165,18 @@ def _pads(node: Node) -> bool:
     return not explicit or (isinstance(pads, list) and any(pads))
 
 
-def _pooled(x: Bounds, sizes: int | None = None) -> Bounds:
+def _pool_ends(x: Bounds, sizes: int | None = None) -> Bounds:
     """The spatial axes are of another extent; channels stay."""
     if x.shape is None or len(x.shape) < 3:
-        return collapsed(x)
+        return collapse_bounds(x)
     spatial = range(2, len(x.shape))
-    return replace(reduced(x, spatial), shape=(*x.shape[:2], *(sizes for _ in spatial)))
+    return replace(reduce_axes(x, spatial), shape=(*x.shape[:2], *(sizes for _ in spatial)))
 
 
 def global_max(node: Node) -> Bounds:
     """One entry a channel."""
     x = node.first()
-    return _pooled(replace(x, low=np.array(-np.inf)) if x.nan else x, 1)
+    return _pool_ends(replace(x, low=np.array(-np.inf)) if x.nan else x, 1)
 
 
 def average_pool(node: Node) -> Bounds:
@@ -185,10 +185,10 @@ def average_pool(node: Node) -> Bounds:
     kernel = node.attributes.get("kernel_shape")
     count = prod(kernel) if isinstance(kernel, list) else None
     if node.flag("ceil_mode"):  # windows beyond the border divide by other counts, 0 among them
-        return sign_only(replace(_pooled(x), nan=True))
+        return sign_only(replace(_pool_ends(x), nan=True))
     # kernels of ONNX Runtime run on less than a window as well, and count what is missing as zeros
     zero = replace(x, low=np.minimum(x.low, 0), high=np.maximum(x.high, 0))
-    return _averaged(_pooled(zero), count)
+    return _average_ends(_pool_ends(zero), count)
 
 
 def global_average(node: Node) -> Bounds:
@@ -197,18 +197,18 @@ def global_average(node: Node) -> Bounds:
     sizes = () if x.shape is None else x.shape[2:]
     known = [size for size in sizes if size is not None]
     whole = bool(sizes) and len(known) == len(sizes)
-    return _averaged(_pooled(x, 1), prod(known) if whole else None)
+    return _average_ends(_pool_ends(x, 1), prod(known) if whole else None)
 
 
-def _averaged(x: Bounds, count: int | None) -> Bounds:
+def _average_ends(x: Bounds, count: int | None) -> Bounds:
     """Means of so many entries."""
     size = np.maximum(np.abs(x.low), np.abs(x.high))
     if count is None or not 0 < count <= _MOST_TERMS or not x.is_float:
         return sign_only(_number(x))
-    if float(size.max()) * count > _OVERFLOWS:
+    if float(size.max()) * count > _MAY_OVERFLOW:
         return sign_only(_number(x))
-    low, high = _rounded(x, x.low, x.high, _TERM * count * size)
-    return widened(replace(x, low=low, high=high), _LINEAR)
+    low, high = _widen_sums(x, x.low, x.high, _TERM * count * size)
+    return widen_bounds(replace(x, low=low, high=high), _LINEAR)
 
 
 def softmax(node: Node) -> Bounds:
@@ -224,22 +224,24 @@ def local_norm(node: Node) -> Bounds:
     x, bias = node.first(), node.attribute("bias", 1.0)
     alpha, beta = node.attribute("alpha", 1e-4), node.attribute("beta", 0.75)
     if not (0 < bias < np.inf and 0 <= alpha < np.inf and 0 <= beta < 2.0**10):
-        return anything(x.dtype, x.shape)
+        return bounds_of_type(x.dtype, x.shape)
     share = bias**-beta
     low, high = (np.where(end == 0, 0.0, end * share) for end in (x.low, x.high))
     nan = x.nan or not bool((np.maximum(np.abs(x.low), np.abs(x.high)) < 2.0**60).all())
     ends = replace(x, low=np.minimum(low, 0.0), high=np.maximum(high, 0.0), nan=nan)
-    return widened(ends, _APPROXIMATE) if x.is_float else sign_only(ends)
+    return widen_bounds(ends, _APPROXIMATE) if x.is_float else sign_only(ends)
 
 
 def hardmax(node: Node) -> Bounds:
     """0 and 1."""
-    found = limited(anything(node.first().dtype, node.first().shape), 0.0, 1.0, node.reason)
+    found = limit_bounds(
+        bounds_of_type(node.first().dtype, node.first().shape), 0.0, 1.0, node.reason
+    )
     return replace(found, nan=node.first().nan)
 
 
 RULES: dict[str, Callable[[Node], Bounds]] = {
-    **dict.fromkeys(_TERMS, summed),
+    **dict.fromkeys(_TERMS, sum_entries),
     "ReduceMax": largest,
     "ReduceMin": largest,
     "MaxPool": max_pool,

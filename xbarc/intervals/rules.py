@@ -12,11 +12,11 @@ from xbarc.intervals import arithmetic, data_movement, elementwise, quantising, 
 from xbarc.intervals.bounds import (
     Bounds,
     Extents,
-    anything,
+    bounds_of_type,
     broadcast_shape,
-    collapsed,
-    limited,
-    merged,
+    collapse_bounds,
+    limit_bounds,
+    merge_reasons,
     union,
 )
 from xbarc.intervals.node import Node
@@ -44,56 +44,58 @@ def rule_of(operator: Operator) -> Rule:
     if operator.curve is not None:
         return elementwise.curve
     if operator.exact is not None and operator.rises:
-        return elementwise.stepped
+        return elementwise.round_ends
     if operator.moves or operator.picks:
-        return moved
+        return move_entries
     if operator.within != Operator("").within:
-        return ranged
-    return same_sign if operator.keeps_sign else typed
+        return bound_by_range
+    return same_sign if operator.keeps_sign else bound_by_type
 
 
 def bounds_something(operator: Operator) -> bool:
     """Whether more is known of the results than their type."""
-    return rule_of(operator) is not typed
+    return rule_of(operator) is not bound_by_type
 
 
-def moved(node: Node) -> Bounds:
+def move_entries(node: Node) -> Bounds:
     """Entries of inputs, anywhere, and zeros where an operator leaves places empty."""
     if node.attributes.get("reduction", "none") != "none":
-        return typed(node)
+        return bound_by_type(node)
     places = node.operator.places(len(node.inputs)) or (0,)
-    found = reduce(union, (collapsed(node.input(place)) for place in places))
+    found = reduce(union, (collapse_bounds(node.input(place)) for place in places))
     if not node.operator.zeros:
         return found
     return replace(found, low=np.minimum(found.low, 0.0), high=np.maximum(found.high, 0.0))
 
 
-def ranged(node: Node) -> Bounds:
+def bound_by_range(node: Node) -> Bounds:
     """Ends that hold whatever the inputs are; floats may pass them by their rounding."""
-    room, (low, high) = typed(node), node.operator.within
+    room, (low, high) = bound_by_type(node), node.operator.within
     if not room.is_whole:
         slack = _SLACK if room.is_float else _HALF_SLACK
         low = low - slack * (1 + abs(low)) if low else low
         high = high + slack * (1 + abs(high)) if high else high
-    found = limited(replace(room, nan=False), low, high, node.reason)
+    found = limit_bounds(replace(room, nan=False), low, high, node.reason)
     return replace(found, nan=not room.is_whole, reasons=(node.reason,))
 
 
 def same_sign(node: Node) -> Bounds:
     """Nothing below 0 where no input is, and no factor."""
-    room = typed(node)
-    reads = [node.input(place) for place in range(len(node.inputs)) if node.given(place)]
+    room = bound_by_type(node)
+    reads = [node.input(place) for place in range(len(node.inputs)) if node.has_input(place)]
     turned = any(node.attribute(name, 1.0) < 0 for name in ("alpha", "beta"))
     if room.is_whole or turned or not all((read.low >= 0).all() for read in reads):
         return room
-    return replace(room, low=np.array(0.0), reasons=merged(*(read.reasons for read in reads)))
+    return replace(
+        room, low=np.array(0.0), reasons=merge_reasons(*(read.reasons for read in reads))
+    )
 
 
-def typed(node: Node) -> Bounds:
+def bound_by_type(node: Node) -> Bounds:
     """Anything of the type and of the extents that are known."""
     dtype = node.operator.dtype
     known = node.input(dtype).dtype if isinstance(dtype, int) else dtype
-    return anything(known, _shape(node))
+    return bounds_of_type(known, _shape(node))
 
 
 def _shape(node: Node) -> Extents | None:

@@ -13,7 +13,7 @@ from math import prod
 
 import numpy as np
 
-from xbarc.intervals import Bounds, along, anything, fragment_bounds
+from xbarc.intervals import Bounds, along, bounds_of_type, fragment_bounds
 from xbarc.ir.codes import quantize, to_values
 from xbarc.ir.effective import effective_weights, is_lossless
 from xbarc.ir.facts import WEIGHTS, InputFacts, Narrowed
@@ -59,7 +59,7 @@ class ValueRanges:
 
     def bounds(self, name: str) -> Bounds:
         """What is known of a value."""
-        return self._known.get(name, anything())
+        return self._known.get(name, bounds_of_type())
 
     def facts(
         self, source: str, quantizer: Quantizer, geometry: Geometry, form: tuple[int, int]
@@ -102,7 +102,7 @@ class ValueRanges:
         sums = self._sums(step) if self.weights else None
         if sums is None or _wraps(step, *sums):
             return replace(_any_result(step), shape=shape)
-        found = replace(anything(step.result.dtype, shape), nan=False, reasons=(WEIGHTS,))
+        found = replace(bounds_of_type(step.result.dtype, shape), nan=False, reasons=(WEIGHTS,))
         return _by_channel(found, step, *_values(step, *sums))
 
     def _sums(self, step: CrossbarStep) -> tuple[Float64Array, Float64Array] | None:
@@ -142,7 +142,7 @@ def _border(value: Value) -> Bounds:
     if value.shape is not None:
         shape = tuple(size if isinstance(size, int) else None for size in value.shape)
     dtype = value.dtype if value.dtype not in ("string", "other", "bfloat16") else ""
-    return anything(dtype, shape)
+    return bounds_of_type(dtype, shape)
 
 
 def _codes(
@@ -269,7 +269,7 @@ def _dynamic_values(
 def _any_result(step: CrossbarStep) -> Bounds:
     """What a layer can write whatever its sums are."""
     result = step.result
-    room = anything(result.dtype)
+    room = bounds_of_type(result.dtype)
     if isinstance(result, SignResult):
         ends = np.array([result.low, result.high], dtype=result.dtype).astype(np.float64)
         return replace(room, low=np.array(ends.min()), high=np.array(ends.max()), nan=False)

@@ -1,5 +1,5 @@
 from .curves import SIGMOID, SOFTPLUS, error_function
-from .finding import OPERATORS, find, named
+from .finding import OPERATORS, find, find_by_name
 from .record import EVERY, Array, Curve, Form, Kernels, Matrix, Operator, Scaling
 
 __all__ = [
@@ -16,5 +16,5 @@ __all__ = [
     "Scaling",
     "error_function",
     "find",
-    "named",
+    "find_by_name",
 ]

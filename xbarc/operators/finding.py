@@ -11,13 +11,13 @@ OPERATORS: dict[str, Operator] = {row.name: row for row in ROWS}
 _STANDARD = ("", "ai.onnx")
 
 
-def named(name: str) -> Operator:
+def find_by_name(name: str) -> Operator:
     """An operator by its name alone, whatever its domain."""
     return OPERATORS.get(name) or Operator(name)
 
 
 def find(domain: str, name: str) -> Operator:
     """The operator that a node means."""
-    found = named(name)
+    found = find_by_name(name)
     home = "" if domain in _STANDARD else domain
     return found if home in found.domains else Operator(name)

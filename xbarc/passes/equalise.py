@@ -40,7 +40,7 @@ def apply_scales(network: Network, scales: Float64Array) -> Network:
     if free is None or not free.count:
         return network
     layers = tuple(
-        _scaled(
+        _scale_layer(
             layer, scales[free.layers[layer.name].inputs], scales[free.layers[layer.name].outputs]
         )
         if isinstance(layer, MatrixLayer) and layer.name in free.layers
@@ -50,7 +50,7 @@ def apply_scales(network: Network, scales: Float64Array) -> Network:
     return replace(network, layers=layers)
 
 
-def _scaled(layer: MatrixLayer, inputs: Float64Array, outputs: Float64Array) -> MatrixLayer:
+def _scale_layer(layer: MatrixLayer, inputs: Float64Array, outputs: Float64Array) -> MatrixLayer:
     if not isinstance(layer.result, FloatResult):
         return layer
     rows, columns = by_weight(layer, inputs, outputs * layer.result.scale)

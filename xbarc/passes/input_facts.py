@@ -50,7 +50,7 @@ class Facts:
         """
         if self._mode == "none":
             return layer
-        layer = _narrowed(layer, _facts(self._structure, layer))
+        layer = _narrow_codes(layer, _facts(self._structure, layer))
         if not self._lossless:
             return layer
         return replace(layer, facts=_facts(self._sums or self._structure, layer))
@@ -66,7 +66,7 @@ def _facts(ranges: ValueRanges, layer: MatrixLayer) -> InputFacts | None:
     return ranges.facts(layer.input, layer.quantizer, layer.geometry, form)
 
 
-def _narrowed(layer: MatrixLayer, facts: InputFacts | None) -> MatrixLayer:
+def _narrow_codes(layer: MatrixLayer, facts: InputFacts | None) -> MatrixLayer:
     """Codes counted from the least one that occurs, where that takes fewer bits."""
     if facts is None or not facts.low.size:
         return layer

@@ -128,7 +128,7 @@ def choose_one_range(
     variables = np.array(entries.variables)
     tries = []
     for scales in _starts(network, layers, statistics, share):
-        start = _started(entries, facts, scales, bits, own=own)
+        start = _starting_point(entries, facts, scales, bits, own=own)
         tries.append(least_error(start, facts, levels, variables, _FIRST_ROUNDS))
     best = min(tries, key=lambda found: found[1])[0]
     point, error = least_error(best, facts, levels, variables, _ROUNDS)
@@ -230,7 +230,7 @@ def _border(link: Int64Array, entries: _Entries, frame: _Frame) -> Int64Array:
     return np.repeat(entries.add(), link.size)
 
 
-def _started(
+def _starting_point(
     entries: _Entries, facts: list[LayerFacts], scales: Float64Array, bits: Bits, *, own: bool
 ) -> Float64Array:
     """A starting point: steps that would just hold the largest numbers, of the middle layer."""

@@ -100,7 +100,7 @@ def rounding_error(values: FloatArray, top: float) -> tuple[FloatArray, FloatArr
     return square + clipped * beyond, 2 * (square * share + clipped * size)
 
 
-def predicted(
+def predict_error(
     point: Float64Array, facts: Sequence[LayerFacts], levels: Levels
 ) -> tuple[float, Float64Array]:
     """Predicted error and its gradient.
@@ -196,19 +196,19 @@ def least_error(
         Logarithms at the end, and the predicted error there.
     """
 
-    def moved(shift: Float64Array) -> Float64Array:
+    def shift_point(shift: Float64Array) -> Float64Array:
         full = np.concatenate([[0.0], np.clip(shift, -_FARTHEST, _FARTHEST)])
         found: Float64Array = start + full[free]
         return found
 
     def value(shift: Float64Array) -> tuple[float, Float64Array]:
-        error, gradient = predicted(moved(shift), facts, levels)
+        error, gradient = predict_error(shift_point(shift), facts, levels)
         summed = np.bincount(free, weights=gradient, minlength=int(free.max()) + 1)
         held = max(error, _LEAST_ERROR)
         return float(np.log(held)), summed[1:] / held
 
     count = int(free.max())
-    if predicted(moved(np.zeros(count)), facts, levels)[0] == 0:
+    if predict_error(shift_point(np.zeros(count)), facts, levels)[0] == 0:
         return start, 0.0  # layers that nothing ever reaches have no error to lessen
     found = optimize.minimize(
         value,
@@ -217,4 +217,4 @@ def least_error(
         method="L-BFGS-B",
         options={"maxiter": rounds, "ftol": _CONVERGED},
     )
-    return moved(np.asarray(found.x)), float(np.exp(found.fun))
+    return shift_point(np.asarray(found.x)), float(np.exp(found.fun))

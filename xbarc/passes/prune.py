@@ -48,14 +48,14 @@ def prune_weights(
     else:
         pairs = [_fed_back(w, pruning, rows, moments, group) for group, w in enumerate(weights)]
         values = np.stack([found for found, _ in pairs])
-        result = _shifted(result, np.concatenate([offset for _, offset in pairs]))
+        result = _shift_offset(result, np.concatenate([offset for _, offset in pairs]))
     pruned = values.astype(np.float32)
     pruned.flags.writeable = False
     weight = FloatWeight(LazyTensor(pruned.shape, lambda: pruned))
     return replace(layer, weight=weight, result=result)
 
 
-def _shifted(result: Result, offset: Float64Array) -> Result:
+def _shift_offset(result: Result, offset: Float64Array) -> Result:
     """The result with an offset for each product, where it has room for one."""
     if not isinstance(result, FloatResult) or len(result.bias) != len(offset):
         return result
@@ -111,7 +111,7 @@ def _blocks(weights: Float64Array, moments: SecondMoments, group: int) -> list[_
         y = moments.target_sum[number, group] / count
         plain = moments.inputs[number][group] / count - np.outer(x, x)
         both = moments.targets[group, rows] / count - np.outer(x, y)
-        damped, damping = _damped(plain)
+        damped, damping = _damp_moments(plain)
         blocks.append(_Block(rows, damped, both + damping * weights[rows], (x, y)))
     return blocks
 
@@ -126,7 +126,7 @@ def _fed_back(
     scale = np.concatenate([np.diag(factor) for factor in factors])
     saliency = np.abs(found) / scale[:, None]
     if sum(block.work for block in blocks) < _MOST_WORK:
-        found = _solved(blocks, saliency, pruning, rows)
+        found = _solve_weights(blocks, saliency, pruning, rows)
     else:
         kept = keep_mask(saliency[None], pruning, rows)[0]
         for block, factor in zip(blocks, factors, strict=True):
@@ -135,7 +135,7 @@ def _fed_back(
     return found, np.asarray(offset)
 
 
-def _solved(
+def _solve_weights(
     blocks: list[_Block], saliency: Float64Array, pruning: Pruning, rows: int
 ) -> Float64Array:
     """The kept weights of each output by least squares, chosen anew after each round."""
@@ -164,7 +164,7 @@ def _swept(weights: Float64Array, kept: BoolArray, factor: Float64Array) -> Floa
     return found
 
 
-def _damped(moments: Float64Array) -> tuple[Float64Array, float]:
+def _damp_moments(moments: Float64Array) -> tuple[Float64Array, float]:
     """Products of inputs with a part of the mean square added, so that none is singular."""
     damping = _DAMPING * (float(np.diagonal(moments).mean()) or 1.0)
     return moments + damping * np.eye(len(moments)), damping

@@ -19,7 +19,7 @@ from xbarc.frontend.binary.levels import LevelMap
 from xbarc.frontend.binary.pool_rewrite import pool_bits
 from xbarc.frontend.binary.threshold_region import Region, find_regions
 from xbarc.frontend.binary.threshold_table import StepTable, step_table
-from xbarc.frontend.layers import GraphContext, Matched, frozen
+from xbarc.frontend.layers import GraphContext, Matched, frozen_copy
 from xbarc.ir import (
     ABSENT,
     BinaryInput,
@@ -82,11 +82,11 @@ def binarise(
     for region in find_regions(found.output, context.constants, levels):
         table = step_table(layer, region, context, sums)
         if table is not None:
-            return _folded(binary, region, table, context, levels, options)
+            return _fold_threshold(binary, region, table, context, levels, options)
     return binary
 
 
-def _folded(
+def _fold_threshold(
     binary: Matched,
     region: Region,
     table: StepTable,
@@ -99,7 +99,7 @@ def _folded(
         if options.senses:
             raise _tie_error(binary.layer, table)
         return binary
-    return _thresholded(binary, region, table, context, levels, options)
+    return _with_threshold(binary, region, table, context, levels, options)
 
 
 def is_binary(found: Matched) -> bool:
@@ -143,7 +143,7 @@ def _binary_layer(found: Matched, levels: LevelMap, options: BinaryOptions) -> M
         layer,
         quantizer=quantizer,
         weight=IntWeight(LazyTensor(shape, signs.load), IntFormat(2, signed=True)),
-        result=FloatResult(frozen(scale), frozen(bias), layer.result.dtype),
+        result=FloatResult(frozen_copy(scale), frozen_copy(bias), layer.result.dtype),
     )
 
 
@@ -198,7 +198,7 @@ def _any_parity(layer: MatrixLayer) -> bool:
     return pads and odd and quantizer.zero_code == ABSENT
 
 
-def _thresholded(
+def _with_threshold(
     found: Matched,
     region: Region,
     table: StepTable,
@@ -221,7 +221,7 @@ def _thresholded(
         return found
     after = table.falling != turned
     result = SignResult(threshold, table.falling.astype(np.uint8), 1.0, -1.0, table.dtype)
-    name = _carried(region.exit)
+    name = _source_behind_moves(region.exit)
     bits = pool_bits(found.output, region, after, (table.low, table.high), context, levels)
     pooling = Pooling(table.window, name)
     levels.settle(region.exit)
@@ -229,7 +229,7 @@ def _thresholded(
     return Matched(layer, found.reads, bits)
 
 
-def _carried(value: ir.Value) -> str:
+def _source_behind_moves(value: ir.Value) -> str:
     """The tensor that a fragment gives in place of this one: behind what only moves elements."""
     users = value.uses()
     while len(users) == 1 and not value.is_graph_output():

@@ -14,10 +14,10 @@ import onnx_ir as ir
 
 from xbarc.frontend.graph import Constants, only_moves, whole
 from xbarc.numerics import AnyArray
-from xbarc.operators import Form, named
+from xbarc.operators import Form, find_by_name
 
-_MOST = 8
-_SMALL = 4096
+_MOST_LEVELS = 8
+_MOST_CONSTANT_ENTRIES = 4096
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,10 @@ class LevelMap:
 
     def _constant(self, value: ir.Value) -> Levels | None:
         kind = self.constants.dtype(value)
-        if kind is None or int(np.prod(self.constants.shape(value), dtype=object)) > _SMALL:
+        if (
+            kind is None
+            or int(np.prod(self.constants.shape(value), dtype=object)) > _MOST_CONSTANT_ENTRIES
+        ):
             return None
         array = self.constants.load(value)
         return _levels(array.reshape(-1), str(array.dtype)) if array.dtype.kind in "fiub" else None
@@ -93,19 +96,23 @@ class LevelMap:
     def _infer(self, node: ir.Node) -> Levels | None:
         if node.domain != "" or self.constants.holds(node.outputs[0]):
             return None
-        operator = named(node.op_type)
+        operator = find_by_name(node.op_type)
         if operator.dtype == "bool":
             return Levels(frozenset((0.0, 1.0)), dtype="bool")
         if operator.moves and not operator.zeros:
             places = operator.places(len(node.inputs))
-            return _joined([self.of(node.inputs[i]) for i in places]) if only_moves(node) else None
+            return (
+                _join_levels([self.of(node.inputs[i]) for i in places])
+                if only_moves(node)
+                else None
+            )
         first = self.of(node.inputs[0]) if node.inputs else None
         if operator.name == "Sign" and first is None:
             return Levels(frozenset((-1.0, 0.0, 1.0)), frozenset((0.0,)))
-        return None if first is None else self._computed(node, first)
+        return None if first is None else self._compute_levels(node, first)
 
-    def _computed(self, node: ir.Node, first: Levels) -> Levels | None:
-        operator = named(node.op_type)
+    def _compute_levels(self, node: ir.Node, first: Levels) -> Levels | None:
+        operator = find_by_name(node.op_type)
         if operator.picks and operator.form is not Form.ENTRY:
             return first if only_moves(node) and not operator.zeros else None
         if operator.name == "Cast":
@@ -120,27 +127,27 @@ class LevelMap:
         if function is None or getattr(function, "nin", 1) != len(node.inputs):
             return None
         if len(node.inputs) == 1:
-            return _mapped(first, function)
+            return _map_levels(first, function)
         second = self.of(node.inputs[1])
-        return None if second is None else _combined(first, second, function)
+        return None if second is None else _combine_levels(first, second, function)
 
     def _clip(self, node: ir.Node, first: Levels) -> Levels | None:
         limits = [self.constants.small(value, default=0.0) for value in node.inputs[1:]]
         if any(limit is None for limit in limits) or len(limits) != 2:
             return None
         low, high = (np.asarray(limit).reshape(-1)[0] for limit in limits)
-        return _mapped(first, lambda x: np.clip(x, low, high))
+        return _map_levels(first, lambda x: np.clip(x, low, high))
 
 
 def _levels(numbers: AnyArray, dtype: str, ties: AnyArray | None = None) -> Levels | None:
     values = frozenset(float(x) for x in np.unique(numbers.astype(np.float32)))
     tied = frozenset() if ties is None else frozenset(float(x) for x in np.unique(ties))
-    if len(values) > _MOST or not np.isfinite(list(values)).all():
+    if len(values) > _MOST_LEVELS or not np.isfinite(list(values)).all():
         return None
     return Levels(values, tied, dtype)
 
 
-def _mapped(levels: Levels, function: Callable[[AnyArray], AnyArray]) -> Levels | None:
+def _map_levels(levels: Levels, function: Callable[[AnyArray], AnyArray]) -> Levels | None:
     usual = _apply(function, _array(levels.values - levels.ties, levels.dtype))
     tied = _apply(function, _array(levels.ties, levels.dtype))
     return _levels(np.concatenate([usual, tied]), levels.dtype, np.setdiff1d(tied, usual))
@@ -169,10 +176,10 @@ def _cast(levels: Levels, to: ir.DataType) -> Levels | None:
         info = np.iinfo(dtype)
         if any(not info.min <= int(value) <= info.max for value in levels.values):
             return None
-    return _mapped(replace(levels, dtype=str(dtype)), lambda x: x)
+    return _map_levels(replace(levels, dtype=str(dtype)), lambda x: x)
 
 
-def _combined(
+def _combine_levels(
     first: Levels, second: Levels, function: Callable[[AnyArray, AnyArray], AnyArray]
 ) -> Levels | None:
     dtype = _common(first.dtype, second.dtype)
@@ -201,10 +208,10 @@ def _outer(
     return _apply(function, left[:, None], right[None, :]).reshape(-1)
 
 
-def _joined(parts: list[Levels | None]) -> Levels | None:
+def _join_levels(parts: list[Levels | None]) -> Levels | None:
     known = [part for part in parts if part is not None]
     if len(known) != len(parts) or not known:
         return None
     usual = frozenset().union(*(part.values - part.ties for part in known))
     values = frozenset().union(*(part.values for part in known))
-    return Levels(values, values - usual, known[0].dtype) if len(values) <= _MOST else None
+    return Levels(values, values - usual, known[0].dtype) if len(values) <= _MOST_LEVELS else None

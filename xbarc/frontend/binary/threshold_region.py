@@ -42,7 +42,7 @@ def find_regions(start: ir.Value, constants: Constants, levels: LevelMap) -> Ite
         known = levels.of(node.outputs[0])
         if known is None or len(known.values - known.ties) > 2:
             continue
-        region = _between(start, node.outputs[0], nodes)
+        region = _region_between(start, node.outputs[0], nodes)
         if region is not None:
             yield region
 
@@ -74,9 +74,9 @@ def _fits(node: ir.Node, inside: dict[ir.Value, None], constants: Constants) -> 
     return all(v is None or v in inside or constants.holds(v) for v in node.inputs)
 
 
-def _between(start: ir.Value, end: ir.Value, nodes: list[ir.Node]) -> Region | None:
+def _region_between(start: ir.Value, end: ir.Value, nodes: list[ir.Node]) -> Region | None:
     """The nodes on the way, if nobody else reads what lies in between."""
-    way = _closed(start, end, nodes)
+    way = _close_region(start, end, nodes)
     if way is None:
         return None
     pools = [node for node in way if node.op_type == "MaxPool"]
@@ -85,14 +85,14 @@ def _between(start: ir.Value, end: ir.Value, nodes: list[ir.Node]) -> Region | N
     source = pools[0].inputs[0]
     if len(pools) > 1 or source is None or len(source.uses()) != 1:
         return None
-    before = _closed(start, source, nodes) if source is not start else []
+    before = _close_region(start, source, nodes) if source is not start else []
     if before is None:
         return None
     after = [node for node in way if node not in before and node is not pools[0]]
     return Region(start, tuple(before), pools[0], tuple(after), end)
 
 
-def _closed(start: ir.Value, end: ir.Value, nodes: list[ir.Node]) -> list[ir.Node] | None:
+def _close_region(start: ir.Value, end: ir.Value, nodes: list[ir.Node]) -> list[ir.Node] | None:
     needed: set[ir.Node] = set()
     stack = [end]
     while stack:

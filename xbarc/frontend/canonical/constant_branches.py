@@ -20,7 +20,7 @@ _SHAPES = ("Shape", "Size")
 def take_branches(model: ir.Model, constants: Constants) -> bool:
     """Replace every such `If` of the main graph, nested ones included; say whether any was."""
     changed = _fold_extents(model, constants)
-    while (found := _decided(model.graph, constants)) is not None:
+    while (found := _find_decided(model.graph, constants)) is not None:
         _take(found, model.graph, constants)
         constants.note(execution_order(model.graph))
         _fold_extents(model, constants)
@@ -69,7 +69,7 @@ def _sizes(node: ir.Node, constants: Constants) -> AnyArray | None:
     """What Shape, or Gather behind it, gives where the input declares all of that; else None."""
     if node.domain or node.op_type not in ("Shape", "Gather"):
         return None
-    declared = _declared(node if node.op_type == "Shape" else _producer(node.inputs[0]))
+    declared = _declared_sizes(node if node.op_type == "Shape" else _producer(node.inputs[0]))
     if declared is None:
         return None
     places = np.arange(len(declared))
@@ -83,7 +83,7 @@ def _sizes(node: ir.Node, constants: Constants) -> AnyArray | None:
     return np.array(sizes, np.int64).reshape(places.shape) if None not in sizes else None
 
 
-def _declared(node: ir.Node | None) -> list[int | None] | None:
+def _declared_sizes(node: ir.Node | None) -> list[int | None] | None:
     """Sizes that a Shape gives of an input of the graph, as far as it declares them."""
     if node is None or (node.domain, node.op_type) != ("", "Shape"):
         return None
@@ -98,7 +98,7 @@ def _producer(value: ir.Value | None) -> ir.Node | None:
     return None if value is None else value.producer()
 
 
-def _decided(nodes: Iterable[ir.Node], constants: Constants) -> ir.Node | None:
+def _find_decided(nodes: Iterable[ir.Node], constants: Constants) -> ir.Node | None:
     for node in nodes:
         if (node.domain, node.op_type) == ("", "If") and constants.holds(node.inputs[0]):
             return node

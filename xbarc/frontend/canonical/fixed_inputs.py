@@ -41,14 +41,14 @@ def fixed_arrays(model: ir.Model, fixed: Mapping[str, Any]) -> dict[str, AnyArra
     inputs = {name_of(v): v for v in model.graph.inputs if name_of(v) not in weights}
     unknown = sorted(set(fixed) - set(inputs))
     if unknown:
-        known = ", ".join(_described(value) for value in inputs.values()) or "none"
+        known = ", ".join(_describe(value) for value in inputs.values()) or "none"
         raise InputError(
             f"the model has no input '{unknown[0]}'", where=_OPTION, hint=f"its inputs: {known}"
         )
     return {name: _array(given, inputs[name]) for name, given in fixed.items()}
 
 
-def _described(value: ir.Value) -> str:
+def _describe(value: ir.Value) -> str:
     kind = "no tensor" if value.dtype is None else value.dtype.name.lower()
     sizes = [size if isinstance(size, int) else size.value for size in value.shape or ()]
     shape = ", ".join("?" if size is None else str(size) for size in sizes)
@@ -62,10 +62,10 @@ def _array(given: Any, value: ir.Value) -> AnyArray:
         plain = np.asarray(given)
     except (ValueError, OverflowError) as error:
         raise _misfit(value, f"the lists given are no array: {error}") from error
-    return _typed(_shaped(plain, value), value, value.dtype.numpy())
+    return _give_type(_give_shape(plain, value), value, value.dtype.numpy())
 
 
-def _shaped(plain: AnyArray, value: ir.Value) -> AnyArray:
+def _give_shape(plain: AnyArray, value: ir.Value) -> AnyArray:
     """In the declared shape: a number or a plain list fills it where at most one axis is open."""
     if value.shape is None:
         return plain
@@ -80,7 +80,7 @@ def _shaped(plain: AnyArray, value: ir.Value) -> AnyArray:
     return plain.reshape(wanted)
 
 
-def _typed(plain: AnyArray, value: ir.Value, kind: np.dtype[Any]) -> AnyArray:
+def _give_type(plain: AnyArray, value: ir.Value, kind: np.dtype[Any]) -> AnyArray:
     """In the declared type, if it holds every number."""
     with np.errstate(all="ignore"):
         array = plain.astype(kind) if plain.dtype.kind in "biuf" else None
@@ -93,5 +93,5 @@ def _typed(plain: AnyArray, value: ir.Value, kind: np.dtype[Any]) -> AnyArray:
 
 
 def _misfit(value: ir.Value, found: str) -> InputError:
-    hint = f"expected {_described(value)}"
+    hint = f"expected {_describe(value)}"
     return InputError(f"input '{name_of(value)}': {found}", where=_OPTION, hint=hint)

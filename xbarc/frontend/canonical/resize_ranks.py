@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import onnx_ir as ir
 
 from xbarc.frontend.graph import Constants, execution_order, inner_nodes, name_of
-from xbarc.operators import named
+from xbarc.operators import find_by_name
 
 _FACTORS = {"Upsample": (1,), "Resize": (1, 2, 3)}
 """Inputs that may hold a number for each axis, by operator."""
@@ -41,7 +41,7 @@ def _known_ranks(
     """Values whose rank ONNX Runtime infers from what the graph's inputs declare."""
     known = {None, *(value for value in graph.inputs if value.shape is not None)}
     for node in nodes:
-        free = named(node.op_type).rank_by_value or node.domain not in ("", "com.microsoft")
+        free = find_by_name(node.op_type).rank_by_value or node.domain not in ("", "com.microsoft")
         reads = node.inputs[1:] if free else node.inputs
         by_constants = free and bool(reads) and all(map(constants.holds, reads))
         follows = not free and all(v in known or constants.holds(v) for v in reads)

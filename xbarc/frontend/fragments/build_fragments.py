@@ -28,12 +28,12 @@ from xbarc.frontend.graph import (
     name_of,
     node_macs,
     probe,
-    traced,
+    trace_shapes,
     unique,
 )
 from xbarc.ir import DigitalFragment, IntegerResult, Layer, MatrixLayer, is_countable
 from xbarc.numerics import AnyArray
-from xbarc.operators import Matrix, named
+from xbarc.operators import Matrix, find_by_name
 from xbarc.runtime import OnnxSession
 
 _EXPANDED = frozenset(("CausalConvWithState", "LinearAttention"))
@@ -84,18 +84,18 @@ class Builder:
             check_extent(layer, open_shape)
         shape = self.shapes.get(layer.input)
         if shape is None:
-            return self._uncounted(layer, self.why.get(layer.input, _no_shape(layer.input)))
+            return self._mark_uncounted(layer, self.why.get(layer.input, _no_shape(layer.input)))
         try:
             self.shapes.update(complete({layer.output: layer_shape(layer, shape)}))
         except ModelError as error:  # a guessed axis; a declared one was judged above
-            return self._uncounted(layer, f"with open axes counted as 1, {error.message}")
+            return self._mark_uncounted(layer, f"with open axes counted as 1, {error.message}")
         if not is_countable(layer.geometry, shape):
-            return self._uncounted(
+            return self._mark_uncounted(
                 layer, f"one inference of shape {list(shape)} is beyond counting"
             )
         return replace(layer, input_shape=shape)
 
-    def _uncounted(self, layer: MatrixLayer, reason: str) -> MatrixLayer:
+    def _mark_uncounted(self, layer: MatrixLayer, reason: str) -> MatrixLayer:
         self.why[layer.output] = reason
         return replace(layer, uncounted=reason)
 
@@ -109,7 +109,7 @@ class Builder:
             outputs=tuple(onnx.ValueInfoProto(name=name_of(v)) for v in border.outputs),
             initializers=initializers,
         )
-        proto = self._validated(emit_model(self.normal.model, piece), name)
+        proto = self._validate_fragment(emit_model(self.normal.model, piece), name)
         macs, uncounted = self._measure(proto, nodes)
         return DigitalFragment(
             name=name,
@@ -130,7 +130,7 @@ class Builder:
             port.type.CopyFrom(ir.serde.serialize_value(value).type)
         return port
 
-    def _validated(self, model: bytes, name: str) -> onnx.ModelProto:
+    def _validate_fragment(self, model: bytes, name: str) -> onnx.ModelProto:
         """Let ONNX Runtime judge a fragment, and write the types it found into the outputs."""
         proto: onnx.ModelProto = onnx.ModelProto.FromString(model)
         session = OnnxSession(model, where=name, threads=1)
@@ -152,7 +152,7 @@ class Builder:
             The multiply-accumulates inside it that can be counted, None where none can; and which
             cannot, and why.
         """
-        counted = [node for node in nodes if named(node.op_type).matrix is Matrix.COUNTED]
+        counted = [node for node in nodes if find_by_name(node.op_type).matrix is Matrix.COUNTED]
         values = [v for node in counted for v in (*node.inputs, *node.outputs) if v is not None]
         inner = {name_of(out) for node in nodes for out in node.outputs}
         known, why = self._learn(proto, [n for n in map(name_of, values) if n in inner])
@@ -162,10 +162,10 @@ class Builder:
         macs = {node: node_macs(node, known) for node in counted}
         left_out = [_left_out(node, why) for node, count in macs.items() if count is None]
         hidden = [node for node in nodes if node in self.notes and node not in macs]
-        left_out += [_hidden(node) for node in hidden]
+        left_out += [_reason_uncounted(node) for node in hidden]
         known_counts = [(node, count) for node, count in macs.items() if count is not None]
         left_out += [
-            f"{_named(node)}: {count:.3g} multiply-accumulates are beyond counting"
+            f"{_describe(node)}: {count:.3g} multiply-accumulates are beyond counting"
             for node, count in known_counts
             if count > _MOST_MACS
         ]
@@ -174,7 +174,7 @@ class Builder:
 
     def _learn(self, proto: onnx.ModelProto, asked: list[str]) -> tuple[Known, dict[str, str]]:
         """Shapes of the values asked for, and why some are not known; those of results stay."""
-        inside = traced(proto, Traced(self.shapes, self.why, self.fixed), asked)
+        inside = trace_shapes(proto, Traced(self.shapes, self.why, self.fixed), asked)
         found, why = inside.shapes, inside.why
         results = [port.name for port in proto.graph.output]
         self.fixed.update(inside.values)
@@ -196,17 +196,17 @@ def _left_out(node: ir.Node, why: Mapping[str, str]) -> str:
     """Why the multiply-accumulates of a matrix operator cannot be counted."""
     values = [name_of(value) for value in (*node.inputs, *node.outputs) if value is not None]
     reasons = [why[name] for name in values if name in why]
-    return f"{_named(node)}: {reasons[0] if reasons else 'shapes that it reads are not known'}"
+    return f"{_describe(node)}: {reasons[0] if reasons else 'shapes that it reads are not known'}"
 
 
-def _hidden(node: ir.Node) -> str:
+def _reason_uncounted(node: ir.Node) -> str:
     """Why nothing is counted for an operator that multiplies matrices inside."""
     if any(True for _ in inner_graphs(node)):
-        return f"{_named(node)}: how often its body multiplies matrices depends on a run"
-    return f"{_named(node)}: its multiply-accumulates are not modelled"
+        return f"{_describe(node)}: how often its body multiplies matrices depends on a run"
+    return f"{_describe(node)}: its multiply-accumulates are not modelled"
 
 
-def _named(node: ir.Node) -> str:
+def _describe(node: ir.Node) -> str:
     return f"{node.op_type} '{node.name or name_of(node.outputs[0])}'"
 
 
@@ -255,7 +255,7 @@ def _bare_type(kind: onnx.TypeProto) -> onnx.TypeProto:
     return kind if element is None else element_types.tensor_type(element)
 
 
-def relocated(error: XbarcError, path: str) -> XbarcError:
+def relocate_error(error: XbarcError, path: str) -> XbarcError:
     """The same error, with the model's path in front of where it was found."""
     where = f"{path}: {error.where}" if error.where else path
     return type(error)(error.message, where=where, hint=error.hint)

@@ -36,7 +36,7 @@ def cut(
 ) -> list[Stage]:
     """Sort living nodes and layers into stages; `nodes` are in execution order."""
     ends = {matched.output: matched for matched in layers}
-    living = _living(graph, ends, constants)
+    living = _needed_nodes(graph, ends, constants)
     depths: dict[ir.Value, int] = {}
     stages: list[Stage] = [Stage([], [])]
     for node in nodes:
@@ -60,7 +60,7 @@ def borders(stages: list[Stage], graph: ir.Graph, constants: Constants) -> list[
     """Borders of each stage's fragment."""
     found = []
     reads_of = [_reads(stage) for stage in stages]
-    wanted = _wanted(stages, reads_of, graph)
+    wanted = _stages_that_read(stages, reads_of, graph)
     for index, stage in enumerate(stages):
         own = [out for node in stage.nodes for out in node.outputs]
         held = [value for value in reads_of[index] if constants.holds(value)]
@@ -82,7 +82,7 @@ def _reads(stage: Stage) -> list[ir.Value]:
     return list(found)
 
 
-def _wanted(
+def _stages_that_read(
     stages: list[Stage], reads_of: list[list[ir.Value]], graph: ir.Graph
 ) -> dict[ir.Value, set[int]]:
     """Which stages' fragments read a value; -1 stands for a layer and for the user."""
@@ -95,7 +95,9 @@ def _wanted(
     return wanted
 
 
-def _living(graph: ir.Graph, ends: dict[ir.Value, Matched], constants: Constants) -> set[ir.Node]:
+def _needed_nodes(
+    graph: ir.Graph, ends: dict[ir.Value, Matched], constants: Constants
+) -> set[ir.Node]:
     """Nodes that an output needs; a layer stands for all nodes between its input and output."""
     living: set[ir.Node] = set()
     stack = list(graph.outputs)

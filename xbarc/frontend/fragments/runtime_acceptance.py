@@ -26,7 +26,7 @@ def runtime_refusal(normal: Normal) -> XbarcError | None:
     output needs are no part of it. Large constants are left out at first, so that they are not
     copied; where it refuses then, it is asked about all of it.
     """
-    nodes = _living(normal)
+    nodes = _needed_nodes(normal)
     for node in nodes:
         if (node.domain, node.op_type) == ("", "BatchNormalization"):
             _check_normalisation(node, normal)
@@ -37,7 +37,7 @@ def runtime_refusal(normal: Normal) -> XbarcError | None:
     return refused
 
 
-def _living(normal: Normal) -> list[ir.Node]:
+def _needed_nodes(normal: Normal) -> list[ir.Node]:
     """Nodes that an output needs, in execution order."""
     found: set[ir.Node] = set()
     stack = list(normal.model.graph.outputs)

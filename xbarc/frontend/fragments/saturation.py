@@ -77,16 +77,18 @@ def widen_products(nodes: Iterable[ir.Node], views: Views) -> bool:
         for inner in inner_nodes(node)
         if inner.op_identifier()[:2] in _PRODUCTS
     ]
-    types = _asked([v for node, product in found for v in _untyped(node, product, views)], views)
+    types = _ask_types(
+        [v for node, product in found for v in _operands_without_type(node, product, views)], views
+    )
     changed = False
     for node, product in found:
-        for place in _saturating(node, product, views, types):
-            _widen(node, place, views)
+        for place in _operands_to_move(node, product, views, types):
+            _widen_operands(node, place, views)
             changed = True
     return changed
 
 
-def _untyped(node: ir.Node, product: _Product, views: Views) -> Iterator[ir.Value]:
+def _operands_without_type(node: ir.Node, product: _Product, views: Views) -> Iterator[ir.Value]:
     """Operands whose type the graph does not tell."""
     for place in (*(() if product.left is None else (product.left,)), *product.right):
         value = argument(node, place[0])
@@ -94,7 +96,7 @@ def _untyped(node: ir.Node, product: _Product, views: Views) -> Iterator[ir.Valu
             yield value
 
 
-def _asked(values: Sequence[ir.Value], views: Views) -> _Types:
+def _ask_types(values: Sequence[ir.Value], views: Views) -> _Types:
     """What ONNX Runtime says about types of values of the main graph."""
     model = views.constants.model
     names = {name_of(v): v for v in values if v.producer() in set(model.graph)}
@@ -116,7 +118,9 @@ def _kind(node: ir.Node, place: _Place, views: Views, types: _Types) -> ir.DataT
     return found if found is not None or operand is None else types.get(operand)
 
 
-def _saturating(node: ir.Node, product: _Product, views: Views, types: _Types) -> Iterator[_Place]:
+def _operands_to_move(
+    node: ir.Node, product: _Product, views: Views, types: _Types
+) -> Iterator[_Place]:
     """The operands that have to move."""
     left = ir.DataType.UINT8
     if product.left is not None:
@@ -129,17 +133,17 @@ def _saturating(node: ir.Node, product: _Product, views: Views, types: _Types) -
             yield product.left
 
 
-def _widen(node: ir.Node, place: _Place, views: Views) -> None:
+def _widen_operands(node: ir.Node, place: _Place, views: Views) -> None:
     for index in place:
         value = argument(node, index)
         if value is None:
             value = _constant(node, index, np.zeros((), np.int8), views)
         if len(node.inputs) <= index:
             node.resize_inputs(index + 1)
-        node.replace_input_with(index, _raised(node, index, value, views))
+        node.replace_input_with(index, _raise_to_unsigned(node, index, value, views))
 
 
-def _raised(node: ir.Node, index: int, value: ir.Value, views: Views) -> ir.Value:
+def _raise_to_unsigned(node: ir.Node, index: int, value: ir.Value, views: Views) -> ir.Value:
     offset = _constant(node, index, np.asarray(128, np.int32), views)
     name = f"{_label(node)}/{index}"
     wide = _cast(node, value, ir.DataType.INT32, f"{name}/wide", views)

@@ -28,7 +28,7 @@ from xbarc.frontend.graph.shapes import (
     layer_shape,
     node_macs,
     probe,
-    traced,
+    trace_shapes,
 )
 
 __all__ = [
@@ -60,7 +60,7 @@ __all__ = [
     "probe",
     "real",
     "text",
-    "traced",
+    "trace_shapes",
     "unique",
     "whole",
     "wholes",

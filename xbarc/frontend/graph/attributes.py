@@ -16,29 +16,29 @@ _KINDS = {
 
 def whole(node: ir.Node, name: str, default: int) -> int:
     """An integer attribute."""
-    attribute = _typed(node, name, "whole")
+    attribute = _attribute_of_kind(node, name, "whole")
     return default if attribute is None else attribute.as_int()
 
 
 def wholes(node: ir.Node, name: str, default: tuple[int, ...]) -> tuple[int, ...]:
     """A list of integers."""
-    attribute = _typed(node, name, "wholes")
+    attribute = _attribute_of_kind(node, name, "wholes")
     return default if attribute is None else tuple(attribute.as_ints())
 
 
 def real(node: ir.Node, name: str, default: float) -> float:
     """A real attribute."""
-    attribute = _typed(node, name, "real")
+    attribute = _attribute_of_kind(node, name, "real")
     return default if attribute is None else attribute.as_float()
 
 
 def text(node: ir.Node, name: str, default: str) -> str:
     """A string attribute."""
-    attribute = _typed(node, name, "text")
+    attribute = _attribute_of_kind(node, name, "text")
     return default if attribute is None else attribute.as_string()
 
 
-def _typed(node: ir.Node, name: str, kind: str) -> ir.Attr | None:
+def _attribute_of_kind(node: ir.Node, name: str, kind: str) -> ir.Attr | None:
     attribute = node.attributes.get(name)
     if attribute is None:
         return None

@@ -14,7 +14,7 @@ from xbarc.frontend.graph.emit import Piece, emit_model, inner_graphs, known, na
 from xbarc.frontend.graph.naming import Names
 from xbarc.frontend.loading import element_count, tensor_array
 from xbarc.numerics import AnyArray
-from xbarc.operators import named
+from xbarc.operators import find_by_name
 from xbarc.runtime import OnnxSession
 
 _PACKED = (ir.DataType.INT4, ir.DataType.UINT4)
@@ -54,7 +54,11 @@ class Constants:
         return value is not None and value in self.values
 
     def _follows(self, node: ir.Node) -> bool:
-        if node.domain not in _DOMAINS or named(node.op_type).random or any(inner_graphs(node)):
+        if (
+            node.domain not in _DOMAINS
+            or find_by_name(node.op_type).random
+            or any(inner_graphs(node))
+        ):
             return False
         return all(value is None or value in self.values for value in node.inputs)
 
@@ -102,7 +106,7 @@ class Constants:
         if isinstance(source, ir.Value):
             return tensor_array(known(source.const_value, source))
         if source.op_type == "ConstantOfShape":
-            return self._filled(source)
+            return self._fill_shape(source)
         if source.op_type == "Constant" and "value" in source.attributes:
             return tensor_array(source.attributes["value"].as_tensor())
         return self._compute(value)
@@ -129,7 +133,7 @@ class Constants:
         element_count(shape, node.name or name_of(node.outputs[0]))
         return shape
 
-    def _filled(self, node: ir.Node) -> AnyArray:
+    def _fill_shape(self, node: ir.Node) -> AnyArray:
         tensor = _fill_value(node)
         one = np.zeros((), np.float32) if tensor is None else tensor_array(tensor).reshape(())
         return np.broadcast_to(one, self._filled_shape(node))
@@ -137,7 +141,7 @@ class Constants:
     def _compute(self, value: ir.Value) -> AnyArray:
         node = value.producer()
         packed = self.dtype(value) in _PACKED
-        if node is not None and packed and named(node.op_type).kernels.nibbles:
+        if node is not None and packed and find_by_name(node.op_type).kernels.nibbles:
             return self._compute(self._wide(node, value))
         session = self._session(value, with_data=True)
         where = name_of(value)

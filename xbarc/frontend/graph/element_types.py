@@ -87,7 +87,7 @@ def element_of(kind: onnx.TypeProto) -> int | None:
     return kind.tensor_type.elem_type if kind.WhichOneof("value") == "tensor_type" else None
 
 
-def carried(kind: onnx.TypeProto) -> onnx.TypeProto:
+def border_type(kind: onnx.TypeProto) -> onnx.TypeProto:
     """The type in which a value crosses a border, without its shape."""
     element = element_of(kind)
     if element is None:
@@ -98,9 +98,9 @@ def carried(kind: onnx.TypeProto) -> onnx.TypeProto:
 def set_carried(port: onnx.ValueInfoProto, kind: onnx.TypeProto) -> None:
     """Give a port the type in which its value crosses; a shape that it has stays."""
     if port.type.WhichOneof("value") == "tensor_type":
-        port.type.tensor_type.elem_type = carried(kind).tensor_type.elem_type
+        port.type.tensor_type.elem_type = border_type(kind).tensor_type.elem_type
     else:
-        port.type.CopyFrom(carried(kind))
+        port.type.CopyFrom(border_type(kind))
 
 
 def numpy_name(kind: onnx.TypeProto) -> str:

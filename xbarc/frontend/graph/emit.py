@@ -118,11 +118,11 @@ def node_reads(node: ir.Node) -> tuple[ir.Value, ...]:
     """Values a node needs: its inputs, and what its bodies take from outside, without repeats."""
     found = [value for value in node.inputs if value is not None]
     for graph in inner_graphs(node):
-        found += _captured(graph)
+        found += _captured_values(graph)
     return tuple(dict.fromkeys(found))
 
 
-def _captured(graph: ir.Graph) -> list[ir.Value]:
+def _captured_values(graph: ir.Graph) -> list[ir.Value]:
     own = {*graph.inputs, *graph.initializers.values()}
     reads: list[ir.Value] = []
     for node in graph:

@@ -22,7 +22,7 @@ from xbarc.frontend.graph import element_types
 from xbarc.frontend.graph.control_flow_shapes import on_data, through_if, through_loop
 from xbarc.frontend.loading import BROKEN
 from xbarc.numerics import AnyArray
-from xbarc.operators import named
+from xbarc.operators import find_by_name
 from xbarc.runtime import OnnxSession, RuntimeValue
 
 Types = dict[str, onnx.TypeProto]
@@ -66,7 +66,7 @@ class Extents:
     def shape(self, name: str) -> tuple[int, ...] | None:
         """Shape of a value; None where it is not known."""
         found = self.types.get(name)
-        return None if found is None or name in self.unknown else _closed(found)
+        return None if found is None or name in self.unknown else _closed_shape(found)
 
     def walk(self, nodes: Sequence[onnx.NodeProto]) -> None:
         """Follow nodes in execution order."""
@@ -90,7 +90,7 @@ class Extents:
             self._compute()
         return self.values[name]
 
-    def fixed(self, names: Sequence[str]) -> dict[str, AnyArray]:
+    def fixed_values(self, names: Sequence[str]) -> dict[str, AnyArray]:
         """Those of some values that are fixed, as far as ONNX Runtime computes them."""
         try:
             return {name: self.value(name) for name in names if self.is_fixed(name)}
@@ -136,7 +136,9 @@ class Extents:
         outputs: Sequence[str],
     ) -> list[Any]:
         """Results of some nodes alone."""
-        ports = [onnx.ValueInfoProto(name=name, type=_open(self.types[name])) for name in feeds]
+        ports = [
+            onnx.ValueInfoProto(name=name, type=_without_shape(self.types[name])) for name in feeds
+        ]
         wanted = [onnx.ValueInfoProto(name=name) for name in outputs]
         graph = helper.make_graph(nodes, "shapes", ports, wanted, constants)
         model = onnx.ModelProto(ir_version=self.proto.ir_version, graph=graph)
@@ -161,7 +163,7 @@ class Extents:
             inner.pending.pop(name, None)
             inner.unknown.pop(name, None)
         for name, kind in given.items():
-            if _closed(kind) is None:
+            if _closed_shape(kind) is None:
                 inner.unknown[name] = f"the shape of '{name}' is not known"
         inner.add_constants(graph.initializer)
         inner.walk(graph.node)
@@ -181,10 +183,10 @@ class Extents:
         if not _complete(found, names) and not any(n in self.unknown for n in node.input):
             found = {**found, **self._by_run(node)}
         self.types.update(found)
-        free = named(node.op_type).random or node.op_type in _BODIES
+        free = find_by_name(node.op_type).random or node.op_type in _BODIES
         fixed = not free and all(map(self.is_fixed, node.input))
         for name in names:
-            shape = _closed(found[name]) if name in found else None
+            shape = _closed_shape(found[name]) if name in found else None
             if shape is None:
                 self.unknown[name] = self._why(node)
             elif fixed and node.domain in ("", "ai.onnx") and np.prod(shape) <= SMALL:
@@ -195,7 +197,7 @@ class Extents:
         seen = [self.inferred[name] for name in names if name in self.inferred]
         if len(seen) != len(names) or not all(_is_closed(value) for value in seen):
             return {}
-        return {value.name: _typed(value) for value in seen}
+        return {value.name: _type_of(value) for value in seen}
 
     def _by_rule(self, node: onnx.NodeProto) -> Types:
         """What the operator's definition says: without values, then with those that are fixed."""
@@ -237,7 +239,7 @@ class Extents:
         if node.domain in ("", "ai.onnx"):
             return {}
         names = [name for name in node.output if name]
-        results = [self._tried(node, fill, names) for fill in (0, 1)]
+        results = [self._try_fill(node, fill, names) for fill in (0, 1)]
         first, second = results[0], results[1] or results[0]
         if first is None or second is None:
             return {}
@@ -249,7 +251,7 @@ class Extents:
             if isinstance(one, np.ndarray) and one.shape == np.shape(other)
         }
 
-    def _tried(self, node: onnx.NodeProto, fill: int, names: Sequence[str]) -> list[Any] | None:
+    def _try_fill(self, node: onnx.NodeProto, fill: int, names: Sequence[str]) -> list[Any] | None:
         """Results on one number everywhere; None where it is refused, or too large to try."""
         feeds = self._feeds(node, fill)
         if feeds is None:
@@ -273,7 +275,7 @@ class Extents:
                 return None
             else:
                 room -= int(np.prod(shape))
-                feeds[name] = _filled(self.types[name].tensor_type.elem_type, shape, fill)
+                feeds[name] = _filled_array(self.types[name].tensor_type.elem_type, shape, fill)
         return feeds
 
     def _through_sequences(self, node: onnx.NodeProto) -> bool:
@@ -284,7 +286,7 @@ class Extents:
         if moved and (node.op_type == "SplitToSequence" or len(members) != 1):
             return False
         names = [name for name in node.output if name]
-        results = self._tried(node, 0, names)
+        results = self._try_fill(node, 0, names)
         if results is None:
             return False
         for name, result in zip(names, results, strict=True):
@@ -335,7 +337,7 @@ def trace(
     found = Extents(proto, inferred=inferred)
     found.add_constants(proto.graph.initializer)
     for port in proto.graph.input:
-        found.types[port.name] = _open(port.type)
+        found.types[port.name] = _without_shape(port.type)
         if port.name in values:
             found.fix(port.name, values[port.name])
         elif port.name in shapes and port.type.WhichOneof("value") == "tensor_type":
@@ -347,19 +349,19 @@ def trace(
     return found
 
 
-def _filled(element: int, shape: tuple[int, ...], fill: int) -> AnyArray:
+def _filled_array(element: int, shape: tuple[int, ...], fill: int) -> AnyArray:
     if element == onnx.TensorProto.STRING:
         return np.full(shape, "", dtype=object)
     return np.full(shape, fill, dtype=helper.tensor_dtype_to_np_dtype(element))
 
 
-def _open(kind: onnx.TypeProto) -> onnx.TypeProto:
+def _without_shape(kind: onnx.TypeProto) -> onnx.TypeProto:
     """A type without its shape."""
     element = element_types.element_of(kind)
     return kind if element is None else element_types.tensor_type(element)
 
 
-def _closed(kind: onnx.TypeProto) -> tuple[int, ...] | None:
+def _closed_shape(kind: onnx.TypeProto) -> tuple[int, ...] | None:
     """The shape of a type; None where it has none, or an open axis."""
     if kind.WhichOneof("value") != "tensor_type" or not kind.tensor_type.HasField("shape"):
         return None
@@ -370,7 +372,7 @@ def _closed(kind: onnx.TypeProto) -> tuple[int, ...] | None:
 
 
 def _complete(found: Types, names: Sequence[str]) -> bool:
-    return all(name in found and _closed(found[name]) is not None for name in names if name)
+    return all(name in found and _closed_shape(found[name]) is not None for name in names if name)
 
 
 def _is_closed(value: RuntimeValue) -> bool:
@@ -378,7 +380,7 @@ def _is_closed(value: RuntimeValue) -> bool:
     return bool(value.shape) and all(isinstance(n, int) and n >= 0 for n in value.shape)
 
 
-def _typed(value: RuntimeValue) -> onnx.TypeProto:
+def _type_of(value: RuntimeValue) -> onnx.TypeProto:
     kind = element_types.parse_type(value.type, value.name)
     shape = [size for size in value.shape if isinstance(size, int)]
     return helper.make_tensor_type_proto(kind.tensor_type.elem_type, shape)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import onnx_ir as ir
 
 from xbarc.frontend.graph.constants import Constants
-from xbarc.operators import Form, named
+from xbarc.operators import Form, find_by_name
 
 
 def known_ranks(nodes: Iterable[ir.Node], constants: Constants) -> dict[ir.Value, int]:
@@ -31,7 +31,7 @@ def _implied_rank(node: ir.Node, ranks: dict[ir.Value, int], constants: Constant
     if node.op_type == "MatMul":
         sides = _sides(node, ranks)
         return max(sides) if len(sides) == 2 and min(sides) >= 2 else None
-    operator = named(node.op_type)
+    operator = find_by_name(node.op_type)
     if operator.form is Form.ENTRY and operator.broadcasts:
         sides = _sides(node, ranks)
         return max(sides) if -1 not in sides else None

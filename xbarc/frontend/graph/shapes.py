@@ -43,13 +43,15 @@ def input_shapes(graph: ir.Graph, given: Mapping[str, tuple[int, ...]] | None) -
     for name, value in names.items():
         declared = value.shape
         if name in asked:
-            shapes[name] = _agreed(name, asked[name], declared)
+            shapes[name] = _agree_on_shape(name, asked[name], declared)
         elif declared is not None:
             shapes[name] = tuple(size if isinstance(size, int) else 1 for size in declared)
     return shapes
 
 
-def _agreed(name: str, asked: tuple[int, ...], declared: ir.Shape | None) -> tuple[int, ...]:
+def _agree_on_shape(
+    name: str, asked: tuple[int, ...], declared: ir.Shape | None
+) -> tuple[int, ...]:
     if declared is not None and len(declared) != len(asked):
         raise InputError(
             f"shape {list(asked)} given, the model has {len(declared)} axes", where=name
@@ -116,7 +118,7 @@ class Traced:
     values: dict[str, AnyArray] = field(default_factory=dict)
 
 
-def traced(proto: onnx.ModelProto, before: Traced, asked: Sequence[str]) -> Traced:
+def trace_shapes(proto: onnx.ModelProto, before: Traced, asked: Sequence[str]) -> Traced:
     """Shapes of values in a fragment.
 
     Args:
@@ -136,7 +138,7 @@ def traced(proto: onnx.ModelProto, before: Traced, asked: Sequence[str]) -> Trac
     return Traced(
         {name: shape for name, shape in shapes.items() if shape is not None},
         {name: extents.unknown[name] for name in wanted if name in extents.unknown},
-        extents.fixed(results),
+        extents.fixed_values(results),
     )
 
 

@@ -16,7 +16,7 @@ from xbarc.frontend.layers.products import (
     match_qgemm,
     match_qlinear_matmul,
 )
-from xbarc.frontend.layers.result_scales import frozen
+from xbarc.frontend.layers.result_scales import frozen_copy
 
 __all__ = [
     "GraphContext",
@@ -25,7 +25,7 @@ __all__ = [
     "argument",
     "cut_sums",
     "fold_followers",
-    "frozen",
+    "frozen_copy",
     "match_conv",
     "match_conv_integer",
     "match_conv_transpose",

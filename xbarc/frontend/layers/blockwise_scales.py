@@ -126,7 +126,7 @@ def _find(node: ir.Node, views: Views) -> _Cut | None:
     shape = views.constants.shape(view.integers)
     if len(shape) != 2 if dense else len(shape) < 3:
         return None
-    axis = _summed(node, weight)
+    axis = _summed_axis(node, weight)
     kernel = () if dense else tuple(range(2, len(shape)))
     block = _block(view.scale, shape, axis, kernel)
     if block and node.op_type == "ConvTranspose":
@@ -137,7 +137,7 @@ def _find(node: ir.Node, views: Views) -> _Cut | None:
     return cut if block and fits else None
 
 
-def _summed(node: ir.Node, weight: int) -> int:
+def _summed_axis(node: ir.Node, weight: int) -> int:
     """Axis of the constant operand along which the sum can be cut."""
     if node.op_type == "Conv":
         return 1

@@ -15,13 +15,13 @@ from xbarc.frontend.layers.graph_context import (
     Parts,
     StaysDigital,
     argument,
-    required,
+    required_input,
 )
 from xbarc.frontend.layers.quantised_operands import (
     integer_input,
     multiplier,
     parameter,
-    requantized,
+    requantized_result,
 )
 from xbarc.frontend.layers.result_scales import (
     added_bias,
@@ -45,12 +45,12 @@ _LARGEST = 1 << 31
 
 def match_conv(node: ir.Node, context: GraphContext) -> Matched:
     """Conv of real numbers."""
-    layout = _layout_of(node, context, required(node, 1))
-    operand = context.real_operand(required(node, 1), lambda _: layout)
+    layout = _layout_of(node, context, required_input(node, 1))
+    operand = context.real_operand(required_input(node, 1), lambda _: layout)
     bias = output_vector(context, argument(node, 2), layout)
-    source = context.real_input(required(node, 0))
+    source = context.real_input(required_input(node, 0))
     result = float_result(operand, layout, bias)
-    return context.matched(
+    return context.make_match(
         node,
         Parts(
             _window(node, layout), source, operand.weight(layout), added_integers(layout), result
@@ -61,13 +61,13 @@ def match_conv(node: ir.Node, context: GraphContext) -> Matched:
 def match_conv_transpose(node: ir.Node, context: GraphContext) -> Matched:
     """ConvTranspose of real numbers."""
     groups = _groups(node)
-    shape = _weight_shape(node, context, required(node, 1))
+    shape = _weight_shape(node, context, required_input(node, 1))
     layout = _scatter_layout(shape, groups, node)
-    operand = context.real_operand(required(node, 1), lambda _: layout)
+    operand = context.real_operand(required_input(node, 1), lambda _: layout)
     bias = output_vector(context, argument(node, 2), layout)
-    source = context.real_input(required(node, 0))
+    source = context.real_input(required_input(node, 0))
     result = float_result(operand, layout, bias)
-    return context.matched(
+    return context.make_match(
         node,
         Parts(
             _scatter(node, shape), source, operand.weight(layout), added_integers(layout), result
@@ -77,14 +77,14 @@ def match_conv_transpose(node: ir.Node, context: GraphContext) -> Matched:
 
 def match_conv_integer(node: ir.Node, context: GraphContext) -> Matched:
     """ConvInteger, with a zero point that may be taken at run time."""
-    layout = _layout_of(node, context, required(node, 1))
+    layout = _layout_of(node, context, required_input(node, 1))
     zero = parameter(context, argument(node, 3), "weight zero point", 0)
-    operand = context.integer_operand(required(node, 1), _along_first(zero, layout))
+    operand = context.integer_operand(required_input(node, 1), _along_first(zero, layout))
     if operand is None:
         raise StaysDigital("weights of more than 17 bits")
-    source = integer_input(context, required(node, 0), argument(node, 2), 1.0)
+    source = integer_input(context, required_input(node, 0), argument(node, 2), 1.0)
     weight = operand.weight(layout)
-    return context.matched(
+    return context.make_match(
         node, Parts(_window(node, layout), source, weight, added_integers(layout), IntegerResult())
     )
 
@@ -93,21 +93,21 @@ def match_qlinear_conv(node: ir.Node, context: GraphContext) -> Matched:
     """QLinearConv of ONNX or com.microsoft, with constant scales and zero points."""
     if whole(node, "channels_last", 0):
         raise StaysDigital("its channels come last")
-    layout = _layout_of(node, context, required(node, 3))
+    layout = _layout_of(node, context, required_input(node, 3))
     zero = parameter(context, argument(node, 5), "weight zero point", 0)
-    operand = context.integer_operand(required(node, 3), _along_first(zero, layout))
+    operand = context.integer_operand(required_input(node, 3), _along_first(zero, layout))
     if operand is None:
         raise StaysDigital("weights of more than 17 bits")
     scale = parameter(context, argument(node, 1), "input scale")
     source = integer_input(
-        context, required(node, 0), argument(node, 2), float(scale.reshape(-1)[0])
+        context, required_input(node, 0), argument(node, 2), float(scale.reshape(-1)[0])
     )
     weights = _along_first(parameter(context, argument(node, 4), "weight scale"), layout)
     out = parameter(context, argument(node, 6), "output scale")
-    result = requantized(context, multiplier(scale, weights, out), layout, argument(node, 7))
+    result = requantized_result(context, multiplier(scale, weights, out), layout, argument(node, 7))
     constant = output_vector(context, argument(node, 8), layout)
     weight = operand.weight(layout)
-    return context.matched(
+    return context.make_match(
         node, Parts(_window(node, layout), source, weight, added_bias(layout, constant), result)
     )
 

@@ -14,7 +14,7 @@ import onnx_ir as ir
 
 from xbarc.frontend.graph import name_of, real, whole
 from xbarc.frontend.layers.graph_context import GraphContext, Matched, argument
-from xbarc.frontend.layers.result_scales import frozen, lost_digits
+from xbarc.frontend.layers.result_scales import frozen_copy, lost_digits
 from xbarc.ir import Dense, FloatResult, FloatWeight, LazyTensor, MatrixLayer, Weight
 from xbarc.numerics import AnyArray, Float64Array
 
@@ -34,7 +34,7 @@ def fold_followers(found: Matched, context: GraphContext) -> Matched:
     step = _follower(found, context)
     while step is not None:
         reach *= _size(step.factor)
-        folded = _folded(found.layer, step) if _LEAST <= reach <= 1 / _LEAST else None
+        folded = _fold_step(found.layer, step) if _LEAST <= reach <= 1 / _LEAST else None
         if folded is None:
             return found
         found = Matched(folded, found.reads, step.output)
@@ -74,25 +74,25 @@ def _is_finite(step: _Affine) -> bool:
     return bool(np.all(np.isfinite(step.factor)) and np.all(np.isfinite(step.shift)))
 
 
-def _folded(layer: MatrixLayer, step: _Affine) -> MatrixLayer | None:
+def _fold_step(layer: MatrixLayer, step: _Affine) -> MatrixLayer | None:
     """The layer with a step in it; None where float32 does not hold what comes of it."""
     result = layer.result
     if not isinstance(result, FloatResult):
         raise TypeError("only real results can be folded into")
-    bias = frozen(result.bias.astype(np.float64) * step.factor + step.shift)
+    bias = frozen_copy(result.bias.astype(np.float64) * step.factor + step.shift)
     if isinstance(layer.weight, FloatWeight):
-        weight: Weight = _scaled(layer, step.factor)
+        weight: Weight = _scale_weights(layer, step.factor)
         scale = result.scale
     else:
         weight = layer.weight
-        scale = frozen(result.scale.astype(np.float64) * step.factor)
+        scale = frozen_copy(result.scale.astype(np.float64) * step.factor)
     if not np.all(np.isfinite(bias + scale)) or lost_digits(scale):
         return None
     result = FloatResult(scale, bias, result.dtype)
     return replace(layer, weight=weight, result=result, output=name_of(step.output))
 
 
-def _scaled(layer: MatrixLayer, factor: Float64Array) -> FloatWeight:
+def _scale_weights(layer: MatrixLayer, factor: Float64Array) -> FloatWeight:
     """Weights times a factor an output: products in float64, rounded once."""
     tensor = layer.weight.tensor
     lost = getattr(layer.weight, "lost", "")

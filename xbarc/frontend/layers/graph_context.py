@@ -138,12 +138,12 @@ class Operand:
         """Weights in a layer's axes."""
         load, arrange = self.load, layout.arrange
 
-        def arranged() -> AnyArray:
+        def arrange_array() -> AnyArray:
             array = arrange(load())
             array.flags.writeable = False
             return array
 
-        tensor = LazyTensor(layout.shape, arranged)
+        tensor = LazyTensor(layout.shape, arrange_array)
         if self.format is None:
             return FloatWeight(tensor, self.lost)
         return IntWeight(tensor, self.format)
@@ -182,7 +182,7 @@ class GraphContext:
         base = node.name or f"{node.op_type}:{name_of(node.outputs[0])}"
         return unique(base, self._names)
 
-    def matched(self, node: ir.Node, parts: Parts) -> Matched:
+    def make_match(self, node: ir.Node, parts: Parts) -> Matched:
         """Put a layer together."""
         quantizer, reads = parts.source
         name = self.layer_name(node)
@@ -192,7 +192,7 @@ class GraphContext:
             geometry=parts.geometry,
             input=name_of(reads[0]),
             output=name_of(node.outputs[0]),
-            weight=checked(parts.weight, name),
+            weight=check_weight(parts.weight, name),
             quantizer=quantizer,
             constant=parts.constant,
             result=parts.result,
@@ -215,12 +215,12 @@ class GraphContext:
         """Constant real weights, as integers where the model declares them so."""
         view = self.views.of(value)
         if view is not None and self.constants.holds(view.integers):
-            found = self._viewed(view, layout)
+            found = self._view_operand(view, layout)
             if found is not None:
                 return found
         return replace(self._floats(value), lost=lost_weights(value, view, self.views))
 
-    def _viewed(
+    def _view_operand(
         self, view: IntegerView, layout: Callable[[tuple[int, ...]], Layout]
     ) -> Operand | None:
         shape = self.constants.shape(view.integers)
@@ -295,7 +295,7 @@ def _check_finite(array: AnyArray) -> float:
     return peak
 
 
-def checked(weight: Weight, name: str) -> Weight:
+def check_weight(weight: Weight, name: str) -> Weight:
     """Weights that raise ModelError, naming the layer, when they hold no real numbers."""
     if isinstance(weight, IntWeight):
         return weight
@@ -317,7 +317,7 @@ def argument(node: ir.Node, index: int) -> ir.Value | None:
     return node.inputs[index] if index < len(node.inputs) else None
 
 
-def required(node: ir.Node, index: int) -> ir.Value:
+def required_input(node: ir.Node, index: int) -> ir.Value:
     """An input that a node must have."""
     value = argument(node, index)
     if value is None:

@@ -18,20 +18,20 @@ from xbarc.frontend.layers.graph_context import (
     Parts,
     StaysDigital,
     argument,
-    required,
+    required_input,
 )
 from xbarc.frontend.layers.quantised_operands import (
     integer_input,
     multiplier,
     parameter,
-    requantized,
+    requantized_result,
     scalar,
 )
 from xbarc.frontend.layers.result_scales import (
     added_bias,
     added_integers,
     float_result,
-    frozen,
+    frozen_copy,
     output_vector,
     real_numbers,
 )
@@ -126,7 +126,7 @@ def match_matmul_integer(node: ir.Node, context: GraphContext) -> Matched:
     source = integer_input(context, sides.vectors, other, 1.0)
     layout = sides.layout(operand.shape)
     geometry = sides.geometry(operand.shape)
-    return context.matched(
+    return context.make_match(
         node,
         Parts(geometry, source, operand.weight(layout), added_integers(layout), IntegerResult()),
     )
@@ -142,10 +142,10 @@ def match_qlinear_matmul(node: ir.Node, context: GraphContext) -> Matched:
     out = parameter(context, argument(node, 6), "output scale")
     layout = sides.layout(operand.shape)
     factors = multiplier(np.asarray(scale, np.float32), mine, out)
-    result = requantized(context, factors, layout, argument(node, 7))
+    result = requantized_result(context, factors, layout, argument(node, 7))
     source = integer_input(context, sides.vectors, argument(node, other + 2), scale)
     geometry = sides.geometry(operand.shape)
-    return context.matched(
+    return context.make_match(
         node, Parts(geometry, source, operand.weight(layout), added_integers(layout), result)
     )
 
@@ -168,7 +168,9 @@ def match_qgemm(node: ir.Node, context: GraphContext) -> Matched:
     result = _qgemm_result(node, context, sides, layout, np.float32(scale))
     constant = added_bias(layout, added)
     geometry = sides.geometry(operand.shape)
-    return context.matched(node, Parts(geometry, source, operand.weight(layout), constant, result))
+    return context.make_match(
+        node, Parts(geometry, source, operand.weight(layout), constant, result)
+    )
 
 
 def _qgemm_result(
@@ -183,10 +185,10 @@ def _qgemm_result(
             raise StaysDigital("the scale of its weights changes along the sum")
         with np.errstate(all="ignore"):  # what comes of an infinite alpha stays digital
             own = real_numbers(alpha * whole, "scale")
-        return FloatResult(own, frozen(np.zeros(layout.entries)))
+        return FloatResult(own, frozen_copy(np.zeros(layout.entries)))
     out = parameter(context, argument(node, 7), "output scale")
     factors = multiplier(np.asarray(alpha * scale), mine, out)
-    return requantized(context, factors, layout, argument(node, 8))
+    return requantized_result(context, factors, layout, argument(node, 8))
 
 
 def _real(
@@ -195,7 +197,7 @@ def _real(
     source = context.real_input(sides.vectors)
     layout = sides.layout(operand.shape)
     weight, geometry = operand.weight(layout), sides.geometry(operand.shape)
-    return context.matched(node, Parts(geometry, source, weight, added_integers(layout), result))
+    return context.make_match(node, Parts(geometry, source, weight, added_integers(layout), result))
 
 
 def _sides(
@@ -205,7 +207,7 @@ def _sides(
     right: int,
     turned: tuple[bool, bool] = (False, False),
 ) -> _Sides:
-    first, second = required(node, left), required(node, right)
+    first, second = required_input(node, left), required_input(node, right)
     if context.constants.holds(second):
         return _Sides(True, second, first, turned[1], turned[0])
     if context.constants.holds(first):

@@ -71,7 +71,7 @@ def multiplier(left: AnyArray, right: AnyArray, result: AnyArray) -> FloatArray:
         return product / one
 
 
-def requantized(
+def requantized_result(
     context: GraphContext, factors: FloatArray, layout: Layout, zero: ir.Value | None
 ) -> RequantizedResult:
     """Integers of 8 or 16 bits out of the accumulators."""

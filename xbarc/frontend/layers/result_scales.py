@@ -61,7 +61,7 @@ def real_numbers(array: AnyArray, what: str) -> Float32Array:
         StaysDigital: an entry is infinite or NaN in float32, or the largest is below its normal
             numbers, where products lose their digits.
     """
-    copy = frozen(array)
+    copy = frozen_copy(array)
     if not np.all(np.isfinite(copy)):
         raise StaysDigital(f"its {what} holds NaN or infinity")
     if lost_digits(array):
@@ -75,7 +75,7 @@ def lost_digits(array: AnyArray) -> bool:
     return bool(0 < size < np.finfo(np.float32).tiny)
 
 
-def frozen(array: AnyArray) -> Float32Array:
+def frozen_copy(array: AnyArray) -> Float32Array:
     """A float32 copy that nobody writes to."""
     with np.errstate(over="ignore"):
         copy = np.array(array, dtype=np.float32)

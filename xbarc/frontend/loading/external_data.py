@@ -19,10 +19,10 @@ def place_data(model: ir.Model, folder: Path) -> None:
         ir.external_data.set_base_dir(graph, base)
         for node in ir.traversal.RecursiveGraphIterator(graph):
             for attribute in [*node.attributes.values()]:
-                _embed(node, attribute)
+                _embed_tensors(node, attribute)
 
 
-def _embed(node: ir.Node, attribute: ir.Attr) -> None:
+def _embed_tensors(node: ir.Node, attribute: ir.Attr) -> None:
     if attribute.is_ref():
         return
     if attribute.type == ir.AttributeType.TENSOR:

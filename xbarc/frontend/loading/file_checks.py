@@ -85,9 +85,9 @@ def _check_extent(value: onnx.ValueInfoProto, found: list[int] | None) -> None:
 
 
 def _check_graph(graph: onnx.GraphProto, outer: frozenset[str]) -> None:
-    _check_unique(_defined(graph), graph.name)
+    _check_unique(_defined_names(graph), graph.name)
     _check_unique([value.name for value in graph.input], graph.name)
-    known = outer | set(_defined(graph)) | {value.name for value in graph.input}
+    known = outer | set(_defined_names(graph)) | {value.name for value in graph.input}
     for node in graph.node:
         _check_text(node.op_type, node.domain, node.name, *node.input)
         for name in node.input:
@@ -141,7 +141,7 @@ def _check_unique(names: list[str], where: str) -> None:
         raise ModelError(f"value '{double[0]}' is defined more than once", where=where)
 
 
-def _defined(graph: onnx.GraphProto) -> list[str]:
+def _defined_names(graph: onnx.GraphProto) -> list[str]:
     """Names that a graph defines; an initialiser may repeat the name of an input."""
     inputs = {value.name for value in graph.input}
     names = [tensor.name for tensor in graph.initializer]

@@ -94,7 +94,7 @@ def external_path(location: str, folder: Path, where: str) -> Path:
 
 def tensor_array(tensor: ir.TensorProtocol) -> AnyArray:
     """Values of a tensor, read-only; external data is mapped, not read."""
-    mapped = _mapped(tensor) if isinstance(tensor, ir.ExternalTensor) else None
+    mapped = _map_file(tensor) if isinstance(tensor, ir.ExternalTensor) else None
     array = np.asarray(tensor.numpy()) if mapped is None else mapped
     view = array.view()
     view.flags.writeable = False
@@ -193,7 +193,7 @@ def _inside(path: Path, folder: Path) -> bool:
         return False
 
 
-def _mapped(tensor: ir.ExternalTensor) -> AnyArray | None:
+def _map_file(tensor: ir.ExternalTensor) -> AnyArray | None:
     shape = tensor.shape.numpy()
     if tensor.dtype.bitwidth < 8 or not math.prod(shape):
         return None

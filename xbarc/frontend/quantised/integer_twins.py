@@ -11,7 +11,7 @@ import onnx_ir as ir
 from xbarc.frontend.graph import Constants, name_of
 from xbarc.frontend.quantised.integer_view import IntegerView
 from xbarc.numerics import AnyArray
-from xbarc.operators import named
+from xbarc.operators import find_by_name
 
 NO_ATTRIBUTES_SINCE = 11
 """Opset from which on Pad and Clip take their numbers as inputs."""
@@ -100,7 +100,7 @@ class Passage:
             return True
         if kind is None or not kind.is_integer() or kind.bitwidth not in (8, 16):
             return False
-        kernels = named(operator).kernels
+        kernels = find_by_name(operator).kernels
         since = kernels.bytes if kind.bitwidth == 8 else kernels.words
         return since is not None and opset >= since
 
@@ -124,7 +124,7 @@ class Passage:
 
         return self.twins.of(node, make).outputs[node.outputs.index(self.output)]
 
-    def typed(self, codes: AnyArray, integers: ir.Value, what: str) -> ir.Value:
+    def typed_constant(self, codes: AnyArray, integers: ir.Value, what: str) -> ir.Value:
         """Codes as a constant of the element type of some integers."""
         kind = self.kind(integers) or ir.DataType.FLOAT
         return self.twins.constant(codes.astype(kind.numpy()), self.node, what)

@@ -38,7 +38,7 @@ def lost_weights(value: ir.Value, view: IntegerView | None, views: Views) -> str
     last = next((node for node in nodes if _loses(node, views)), nodes[-1])
     if is_dequantize(last):
         return _own_reason(last, views)
-    reason = _between(last, 1, views)
+    reason = _lost_on_the_way(last, 1, views)
     return reason + " an output" if reason.endswith("one scale") else reason
 
 
@@ -106,7 +106,7 @@ class _Walk:
         if computed or not sources or not all(source.declared for source in sources):
             return _Origin()
         reason = next((source.reason for source in sources if source.reason), "")
-        return _Origin(declared, reason or _between(node, len(sources), views), fixed)
+        return _Origin(declared, reason or _lost_on_the_way(node, len(sources), views), fixed)
 
     def _sources(self, value: ir.Value) -> list[ir.Value]:
         """Tensors that a value is computed from; none where it declares, or is something else."""
@@ -148,7 +148,7 @@ def _name(node: ir.Node) -> str:
     return f"{node.op_type} '{node.name or node.outputs[0].name}'"
 
 
-def _between(node: ir.Node, sources: int, views: Views) -> str:
+def _lost_on_the_way(node: ir.Node, sources: int, views: Views) -> str:
     """Why a node on the way loses them; `sources`: tensors that it computes with."""
     name, operator = _name(node), node.op_type if node.domain == "" else ""
     kind = views.element_type(node.outputs[0])

@@ -45,7 +45,7 @@ def codes_of(array: AnyArray, view: IntegerView) -> Int64Array | None:
     return codes if same and view.format.contains(codes) else None
 
 
-def _moved(passage: Passage) -> IntegerView | None:
+def _move_integers(passage: Passage) -> IntegerView | None:
     view, node = passage.reads[0], passage.node
     if view is None or not only_moves(node):
         return None
@@ -76,7 +76,7 @@ def _spread(
             np.broadcast_to(getattr(view, what), shape)
             for view, shape in zip(views, shapes, strict=True)
         ]
-        moved = _computed(passage, full, inputs, operator, what)
+        moved = _compute_with(passage, full, inputs, operator, what)
         found.append(moved)
     integers = passage.usable(operator or node.op_type, [view.integers for view in views])
     return IntegerView(
@@ -88,7 +88,7 @@ def _spread(
     )
 
 
-def _computed(
+def _compute_with(
     passage: Passage,
     arrays: Sequence[AnyArray],
     inputs: Callable[[Sequence[ir.Value]], list[ir.Value | None]],
@@ -116,7 +116,7 @@ def _computed(
     return twins.constants.load(copy.outputs[node.outputs.index(passage.output)])
 
 
-def _picked(passage: Passage) -> IntegerView | None:
+def _gather_integers(passage: Passage) -> IntegerView | None:
     view, node = passage.reads[0], passage.node
     if view is None or not view.is_scalar or not only_moves(node):
         return None
@@ -124,7 +124,7 @@ def _picked(passage: Passage) -> IntegerView | None:
     return replace(view, integers=passage.repeat([integers, *node.inputs[1:]]))
 
 
-def _padded(passage: Passage) -> IntegerView | None:
+def _pad_integers(passage: Passage) -> IntegerView | None:
     view, node = passage.reads[0], passage.node
     if view is None or not view.is_single:
         return None
@@ -137,7 +137,7 @@ def _padded(passage: Passage) -> IntegerView | None:
         return None
     if passage.twins.opset < NO_ATTRIBUTES_SINCE:
         return replace(view, integers=_old_pad(passage, integers, float(codes)))
-    fill = passage.typed(codes.reshape(()), integers, "filling")
+    fill = passage.typed_constant(codes.reshape(()), integers, "filling")
     return replace(
         view, integers=passage.repeat([integers, node.inputs[1], fill, *node.inputs[3:]])
     )
@@ -152,7 +152,7 @@ def _old_pad(passage: Passage, integers: ir.Value, filling: float) -> ir.Value:
     return twin.outputs[0]
 
 
-def _clipped(passage: Passage) -> IntegerView | None:
+def _clip_integers(passage: Passage) -> IntegerView | None:
     view = passage.reads[0]
     low: float | None = 0.0
     high: float | None = np.inf
@@ -160,10 +160,12 @@ def _clipped(passage: Passage) -> IntegerView | None:
         low, high = passage.number(1, "min", -np.inf), passage.number(2, "max", np.inf)
     if view is None or low is None or high is None:
         return None
-    return _between(passage, view, low, high)
+    return _clip_between(passage, view, low, high)
 
 
-def _between(passage: Passage, view: IntegerView, low: float, high: float) -> IntegerView | None:
+def _clip_between(
+    passage: Passage, view: IntegerView, low: float, high: float
+) -> IntegerView | None:
     """The view with its integers clipped, where both limits are integers of it or outside."""
     if not view.is_scalar:
         return None
@@ -180,7 +182,9 @@ def _between(passage: Passage, view: IntegerView, low: float, high: float) -> In
             passage.node, lambda: ir.Node("", "Clip", [integers], ends, outputs=[ir.Value()])
         )
         return replace(view, integers=twin.outputs[0])
-    typed = [passage.typed(np.asarray(limit), integers, what) for what, limit in limits.items()]
+    typed = [
+        passage.typed_constant(np.asarray(limit), integers, what) for what, limit in limits.items()
+    ]
     return replace(view, integers=passage.repeat([integers, *typed], "Clip"))
 
 
@@ -208,11 +212,11 @@ def _larger(passage: Passage) -> IntegerView | None:
             return None
         limit = float(bound.reshape(-1)[0])
         ends = (limit, np.inf) if node.op_type == "Max" else (-np.inf, limit)
-        return _between(passage, views[0], *ends)
-    return _joined(passage) if all(view.is_scalar for view in views) else None
+        return _clip_between(passage, views[0], *ends)
+    return _join_integers(passage) if all(view.is_scalar for view in views) else None
 
 
-def _joined(passage: Passage, first: int = 0) -> IntegerView | None:
+def _join_integers(passage: Passage, first: int = 0) -> IntegerView | None:
     """Concat and Where: tensors of one scale, constants that are integers in it among them."""
     node = passage.node
     places = range(first, len(node.inputs))
@@ -230,7 +234,7 @@ def _joined(passage: Passage, first: int = 0) -> IntegerView | None:
             codes = codes_of(passage.constants.load(value), known)
             if codes is None:
                 return None
-            integers.append(passage.typed(codes, known.integers, f"integers{place}"))
+            integers.append(passage.typed_constant(codes, known.integers, f"integers{place}"))
         else:
             return None
     inputs = passage.usable(node.op_type, integers)
@@ -283,7 +287,7 @@ def _target(passage: Passage) -> ir.DataType | None:
     return ir.DataType(node.attributes["to"].as_int())
 
 
-def _scaled(passage: Passage) -> IntegerView | None:
+def _rescale_integers(passage: Passage) -> IntegerView | None:
     """Mul, Div, Add and Sub with a constant: what a scale and a zero point are spelled with."""
     operator, inputs = passage.node.op_type, passage.node.inputs
     first, second = passage.reads
@@ -306,11 +310,11 @@ def _factor(passage: Passage, view: IntegerView, other: ir.Value | None) -> AnyA
     if not np.all(np.isfinite(factor.astype(np.float64))):
         return None
     if passage.constants.holds(view.integers):
-        return _fitting(factor, view, passage)
+        return _fit_constant(factor, view, passage)
     return factor.reshape(()) if factor.size == 1 else None
 
 
-def _fitting(factor: AnyArray, view: IntegerView, passage: Passage) -> AnyArray | None:
+def _fit_constant(factor: AnyArray, view: IntegerView, passage: Passage) -> AnyArray | None:
     """The constant where it broadcasts to the tensor's own shape, and is no tensor like it.
 
     One that is spelled out for each element counts as the scale or the vector that it repeats.
@@ -328,7 +332,7 @@ def _fitting(factor: AnyArray, view: IntegerView, passage: Passage) -> AnyArray 
     return factor if factor.size == 1 or factor.size < np.prod(shape) else None
 
 
-def _negated(passage: Passage) -> IntegerView | None:
+def _negate_weights(passage: Passage) -> IntegerView | None:
     """Weights of the other sign; activations have positive steps."""
     view = passage.reads[0]
     if view is None or not passage.constants.holds(view.integers):
@@ -378,20 +382,20 @@ class Carrier:
 
 
 _OWN: dict[str, Carrier] = {
-    "Pad": Carrier(_padded),
-    "Relu": Carrier(_clipped),
-    "Clip": Carrier(_clipped),
+    "Pad": Carrier(_pad_integers),
+    "Relu": Carrier(_clip_integers),
+    "Clip": Carrier(_clip_integers),
     "Max": Carrier(_larger, None),
     "Min": Carrier(_larger, None),
-    "Concat": Carrier(_joined, None),
-    "Where": Carrier(lambda passage: _joined(passage, 1), (1, 2)),
+    "Concat": Carrier(_join_integers, None),
+    "Where": Carrier(lambda passage: _join_integers(passage, 1), (1, 2)),
     "Cast": Carrier(_cast, spells=True),
     "CastLike": Carrier(_cast, spells=True),
-    "Mul": Carrier(_scaled, None, spells=True),
-    "Div": Carrier(_scaled, None, spells=True),
-    "Add": Carrier(_scaled, None, spells=True),
-    "Sub": Carrier(_scaled, None, spells=True),
-    "Neg": Carrier(_negated),
+    "Mul": Carrier(_rescale_integers, None, spells=True),
+    "Div": Carrier(_rescale_integers, None, spells=True),
+    "Add": Carrier(_rescale_integers, None, spells=True),
+    "Sub": Carrier(_rescale_integers, None, spells=True),
+    "Neg": Carrier(_negate_weights),
 }
 
 
@@ -399,8 +403,8 @@ def _carrier(operator: Operator) -> Carrier | None:
     if operator.name in _OWN:
         return _OWN[operator.name]
     if operator.moves_first:
-        return Carrier(_moved)
-    return Carrier(_picked) if operator.picks and not operator.zeros else None
+        return Carrier(_move_integers)
+    return Carrier(_gather_integers) if operator.picks and not operator.zeros else None
 
 
 CARRIERS: dict[str, Carrier] = {

@@ -70,7 +70,7 @@ class Views:
         if value in self.given or node is None:
             return self.given.get(value)
         if is_dequantize(node):
-            return self._dequantised(node)
+            return self._view_dequantize(node)
         carrier = CARRIERS.get(node.op_type) if node.domain == "" else None
         if carrier is None:
             return None
@@ -79,7 +79,7 @@ class Views:
         )
         return carrier.rule(Passage(node, value, reads, self._twins, self.element_type))
 
-    def _dequantised(self, node: ir.Node) -> IntegerView | None:
+    def _view_dequantize(self, node: ir.Node) -> IntegerView | None:
         form = self._format(node)
         scale = self.constants.small(_input(node, 1))
         zero = self.constants.small(_input(node, 2), 0.0)

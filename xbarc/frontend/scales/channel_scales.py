@@ -28,7 +28,7 @@ from xbarc.frontend.graph import (
 )
 from xbarc.frontend.loading import BROKEN
 from xbarc.frontend.scales.scale_equivariant import Stopped, Visit, rule_of
-from xbarc.frontend.scales.scale_labels import Joins, Labels, numbered
+from xbarc.frontend.scales.scale_labels import Joins, Labels, renumber
 from xbarc.ir import (
     Dense,
     DigitalFragment,
@@ -86,22 +86,22 @@ def free_scales(
             _matrix(walk, layer)
     for value in graph.outputs:
         walk.stop(value.name or "")
-    return _collected(walk)
+    return _collect_scales(walk)
 
 
 def _start(declared: Mapping[str, Partial], given: Mapping[str, tuple[int, ...]]) -> Known:
-    def closed(shape: Partial) -> tuple[int, ...]:
+    def close_axes(shape: Partial) -> tuple[int, ...]:
         guesses = (_OPEN_AXIS if axis else _OPEN_BATCH for axis in range(len(shape)))
         return tuple(n if n is not None else g for n, g in zip(shape, guesses, strict=True))
 
-    return {name: closed(shape) for name, shape in declared.items()} | dict(given)
+    return {name: close_axes(shape) for name, shape in declared.items()} | dict(given)
 
 
-def _collected(walk: _Walk) -> FreeScales:
+def _collect_scales(walk: _Walk) -> FreeScales:
     names = list(walk.found)
     arrays = [walk.joins.roots(walk.found[name].inputs) for name in names]
     arrays += [walk.joins.roots(walk.found[name].outputs) for name in names]
-    ids, count = numbered(arrays)
+    ids, count = renumber(arrays)
     for array in ids:
         array.flags.writeable = False
     return FreeScales(
@@ -180,7 +180,7 @@ def _visit(walk: _Walk, visit: Visit) -> None:
     try:
         found = rule_of(find(node.domain, node.op_type))(visit)
     except (Stopped, XbarcError, *BROKEN):
-        for name in (*node.input, *_captured(node)):
+        for name in (*node.input, *_names_in_bodies(node)):
             walk.stop(name)
         return
     for name, labels in zip(node.output, found, strict=False):
@@ -194,10 +194,10 @@ def _bodies(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
         yield from item.graphs
 
 
-def _captured(node: onnx.NodeProto) -> Iterator[str]:
+def _names_in_bodies(node: onnx.NodeProto) -> Iterator[str]:
     """Every name that the bodies of a node read or give, its own names among them."""
     for body in _bodies(node):
         yield from (value.name for value in body.output)
         for inner in body.node:
             yield from inner.input
-            yield from _captured(inner)
+            yield from _names_in_bodies(inner)

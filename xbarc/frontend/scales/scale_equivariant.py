@@ -14,9 +14,9 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from xbarc.frontend.scales.scale_labels import Joins, Labels, compressed
+from xbarc.frontend.scales.scale_labels import Joins, Labels, compress_labels
 from xbarc.numerics import AnyArray
-from xbarc.operators import Form, Operator, Scaling, named
+from xbarc.operators import Form, Operator, Scaling, find_by_name
 from xbarc.runtime import OnnxSession
 
 
@@ -79,7 +79,7 @@ class Stopped(Exception):  # noqa: N818  # a finding, not an error
 Rule = Callable[[Visit], list[Labels]]
 
 
-def _stopping(visit: Visit) -> list[Labels]:
+def _stop_scales(visit: Visit) -> list[Labels]:
     """The rule of everything that has none."""
     raise Stopped(visit.node.op_type)
 
@@ -97,7 +97,7 @@ def _dropout(visit: Visit) -> list[Labels]:
 def _prelu(visit: Visit) -> list[Labels]:
     if visit.reads[1] is not None:
         raise Stopped
-    return [Labels(visit.source.ranked(len(visit.shape)), visit.shape)]
+    return [Labels(visit.source.with_rank(len(visit.shape)), visit.shape)]
 
 
 def _clip(visit: Visit) -> list[Labels]:
@@ -120,9 +120,9 @@ def _sum(visit: Visit) -> list[Labels]:
     """Terms of a sum, and candidates of a choice, share one scale."""
     rank = len(visit.shape)
     total = np.zeros((1,) * rank, dtype=np.int64)
-    places = named(visit.node.op_type).places(len(visit.reads)) or range(len(visit.reads))
+    places = find_by_name(visit.node.op_type).places(len(visit.reads)) or range(len(visit.reads))
     for number, labels in enumerate(visit.reads[place] for place in places):
-        term = np.zeros((1,) * rank, dtype=np.int64) if labels is None else labels.ranked(rank)
+        term = np.zeros((1,) * rank, dtype=np.int64) if labels is None else labels.with_rank(rank)
         if number:
             visit.joins.join(total, term)
             term = np.broadcast_to(total, np.broadcast_shapes(total.shape, term.shape))
@@ -142,7 +142,7 @@ def _product(visit: Visit) -> list[Labels]:
             visit.joins.pin(labels.ids)
     if kept is None:
         raise Stopped
-    return [Labels(kept.ranked(rank), visit.shape)]
+    return [Labels(kept.with_rank(rank), visit.shape)]
 
 
 def _pool(visit: Visit) -> list[Labels]:
@@ -182,7 +182,7 @@ def _reduce(visit: Visit) -> list[Labels]:
 
 
 def _reshape(visit: Visit) -> list[Labels]:
-    return [compressed(visit.source.full.reshape(visit.shape), visit.shape)]
+    return [compress_labels(visit.source.full.reshape(visit.shape), visit.shape)]
 
 
 def _transpose(visit: Visit) -> list[Labels]:
@@ -192,7 +192,7 @@ def _transpose(visit: Visit) -> list[Labels]:
 
 
 def _expand(visit: Visit) -> list[Labels]:
-    return [Labels(visit.source.ranked(len(visit.shape)), visit.shape)]
+    return [Labels(visit.source.with_rank(len(visit.shape)), visit.shape)]
 
 
 def _concat(visit: Visit) -> list[Labels]:
@@ -209,7 +209,7 @@ def _concat(visit: Visit) -> list[Labels]:
         np.broadcast_to(part, (*common[:axis], part.shape[axis], *common[axis + 1 :]))
         for part in parts
     ]
-    return [compressed(np.concatenate(spread, axis=axis), visit.shape)]
+    return [compress_labels(np.concatenate(spread, axis=axis), visit.shape)]
 
 
 def _split(visit: Visit) -> list[Labels]:
@@ -220,10 +220,10 @@ def _split(visit: Visit) -> list[Labels]:
     shape[axis] = labels.shape[axis]
     cuts = np.cumsum([item[axis] for item in shapes])[:-1]
     parts = np.split(np.broadcast_to(labels.ids, shape), cuts, axis=axis)
-    return [compressed(part, item) for part, item in zip(parts, shapes, strict=True)]
+    return [compress_labels(part, item) for part, item in zip(parts, shapes, strict=True)]
 
 
-def _moved(visit: Visit) -> list[Labels]:
+def _move_labels(visit: Visit) -> list[Labels]:
     """Elements change places only: ONNX Runtime moves the labels themselves."""
     full = visit.source.full.astype(np.float64)
     for index in range(1, len(visit.node.input)):
@@ -243,7 +243,7 @@ def _moved(visit: Visit) -> list[Labels]:
     model = helper.make_model(graph, ir_version=10, opset_imports=opset)
     session = OnnxSession(model.SerializeToString(), where=visit.node.name, threads=1)
     found = np.asarray(session.run({visit.node.input[0]: full})[0])
-    return [compressed(np.rint(found).astype(np.int64), visit.shape)]
+    return [compress_labels(np.rint(found).astype(np.int64), visit.shape)]
 
 
 def _cast(visit: Visit) -> list[Labels]:
@@ -270,7 +270,7 @@ _BY_FORM: dict[Form, Rule] = {
     Form.WINDOW: _pool,
     Form.CHANNEL: _pool,
     Form.AXES: _reduce,
-    Form.MOVE: _moved,
+    Form.MOVE: _move_labels,
 }
 
 
@@ -287,4 +287,4 @@ def rule_of(operator: Operator) -> Rule:
             reshapes = operator.form is Form.MOVE and operator.bijective
             return _reshape if reshapes else _BY_FORM[operator.form]
         case Scaling.NONE:
-            return _stopping
+            return _stop_scales

@@ -30,12 +30,12 @@ class Labels:
         """One number an element."""
         return np.broadcast_to(self.ids, self.shape)
 
-    def ranked(self, rank: int) -> Int64Array:
+    def with_rank(self, rank: int) -> Int64Array:
         """`ids` with axes of length 1 in front, up to this rank."""
         return self.ids.reshape((1,) * (rank - self.ids.ndim) + self.ids.shape)
 
 
-def compressed(ids: Int64Array, shape: tuple[int, ...]) -> Labels:
+def compress_labels(ids: Int64Array, shape: tuple[int, ...]) -> Labels:
     """Labels whose axes have length 1 where nothing changes along them."""
     for axis in range(ids.ndim):
         first = ids.take([0], axis=axis)
@@ -93,7 +93,7 @@ class Joins:
         return number
 
 
-def numbered(arrays: Sequence[Int64Array]) -> tuple[list[Int64Array], int]:
+def renumber(arrays: Sequence[Int64Array]) -> tuple[list[Int64Array], int]:
     """The same sets, numbered 1, 2, ... without gaps; 0 stays 0."""
     used = np.unique(np.concatenate([np.zeros(1, dtype=np.int64), *arrays]))
     return [np.searchsorted(used, array) for array in arrays], used.size - 1
