@@ -16,7 +16,7 @@ from xbarc.cli.app import main
 from xbarc.compiler import CompileOptions, compile_model
 from xbarc.evaluate import self_check
 from xbarc.intervals import Bounds, rules
-from xbarc.intervals.node import Node
+from xbarc.intervals.node import BoundedNode
 from xbarc.ir.facts import Narrowed
 from xbarc.ir.files import save_program
 from xbarc.ir.program import CrossbarStep, Program
@@ -134,7 +134,7 @@ def test_a_changed_claim_is_found(
         assert any(word in said.out + said.err for word in words.split("|"))
 
 
-def _too_narrow(node: Node) -> Bounds:
+def _too_narrow(node: BoundedNode) -> Bounds:
     """A rule that is wrong: it says half of what there is."""
     return replace(node.first(), low=np.array(0.0), high=np.array(0.4), nan=False)
 

@@ -15,7 +15,7 @@ from tests.frontend.onnx_models import model_file
 from tests.intervals.growing import FLOAT, Graph, typed
 from xbarc.compiler import compile_model
 from xbarc.executor.run import Executor
-from xbarc.frontend.binary.levels import LevelMap, Levels
+from xbarc.frontend.binary.levels import FewLevels, LevelMap
 from xbarc.frontend.graph.constants import Constants
 from xbarc.intervals import Bounds
 from xbarc.numerics.types import AnyArray
@@ -69,7 +69,7 @@ def _step(graph: Graph, x: str) -> str | None:
             )
 
 
-def _outside(levels: Levels | None, array: AnyArray) -> set[float]:
+def _outside(levels: FewLevels | None, array: AnyArray) -> set[float]:
     met = {float(FLOAT(number)) for number in np.unique(array)}
     return set() if levels is None else met - set(levels.values)
 

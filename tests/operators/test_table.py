@@ -16,7 +16,7 @@ from xbarc.frontend.scales.scale_equivariant import rule_of as scale_rule
 from xbarc.intervals import Bounds, fragment_bounds
 from xbarc.intervals.rules import rule_of as range_rule
 from xbarc.numerics.types import AnyArray
-from xbarc.operators import OPERATORS, Form, Operator, Scaling, find
+from xbarc.operators import OPERATORS, Form, Operator, ScaleRule, find
 from xbarc.operators.table import ROWS
 from xbarc.runtime import OnnxSession
 
@@ -154,7 +154,7 @@ def test_channels_stay_apart(kind: str) -> None:
 _SCALED = [
     name
     for name in KNOWN
-    if OPERATORS[name].scaling is Scaling.ONE and name not in ("Cast", "Clip", "Pad", "CumSum")
+    if OPERATORS[name].scaling is ScaleRule.ONE and name not in ("Cast", "Clip", "Pad", "CumSum")
 ]
 
 
@@ -203,7 +203,7 @@ def test_domains_are_kept_apart() -> None:
 
 def test_a_row_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     """A new operator takes its row: positions, scales and ranges follow."""
-    row = Operator("Softstep", Form.ENTRY, within=(0.0, 1.0), scaling=Scaling.ONE, dtype=0)
+    row = Operator("Softstep", Form.ENTRY, within=(0.0, 1.0), scaling=ScaleRule.ONE, dtype=0)
     monkeypatch.setitem(OPERATORS, row.name, row)
     found = find("", "Softstep")
     assert found.is_pointwise

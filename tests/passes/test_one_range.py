@@ -10,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xbarc.numerics.types import Float64Array
-from xbarc.passes.prediction import LayerFacts, Levels, least_error, predict_error, rounding_error
+from xbarc.passes.prediction import (
+    CodeLevels,
+    LayerFacts,
+    least_error,
+    predict_error,
+    rounding_error,
+)
 
 
 def _facts(rng: np.random.Generator, groups: int, own: bool) -> list[LayerFacts]:
@@ -47,7 +53,7 @@ def test_the_gradient_is_that_of_the_prediction(
     seed: int, groups: int, own: bool, adc: int
 ) -> None:
     rng = np.random.default_rng(seed)
-    facts, levels = _facts(rng, groups, own), Levels(3, adc)
+    facts, levels = _facts(rng, groups, own), CodeLevels(3, adc)
     point = rng.normal(scale=0.5, size=11)
     point[0] = 0
     _, gradient = predict_error(point, facts, levels)
@@ -74,7 +80,7 @@ def test_a_descent_undoes_a_bad_scaling() -> None:
     """A channel that is a thousand times too large costs nothing once it may be scaled."""
     rng = np.random.default_rng(0)
     good = _facts(rng, 1, own=False)
-    levels = Levels(3, 0)
+    levels = CodeLevels(3, 0)
     variables = np.array([0, 1, 2, 3, 4, 5, 6, 0, 0, 0, 0])
     held = np.where(variables > 4, variables - 4, 0)
     start = np.zeros(11)

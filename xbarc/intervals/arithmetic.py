@@ -21,21 +21,24 @@ from xbarc.intervals.bounds import (
     sign_only,
     widen_bounds,
 )
-from xbarc.intervals.node import Node
+from xbarc.intervals.node import BoundedNode
 from xbarc.numerics import AnyArray, BoolArray
 
+# Four units in the last place of float32, where a sum or product rounds by half of one: kernels may
+# compute in another order, and no end may be too narrow.
 _ULPS = 2.0**-21
+# Pow comes from polynomials of float32 in some kernels: 512 roundings.
 _APPROXIMATE = 2.0**-15
 Ends = tuple[AnyArray, AnyArray]
 _WORK = Callable[[Bounds, Bounds], tuple[Ends, bool]]
 
 
-def _arithmetic(node: Node, work: _WORK) -> Bounds:
+def _arithmetic(node: BoundedNode, work: _WORK) -> Bounds:
     """Interval arithmetic of the two inputs."""
     return _combine_ends(node, node.input(0), node.input(1), work)
 
 
-def _combine_ends(node: Node, first: Bounds, second: Bounds, work: _WORK) -> Bounds:
+def _combine_ends(node: BoundedNode, first: Bounds, second: Bounds, work: _WORK) -> Bounds:
     """Interval arithmetic of two tensors of one type, rounded outward."""
     (a, b), shape = align_bounds(first, second)
     dtype = first.dtype or second.dtype
@@ -67,17 +70,17 @@ def _negate_ends(x: Bounds) -> Bounds:
     return replace(x, low=-x.high, high=-x.low)
 
 
-def add(node: Node) -> Bounds:
+def add(node: BoundedNode) -> Bounds:
     """Sum of two tensors."""
     return _arithmetic(node, _sums)
 
 
-def subtract(node: Node) -> Bounds:
+def subtract(node: BoundedNode) -> Bounds:
     """Difference of two tensors."""
     return _arithmetic(node, lambda a, b: _sums(a, _negate_ends(b)))
 
 
-def multiply(node: Node) -> Bounds:
+def multiply(node: BoundedNode) -> Bounds:
     """Product of two tensors: its ends are among the products of ends."""
     return _arithmetic(node, products)
 
@@ -107,7 +110,7 @@ def _holds_zero(x: Bounds) -> BoolArray:
     return found
 
 
-def divide(node: Node) -> Bounds:
+def divide(node: BoundedNode) -> Bounds:
     """Quotient by what is nowhere 0; a divisor that may be 0 may be -0 as well."""
     return _arithmetic(node, _quotients)
 
@@ -121,7 +124,7 @@ def _quotients(a: Bounds, b: Bounds) -> tuple[Ends, bool]:
     return (low, high), bool((_is_open(a) & _is_open(b)).any())
 
 
-def power(node: Node) -> Bounds:
+def power(node: BoundedNode) -> Bounds:
     """Powers with one constant exponent."""
     x, exponent = node.first(), node.number(1)
     shape = broadcast_shape(x, node.input(1))
@@ -141,12 +144,12 @@ def power(node: Node) -> Bounds:
     return sign_only(found) if x.is_half else found
 
 
-def parametric_relu(node: Node) -> Bounds:
+def parametric_relu(node: BoundedNode) -> Bounds:
     """Slopes below 0 from the second input."""
     return leak_below_zero(node, node.input(1))
 
 
-def leak_below_zero(node: Node, slope: Bounds) -> Bounds:
+def leak_below_zero(node: BoundedNode, slope: Bounds) -> Bounds:
     """Entries below 0 times a slope, others as they are."""
 
     def work(a: Bounds, b: Bounds) -> tuple[Ends, bool]:
@@ -159,34 +162,34 @@ def leak_below_zero(node: Node, slope: Bounds) -> Bounds:
     return _combine_ends(node, node.first(), slope, work)
 
 
-def _fold_inputs(node: Node, step: Callable[[Bounds, Bounds], Bounds]) -> Bounds:
+def _fold_inputs(node: BoundedNode, step: Callable[[Bounds, Bounds], Bounds]) -> Bounds:
     """Inputs taken together one by one."""
     return reduce(step, (node.input(place) for place in range(len(node.inputs))))
 
 
-def total(node: Node) -> Bounds:
+def total(node: BoundedNode) -> Bounds:
     """Sum of any number of tensors."""
     return _fold_inputs(node, lambda a, b: _combine_ends(node, a, b, _sums))
 
 
-def mean(node: Node) -> Bounds:
+def mean(node: BoundedNode) -> Bounds:
     """Sum of any number of tensors, divided by how many they are."""
     summed, count = total(node), float(len(node.inputs))
     found = replace(summed, low=summed.low / count, high=summed.high / count)
     return widen_bounds(found, _ULPS) if found.is_float else found
 
 
-def least(node: Node) -> Bounds:
+def least(node: BoundedNode) -> Bounds:
     """The smallest of any number of tensors."""
     return _fold_inputs(node, lambda a, b: _pick_ends(node, a, b, np.minimum))
 
 
-def greatest(node: Node) -> Bounds:
+def greatest(node: BoundedNode) -> Bounds:
     """The largest of any number of tensors."""
     return _fold_inputs(node, lambda a, b: _pick_ends(node, a, b, np.maximum))
 
 
-def _pick_ends(node: Node, first: Bounds, second: Bounds, pick: np.ufunc) -> Bounds:
+def _pick_ends(node: BoundedNode, first: Bounds, second: Bounds, pick: np.ufunc) -> Bounds:
     (a, b), shape = align_bounds(first, second)
     low, high = pick(a.low, b.low), pick(a.high, b.high)
     for one, other in ((a, b), (b, a)):
@@ -197,7 +200,7 @@ def _pick_ends(node: Node, first: Bounds, second: Bounds, pick: np.ufunc) -> Bou
     return Bounds(low, high, dtype, shape, first.nan or second.nan, reasons)
 
 
-def where(node: Node) -> Bounds:
+def where(node: BoundedNode) -> Bounds:
     """Entries of the second input where the first one holds, otherwise of the third."""
     parts, shape = align_bounds(node.input(0), node.input(1), node.input(2))
     condition, first, second = parts
@@ -212,7 +215,7 @@ def where(node: Node) -> Bounds:
     return Bounds(low, high, first.dtype or second.dtype, shape, nan, reasons)
 
 
-RULES: dict[str, Callable[[Node], Bounds]] = {
+RULES: dict[str, Callable[[BoundedNode], Bounds]] = {
     "Add": add,
     "Sub": subtract,
     "Mul": multiply,

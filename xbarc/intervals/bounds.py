@@ -15,6 +15,8 @@ LARGEST = 1 << 20
 """Ends that bounds hold at most: 16 MB, more than any feature map of models/ has entries."""
 
 _EXACT = float(1 << 53)
+# Below, sizes come near the subnormal numbers of float32 (2^-126), where a relative error no longer
+# bounds what rounding or flushing to zero does.
 _TINY = 2.0**-120
 _HALF = ("float16", "bfloat16")
 

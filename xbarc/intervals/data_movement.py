@@ -21,14 +21,15 @@ from xbarc.intervals.bounds import (
     union,
     widen_bounds,
 )
-from xbarc.intervals.node import Node
+from xbarc.intervals.node import BoundedNode
 from xbarc.numerics import AnyArray
 
+# Blends of neighbours: 64 roundings of float32, of which each of the products takes a few.
 _LINEAR = 2.0**-18
 _ZERO = np.zeros(1, np.float32)
 
 
-def reshape(node: Node) -> Bounds:
+def reshape(node: BoundedNode) -> Bounds:
     """Entries in the same order."""
     x, target = node.first(), node.constant(1)
     if target is None:
@@ -81,7 +82,7 @@ def _known(sizes: Extents) -> int | None:
     return None if None in sizes or 0 in sizes else _product(list(sizes))
 
 
-def flatten_axes(node: Node) -> Bounds:
+def flatten_axes(node: BoundedNode) -> Bounds:
     """Two axes: all up to one, and all from there on."""
     x = node.first()
     rank = 0 if x.shape is None else len(x.shape)
@@ -93,7 +94,7 @@ def flatten_axes(node: Node) -> Bounds:
     return _reshape_ends(x, tuple(None if None in s else _product(list(s)) for s in sides))
 
 
-def transpose(node: Node) -> Bounds:
+def transpose(node: BoundedNode) -> Bounds:
     """Axes in another order."""
     x, order = node.first(), node.attributes.get("perm")
     if x.shape is None:
@@ -107,7 +108,7 @@ def transpose(node: Node) -> Bounds:
     return replace(x, low=x.low.transpose(axes), high=x.high.transpose(axes), shape=shape)
 
 
-def squeeze(node: Node) -> Bounds:
+def squeeze(node: BoundedNode) -> Bounds:
     """Axes of length 1 removed."""
     x, listed = node.first(), node.integers(1, "axes")
     if x.shape is None or (listed is None and (node.has_input(1) or None in x.shape)):
@@ -126,7 +127,7 @@ def _ends(x: Bounds) -> tuple[AnyArray, AnyArray]:
     return x.low, x.high
 
 
-def unsqueeze(node: Node) -> Bounds:
+def unsqueeze(node: BoundedNode) -> Bounds:
     """New axes of length 1."""
     x, listed = node.first(), node.integers(1, "axes")
     if x.shape is None or listed is None:
@@ -142,7 +143,7 @@ def unsqueeze(node: Node) -> Bounds:
     return replace(x, low=ends[0], high=ends[1], shape=tuple(sizes))
 
 
-def expand(node: Node) -> Bounds:
+def expand(node: BoundedNode) -> Bounds:
     """Repeated along axes of length 1."""
     x, target = node.first(), node.constant(1)
     if target is None:
@@ -152,7 +153,7 @@ def expand(node: Node) -> Bounds:
     return collapse_bounds(x) if shape is None else replace(x, shape=shape)
 
 
-def tile(node: Node) -> Bounds:
+def tile(node: BoundedNode) -> Bounds:
     """Repeated along any axes."""
     x, target = node.first(), node.constant(1)
     if x.shape is None or target is None or target.size != len(x.shape):
@@ -162,7 +163,7 @@ def tile(node: Node) -> Bounds:
     return replace(reduce_axes(x, [axis for axis, n in enumerate(times) if n != 1]), shape=shape)
 
 
-def cut(node: Node) -> Bounds:
+def cut(node: BoundedNode) -> Bounds:
     """Slices; ends stay known along axes that are cut forward at known places."""
     x = node.first()
     names = ("starts", "ends", "axes", "steps")
@@ -198,7 +199,7 @@ def _slice_ends(x: Bounds, axis: int, part: slice) -> Bounds:
     return replace(x, low=x.low[place], high=x.high[place], shape=tuple(sizes))
 
 
-def gather(node: Node) -> Bounds:
+def gather(node: BoundedNode) -> Bounds:
     """Entries along an axis at places; which ones is known where the places are."""
     x, places = node.first(), node.input(1)
     rank = 0 if x.shape is None else len(x.shape)
@@ -222,7 +223,7 @@ def _inside(index: AnyArray, size: int) -> bool:
     return bool((index >= -size).all() and (index < size).all())
 
 
-def split(node: Node) -> Bounds:
+def split(node: BoundedNode) -> Bounds:
     """Pieces along an axis, each of them anywhere on it."""
     x = node.first()
     axis = None if x.shape is None else node.axis(0, len(x.shape))
@@ -231,7 +232,7 @@ def split(node: Node) -> Bounds:
     return replace(reduce_axes(x, [axis]), shape=(*x.shape[:axis], None, *x.shape[axis + 1 :]))
 
 
-def concat(node: Node) -> Bounds:
+def concat(node: BoundedNode) -> Bounds:
     """Inputs one after another."""
     parts = [node.input(place) for place in range(len(node.inputs))]
     ranks = {None if part.shape is None else len(part.shape) for part in parts}
@@ -287,7 +288,7 @@ def _positive(shape: Extents) -> tuple[int, ...]:
     return tuple(size or 0 for size in shape)
 
 
-def pad(node: Node) -> Bounds:
+def pad(node: BoundedNode) -> Bounds:
     """A border of a constant, or of entries that are there."""
     x, mode = node.first(), node.attributes.get("mode", "constant")
     pads = node.integers(1, "pads")
@@ -309,7 +310,7 @@ def pad(node: Node) -> Bounds:
     return replace(kept, low=np.minimum(kept.low, value), high=np.maximum(kept.high, value))
 
 
-def resize(node: Node) -> Bounds:
+def resize(node: BoundedNode) -> Bounds:
     """Nearest entries, or means of neighbours; cubic curves overshoot."""
     x = node.first()
     rank = 0 if x.shape is None else len(x.shape)
@@ -329,7 +330,7 @@ def resize(node: Node) -> Bounds:
     return replace(found, low=np.maximum(found.low, 0.0)) if (kept.low >= 0).all() else found
 
 
-def _keeps_channels(node: Node) -> bool:
+def _keeps_channels(node: BoundedNode) -> bool:
     """Whether only spatial axes are resized, by factors."""
     if "axes" in node.attributes:
         return False
@@ -340,7 +341,7 @@ def _keeps_channels(node: Node) -> bool:
     return len(factors) > 2 and list(factors[:2]) == [1, 1]
 
 
-def fill_constant(node: Node) -> Bounds:
+def fill_constant(node: BoundedNode) -> Bounds:
     """One number everywhere."""
     value, target = node.attributes.get("value", _ZERO), node.constant(0)
     if value is None:
@@ -349,7 +350,7 @@ def fill_constant(node: Node) -> Bounds:
     return collapse_bounds(from_array(value.reshape(-1)), shape)
 
 
-RULES: dict[str, Callable[[Node], Bounds]] = {
+RULES: dict[str, Callable[[BoundedNode], Bounds]] = {
     "Squeeze": squeeze,
     "Unsqueeze": unsqueeze,
     "Expand": expand,

@@ -22,22 +22,23 @@ from xbarc.intervals.bounds import (
     sign_only,
     widen_bounds,
 )
-from xbarc.intervals.node import Node
+from xbarc.intervals.node import BoundedNode
 from xbarc.numerics import AnyArray, BoolArray
 from xbarc.operators import SIGMOID, SOFTPLUS, Curve, error_function
 
+# Kernels approximate Erf, Tanh, Exp by polynomials and quotients of float32: 512 roundings.
 _APPROXIMATE = 2.0**-15
 _COARSE = 2.0**-8  # half precision
 _SIGMOID_LEAK = 2.0**-24  # kernels stop at an argument of -18, which gives 1.5e-8
 Function = Callable[[AnyArray], AnyArray]
 
 
-def relu(node: Node) -> Bounds:
+def relu(node: BoundedNode) -> Bounds:
     """Negative entries become 0."""
     return limit_bounds(node.first(), 0.0, np.inf, node.reason)
 
 
-def clip(node: Node) -> Bounds:
+def clip(node: BoundedNode) -> Bounds:
     """Ends from inputs, constant or not, or from attributes in old models."""
     x = node.first()
     floor, top = _limit(node, 1, "min", -np.inf), _limit(node, 2, "max", np.inf)
@@ -52,7 +53,7 @@ def clip(node: Node) -> Bounds:
     return replace(x, low=low, high=high, nan=nan, reasons=merge_reasons((node.reason,), x.reasons))
 
 
-def _limit(node: Node, place: int, name: str, default: float) -> Bounds:
+def _limit(node: BoundedNode, place: int, name: str, default: float) -> Bounds:
     """What an end can be, as one number."""
     if not node.has_input(place):
         number = np.array(node.attribute(name, default))
@@ -61,7 +62,7 @@ def _limit(node: Node, place: int, name: str, default: float) -> Bounds:
     return replace(found, low=found.low.min(), high=found.high.max(), shape=())
 
 
-def leaky_relu(node: Node) -> Bounds:
+def leaky_relu(node: BoundedNode) -> Bounds:
     """One slope for all entries below 0."""
     x = node.first()
     if not x.dtype:
@@ -69,7 +70,7 @@ def leaky_relu(node: Node) -> Bounds:
     return leak_below_zero(node, from_array(np.array(node.attribute("alpha", 0.01), dtype=x.dtype)))
 
 
-def _curve(node: Node, curve: Curve) -> Bounds:
+def _curve(node: BoundedNode, curve: Curve) -> Bounds:
     """Ends go to ends, within the range."""
     x = node.first()
     inside = (np.clip(end, curve.least, curve.most) for end in (x.low, x.high))
@@ -95,7 +96,7 @@ def _widen_approximation(ends: Bounds) -> Bounds:
     return widen_bounds(ends, _APPROXIMATE, _APPROXIMATE)
 
 
-def hard_sigmoid(node: Node) -> Bounds:
+def hard_sigmoid(node: BoundedNode) -> Bounds:
     """Between 0 and 1, along a line."""
     slope, shift = node.attribute("alpha", 0.2), node.attribute("beta", 0.5)
     if not 0 <= slope < np.inf or not abs(shift) < np.inf:
@@ -111,20 +112,20 @@ def _times(v: AnyArray, factor: float) -> AnyArray:
     return found
 
 
-def elu(node: Node) -> Bounds:
+def elu(node: BoundedNode) -> Bounds:
     """An exponential below 0, and the entries themselves above."""
     alpha = node.attribute("alpha", 1.0)
     steep = 1.0 / alpha if node.kind == "Celu" and alpha else 1.0
     return _exponential_below(node, alpha, steep, 1.0)
 
 
-def selu(node: Node) -> Bounds:
+def selu(node: BoundedNode) -> Bounds:
     """As `elu`, all of it times a number."""
     gamma = node.attribute("gamma", 1.05070102214813232421875)
     return _exponential_below(node, node.attribute("alpha", 1.67326319217681884765625), 1.0, gamma)
 
 
-def _exponential_below(node: Node, alpha: float, steep: float, gamma: float) -> Bounds:
+def _exponential_below(node: BoundedNode, alpha: float, steep: float, gamma: float) -> Bounds:
     if not 0 < alpha < 2.0**20 or not 2.0**-20 < steep < 2.0**20 or not 0 < gamma < 2.0**20:
         return bounds_of_type(node.first().dtype, node.first().shape)
 
@@ -139,7 +140,7 @@ def _exponential_below(node: Node, alpha: float, steep: float, gamma: float) -> 
     return widen_bounds(ends, _APPROXIMATE, _APPROXIMATE * (1 + alpha * gamma))
 
 
-def _dip(node: Node, share: Function, least: float, leak: float = 0.0) -> Bounds:
+def _dip(node: BoundedNode, share: Function, least: float, leak: float = 0.0) -> Bounds:
     """`x` times a share between 0 and 1 that rises: it falls to `least` below 0, then rises.
 
     `leak` is what a kernel may give in place of a share of 0.
@@ -154,18 +155,18 @@ def _dip(node: Node, share: Function, least: float, leak: float = 0.0) -> Bounds
     return _widen_approximation(ends)
 
 
-def hard_swish(node: Node) -> Bounds:
+def hard_swish(node: BoundedNode) -> Bounds:
     """Falls between -3 and -1.5 to -0.375, rises from there."""
     return _dip(node, lambda v: np.minimum(v / 6 + 0.5, 1), -0.375)
 
 
-def gelu(node: Node) -> Bounds:
+def gelu(node: BoundedNode) -> Bounds:
     """Its two formulas differ by less than 0.001."""
     found = _dip(node, lambda v: 0.5 + 0.5 * error_function(v * 2.0**-0.5), -0.17)
     return widen_bounds(found, 0.0, 0.001)
 
 
-def swish(node: Node) -> Bounds:
+def swish(node: BoundedNode) -> Bounds:
     """Entries times the sigmoid of a multiple of theirs."""
     alpha = node.attribute("alpha", 1.0 if node.kind == "Swish" else 1.702)
     if not 2.0**-10 < alpha < 2.0**10:
@@ -173,12 +174,12 @@ def swish(node: Node) -> Bounds:
     return _dip(node, lambda v: SIGMOID.rising(v * alpha), -0.2785 / alpha, _SIGMOID_LEAK)
 
 
-def mish(node: Node) -> Bounds:
+def mish(node: BoundedNode) -> Bounds:
     """Entries times the hyperbolic tangent of their softplus."""
     return _dip(node, lambda v: np.tanh(SOFTPLUS.rising(v)), -0.309)
 
 
-def shrunk(node: Node) -> Bounds:
+def shrunk(node: BoundedNode) -> Bounds:
     """Entries moved by a bias, towards 0 or away from it, or 0."""
     x, bias = node.first(), abs(node.attribute("bias", 0.0))
     if not x.is_float or not bias < np.inf:
@@ -187,7 +188,7 @@ def shrunk(node: Node) -> Bounds:
     return widen_bounds(replace(x, low=low, high=high), _APPROXIMATE)
 
 
-def exponential(node: Node) -> Bounds:
+def exponential(node: BoundedNode) -> Bounds:
     """Never below 0, and exactly 0 where entries lie far below."""
     x = node.first()
     ends = replace(x, low=np.exp(x.low), high=np.exp(x.high))
@@ -197,7 +198,7 @@ def exponential(node: Node) -> Bounds:
     return replace(found, reasons=merge_reasons((node.reason,), x.reasons))
 
 
-def root(node: Node) -> Bounds:
+def root(node: BoundedNode) -> Bounds:
     """Square roots; of numbers below 0 they are NaN."""
     x = node.first()
     inside = limit_bounds(x, 0.0, np.inf, node.reason)
@@ -207,7 +208,7 @@ def root(node: Node) -> Bounds:
     return replace(found, nan=x.nan or bool((x.low < 0).any()), reasons=reasons)
 
 
-def logarithm(node: Node) -> Bounds:
+def logarithm(node: BoundedNode) -> Bounds:
     """Minus infinity at 0; of numbers below it is NaN."""
     x = node.first()
     if not x.is_float or x.nan:
@@ -217,7 +218,7 @@ def logarithm(node: Node) -> Bounds:
     return widen_bounds(replace(x, low=ends[0], high=ends[1], nan=nan), _APPROXIMATE, _APPROXIMATE)
 
 
-def reciprocal(node: Node) -> Bounds:
+def reciprocal(node: BoundedNode) -> Bounds:
     """Falls on either side of 0; 0 may be -0."""
     x = node.first()
     if not x.is_float or ((x.low <= 0) & (x.high >= 0)).any():
@@ -225,14 +226,14 @@ def reciprocal(node: Node) -> Bounds:
     return widen_bounds(replace(x, low=1 / x.high, high=1 / x.low), _APPROXIMATE)
 
 
-def wave(node: Node) -> Bounds:
+def wave(node: BoundedNode) -> Bounds:
     """Between -1 and 1; of infinity it is NaN."""
     x = node.first()
     end = np.array(1 + (_APPROXIMATE if x.is_float else _COARSE))
     return Bounds(-end, end, x.dtype, x.shape, x.nan or not x.finite, (node.reason,))
 
 
-def absolute(node: Node) -> Bounds:
+def absolute(node: BoundedNode) -> Bounds:
     """Sizes; the least integer has none."""
     x = node.first()
     size = replace(
@@ -248,7 +249,7 @@ def absolute(node: Node) -> Bounds:
     )
 
 
-def negate(node: Node) -> Bounds:
+def negate(node: BoundedNode) -> Bounds:
     """Ends with their signs turned; the least integer has no counterpart."""
     x = node.first()
     known = x.is_float or x.is_half or _has_counterparts(x)
@@ -260,7 +261,7 @@ def _has_counterparts(x: Bounds) -> bool:
     return x.is_whole and bool((x.low > bounds_of_type(x.dtype).low).all() or (x.low >= 0).all())
 
 
-def round_ends(node: Node) -> Bounds:
+def round_ends(node: BoundedNode) -> Bounds:
     """Functions that give whole numbers exactly, and never fall."""
     x, step = node.first(), node.operator.exact
     if step is None:
@@ -271,7 +272,7 @@ def round_ends(node: Node) -> Bounds:
     return ends
 
 
-def threshold_ends(node: Node) -> Bounds:
+def threshold_ends(node: BoundedNode) -> Bounds:
     """Entries above a number; others become 0."""
     x, alpha = node.first(), node.attribute("alpha", 1.0)
     if np.isnan(alpha):
@@ -282,12 +283,12 @@ def threshold_ends(node: Node) -> Bounds:
     return replace(x, low=low, high=high, reasons=merge_reasons((node.reason,), x.reasons))
 
 
-def identity(node: Node) -> Bounds:
+def identity(node: BoundedNode) -> Bounds:
     """The input itself; a dropout that trains is something else."""
     return bounds_of_type(node.first().dtype) if node.has_input(2) else node.first()
 
 
-def cast(node: Node) -> Bounds:
+def cast(node: BoundedNode) -> Bounds:
     """Numbers that the other type holds."""
     x, dtype = node.first(), str(node.attributes.get("to", node.input(1).dtype))
     if dtype in ("float32", "float64", "float16") and x.dtype:
@@ -301,7 +302,7 @@ def cast(node: Node) -> Bounds:
     return replace(x, low=np.trunc(x.low), high=np.trunc(x.high), dtype=dtype)
 
 
-def curve(node: Node) -> Bounds:
+def curve(node: BoundedNode) -> Bounds:
     """Approximated functions that never fall."""
     x, function = node.first(), node.operator.curve
     if function is None:
@@ -312,7 +313,7 @@ def curve(node: Node) -> Bounds:
     return found
 
 
-RULES: dict[str, Callable[[Node], Bounds]] = {
+RULES: dict[str, Callable[[BoundedNode], Bounds]] = {
     "Relu": relu,
     "Clip": clip,
     "LeakyRelu": leaky_relu,

@@ -8,11 +8,13 @@ from dataclasses import replace
 import numpy as np
 
 from xbarc.intervals.bounds import Bounds, bounds_of_type, from_array
-from xbarc.intervals.node import Node
+from xbarc.intervals.node import BoundedNode
 from xbarc.intervals.rules import rule_of
 from xbarc.numerics import AnyArray
 from xbarc.onnx_graph import GraphNode, OnnxGraph
 
+# Entries of a constant that are looked at one by one: as float64 ends 8 MiB each, a few at a time.
+# Scales, tables and biases are far smaller; what is larger are weights.
 _LARGEST = 1 << 20
 LARGEST_MODEL = 1 << 27
 """Bytes of a model beyond which nothing is read of it, so that memory stays bounded."""
@@ -61,7 +63,7 @@ def _outputs(
     names = [name for name in node.outputs if name]
     if not names:
         return {}
-    seen = Node(
+    seen = BoundedNode(
         operator=node.operator,
         name=node.name or names[0],
         inputs=tuple(known.get(name, bounds_of_type()) if name else None for name in node.inputs),

@@ -14,7 +14,7 @@ from xbarc.operators import Operator
 
 
 @dataclass(frozen=True, eq=False)
-class Node:
+class BoundedNode:
     """An operator with what is known of its inputs.
 
     Attributes:

@@ -12,15 +12,19 @@ from dataclasses import replace
 import numpy as np
 
 from xbarc.intervals.bounds import Bounds, bounds_of_type, widen_bounds
-from xbarc.intervals.node import Node
+from xbarc.intervals.node import BoundedNode
 from xbarc.numerics import AnyArray
 
+# Four units in the last place of float32 (2^-23): a quotient, a sum and a product round by half of
+# one each, and kernels that multiply by the reciprocal add one.
 _ULPS = 2.0**-21
+# A quarter of the largest float32: a product and two sums of such sizes stay finite, so that no
+# infinity of one sign can meet one of the other and make NaN.
 _MAY_OVERFLOW = 2.0**126
 _WIDE = ("uint8", "int8", "uint16", "int16")
 
 
-def quantize(node: Node) -> Bounds:
+def quantize(node: BoundedNode) -> Bounds:
     """Integers of the zero point's type."""
     x = node.first()
     found = _parameters(node, "uint8")
@@ -44,7 +48,7 @@ def quantize(node: Node) -> Bounds:
     return replace(room, low=low, high=high, reasons=x.reasons if cut else ())
 
 
-def dequantize(node: Node) -> Bounds:
+def dequantize(node: BoundedNode) -> Bounds:
     """Real numbers from integers."""
     x = node.first()
     found = _parameters(node, x.dtype)
@@ -58,7 +62,7 @@ def dequantize(node: Node) -> Bounds:
     return widen_bounds(Bounds(low, high, dtype, x.shape, reasons=x.reasons), _ULPS)
 
 
-def _parameters(node: Node, default: str) -> tuple[AnyArray, AnyArray, str] | None:
+def _parameters(node: BoundedNode, default: str) -> tuple[AnyArray, AnyArray, str] | None:
     """Scale, zero point and the integers' type, where they are plain constants."""
     scale, zero = node.constant(1), node.constant(2)
     if scale is None or scale.dtype != np.float32 or (node.has_input(2) and zero is None):
@@ -76,7 +80,7 @@ _INTEGERS = (*_WIDE, "int32")
 
 
 def _align_parameters(
-    x: Bounds, scale: AnyArray, zero: AnyArray, node: Node
+    x: Bounds, scale: AnyArray, zero: AnyArray, node: BoundedNode
 ) -> tuple[AnyArray, AnyArray] | None:
     """Parameters along their axis of the tensor; None where that is not known."""
     if scale.size == 1 and zero.size == 1:
@@ -91,7 +95,7 @@ def _align_parameters(
     return scale.reshape(shape), zero.reshape(shape)
 
 
-def batch_norm(node: Node) -> Bounds:
+def batch_norm(node: BoundedNode) -> Bounds:
     """A line for each channel."""
     x = node.first()
     arrays = [node.constant(place) for place in (1, 2, 3, 4)]
@@ -120,7 +124,7 @@ def _line(values: AnyArray, slope: AnyArray) -> AnyArray:
     return found
 
 
-RULES: dict[str, Callable[[Node], Bounds]] = {
+RULES: dict[str, Callable[[BoundedNode], Bounds]] = {
     "QuantizeLinear": quantize,
     "DequantizeLinear": dequantize,
     "BatchNormalization": batch_norm,

@@ -19,10 +19,10 @@ from xbarc.intervals.bounds import (
     merge_reasons,
     union,
 )
-from xbarc.intervals.node import Node
+from xbarc.intervals.node import BoundedNode
 from xbarc.operators import OPERATORS, Form, Operator
 
-Rule = Callable[[Node], Bounds]
+Rule = Callable[[BoundedNode], Bounds]
 
 RULES: dict[str, Rule] = {
     **arithmetic.RULES,
@@ -33,6 +33,8 @@ RULES: dict[str, Rule] = {
 }
 """Rules that say more than the table."""
 
+# A row of the table names real ends, which kernels pass by their rounding: 512 roundings of
+# float32, and one of bfloat16, whose numbers have 8 significant bits.
 _SLACK = 2.0**-15
 _HALF_SLACK = 2.0**-8
 
@@ -57,7 +59,7 @@ def bounds_something(operator: Operator) -> bool:
     return rule_of(operator) is not bound_by_type
 
 
-def move_entries(node: Node) -> Bounds:
+def move_entries(node: BoundedNode) -> Bounds:
     """Entries of inputs, anywhere, and zeros where an operator leaves places empty."""
     if node.attributes.get("reduction", "none") != "none":
         return bound_by_type(node)
@@ -68,7 +70,7 @@ def move_entries(node: Node) -> Bounds:
     return replace(found, low=np.minimum(found.low, 0.0), high=np.maximum(found.high, 0.0))
 
 
-def bound_by_range(node: Node) -> Bounds:
+def bound_by_range(node: BoundedNode) -> Bounds:
     """Ends that hold whatever the inputs are; floats may pass them by their rounding."""
     room, (low, high) = bound_by_type(node), node.operator.within
     if not room.is_whole:
@@ -79,7 +81,7 @@ def bound_by_range(node: Node) -> Bounds:
     return replace(found, nan=not room.is_whole, reasons=(node.reason,))
 
 
-def same_sign(node: Node) -> Bounds:
+def same_sign(node: BoundedNode) -> Bounds:
     """Nothing below 0 where no input is, and no factor."""
     room = bound_by_type(node)
     reads = [node.input(place) for place in range(len(node.inputs)) if node.has_input(place)]
@@ -91,14 +93,14 @@ def same_sign(node: Node) -> Bounds:
     )
 
 
-def bound_by_type(node: Node) -> Bounds:
+def bound_by_type(node: BoundedNode) -> Bounds:
     """Anything of the type and of the extents that are known."""
     dtype = node.operator.dtype
     known = node.input(dtype).dtype if isinstance(dtype, int) else dtype
     return bounds_of_type(known, _shape(node))
 
 
-def _shape(node: Node) -> Extents | None:
+def _shape(node: BoundedNode) -> Extents | None:
     if node.operator.form is Form.ENTRY and node.operator.broadcasts:
         return broadcast_shape(*(node.input(place) for place in range(len(node.inputs))))
     kept = node.operator.form is Form.ENTRY or node.kind in ("Softmax", "LogSoftmax")

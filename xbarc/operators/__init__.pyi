@@ -1,6 +1,6 @@
 from .curves import SIGMOID, SOFTPLUS, error_function
 from .finding import OPERATORS, find, find_by_name
-from .record import EVERY, Array, Curve, Form, Kernels, Matrix, Operator, Scaling
+from .record import EVERY, Array, Curve, Form, Kernels, Matrix, Operator, ScaleRule
 
 __all__ = [
     "EVERY",
@@ -13,7 +13,7 @@ __all__ = [
     "Kernels",
     "Matrix",
     "Operator",
-    "Scaling",
+    "ScaleRule",
     "error_function",
     "find",
     "find_by_name",

@@ -34,7 +34,7 @@ class Form(Enum):
     """Nothing is said."""
 
 
-class Scaling(Enum):
+class ScaleRule(Enum):
     """How a positive factor of the inputs reaches the result."""
 
     NONE = auto()
@@ -135,7 +135,7 @@ class Operator:
     within: tuple[float, float] = (-INF, INF)
     keeps_sign: bool = False
     bounded_outputs: int | None = 1
-    scaling: Scaling = Scaling.NONE
+    scaling: ScaleRule = ScaleRule.NONE
     keeps_step: bool = False
     keeps_rank: bool = False
     rank_by_value: bool = False

@@ -7,11 +7,11 @@ from math import pi
 import numpy as np
 
 from xbarc.operators import curves
-from xbarc.operators.record import EVERY, INF, Form, Kernels, Matrix, Operator, Scaling
+from xbarc.operators.record import EVERY, INF, Form, Kernels, Matrix, Operator, ScaleRule
 
 ENTRY, CHANNEL, WINDOW = Form.ENTRY, Form.CHANNEL, Form.WINDOW
 AXES, MOVE = Form.AXES, Form.MOVE
-ONE, JOINT, FACTOR = Scaling.ONE, Scaling.JOINT, Scaling.FACTOR
+ONE, JOINT, FACTOR = ScaleRule.ONE, ScaleRule.JOINT, ScaleRule.FACTOR
 COUNTED, OPAQUE = Matrix.COUNTED, Matrix.OPAQUE
 MICROSOFT = ("com.microsoft",)
 BOTH = ("", "com.microsoft")

@@ -21,7 +21,7 @@ from xbarc.numerics import Float32Array, Float64Array, Int64Array
 from xbarc.options import Share
 from xbarc.passes.alike import LayerSteps
 from xbarc.passes.equalise import balance_weights
-from xbarc.passes.prediction import LayerFacts, Levels, least_error
+from xbarc.passes.prediction import CodeLevels, LayerFacts, least_error
 
 _FIRST_ROUNDS, _ROUNDS = 25, 200
 
@@ -90,7 +90,7 @@ class _Entries:
 
 
 @dataclass(frozen=True)
-class _Frame:
+class _CommonSettings:
     """What the layers have in common; fields as the arguments of `choose_one_range`."""
 
     bits: Bits
@@ -122,9 +122,9 @@ def choose_one_range(
     free = network.scales or FreeScales()
     layers = [layer for layer in network.matrix_layers if layer.name in free.layers]
     entries = _Entries([0, *_variables(free, layers, share)], [0.0] * (free.count + 1))
-    frame = _Frame(bits, active_rows, share, own)
+    frame = _CommonSettings(bits, active_rows, share, own)
     facts = _facts(layers, free, statistics, entries, frame)
-    levels = Levels(bits.weight_top, bits.converter_top)
+    levels = CodeLevels(bits.weight_top, bits.converter_top)
     variables = np.array(entries.variables)
     tries = []
     for scales in _starts(network, layers, statistics, share):
@@ -192,7 +192,7 @@ def _facts(
     free: FreeScales,
     statistics: Mapping[str, ChannelStatistics],
     entries: _Entries,
-    frame: _Frame,
+    frame: _CommonSettings,
 ) -> list[LayerFacts]:
     """Facts of each layer; borders without a free scale get one of their own."""
     weights = [_matrix(layer) for layer in layers]
@@ -223,7 +223,7 @@ def _facts(
     return facts
 
 
-def _border(link: Int64Array, entries: _Entries, frame: _Frame) -> Int64Array:
+def _border(link: Int64Array, entries: _Entries, frame: _CommonSettings) -> Int64Array:
     """Numbers of scales; a border that has none is scaled as a whole, digitally."""
     if link.any() or frame.own or frame.share == "none":
         return link

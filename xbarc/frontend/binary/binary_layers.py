@@ -17,7 +17,7 @@ import onnx_ir as ir
 from xbarc.errors import UnsupportedError
 from xbarc.frontend.binary.levels import LevelMap
 from xbarc.frontend.binary.pool_rewrite import pool_bits
-from xbarc.frontend.binary.threshold_region import Region, find_regions
+from xbarc.frontend.binary.threshold_region import ThresholdRegion, find_regions
 from xbarc.frontend.binary.threshold_table import StepTable, step_table
 from xbarc.frontend.layers import GraphContext, Matched, frozen_copy
 from xbarc.ir import (
@@ -88,7 +88,7 @@ def binarise(
 
 def _fold_threshold(
     binary: Matched,
-    region: Region,
+    region: ThresholdRegion,
     table: StepTable,
     context: GraphContext,
     levels: LevelMap,
@@ -200,7 +200,7 @@ def _any_parity(layer: MatrixLayer) -> bool:
 
 def _with_threshold(
     found: Matched,
-    region: Region,
+    region: ThresholdRegion,
     table: StepTable,
     context: GraphContext,
     levels: LevelMap,

@@ -16,12 +16,17 @@ from xbarc.frontend.graph import Constants, only_moves, whole
 from xbarc.numerics import AnyArray
 from xbarc.operators import Form, find_by_name
 
+# A binary layer reads 2 levels, or 3 with the tie of Sign. On the way there a sum or a product has
+# up to as many levels as its sides have pairs: 4 to 9. The bound keeps such sets from multiplying
+# through a graph of real numbers.
 _MOST_LEVELS = 8
+# Constants beside a threshold have one entry, or one a channel. Larger ones are weights: they are
+# read when their layer asks for them, never to look for levels.
 _MOST_CONSTANT_ENTRIES = 4096
 
 
 @dataclass(frozen=True)
-class Levels:
+class FewLevels:
     """What a value can hold.
 
     Attributes:
@@ -49,7 +54,7 @@ class LevelMap:
     """Levels of values, found forward in execution order."""
 
     constants: Constants
-    found: dict[ir.Value, Levels | None] = field(default_factory=dict)
+    found: dict[ir.Value, FewLevels | None] = field(default_factory=dict)
     nodes: Sequence[ir.Node] = ()
 
     def learn(self, nodes: Sequence[ir.Node]) -> None:
@@ -71,7 +76,7 @@ class LevelMap:
             if before is not None and before.ties:
                 self.found[later.outputs[0]] = self._infer(later)
 
-    def of(self, value: ir.Value | None) -> Levels | None:
+    def of(self, value: ir.Value | None) -> FewLevels | None:
         """Levels of a value; of a constant only where it is small."""
         if value is None:
             return None
@@ -83,7 +88,7 @@ class LevelMap:
                 self.found[value] = None if node is None else self._infer(node)
         return self.found[value]
 
-    def _constant(self, value: ir.Value) -> Levels | None:
+    def _constant(self, value: ir.Value) -> FewLevels | None:
         kind = self.constants.dtype(value)
         if (
             kind is None
@@ -93,12 +98,12 @@ class LevelMap:
         array = self.constants.load(value)
         return _levels(array.reshape(-1), str(array.dtype)) if array.dtype.kind in "fiub" else None
 
-    def _infer(self, node: ir.Node) -> Levels | None:
+    def _infer(self, node: ir.Node) -> FewLevels | None:
         if node.domain != "" or self.constants.holds(node.outputs[0]):
             return None
         operator = find_by_name(node.op_type)
         if operator.dtype == "bool":
-            return Levels(frozenset((0.0, 1.0)), dtype="bool")
+            return FewLevels(frozenset((0.0, 1.0)), dtype="bool")
         if operator.moves and not operator.zeros:
             places = operator.places(len(node.inputs))
             return (
@@ -108,10 +113,10 @@ class LevelMap:
             )
         first = self.of(node.inputs[0]) if node.inputs else None
         if operator.name == "Sign" and first is None:
-            return Levels(frozenset((-1.0, 0.0, 1.0)), frozenset((0.0,)))
+            return FewLevels(frozenset((-1.0, 0.0, 1.0)), frozenset((0.0,)))
         return None if first is None else self._compute_levels(node, first)
 
-    def _compute_levels(self, node: ir.Node, first: Levels) -> Levels | None:
+    def _compute_levels(self, node: ir.Node, first: FewLevels) -> FewLevels | None:
         operator = find_by_name(node.op_type)
         if operator.picks and operator.form is not Form.ENTRY:
             return first if only_moves(node) and not operator.zeros else None
@@ -122,8 +127,8 @@ class LevelMap:
         return self._function(node, first, operator.exact)
 
     def _function(
-        self, node: ir.Node, first: Levels, function: Callable[..., AnyArray] | None
-    ) -> Levels | None:
+        self, node: ir.Node, first: FewLevels, function: Callable[..., AnyArray] | None
+    ) -> FewLevels | None:
         if function is None or getattr(function, "nin", 1) != len(node.inputs):
             return None
         if len(node.inputs) == 1:
@@ -131,7 +136,7 @@ class LevelMap:
         second = self.of(node.inputs[1])
         return None if second is None else _combine_levels(first, second, function)
 
-    def _clip(self, node: ir.Node, first: Levels) -> Levels | None:
+    def _clip(self, node: ir.Node, first: FewLevels) -> FewLevels | None:
         limits = [self.constants.small(value, default=0.0) for value in node.inputs[1:]]
         if any(limit is None for limit in limits) or len(limits) != 2:
             return None
@@ -139,15 +144,15 @@ class LevelMap:
         return _map_levels(first, lambda x: np.clip(x, low, high))
 
 
-def _levels(numbers: AnyArray, dtype: str, ties: AnyArray | None = None) -> Levels | None:
+def _levels(numbers: AnyArray, dtype: str, ties: AnyArray | None = None) -> FewLevels | None:
     values = frozenset(float(x) for x in np.unique(numbers.astype(np.float32)))
     tied = frozenset() if ties is None else frozenset(float(x) for x in np.unique(ties))
     if len(values) > _MOST_LEVELS or not np.isfinite(list(values)).all():
         return None
-    return Levels(values, tied, dtype)
+    return FewLevels(values, tied, dtype)
 
 
-def _map_levels(levels: Levels, function: Callable[[AnyArray], AnyArray]) -> Levels | None:
+def _map_levels(levels: FewLevels, function: Callable[[AnyArray], AnyArray]) -> FewLevels | None:
     usual = _apply(function, _array(levels.values - levels.ties, levels.dtype))
     tied = _apply(function, _array(levels.ties, levels.dtype))
     return _levels(np.concatenate([usual, tied]), levels.dtype, np.setdiff1d(tied, usual))
@@ -167,7 +172,7 @@ def _apply(function: Callable[..., AnyArray], *arrays: AnyArray) -> AnyArray:
     return found
 
 
-def _cast(levels: Levels, to: ir.DataType) -> Levels | None:
+def _cast(levels: FewLevels, to: ir.DataType) -> FewLevels | None:
     """Numbers in another type; None where it does not hold them."""
     dtype = to.numpy()
     if dtype.kind not in "fiub":
@@ -180,8 +185,8 @@ def _cast(levels: Levels, to: ir.DataType) -> Levels | None:
 
 
 def _combine_levels(
-    first: Levels, second: Levels, function: Callable[[AnyArray, AnyArray], AnyArray]
-) -> Levels | None:
+    first: FewLevels, second: FewLevels, function: Callable[[AnyArray, AnyArray], AnyArray]
+) -> FewLevels | None:
     dtype = _common(first.dtype, second.dtype)
     if (first.ties and second.ties) or dtype is None:
         return None
@@ -208,10 +213,12 @@ def _outer(
     return _apply(function, left[:, None], right[None, :]).reshape(-1)
 
 
-def _join_levels(parts: list[Levels | None]) -> Levels | None:
+def _join_levels(parts: list[FewLevels | None]) -> FewLevels | None:
     known = [part for part in parts if part is not None]
     if len(known) != len(parts) or not known:
         return None
     usual = frozenset().union(*(part.values - part.ties for part in known))
     values = frozenset().union(*(part.values for part in known))
-    return Levels(values, values - usual, known[0].dtype) if len(values) <= _MOST_LEVELS else None
+    return (
+        FewLevels(values, values - usual, known[0].dtype) if len(values) <= _MOST_LEVELS else None
+    )

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import onnx_ir as ir
 
-from xbarc.frontend.binary.levels import LevelMap, Levels
-from xbarc.frontend.binary.threshold_region import Region
+from xbarc.frontend.binary.levels import FewLevels, LevelMap
+from xbarc.frontend.binary.threshold_region import ThresholdRegion
 from xbarc.frontend.graph import name_of
 from xbarc.frontend.layers import GraphContext
 from xbarc.numerics import AnyArray, BoolArray
@@ -17,7 +17,7 @@ from xbarc.numerics import AnyArray, BoolArray
 
 def pool_bits(
     start: ir.Value,
-    region: Region,
+    region: ThresholdRegion,
     after: BoolArray,
     values: tuple[float, float],
     context: GraphContext,
@@ -55,9 +55,9 @@ def pool_bits(
         centre = np.full(factor.shape, (high + low) / 2)
         result = _arithmetic("Add", result, centre, f"{name}/moved", region, nodes, fresh)
     _replace(region, nodes, result, context, levels)
-    pair = Levels(frozenset((-1.0, 1.0)))
+    pair = FewLevels(frozenset((-1.0, 1.0)))
     levels.found.update({bits: pair, pooled: pair})
-    levels.found[result] = Levels(frozenset((low, high)))
+    levels.found[result] = FewLevels(frozenset((low, high)))
     return bits
 
 
@@ -66,7 +66,7 @@ def _arithmetic(
     value: ir.Value,
     operand: AnyArray,
     base: str,
-    region: Region,
+    region: ThresholdRegion,
     nodes: list[ir.Node],
     fresh: Callable[[str], str],
 ) -> ir.Value:
@@ -81,7 +81,11 @@ def _arithmetic(
 
 
 def _replace(
-    region: Region, nodes: list[ir.Node], result: ir.Value, context: GraphContext, levels: LevelMap
+    region: ThresholdRegion,
+    nodes: list[ir.Node],
+    result: ir.Value,
+    context: GraphContext,
+    levels: LevelMap,
 ) -> None:
     old, graph = region.exit, context.views.graph
     node = old.producer()

@@ -11,11 +11,14 @@ from xbarc.frontend.binary.levels import LevelMap
 from xbarc.frontend.graph import Constants
 from xbarc.operators import Form, find
 
+# Our choice: more than exporters write for a BatchNormalization in parts, HardTanh and a
+# quantisation together. The bound keeps the growing of a region, whose passes ask
+# every use of every value again, from becoming quadratic in a long chain.
 _MOST_NODES = 24
 
 
 @dataclass(frozen=True, eq=False)
-class Region:
+class ThresholdRegion:
     """What a threshold stands for.
 
     Attributes:
@@ -33,7 +36,9 @@ class Region:
     exit: ir.Value
 
 
-def find_regions(start: ir.Value, constants: Constants, levels: LevelMap) -> Iterator[Region]:
+def find_regions(
+    start: ir.Value, constants: Constants, levels: LevelMap
+) -> Iterator[ThresholdRegion]:
     """Two-valued tensors that everything behind `start` passes through, nearest first."""
     if start.is_graph_output():
         return
@@ -74,14 +79,14 @@ def _fits(node: ir.Node, inside: dict[ir.Value, None], constants: Constants) -> 
     return all(v is None or v in inside or constants.holds(v) for v in node.inputs)
 
 
-def _region_between(start: ir.Value, end: ir.Value, nodes: list[ir.Node]) -> Region | None:
+def _region_between(start: ir.Value, end: ir.Value, nodes: list[ir.Node]) -> ThresholdRegion | None:
     """The nodes on the way, if nobody else reads what lies in between."""
     way = _close_region(start, end, nodes)
     if way is None:
         return None
     pools = [node for node in way if node.op_type == "MaxPool"]
     if not pools:
-        return Region(start, tuple(way), None, (), end)
+        return ThresholdRegion(start, tuple(way), None, (), end)
     source = pools[0].inputs[0]
     if len(pools) > 1 or source is None or len(source.uses()) != 1:
         return None
@@ -89,7 +94,7 @@ def _region_between(start: ir.Value, end: ir.Value, nodes: list[ir.Node]) -> Reg
     if before is None:
         return None
     after = [node for node in way if node not in before and node is not pools[0]]
-    return Region(start, tuple(before), pools[0], tuple(after), end)
+    return ThresholdRegion(start, tuple(before), pools[0], tuple(after), end)
 
 
 def _close_region(start: ir.Value, end: ir.Value, nodes: list[ir.Node]) -> list[ir.Node] | None:

@@ -9,13 +9,14 @@ import onnx
 import onnx_ir as ir
 
 from xbarc.errors import XbarcError
-from xbarc.frontend.binary.threshold_region import Region
-from xbarc.frontend.graph import Piece, emit_model, name_of, text, whole, wholes
+from xbarc.frontend.binary.threshold_region import ThresholdRegion
+from xbarc.frontend.graph import ModelPart, emit_model, name_of, text, whole, wholes
 from xbarc.frontend.layers import GraphContext
 from xbarc.ir import BinaryInput, Dense, FloatResult, MatrixLayer, Window
 from xbarc.numerics import AnyArray, BoolArray, Int64Array
 from xbarc.runtime import OnnxSession
 
+# Entries a run: 16 MiB of float32 for the input of ONNX Runtime and for each value it holds.
 _CHUNK = 1 << 22
 
 
@@ -42,7 +43,7 @@ class StepTable:
 
 
 def step_table(
-    layer: MatrixLayer, region: Region, context: GraphContext, sums: Int64Array
+    layer: MatrixLayer, region: ThresholdRegion, context: GraphContext, sums: Int64Array
 ) -> StepTable | None:
     """Run the region on every sum; None where that is impossible or gives no two values."""
     shape = _shape(layer, region, context)
@@ -61,7 +62,7 @@ def step_table(
     return _judge(sums, before, final, window)
 
 
-def _input(region: Region) -> ir.Value:
+def _input(region: ThresholdRegion) -> ir.Value:
     if region.pool is None:
         return region.exit
     source = region.pool.inputs[0]
@@ -79,7 +80,9 @@ def _reals(layer: MatrixLayer, sums: Int64Array) -> AnyArray:
     return real.astype(result.dtype)
 
 
-def _shape(layer: MatrixLayer, region: Region, context: GraphContext) -> tuple[int, ...] | None:
+def _shape(
+    layer: MatrixLayer, region: ThresholdRegion, context: GraphContext
+) -> tuple[int, ...] | None:
     """Axes in which rows and outputs broadcast as the model's own tensors do."""
     channels = layer.constant.size
     if isinstance(layer.geometry, Window):
@@ -106,7 +109,7 @@ def _run(
     own, roots = constants.ancestors(list(dict.fromkeys(held)))
     kind = onnx.helper.np_dtype_to_tensor_dtype(table.dtype)
     fed = onnx.helper.make_tensor_value_info(name_of(start), kind, None)
-    piece = Piece(
+    piece = ModelPart(
         "steps",
         (*own, *nodes),
         (fed,),

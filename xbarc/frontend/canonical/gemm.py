@@ -17,6 +17,7 @@ from xbarc.frontend.graph import (
 
 _SLICE_BY_INPUTS = 10
 """The opset from which Slice reads its ends as inputs."""
+# Slice cuts its end to the length of what it cuts: this takes all that is left of a shape.
 _END = 1 << 31
 
 

@@ -19,11 +19,12 @@ from xbarc.numerics import AnyArray, IntFormat, bits_for
 
 DOMAINS = frozenset(("qonnx.custom_op.general", "onnx.brevitas"))
 _OPERATORS = frozenset(("Quant", "IntQuant", "BipolarQuant", "Trunc"))
+# The opset that brings Round, half to even; older models get it from Floor and comparisons.
 _ROUND_FIRST_OPSET = 11
 
 
 @dataclass(frozen=True)
-class Declared:
+class QonnxIntegers:
     """What a QONNX node says about its result.
 
     Attributes:
@@ -43,7 +44,7 @@ class Declared:
 class Lowered:
     """What `lower` did."""
 
-    declared: dict[ir.Value, Declared] = field(default_factory=dict)
+    declared: dict[ir.Value, QonnxIntegers] = field(default_factory=dict)
     changed: bool = False
 
 
@@ -71,7 +72,7 @@ def views(lowered: Lowered, constants: Constants) -> dict[ir.Value, IntegerView]
     return found
 
 
-def _view(declared: Declared, constants: Constants) -> IntegerView | None:
+def _view(declared: QonnxIntegers, constants: Constants) -> IntegerView | None:
     form = _smallest_format(declared.low, declared.high)
     scale = constants.small(declared.scale)
     zero = constants.small(declared.zero_point, 0.0)
@@ -97,7 +98,7 @@ def _smallest_format(low: float, high: float) -> IntFormat | None:
 
 def _replace(node: ir.Node, model: ir.Model, constants: Constants, lowered: Lowered) -> None:
     old = node.outputs[0]
-    chain = _Chain(node, constants, model.opset_imports.get("", 13))
+    chain = _StandardNodes(node, constants, model.opset_imports.get("", 13))
     declared = {"BipolarQuant": _bipolar, "Trunc": _trunc}.get(node.op_type, _quant)(chain, lowered)
     declared.integers.dtype = ir.DataType.FLOAT
     result = chain.rescale(declared)
@@ -112,7 +113,7 @@ def _replace(node: ir.Node, model: ir.Model, constants: Constants, lowered: Lowe
 
 
 @dataclass(eq=False)
-class _Chain:
+class _StandardNodes:
     """Nodes that stand for one QONNX node, as they are added."""
 
     node: ir.Node
@@ -208,26 +209,26 @@ class _Chain:
             case _:
                 raise self.error(f"unknown rounding mode {mode[:40]!r}")
 
-    def rescale(self, declared: Declared) -> ir.Value:
+    def rescale(self, declared: QonnxIntegers) -> ir.Value:
         value = declared.integers
         if declared.zero_point is not None:
             value = self.add("Sub", value, declared.zero_point)
         return self.add("Mul", value, declared.scale)
 
 
-def _quant(chain: _Chain, _: Lowered) -> Declared:
+def _quant(chain: _StandardNodes, _: Lowered) -> QonnxIntegers:
     scale, zero = chain.input(1), chain.input(2)
     bits = chain.parameter(3).astype(np.float64)
     signed = bool(whole(chain.node, "signed", 1))
     value = chain.add("Add", chain.add("Div", chain.input(0), scale), zero)
     if signed and bits.size == 1 and scalar_of(bits) == 1:
-        return Declared(chain.signs(value), scale, zero, -1, 1)
+        return QonnxIntegers(chain.signs(value), scale, zero, -1, 1)
     low, high = _bounds(chain, bits, signed)
     value = chain.round(chain.clamp(value, low, high), text(chain.node, "rounding_mode", "ROUND"))
-    return Declared(value, scale, zero, float(np.floor(low.min())), float(np.ceil(high.max())))
+    return QonnxIntegers(value, scale, zero, float(np.floor(low.min())), float(np.ceil(high.max())))
 
 
-def _bounds(chain: _Chain, bits: AnyArray, signed: bool) -> tuple[AnyArray, AnyArray]:
+def _bounds(chain: _StandardNodes, bits: AnyArray, signed: bool) -> tuple[AnyArray, AnyArray]:
     if np.any(bits < 1) or np.any(bits > 64):
         raise chain.error(f"bit width {scalar_of(bits)} is not 1 to 64")
     narrow = bool(whole(chain.node, "narrow", 0))
@@ -236,11 +237,11 @@ def _bounds(chain: _Chain, bits: AnyArray, signed: bool) -> tuple[AnyArray, AnyA
     return 0 * bits, 2**bits - 1 - narrow
 
 
-def _bipolar(chain: _Chain, _: Lowered) -> Declared:
-    return Declared(chain.signs(chain.input(0)), chain.input(1), None, -1, 1)
+def _bipolar(chain: _StandardNodes, _: Lowered) -> QonnxIntegers:
+    return QonnxIntegers(chain.signs(chain.input(0)), chain.input(1), None, -1, 1)
 
 
-def _trunc(chain: _Chain, lowered: Lowered) -> Declared:
+def _trunc(chain: _StandardNodes, lowered: Lowered) -> QonnxIntegers:
     scale, zero = chain.input(1), chain.input(2)
     value = chain.half_even(chain.add("Add", chain.add("Div", chain.input(0), scale), zero))
     if len(chain.node.inputs) < 6:
@@ -252,10 +253,10 @@ def _trunc(chain: _Chain, lowered: Lowered) -> Declared:
     value = chain.clamp(chain.add("Div", value, factor), low, high)
     value = chain.round(value, text(chain.node, "rounding_mode", "FLOOR"))
     shift = chain.add("Div", zero, factor)
-    return Declared(value, chain.input(4), shift, float(low.min()), float(high.max()))
+    return QonnxIntegers(value, chain.input(4), shift, float(low.min()), float(high.max()))
 
 
-def _trunc_first(chain: _Chain, value: ir.Value, lowered: Lowered) -> Declared:
+def _trunc_first(chain: _StandardNodes, value: ir.Value, lowered: Lowered) -> QonnxIntegers:
     """The first version of Trunc keeps scale and zero point, and does not clamp."""
     factor = 2.0 ** (chain.parameter(3) - chain.parameter(4)).astype(np.float64)
     value = chain.add("Div", value, factor.astype(np.float32))
@@ -265,10 +266,10 @@ def _trunc_first(chain: _Chain, value: ir.Value, lowered: Lowered) -> Declared:
     least = float(factor.min())
     top = np.floor if mode.upper() == "FLOOR" else np.ceil
     bounds = (float(np.floor(low / least)), float(top(high / least)))
-    return Declared(value, chain.input(1), chain.input(2), *bounds)
+    return QonnxIntegers(value, chain.input(1), chain.input(2), *bounds)
 
 
-def _source_range(chain: _Chain, lowered: Lowered) -> Sequence[float]:
+def _source_range(chain: _StandardNodes, lowered: Lowered) -> Sequence[float]:
     source = lowered.declared.get(chain.input(0))
     same = source is not None and source.scale is chain.input(1)
     if source is None or not same or source.zero_point is not chain.input(2):

@@ -39,6 +39,7 @@ from xbarc.ir import (
 )
 from xbarc.numerics import AnyArray, Float32Array
 
+# From opset 13 ReduceSum and Squeeze read axes as inputs, the form that the export writes.
 _OLDEST = 13
 _STATES = (UP, DOWN, ABSENT)
 

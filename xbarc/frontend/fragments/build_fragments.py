@@ -11,11 +11,11 @@ import onnx_ir as ir
 
 from xbarc.errors import ModelError, XbarcError
 from xbarc.frontend.canonical import Normal
-from xbarc.frontend.fragments.partition import Borders, Stage
+from xbarc.frontend.fragments.partition import Borders, DepthStage
 from xbarc.frontend.graph import (
     Known,
+    ModelPart,
     Partial,
-    Piece,
     Traced,
     check_extent,
     complete,
@@ -66,7 +66,7 @@ class Builder:
     fixed: dict[str, AnyArray] = field(default_factory=dict)
     layers: list[Layer] = field(default_factory=list)
 
-    def add(self, index: int, stage: Stage, border: Borders) -> None:
+    def add(self, index: int, stage: DepthStage, border: Borders) -> None:
         """Add the fragment and the matrix layers of one stage."""
         if border.outputs:
             name = unique(f"digital{index}", self.names)
@@ -102,7 +102,7 @@ class Builder:
     def _fragment(self, name: str, nodes: list[ir.Node], border: Borders) -> DigitalFragment:
         own, roots = self.normal.constants.ancestors(border.constants)
         initializers = tuple(value for value in roots if value.is_initializer())
-        piece = Piece(
+        piece = ModelPart(
             name=name,
             nodes=(*own, *nodes),
             inputs=tuple(self._port(value, nodes) for value in border.inputs),
@@ -227,7 +227,7 @@ def _operators(nodes: list[ir.Node]) -> tuple[tuple[str, int], ...]:
 def build_layers(
     normal: Normal,
     notes: dict[ir.Node, str],
-    stages: list[Stage],
+    stages: list[DepthStage],
     found: list[Borders],
     shapes: Known,
 ) -> tuple[tuple[Layer, ...], dict[str, onnx.TypeProto]]:

@@ -15,7 +15,7 @@ from xbarc.frontend.layers import Matched
 
 
 @dataclass(eq=False)
-class Stage:
+class DepthStage:
     """Digital nodes of one depth, then the matrix layers whose input has that depth."""
 
     nodes: list[ir.Node]
@@ -33,12 +33,12 @@ class Borders:
 
 def cut(
     nodes: list[ir.Node], layers: tuple[Matched, ...], graph: ir.Graph, constants: Constants
-) -> list[Stage]:
+) -> list[DepthStage]:
     """Sort living nodes and layers into stages; `nodes` are in execution order."""
     ends = {matched.output: matched for matched in layers}
     living = _needed_nodes(graph, ends, constants)
     depths: dict[ir.Value, int] = {}
-    stages: list[Stage] = [Stage([], [])]
+    stages: list[DepthStage] = [DepthStage([], [])]
     for node in nodes:
         matched = next((ends[out] for out in node.outputs if out in ends), None)
         if node not in living or constants.holds(node.outputs[0]):
@@ -46,7 +46,7 @@ def cut(
         reads = node_reads(node) if matched is None else matched.reads
         depth = max((depths.get(value, 0) for value in reads), default=0)
         while len(stages) <= depth:
-            stages.append(Stage([], []))
+            stages.append(DepthStage([], []))
         if matched is None:
             stages[depth].nodes.append(node)
             depths.update(dict.fromkeys(node.outputs, depth))
@@ -56,7 +56,7 @@ def cut(
     return stages
 
 
-def borders(stages: list[Stage], graph: ir.Graph, constants: Constants) -> list[Borders]:
+def borders(stages: list[DepthStage], graph: ir.Graph, constants: Constants) -> list[Borders]:
     """Borders of each stage's fragment."""
     found = []
     reads_of = [_reads(stage) for stage in stages]
@@ -75,7 +75,7 @@ def borders(stages: list[Stage], graph: ir.Graph, constants: Constants) -> list[
     return found
 
 
-def _reads(stage: Stage) -> list[ir.Value]:
+def _reads(stage: DepthStage) -> list[ir.Value]:
     found: dict[ir.Value, None] = {}
     for node in stage.nodes:
         found.update(dict.fromkeys(node_reads(node)))
@@ -83,7 +83,7 @@ def _reads(stage: Stage) -> list[ir.Value]:
 
 
 def _stages_that_read(
-    stages: list[Stage], reads_of: list[list[ir.Value]], graph: ir.Graph
+    stages: list[DepthStage], reads_of: list[list[ir.Value]], graph: ir.Graph
 ) -> dict[ir.Value, set[int]]:
     """Which stages' fragments read a value; -1 stands for a layer and for the user."""
     wanted: dict[ir.Value, set[int]] = {value: {-1} for value in graph.outputs}

@@ -12,7 +12,7 @@ import onnx_ir as ir
 
 from xbarc.errors import ModelError, UnsupportedError, XbarcError
 from xbarc.frontend.canonical import Normal
-from xbarc.frontend.graph import Piece, emit_model, name_of, node_reads, whole
+from xbarc.frontend.graph import ModelPart, emit_model, name_of, node_reads, whole
 from xbarc.runtime import OnnxSession, lacks_kernel
 
 _HEAVY = 4096
@@ -77,7 +77,7 @@ def _emit(normal: Normal, nodes: list[ir.Node], heavy: int | None = None) -> byt
     read = {value for node in nodes for value in node_reads(node)} | set(graph.outputs)
     constants = [value for value in graph.initializers.values() if value in read]
     large = [value for value in constants if heavy is not None and _size(value) > heavy]
-    piece = Piece(
+    piece = ModelPart(
         name=graph.name or "graph",
         nodes=tuple(nodes),
         inputs=tuple(ir.serde.serialize_value(value) for value in (*graph.inputs, *large)),

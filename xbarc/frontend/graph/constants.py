@@ -10,7 +10,7 @@ import onnx
 import onnx_ir as ir
 
 from xbarc.errors import InputError, ModelError
-from xbarc.frontend.graph.emit import Piece, emit_model, inner_graphs, known, name_of
+from xbarc.frontend.graph.emit import ModelPart, emit_model, inner_graphs, known, name_of
 from xbarc.frontend.graph.naming import Names
 from xbarc.frontend.loading import element_count, tensor_array
 from xbarc.numerics import AnyArray
@@ -176,7 +176,7 @@ class Constants:
         names += [name_of(out) for node in nodes for out in node.outputs if out.name]
         outputs = tuple(onnx.ValueInfoProto(name=name) for name in dict.fromkeys(names))
         inputs = tuple(ir.serde.serialize_value(root) for root in heavy)
-        piece = Piece("constant", tuple(nodes), inputs, outputs, tuple(light))
+        piece = ModelPart("constant", tuple(nodes), inputs, outputs, tuple(light))
         return OnnxSession(emit_model(self.model, piece), where=names[0], threads=1)
 
     def ancestors(self, values: Sequence[ir.Value]) -> tuple[list[ir.Node], list[ir.Value]]:

@@ -25,7 +25,7 @@ LARGEST_FRAGMENT = 1_500_000_000
 
 
 @dataclass(frozen=True)
-class Piece:
+class ModelPart:
     """Part of a model: nodes in execution order, and its borders as ONNX value infos."""
 
     name: str
@@ -35,7 +35,7 @@ class Piece:
     initializers: tuple[ir.Value, ...]
 
 
-def emit_model(model: ir.Model, piece: Piece) -> bytes:
+def emit_model(model: ir.Model, piece: ModelPart) -> bytes:
     """Serialise a piece of a model.
 
     Raises:
@@ -61,7 +61,7 @@ def emit_whole(model: ir.Model, nodes: Sequence[ir.Node], outputs: Sequence[str]
     """
     graph = model.graph
     own = tuple(ir.serde.serialize_value(value) for value in graph.outputs)
-    piece = Piece(
+    piece = ModelPart(
         name=graph.name or "graph",
         nodes=tuple(nodes),
         inputs=tuple(ir.serde.serialize_value(value) for value in graph.inputs),
@@ -132,7 +132,7 @@ def _captured_values(graph: ir.Graph) -> list[ir.Value]:
     return [value for value in reads if value not in own]
 
 
-def _check_size(piece: Piece) -> None:
+def _check_size(piece: ModelPart) -> None:
     tensors = [value.const_value for value in piece.initializers]
     total = sum(tensor.nbytes for tensor in tensors if tensor is not None)
     if total > LARGEST_FRAGMENT:

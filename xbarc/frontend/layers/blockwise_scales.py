@@ -24,6 +24,7 @@ _LEAST_ROWS = 4
 """Rows of a block; with fewer, adding the blocks digitally takes most of the work."""
 _MOST_BLOCKS = {"Conv": 32, "ConvTranspose": 32, "MatMul": 256, "Gemm": 256}
 """The sums of all blocks lie side by side in memory: a feature map each, or a few vectors."""
+# From opset 13 ReduceSum and Unsqueeze read their axes as inputs, before as attributes.
 _AXES_ARE_INPUTS = 13
 
 

@@ -10,9 +10,9 @@ from xbarc.errors import ModelError
 from xbarc.frontend.graph import text, whole, wholes
 from xbarc.frontend.layers.graph_context import (
     GraphContext,
+    LayerFindings,
     Layout,
     Matched,
-    Parts,
     StaysDigital,
     argument,
     required_input,
@@ -40,6 +40,8 @@ _AUTO_PADS: dict[str, AutoPad] = {
 }
 
 
+# Positions are position * stride + pads and dilations: factors below 2^31 keep products below 2^62,
+# so that int64 holds them and a sum of two.
 _LARGEST = 1 << 31
 
 
@@ -52,7 +54,7 @@ def match_conv(node: ir.Node, context: GraphContext) -> Matched:
     result = float_result(operand, layout, bias)
     return context.make_match(
         node,
-        Parts(
+        LayerFindings(
             _window(node, layout), source, operand.weight(layout), added_integers(layout), result
         ),
     )
@@ -69,7 +71,7 @@ def match_conv_transpose(node: ir.Node, context: GraphContext) -> Matched:
     result = float_result(operand, layout, bias)
     return context.make_match(
         node,
-        Parts(
+        LayerFindings(
             _scatter(node, shape), source, operand.weight(layout), added_integers(layout), result
         ),
     )
@@ -85,7 +87,10 @@ def match_conv_integer(node: ir.Node, context: GraphContext) -> Matched:
     source = integer_input(context, required_input(node, 0), argument(node, 2), 1.0)
     weight = operand.weight(layout)
     return context.make_match(
-        node, Parts(_window(node, layout), source, weight, added_integers(layout), IntegerResult())
+        node,
+        LayerFindings(
+            _window(node, layout), source, weight, added_integers(layout), IntegerResult()
+        ),
     )
 
 
@@ -108,7 +113,8 @@ def match_qlinear_conv(node: ir.Node, context: GraphContext) -> Matched:
     constant = output_vector(context, argument(node, 8), layout)
     weight = operand.weight(layout)
     return context.make_match(
-        node, Parts(_window(node, layout), source, weight, added_bias(layout, constant), result)
+        node,
+        LayerFindings(_window(node, layout), source, weight, added_bias(layout, constant), result),
     )
 
 

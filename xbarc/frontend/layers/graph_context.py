@@ -150,7 +150,7 @@ class Operand:
 
 
 @dataclass(frozen=True, eq=False)
-class Parts:
+class LayerFindings:
     """What a recogniser found out about a layer.
 
     Attributes:
@@ -182,7 +182,7 @@ class GraphContext:
         base = node.name or f"{node.op_type}:{name_of(node.outputs[0])}"
         return unique(base, self._names)
 
-    def make_match(self, node: ir.Node, parts: Parts) -> Matched:
+    def make_match(self, node: ir.Node, parts: LayerFindings) -> Matched:
         """Put a layer together."""
         quantizer, reads = parts.source
         name = self.layer_name(node)

@@ -12,10 +12,10 @@ from xbarc.frontend.canonical import is_output_vector, transposes
 from xbarc.frontend.graph import real
 from xbarc.frontend.layers.graph_context import (
     GraphContext,
+    LayerFindings,
     Layout,
     Matched,
     Operand,
-    Parts,
     StaysDigital,
     argument,
     required_input,
@@ -128,7 +128,9 @@ def match_matmul_integer(node: ir.Node, context: GraphContext) -> Matched:
     geometry = sides.geometry(operand.shape)
     return context.make_match(
         node,
-        Parts(geometry, source, operand.weight(layout), added_integers(layout), IntegerResult()),
+        LayerFindings(
+            geometry, source, operand.weight(layout), added_integers(layout), IntegerResult()
+        ),
     )
 
 
@@ -146,7 +148,8 @@ def match_qlinear_matmul(node: ir.Node, context: GraphContext) -> Matched:
     source = integer_input(context, sides.vectors, argument(node, other + 2), scale)
     geometry = sides.geometry(operand.shape)
     return context.make_match(
-        node, Parts(geometry, source, operand.weight(layout), added_integers(layout), result)
+        node,
+        LayerFindings(geometry, source, operand.weight(layout), added_integers(layout), result),
     )
 
 
@@ -169,7 +172,7 @@ def match_qgemm(node: ir.Node, context: GraphContext) -> Matched:
     constant = added_bias(layout, added)
     geometry = sides.geometry(operand.shape)
     return context.make_match(
-        node, Parts(geometry, source, operand.weight(layout), constant, result)
+        node, LayerFindings(geometry, source, operand.weight(layout), constant, result)
     )
 
 
@@ -197,7 +200,9 @@ def _real(
     source = context.real_input(sides.vectors)
     layout = sides.layout(operand.shape)
     weight, geometry = operand.weight(layout), sides.geometry(operand.shape)
-    return context.make_match(node, Parts(geometry, source, weight, added_integers(layout), result))
+    return context.make_match(
+        node, LayerFindings(geometry, source, weight, added_integers(layout), result)
+    )
 
 
 def _sides(

@@ -11,6 +11,8 @@ from xbarc.frontend.layers.graph_context import GraphContext, Layout, Operand, S
 from xbarc.ir import FloatResult
 from xbarc.numerics import AnyArray, Float32Array, Int64Array
 
+# ONNX Runtime adds the bias in int32. Half of its range is left to the sum of products: 32,896 of
+# 8-bit codes of the largest size, 255 * 128.
 _LARGEST_BIAS = 1 << 30
 
 

@@ -44,7 +44,7 @@ def lost_weights(value: ir.Value, view: IntegerView | None, views: Views) -> str
 
 def lost_input(value: ir.Value, views: Views) -> str:
     """Why an activation is taken as real numbers; empty where it declares no integers."""
-    found = _Walk(views).to(value)
+    found = _OriginWalk(views).to(value)
     if not found.reason:
         return ""
     named = [_name(node) for node in found.declared[:_NAMED]]
@@ -70,7 +70,7 @@ class _Origin:
 
 
 @dataclass(eq=False)
-class _Walk:
+class _OriginWalk:
     """A walk from a value back to the declarations that it is computed from."""
 
     views: Views

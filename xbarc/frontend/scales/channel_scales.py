@@ -52,7 +52,7 @@ _REALS = ("float32", "float64")
 
 
 @dataclass(eq=False)
-class _Walk:
+class _ScaleWalk:
     """What is known so far, by the name of a value."""
 
     shapes: Known
@@ -78,7 +78,7 @@ def free_scales(
         layers: in execution order.
         given: shapes of inputs as the user gave them.
     """
-    walk = _Walk(_start(declared_shapes(graph), given or {}))
+    walk = _ScaleWalk(_start(declared_shapes(graph), given or {}))
     for layer in layers:
         if isinstance(layer, DigitalFragment):
             _fragment(walk, layer)
@@ -97,7 +97,7 @@ def _start(declared: Mapping[str, Partial], given: Mapping[str, tuple[int, ...]]
     return {name: close_axes(shape) for name, shape in declared.items()} | dict(given)
 
 
-def _collect_scales(walk: _Walk) -> FreeScales:
+def _collect_scales(walk: _ScaleWalk) -> FreeScales:
     names = list(walk.found)
     arrays = [walk.joins.roots(walk.found[name].inputs) for name in names]
     arrays += [walk.joins.roots(walk.found[name].outputs) for name in names]
@@ -110,7 +110,7 @@ def _collect_scales(walk: _Walk) -> FreeScales:
     )
 
 
-def _matrix(walk: _Walk, layer: MatrixLayer) -> None:
+def _matrix(walk: _ScaleWalk, layer: MatrixLayer) -> None:
     shape = walk.shapes.get(layer.input)
     if shape is not None:
         try:
@@ -140,7 +140,7 @@ def _scalable(layer: MatrixLayer) -> bool:
     )
 
 
-def _inputs(walk: _Walk, layer: MatrixLayer, shape: tuple[int, ...]) -> Int64Array:
+def _inputs(walk: _ScaleWalk, layer: MatrixLayer, shape: tuple[int, ...]) -> Int64Array:
     """Scales of the input channels: those of all positions of a channel are the same."""
     rows = layer.groups * layer.rows
     if isinstance(layer.geometry, Window):
@@ -161,7 +161,7 @@ def _output_axis(layer: MatrixLayer, rank: int) -> int:
     return -1 if rank == 1 else layer.geometry.output_axis
 
 
-def _fragment(walk: _Walk, fragment: DigitalFragment) -> None:
+def _fragment(walk: _ScaleWalk, fragment: DigitalFragment) -> None:
     proto = onnx.ModelProto.FromString(fragment.model)
     inner = [name for node in proto.graph.node for name in node.output if name]
     walk.shapes.update(complete(probe(proto, dict(walk.shapes), inner)))
@@ -175,7 +175,7 @@ def _fragment(walk: _Walk, fragment: DigitalFragment) -> None:
             _visit(walk, Visit(node, reads, constants, walk.shapes, walk.joins, opset))
 
 
-def _visit(walk: _Walk, visit: Visit) -> None:
+def _visit(walk: _ScaleWalk, visit: Visit) -> None:
     node = visit.node
     try:
         found = rule_of(find(node.domain, node.op_type))(visit)

@@ -16,7 +16,7 @@ from onnx import helper, numpy_helper
 
 from xbarc.frontend.scales.scale_labels import Joins, Labels, compress_labels
 from xbarc.numerics import AnyArray
-from xbarc.operators import Form, Operator, Scaling, find_by_name
+from xbarc.operators import Form, Operator, ScaleRule, find_by_name
 from xbarc.runtime import OnnxSession
 
 
@@ -279,12 +279,12 @@ def rule_of(operator: Operator) -> Rule:
     if operator.name in _OWN:
         return _OWN[operator.name]
     match operator.scaling:
-        case Scaling.JOINT:
+        case ScaleRule.JOINT:
             return _sum
-        case Scaling.FACTOR:
+        case ScaleRule.FACTOR:
             return _product
-        case Scaling.ONE:
+        case ScaleRule.ONE:
             reshapes = operator.form is Form.MOVE and operator.bijective
             return _reshape if reshapes else _BY_FORM[operator.form]
-        case Scaling.NONE:
+        case ScaleRule.NONE:
             return _stop_scales
