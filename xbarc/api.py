@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from xbarc.compiler import run_compiler
-from xbarc.cost import parse_policy, priced
+from xbarc.cost import parse_policy, price_program
 from xbarc.ir import Program, load_program, program_text, save_program
 from xbarc.mapping import full_load
 from xbarc.numerics import AnyArray
-from xbarc.options import CompileKeywords, CompileOptions, Method, ReportKeywords, Schedule
+from xbarc.options import CompileKeywords, CompileOptions, Method, ReportKeywords, ScheduleOptions
 from xbarc.pipeline import Progress
 from xbarc.report import Report, collect, render_json
 from xbarc.session import InferenceSession
@@ -64,9 +64,9 @@ class CompiledProgram:
         return self._report_with({})
 
     def _report_with(self, options: dict[str, object]) -> Report:
-        asked = Schedule.model_validate(options)
+        asked = ScheduleOptions.model_validate(options)
         law = self.cost_law if asked.cost_law is None else asked.cost_law
-        program = priced(self.program, law)
+        program = price_program(self.program, law)
         policy = parse_policy(asked.duplicate, program.target) if "duplicate" in options else None
         return collect(program, policy, load=full_load(program.target))
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from xbarc.circuit import Chip, DeviceModel, Effects, device_origin
 from xbarc.compiler import compile_model, prepared_network
-from xbarc.cost import load_law, priced
+from xbarc.cost import load_law, price_program
 from xbarc.errors import InputError, MappingError
 from xbarc.evaluate import Evaluation, evaluate
 from xbarc.executor import Executor, Values, calibration_batches
@@ -252,7 +252,7 @@ def _row(bench: _Bench, options: CompileOptions, name: str) -> tuple[EncodingRow
             hint="a target with converters, such as rram128",
         )
     seen = evaluate(program, bench.data, bench.model)
-    totals = collect(priced(program, options.cost_law)).totals
+    totals = collect(price_program(program, options.cost_law)).totals
     columns = sum(step.groups * step.cells.columns for step in program.crossbar_steps)
     outputs = sum(step.groups * step.outputs for step in program.crossbar_steps)
     row = EncodingRow(

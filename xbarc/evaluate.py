@@ -149,7 +149,7 @@ def evaluate(
         InputError: the data does not fit the model.
     """
     _check_source(program, model)
-    exposed = _exposed(program)
+    exposed = _find_exposed(program)
     oracle = _FloatModel(program, model, exposed)
     runner = executor or Executor(program)
     trace, tally = Trace(), _Tally()
@@ -184,7 +184,7 @@ class _FloatModel:
         return found | self._whole.run({**feeds, **self._fed}) if self._fed else found
 
 
-def _exposed(program: Program) -> tuple[str, ...]:
+def _find_exposed(program: Program) -> tuple[str, ...]:
     """Tensors of layers that the float model has as well."""
     known = {name for step in program.steps for name in layer_outputs(step)}
     names = [name for step in program.crossbar_steps for name in (step.output, _bits_name(step))]

@@ -70,7 +70,7 @@ def make_plan(options: CompileOptions, target: Target) -> Plan:
     found: dict[str, Any] = {
         "weight_bits": weights,
         "activation_bits": activations,
-        "encoding": _loaded(options, target),
+        "encoding": _load_encoding(options, target),
         "adc": load_converters(options.adc) or options.adc,
         "cost_law": law,
         "placement": load_placement(options.placement),
@@ -90,7 +90,7 @@ def make_plan(options: CompileOptions, target: Target) -> Plan:
     return Plan(target, resolved, weights, activations, whole)
 
 
-def _loaded(options: CompileOptions, target: Target) -> str | Method:
+def _load_encoding(options: CompileOptions, target: Target) -> str | Method:
     """The encoding: ours by name, one from elsewhere as an object; told before long work."""
     asked = options.encoding
     if asked is None:  # a target's file never names code
@@ -158,7 +158,7 @@ def settings_of(plan: Plan, whole: Whole, *, calibrated: bool) -> tuple[tuple[st
     found |= {
         "activation_ranges": ranges,
         "adc": options.adc if isinstance(options.adc, str) else _converters(options.adc),
-        "encoding": _encoding(options),
+        "encoding": _describe_encoding(options),
         "levers": _levers(options, plan.target),
         "placement": "none",  # what is placed later says so
         "rounding": "half_even",
@@ -202,11 +202,11 @@ def _open_axes(value: Value) -> list[str]:
     return [
         size if isinstance(size, str) else f"axis {at}"
         for at, size in axes
-        if at and not _fixed(size)
+        if at and not _is_fixed(size)
     ]
 
 
-def _fixed(size: Dim) -> bool:
+def _is_fixed(size: Dim) -> bool:
     return isinstance(size, int) and size >= 0
 
 
@@ -223,7 +223,7 @@ def _converters(given: Method) -> str:
     return given.name if policy is None else converters_origin(policy)
 
 
-def _encoding(options: MapOptions) -> str:
+def _describe_encoding(options: MapOptions) -> str:
     if options.encoding == AUTO:
         return f"{AUTO} (error of a layer up to {options.encoding_budget:g})"
     found = encoding_of(options)

@@ -121,7 +121,7 @@ def _make(door: Door, path: str) -> object:
     except _FAULTS as error:
         raise MappingError(
             f"cannot be made: {_told(error)}",
-            where=_named(door, path),
+            where=_name_method(door, path),
             hint="a class that needs no arguments, or an object of the module",
         ) from error
 
@@ -134,7 +134,7 @@ def _import(door: Door, path: str) -> object:
         for name in names.split("."):
             if not hasattr(found, name):
                 text, hint = f"{module} has no '{names}'", f"a class with base {door.base}"
-                raise MappingError(text, where=_named(door, path), hint=hint)
+                raise MappingError(text, where=_name_method(door, path), hint=hint)
             found = getattr(found, name)
     except _OURS:
         raise
@@ -142,11 +142,11 @@ def _import(door: Door, path: str) -> object:
         if not isinstance(error, ImportError):
             hint = "a fault of the package: import it in Python to see where"
         text = f"cannot be imported: {_told(error)}"
-        raise MappingError(text, where=_named(door, path), hint=hint) from error
+        raise MappingError(text, where=_name_method(door, path), hint=hint) from error
     return found
 
 
-def _named(door: Door, path: str) -> str:
+def _name_method(door: Door, path: str) -> str:
     """The option and what was asked for, with its version where a package is known for it."""
     package = _package(door, path.partition(":")[0])
     return f"{door.option} {path}" + ("" if package == _UNKNOWN else f" ({package})")
@@ -189,14 +189,14 @@ class Guarded:
             found = getattr(self._method, member, _ABSENT)
         if found is _ABSENT:
             raise AttributeError(member)
-        return self._watched(member, found) if callable(found) else found
+        return self._watch_call(member, found) if callable(found) else found
 
-    def _watched(self, member: str, call: Callable[..., object]) -> Callable[..., object]:
+    def _watch_call(self, member: str, call: Callable[..., object]) -> Callable[..., object]:
         wanted = _result(vars(self._door.protocol).get(member))
         fits = _RESULTS.get(wanted)
 
         @wraps(call)
-        def watched(*given: object, **named: object) -> object:
+        def call_watched(*given: object, **named: object) -> object:
             with blame(self, f"{member}()"):
                 made = call(*given, **named)
                 if fits is not None and not fits(made):
@@ -204,7 +204,7 @@ class Guarded:
                     raise self.problem(f"{member}() gives {text}, expected {wanted}")
                 return made
 
-        return watched
+        return call_watched
 
     def problem(self, text: str) -> MappingError:
         """An error that names the method, its package and its version."""
@@ -285,7 +285,9 @@ def _check_method(door: Door, method: Guarded, taken: Callable[[str], bool]) -> 
         if isinstance(vars(method)["_method"], type):
             hint = "give an object, not its class"
         raise MappingError(f"lacks {', '.join(missing)}", where=where, hint=hint)
-    wrong = [_wanted(name, one) for name, one in members.items() if not _fits(method, name, one)]
+    wrong = [
+        _show_signature(name, one) for name, one in members.items() if not _fits(method, name, one)
+    ]
     if wrong:
         raise MappingError(f"expected {'; '.join(wrong)}", where=where, hint=f"as in {door.base}")
     name = getattr(method, "name", None)
@@ -316,7 +318,7 @@ def _fits(method: object, name: str, member: object) -> bool:
     return True
 
 
-def _wanted(name: str, member: object) -> str:
+def _show_signature(name: str, member: object) -> str:
     return f"{name}({', '.join(_parameters(member))})"
 
 

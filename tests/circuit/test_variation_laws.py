@@ -15,7 +15,7 @@ from tests.builders import int_layer, mapped, program_of, small_target
 from xbarc.circuit import Chip, Effects
 from xbarc.circuit.random import normals
 from xbarc.circuit.variation_laws import vary
-from xbarc.cost import clipping
+from xbarc.cost import level_zero_clipping
 from xbarc.cost.device import clipped_moments
 from xbarc.errors import InputError, TargetError
 from xbarc.numerics.types import Float64Array
@@ -79,13 +79,13 @@ def test_the_logarithm_of_the_log_normal_law_is_normal() -> None:
 
 
 def test_rram128_at_level_0() -> None:
-    found = clipping(load_target("rram128").cell)
+    found = level_zero_clipping(load_target("rram128").cell)
     assert found.share == pytest.approx(0.33, abs=0.001)
     assert found.shift == pytest.approx(0.038, abs=0.001)
     assert found.sigma == pytest.approx(0.127, abs=0.001)
     assert found.unclipped == pytest.approx(2.28 / 13)
     for law in ("normal", "log-normal"):
-        other = clipping(load_target("rram128", [f"cell.variation.law={law}"]).cell)
+        other = level_zero_clipping(load_target("rram128", [f"cell.variation.law={law}"]).cell)
         assert (other.share, other.shift, other.sigma) == (0.0, 0.0, found.unclipped)
 
 
@@ -98,7 +98,7 @@ def test_chips_draw_by_the_law_of_their_target(law: VariationLaw) -> None:
     effects = Effects(frozenset({"variation"}), seed=3)
     cells = Chip(program, effects).levels(step)
     assert np.array_equal(cells, Chip(program, effects).levels(step))
-    expected = clipping(target.cell)
+    expected = level_zero_clipping(target.cell)
     assert cells.mean() == pytest.approx(expected.shift, abs=0.005)
     assert cells.std() == pytest.approx(expected.sigma, rel=0.1)
     text = " ".join(collect(program).notes)

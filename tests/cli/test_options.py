@@ -29,7 +29,7 @@ from xbarc.options import (
     about,
 )
 from xbarc.options.base import flags_of, kind_of
-from xbarc.options.compiling import Schedule
+from xbarc.options.compiling import ScheduleOptions
 from xbarc.options.files import options_text, read_options
 from xbarc.options.keywords import CompileKeywords, ReportKeywords
 
@@ -66,7 +66,7 @@ def test_the_command_and_python_have_the_same_options() -> None:
     assert set(command) - own - shown == set(FIELDS)
     assert list(get_type_hints(CompileKeywords)) == list(FIELDS)
     of_reports = get_type_hints(ReportKeywords)
-    assert list(of_reports) == list(Schedule.model_fields)
+    assert list(of_reports) == list(ScheduleOptions.model_fields)
     assert of_reports.items() <= get_type_hints(CompileKeywords).items()
     taken = inspect.signature(xbarc_api.compile).parameters
     assert set(taken) == {"model", "target", "calibration", "progress", "options"}

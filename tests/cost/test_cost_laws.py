@@ -10,7 +10,7 @@ import pytest
 from tests.builders import int_layer, mapped, program_of, small_target
 from xbarc.cost import area_parts, energy_parts, full_chip, total
 from xbarc.cost.converters.adc_models import adc_area_um2, adc_energy_pj
-from xbarc.cost.converters.cost_law import CostLaw, priced, with_law, without_law
+from xbarc.cost.converters.cost_law import CostLaw, price_program, with_law, without_law
 from xbarc.errors import MappingError, XbarcError
 from xbarc.ir.program import Program
 from xbarc.mapping.converters import costs_by_law
@@ -79,7 +79,7 @@ def _numbers(report: Report) -> dict[str, object]:
 def test_a_law_that_says_what_the_target_says_changes_no_number(name: str) -> None:
     """Areas, energies and times are equal."""
     program = _program(_small(name))
-    own, law = collect(program), collect(priced(program, Same()))
+    own, law = collect(program), collect(price_program(program, Same()))
     assert _numbers(own) == _numbers(law)
     assert own.chip.area_mm2 == law.chip.area_mm2
     assert own.schedule == law.schedule
@@ -97,7 +97,7 @@ def test_whole_chips_of_every_target_cost_the_same(name: str) -> None:
 
 def test_parts_follow_the_law_and_name_it() -> None:
     program = _program(_small())
-    own, law = collect(program), collect(priced(program, Same(2.0)))
+    own, law = collect(program), collect(price_program(program, Same(2.0)))
     pairs = zip(own.components.energy, law.components.energy, strict=True)
     for before, after in pairs:
         is_adc = before.name.startswith("ADC")
@@ -115,7 +115,7 @@ def test_parts_follow_the_law_and_name_it() -> None:
 
 def test_other_figures_can_be_changed() -> None:
     program = _program(_small())
-    own, law = collect(program), collect(priced(program, Same(fault="figure")))
+    own, law = collect(program), collect(price_program(program, Same(fault="figure")))
     driver = [[p.total for p in r.components.energy if "driver" in p.name] for r in (own, law)]
     assert driver[1] == [pytest.approx(3 * (value or 0.0)) for value in driver[0]]
     (row,) = [row for row in law.sources if row.path == "costs.driver_energy"]

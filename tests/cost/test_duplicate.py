@@ -12,7 +12,7 @@ from xbarc.cost.timing.duplication import (
     Stand,
     arrays_of,
     at_rate,
-    balanced,
+    balance_copies,
     copies_for,
     interval_of,
     within_budget,
@@ -58,7 +58,7 @@ def test_a_rate_is_reached_with_fewest_arrays(layers: list[Stand], rate: float) 
 def test_balance_is_isaacs_ratio_of_positions() -> None:
     sizes = {"a": 224**2, "b": 112**2, "c": 56**2, "fc": 1}
     layers = [Stand(name, 1, count, 1600, count) for name, count in sizes.items()]
-    assert balanced(layers) == {"a": 16, "b": 4, "c": 1, "fc": 1}
+    assert balance_copies(layers) == {"a": 16, "b": 4, "c": 1, "fc": 1}
 
 
 def test_layers_that_share_arrays_stand_once_and_bound_the_rate() -> None:

@@ -20,7 +20,7 @@ from xbarc.cost.mesh.places import (
     snake,
     tile_traffic,
 )
-from xbarc.cost.mesh.tabu_search import improved
+from xbarc.cost.mesh.tabu_search import improve_places
 from xbarc.numerics.types import Float64Array
 
 ITEMS = st.lists(st.integers(1, 9), min_size=1, max_size=6).map(
@@ -66,7 +66,7 @@ def test_the_solver_finds_the_best_places_and_bounds_hold(count: int, seed: int)
     assert total(traffic, found.places, grid) == pytest.approx(best)
     assert found.bound <= best + 1e-6
     assert lower_bound(traffic) <= best + 1e-6
-    ours = improved(traffic, distances(grid), snake(grid)[:count])
+    ours = improve_places(traffic, distances(grid), snake(grid)[:count])
     assert len(set(ours.tolist())) == count
     start = total(traffic, snake(grid)[:count], grid)
     assert total(traffic, ours, grid) == pytest.approx(best)
@@ -82,7 +82,7 @@ def test_a_search_never_ends_worse_and_gives_every_tile_a_place(count: int, seed
     half = np.triu(rng.integers(0, 50, (count, count)) * (rng.random((count, count)) < 0.2), 1)
     traffic, grid = (half + half.T).astype(np.float64), (6, 6)
     start = snake(grid)[:count]
-    found = improved(traffic, distances(grid), start, patience=50)
+    found = improve_places(traffic, distances(grid), start, patience=50)
     assert len(set(found.tolist())) == count
     assert total(traffic, found, grid) <= total(traffic, start, grid) + 1e-6
     assert total(traffic, best_of_parts(traffic, grid), grid) >= lower_bound(traffic) - 1e-6

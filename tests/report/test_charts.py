@@ -12,9 +12,9 @@ from xbarc.report import collect
 from xbarc.report.pages.charts import (
     Bar,
     Point,
-    filling,
+    draw_filling,
     histogram,
-    merged,
+    merge_small,
     nice_step,
     pie,
     roofline,
@@ -34,7 +34,7 @@ def parsed(svg: str) -> ElementTree.Element:
 @given(st.lists(st.tuples(NAME, POSITIVE), min_size=1, max_size=30))
 def test_a_pie_shows_the_whole(values: list[tuple[str, float]]) -> None:
     whole = sum(value for _, value in values)
-    slices = merged(values, whole)
+    slices = merge_small(values, whole)
     assert sum(value for _, value in slices) == pytest.approx(whole)
     root = parsed(pie("shares", values, "pJ"))
     paths = [item for item in root if item.tag == "path"]
@@ -79,11 +79,11 @@ def test_a_histogram_and_a_filling() -> None:
     tall = [float(b.attrib["height"]) for b in root if b.tag == "rect"]
     assert tall[1] == pytest.approx(3 * tall[0], rel=1e-2)
     assert histogram("h", []) == ""
-    svg = filling("f", [("a", [0.0, 1.0], 2, 3), ("b", [0.5] * 100, 100, 1)])
+    svg = draw_filling("f", [("a", [0.0, 1.0], 2, 3), ("b", [0.5] * 100, 100, 1)])
     assert svg.count("<rect") == 2 + 40
     assert "x 3" in svg
     assert "+ 60" in svg
-    assert filling("f", []) == ""
+    assert draw_filling("f", []) == ""
     assert shade(0.0) == "color-mix(in srgb, var(--path) 0%, var(--pale))"
     assert shade(2.0) == shade(1.0)
 

@@ -10,12 +10,12 @@ from tests.report.programs import small_program
 from xbarc.ir.choices import FitRecord
 from xbarc.ir.program import CrossbarStep
 from xbarc.report import collect
-from xbarc.report.sections.layers import fit_table, fitted
+from xbarc.report.sections.layers import chosen_fit, fit_table
 
 
 def test_nothing_chosen_is_nothing_shown() -> None:
-    assert fitted(None) is None
-    assert fitted(FitRecord("rounding")) is None
+    assert chosen_fit(None) is None
+    assert chosen_fit(FitRecord("rounding")) is None
     assert not fit_table(collect(small_program()).layers).rows
 
 

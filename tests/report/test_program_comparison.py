@@ -12,7 +12,7 @@ from tests.report.test_report import plain
 from xbarc.cost import LEVELS, Policy
 from xbarc.mapping.whole_chip import full_load
 from xbarc.report import (
-    Comparison,
+    ProgramComparison,
     Report,
     chip_report,
     collect,
@@ -27,7 +27,7 @@ from xbarc.report import (
 from xbarc.target import load_target, target_names
 
 
-def two() -> Comparison:
+def two() -> ProgramComparison:
     program = small_program()
     reports = [collect(program), collect(program, Policy("budget", 9))]
     return compare(reports, ["a", "b"])
@@ -66,7 +66,7 @@ def test_programs_of_different_nets_are_named_and_share_no_layer_of_another_matr
 
 def test_every_format_of_a_comparison() -> None:
     found = two()
-    assert Comparison.model_validate_json(render_comparison_json(found)) == found
+    assert ProgramComparison.model_validate_json(render_comparison_json(found)) == found
     lines = list(csv.reader(io.StringIO(render_comparison_csv(found))))
     assert lines[0] == ["name", "unit", "a on rram128", "b on rram128"]
     assert lines[1][:2] == ["arrays", "count"]

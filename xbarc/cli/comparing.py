@@ -10,7 +10,15 @@ import typer
 
 from xbarc.cli.options import TargetChoice, takes
 from xbarc.errors import EXIT_DONE, InputError
-from xbarc.options import Cells, Converters, Method, Options, Precision, Schedule, option
+from xbarc.options import (
+    Cells,
+    Converters,
+    Method,
+    Options,
+    PrecisionOptions,
+    ScheduleOptions,
+    option,
+)
 
 if TYPE_CHECKING:
     from xbarc.encoding_comparison import Comparison, EncodingRow, NoiseRow, NoiseSettings
@@ -43,7 +51,12 @@ class Chips(Options):
     seed: int = option(0, "of the chips", bounds=(0, None))
 
 
-@takes(chip=TargetChoice, chips=Chips, given=(Precision, Cells, Converters, Schedule), only=_SHARED)
+@takes(
+    chip=TargetChoice,
+    chips=Chips,
+    given=(PrecisionOptions, Cells, Converters, ScheduleOptions),
+    only=_SHARED,
+)
 def compare_command(
     model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="the trained network")],
     data: Annotated[

@@ -33,7 +33,7 @@ class Interrupts:
         for number, default in _DEFAULTS.items():
             if here and signal.getsignal(number) is default:
                 self._before[number] = signal.signal(number, self._note)
-                sys.unraisablehook = _dropped
+                sys.unraisablehook = _send_again
         return self
 
     def __exit__(
@@ -54,7 +54,7 @@ class Interrupts:
         signal.default_int_handler(number, frame)
 
 
-def _dropped(what: sys.UnraisableHookArgs) -> None:
+def _send_again(what: sys.UnraisableHookArgs) -> None:
     """Python can only tell of an exception that a callback cannot hand on."""
     if not isinstance(what.exc_value, KeyboardInterrupt):
         sys.__unraisablehook__(what)

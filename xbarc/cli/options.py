@@ -120,7 +120,7 @@ class Sections(TyperCommand):
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write arguments, then options by section."""
-        shown = [(_heading(p), p.get_help_record(ctx)) for p in self.get_params(ctx)]
+        shown = [(_name_panel(p), p.get_help_record(ctx)) for p in self.get_params(ctx)]
         shown = [row for row in shown if row[1] is not None]
         order = list(dict.fromkeys(heading for heading, _ in shown))
         shown.sort(key=lambda row: order.index(row[0]))
@@ -129,7 +129,7 @@ class Sections(TyperCommand):
                 formatter.write_dl([record for _, record in group])
 
 
-def _heading(parameter: Any) -> str:
+def _name_panel(parameter: Any) -> str:
     if parameter.param_type_name == "argument":
         return "Arguments"
     return getattr(parameter, "rich_help_panel", None) or "Options"

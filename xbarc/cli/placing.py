@@ -9,7 +9,7 @@ import typer
 
 from xbarc.cli.options import takes
 from xbarc.errors import EXIT_DONE, EXIT_NO
-from xbarc.options import Schedule
+from xbarc.options import ScheduleOptions
 
 if TYPE_CHECKING:
     from xbarc.cost import ProgramCost
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from xbarc.report import PhasesRow
 
 
-@takes(given=(Schedule,), unset={"duplicate": "as compiled"})
+@takes(given=(ScheduleOptions,), unset={"duplicate": "as compiled"})
 def place_command(
     program: Annotated[
         Path, typer.Argument(metavar="PROGRAM.xbar", help="what xbarc compile wrote")
@@ -40,11 +40,11 @@ def place_command(
     Leaves with 1 when it does not fit.
     """
     from xbarc.cli.reporting import emit
-    from xbarc.cost import parse_policy, priced, program_cost
+    from xbarc.cost import parse_policy, price_program, program_cost
     from xbarc.ir import load_program
     from xbarc.report import places_report, render_places_json, render_places_text
 
-    loaded = priced(load_program(program), given.get("cost_law"))
+    loaded = price_program(load_program(program), given.get("cost_law"))
     asked = given.get("duplicate") or dict(loaded.settings).get("duplicate", "none")
     cost = program_cost(loaded, parse_policy(asked, loaded.target))
     report = places_report(loaded.name, loaded.target, cost, _turns(loaded, cost, phases))

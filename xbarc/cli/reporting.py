@@ -14,20 +14,20 @@ import typer
 from xbarc.cli.files import check_writable, write_bytes, write_text
 from xbarc.cli.options import takes
 from xbarc.errors import EXIT_DONE, InputError
-from xbarc.options import Schedule
+from xbarc.options import ScheduleOptions
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from xbarc.ir import CrossbarStep, OperandStatistics, Program
-    from xbarc.report import Comparison, Report
+    from xbarc.report import ProgramComparison, Report
     from xbarc.rows import TableData
 
 _PROGRAM = typer.Argument(metavar="PROGRAM.xbar", help="what xbarc compile wrote")
 _PIPE_WIDTH = 10_000  # a row stays on its line
 
 
-@takes(given=(Schedule,), unset={"duplicate": "as compiled"})
+@takes(given=(ScheduleOptions,), unset={"duplicate": "as compiled"})
 def report_command(
     programs: Annotated[
         list[Path],
@@ -65,12 +65,12 @@ def report_command(
 
 
 def _report(path: Path, given: dict[str, str], data: Path | None = None) -> Report:
-    from xbarc.cost import parse_policy, priced
+    from xbarc.cost import parse_policy, price_program
     from xbarc.ir import load_program
     from xbarc.mapping import full_load
     from xbarc.report import collect
 
-    program = priced(load_program(path), given.get("cost_law"))
+    program = price_program(load_program(path), given.get("cost_law"))
     asked = given.get("duplicate")
     policy = None if asked is None else parse_policy(asked, program.target)
     seen = None if data is None else _operands(program, data)
@@ -94,7 +94,7 @@ def _compare(programs: list[Path], name: str, output: Path | None, given: dict[s
         render_comparison_text,
     )
 
-    found: dict[str, Callable[[Comparison], RenderableType]] = {
+    found: dict[str, Callable[[ProgramComparison], RenderableType]] = {
         "csv": render_comparison_csv,
         "json": render_comparison_json,
         "text": render_comparison_text,

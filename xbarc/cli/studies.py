@@ -10,7 +10,7 @@ import typer
 
 from xbarc.cli.options import Sections, TargetChoice, takes
 from xbarc.errors import EXIT_DONE, InputError
-from xbarc.options import Cells, Options, Precision, option
+from xbarc.options import Cells, Options, PrecisionOptions, option
 
 if TYPE_CHECKING:
     from xbarc.executor import Data
@@ -42,7 +42,12 @@ def _studies() -> None:
 
 
 @app.command("lines", cls=Sections)
-@takes(chip=TargetChoice, cases=Cases, given=(Precision, Cells), only=("weight_bits", "encoding"))
+@takes(
+    chip=TargetChoice,
+    cases=Cases,
+    given=(PrecisionOptions, Cells),
+    only=("weight_bits", "encoding"),
+)
 def lines_command(
     model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="the trained network")],
     data: Annotated[Path, typer.Option(metavar="DATA.npz", help="inputs and labels to judge by")],

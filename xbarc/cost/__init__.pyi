@@ -12,14 +12,14 @@ from .converters.cost_law import (
     law_of_costs,
     law_origin,
     load_law,
-    priced,
+    price_program,
     reported_settings,
     with_law,
     without_law,
 )
 from .converters.sizing_rules import Widths, converter_widths
 from .counts import WIDTHS, Counts, Histogram, full_steps, widths
-from .device import Estimate, clipping, device_estimates, mean_conductance
+from .device import Estimate, device_estimates, level_zero_clipping, mean_conductance
 from .hardware import cells_of_array, chip_arrays, full_chip
 from .mesh.places import Item, Link, MeshPlacement, distances
 from .mesh.traffic import program_items, program_links
@@ -65,7 +65,6 @@ __all__ = [
     "cells_of_array",
     "chip_arrays",
     "chip_cost",
-    "clipping",
     "conversions_made",
     "converter_widths",
     "device_estimates",
@@ -78,11 +77,12 @@ __all__ = [
     "law_of_costs",
     "law_origin",
     "layer_price",
+    "level_zero_clipping",
     "load_law",
     "mean_conductance",
     "operand_energy",
     "parse_policy",
-    "priced",
+    "price_program",
     "program_cost",
     "program_items",
     "program_links",

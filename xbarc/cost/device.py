@@ -46,7 +46,7 @@ class Clipping:
     unclipped: float
 
 
-def clipping(cell: Cell) -> Clipping:
+def level_zero_clipping(cell: Cell) -> Clipping:
     """Level 0 after programming: the level that clipping changes most."""
     values, step = cell.conductance.values, step_us(cell)
     mean, sigma = values[0] / step, cell.variation.sigma_us(values, 0) / step
@@ -134,14 +134,17 @@ def _cell_estimates(target: Target, cells: int) -> tuple[Estimate, ...]:
             "conductance lost in a day", loss, "fraction", "1 - (86400 s / reference)^-exponent"
         ),
         Estimate(
-            "worst error of a level's spacing", _uneven(cell), "steps", "level - equal spacing"
+            "worst error of a level's spacing",
+            _worst_spacing(cell),
+            "steps",
+            "level - equal spacing",
         ),
         Estimate("cell area", area, "F^2", "cell_area / node_nm^2"),
     )
 
 
 def _variation_estimates(cell: Cell) -> tuple[Estimate, ...]:
-    found, law = clipping(cell), f"cell.variation.law {cell.variation.law}"
+    found, law = level_zero_clipping(cell), f"cell.variation.law {cell.variation.law}"
     return (
         Estimate("draws of level 0 clipped at no conductance", found.share, "fraction", law),
         Estimate("mean of level 0 above its conductance", found.shift, "steps", law),
@@ -149,7 +152,7 @@ def _variation_estimates(cell: Cell) -> tuple[Estimate, ...]:
     )
 
 
-def _uneven(cell: Cell) -> float:
+def _worst_spacing(cell: Cell) -> float:
     values, step = cell.conductance.values, step_us(cell)
     return max(abs((value - values[0]) / step - index) for index, value in enumerate(values))
 

@@ -75,7 +75,7 @@ def energy_parts(counts: Counts, target: Target) -> tuple[CostPart, ...]:
         *(_part(*row, "pJ") for row in rows if row[3] is not None),
         *_conversions(counts, target),
         *(_part(*row, "pJ") for row in moved),
-        *_given(*links, "pJ"),
+        *_optional_part(*links, "pJ"),
         *_components(counts, target, "pJ"),
     )
 
@@ -97,7 +97,7 @@ def area_parts(counts: Counts, target: Target) -> tuple[CostPart, ...]:
         _part("buffer, KiB", buffers, "buffer_area", costs.buffer_area, "um2"),
         _part("routers of a tile", routers, "router_area", costs.router_area, "um2"),
         _part("rest of a tile", counts.tiles, "tile_area", costs.tile_area, "um2"),
-        *_given("chip links", counts.linked_chips, "chip_area", costs.chip_area, "um2"),
+        *_optional_part("chip links", counts.linked_chips, "chip_area", costs.chip_area, "um2"),
         *_components(counts, target, "um2"),
     )
 
@@ -123,7 +123,7 @@ def figure_band(figure: Figure) -> Band:
     return low, figure.value if figure.high is None else figure.high
 
 
-def _given(
+def _optional_part(
     name: str, count: float, key: str, figure: Figure | None, unit: str
 ) -> tuple[CostPart, ...]:
     """No row for hardware that the target does not have."""

@@ -156,7 +156,7 @@ def program_cost(program: Program, policy: Policy | None = None) -> ProgramCost:
         for step in program.crossbar_steps
     )
     places = placement(program, copies)
-    layers = _routed(layers, places)
+    layers = _count_routed(layers, places)
     macs = sum(step.macs or 0 for step in program.digital_steps)
     happened = reduce(add, (layer.counts for layer in layers), Counts(digital_macs=macs))
     levels = np.zeros(1 << target.cell.bits, dtype=np.int64)
@@ -175,7 +175,9 @@ def program_cost(program: Program, policy: Policy | None = None) -> ProgramCost:
     )
 
 
-def _routed(layers: tuple[LayerCost, ...], places: MeshPlacement | None) -> tuple[LayerCost, ...]:
+def _count_routed(
+    layers: tuple[LayerCost, ...], places: MeshPlacement | None
+) -> tuple[LayerCost, ...]:
     """What routers carry by the places of tiles, where those are known."""
     if places is None:
         return layers

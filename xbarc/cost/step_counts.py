@@ -112,7 +112,7 @@ def stored_widths(adc: AdcSettings) -> Int64Array:
     return counts
 
 
-def converted(step: CrossbarStep) -> BoolArray:
+def is_converted(step: CrossbarStep) -> BoolArray:
     """Whether a conversion is made; axes as `AdcSettings.bits`.
 
     With 0 bits none is: what would be read is a constant of the program, which joins `a`.
@@ -127,7 +127,7 @@ def conversions_made(step: CrossbarStep) -> Int64Array:
 
     Axes: group or 1, row block, conversion.
     """
-    made = converted(step)
+    made = is_converted(step)
     cycles = made.sum(axis=3, dtype=np.int64) * (step.input_slices if made.shape[3] == 1 else 1)
     segments = segments_of_block(step)
     if cycles.shape[1] == 1:
@@ -140,7 +140,7 @@ def conversions_made(step: CrossbarStep) -> Int64Array:
 def _samples(step: CrossbarStep) -> int:
     """Columns that are sampled in each cycle: those that some conversion sees."""
     full = (step.groups, len(step.tiling.segment_bounds) - 1, step.cells.columns, step.input_slices)
-    made = converted(step)
+    made = is_converted(step)
     if made.all():
         return prod(full)
     if step.periphery.a_sign.size:

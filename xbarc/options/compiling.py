@@ -57,7 +57,7 @@ _MOST_SLICES = 16
 _MOST_EXTRA = 8
 
 
-class Precision(Options):
+class PrecisionOptions(Options):
     """Bits of weights and inputs, and what layers share."""
 
     table: ClassVar[str] = "precision"
@@ -273,7 +273,7 @@ def _read_placement(given: object) -> object:
     raise MappingError(f"'{given[:40]}' is not available", where="--placement", hint=hint)
 
 
-class Wires(Options):
+class WireOptions(Options):
     """Order of rows and columns on the chip, and corrections for its wires and faults."""
 
     table: ClassVar[str] = "wires"
@@ -362,7 +362,7 @@ class SenseOptions(Options):
         return (1 << self.sense_bits) - 1
 
 
-class Schedule(Options):
+class ScheduleOptions(Options):
     """What reports count with."""
 
     table: ClassVar[str] = "schedule"
@@ -408,7 +408,9 @@ class ModelInputs(Options):
     )
 
 
-class CompileOptions(ModelInputs, Schedule, SenseOptions, Wires, MapOptions, Precision):
+class CompileOptions(
+    ModelInputs, ScheduleOptions, SenseOptions, WireOptions, MapOptions, PrecisionOptions
+):
     """What `xbarc compile` and `xbarc.compile` are told; None takes the target's default."""
 
     @model_validator(mode="after")
@@ -445,12 +447,12 @@ class CompileOptions(ModelInputs, Schedule, SenseOptions, Wires, MapOptions, Pre
 
 
 PANELS: tuple[type[Options], ...] = (
-    Precision,
+    PrecisionOptions,
     Cells,
     Converters,
-    Wires,
+    WireOptions,
     SenseOptions,
-    Schedule,
+    ScheduleOptions,
     ModelInputs,
 )
 """In the order of the help and of a file of options; each field is in one of them."""

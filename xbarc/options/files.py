@@ -46,7 +46,7 @@ def read_options(path: Path) -> dict[str, Any]:
             problems.append(_unknown_table(name))
             continue
         good = {key: value for key, value in table.items() if key in panel.model_fields}
-        problems += [_misplaced(name, key) for key in table if key not in good]
+        problems += [_misplaced_error(name, key) for key in table if key not in good]
         problems += _imports(panel, good)
         try:
             checked = panel(**good)
@@ -96,7 +96,7 @@ def _unknown_table(name: str) -> InputError:
     return InputError(f"no table [{name[:40]}]", hint=hint)
 
 
-def _misplaced(table: str, name: str) -> InputError:
+def _misplaced_error(table: str, name: str) -> InputError:
     if name in CompileOptions.model_fields:
         return InputError(
             f"'{name}' is no option of [{table}]", hint=f"it belongs in {_home(name)}"

@@ -302,11 +302,11 @@ def parse_fixed(given: Iterable[str] | Mapping[str, Any]) -> dict[str, Any]:
         InputError: something else.
     """
     if not isinstance(given, Mapping):
-        return dict(_fixed(text) for text in given)
+        return dict(_read_fixed_size(text) for text in given)
     return {name: _numbers(value, name) for name, value in given.items()}
 
 
-def _fixed(text: str) -> tuple[str, Any]:
+def _read_fixed_size(text: str) -> tuple[str, Any]:
     name, equals, numbers = text.rpartition("=")
     try:
         found = [_number(part.strip()) for part in numbers.split(",")]

@@ -16,7 +16,7 @@ from .model import Report
 from .notes import of_converters, of_rounding
 from .places import PhaseRow, PhasesRow, places_report, render_places_json, render_places_text
 from .program_comparison import (
-    Comparison,
+    ProgramComparison,
     compare,
     render_comparison_csv,
     render_comparison_json,
@@ -29,10 +29,10 @@ from .targets import render_target_json, render_target_text, target_reference
 __all__ = [
     "BlockView",
     "ChipReport",
-    "Comparison",
     "LayerView",
     "PhaseRow",
     "PhasesRow",
+    "ProgramComparison",
     "Report",
     "block_picture",
     "chip_report",

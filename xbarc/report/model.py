@@ -160,7 +160,7 @@ class Report(Document):
     def _repr_html_(self) -> str:
         totals, *rest = self.tables()
         return page.fragment(
-            page.heading(f"{self.name} on {self.target.name}", 1),
+            page.render_heading(f"{self.name} on {self.target.name}", 1),
             page.paragraph(f"{self.target.description} ({self.target.origin})", quiet=True),
             page.paragraph(f"Settings: {self.settings_line}", quiet=True),
             page.table(totals),
@@ -168,6 +168,6 @@ class Report(Document):
             *bars(self.layers, self.components),
             *(page.table(table) for table in rest),
             page.table(citation_table(self.sources)),
-            page.heading("Notes"),
+            page.render_heading("Notes"),
             page.bullets(self.notes),
         )

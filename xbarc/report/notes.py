@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from xbarc.cost import ProgramCost, clipping, law_of_costs
+from xbarc.cost import ProgramCost, law_of_costs, level_zero_clipping
 from xbarc.ir import Dim, DynamicInput, Program, SignResult
 from xbarc.target import Figure, Target, figures
 
@@ -50,12 +50,12 @@ def notes(program: Program, cost: ProgramCost) -> tuple[str, ...]:
     target = program.target
     return (
         _KINDS[target.kind],
-        *_unconfirmed(target),
-        *_changed(target),
-        *_carried(target),
-        *_clipped(target),
-        *_missing(target),
-        *_untimed(target),
+        *_unconfirmed_figures(target),
+        *_target_changes(target),
+        *_carried_figures(target),
+        *_clipping_notes(target),
+        *_missing_figures(target),
+        *_untimed_parts(target),
         *_left_out(cost),
         *_open_axes(program, cost),
         *_samples(program),
@@ -64,7 +64,7 @@ def notes(program: Program, cost: ProgramCost) -> tuple[str, ...]:
         *_integers(program),
         *_zeros_of_signs(program),
         *_ranges(program),
-        *_solved(program),
+        *_solver_notes(program),
         *of_converters(program),
         *_ALWAYS,
     )
@@ -80,7 +80,7 @@ def _integers(program: Program) -> tuple[str, ...]:
     return tuple(item.note(step.name) for step in program.crossbar_steps for item in step.unkept)
 
 
-def _solved(program: Program) -> tuple[str, ...]:
+def _solver_notes(program: Program) -> tuple[str, ...]:
     """What a solver found and proved for each layer's converters."""
     return tuple(
         f"Converters of layer {step.name}: {note}"
@@ -224,14 +224,14 @@ def _is_many(size: Dim) -> bool:
     return isinstance(size, int) and size > 1
 
 
-def _unconfirmed(target: Target) -> tuple[str, ...]:
+def _unconfirmed_figures(target: Target) -> tuple[str, ...]:
     paths = [path for path, figure in figures(target) if not figure.confirmed]
     if not paths:
         return ()
     return (f"Not read in a source text, so not to be relied on alone: {', '.join(paths)}.",)
 
 
-def _changed(target: Target) -> tuple[str, ...]:
+def _target_changes(target: Target) -> tuple[str, ...]:
     """What sets the target apart from the one that people know."""
     if not target.changed:
         return ()
@@ -240,7 +240,7 @@ def _changed(target: Target) -> tuple[str, ...]:
     return (f"The target is {other} but for {differs}: what is published of that is not of this.",)
 
 
-def _carried(target: Target) -> tuple[str, ...]:
+def _carried_figures(target: Target) -> tuple[str, ...]:
     """Figures that were given for another array."""
     moved = [
         f"{path} ({figure.carried.value:g} to {figure.value:.4g} {figure.unit})"
@@ -252,9 +252,9 @@ def _carried(target: Target) -> tuple[str, ...]:
     return (f"Given for another array and carried to this one by our laws: {', '.join(moved)}.",)
 
 
-def _clipped(target: Target) -> tuple[str, ...]:
+def _clipping_notes(target: Target) -> tuple[str, ...]:
     """What the law of variation does to cells near zero, where it is worth a word."""
-    found = clipping(target.cell)
+    found = level_zero_clipping(target.cell)
     if found.share < _WORTH_A_WORD:
         return ()
     what = (
@@ -266,7 +266,7 @@ def _clipped(target: Target) -> tuple[str, ...]:
     return (f"{what} Encodings with many cells at level 0 gain by it; {other}.",)
 
 
-def _missing(target: Target) -> tuple[str, ...]:
+def _missing_figures(target: Target) -> tuple[str, ...]:
     optional = {
         "costs.chip_static": (target.costs.chip_static, "links between chips use no energy here"),
         "costs.chip_area": (target.costs.chip_area, "links between chips take no area here"),
@@ -281,7 +281,7 @@ def _missing(target: Target) -> tuple[str, ...]:
     )
 
 
-def _untimed(target: Target) -> tuple[str, ...]:
+def _untimed_parts(target: Target) -> tuple[str, ...]:
     costs = target.costs
     given = {
         "digital fragments": costs.digital_rate,

@@ -95,14 +95,14 @@ def places_report(
         arrays_missing=max(0, arrays - there),
         advice=advice(cost, target),
         mesh=(0, 0) if mesh is None else mesh.grid,
-        layers=_placed(cost),
+        layers=_placed_rows(cost),
         byte_hops=0.0 if mesh is None else mesh.total,
         byte_hops_bound=0.0 if mesh is None else mesh.bound,
         phases=phases,
     )
 
 
-def _placed(cost: ProgramCost) -> tuple[PlacedRow, ...]:
+def _placed_rows(cost: ProgramCost) -> tuple[PlacedRow, ...]:
     mesh = cost.placement
     if mesh is None:
         return ()
@@ -185,7 +185,7 @@ def render_places_text(report: PlacesReport) -> Group:
         )
     tables = [_placed_table(report.layers), _phases_table(report.phases)]
     shown = (rich_table(table) for table in tables if table.rows)
-    return Group(Text(text_lines([*lines, ""])), *shown, Text(_written(report.phases)))
+    return Group(Text(text_lines([*lines, ""])), *shown, Text(_describe_phases(report.phases)))
 
 
 def _placed_table(layers: Sequence[PlacedRow]) -> TableData:
@@ -212,7 +212,7 @@ def _phases_table(phases: PhasesRow | None) -> TableData:
     return TableData("In turns", ("phase>", "arrays>", "runs"), rows)
 
 
-def _written(phases: PhasesRow | None) -> str:
+def _describe_phases(phases: PhasesRow | None) -> str:
     if phases is None:
         return ""
     stays = ", ".join(phases.stays) or "nothing"

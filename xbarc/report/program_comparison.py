@@ -53,7 +53,7 @@ class ComparedRow(Row):
     )
 
 
-class Comparison(Document):
+class ProgramComparison(Document):
     """Programs side by side."""
 
     format: Literal[1] = Field(default=1, description="1: the first one")
@@ -67,7 +67,7 @@ class Comparison(Document):
     )
 
 
-def compare(reports: Sequence[Report], names: Sequence[str]) -> Comparison:
+def compare(reports: Sequence[Report], names: Sequence[str]) -> ProgramComparison:
     """Put reports side by side.
 
     Args:
@@ -77,7 +77,7 @@ def compare(reports: Sequence[Report], names: Sequence[str]) -> Comparison:
     programs = tuple(
         f"{name} on {report.target.name}" for name, report in zip(names, reports, strict=True)
     )
-    return Comparison(
+    return ProgramComparison(
         programs=programs,
         differences=_differences(reports),
         totals=tuple(
@@ -125,12 +125,12 @@ def _shape(row: LayerRow) -> tuple[str, int, int, int, int | None]:
     return row.operator, row.inputs, row.outputs, row.groups, row.positions
 
 
-def render_comparison_json(comparison: Comparison) -> str:
+def render_comparison_json(comparison: ProgramComparison) -> str:
     """Every digit."""
     return json_text(comparison)
 
 
-def render_comparison_csv(comparison: Comparison) -> str:
+def render_comparison_csv(comparison: ProgramComparison) -> str:
     """A line a quantity, a column a program."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -140,14 +140,14 @@ def render_comparison_csv(comparison: Comparison) -> str:
     return out.getvalue()
 
 
-def render_comparison_text(comparison: Comparison) -> Group:
+def render_comparison_text(comparison: ProgramComparison) -> Group:
     """Tables for a terminal."""
     tables = comparison_tables(comparison)
     head = text_lines(f"{i + 1}: {name}" for i, name in enumerate(comparison.programs))
     return Group(Text(head + "\n"), *(rich_table(table) for table in tables if table.rows))
 
 
-def comparison_tables(comparison: Comparison) -> tuple[TableData, ...]:
+def comparison_tables(comparison: ProgramComparison) -> tuple[TableData, ...]:
     """Settings that differ, totals, layers."""
     columns = [str(i + 1) for i in range(len(comparison.programs))]
     settings = tuple((name, *values) for name, values in comparison.differences.items())

@@ -39,7 +39,7 @@ class Subject:
         return self.program.target
 
 
-def _nothing(_: Any) -> tuple[Any, ...]:
+def _no_rows(_: Any) -> tuple[Any, ...]:
     return ()
 
 
@@ -55,8 +55,8 @@ class Section:
     """
 
     gather: Callable[[Subject], Any]
-    tables: Callable[[Any], Iterable[TableData]] = _nothing
-    notes: Callable[[Program], Iterable[str]] = _nothing
+    tables: Callable[[Any], Iterable[TableData]] = _no_rows
+    notes: Callable[[Program], Iterable[str]] = _no_rows
     after: str = ""
 
 

@@ -21,7 +21,7 @@ from xbarc.target import (
     FigureList,
     Geometry,
     Provenance,
-    Source,
+    SourceEntry,
     Strict,
     Target,
     describe,
@@ -102,20 +102,20 @@ def _growth() -> Iterator[str]:
 
 def _models() -> Iterator[tuple[str, type[Strict]]]:
     yield "Top level", Target
-    yield from _nested(Target, "")
-    yield "`[sources.ID]`", Source
+    yield from _nested_models(Target, "")
+    yield "`[sources.ID]`", SourceEntry
     yield "Figures", Figure
     yield "Lists of figures", FigureList
     yield "`given_for` of a figure", Geometry
 
 
-def _nested(model: type[Strict], prefix: str) -> Iterator[tuple[str, type[Strict]]]:
+def _nested_models(model: type[Strict], prefix: str) -> Iterator[tuple[str, type[Strict]]]:
     for name, field in model.model_fields.items():
         several = get_origin(field.annotation) is tuple
         for kind in (field.annotation, *get_args(field.annotation)):
             if isinstance(kind, type) and issubclass(kind, Strict) and not _is_figure(kind):
                 yield f"`[[{prefix}{name}]]`" if several else f"`[{prefix}{name}]`", kind
-                yield from _nested(kind, f"{prefix}{name}.")
+                yield from _nested_models(kind, f"{prefix}{name}.")
 
 
 def _is_figure(kind: Any) -> bool:

@@ -14,7 +14,7 @@ from .facts import (
     fact,
     facts_of,
 )
-from .form import Rows, Shown, filled
+from .form import Rows, Shown, fill_form
 from .format import accuracy, decibels, histogram, number, operators, percent, seconds
 from .table import TableData, cells, headings, shows, table_of
 
@@ -39,7 +39,7 @@ __all__ = [
     "decibels",
     "fact",
     "facts_of",
-    "filled",
+    "fill_form",
     "headings",
     "histogram",
     "number",

@@ -32,7 +32,7 @@ class _InReport:
             read,
             inner,
             serialization=core_schema.plain_serializer_function_ser_schema(
-                filled, return_schema=inner
+                fill_form, return_schema=inner
             ),
         )
 
@@ -79,7 +79,7 @@ def _shown_type(hint: Any) -> Any:
     return hint
 
 
-def filled(row: Row) -> BaseModel:
+def fill_form(row: Row) -> BaseModel:
     """A row as the model that a report writes."""
     entries = facts_of(type(row))
     return form_of(type(row))(**{entry.name: entry.value(row) for entry in entries})

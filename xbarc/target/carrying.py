@@ -10,7 +10,7 @@ from typing import Any
 
 from xbarc.errors import TargetError
 from xbarc.target.figure_tree import Figure, Provenance
-from xbarc.target.growth import Carried, Geometry, Law, change, completed
+from xbarc.target.growth import Carried, Geometry, Law, change, complete_geometry
 from xbarc.target.laws import LAWS, of_component
 from xbarc.target.model import Target, figures
 
@@ -63,7 +63,7 @@ def carry(target: Target, where: str) -> Target:
         if law is None or not isinstance(figure, Figure) or figure.given_for is None:
             continue
         try:
-            found[path] = _carried(figure, law, here)
+            found[path] = _carry_figure(figure, law, here)
         except (KeyError, ValueError) as error:
             problems.append(f"{path}: {_reason(error)}")
     if problems:
@@ -86,10 +86,10 @@ def _reason(error: KeyError | ValueError) -> str:
     return f"given for another array: {error}"
 
 
-def _carried(figure: Figure, law: Law, here: Mapping[str, float]) -> Figure:
+def _carry_figure(figure: Figure, law: Law, here: Mapping[str, float]) -> Figure:
     """A figure for this array, by its own law where it has one."""
     given = figure.given_for
-    made = None if given is None else change(law.grows, completed(given, here), here)
+    made = None if given is None else change(law.grows, complete_geometry(given, here), here)
     if made is None:
         return figure.model_copy(update={"given_for": None})
     ends: dict[str, Any] = {

@@ -231,7 +231,7 @@ def change(
     return Change(factor, added, differs) if differs else None
 
 
-def completed(given: Geometry, here: Mapping[str, float]) -> dict[str, float]:
+def complete_geometry(given: Geometry, here: Mapping[str, float]) -> dict[str, float]:
     """The geometry of a source: what it states, and the target's own entries for the rest."""
     entries = given.entries()
     if "rows" in entries:

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from xbarc.errors import TargetError
 from xbarc.target.explain import guess, unit_of
-from xbarc.target.growth import Geometry, completed
+from xbarc.target.growth import Geometry, complete_geometry
 
 _OWN = ("name", "description", "kind", "base", "changed")
 _SOURCED = ("source", "via")
@@ -24,7 +24,7 @@ _LOAD = ("columns_per_weight", "columns_per_conversion")
 _LOADED = frozenset({"cell.bits", "precision.weight_bits", "precision.encoding"})
 
 
-def stacked(chain: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
+def stack_files(chain: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
     """The data of a chain of files, the root first."""
     (_, root), *rest = chain
     data: dict[str, Any] = copy.deepcopy(dict(root))
@@ -33,7 +33,7 @@ def stacked(chain: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
         kept = {key: value for key, value in given_for_array(data).items() if key not in _OWN}
         changed: list[str] = []
         mine = {key: value for key, value in own.items() if key not in ("base", "changed")}
-        merged = _merged(kept, mine, "", f"in {label}", changed)
+        merged = _merge_values(kept, mine, "", f"in {label}", changed)
         known = [path for path in changed if path.split(".")[0] not in (*_OWN, "sources", "format")]
         merged.setdefault("kind", "assumed")
         data = _without_old_load({**merged, "base": below, "changed": sorted(known)}, known)
@@ -77,15 +77,15 @@ def given_for_array(data: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(item, list):
             todo.extend(item)
         elif isinstance(item, dict) and "unit" in item:
-            item["given_for"] = _given(item.get("given_for", {}), here)
+            item["given_for"] = _read_given(item.get("given_for", {}), here)
         elif isinstance(item, dict):
             todo.extend(item.values())
     return found
 
 
-def _given(stated: Any, here: Mapping[str, float]) -> Any:
+def _read_given(stated: Any, here: Mapping[str, float]) -> Any:
     try:
-        return completed(Geometry.model_validate(stated), here)
+        return complete_geometry(Geometry.model_validate(stated), here)
     except ValidationError:
         return stated  # the schema says what is wrong with it
 
@@ -129,7 +129,7 @@ def _at(data: Any, path: str) -> Any:
     return data
 
 
-def _merged(old: Any, new: Any, path: str, where: str, changed: list[str]) -> Any:
+def _merge_values(old: Any, new: Any, path: str, where: str, changed: list[str]) -> Any:
     """Tables key by key, figures as `changed_figure` has them; anything else is replaced."""
     if is_figure(old) or unit_of(path):
         changed.append(path)
@@ -139,7 +139,7 @@ def _merged(old: Any, new: Any, path: str, where: str, changed: list[str]) -> An
         return new
     prefix = f"{path}." if path else ""
     added = {
-        key: _merged(old.get(key), value, f"{prefix}{key}", where, changed)
+        key: _merge_values(old.get(key), value, f"{prefix}{key}", where, changed)
         for key, value in new.items()
     }
     return {**old, **added}

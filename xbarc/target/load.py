@@ -12,7 +12,7 @@ from xbarc.errors import TargetError
 from xbarc.target.carrying import carry
 from xbarc.target.explain import explain, hint
 from xbarc.target.files import SHARED_SOURCES, read_chain, read_toml, target_folder, target_names
-from xbarc.target.layers import override, stacked
+from xbarc.target.layers import override, stack_files
 from xbarc.target.model import Target
 from xbarc.target.nodes import at_node
 
@@ -28,7 +28,7 @@ def load_target(name: str | Path, overrides: Iterable[str] = ()) -> Target:
         TargetError: unknown name, unreadable file, or wrong fields (all of them are named).
     """
     chain = read_chain(name)
-    data = override(stacked(chain), overrides)
+    data = override(stack_files(chain), overrides)
     data = at_node(data, data.get("node_nm"), str(name))
     data["sources"] = _sources(data, [layer for _, layer in chain])
     return parse_target(data, where=str(name))

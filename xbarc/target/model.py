@@ -96,7 +96,7 @@ class Drift(Strict):
     reference: Second = Field(description="time after programming at which G0 holds")
 
 
-def _rising(levels: FigureList) -> FigureList:
+def _check_rising(levels: FigureList) -> FigureList:
     pairs = zip(levels.values, levels.values[1:], strict=False)
     if levels.unit != "uS" or min(levels.values, default=-1.0) < 0:
         raise ValueError("conductances are not negative, in uS")
@@ -110,7 +110,7 @@ class Cell(Strict):
 
     technology: Name = Field(description="for people: rram-1t1r, pcm, sram-6t, ...")
     bits: int = Field(ge=1, le=8, description="bits a cell stores; it has 2**bits levels")
-    conductance: Annotated[FigureList, AfterValidator(_rising)] = Field(
+    conductance: Annotated[FigureList, AfterValidator(_check_rising)] = Field(
         description="conductance of each level in uS, level 0 first"
     )
     variation: Variation = Field(description="spread after programming")
@@ -223,7 +223,7 @@ class Hierarchy(Strict):
     network: Literal["mesh", "none"] = Field(description="what joins the tiles; none: one bus")
 
 
-class Source(Strict):
+class SourceEntry(Strict):
     """A text, program or data set that figures come from."""
 
     kind: Literal["paper", "survey", "software", "manual", "digest"] = Field(
@@ -267,7 +267,7 @@ class Target(Strict):
     peak: Peak | None = Field(
         description="full load of the chip; left out: worked out from precision", default=None
     )
-    sources: dict[str, Source] = Field(
+    sources: dict[str, SourceEntry] = Field(
         description="sources that the figures name, beside the shared table"
     )
 

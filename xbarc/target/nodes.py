@@ -52,7 +52,7 @@ def area_factor(from_nm: float, to_nm: float) -> float:
     if from_nm in _NODES and to_nm in _NODES:
         return float(_AREA[int(from_nm)][_NODES.index(int(to_nm))])
     to_32 = [_AREA[node][_NODES.index(32)] for node in _NODES]
-    return _between(from_nm, to_32) / _between(to_nm, to_32)
+    return _interpolate(from_nm, to_32) / _interpolate(to_nm, to_32)
 
 
 def energy_factor(from_nm: float, to_nm: float) -> float:
@@ -62,10 +62,10 @@ def energy_factor(from_nm: float, to_nm: float) -> float:
         ValueError: a node is outside 7 to 130 nm.
     """
     laws = [a * _VOLTS**2 + b * _VOLTS + c for a, b, c in (_ENERGY[n] for n in _NODES)]
-    return _between(to_nm, laws) / _between(from_nm, laws)
+    return _interpolate(to_nm, laws) / _interpolate(from_nm, laws)
 
 
-def _between(node_nm: float, values: Sequence[float]) -> float:
+def _interpolate(node_nm: float, values: Sequence[float]) -> float:
     """Linear interpolation over the nodes."""
     if not _NODES[0] <= node_nm <= _NODES[-1]:
         raise ValueError(f"{node_nm:g} nm is outside {_NODES[0]} to {_NODES[-1]} nm")
@@ -91,11 +91,11 @@ def at_node(data: Any, node_nm: Any, where: str, path: str = "") -> Any:
     if not isinstance(data, dict):
         return data
     if "unit" in data and "node_nm" in data:
-        return _scaled(data, node_nm, where, path.rstrip("."))
+        return _scale_figure(data, node_nm, where, path.rstrip("."))
     return {key: at_node(item, node_nm, where, f"{path}{key}.") for key, item in data.items()}
 
 
-def _scaled(figure: Mapping[str, Any], node_nm: Any, where: str, path: str) -> dict[str, Any]:
+def _scale_figure(figure: Mapping[str, Any], node_nm: Any, where: str, path: str) -> dict[str, Any]:
     rest = {key: value for key, value in figure.items() if key != "node_nm"}
     unit, own = figure["unit"], figure["node_nm"]
     if not isinstance(unit, str):

@@ -58,7 +58,7 @@ def new_target(name: str, base: str, path: Path, settings: Iterable[str] = ()) -
         f"name = {json.dumps(name)}",
         f"base = {json.dumps(named)}",
         "",
-        *(_setting(text) for text in chosen),
+        *(_write_setting(text) for text in chosen),
         *(f"# {key} = {_value(other, key)}" for key in _SHOWN if key not in _keys(chosen)),
     ]
     return "\n".join(lines) + "\n"
@@ -73,7 +73,7 @@ def _relative(base: Path, path: Path) -> str:
     return Path(os.path.relpath(base.resolve(), path.resolve().parent)).as_posix()
 
 
-def _setting(text: str) -> str:
+def _write_setting(text: str) -> str:
     """A setting of the command line as TOML; what is no TOML there is text."""
     key, _, value = (part.strip() for part in text.partition("="))
     try:

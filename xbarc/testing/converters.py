@@ -82,8 +82,8 @@ def _check(policy: ConverterPolicy, name: str, program: Program) -> ConvertedLay
     )
     narrow = program.target.adc.model_copy(update={"max_bits": _MOST_BITS})
     program = replace(program, target=program.target.model_copy(update={"adc": narrow}))
-    own = _converted(program, known, None)
-    found, again = (_converted(program, known, policy) for _ in range(2))
+    own = _set_converters(program, known, None)
+    found, again = (_set_converters(program, known, policy) for _ in range(2))
     where = f"{policy.name}, {name}"
     steps = [one.crossbar_steps[0].adc for one in (found, again)]
     same = all(
@@ -99,7 +99,7 @@ def _check(policy: ConverterPolicy, name: str, program: Program) -> ConvertedLay
     return ConvertedLayer(name, bits, _rms(fast - exact), _rms(_run(own, judged, "fast") - exact))
 
 
-def _converted(program: Program, data: AnyArray, policy: ConverterPolicy | None) -> Program:
+def _set_converters(program: Program, data: AnyArray, policy: ConverterPolicy | None) -> Program:
     """A program with converters set by a policy, or by ours."""
     choose = uniform(_MOST_BITS, f"calibrated:{_MOST_BITS}")
     if policy is not None:

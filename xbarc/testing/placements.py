@@ -89,7 +89,7 @@ def _check(placement: Placement, name: str, program: Program, inputs: AnyArray) 
     def with_step(other: CrossbarStep) -> Program:
         return replace(program, steps=(other,))
 
-    def wired(other: CrossbarStep) -> Float64Array:
+    def levels_with_lines(other: CrossbarStep) -> Float64Array:
         return Chip(with_step(other), Effects(frozenset({"lines"}))).levels(other)
 
     rng = np.random.default_rng(0)
@@ -97,7 +97,7 @@ def _check(placement: Placement, name: str, program: Program, inputs: AnyArray) 
     importance = Importance(
         matrix, np.zeros((step.groups, step.inputs)), rng.random((step.groups, step.outputs))
     )
-    job = PlacementJob(step, program.target, importance, wired)
+    job = PlacementJob(step, program.target, importance, levels_with_lines)
     found, again = place_by(job, placement), place_by(job, placement)
     where = f"{placement.name}, {name}"
     same = np.array_equal(found.step.cells.data, again.step.cells.data)

@@ -52,7 +52,7 @@ def adc_energy_pj(bits: int, costs: AdcCosts) -> float:
         return bits * costs.comparator_energy.value
     law = costs.energy_linear.value * bits + costs.energy_exponential.value * 2.0**bits
     law = costs.energy_scale.value * law + _thermal(bits, costs)
-    return _chosen(bits, costs, law, costs.comparator_energy.value)
+    return _choose_circuit(bits, costs, law, costs.comparator_energy.value)
 
 
 def adc_area_um2(bits: int, costs: AdcCosts) -> float:
@@ -62,7 +62,7 @@ def adc_area_um2(bits: int, costs: AdcCosts) -> float:
     if bits <= 1:
         return bits * costs.comparator_area.value
     law = costs.area_linear.value * bits + costs.area_exponential.value * 2.0**bits
-    return _chosen(bits, costs, law, costs.comparator_area.value)
+    return _choose_circuit(bits, costs, law, costs.comparator_area.value)
 
 
 def step_energy_pj(bits: int, costs: AdcCosts) -> float:
@@ -93,7 +93,7 @@ def _thermal(bits: int, costs: AdcCosts) -> float:
     return float(margin * costs.thermal.value * 4.0**bits)
 
 
-def _chosen(bits: int, costs: AdcCosts, law: float, comparator: float) -> float:
+def _choose_circuit(bits: int, costs: AdcCosts, law: float, comparator: float) -> float:
     return float((2**bits - 1) * comparator) if is_comparators(bits, costs) else law
 
 

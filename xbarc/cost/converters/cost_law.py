@@ -97,22 +97,22 @@ class LawCosts(AdcCosts):
 
     def energy_pj(self, bits: int) -> float:
         """Of one full conversion; 0 for one of 0 bits, which is not made."""
-        return self._asked("conversion_energy", bits) if bits > 0 else 0.0
+        return self._ask("conversion_energy", bits) if bits > 0 else 0.0
 
     def area_um2(self, bits: int) -> float:
         """Of one converter; 0 for one of 0 bits, which always reads the same."""
-        return self._asked("converter_area", bits) if bits > 0 else 0.0
+        return self._ask("converter_area", bits) if bits > 0 else 0.0
 
     def time_ns(self, bits: int) -> float:
         """Of one conversion."""
-        return self._asked("conversion_time", bits) if bits > 0 else 0.0
+        return self._ask("conversion_time", bits) if bits > 0 else 0.0
 
-    def _asked(self, member: str, bits: int) -> float:
+    def _ask(self, member: str, bits: int) -> float:
         law = self.law
-        return checked(law, f"{member}({bits})", getattr(law, member)(bits, self.own))
+        return check_price(law, f"{member}({bits})", getattr(law, member)(bits, self.own))
 
 
-def checked(law: object, what: str, value: float) -> float:
+def check_price(law: object, what: str, value: float) -> float:
     """A price, which is finite and not below zero.
 
     Raises:
@@ -158,13 +158,13 @@ def with_law(target: Target, given: str | Method | None) -> Target:
     if given is None:
         return own
     law = load_law(given)
-    costs = _changed(own.costs, "costs.", own, law)
+    costs = _change_figures(own.costs, "costs.", own, law)
     adc = {name: getattr(own.costs.adc, name) for name in AdcCosts.model_fields}
     priced = LawCosts.model_construct(**adc, by=Priced(law, own))
     return own.model_copy(update={"costs": costs.model_copy(update={"adc": priced})})
 
 
-def priced(program: Program, given: str | Method | None) -> Program:
+def price_program(program: Program, given: str | Method | None) -> Program:
     """A program whose target `with_law` gives, to be reported and not to be saved.
 
     Raises:
@@ -193,7 +193,7 @@ def law_of_costs(target: Target) -> CostLaw | None:
     return target.costs.adc.law if isinstance(target.costs.adc, LawCosts) else None
 
 
-def _changed(part: _Part, prefix: str, own: Target, law: CostLaw) -> _Part:
+def _change_figures(part: _Part, prefix: str, own: Target, law: CostLaw) -> _Part:
     """The figures below a part as the law has them; those of converters it prices by width."""
     found: dict[str, object] = {}
     for name in type(part).model_fields:
@@ -205,13 +205,14 @@ def _changed(part: _Part, prefix: str, own: Target, law: CostLaw) -> _Part:
             found[name] = _figure(value, path, own, law)
         elif isinstance(value, tuple) and value and isinstance(value[0], Strict):
             found[name] = tuple(
-                _changed(item, f"{path}.{index}.", own, law) for index, item in enumerate(value)
+                _change_figures(item, f"{path}.{index}.", own, law)
+                for index, item in enumerate(value)
             )
     return part.model_copy(update=found)
 
 
 def _figure(figure: Figure, path: str, own: Target, law: CostLaw) -> Figure:
-    value = checked(law, f"figure('{path}')", law.figure(path, figure.value, own))
+    value = check_price(law, f"figure('{path}')", law.figure(path, figure.value, own))
     if value == figure.value:
         return figure
     return Figure(

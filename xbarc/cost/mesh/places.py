@@ -14,7 +14,7 @@ from math import ceil, isqrt, sqrt
 
 import numpy as np
 
-from xbarc.cost.mesh.tabu_search import improved
+from xbarc.cost.mesh.tabu_search import improve_places
 from xbarc.numerics import Float64Array, Int64Array
 
 _PARTS = (1.0, 1.3, 2.0)  # places a tile, of the parts of the mesh that are tried before all of it
@@ -118,7 +118,7 @@ def place(
     start = snake(grid)[: len(tiles)]
     searched = traffic.any() and len(tiles) <= _MOST_TILES
     places = best_of_parts(traffic, grid) if searched else start
-    return _described(items, flows, tiles, places, grid, traffic)
+    return _describe_placement(items, flows, tiles, places, grid, traffic)
 
 
 def best_of_parts(traffic: Float64Array, grid: tuple[int, int]) -> Int64Array:
@@ -126,7 +126,7 @@ def best_of_parts(traffic: Float64Array, grid: tuple[int, int]) -> Int64Array:
     count, apart = len(traffic), distances(grid)
     found = []
     for part in _parts(count, grid):
-        inside = improved(traffic, distances(part), snake(part)[:count])
+        inside = improve_places(traffic, distances(part), snake(part)[:count])
         row, column = np.divmod(inside, part[1])
         places = row * grid[1] + column
         found.append((float((traffic * apart[np.ix_(places, places)]).sum()), places))
@@ -183,7 +183,7 @@ def lower_bound(traffic: Float64Array) -> float:
     return float((ranked * near).sum() / 2)
 
 
-def _described(
+def _describe_placement(
     items: Sequence[Item],
     links: Sequence[Link],
     tiles: Sequence[Mapping[str, int]],

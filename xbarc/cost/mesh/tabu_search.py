@@ -43,7 +43,7 @@ class _Search:
         gain[self.free] = np.inf
         return gain
 
-    def barred(self, number: int) -> BoolArray:
+    def barred_exchanges(self, number: int) -> BoolArray:
         """Exchanges that bring a tile back too early."""
         early = self.until[:, self.order] > number
         return np.asarray(early | early.T, dtype=np.bool_)
@@ -60,7 +60,7 @@ class _Search:
         self.order[[a, b]] = self.order[[b, a]]
 
 
-def improved(
+def improve_places(
     traffic: Float64Array, distance: Int64Array, places: Int64Array, patience: int = PATIENCE
 ) -> Int64Array:
     """Better places for tiles; never worse ones than those given.
@@ -77,7 +77,7 @@ def improved(
     slack = 1e-9 * max(1.0, float(search.traffic.sum()))
     while number - last < patience:
         gain = search.gains()
-        gain[search.barred(number) & (now + gain >= best - slack)] = np.inf
+        gain[search.barred_exchanges(number) & (now + gain >= best - slack)] = np.inf
         chosen = int(np.argmin(gain))
         if not np.isfinite(gain.flat[chosen]):
             break

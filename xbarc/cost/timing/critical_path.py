@@ -24,7 +24,7 @@ class PathPart(Row, form="PathRow", title="Critical path"):
 
 
 @dataclass(frozen=True, eq=False)
-class Node:
+class ScheduledStep:
     """A step that has been scheduled: what it waited for, and when it was done.
 
     Attributes:
@@ -44,7 +44,7 @@ class Node:
     out: Stream
 
 
-def critical_path(makers: Mapping[str, Node], latency: int) -> tuple[PathPart, ...]:
+def critical_path(makers: Mapping[str, ScheduledStep], latency: int) -> tuple[PathPart, ...]:
     """Walk back from the last result: each wait ends when something else was done.
 
     Args:
@@ -54,7 +54,7 @@ def critical_path(makers: Mapping[str, Node], latency: int) -> tuple[PathPart, .
     made = (node for node in makers.values() if node.out.ready.size)  # none of an empty batch
     last = [node for node in made if node.out.last == latency]
     parts: list[PathPart] = []
-    node: Node | None = last[0] if last else None
+    node: ScheduledStep | None = last[0] if last else None
     position = int(np.argmax(node.out.ready)) if node else 0
     while node is not None:
         back = _through_digital if node.rounds is None else _through_crossbar
@@ -63,8 +63,8 @@ def critical_path(makers: Mapping[str, Node], latency: int) -> tuple[PathPart, .
 
 
 def _through_crossbar(
-    node: Node, position: int, makers: Mapping[str, Node], parts: list[PathPart]
-) -> tuple[Node | None, int]:
+    node: ScheduledStep, position: int, makers: Mapping[str, ScheduledStep], parts: list[PathPart]
+) -> tuple[ScheduledStep | None, int]:
     """Back to the round that had to wait for its input, and to what it waited for."""
     rounds = node.rounds
     if rounds is None or not rounds.start.size:
@@ -86,8 +86,8 @@ def _through_crossbar(
 
 
 def _through_digital(
-    node: Node, position: int, makers: Mapping[str, Node], parts: list[PathPart]
-) -> tuple[Node | None, int]:
+    node: ScheduledStep, position: int, makers: Mapping[str, ScheduledStep], parts: list[PathPart]
+) -> tuple[ScheduledStep | None, int]:
     """Back to the input that came last."""
     best: tuple[int, str, int] | None = None
     for name, need in node.sources:

@@ -54,7 +54,7 @@ def fragment_flows(step: DigitalFragment, grids: Mapping[str, Grid]) -> dict[str
         grids: positions of the inputs that come from somewhere, by name.
     """
     flows = {name: _input_flow(name, grid) for name, grid in grids.items()}
-    every = _joined(flows.values())
+    every = _wait_for_all(flows.values())
     if not step.model:  # as in hand-made programs
         return dict.fromkeys(step.outputs, every)
     for node in OnnxGraph(step.model, step.name).nodes:
@@ -71,14 +71,14 @@ def _input_flow(name: str, grid: Grid) -> Flow:
 def _node_flow(node: GraphNode, read: list[Flow]) -> Flow:
     operator = node.operator
     if operator.form is Form.WINDOW and read:
-        return _pooled(read[0], node)
+        return _pool_flow(read[0], node)
     by_channel = operator.name in ("Concat", "QLinearConcat") and node.whole("axis") in (1, -3)
     if read and (operator.is_pointwise or by_channel):
         return _lined_up(read)
-    return _joined(read)
+    return _wait_for_all(read)
 
 
-def _joined(read: Iterable[Flow]) -> Flow:
+def _wait_for_all(read: Iterable[Flow]) -> Flow:
     """All of everything, before anything comes."""
     needs: dict[str, IntArray | None] = {}
     for flow in read:
@@ -97,7 +97,7 @@ def _lined_up(read: list[Flow]) -> Flow:
     """Position by position, where all inputs have the same positions."""
     grid = read[0].grid
     if not grid or any(flow.grid != grid for flow in read):
-        return _joined(read)
+        return _wait_for_all(read)
     needs = dict(read[0].needs)
     for flow in read[1:]:
         for name, need in flow.needs.items():
@@ -111,14 +111,14 @@ def _later(one: IntArray | None, other: IntArray | None) -> IntArray | None:
     return one if one is other else np.maximum(one, other)
 
 
-def _pooled(flow: Flow, node: GraphNode) -> Flow:
+def _pool_flow(flow: Flow, node: GraphNode) -> Flow:
     window, spatial = _window(node), flow.grid[1:]
     if window is None or len(spatial) != len(window.kernel) or node.whole("channels_last"):
-        return _joined([flow])
+        return _wait_for_all([flow])
     grid = (flow.grid[0], *_pooled_extent(window, spatial, rounds_up=node.whole("ceil_mode")))
     last = needed_position(grid, flow.grid, window_reach(window, spatial))
     if last is None or not last.size:
-        return _joined([flow])
+        return _wait_for_all([flow])
     in_turn = np.maximum.accumulate(last)
     needs = {name: None if need is None else need[in_turn] for name, need in flow.needs.items()}
     return Flow(grid, needs)

@@ -50,7 +50,7 @@ class Stand:
         """Time between two inferences that the arrays allow."""
         return max(self.least, -(-self.positions // copies) * self.round_time)
 
-    def needed(self, interval: float) -> int | None:
+    def least_copies(self, interval: float) -> int | None:
         """Least copies that keep to an interval; None where no number does."""
         if interval < self.least:
             return None
@@ -142,7 +142,7 @@ def copies_for(layers: Sequence[Stand], policy: Policy, arrays: int) -> dict[str
         case "none":
             return {layer.name: 1 for layer in layers}
         case "balance":
-            return balanced(layers)
+            return balance_copies(layers)
         case "throughput":
             return at_rate(layers, policy.amount)
         case "budget":
@@ -150,7 +150,7 @@ def copies_for(layers: Sequence[Stand], policy: Policy, arrays: int) -> dict[str
             return within_budget(layers, int(policy.amount) + shared)
 
 
-def balanced(layers: Sequence[Stand]) -> dict[str, int]:
+def balance_copies(layers: Sequence[Stand]) -> dict[str, int]:
     """As many copies as keep step with the layer that has least to do of those with windows.
 
     This is ISAAC's rule: copies follow the ratio of positions. It asks for what it asks for; use a
@@ -158,7 +158,7 @@ def balanced(layers: Sequence[Stand]) -> dict[str, int]:
     """
     windows = [layer.time(1) for layer in layers if layer.positions > 1 and layer.most > 1]
     goal = max([min(windows, default=0), *(layer.time(layer.most) for layer in layers)])
-    return {layer.name: layer.needed(goal) or 1 for layer in layers}
+    return {layer.name: layer.least_copies(goal) or 1 for layer in layers}
 
 
 def at_rate(layers: Sequence[Stand], rate: float) -> dict[str, int]:
@@ -168,7 +168,7 @@ def at_rate(layers: Sequence[Stand], rate: float) -> dict[str, int]:
         MappingError: a layer is too slow with a copy for every position.
     """
     interval = 1e12 / rate
-    found = {layer.name: layer.needed(interval) for layer in layers}
+    found = {layer.name: layer.least_copies(interval) for layer in layers}
     slow = max(layers, key=lambda layer: layer.time(layer.most), default=None)
     if slow is not None and None in found.values():
         best = 1e12 / slow.time(slow.most)
@@ -201,7 +201,7 @@ def within_budget(layers: Sequence[Stand], budget: int) -> dict[str, int]:
         return arrays_at(layers, interval) <= budget
 
     best = candidates[bisect_left(candidates, True, key=fits)] if candidates else 0
-    return {layer.name: layer.needed(best) or 1 for layer in layers}
+    return {layer.name: layer.least_copies(best) or 1 for layer in layers}
 
 
 def intervals(layers: Sequence[Stand]) -> list[int]:
@@ -222,7 +222,7 @@ def arrays_at(layers: Sequence[Stand], interval: float) -> float:
     """Arrays that an interval needs; infinite where it is out of reach."""
     total = 0
     for layer in layers:
-        copies = layer.needed(interval)
+        copies = layer.least_copies(interval)
         if copies is None:
             return inf
         total += copies * layer.arrays

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from xbarc.cost.hardware import arrays_of_step
-from xbarc.cost.timing.critical_path import Node, PathPart, critical_path
+from xbarc.cost.timing.critical_path import PathPart, ScheduledStep, critical_path
 from xbarc.cost.timing.digital_nodes import Flow, fragment_flows, last_need
 from xbarc.cost.timing.position_grids import (
     Grid,
@@ -94,7 +94,7 @@ class _State:
     free: Int64Array
     grids: Mapping[str, Grid]
     streams: dict[str, Stream] = field(default_factory=dict)
-    makers: dict[str, Node] = field(default_factory=dict)
+    makers: dict[str, ScheduledStep] = field(default_factory=dict)
     layers: list[LayerSchedule] = field(default_factory=list)
     held: list[tuple[Int64Array, Int64Array]] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
@@ -134,7 +134,7 @@ def schedule(
             _pass_on(step, state)
         else:
             _crossbar(step, timings[step.name], (copies or {}).get(step.name, 1), state)
-    return _finished(program, state)
+    return _finish_schedule(program, state)
 
 
 def why_unscheduled(program: Program) -> str:
@@ -173,7 +173,7 @@ def _crossbar(step: CrossbarStep, timing: Timing, copies: int, state: _State) ->
         made = Stream(out, sent if vector is None else sent[vector])
     else:  # a transposed convolution of nothing may have a result: its biases
         made = Stream(out, np.full(int(np.prod(out)), stream.last))
-    node = Node(step.name, ((step.input, need),), rounds, copies, vector, made)
+    node = ScheduledStep(step.name, ((step.input, need),), rounds, copies, vector, made)
     state.streams[step.output], state.makers[step.output] = made, node
     _occupy(step, stream, source, (grid, reaches if lined_up else None), rounds, state)
     state.layers.append(_layer(step, node, rounds, why))
@@ -183,7 +183,7 @@ def _pass_on(step: CrossbarStep, state: _State) -> None:
     """A layer that is left out: its result is there when its whole input is."""
     made = whole(state.streams[step.input].last if step.input in state.streams else 0)
     state.streams[step.output] = made
-    state.makers[step.output] = Node(step.name, ((step.input, None),), None, 1, None, made)
+    state.makers[step.output] = ScheduledStep(step.name, ((step.input, None),), None, 1, None, made)
 
 
 def _occupy(
@@ -241,7 +241,7 @@ def _held(
     return arrive, rounds.start[users // rounds.copies] + rounds.interval
 
 
-def _layer(step: CrossbarStep, node: Node, rounds: Rounds, why: str) -> LayerSchedule:
+def _layer(step: CrossbarStep, node: ScheduledStep, rounds: Rounds, why: str) -> LayerSchedule:
     return LayerSchedule(
         name=step.name,
         copies=node.copies,
@@ -282,11 +282,11 @@ def _digital_output(step: DigitalFragment, output: str, flow: Flow, state: _Stat
         ready = run_rounds(ready, 1, each, 0).finish
     made = Stream(flow.grid, ready)
     sources = tuple(flow.needs.items())
-    state.makers[output] = Node(step.name, sources, None, 1, None, made)
+    state.makers[output] = ScheduledStep(step.name, sources, None, 1, None, made)
     state.streams[output] = made
 
 
-def _finished(program: Program, state: _State) -> Schedule:
+def _finish_schedule(program: Program, state: _State) -> Schedule:
     made = [state.streams[v.name].last for v in program.outputs if v.name in state.streams]
     latency = max(made, default=max((layer.end_ps for layer in state.layers), default=0))
     interval, bottleneck = _interval(state)

@@ -9,7 +9,7 @@ import numpy as np
 
 from xbarc.cost.converters import LawCosts
 from xbarc.cost.hardware import adc_places
-from xbarc.cost.step_counts import converted, reads_of_arrays, segments_of_block, slice_widths
+from xbarc.cost.step_counts import is_converted, reads_of_arrays, segments_of_block, slice_widths
 from xbarc.ir import CrossbarStep
 from xbarc.numerics import BoolArray, IntArray
 from xbarc.rows import Row, fact
@@ -101,7 +101,7 @@ def _cycle(target: Target, width: int, bits: int, conversions: int) -> tuple[flo
 
 def _conversions_per_adc(step: CrossbarStep, target: Target, places: IntArray) -> list[int]:
     """Most conversions of one converter in one read, for each input slice."""
-    made = converted(step)
+    made = is_converted(step)
     found = [
         _busiest_converter(step, target, places, made[..., index]) for index in range(made.shape[3])
     ]

@@ -11,7 +11,7 @@ from xbarc.report.inspection.heat_map import block_picture, layer_picture, png_b
 from xbarc.report.inspection.text import block_table, blocks_table, layer_table
 from xbarc.report.inspection.views import BlockView, LayerView
 from xbarc.report.pages import page
-from xbarc.rows import filled
+from xbarc.rows import fill_form
 
 FORMAT = 1  # 1: the first one
 _MOST_BLOCKS = 2000
@@ -36,7 +36,7 @@ def render_layer_json(view: LayerView) -> str:
         "cell_bits": step.cells.bits,
         "cells": step.cells.count,
         "arrays": view.arrays,
-        "adc": filled(view.adc).model_dump(),
+        "adc": fill_form(view.adc).model_dump(),
         "row_bounds": tiling.row_bounds.tolist(),
         "segment_bounds": tiling.segment_bounds.tolist(),
         "column_bounds": tiling.column_bounds.tolist(),
@@ -87,7 +87,7 @@ def render_layer_html(view: LayerView) -> str:
     """A page with the cells of all blocks of a layer."""
     name = view.step.name
     body = page.fragment(
-        page.heading(f"Layer {name}", 1),
+        page.render_heading(f"Layer {name}", 1),
         page.paragraph("Rows are wordlines, columns bitlines; a darker cell has a higher level."),
         page.image(png_bytes(layer_picture(view.step)), f"cells of {name}"),
         page.table(layer_table(view)),
@@ -100,7 +100,7 @@ def render_block_html(view: BlockView) -> str:
     """A page with the cells of one block."""
     name = f"{view.layer}, block {view.group},{view.row_block},{view.column_block}"
     body = page.fragment(
-        page.heading(name, 1),
+        page.render_heading(name, 1),
         page.paragraph("Rows are wordlines, columns bitlines; a darker cell has a higher level."),
         page.image(png_bytes(block_picture(view)), f"cells of {name}"),
         page.table(block_table(view)),

@@ -71,7 +71,7 @@ def _line(x: float, y: float, to_x: float, to_y: float, colour: str = _GREY) -> 
     return f'<line {ends} stroke="{colour}"/>'
 
 
-def shortened(name: str, most: int = 30) -> str:
+def shorten_name(name: str, most: int = 30) -> str:
     """A name that fits beside a drawing."""
     return name if len(name) <= most else name[: most - 1] + "…"
 
@@ -81,21 +81,21 @@ def pie(title: str, values: Sequence[tuple[str, float]], unit: str) -> str:
     whole = math.fsum(value for _, value in values)
     if whole <= 0:
         return ""
-    slices = merged(values, whole)
+    slices = merge_small(values, whole)
     parts, start = [], 0.0
     for index, (name, value) in enumerate(slices):
         colour = PALETTE[index % len(PALETTE)]
         parts.append(_sector(start, start + value / whole, colour, f"{name}: {number(value)}"))
         y = 24 + 20 * index
         parts.append(_box(230, y - 10, 12, 12, colour))
-        parts.append(_text(250, y, f"{shortened(name, 34)}  {percent(value / whole)}"))
+        parts.append(_text(250, y, f"{shorten_name(name, 34)}  {percent(value / whole)}"))
         start += value / whole
     parts.append(_text(105, 102, number(whole), "middle"))
     parts.append(_text(105, 120, unit, "middle"))
     return _svg(title, 540, max(215, 30 + 20 * len(slices)), parts)
 
 
-def merged(values: Sequence[tuple[str, float]], whole: float) -> list[tuple[str, float]]:
+def merge_small(values: Sequence[tuple[str, float]], whole: float) -> list[tuple[str, float]]:
     """Largest first; what is beyond the colours or too thin to see becomes one slice."""
     ranked = sorted((item for item in values if item[1] > 0), key=lambda item: -item[1])
     room = len(PALETTE) - 1
@@ -133,7 +133,7 @@ def timeline(title: str, bars: Sequence[Bar], end: float, unit: str) -> str:
         y = 24 + step * index
         x, length = left + width * bar.begin / end, width * (bar.end - bar.begin) / end
         note = f"{bar.name}: {number(bar.begin)} to {number(bar.end)} {unit}, works "
-        parts.append(_text(left - 8, y + 11, shortened(bar.name), "end"))
+        parts.append(_text(left - 8, y + 11, shorten_name(bar.name), "end"))
         parts.append(_box(x, y, max(1.0, length), 13, "var(--work)", note + percent(bar.work)))
         for begin, stop in bar.marks:
             at, long = left + width * begin / end, width * (stop - begin) / end
@@ -176,7 +176,7 @@ def histogram(title: str, counts: Sequence[tuple[str, float]]) -> str:
     return _svg(title, 40 + step * len(counts), height + 62, parts)
 
 
-def filling(title: str, layers: Sequence[tuple[str, Sequence[float], int, int]]) -> str:
+def draw_filling(title: str, layers: Sequence[tuple[str, Sequence[float], int, int]]) -> str:
     """A row of squares a layer, a square an array, the darker the fuller.
 
     Args:
@@ -188,7 +188,7 @@ def filling(title: str, layers: Sequence[tuple[str, Sequence[float], int, int]])
     parts, step, most = [], 16, 40
     for index, (name, shares, arrays, copies) in enumerate(layers):
         y = 6 + step * index
-        parts.append(_text(222, y + 11, shortened(name), "end"))
+        parts.append(_text(222, y + 11, shorten_name(name), "end"))
         for at, share in enumerate(shares[:most]):
             tip = f"{name}, array {at}: {percent(share)} of the cells"
             parts.append(_box(230 + 14 * at, y, 12, 12, shade(share), tip))
@@ -219,7 +219,7 @@ def roofline(title: str, points: Sequence[Point], peak: float, bandwidth: float 
         return ""
     xs = _decades([p.intensity for p in shown])
     ys = _decades([*(p.rate for p in shown), peak])
-    frame = _Frame(xs, ys)
+    frame = _Axes(xs, ys)
     parts = frame.grid()
     knee = 10.0 ** xs[0] if bandwidth is None else max(peak / bandwidth, 10.0 ** xs[0])
     knee = min(knee, 10.0 ** xs[1])
@@ -245,7 +245,7 @@ def _decades(values: Sequence[float]) -> tuple[int, int]:
 
 def _legend(points: Sequence[Point]) -> list[str]:
     rows = [
-        f"{index + 1}  {shortened(point.name)}  {number(point.rate)} GOPS"
+        f"{index + 1}  {shorten_name(point.name)}  {number(point.rate)} GOPS"
         for index, point in enumerate(points[:25])
     ]
     rows += [f"and {len(points) - 25} more"] if len(points) > 25 else []
@@ -253,7 +253,7 @@ def _legend(points: Sequence[Point]) -> list[str]:
 
 
 @dataclass(frozen=True)
-class _Frame:
+class _Axes:
     """Logarithmic axes: first and last decade of each."""
 
     xs: tuple[int, int]

@@ -28,9 +28,9 @@ def pictures(
         ("Pipeline of one inference, strong: critical path", _timeline(plan)),
         ("Roofline", _roofline(layers, totals, chip)),
         ("Conversions of one inference by ADC bits", _bits(layers)),
-        ("Filling of arrays, a square each", _filling(layers)),
+        ("Filling of arrays, a square each", _filling_picture(layers)),
     )
-    return tuple(page.heading(title) + "\n" + svg for title, svg in drawn if svg)
+    return tuple(page.render_heading(title) + "\n" + svg for title, svg in drawn if svg)
 
 
 def bars(layers: Sequence[LayerRow], components: Components) -> tuple[str, ...]:
@@ -94,9 +94,9 @@ def _bits(layers: Sequence[LayerRow]) -> str:
     return charts.histogram("Conversions by ADC bits", values)
 
 
-def _filling(layers: Sequence[LayerRow]) -> str:
+def _filling_picture(layers: Sequence[LayerRow]) -> str:
     rows = [(r.name, r.filling, r.arrays, r.copies) for r in layers[:_MOST_LAYERS]]
-    return charts.filling("Filling of arrays", rows)
+    return charts.draw_filling("Filling of arrays", rows)
 
 
 def _layer_bars(layers: Sequence[LayerRow]) -> str:

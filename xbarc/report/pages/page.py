@@ -55,7 +55,7 @@ def fragment(*parts: str) -> str:
     return f'<style>{_THEME}{_STYLE}</style>\n<div class="xbarc">\n' + "\n".join(parts) + "\n</div>"
 
 
-def heading(text: str, level: int = 2) -> str:
+def render_heading(text: str, level: int = 2) -> str:
     """A heading."""
     return f"<h{level}>{markup(text)}</h{level}>"
 
@@ -81,7 +81,7 @@ def table(data: TableData) -> str:
     ]
     body = "".join(f"<tr>{row}</tr>\n" for row in rows)
     inside = f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>"
-    return f'{heading(data.title)}\n<div class="scroll"><table>\n{inside}\n</table></div>'
+    return f'{render_heading(data.title)}\n<div class="scroll"><table>\n{inside}\n</table></div>'
 
 
 def _cell(tag: str, text: str, right: bool) -> str:
@@ -99,9 +99,8 @@ def bars(title: str, values: Sequence[tuple[str, float, str]]) -> str:
         for index, (name, value, label) in enumerate(values)
     )
     size = f'width="1000" height="{height}" viewBox="0 0 1000 {height}"'
-    return (
-        f'{heading(title)}\n<svg {size} role="img">\n<title>{markup(title)}</title>\n{rows}\n</svg>'
-    )
+    head = render_heading(title)
+    return f'{head}\n<svg {size} role="img">\n<title>{markup(title)}</title>\n{rows}\n</svg>'
 
 
 def _bar(index: int, name: str, share: float, label: str) -> str:

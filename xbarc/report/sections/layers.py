@@ -149,7 +149,7 @@ def _layer_row(layer: LayerCost, target: Target) -> LayerRow:
         cells=step.cells.count,
         zero_cells=int(layer.levels[0]),
         utilization=step.cells.count / capacity if capacity else None,
-        filling=_filling(step, target),
+        filling=_array_filling(step, target),
         adc=adc_row(step.adc.policy, layer.vector.conversions),
         timing=layer.timing,
         positions=layer.positions,
@@ -161,11 +161,11 @@ def _layer_row(layer: LayerCost, target: Target) -> LayerRow:
         latency_us=None if layer.latency_ns is None else layer.latency_ns / 1e3,
         area_mm2=(area or 0.0) / 1e6,
         choice=step.choice,
-        fit=fitted(step.fit),
+        fit=chosen_fit(step.fit),
     )
 
 
-def _filling(step: CrossbarStep, target: Target) -> tuple[float, ...]:
+def _array_filling(step: CrossbarStep, target: Target) -> tuple[float, ...]:
     """Share of the cells in use of the first arrays of a layer."""
     first = int(step.tiling.array.min(initial=0))
     used = cells_of_array(step, int(step.tiling.array.max(initial=-1)) + 1)[first:]
@@ -198,7 +198,7 @@ def adc_row(policy: str, conversions: Histogram) -> AdcRow:
     )
 
 
-def fitted(record: FitRecord | None) -> FitRecord | None:
+def chosen_fit(record: FitRecord | None) -> FitRecord | None:
     """The record where anything was chosen; None where integers were plainly rounded."""
     return None if record == FitRecord("rounding") else record
 

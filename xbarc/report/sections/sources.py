@@ -15,7 +15,7 @@ def _values_text(values: tuple[float, ...]) -> str:
     return ", ".join(f"{value:g}" for value in values)
 
 
-def _scaling(row: SourceRow) -> str:
+def _scaling_text(row: SourceRow) -> str:
     """The factor between nodes, apart from the figure that it was put on."""
     if row.scale_factor is None:
         return ""
@@ -23,7 +23,7 @@ def _scaling(row: SourceRow) -> str:
     return f"{figure} x {row.scale_factor:.4g} by node ({row.scale_source}); "
 
 
-def _carrying(row: SourceRow) -> str:
+def _carrying_text(row: SourceRow) -> str:
     """The law that carried a figure to this array, apart from the figure that it was put on."""
     if row.given_value is None:
         return ""
@@ -54,7 +54,7 @@ class SourceRow(Row, title="Figures"):
     note: str = fact(
         "what a reader must know to use the figure",
         head="note",
-        of=lambda row: f"{_scaling(row)}{_carrying(row)}{row.note}",
+        of=lambda row: f"{_scaling_text(row)}{_carrying_text(row)}{row.note}",
     )
     kind: str = fact("paper, survey, software, manual, digest; assumed")
     cite: str = fact("author, title, place, year; empty where assumed")

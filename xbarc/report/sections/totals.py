@@ -220,7 +220,7 @@ def totals_table(
         ("arrays", number(totals.arrays), room),
         ("arrays of one copy of everything", number(totals.arrays_once), policy),
         ("arrays without packing", number(totals.arrays_without_packing), "one a block"),
-        ("macros, tiles, chips", _joined(totals.macros, totals.tiles, totals.chips), ""),
+        ("macros, tiles, chips", _join_numbers(totals.macros, totals.tiles, totals.chips), ""),
         ("cells in use", number(totals.cells), f"{percent(totals.cell_utilization)} of the arrays"),
         ("converters", number(totals.adcs), f"{number(totals.adc_settings)} settings"),
         _row(totals, "MACs on crossbars", "macs_crossbar", ""),
@@ -266,7 +266,7 @@ def _row(totals: Totals, label: str, field: str, unit: str) -> tuple[str, ...]:
     return (label, number(getattr(totals, field)), unit if reason is None else reason)
 
 
-def _joined(*values: int) -> str:
+def _join_numbers(*values: int) -> str:
     return ", ".join(number(value) for value in values)
 
 
