@@ -316,7 +316,7 @@ def _filled(graph: Graph, x: str) -> str | None:
     return graph.add("ConstantOfShape", [shape], **options)
 
 
-def _on_codes(kind: str, operands: int = 2) -> Example:
+def _on_codes(kind: str, operands: int = 2, **attributes: int) -> Example:
     """An operator of com.microsoft on integers with their scales."""
 
     def build(graph: Graph, x: str) -> str | None:
@@ -328,8 +328,8 @@ def _on_codes(kind: str, operands: int = 2) -> Example:
         reads: list[str | AnyArray | None] = [x, *form]
         if operands == 2:
             reads += [typed(graph.numbers(array.shape, wild=0), array.dtype), *form]
-        options = {"kernel_shape": [2] * (array.ndim - 2)} if pools else {}
-        return graph.add(kind, [*reads, *form], domain="com.microsoft", **options)
+        window = {"kernel_shape": [2] * (array.ndim - 2)} if kind == "QLinearAveragePool" else {}
+        return graph.add(kind, [*reads, *form], domain="com.microsoft", **window, **attributes)
 
     return build
 
@@ -537,6 +537,8 @@ EXAMPLES: dict[str, Example] = {
     **{kind: _on_codes(kind) for kind in ("QLinearAdd", "QLinearMul")},
     **{kind: _on_codes(kind, 1) for kind in ("QLinearSigmoid", "QLinearLeakyRelu")},
     "QLinearAveragePool": _on_codes("QLinearAveragePool", 1),
+    "QLinearGlobalAveragePool": _on_codes("QLinearGlobalAveragePool", 1),
+    "QLinearSoftmax": _on_codes("QLinearSoftmax", 1, axis=-1, opset=13),
     "ConstantOfShape": _filled,
     "Multinomial": _multinomial,
     "NonMaxSuppression": _suppress,

@@ -140,6 +140,9 @@ ROWS: tuple[Operator, ...] = (
     # windows and whole channels
     Operator("MaxPool", WINDOW, picks=True, scaling=ONE, dtype=0, kernels=Kernels(12)),
     Operator("QLinearAveragePool", WINDOW, domains=MICROSOFT, keeps_rank=True, dtype=0),
+    # no form: with `channels_last` they work along another axis
+    Operator("QLinearGlobalAveragePool", domains=MICROSOFT, keeps_rank=True, dtype=0),
+    Operator("QLinearSoftmax", domains=MICROSOFT, keeps_rank=True, dtype=0),
     Operator("AveragePool", WINDOW, scaling=ONE, dtype=0),
     Operator("LpPool", WINDOW, within=POSITIVE, scaling=ONE, dtype=0),
     Operator("GlobalMaxPool", CHANNEL, picks=True, scaling=ONE, dtype=0),
