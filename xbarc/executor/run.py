@@ -12,7 +12,6 @@ from xbarc.errors import InputError
 from xbarc.executor.analog import AnalogLayer, Noise, UnconvertedLayer
 from xbarc.executor.analog_senses import AnalogSenses
 from xbarc.executor.fast import FastLayer
-from xbarc.executor.fragment_memory import check_memory
 from xbarc.executor.layer import Accumulate, LayerFrame, run_layer
 from xbarc.executor.reference import ReferenceLayer
 from xbarc.executor.senses import SenseLayer, SenseReference
@@ -29,7 +28,7 @@ from xbarc.ir import (
     effective_weights,
     layer_outputs,
 )
-from xbarc.runtime import OnnxSession
+from xbarc.runtime import OnnxSession, check_memory
 
 Engine = Literal["fast", "reference"]
 Progress = Callable[[str], None]

@@ -10,7 +10,7 @@ import pytest
 from tests.frontend.onnx_models import model_file, normal, parse
 from xbarc.api import compile as compile_program
 from xbarc.errors import InputError
-from xbarc.executor.fragment_memory import most_held
+from xbarc.runtime.fragment_memory import most_held
 
 BIG = """g (float[N,4] x) => (float[] y) {
     h = MatMul(x, w)  e = Expand(h, far)  r = ReduceSum <keepdims = 0> (e, axis)  y = Relu(r) }"""
