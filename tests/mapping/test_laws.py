@@ -17,7 +17,14 @@ from xbarc.errors import MappingError
 from xbarc.ir.effective import effective_weights, is_lossless
 from xbarc.mapping.converters import costs_by_law
 from xbarc.mapping.converters.width_costs import BOTH, by_levels
-from xbarc.mapping.recoding import digit_kernels, digit_sums, recode, simple_digits, width_kernels
+from xbarc.mapping.recoding import (
+    Spelling,
+    digit_kernels,
+    digit_sums,
+    recode,
+    simple_digits,
+    width_kernels,
+)
 from xbarc.mapping.recoding.digits import start_prices
 from xbarc.numerics.types import IntArray
 from xbarc.options import LEVERS, parse_law
@@ -96,7 +103,7 @@ def test_bits_take_one_column_of_a_pair_where_that_is_less() -> None:
     bounds = np.array([0, 126])
     for name, most in (("bits", 9), ("levels", 14)):
         law = costs_by_law(name, load_target("rram128"))
-        found = recode(digits * 5, bounds, slices=4, cell_bits=2, law=law.cost)
+        found = recode(digits * 5, bounds, Spelling(4, 2, law=law.cost))
         plus, minus = (part.reshape(-1) for part in digit_sums(found, bounds))
         low = np.frexp(np.array([plus[0], minus[0]]).astype(float))[1].sum()
         assert low <= most
@@ -143,7 +150,8 @@ def test_the_cheapest_widths_are_found_among_all(seed: int) -> None:
         and not any((np.array(w) <= row).all() for row in failed)
     ]
     limit, best = np.int64(90), np.zeros(4, dtype=np.int64)
-    found = width_kernels.next_widths(prices, floors, failed, law, low, high, limit, 1, best)
+    known = width_kernels.RuledOut(prices, floors, failed)
+    found = width_kernels.next_widths(known, law, low, high, limit, 1, best)
     least = min((cost for cost, _ in standing), default=90)
     assert found == min(least, 90)
     if found < 90:
@@ -158,7 +166,7 @@ def test_looking_around_finds_better_widths(a_bit: int, gain: float) -> None:
     for rounds in (0, 40):
         digits = np.zeros((24, 128, 4), dtype=np.int8)
         starts = start_prices(4, joined=False)
-        effort = (2, 1 << 20, rounds, 16)
+        effort = width_kernels.Effort(2, 1 << 20, rounds, 16)
         width_kernels.recode(weights, 2, 1, (starts[:1], starts), law, effort, digits, (0, 24))
         sums = [np.maximum(digits, 0).sum(1), np.maximum(-digits.astype(int), 0).sum(1)]
         both = np.stack(sums, axis=-1).reshape(24, 8).astype(np.int64)

@@ -25,7 +25,7 @@ from xbarc.ir.verify import STEP_RULES
 from xbarc.mapping.converter_savings.assignment import assign, group_cost
 from xbarc.mapping.converter_savings.dealing import deal_rows
 from xbarc.mapping.converter_savings.grouping import sorted_places
-from xbarc.mapping.recoding import digit_sums, recode
+from xbarc.mapping.recoding import Spelling, digit_sums, recode
 from xbarc.numerics.types import IntArray
 from xbarc.options import LEVERS, ColumnRule, column_rule, parse_levers
 
@@ -78,10 +78,7 @@ def test_digits_join_back(cell_bits: int, slices: int, dac: int, joined: bool, s
     digits = recode(
         weights,
         np.array([0, 4, 9]),
-        slices=slices,
-        cell_bits=cell_bits,
-        top=(1 << dac) - 1,
-        joined=joined,
+        Spelling(slices, cell_bits, (1 << dac) - 1, joined),
     )
     assert np.abs(digits.astype(int)).max() < 1 << cell_bits
     places = np.int64(1) << (cell_bits * np.arange(slices))
@@ -98,7 +95,7 @@ def test_recoding_comes_near_the_best_of_all_ways() -> None:
             for w in weights.reshape(-1).tolist()
         ]
         least = min(_levels(np.array(choice)) for choice in product(*ways))
-        found = _levels(recode(weights, np.array([0, 6]), slices=2, cell_bits=2).reshape(6, 2))
+        found = _levels(recode(weights, np.array([0, 6]), Spelling(2, 2)).reshape(6, 2))
         assert found >= least
         column = weights.reshape(-1, 1)
         digits = np.sign(column) * np.concatenate([abs(column) % 4, abs(column) // 4], axis=1)
@@ -133,7 +130,7 @@ def test_dealing_never_costs_more_than_the_natural_order() -> None:
     assert np.array_equal(np.sort(order), np.arange(300))
     costs = []
     for rows in (np.arange(300), order):
-        digits = recode(weights[:, rows], bounds, slices=4, cell_bits=2)
+        digits = recode(weights[:, rows], bounds, Spelling(4, 2))
         bits = [np.frexp(sums.astype(float))[1] for sums in digit_sums(digits, bounds)]
         costs.append(sum((2.0**b * (b > 0) + 8 * b).sum() for b in bits))
     assert costs[1] < costs[0]

@@ -14,7 +14,7 @@ from xbarc.ir.effective import effective_weights
 from xbarc.mapping.converter_savings import centring, savings
 from xbarc.mapping.converter_savings.centring import centres
 from xbarc.mapping.converters import BOTH_LAWS
-from xbarc.mapping.recoding import digit_kernels, digit_sums, recode
+from xbarc.mapping.recoding import Spelling, digit_kernels, digit_sums, recode
 from xbarc.mapping.recoding import digits as digits_module
 from xbarc.numerics.types import IntArray
 from xbarc.target import load_target
@@ -78,12 +78,12 @@ def test_fewer_sweeps_cost_levels_and_never_the_matrix(monkeypatch: pytest.Monke
     found = []
     for sweeps in (0, 2, 4, 8, 16):
         monkeypatch.setattr(digits_module, "_SWEEPS_OF_MANY", sweeps)
-        digits = recode(weights, bounds, slices=4, cell_bits=2)
+        digits = recode(weights, bounds, Spelling(4, 2))
         places = np.int64(1) << (2 * np.arange(4))
         assert np.array_equal((digits.astype(np.int64) * places).sum(axis=3), weights)
         found.append(levels(digits, bounds))
     assert found == sorted(found, reverse=True)
-    assert found[0] == levels(recode(weights, bounds, slices=4, cell_bits=2, least=True), bounds)
+    assert found[0] == levels(recode(weights, bounds, Spelling(4, 2), least=True), bounds)
     assert found[-1] < 0.9 * found[0]
 
 
@@ -92,9 +92,9 @@ def test_the_limit_costs_less_than_a_hundredth_with_four_slices(
 ) -> None:
     """What a layer of many weights loses to the limit."""
     weights, bounds = gaussian(128, 60), np.array([0, 128])
-    free = recode(weights, bounds, slices=4, cell_bits=2, quick=True)
+    free = recode(weights, bounds, Spelling(4, 2), quick=True)
     monkeypatch.setattr(digits_module, "MANY_WEIGHTS", 0)
-    held = recode(weights, bounds, slices=4, cell_bits=2)
+    held = recode(weights, bounds, Spelling(4, 2))
     assert levels(held, bounds) <= 1.01 * levels(free, bounds)
 
 

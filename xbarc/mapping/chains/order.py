@@ -35,12 +35,21 @@ if TYPE_CHECKING:
 else:
     kernels = lazy_module("xbarc.mapping.chains.order_kernels")
 
+# Positions searched together. A window holds five float64 matrices of its size squared (10 MiB),
+# and a round looks at all pairs: twice the size takes four times the time.
 _WINDOW: Final = 512
+# Outputs arranged at once: the Gram matrix takes 4096**2 float64 = 128 MiB.
 _LARGEST: Final = 4096
 _OPERATIONS: Final = 300_000
 """Of the search, for each output."""
+# Share of the trace of the Gram matrix. Fields are kept up to date by additions, which round: a
+# gain within their rounding could be undone and found again for ever.
 _LEAST_GAIN: Final = 1e-9
+# Smaller entries of the kernel are 0, so that `_put` skips their rows; they are far below what
+# `_LEAST_GAIN` asks for.
 _FORGOTTEN: Final = 1e-12
+# Eigenvalues of a matrix of this size take seconds, as the search does whose result they judge;
+# time grows with the cube.
 _BOUND_SIZE: Final = 1024
 
 
@@ -198,8 +207,11 @@ class _Chains:
 
     def cost(self, gram: Float64Array, order: Int64Array, signs: Float64Array) -> float:
         """The criterion, in units of the Gram matrix."""
-        tables = (self.rise, self.fall, self.keep)
-        return float(kernels.energy(gram, self.cut, *tables, order, signs))
+        return float(kernels.energy(gram, self.cut, self.decay(), order, signs))
+
+    def decay(self) -> kernels.Decay:
+        """The kernel as the compiled loops take it."""
+        return kernels.Decay(self.rise, np.asarray(self.fall, np.float64), self.keep)
 
     def kernel(self, positions: Int64Array) -> Float64Array:
         """The matrix between ascending positions; 0 between chains and where it is forgotten."""
@@ -268,13 +280,12 @@ def _search(
     """Improve the outputs and signs at some positions, in place."""
     items, sign = order[positions], turned[positions]
     fields = np.empty((len(positions), len(positions)))
-    tables = (chains.rise, chains.fall, chains.keep)
-    kernels.window_fields(gram, chains.cut, *tables, order, turned, positions, fields)
+    kernels.window_fields(gram, chains.cut, chains.decay(), order, turned, positions, fields)
     inner = np.ascontiguousarray(gram[np.ix_(items, items)])
     at = np.arange(len(positions))
     least = _LEAST_GAIN * float(np.trace(inner))
-    kernel = chains.kernel(positions)
-    kernels.iterate(kernel, inner, fields, at, sign, signs, least, budget, seed)
+    window = kernels.SearchWindow(chains.kernel(positions), inner, fields, at, sign)
+    kernels.iterate(window, signs, least, budget, seed)
     order[positions], turned[positions] = items[at], sign
 
 

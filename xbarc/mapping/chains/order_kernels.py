@@ -8,9 +8,50 @@ takes linear time. `rise` and `fall` go by position; a chain is `cut` positions,
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from xbarc.numerics import compiled
+from xbarc.numerics import Float64Array, FloatArray, Int64Array, compiled
+
+
+class Decay(NamedTuple):
+    """The kernel of the cost between places: `rise[i] keep**(j - i) fall[j]`."""
+
+    rise: FloatArray
+    fall: FloatArray
+    keep: float
+
+
+class SearchWindow(NamedTuple):
+    """Positions that are searched together, all in places of the window.
+
+    Attributes:
+        kernel: of the cost; axes: position, position.
+        gram: inner products of the outputs; axes: output, output.
+        fields: pull of all outputs at a position on an output; axes: position, output.
+        at: output at each position.
+        sign: of the output at each position.
+    """
+
+    kernel: Float64Array
+    gram: Float64Array
+    fields: Float64Array
+    at: Int64Array
+    sign: Float64Array
+
+
+class _Two(NamedTuple):
+    """Outputs x and z at positions m and q, and what all other outputs do to them there."""
+
+    k_m: float
+    k_q: float
+    k_mq: float
+    at_m: float
+    at_q: float
+    norm_x: float
+    norm_z: float
+    inner: float
 
 
 @compiled()
@@ -54,8 +95,9 @@ def _field(row, order, sign, rise, fall, keep, out):
 
 
 @compiled()
-def energy(gram, cut, rise, fall, keep, order, sign):
+def energy(gram, cut, decay, order, sign):
     """The cost of an arrangement."""
+    rise, fall, keep = decay
     count = gram.shape[0]
     field = np.empty(cut)
     total = 0.0
@@ -71,8 +113,9 @@ def energy(gram, cut, rise, fall, keep, order, sign):
 
 
 @compiled()
-def window_fields(gram, cut, rise, fall, keep, order, sign, positions, fields):
+def window_fields(gram, cut, decay, order, sign, positions, fields):
     """Field at each position of a window (first axis) on each of its outputs (second axis)."""
+    rise, fall, keep = decay
     count, buffer = gram.shape[0], np.empty(cut)
     for x in range(positions.shape[0]):
         row = gram[order[positions[x]]]
@@ -87,21 +130,21 @@ def window_fields(gram, cut, rise, fall, keep, order, sign, positions, fields):
 
 
 @compiled()
-def _pair(k_m, k_q, k_mq, at_m, at_q, norm_m, norm_q, inner, t_m, t_q):
+def _pair(two, t_m, t_q):
     """The part of the cost that belongs to two positions with given outputs and signs."""
-    own = k_m * norm_m + k_q * norm_q + 2.0 * k_mq * t_m * t_q * inner
-    return own + 2.0 * (t_m * at_m + t_q * at_q)
+    own = two.k_m * two.norm_x + two.k_q * two.norm_z + 2.0 * two.k_mq * t_m * t_q * two.inner
+    return own + 2.0 * (t_m * two.at_m + t_q * two.at_q)
 
 
 @compiled()
-def _best_pair(k_m, k_q, k_mq, at_m, at_q, norm_m, norm_q, inner, t_m, t_q, signs):
+def _best_pair(two, t_m, t_q, signs):
     """Least cost over the signs of two positions, and those signs."""
-    best = _pair(k_m, k_q, k_mq, at_m, at_q, norm_m, norm_q, inner, t_m, t_q)
+    best = _pair(two, t_m, t_q)
     best_m, best_q = t_m, t_q
     if signs:
         for choice in range(4):
             u_m, u_q = 1.0 - 2.0 * (choice & 1), 1.0 - 2.0 * (choice >> 1)
-            cost = _pair(k_m, k_q, k_mq, at_m, at_q, norm_m, norm_q, inner, u_m, u_q)
+            cost = _pair(two, u_m, u_q)
             if cost < best:
                 best, best_m, best_q = cost, u_m, u_q
     return best, best_m, best_q
@@ -118,9 +161,11 @@ def _try(m, q, kernel, gram, fields, at, sign, signs):
     z_at_q = fields[q, z] - k_q * s_z * zz - k_mq * s_x * xz
     z_at_m = fields[m, z] - k_m * s_x * xz - k_mq * s_z * zz
     x_at_q = fields[q, x] - k_q * s_z * xz - k_mq * s_x * xx
-    now = _pair(k_m, k_q, k_mq, x_at_m, z_at_q, xx, zz, xz, s_x, s_z)
-    stay, a, b = _best_pair(k_m, k_q, k_mq, x_at_m, z_at_q, xx, zz, xz, s_x, s_z, signs)
-    swap, c, d = _best_pair(k_m, k_q, k_mq, z_at_m, x_at_q, zz, xx, xz, s_z, s_x, signs)
+    as_now = _Two(k_m, k_q, k_mq, x_at_m, z_at_q, xx, zz, xz)
+    exchanged = _Two(k_m, k_q, k_mq, z_at_m, x_at_q, zz, xx, xz)
+    now = _pair(as_now, s_x, s_z)
+    stay, a, b = _best_pair(as_now, s_x, s_z, signs)
+    swap, c, d = _best_pair(exchanged, s_z, s_x, signs)
     if swap < stay:
         return now - swap, 1, c, d
     return now - stay, 0, a, b
@@ -230,8 +275,9 @@ def _outside(kernel, gram, fields, at, sign, own):
 
 
 @compiled()
-def iterate(kernel, gram, fields, at, sign, signs, least, budget, seed):
-    """Descend, disturb a random run and descend again; the best is kept. Arrays as in `descend`."""
+def iterate(window, signs, least, budget, seed):
+    """Descend, disturb a random run and descend again; the best is kept, in the window's arrays."""
+    kernel, gram, fields, at, sign = window
     own, kept_fields = np.empty_like(fields), np.empty_like(fields)
     kept_at, kept_sign = np.empty_like(at), np.empty_like(sign)
     _outside(kernel, gram, fields, at, sign, own)

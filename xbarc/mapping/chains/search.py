@@ -19,12 +19,24 @@ from typing import Final, Literal
 import numpy as np
 
 from xbarc.mapping.chains import search_kernels as kernels
-from xbarc.mapping.chains.search_kernels import FIRST, LAST, SEED
-from xbarc.numerics import AnyArray, BoolArray, Int64Array, IntArray
+from xbarc.mapping.chains.search_kernels import (
+    FIRST,
+    LAST,
+    SEED,
+    ChainReach,
+    FollowerNoise,
+    Free,
+    Links,
+    Ranked,
+    Tip,
+)
+from xbarc.numerics import Int64Array, IntArray
 
 _LARGEST: Final = 1 << 25
 """Weights of a search; each takes two levels of two bytes."""
+# Levels are kept as int16, counted from where a chain begins: -(2**14) to 2**14 leaves room.
 _MOST_LEVELS: Final = 1 << 14
+# A link takes 5 bytes: 80 MiB.
 _MOST_LINKS: Final = 1 << 24
 _PAIRS_WORK: Final = 2_000_000_000
 """Rows looked at to find out who can be neighbours: about a second."""
@@ -40,6 +52,8 @@ attempts were tried and found little: what four do not find, chains of 12 rows, 
 """
 _SPARSE: Final = 64
 """Possible neighbours of an output on average, up to which a search is short."""
+# A key is at most half as large again: an output with two free neighbours may change places with
+# one that has three, and hardly ever with one that has four.
 _NOISE: Final = 0.5
 _KEPT: Final = 64
 """Ways on that are tried at a place, best first."""
@@ -122,16 +136,14 @@ def _answer(answer: Answer) -> ChainOrder:
     return ChainOrder(answer, np.zeros(0, np.int64), np.zeros(0, np.int8))
 
 
-def _links(
-    columns: IntArray, limit: int, *, dense: bool
-) -> tuple[AnyArray, AnyArray, AnyArray] | None:
+def _links(columns: IntArray, limit: int, *, dense: bool) -> Links | None:
     """Possible neighbours of each output; None where there are too many."""
     count = len(columns)
     most = min(2 * count * (count - 1), _MOST_LINKS if dense else _SPARSE * count)
     start = np.zeros(count + 1, np.int64)
     other, sign = np.empty(most, np.int32), np.empty(most, np.int8)
     total = kernels.find_links(columns, limit, most, _PAIRS_WORK, start, other, sign)
-    return None if total < 0 else (start, other[:total].copy(), sign[:total].copy())
+    return None if total < 0 else Links(start, other[:total].copy(), sign[:total].copy())
 
 
 def _join_chains(chains: list[_GrowingChain], lengths: Sequence[int]) -> ChainOrder:
@@ -154,17 +166,16 @@ class _ChainSearch:
         columns: IntArray,
         lengths: list[int],
         limit: int,
-        links: tuple[AnyArray, AnyArray, AnyArray],
+        links: Links,
         noise: float,
         seed: int,
     ) -> None:
-        self.columns, self.limit, self.links, self.noise = columns, limit, links, noise
+        self.columns, self.limit, self.links = columns, limit, links
         self.left = sorted(lengths, reverse=True)
         self.chains: list[_GrowingChain] = []
-        self.placed: BoolArray = np.zeros(len(columns), np.bool_)
-        self.degree = np.diff(links[0]).astype(np.int64)
-        self.state = np.array([seed + 1], np.uint64)
-        self.room = (np.empty(_KEPT, np.int64), np.empty(_KEPT, np.int64), np.empty(_KEPT))
+        self.free = Free(np.zeros(len(columns), np.bool_), np.diff(links.start).astype(np.int64))
+        self.chance = FollowerNoise(noise, np.array([seed + 1], np.uint64))
+        self.ranked = Ranked(np.empty(_KEPT, np.int64), np.empty(_KEPT, np.int64), np.empty(_KEPT))
         self.work = 0
         self.cut_short = False
 
@@ -183,7 +194,7 @@ class _ChainSearch:
                 return "found"
             if self.work > _WORK:
                 break
-            stuck = kernels.is_stuck(self.placed, self.degree, len(self.left))
+            stuck = kernels.is_stuck(*self.free, len(self.left))
             frames.append(iter(()) if stuck else self._moves())
         return "unknown"
 
@@ -191,7 +202,7 @@ class _ChainSearch:
         """What can be done next, best first."""
         chain = self.chains[-1] if self.chains else None
         if chain is None or len(chain.items) == chain.length:
-            seed = kernels.best_seed(self.placed, self.degree, self.noise, self.state)
+            seed = kernels.best_seed(*self.free, *self.chance)
             for length in sorted(set(self.left), reverse=True):
                 yield _Move(SEED, int(seed), 1, length)
             return
@@ -209,22 +220,15 @@ class _ChainSearch:
         kept, every, used = kernels.find_followers(
             self.columns,
             self.links,
-            tip,
-            sign,
-            side,
-            chain.ends,
-            chain.low[length],
-            chain.high[length],
-            self.limit,
-            self.placed,
-            self.degree,
-            self.noise,
-            self.state,
-            self.room,
+            Tip(tip, sign, side),
+            ChainReach(chain.ends, chain.low[length], chain.high[length], self.limit),
+            self.free,
+            self.chance,
+            self.ranked,
         )
         self.work += used
         self.cut_short |= kept < every
-        items, signs = self.room[0][:kept].tolist(), self.room[1][:kept].tolist()
+        items, signs = self.ranked.items[:kept].tolist(), self.ranked.signs[:kept].tolist()
         return [_Move(side, item, turn) for item, turn in zip(items, signs, strict=True)]
 
     def _apply(self, move: _Move) -> None:
@@ -253,8 +257,8 @@ class _ChainSearch:
             self.left = sorted([*self.left, move.length], reverse=True)
 
     def _count(self, item: int, *, placed: bool) -> None:
-        self.placed[item] = placed
-        kernels.mark(item, -1 if placed else 1, *self.links[:2], self.degree)
+        self.free.placed[item] = placed
+        kernels.mark(item, -1 if placed else 1, *self.links[:2], self.free.degree)
 
     def _chain(self, length: int) -> _GrowingChain:
         rows = self.columns.shape[1]

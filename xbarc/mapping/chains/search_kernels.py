@@ -8,12 +8,60 @@ each length of the chain; `ends` the levels of its first and its last column.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from xbarc.numerics import compiled
+from xbarc.numerics import AnyArray, BoolArray, Float64Array, Int64Array, IntArray, compiled
 
 SEED, LAST, FIRST = 0, 1, 2
-FOUND, NONE, GAVE_UP = 1, 0, -1
+
+
+class Links(NamedTuple):
+    """Possible neighbours: those of item i from `start[i]` to `start[i + 1]`."""
+
+    start: Int64Array
+    other: IntArray
+    sign: IntArray
+
+
+class Tip(NamedTuple):
+    """The end of a chain that grows: its item, that item's sign, and FIRST or LAST."""
+
+    item: int
+    sign: int
+    side: int
+
+
+class ChainReach(NamedTuple):
+    """Levels of a chain in every row: of its two ends, the least and the greatest of all."""
+
+    ends: IntArray
+    low: IntArray
+    high: IntArray
+    limit: int
+
+
+class Free(NamedTuple):
+    """Items: which are placed, and how many free neighbours each has."""
+
+    placed: BoolArray
+    degree: Int64Array
+
+
+class FollowerNoise(NamedTuple):
+    """How much chance there is in an order, and the state that it is drawn from."""
+
+    share: float
+    state: AnyArray
+
+
+class Ranked(NamedTuple):
+    """The followers that are tried, best first; filled by `find_followers`."""
+
+    items: Int64Array
+    signs: Int64Array
+    keys: Float64Array
 
 
 @compiled()
@@ -54,8 +102,9 @@ def find_links(weights, limit, most, budget, start, other, sign):
 
 
 @compiled()
-def grows(row, turn, side, ends, low, high, limit):
+def grows(row, turn, side, reach):
     """Whether a chain can be longer by an output: its sum of new spans, or -1; rows looked at."""
+    ends, low, high, limit = reach
     total = 0
     for r in range(row.shape[0]):
         level = ends[0, r] + turn * row[r] if side == FIRST else ends[1, r] - turn * row[r]
@@ -125,8 +174,9 @@ def _random(state, below):
 
 
 @compiled()
-def _sort_in(items, signs, keys, count, item, turn, key):
+def _sort_in(ranked, count, item, turn, key):
     """Insert into a list sorted by key, which has a fixed length; the new count."""
+    items, signs, keys = ranked
     place = min(count, items.shape[0] - 1)
     if count == items.shape[0] and key >= keys[place]:
         return count
@@ -139,26 +189,26 @@ def _sort_in(items, signs, keys, count, item, turn, key):
 
 
 @compiled()
-def find_followers(
-    weights, links, tip, tip_sign, side, ends, low, high, limit, placed, degree, noise, state, out
-):
-    """Free items that may follow at a side, best first: how many, all there are, rows looked at."""
-    start, other, sign = links
-    items, signs, keys = out
+def find_followers(weights, links, tip, reach, free, noise, ranked):
+    """Free items that may follow at a tip, best first: how many, all there are, rows looked at.
+
+    An item with few free neighbours comes first, for soon nobody may be left to stand beside it;
+    of several such the one that widens the levels least, which counts less than one neighbour.
+    """
     kept, every, used = 0, 0, 0
-    for place in range(start[tip], start[tip + 1]):
-        item = other[place]
-        if placed[item]:
+    for place in range(links.start[tip.item], links.start[tip.item + 1]):
+        item = links.other[place]
+        if free.placed[item]:
             continue
-        turn = sign[place] * tip_sign
-        span, cost = grows(weights[item], turn, side, ends, low, high, limit)
+        turn = links.sign[place] * tip.sign
+        span, cost = grows(weights[item], turn, tip.side, reach)
         used += cost
         if span >= 0:
             every += 1
-            key = degree[item] * 1.0 + span / (1.0 + limit * weights.shape[1])
-            if noise > 0:
-                key *= 1.0 + noise * _random(state, 1024) / 1024.0
-            kept = _sort_in(items, signs, keys, kept, item, turn, key)
+            key = free.degree[item] * 1.0 + span / (1.0 + reach.limit * weights.shape[1])
+            if noise.share > 0:
+                key *= 1.0 + noise.share * _random(noise.state, 1024) / 1024.0
+            kept = _sort_in(ranked, kept, item, turn, key)
     return kept, every, used
 
 

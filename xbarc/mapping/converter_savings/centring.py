@@ -12,16 +12,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from xbarc.mapping.converters import BOTH_LAWS, WidthCosts
-from xbarc.mapping.recoding import digit_sums, promising_starts, recode, simple_digits
+from xbarc.mapping.recoding import Spelling, digit_sums, promising_starts, recode, simple_digits
 from xbarc.mapping.tiling import segment_bounds
 from xbarc.numerics import Float64Array, Int64Array, IntArray
 from xbarc.target import Target
 
+# 81 numbers, -40 to 40, are ranked; each takes a pass over the histogram of every output.
 _REACH = 40
+# The expected cost ranks all 81 numbers; the best ones are written out with real digits, each of
+# which takes as long as recoding the layer quickly.
 _TRIED = 6
 _TRIED_WEIGHTS = 1 << 18
 """Weights that a number is tried on: whole row blocks, spread over a layer that has more."""
+# Bounds the histogram of an output: 2,049 bins of 8 bytes.
 _WIDEST_WEIGHTS = 1 << 10
+# As in `recoding.digits`, with two starts more: the best number of some output may suit others
+# than the best digits do.
 _STARTS, _TRIED_ON = 6, 16
 
 
@@ -108,13 +114,18 @@ class _How:
         most = (1 << self.slices * self.cell_bits) - 1
         return np.clip(weights, -most, most)
 
+    @property
+    def spelling(self) -> Spelling:
+        """Digits and their cost."""
+        return Spelling(self.slices, self.cell_bits, self.top, self.joined, self.law.cost)
+
 
 def _starts(weights: IntArray, bounds: IntArray, how: _How) -> Int64Array:
     """Prices that suit some outputs; axes: start, column."""
     return promising_starts(
         how.clip_to_cells(weights),
         [int(bound) for bound in bounds],
-        (how.slices, how.cell_bits, how.top, how.joined, how.law.cost),
+        how.spelling,
         (2, 4) if how.many else (_STARTS, _TRIED_ON),
     )
 
@@ -124,13 +135,9 @@ def _cost(weights: IntArray, bounds: IntArray, how: _How) -> Float64Array:
     digits = recode(
         how.clip_to_cells(weights),
         bounds,
-        slices=how.slices,
-        cell_bits=how.cell_bits,
-        top=how.top,
-        joined=how.joined,
+        how.spelling,
         quick=True,
         of_many=how.many,
-        law=how.law.cost,
     )
     plus, minus = digit_sums(digits, bounds)
     columns = (plus + minus,) if how.joined else (plus, minus)

@@ -12,10 +12,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from xbarc.mapping.converters import BOTH_LAWS, WidthCosts
-from xbarc.mapping.recoding import MANY_WEIGHTS, digit_sums, recode
+from xbarc.mapping.recoding import MANY_WEIGHTS, Spelling, digit_sums, recode
 from xbarc.mapping.tiling import segment_bounds
 from xbarc.numerics import IntArray
 
+# Each order is judged by recoding these outputs quickly, evenly spread: recoding all would take
+# as long as the layer itself, three times.
 _OUTPUTS_TRIED = 64
 _TRIED_WEIGHTS = 1 << 18
 """Weights that an order is tried on; layers with more inputs are tried on fewer outputs."""
@@ -48,11 +50,9 @@ def deal_rows(
         digits = recode(
             tried[:, order],
             segments,
-            slices=slices,
-            cell_bits=cell_bits,
+            Spelling(slices, cell_bits, law=law.cost),
             quick=True,
             of_many=weights.size > MANY_WEIGHTS,
-            law=law.cost,
         )
         cost = sum(float(law.of_sums(sums).sum()) for sums in digit_sums(digits, segments))
         if cost < least:

@@ -20,6 +20,7 @@ from xbarc.numerics import Int64Array, IntArray
 from xbarc.options import ColumnRule, ColumnShares
 from xbarc.target import Target
 
+# One int64 sorts by kind first and by sum second: 40 bits for a sum, 23 for a kind.
 _KIND = 40
 _LARGEST = np.int64((1 << _KIND) - 1)
 

@@ -22,11 +22,12 @@ from xbarc.mapping.converter_savings.grouping import order_columns
 from xbarc.mapping.converters import WidthCosts
 from xbarc.mapping.encodings import encoding_of
 from xbarc.mapping.job import Job
-from xbarc.mapping.recoding import MANY_WEIGHTS, Recoded, layer_start
+from xbarc.mapping.recoding import MANY_WEIGHTS, Recoded, Spelling, layer_start
 from xbarc.mapping.tiling import segment_bounds
 from xbarc.options import AUTO, ColumnRule, ColumnShares, Lever, MapOptions
 from xbarc.target import Target
 
+# Digits are kept as int8, with a sign.
 _WIDEST_DIGIT = 7
 
 
@@ -70,7 +71,7 @@ def _choose_digits(job: Job, target: Target, law: WidthCosts, *, joined: bool) -
     many = job.weights.size > MANY_WEIGHTS
     begin: tuple[tuple[int, ...], ...] = ()
     if many:
-        how = (job.slices, target.cell.bits, top, joined, law.cost)
+        how = Spelling(job.slices, target.cell.bits, top, joined, law.cost)
         begin = layer_start(job.weights, segment_bounds(job.bounds, active), how)
     recoded = Recoded(job.encoding, active, top, joined, many, law.cost, begin)
     parts = tuple(replace(part, encoding=recoded) for part in job.cut.parts)

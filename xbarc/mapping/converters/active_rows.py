@@ -34,6 +34,7 @@ from xbarc.target import Target
 LIMITS = (1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 8.0)
 """Times of the points shown, as multiples of the time with all rows at once."""
 
+# 2**7 = 128: from all rows of a common array down to one. Each option is mapped and priced.
 _MOST_HALVINGS = 8
 
 

@@ -13,6 +13,8 @@ from xbarc.mapping.converters.runs import over_runs
 from xbarc.numerics import AnyArray, Int64Array, IntArray, UInt8Array
 from xbarc.target import Adc, Target
 
+# More than any converter that is built, and than a sum of 2**15 rows of 8-bit cells and inputs
+# needs (31 bits).
 _WIDEST = 32
 
 # Conversions times input slices whose ranges are worked on at a time: 8 MiB for each of some ten

@@ -14,6 +14,7 @@ from xbarc.numerics import AnyArray, Float64Array, Int64Array
 from xbarc.options import CONVERTER_GROUP, Method, is_own_adc
 from xbarc.plugins import Door, blame, guard, load_method, origin
 
+# Lower ends and steps are stored as int32.
 _LARGEST = (1 << 31) - 1
 
 

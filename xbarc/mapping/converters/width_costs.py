@@ -17,8 +17,11 @@ from xbarc.target import Target
 
 BOTH = 12
 """Levels that a bit counts in `both`: the two laws are alike near 6 bits."""
+# Widths that have a cost. Sums of 2**15 rows, cells of 8 bits and inputs of 16 have 39 bits.
 WIDEST = 48
+# A cost is cut here so that 4096 columns of the dearest stay within int64.
 _LARGEST = 2.0**50
+# fJ in a pJ: costs are whole numbers, and converters of few bits take less than a pJ.
 _FEMTO = 1000
 
 

@@ -20,6 +20,8 @@ from xbarc.numerics import Float64Array
 
 DAMPING = 0.01
 """Share of the mean variance added to each input's; GPTQ's value."""
+# Rows whose errors are told to all later rows by one matrix product, as in GPTQ, which uses 128
+# too. The sums are the same, up to rounding.
 _LAZY = 128
 
 

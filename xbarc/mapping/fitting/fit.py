@@ -34,6 +34,7 @@ from xbarc.numerics import Float64Array, IntFormat
 from xbarc.options import MapOptions
 from xbarc.target import Target
 
+# More than 256 levels hold the integers of 8 bits that plain rounding gives.
 _FINE_BITS = 8
 
 

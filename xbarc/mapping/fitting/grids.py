@@ -15,6 +15,8 @@ from xbarc.numerics import BoolArray, Float64Array
 
 Nearest = Callable[[Float64Array], Float64Array]
 """Integers for targets in units of each output's step; axes: group, output."""
+# Below, encoders that are prepared once for each group are called row by row; above, one call
+# encodes all rows, which pays for its set-up.
 _FEW_ROWS = 16
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from xbarc.numerics import Float64Array
 
 _FEWEST, _MOST = 56, 900
+# Weights times candidates. A layer of a million weights keeps the least count, 56.
 _WORK = 2e8
 FACTORS = (0.84, 1.19, 0.71, 1.41, 1.68)
 """Candidates around the best step of plain rounding; error feedback likes other steps than it."""

@@ -20,12 +20,20 @@ from xbarc.numerics import AnyArray, Float64Array
 from xbarc.options import MapOptions
 from xbarc.target import Target
 
+# Multiplications of all candidate steps together. Wider layers take the step of plain rounding.
 _SEARCH_WORK = 4e9
+# Multiplications of all sweeps of a layer together; very wide layers get none.
 _SWEEP_WORK = 2e10
+# Sweeps end by `_WORTH_A_SWEEP` before that; this bounds those that creep.
 _SWEEPS = 16
+# Another sweep has to take half a per cent off the error.
 _WORTH_A_SWEEP = 0.995
+# Up to 5 bits: see `_is_worth_a_search`.
 _FEW_LEVELS = 32
+# Rows that choose the one factor of a layer on chains, evenly spread: each of 23 candidates runs
+# the dynamic programme on them.
 _SAMPLE_ROWS = 256
+# Steps from 1/23 of the outputs' spread to twice it, 19 % apart.
 _CHAIN_STEPS = 2.0 ** np.linspace(-4.5, 1.0, 23)
 
 

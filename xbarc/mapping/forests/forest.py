@@ -37,9 +37,11 @@ __all__ = [
     "levels_needed",
 ]
 
+# Choices are kept as uint16.
 _MOST_LEVELS = 1 << 16
 _PLAIN_LEVELS = 4
 """Up to here all pairs of levels are tried; above, convexity pays."""
+# Operations: that many take about .6 ms, which is what starting a pool of threads costs.
 _WORTH_THREADS = 1 << 16
 
 Levels = int | Float64Array
@@ -213,13 +215,14 @@ class _Solver:
         self._convex = self._uniform and count > _PLAIN_LEVELS
         self._floats = self.g.astype(np.float64)
         pins = forest.pins(count)
-        self._components = np.column_stack([forest.plan.components, pins])
+        components = np.column_stack([forest.plan.components, pins])
+        self._graph = kernels.Graph(forest.plan.steps, components)
 
-    def workspace(self) -> tuple[AnyArray, ...]:
+    def workspace(self) -> kernels.Workspace:
         """Costs, messages and choices of one row."""
         count, plan = len(self.g), self._forest.plan
         longest = 0 if self._closed else plan.longest
-        return (
+        return kernels.Workspace(
             np.zeros((plan.slots, count)),
             np.empty(count),
             np.empty(count + 1, dtype=np.int64),
@@ -231,7 +234,7 @@ class _Solver:
         targets: Float64Array,
         weights: Float64Array,
         out: IntArray,
-        work: tuple[AnyArray, ...],
+        work: kernels.Workspace,
     ) -> None:
         """Level indices of some rows."""
         forest = self._forest
@@ -240,8 +243,7 @@ class _Solver:
             top = len(self.g) - 1
             kernels.match_rows(targets, weights, top, forest.plus, forest.minus, out)
             return
-        graph = (forest.plan.steps, self._components)
-        kernels.encode_rows(targets, weights, self._floats, self._convex, *graph, *work, out)
+        kernels.encode_rows(targets, weights, self._floats, self._convex, self._graph, work, out)
 
 
 def _potentials(forest: Forest, values: IntArray) -> Int64Array:

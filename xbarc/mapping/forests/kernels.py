@@ -9,7 +9,32 @@ The code runs without the interpreter's lock, so that threads share the rows.
 
 from __future__ import annotations
 
-from xbarc.numerics import compiled
+from typing import NamedTuple
+
+from xbarc.numerics import AnyArray, Float64Array, Int64Array, compiled
+
+
+class Graph(NamedTuple):
+    """Steps of all components, and for each its begin, end, root, the root's slot and pin or -1."""
+
+    steps: Int64Array
+    components: Int64Array
+
+
+class Workspace(NamedTuple):
+    """Buffers of one row, so that rows allocate nothing.
+
+    Attributes:
+        costs: of each level; axes: slot, level.
+        best: least cost of a child for each level of its parent.
+        who: level of the child that has it; one longer, for thresholds.
+        choice: `who` of each step; axes: step, level.
+    """
+
+    costs: Float64Array
+    best: Float64Array
+    who: Int64Array
+    choice: AnyArray
 
 
 @compiled()
@@ -71,8 +96,9 @@ def _message_convex(costs, target, weight, g, best, who):
 
 
 @compiled()
-def _climb(target, weight, g, convex, steps, costs, best, who, choice):
+def _climb(target, weight, g, convex, steps, work):
     """Costs of all vertices from the leaves up, and each child's choice; axes: step, level."""
+    costs, best, who, choice = work
     for k in range(steps.shape[0]):
         edge, sign = steps[k, 2], steps[k, 3]
         child, parent = costs[steps[k, 4]], costs[steps[k, 5]]
@@ -92,18 +118,16 @@ def _climb(target, weight, g, convex, steps, costs, best, who, choice):
 
 
 @compiled()
-def encode_rows(targets, weights, g, convex, steps, components, costs, best, who, choice, levels):
-    """Best level of every vertex; axes of `levels`: row, vertex.
-
-    A component is a run of steps, its root, the root's slot and its pin, or -1: begin, end, root,
-    slot, pin. `costs`, `best`, `who` and `choice` are workspace.
-    """
+def encode_rows(targets, weights, g, convex, graph, work, levels):
+    """Best level of every vertex; axes of `levels`: row, vertex."""
+    steps, components = graph
+    costs, choice = work.costs, work.choice
     for row in range(targets.shape[0]):
         weight = weights[row if weights.shape[0] > 1 else 0]
         for c in range(components.shape[0]):
             begin, end, root = components[c, 0], components[c, 1], components[c, 2]
             part = steps[begin:end]
-            _climb(targets[row], weight, g, convex, part, costs, best, who, choice)
+            _climb(targets[row], weight, g, convex, part, work)
             pin = components[c, 4]
             levels[row, root] = pin if pin >= 0 else _least(costs[components[c, 3]])
             for k in range(end - begin - 1, -1, -1):

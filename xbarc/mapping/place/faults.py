@@ -31,6 +31,8 @@ else:
     optimize = lazy_module("scipy.optimize")
 
 StuckOf = Callable[[int], Int64Array]
+# Rows and columns in turn. Each step is optimal given the other, and the better of the rounds is
+# kept.
 _ROUNDS = 2
 
 

@@ -24,6 +24,7 @@ else:
 
 _THRIFT = 1e-6
 """Preference for the lower of two levels that do alike: it draws less current."""
+# Descent ends by itself; no step raises the error; this bounds its time.
 _SWEEPS = 12
 
 

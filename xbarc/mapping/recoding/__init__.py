@@ -7,6 +7,7 @@ A weight has many spellings in signed digits. `digits` chooses among them for a 
 
 from xbarc.mapping.recoding.digits import (
     MANY_WEIGHTS,
+    Spelling,
     digit_sums,
     layer_start,
     promising_starts,
@@ -18,6 +19,7 @@ from xbarc.mapping.recoding.encoding import Recoded
 __all__ = [
     "MANY_WEIGHTS",
     "Recoded",
+    "Spelling",
     "digit_sums",
     "layer_start",
     "promising_starts",

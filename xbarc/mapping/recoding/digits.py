@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import pairwise, product
 from typing import TYPE_CHECKING
 
@@ -24,9 +25,12 @@ else:
     digit_kernels = lazy_module("xbarc.mapping.recoding.digit_kernels")
     width_kernels = lazy_module("xbarc.mapping.recoding.width_kernels")
 
+# Problems that are worth a thread: one of 128 rows takes 4 ms (48 in .2 s), so that 64 outweigh
+# the start of a pool many times.
 _PER_THREAD = 64
 MANY_WEIGHTS = 1 << 20
 """Above this, one start, one sweep a lowered width and no looking around: time follows size."""
+# No limit: lowering widths one by one ends by itself, for a width never rises again.
 _SWEEPS = 1 << 20
 _SWEEPS_OF_MANY = 8
 """Sweeps of a problem in a layer of many weights, so that its time is bounded by its size.
@@ -35,26 +39,47 @@ With four slices .7 % more levels than without a limit, six sevenths of the time
 """
 _SEARCHED_WEIGHTS = 1 << 20
 """Up to this, better widths are looked for around those that were lowered one by one."""
+# Rounds of looking for better widths, and sweeps that try to meet them.
+# `test_looking_around_finds_better_widths` holds what 40 and 16 save: 2 to 3 %.
 _ROUNDS, _MEETING = 40, 16
+# Starts that are gone on with, and problems that choose them among up to 81. Time grows with
+# both.
 _STARTS, _TRIED_ON = 4, 16
 _MANY_SLICES = 4
 """With more slices, only some of all ways to choose their sides are tried."""
+# Times the price of the other side: a digit goes there only where the weight cannot be written
+# without it, or nearly so.
 _DEAR = 50
 Law = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Spelling:
+    """How weights are written in digits, and what the converters of their columns cost.
+
+    Attributes:
+        slices: digits of a weight.
+        cell_bits: width of a digit without its sign; at most 7.
+        top: largest input slice.
+        joined: one converter sees the difference of the two columns.
+        law: cost of each width of a converter.
+    """
+
+    slices: int
+    cell_bits: int
+    top: int = 1
+    joined: bool = False
+    law: Law = BOTH_LAWS.cost
 
 
 def recode(
     weights: IntArray,
     bounds: IntArray,
+    how: Spelling,
     *,
-    slices: int,
-    cell_bits: int,
-    top: int = 1,
-    joined: bool = False,
     quick: bool = False,
     least: bool = False,
     of_many: bool = False,
-    law: Law = BOTH_LAWS.cost,
     begin: Int64Array | None = None,
 ) -> Int8Array:
     """Digits of every weight.
@@ -62,14 +87,10 @@ def recode(
     Args:
         weights: axes: group, row, output; magnitudes fit the slices.
         bounds: first row of each set that is converted together, and the end.
-        slices: digits of a weight.
-        cell_bits: width of a digit without its sign; at most 7.
-        top: largest input slice.
-        joined: one converter sees the difference of the two columns.
+        how: digits and their cost.
         quick: one sweep a lowered width, for comparisons.
         least: only look for the least total sum.
         of_many: the weights are a piece of a layer of more than `MANY_WEIGHTS`.
-        law: cost of each width of a converter.
         begin: prices of columns to start from; axes: start, column. None: those that suit these
             weights.
 
@@ -77,11 +98,10 @@ def recode(
         Axes: group, row, output, slice. The same whatever the number of threads is.
     """
     groups, rows, outputs = weights.shape
-    digits = np.zeros((groups, rows, outputs, slices), dtype=np.int8)
+    digits = np.zeros((groups, rows, outputs, how.slices), dtype=np.int8)
     many = of_many or weights.size > MANY_WEIGHTS
-    costs, edges = np.array(law, dtype=np.int64), [int(bound) for bound in bounds]
-    every = start_prices(slices, joined)[: 1 if least else None]
-    how, counts = (slices, cell_bits, top, joined, law), _starts(quick=quick, many=many)
+    edges, counts = [int(bound) for bound in bounds], _starts(quick=quick, many=many)
+    every = start_prices(how.slices, how.joined)[: 1 if least else None]
     starts = every if least else begin
     if starts is None:
         starts = promising_starts(weights, edges, how, counts)
@@ -89,22 +109,20 @@ def recode(
     effort = _effort(weights.size, quick=quick, least=least, many=many)
     for first, last in pairwise(edges):
         cells = _problems(weights, first, last)
-        found = np.zeros((*cells.shape, slices), dtype=np.int8)
-        _share((cells, cell_bits, top, (starts, others), costs, effort, found))
-        by_output = found.reshape(groups, outputs, last - first, slices)
+        found = np.zeros((*cells.shape, how.slices), dtype=np.int8)
+        _share(cells, how, (starts, others), effort, found)
+        by_output = found.reshape(groups, outputs, last - first, how.slices)
         digits[:, first:last] = by_output.transpose(0, 2, 1, 3)
     return digits
 
 
-def layer_start(
-    weights: IntArray, bounds: IntArray, how: tuple[int, int, int, bool, Law]
-) -> tuple[tuple[int, ...], ...]:
+def layer_start(weights: IntArray, bounds: IntArray, how: Spelling) -> tuple[tuple[int, ...], ...]:
     """The one start for all pieces of a layer of many weights, as `begin` of `recode` takes it.
 
     Args:
         weights: of the whole layer; axes: group, row, output.
         bounds: first row of each set that is converted together, and the end.
-        how: slices, cell bits, largest input slice, whether pairs are joined, law.
+        how: digits and their cost.
     """
     edges = [int(bound) for bound in bounds]
     found = promising_starts(weights, edges, how, _starts(quick=False, many=True))
@@ -133,15 +151,15 @@ def start_prices(slices: int, joined: bool) -> Int64Array:
     return starts
 
 
-def _effort(size: int, *, quick: bool, least: bool, many: bool) -> tuple[int, int, int, int]:
-    """See `width_kernels.recode`."""
+def _effort(size: int, *, quick: bool, least: bool, many: bool) -> width_kernels.Effort:
+    """More for small layers, where every width counts and time does not."""
     if least:
-        return 0, 0, 0, 0
+        return width_kernels.Effort(0, 0, 0, 0)
     if many:
-        return 1, _SWEEPS_OF_MANY, 0, 0
+        return width_kernels.Effort(1, _SWEEPS_OF_MANY, 0, 0)
     if quick or size > _SEARCHED_WEIGHTS:
-        return (1 if quick else 2), _SWEEPS, 0, 0
-    return 2, _SWEEPS, _ROUNDS, _MEETING
+        return width_kernels.Effort(1 if quick else 2, _SWEEPS, 0, 0)
+    return width_kernels.Effort(2, _SWEEPS, _ROUNDS, _MEETING)
 
 
 def _problems(weights: IntArray, first: int, last: int) -> IntArray:
@@ -150,22 +168,18 @@ def _problems(weights: IntArray, first: int, last: int) -> IntArray:
     return np.ascontiguousarray(part, dtype=np.int32)
 
 
-_How = tuple[int, int, int, bool, Law]
-
-
 def promising_starts(
-    weights: IntArray, edges: list[int], how: _How, counts: tuple[int, int]
+    weights: IntArray, edges: list[int], how: Spelling, counts: tuple[int, int]
 ) -> Int64Array:
     """The starts that together suit some outputs best; axes: start, column.
 
     Args:
         weights: axes: group, row, output.
         edges: first row of each set, and the end.
-        how: slices, cell bits, largest input slice, whether pairs are joined, law.
+        how: digits and their cost.
         counts: starts wanted, and problems to try all of them on.
     """
-    slices, cell_bits, top, joined, law = how
-    starts = start_prices(slices, joined)
+    starts = start_prices(how.slices, how.joined)
     if len(starts) == 1 or not weights.size:
         return starts[:1]
     sets, losses = _spread(len(edges) - 1, counts[1]), []
@@ -173,8 +187,9 @@ def promising_starts(
         cells = _problems(weights, edges[index], edges[index + 1])
         tried = cells[_spread(len(cells), max(1, counts[1] // len(sets)))]
         costs = np.zeros((len(tried), len(starts)), dtype=np.int64)
-        table = np.array(law, dtype=np.int64)
-        width_kernels.try_starts(tried, cell_bits, top, starts, table, slices, costs)
+        width_kernels.try_starts(
+            tried, how.cell_bits, how.top, starts, np.array(how.law), how.slices, costs
+        )
         losses.append(costs)
     return starts[_best_together(np.concatenate(losses), counts[0])]
 
@@ -199,27 +214,27 @@ def _best_together(losses: Int64Array, count: int) -> list[int]:
     return chosen
 
 
-_Problem = tuple[
-    IntArray,
-    int,
-    int,
-    tuple[Int64Array, Int64Array],
-    Int64Array,
-    tuple[int, int, int, int],
-    Int8Array,
-]
+def _share(
+    cells: IntArray,
+    how: Spelling,
+    starts: tuple[Int64Array, Int64Array],
+    effort: width_kernels.Effort,
+    found: Int8Array,
+) -> None:
+    """Distribute problems over threads; each has its own rows of the result."""
+    costs = np.array(how.law, dtype=np.int64)
 
+    def work(span: tuple[int, int]) -> None:
+        width_kernels.recode(cells, how.cell_bits, how.top, starts, costs, effort, found, span)
 
-def _share(problem: _Problem) -> None:
-    """Deal problems over threads; each has its own rows of the result."""
-    count = len(problem[0])
+    count = len(cells)
     threads = min(os.cpu_count() or 1, count // _PER_THREAD)
     if threads < 2:
-        width_kernels.recode(*problem, (0, count))
+        work((0, count))
         return
     edges = [count * part // threads for part in range(threads + 1)]
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda span: width_kernels.recode(*problem, span), pairwise(edges)))
+        list(pool.map(work, pairwise(edges)))
 
 
 def simple_digits(numbers: IntArray, start: Int64Array, slices: int, cell_bits: int) -> Int64Array:

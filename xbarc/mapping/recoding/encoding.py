@@ -8,7 +8,7 @@ import numpy as np
 
 from xbarc.mapping.converters import BOTH_LAWS
 from xbarc.mapping.encodings import Encoded, Encoding, Pattern
-from xbarc.mapping.recoding.digits import Law, recode
+from xbarc.mapping.recoding.digits import Law, Spelling, recode
 from xbarc.mapping.tiling import segment_bounds
 from xbarc.numerics import IntArray
 
@@ -71,12 +71,8 @@ class Recoded(Encoding):
         digits = recode(
             weights.reshape(groups, rows, blocks * outputs),
             segment_bounds(row_bounds, self.active_rows),
-            slices=slices,
-            cell_bits=cell_bits,
-            top=self.top,
-            joined=self.joined,
+            Spelling(slices, cell_bits, self.top, self.joined, self.law),
             of_many=self.of_many,
-            law=self.law,
             begin=np.array(self.begin, dtype=np.int64) if self.begin else None,
         ).reshape(groups, rows, blocks, outputs, slices)
         pairs = np.stack([np.maximum(digits, 0), np.maximum(-digits, 0)], axis=-1)

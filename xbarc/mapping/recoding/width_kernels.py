@@ -13,6 +13,8 @@ multipliers). Where that does not succeed, these very offsets are the prices tha
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from xbarc.mapping.recoding.digit_kernels import (
@@ -26,12 +28,42 @@ from xbarc.mapping.recoding.digit_kernels import (
     target,
     width,
 )
-from xbarc.numerics import compiled
+from xbarc.numerics import Int64Array, compiled
 
 _FINE = 64
 """Steps of a price that refutes."""
 _DEEPEST = -64
 """Least target that charges."""
+
+
+class Effort(NamedTuple):
+    """How much work goes into the digits of one output.
+
+    Attributes:
+        tries: sweeps for one lowered width.
+        most: sweeps for all lowered widths together.
+        rounds: of looking for better widths.
+        sweeps: of each round.
+    """
+
+    tries: int
+    most: int
+    rounds: int
+    sweeps: int
+
+
+class RuledOut(NamedTuple):
+    """What is known of widths that cannot be met.
+
+    Attributes:
+        prices: axes: price, column.
+        floors: what the cheapest digits cost under each price.
+        failed: widths that were not met, nor refuted; axes: case, column.
+    """
+
+    prices: Int64Array
+    floors: Int64Array
+    failed: Int64Array
 
 
 @compiled()
@@ -55,13 +87,11 @@ def _given_up(widths, failed):
 
 
 @compiled()
-def next_widths(prices, floors, failed, law, low, high, limit, top, best):
+def next_widths(ruled_out, law, low, high, limit, top, best):
     """Cheapest widths between `low` and `high` that nothing rules out; their cost, or `limit`.
 
     Args:
-        prices: axes: price, column.
-        floors: what the cheapest digits cost under each price.
-        failed: widths that were not met, nor refuted; axes: case, column.
+        ruled_out: what cannot be met.
         law: cost of each width; never falls.
         low: least widths.
         high: largest widths.
@@ -69,6 +99,7 @@ def next_widths(prices, floors, failed, law, low, high, limit, top, best):
         top: largest input slice.
         best: out, where something was found.
     """
+    prices, floors, failed = ruled_out
     columns = low.shape[0]
     rest = np.zeros((columns + 1, floors.shape[0]), np.int64)
     for column in range(columns - 1, -1, -1):
@@ -133,9 +164,9 @@ def _meet(weights, cell_bits, digits, sums, targets, table, sweeps, price):
 
 
 @compiled()
-def improve(weights, cell_bits, top, digits, sums, table, law, rounds, sweeps):
+def improve(weights, cell_bits, top, digits, sums, table, law, effort):
     """Look for cheaper widths around those of `digits` and `sums`, which are replaced by better."""
-    columns = sums.shape[0]
+    columns, rounds = sums.shape[0], effort.rounds
     bits, targets = np.zeros(columns, np.int64), np.zeros(columns, np.int64)
     best, price = np.zeros(columns, np.int64), np.zeros(columns, np.int64)
     prices, floors = np.zeros((rounds, columns), np.int64), np.zeros(rounds, np.int64)
@@ -145,13 +176,13 @@ def improve(weights, cell_bits, top, digits, sums, table, law, rounds, sweeps):
     for _ in range(rounds):
         measure(sums, top, bits, targets)
         found, least = cost_of(sums, top, law), np.maximum(bits - 1, 0)
-        known = (prices[:refuted], floors[:refuted], failed[:failures])
+        known = RuledOut(prices[:refuted], floors[:refuted], failed[:failures])
         most = np.minimum(bits + 1, widest)
-        if next_widths(*known, law, least, most, found, top, best) >= found:
+        if next_widths(known, law, least, most, found, top, best) >= found:
             return
         for column in range(columns):
             targets[column] = target(best[column], top)
-        floor = _meet(weights, cell_bits, trial, trial_sums, targets, table, sweeps, price)
+        floor = _meet(weights, cell_bits, trial, trial_sums, targets, table, effort.sweeps, price)
         if floor < 0:
             digits[:], sums[:] = trial, trial_sums
         elif floor > 0:
@@ -206,12 +237,10 @@ def recode(weights, cell_bits, top, starts, law, effort, digits, span):
             a slice where one converter sees their difference, axes: start, column; and those of
             which only the one is taken that is the cheapest as it is.
         law: cost of each width of a converter.
-        effort: sweeps that may go into one lowered width, and into one problem; rounds of looking
-            for better widths, and sweeps of each. Without any the starts are all there is.
+        effort: of each problem; where all of it is 0 the starts are all there is.
         digits: out; axes: problem, row, slice.
         span: first problem and the end; other threads may work on others at the same time.
     """
-    tries, most, rounds, sweeps = effort
     always, others = starts
     columns, count = always.shape[1], always.shape[0] + min(1, others.shape[0])
     table = _table(weights.shape[1], columns, cell_bits)
@@ -226,10 +255,11 @@ def recode(weights, cell_bits, top, starts, law, effort, digits, span):
                 own = _cheapest_start(weights[problem], cell_bits, top, others, law, trial, sums)
                 price = others[own]
             linear(weights[problem], cell_bits, price, trial, sums)
-            if tries > 0:
+            if effort.tries > 0:
+                tries, most = effort.tries, effort.most
                 lower(weights[problem], cell_bits, top, trial, sums, table, tries, most)
             cost = cost_of(sums, top, law)
             if least < 0 or cost < least:
                 least, digits[problem], kept[:] = cost, trial, sums
         own = digits[problem]
-        improve(weights[problem], cell_bits, top, own, kept, table, law, rounds, sweeps)
+        improve(weights[problem], cell_bits, top, own, kept, table, law, effort)

@@ -16,6 +16,8 @@ WORTH_FILLING = 4 / 3
 """Free wordlines are used a second time from this many times the inputs on: fewer repeats weigh
 inputs unevenly and cost more than they tell (measured, see the page on binary networks)."""
 
+# (sqrt(5) - 1) / 2, the fraction whose multiples spread most evenly over a circle (Knuth, The Art
+# of Computer Programming 3, 6.4).
 _GOLDEN = 0.6180339887498949
 
 

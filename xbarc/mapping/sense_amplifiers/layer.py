@@ -35,6 +35,7 @@ from xbarc.target import Target
 FEWEST = 7
 """Comparisons of an output whose sum is counted: fewer tell too little of it."""
 
+# An output compares at up to three levels on columns that are free: each is a conversion more.
 _MOST_SPARE = 3
 
 

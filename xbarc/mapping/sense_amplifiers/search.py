@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 else:
     search_loops = lazy_module("xbarc.mapping.sense_amplifiers.search_loops")
 
+# Each round lowers the count of wrong bits or is the last, and a few are enough; this bounds the
+# time.
 _ROUNDS = 30
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 else:
     cp_model = lazy_module("ortools.sat.python.cp_model")
 
+# Deterministic seconds; `bound` says what is left open when they are over.
 _SECONDS = 10.0
 
 
