@@ -22,6 +22,7 @@ class Stage(Generic[T]):
         name: for `--print-after`, progress and errors.
         reads: what of the subject, the options and the data it depends on.
         makes: what it adds or changes.
+        time: what its time grows with.
         run: gives a new subject, or the same object where nothing applies.
         wanted: whether there is anything to do; the stage is skipped otherwise.
         check: raises `VerifyError` where a new subject breaks a rule.
@@ -30,6 +31,7 @@ class Stage(Generic[T]):
     name: str
     reads: str
     makes: str
+    time: str
     run: Callable[[T, Progress], T]
     wanted: Callable[[T], bool] = lambda _: True
     check: Callable[[T], None] = lambda _: None

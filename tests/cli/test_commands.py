@@ -243,6 +243,7 @@ def test_passes(xbarc: Run) -> None:
         assert f"  {stage.name} " in shown
         assert stage.reads in shown
         assert stage.makes in shown
+        assert f"time   {stage.time}" in shown
 
 
 @pytest.mark.parametrize("name", [stage.name for stage in STAGES])

@@ -150,7 +150,7 @@ def test_a_pass_that_breaks_a_rule_is_named() -> None:
     def spoil(network: Network, _: Progress) -> Network:
         return replace(network, outputs=(Value("nowhere", "int64", None),))
 
-    stage = Stage("break", "a network", "a broken one", spoil, check=verify_network)
+    stage = Stage("break", "a network", "a broken one", "nothing", spoil, check=verify_network)
     with pytest.raises(VerifyError, match="after break: net: network_values_flow"):
         run_stages(_network(int_layer(np.ones((1, 3, 3)))), [stage])
 
@@ -163,8 +163,8 @@ def test_observers_see_every_stage_and_progress_names_it() -> None:
     seen: list[tuple[str, bool]] = []
     told: list[tuple[str, int, int]] = []
     stages = [
-        Stage("work", "a network", "the same", work),
-        Stage("rest", "a network", "nothing", work, wanted=lambda _: False),
+        Stage("work", "a network", "the same", "nothing", work),
+        Stage("rest", "a network", "nothing", "nothing", work, wanted=lambda _: False),
     ]
     run_stages(
         _network(int_layer(np.ones((1, 3, 3)))),

@@ -143,10 +143,11 @@ def options_command() -> int:
 
 
 def passes_command() -> int:
-    """Print the stages of the compiler: what each reads and makes."""
+    """Print the stages of the compiler: what each reads and makes, and what its time grows with."""
     from xbarc.compiler import STAGES
 
     for number, stage in enumerate(STAGES, 1):
         print(f"{number}  {stage.name:16} reads  {stage.reads}")
         print(f"{'':19} makes  {stage.makes}")
+        print(f"{'':19} time   {stage.time}")
     return EXIT_DONE
