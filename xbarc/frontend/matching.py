@@ -66,6 +66,7 @@ def match_layers(normal: Normal, binary: BinaryOptions) -> Matching:
     """Recognise matrix operators, fold what follows them, and make the rest exact."""
     views = Views(normal.model.graph, normal.constants, normal.views)
     if cut_sums(normal.nodes, views, known_ranks(normal.nodes, normal.constants)):
+        # Cut sums added nodes, which are layers themselves.
         normal = replace(normal, nodes=execution_order(normal.model.graph))
     context = _context(normal, views)
     levels = LevelMap(normal.constants)
@@ -82,7 +83,10 @@ def match_layers(normal: Normal, binary: BinaryOptions) -> Matching:
         if binary.senses and not is_binary(matched):
             notes[node] = _note(node, "it is not binary, and the target only compares")
             continue
+        # After the binary reading, whose thresholds are found in the very nodes that would be
+        # folded.
         found.append(fold_followers(matched, context))
+    # Only products that stay digital: a layer has no kernel that could saturate.
     widen_products(list(notes), context.views)
     return Matching(tuple(found), notes)
 

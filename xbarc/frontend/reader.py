@@ -58,6 +58,8 @@ def read_network(
     loaded = load_model(path)
     try:
         normal = normalise(loaded, fixed)
+        # Asked early, raised late: what ONNX Runtime refuses has to be found where a recogniser
+        # would take it, but a message of ours that names the layer is better.
         refusal = runtime_refusal(normal)
         network = _network(
             normal, ModelSource(_text(path), loaded.digest), shapes, binary or BinaryOptions()
@@ -89,6 +91,8 @@ def _network(
     extents = input_shapes(graph, shapes)
     matching = match_layers(normal, binary)
     ends = {matched.output.producer(): matched.reads for matched in matching.layers}
+    # Again, with what layers read: integers may come from a later place in the file than the real
+    # numbers that they stand for.
     nodes = execution_order(graph, {node: r for node, r in ends.items() if node is not None})
     stages = cut(nodes, matching.layers, graph, normal.constants)
     found = borders(stages, graph, normal.constants)
@@ -143,6 +147,7 @@ def runnable_model(path: Path, fixed: Mapping[str, Any] | None = None) -> bytes 
         normal = normalise(loaded, fixed)
         views = Views(normal.model.graph, normal.constants, normal.views)
         widened = widen_products(normal.nodes, views)
+        # The path rather than a copy: large models stay on disk, and their external data is mapped.
         if not normal.changed and not widened:
             return path
         return emit_whole(normal.model, execution_order(normal.model.graph))

@@ -130,6 +130,8 @@ def choose_one_range(
     for scales in _starts(network, layers, statistics, share):
         start = _starting_point(entries, facts, scales, bits, own=own)
         tries.append(least_error(start, facts, levels, variables, _FIRST_ROUNDS))
+    # The descent finds the nearest valley: a few rounds from each start tell which one is worth
+    # many.
     best = min(tries, key=lambda found: found[1])[0]
     point, error = least_error(best, facts, levels, variables, _ROUNDS)
     steps = {
@@ -216,6 +218,7 @@ def _facts(
                 outputs=_border(link.outputs, entries, frame),
                 weight_step=entries.add(outputs) if own else np.repeat(weight_step, outputs),
                 input_step=int((entries.add() if own else input_step)[0]),
+                # A signed code spends one of its bits on the sign.
                 input_top=frame.bits.input_top >> signed,
                 signed=signed,
             )
@@ -247,6 +250,8 @@ def _starting_point(
         held = np.abs(fact.samples).max(axis=1, initial=0) * into
         inputs.append(held.max(initial=1e-30) / fact.input_top)
     for number, fact in enumerate(facts):
+        # The largest step of all would leave narrow layers a code or two; the descent would start
+        # flat.
         point[fact.weight_step] = np.log(weights[number] if own else np.median(weights))
         point[fact.input_step] = np.log(inputs[number] if own else np.median(inputs))
     return point
@@ -277,6 +282,7 @@ def _gains(
     """
     known = np.zeros(free.count + 1)
     gains: list[tuple[Float64Array, Float64Array]] = []
+    # From the outputs to the inputs: the gain of a layer needs those of its readers.
     for layer, matrix in zip(reversed(layers), reversed(weights), strict=True):
         link = free.layers[layer.name]
         gain = np.where(link.outputs > 0, known[link.outputs], 1.0)
@@ -286,5 +292,6 @@ def _gains(
         passed = (squares * gain.reshape(layer.groups, 1, -1)).sum(axis=2).reshape(-1)
         gains.append((gain, passed))
         np.add.at(known, link.inputs, passed)
+        # Entry 0 stands for all channels without a scale, which have nothing in common.
         known[0] = 0.0
     return gains[::-1]

@@ -69,6 +69,8 @@ def _shift_offset(result: Result, offset: Float64Array) -> Result:
 def keep_mask(saliency: Float64Array, pruning: Pruning, rows: int) -> BoolArray:
     """Weights that stay; axes: group, input, output."""
     if pruning.pattern == "free":
+        # Stable: equal weights, of which binary and coarse nets have many, go in one order on every
+        # machine.
         order = np.argsort(saliency, axis=None, kind="stable")
         kept = np.ones(saliency.size, dtype=np.bool_)
         kept[order[: round(saliency.size * pruning.share)]] = False
@@ -111,9 +113,13 @@ def _blocks(weights: Float64Array, moments: SecondMoments, group: int) -> list[_
         rows = slice(first, last)
         x = moments.input_sum[group, rows] / count
         y = moments.target_sum[number, group] / count
+        # Means are subtracted: what a constant input adds goes into the offset of the output, and
+        # no kept weight has to make up for it.
         plain = moments.inputs[number][group] / count - np.outer(x, x)
         both = moments.targets[group, rows] / count - np.outer(x, y)
         damped, damping = _damp_moments(plain)
+        # Damped towards the model's own weights and not towards 0: an input that is never active
+        # keeps its weights.
         blocks.append(_Block(rows, damped, both + damping * weights[rows], (x, y)))
     return blocks
 
@@ -127,6 +133,8 @@ def _fed_back(
     found = np.concatenate([np.linalg.solve(b.moments, b.wanted) for b in blocks])
     scale = np.concatenate([np.diag(factor) for factor in factors])
     saliency = np.abs(found) / scale[:, None]
+    # An inverse for each output is exact for the weights that stay, and costs rows^3 each; the
+    # sweep (optimal brain surgeon, as GPTQ orders it) shares one factor among all outputs.
     if sum(block.work for block in blocks) < _MOST_WORK:
         found = _solve_weights(blocks, saliency, pruning, rows)
     else:
@@ -145,6 +153,7 @@ def _solve_weights(
     for share in _ROUNDS:
         part = replace(pruning, share=pruning.share * share)
         kept = keep_mask(saliency[None], part, rows)[0]
+        # A round sees only what is left: a weight that went has saliency 0 and goes again.
         found, saliency = np.zeros_like(found), np.zeros_like(found)
         for block, output in product(blocks, range(found.shape[1])):
             stays = np.flatnonzero(kept[block.rows, output])

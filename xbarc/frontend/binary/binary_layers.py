@@ -136,6 +136,8 @@ def _binary_layer(found: Matched, levels: LevelMap, options: BinaryOptions) -> M
     unit = layer.quantizer.scale if isinstance(layer.quantizer, IntegerInput) else 1.0
     quantizer = BinaryInput(low, high, (high - low) / 2)
     scale = layer.result.scale.astype(np.float64) * signs.scale * unit
+    # x = centre + half * code with code +1 or -1: inputs of 0 and 1 add the centre times all
+    # weights, which is a bias.
     centre = (high + low) / 2 * signs.sums
     bias = layer.result.bias.astype(np.float64) + centre * scale
     shape = layer.weight.tensor.shape
@@ -152,6 +154,8 @@ def _signs(layer: MatrixLayer, options: BinaryOptions) -> _Signs | None:
     weights = np.asarray(tensor.load())
     size = np.abs(weights.astype(np.float64)).max(axis=1, keepdims=True, initial=0)
     zeros = weights == 0
+    # One size an output, compared exactly: a weight that differs in the last bit has no sign and
+    # scale.
     if not np.all(zeros | (np.abs(weights) == size)) or not weights.size:
         return None
     ternary = bool(zeros.any())
@@ -182,6 +186,7 @@ def reachable_sums(layer: MatrixLayer, *, zeros: bool) -> Int64Array:
         zeros: whether an input can be 0 too, from a Sign that met 0: it adds nothing.
     """
     n, any_parity = layer.rows, zeros or _any_parity(layer)
+    # A sum of n terms of +1 and -1 has the parity of n; every other number cannot occur.
     found: Int64Array = np.arange(-n, n + 1, 1 if any_parity else 2, dtype=np.int64)
     return found
 
@@ -207,8 +212,10 @@ def _with_threshold(
     options: BinaryOptions,
 ) -> Matched:
     side = table.bits | (table.ties if options.sign_of_zero == "plus" else False)
+    # An output that falls is compared the other way round.
     turned = side[0] & ~side[-1]
     rising = side != turned
+    # One threshold can say it only where an output changes once over all sums.
     if np.any(rising[:-1] & ~rising[1:]):
         return found
     threshold = _first(rising, table.sums)
@@ -243,6 +250,7 @@ def _source_behind_moves(value: ir.Value) -> str:
 
 def _first(rising: AnyArray, sums: Int64Array) -> Int64Array:
     """The first sum where each column is set; one beyond the last where none is."""
+    # An output that is never set gets a threshold that no sum reaches.
     beyond = sums[-1] + 1
     at = rising.argmax(axis=0)
     found: Int64Array = np.where(rising.any(axis=0), sums[at], beyond)

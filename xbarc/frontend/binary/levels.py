@@ -168,6 +168,8 @@ def _apply(function: Callable[..., AnyArray], *arrays: AnyArray) -> AnyArray:
         found = function(*arrays)
     dtype = arrays[0].dtype
     if dtype.kind in "iu" and found.dtype.kind == "f":
+        # numpy divides integers to floats, ONNX cuts towards 0; a division by 0 stays infinite and
+        # so has no levels.
         return np.trunc(found) if not np.isfinite(found).all() else np.trunc(found).astype(dtype)
     return found
 
@@ -188,6 +190,7 @@ def _combine_levels(
     first: FewLevels, second: FewLevels, function: Callable[[AnyArray, AnyArray], AnyArray]
 ) -> FewLevels | None:
     dtype = _common(first.dtype, second.dtype)
+    # Two ties may meet in one number that neither makes alone: nothing is said then.
     if (first.ties and second.ties) or dtype is None:
         return None
     usual = _outer(first.values - first.ties, second.values - second.ties, function, dtype)

@@ -57,6 +57,7 @@ def step_table(
         final = before
         if region.after or region.pool is not None:
             final = _run(context, region.after, pooled, region.exit, before, shape)
+    # A region that does not run on this shape stays as it is, in a fragment.
     except XbarcError:
         return None
     return _judge(sums, before, final, window)
@@ -76,6 +77,7 @@ def _reals(layer: MatrixLayer, sums: Int64Array) -> AnyArray:
         raise TypeError("only real results of binary layers have a table")
     unit = float(np.float32(quantizer.scale))
     factor = unit * result.scale.astype(np.float64)
+    # In float64 and rounded once, as the executor computes it: the table is what will happen.
     real = sums[:, None] * factor + result.bias.astype(np.float64)
     return real.astype(result.dtype)
 
@@ -136,6 +138,8 @@ def _judge(
         return None
     low, high = (float(x) for x in usual)
     falling = np.zeros(final.shape[1], dtype=np.bool_)
+    # A pool moves behind the threshold only where values rise or fall with the sum: then the
+    # largest value is that of the largest, or of the least sum.
     if window is not None:
         steps = np.diff(before.astype(np.float64), axis=0)
         falling = np.any(steps < 0, axis=0)

@@ -60,15 +60,20 @@ def normalise(loaded: LoadedModel, fixed: Mapping[str, Any] | None = None) -> No
     _unify_domains(model)
     has_fixed = fix_inputs(model, fixed or {})
     changed = model.ir_version > NEWEST_IR or model.opset_imports.get("", 1) > NEWEST_OPSET
+    # Calls before branches and QONNX: what a function hides is found only when it is inlined.
     changed |= inline_calls(model) or has_fixed
+    # An initialiser that is also an input could be fed with something else; here it is a constant,
+    # as the layers that are made of it stay the same for every run.
     ir_passes.RemoveInitializersFromInputsPass()(model)
     constants = Constants(model)
     constants.note(execution_order(model.graph))
+    # Before integers are looked for: only nodes of the main graph are seen as layers.
     changed |= take_branches(model, constants)
     lowered = qonnx.lower(model, constants)
     constants.note(execution_order(model.graph))
     changed |= gemm.split_addends(model, constants) or lowered.changed
     changed |= gemm.make_rows(model, constants)
+    # Last, since rewritten Gemms and QONNX nodes tell more about ranks.
     changed |= guard_ranks(model, constants)
     nodes = execution_order(model.graph)
     constants.note(nodes)

@@ -80,6 +80,7 @@ def _view(declared: QonnxIntegers, constants: Constants) -> IntegerView | None:
         return None
     if not stays_finite(scale, zero, form) or np.any(np.abs(zero) >= 1 << WIDEST):
         return None
+    # A scale of shape [1, 1, 1, 1] is one scale; its axes would count as those of a channel.
     scale = scale.reshape(()) if scale.size == 1 else scale
     zero = zero.reshape(()) if zero.size == 1 else zero
     return IntegerView(declared.integers, scale.astype(np.float32), zero.astype(np.int64), form)
@@ -100,6 +101,7 @@ def _replace(node: ir.Node, model: ir.Model, constants: Constants, lowered: Lowe
     old = node.outputs[0]
     chain = _StandardNodes(node, constants, model.opset_imports.get("", 13))
     declared = {"BipolarQuant": _bipolar, "Trunc": _trunc}.get(node.op_type, _quant)(chain, lowered)
+    # Nobody infers types again: without this the integers would be of an unknown one.
     declared.integers.dtype = ir.DataType.FLOAT
     result = chain.rescale(declared)
     name, graph = old.name, node.graph
@@ -163,6 +165,7 @@ class _StandardNodes:
 
     def signs(self, value: ir.Value) -> ir.Value:
         """+1 where the value is at least 0, -1 elsewhere."""
+        # `Less` rather than `Sign`: 0 must become +1, and NaN too.
         below = self.cast(self.add("Less", value, 0.0))
         return self.add("Sub", 1.0, self.add("Mul", below, 2.0))
 
@@ -172,6 +175,7 @@ class _StandardNodes:
         return self.add("Sub", above, self.cast(self.add("Less", value, 0.0)))
 
     def clamp(self, value: ir.Value, low: AnyArray, high: AnyArray) -> ir.Value:
+        # Not Clip: limits may be an array, one a channel.
         return self.add("Max", self.add("Min", value, high), low)
 
     def half_even(self, value: ir.Value) -> ir.Value:
@@ -221,6 +225,7 @@ def _quant(chain: _StandardNodes, _: Lowered) -> QonnxIntegers:
     bits = chain.parameter(3).astype(np.float64)
     signed = bool(whole(chain.node, "signed", 1))
     value = chain.add("Add", chain.add("Div", chain.input(0), scale), zero)
+    # qonnx itself gives +1 and -1 for one signed bit, not the range -1 to 0 of two's complement.
     if signed and bits.size == 1 and scalar_of(bits) == 1:
         return QonnxIntegers(chain.signs(value), scale, zero, -1, 1)
     low, high = _bounds(chain, bits, signed)

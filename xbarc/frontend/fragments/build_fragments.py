@@ -87,6 +87,7 @@ class Builder:
             return self._mark_uncounted(layer, self.why.get(layer.input, _no_shape(layer.input)))
         try:
             self.shapes.update(complete({layer.output: layer_shape(layer, shape)}))
+        # Open axes are counted as 1, which a kernel may not fit; the model itself is sound.
         except ModelError as error:  # a guessed axis; a declared one was judged above
             return self._mark_uncounted(layer, f"with open axes counted as 1, {error.message}")
         if not is_countable(layer.geometry, shape):
@@ -139,6 +140,8 @@ class Builder:
         changed = element_types.carry(proto, self.kinds)
         for port in (*proto.graph.input, *proto.graph.output):
             element_types.set_carried(port, self.kinds[port.name])
+        # Types that changed at the border are judged again: a fragment that does not load must be
+        # found here, not in the first run.
         if changed:
             OnnxSession(proto.SerializeToString(), where=name, threads=1)
         return proto
@@ -153,6 +156,7 @@ class Builder:
             cannot, and why.
         """
         counted = [node for node in nodes if find_by_name(node.op_type).matrix is Matrix.COUNTED]
+        # Shapes are asked of counted operators alone: nobody reads the others.
         values = [v for node in counted for v in (*node.inputs, *node.outputs) if v is not None]
         inner = {name_of(out) for node in nodes for out in node.outputs}
         known, why = self._learn(proto, [n for n in map(name_of, values) if n in inner])
@@ -184,6 +188,7 @@ class Builder:
             self.declared.get(value.name) != self.shapes.get(value.name)
             for value in proto.graph.input
         )
+        # Shapes without guesses cost a second walk, so only where a guess went in.
         self.declared.update(probe(proto, self.declared, asked) if guessed else found)
         return {**self.shapes, **found}, {**self.why, **why}
 

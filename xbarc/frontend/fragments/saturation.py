@@ -106,6 +106,7 @@ def _ask_types(values: Sequence[ir.Value], views: Views) -> _Types:
         whole = emit_whole(model, execution_order(model.graph), list(names))
         session = OnnxSession(whole, where=name_of(values[0]), threads=1)
     except XbarcError:
+        # A model that ONNX Runtime refuses is refused again, with its own message, where it is run.
         return {}  # whoever runs the model learns the reason
     told = {out.name: element_of(parse_type(out.type, out.name)) for out in session.outputs}
     return {names[key]: ir.DataType(kind) for key, kind in told.items() if key in names and kind}
@@ -127,6 +128,8 @@ def _operands_to_move(
         left = _kind(node, product.left, views, types) or ir.DataType.UNDEFINED
     for place in product.right:
         right = _kind(node, place, views, types)
+        # uint8 x int8 is what `pmaddubsw` of CPUs without VNNI adds in pairs to int16, and
+        # saturates.
         if (left, right) == _SATURATING:
             yield place
         elif product.swaps and product.left is not None and (right, left) == _SATURATING:
@@ -144,6 +147,8 @@ def _widen_operands(node: ir.Node, place: _Place, views: Views) -> None:
 
 
 def _raise_to_unsigned(node: ir.Node, index: int, value: ir.Value, views: Views) -> ir.Value:
+    # int8 + 128 is uint8: operand and zero point move together, so that their difference, which is
+    # all that the product reads, stays the same.
     offset = _constant(node, index, np.asarray(128, np.int32), views)
     name = f"{_label(node)}/{index}"
     wide = _cast(node, value, ir.DataType.INT32, f"{name}/wide", views)

@@ -76,6 +76,7 @@ def tensor_proto(value: ir.Value) -> onnx.TensorProto:
     tensor = value.const_value
     if isinstance(tensor, ir.ExternalTensor):
         proto = onnx.TensorProto(data_type=tensor.dtype.value, dims=tensor.shape.numpy())
+        # Byte for byte from the file: a copy through numpy would unpack types below 8 bits.
         proto.raw_data = tensor_bytes(tensor)
     else:
         proto = ir.serde.serialize_tensor(known(tensor, value))
@@ -117,6 +118,8 @@ def inner_nodes(node: ir.Node) -> Iterator[ir.Node]:
 def node_reads(node: ir.Node) -> tuple[ir.Value, ...]:
     """Values a node needs: its inputs, and what its bodies take from outside, without repeats."""
     found = [value for value in node.inputs if value is not None]
+    # Bodies read values of the graph around them by name alone; a cut that overlooks one breaks
+    # them.
     for graph in inner_graphs(node):
         found += _captured_values(graph)
     return tuple(dict.fromkeys(found))

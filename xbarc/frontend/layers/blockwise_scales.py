@@ -157,6 +157,8 @@ def _block(
         return None
     rows = np.moveaxis(full, axis, 0).reshape(shape[axis], -1)
     changes = np.flatnonzero((rows[1:] != rows[:-1]).any(axis=1)) + 1
+    # Scales may change at uneven places; blocks of the greatest common length have one scale each
+    # and are of equal size, which a stack of matrices needs.
     return gcd(shape[axis], *changes.tolist())
 
 
@@ -173,6 +175,8 @@ def _spell(node: ir.Node, cut: _Cut, views: Views, ranks: dict[ir.Value, int]) -
     if graph is None or result is None:
         return False
     name = old.name
+    # The last node keeps the name of the result: readers, and a user who asks for it, find it
+    # again.
     ir.convenience.replace_nodes_and_values(graph, node, [node], spelling.nodes, [old], [result])
     result.name = name
     views.constants.note(spelling.nodes)
@@ -194,6 +198,7 @@ def _product(spelling: _Spelling, cut: _Cut, rank: int) -> ir.Value | None:
         if rank == 1:
             moved = spelling.reshape(vectors, (blocks, 1, block))
         else:
+            # 0 in a Reshape copies the extent, so that open axes of the batch stay open.
             cut_up = spelling.reshape(vectors, (*[0] * (rank - 1), blocks, block))
             order = [*range(lead), rank - 1, rank - 2, rank]
             moved = spelling.add("Transpose", cut_up, perm=order)
@@ -251,6 +256,8 @@ def _convolution(spelling: _Spelling, cut: _Cut) -> ir.Value | None:
     if weight is None or vectors is None or blocks == 1:
         return None
     outputs = cut.shape[0] if forward else groups * cut.shape[1]
+    # More groups split channels in their order: those of one block, of all groups, must lie
+    # together.
     if groups > 1:
         channels = np.arange(groups * blocks * cut.block).reshape(groups, blocks, cut.block)
         order = channels.transpose(1, 0, 2).reshape(-1)

@@ -49,11 +49,13 @@ def _size(factor: Float64Array) -> float:
 
 def _follower(found: Matched, context: GraphContext) -> _Affine | None:
     uses = found.output.uses()
+    # Whoever else reads the value wants it without the step.
     if len(uses) != 1 or found.output.is_graph_output():
         return None
     if not isinstance(found.layer.result, FloatResult):
         return None
     node, index = next(iter(uses))
+    # A reader inside a body may run often, or never.
     if node.domain != "" or node.graph is not context.views.graph:
         return None
     if node.op_type == "BatchNormalization" and index == 0:
@@ -79,6 +81,7 @@ def _fold_step(layer: MatrixLayer, step: _Affine) -> MatrixLayer | None:
     result = layer.result
     if not isinstance(result, FloatResult):
         raise TypeError("only real results can be folded into")
+    # In float64 and rounded once a step: a product and a sum in float32 would round twice.
     bias = frozen_copy(result.bias.astype(np.float64) * step.factor + step.shift)
     if isinstance(layer.weight, FloatWeight):
         weight: Weight = _scale_weights(layer, step.factor)
@@ -138,6 +141,7 @@ def _channels_are_outputs(node: ir.Node, layer: MatrixLayer, context: GraphConte
     if not isinstance(geometry, Dense):
         return True
     value = node.inputs[0]
+    # Of a product of higher rank axis 1 is a position, and its statistics are no outputs'.
     plain = geometry.output_axis == -1 and not geometry.squeeze and not geometry.batch
     return plain and value is not None and context.ranks.get(value) == 2
 
@@ -161,6 +165,7 @@ def _arithmetic(node: ir.Node, index: int, found: Matched, context: GraphContext
 
 def _per_output(array: AnyArray, layer: MatrixLayer, rank: int | None) -> Float64Array | None:
     """A constant operand as one entry an output, or None where it is no such thing."""
+    # Integers beside real sums do not pass ONNX's checker.
     if array.dtype.kind != "f":
         return None
     geometry = layer.geometry

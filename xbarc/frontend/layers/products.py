@@ -64,6 +64,7 @@ class _Sides:
         """The constant as a stack of matrices; axes: group, input, output."""
         if not shape or 0 in shape:
             raise StaysDigital(f"its constant operand has the shape {list(shape)}")
+        # A vector is a matrix with one output; MatMul drops that axis again (`squeeze` below).
         if len(shape) == 1:
             return Layout(shape, (1, shape[0], 1), lambda array: array.reshape(1, -1, 1), (0,))
         inputs_last = self.inputs_last
@@ -111,6 +112,8 @@ def match_gemm(node: ir.Node, context: GraphContext) -> Matched:
     layout = sides.layout(operand.shape)
     bias = output_vector(context, argument(node, 2), layout, shared=True)
     if bias is not None:
+        # float64 holds the product of two float32 exactly, so that it is rounded once, in
+        # `float_result`.
         with np.errstate(invalid="ignore"):  # zeros times an infinite beta stay digital
             bias = bias.astype(np.float64) * real(node, "beta", 1.0)
     result = float_result(operand, layout, bias, real(node, "alpha", 1.0))
@@ -213,6 +216,7 @@ def _sides(
     turned: tuple[bool, bool] = (False, False),
 ) -> _Sides:
     first, second = required_input(node, left), required_input(node, right)
+    # Where both are constant the product is a constant too, and never comes here.
     if context.constants.holds(second):
         return _Sides(True, second, first, turned[1], turned[0])
     if context.constants.holds(first):

@@ -52,6 +52,7 @@ def load_model(path: Path) -> LoadedModel:
     """
     try:
         proto = _read_proto(path)
+        # Before onnx_ir sees it: it repairs some damage silently and gives tracebacks for other.
         check_proto(proto, path.parent)
         external = _external_files(proto, path.parent)
         _fill_sparse(proto.graph)
@@ -88,6 +89,7 @@ def _read_proto(path: Path) -> onnx.ModelProto:
 
 def reason(error: BaseException) -> str:
     """The innermost cause, on one line; onnx_ir wraps each error in its own."""
+    # onnx_ir wraps an error at every level of the graph; the innermost says what is wrong.
     while error.__cause__ is not None:
         error = error.__cause__
     return " ".join(str(error).split())[:200] or type(error).__name__
@@ -109,6 +111,7 @@ def _digest(paths: tuple[Path, ...]) -> str:
     digest = hashlib.sha256()
     for path in paths:
         with path.open("rb") as stream:
+            # 1 MiB at a time: external data may be larger than memory.
             while chunk := stream.read(1 << 20):
                 digest.update(chunk)
     return digest.hexdigest()

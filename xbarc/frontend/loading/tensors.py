@@ -85,6 +85,7 @@ def external_path(location: str, folder: Path, where: str) -> Path:
     path = folder / location
     if not location or "\0" in location or Path(location).is_absolute():
         raise ModelError(f"external data {location!r} is not a relative path", where=where)
+    # `..` is refused even where it comes back inside: behind a link it may lead elsewhere.
     if ".." in Path(location).parts or not _inside(path, folder):
         raise ModelError(f"external data {location!r} leaves the model's folder", where=where)
     if not path.is_file():
@@ -179,6 +180,7 @@ def _check_external(tensor: onnx.TensorProto, folder: Path, size: int, where: st
 
 
 def _whole(text: str, what: str, where: str) -> int:
+    # 19 digits hold every int64; longer text would cost time without bound to convert.
     if not text.isdecimal() or len(text) > 19:
         raise ModelError(
             f"{what} {text[:40]!r} of external data is not a whole number", where=where
@@ -195,6 +197,7 @@ def _inside(path: Path, folder: Path) -> bool:
 
 def _map_file(tensor: ir.ExternalTensor) -> AnyArray | None:
     shape = tensor.shape.numpy()
+    # Packed types have no numpy type to map, and an empty file part cannot be mapped.
     if tensor.dtype.bitwidth < 8 or not math.prod(shape):
         return None
     mapped: AnyArray = np.memmap(

@@ -38,9 +38,12 @@ def codes_of(array: AnyArray, view: IntegerView) -> Int64Array | None:
     real = np.asarray(array, np.float32)
     with np.errstate(all="ignore"):  # a scale of 0 has no steps
         steps = np.rint(real.astype(np.float64) / np.float64(scale))
+    # Beyond 2^24 float32 skips integers, so two codes could stand for one number.
     if not np.all(np.abs(steps) < 1 << 24):
         return None
     codes = steps.astype(np.int64) + zero
+    # The product must give the very float32 that the model holds: a number half a bit beside a step
+    # is no integer of this view, and rounding it would change the network.
     same = np.array_equal((steps.astype(np.float32) * scale), real)
     return codes if same and view.format.contains(codes) else None
 
@@ -49,11 +52,14 @@ def _move_integers(passage: Passage) -> IntegerView | None:
     view, node = passage.reads[0], passage.node
     if view is None or not only_moves(node):
         return None
+    # Dropout has no kernel for integers, and in inference it is Identity.
     operator = "Identity" if node.op_type == "Dropout" else ""
     (integers,) = passage.usable(operator or node.op_type, [view.integers])
     rest = () if operator else node.inputs[1:]
     if view.is_single:
         return replace(view, integers=passage.repeat([integers, *rest], operator))
+    # Only constants can have a scale an element followed: activations need one scale that
+    # converters count in.
     if not passage.constants.holds(passage.output):
         return None
     return _spread(passage, [view], lambda first: [*first, *rest], operator)
@@ -71,6 +77,8 @@ def _spread(
     if sum(int(np.prod(shape, dtype=object)) for shape in shapes) > _MOST_SPREAD:
         return None
     found: list[AnyArray] = []
+    # ONNX Runtime itself moves scales and zero points as it moves elements: no second meaning of
+    # every operator is written here.
     for what in ("scale", "zero_point"):
         full = [
             np.broadcast_to(getattr(view, what), shape)
@@ -135,6 +143,7 @@ def _pad_integers(passage: Passage) -> IntegerView | None:
     codes = None if filling is None else codes_of(np.asarray(filling), view)
     if codes is None:
         return None
+    # Up to opset 10 the filling is an attribute, a float, which the twin keeps in float32.
     if passage.twins.opset < NO_ATTRIBUTES_SINCE:
         return replace(view, integers=_old_pad(passage, integers, float(codes)))
     fill = passage.typed_constant(codes.reshape(()), integers, "filling")
@@ -172,6 +181,7 @@ def _clip_between(
     least, most = _limit(low, view), _limit(high, view)
     if least is None or most is None:
         return None
+    # Both limits lie beyond every code: nothing is clipped and no twin is needed.
     if (least, most) == (view.format.min, view.format.max):
         return view
     limits = {"min": least, "max": most}
@@ -326,6 +336,7 @@ def _fit_constant(factor: AnyArray, view: IntegerView, passage: Passage) -> AnyA
         return None
     if not same:
         return None
+    # Exporters write one scale out for every weight; it is one scale all the same.
     for axis in range(factor.ndim):
         first = factor.take([0], axis)
         factor = first if np.array_equal(np.broadcast_to(first, factor.shape), factor) else factor
@@ -347,6 +358,7 @@ def _times(view: IntegerView, factor: AnyArray, operator: str) -> IntegerView | 
     with np.errstate(all="ignore"):  # what is not finite is not held
         scale = view.scale * wide if operator == "Mul" else view.scale / wide
         narrow: FloatArray = np.asarray(scale, np.float32)
+    # A scale that float32 rounds to 0 would make all weights 0 where the model has small ones.
     vanishes = np.any((narrow == 0) & (scale != 0))
     held = not vanishes and stays_finite(narrow, view.zero_point, view.format)
     return replace(view, scale=narrow) if held else None
@@ -356,6 +368,7 @@ def _plus(view: IntegerView, addend: AnyArray, operator: str) -> IntegerView | N
     with np.errstate(all="ignore"):  # a scale of 0 has no steps
         steps = np.rint(addend.astype(np.float64) / view.scale)
         same = np.array_equal((steps * view.scale).astype(np.float32), addend.astype(np.float32))
+    # Codes have at most 16 bits; a zero point further away would need wider products.
     if not same or np.any(np.abs(steps) > 1 << 16):
         return None
     whole = steps.astype(np.int64)

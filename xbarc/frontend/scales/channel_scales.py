@@ -84,6 +84,7 @@ def free_scales(
             _fragment(walk, layer)
         else:
             _matrix(walk, layer)
+    # The user reads these: their scale is one.
     for value in graph.outputs:
         walk.stop(value.name or "")
     return _collect_scales(walk)
@@ -144,6 +145,8 @@ def _inputs(walk: _ScaleWalk, layer: MatrixLayer, shape: tuple[int, ...]) -> Int
     """Scales of the input channels: those of all positions of a channel are the same."""
     rows = layer.groups * layer.rows
     if isinstance(layer.geometry, Window):
+        # Rows of a window are channels times kernel positions; a channel has one scale at all of
+        # them.
         rows //= prod(layer.geometry.kernel)
     labels = walk.labels.get(layer.input)
     if labels is None:
@@ -179,6 +182,7 @@ def _visit(walk: _ScaleWalk, visit: Visit) -> None:
     node = visit.node
     try:
         found = rule_of(find(node.domain, node.op_type))(visit)
+    # Whatever a rule cannot follow has scale one on every side: never wrong, at most less free.
     except (Stopped, XbarcError, *BROKEN):
         for name in (*node.input, *_names_in_bodies(node)):
             walk.stop(name)
