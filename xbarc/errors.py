@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-EXIT_DONE = 0
-EXIT_NO = 1
-EXIT_USER = 2
-EXIT_BUG = 3
-EXIT_INTERRUPTED = 130
-EXIT_TERMINATED = 143
+EXIT_DONE = 0  # done
+EXIT_NO = 1  # done, and the answer is no, as in grep and diff
+EXIT_USER = 2  # the user must change something
+EXIT_BUG = 3  # a bug of ours, so that scripts can tell it apart
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report a signal
+EXIT_TERMINATED = 143  # 128 + SIGTERM
 
 
 def visible(text: str) -> str:

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 else:
     frontend = lazy_module("xbarc.frontend")  # only a comparison with the model reads ONNX
 
+# Of a layer: bounds the time that the reference engine takes; large layers are verified on 3
+# vectors, small ones on 16.
 _VERIFY_CONVERSIONS = 20_000_000
 _WIDE_ENOUGH = ("lossless", "worst-case")
 Progress = Callable[[int, int], None]

@@ -35,6 +35,7 @@ from xbarc.options import (
 from xbarc.plugins import is_foreign
 from xbarc.target import Target
 
+# The largest `adc.max_bits` that a target may state.
 _WIDEST = 16
 
 

@@ -156,7 +156,6 @@ def check_command(
     from xbarc.cli.reporting import emit_tables
     from xbarc.experiments import monte_carlo
     from xbarc.ir import load_program, read_npz
-    from xbarc.report import of_converters, of_rounding
 
     if min_agreement is not None and not 0 <= min_agreement <= 1:
         raise InputError(f"{min_agreement} is no share, expected 0 to 1", where="--min-agreement")
@@ -180,11 +179,17 @@ def check_command(
         _print_evaluation(spread.runs[0])
         if effects.kinds:
             emit_tables(spread_table(spread))
-    level = spread.runs[0].output_sqnr_db
-    told = of_rounding(loaded) if level is not None and level < _EXPLAINED_DB else ()
-    for note in (*told, *(of_converters(loaded) if "lines" in effects else ())):
-        print(f"note: {note}", file=sys.stderr)
+    _print_notes(loaded, spread.runs[0].output_sqnr_db, with_lines="lines" in effects)
     return _answer(spread.least_agreement, min_agreement)
+
+
+def _print_notes(program: Program, level_db: float | None, *, with_lines: bool) -> None:
+    """Why a program is far from its float model, where that can be said."""
+    from xbarc.report import of_converters, of_rounding
+
+    told = of_rounding(program) if level_db is not None and level_db < _EXPLAINED_DB else ()
+    for note in (*told, *(of_converters(program) if with_lines else ())):
+        print(f"note: {note}", file=sys.stderr)
 
 
 def _answer(agreement: float | None, least: float | None) -> int:

@@ -8,6 +8,7 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
+# The callback that swallowed the interrupt should have returned by then; nobody notices the wait.
 _AGAIN_S = 0.05
 _DEFAULTS = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
 

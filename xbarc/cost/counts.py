@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeAlias
 
+# 0 bits (nothing is converted) to 16, the widest converter that a target may state.
 WIDTHS = 17
 Histogram: TypeAlias = tuple[float, ...]
 _NOTHING: Histogram = (0,) * WIDTHS

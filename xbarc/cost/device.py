@@ -13,14 +13,15 @@ from xbarc.numerics import Int64Array
 from xbarc.rows import Row, fact
 from xbarc.target import Cell, Target
 
+# Seconds in a day, the time over which loss by drift is quoted.
 _DAY_S = 86400.0
-_MICRO = 1e-6
 
 
 def clipped_moments(mean: float, sigma: float) -> tuple[float, float, float]:
     """A normal number clipped at 0: the share that is clipped, its mean, its standard deviation."""
     if sigma <= 0:
         return 0.0, mean, 0.0
+    # moments of max(X, 0): the textbook ones of a censored normal distribution
     edge = mean / sigma
     below = math.erfc(edge / math.sqrt(2)) / 2
     density = math.exp(-edge * edge / 2) / math.sqrt(2 * math.pi)

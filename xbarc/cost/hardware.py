@@ -53,6 +53,7 @@ def allocate(program: Program, converters: Mapping[str, IntArray] | None = None)
         np.maximum.at(bits, places.reshape(-1), _widest(step, places.shape).reshape(-1))
         cells += cells_of_array(step, arrays)
     table = bits.reshape(arrays, adcs_per_array(target))
+    # a converter without a conversion is built as its neighbours are: an array has one layout
     idle_as_its_neighbours = np.where(table > 0, table, table.max(axis=1, initial=0, keepdims=True))
     total = _count(target, arrays, idle_as_its_neighbours)
     return Allocation(total, idle_as_its_neighbours, cells)

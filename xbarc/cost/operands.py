@@ -14,7 +14,9 @@ from xbarc.ir import CrossbarStep, OperandStatistics
 from xbarc.numerics import Float64Array, Int64Array
 from xbarc.target import Target
 
+# Conductances as float64: 128 MiB a buffer, whatever the size of the layer.
 _CHUNK_CELLS = 1 << 24
+# ns V^2 uS is fJ, and reports say pJ.
 _FJ_PER_PJ = 1e3
 
 

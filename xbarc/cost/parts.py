@@ -50,6 +50,7 @@ def total_band(parts: Iterable[CostPart]) -> tuple[float | None, float | None]:
 def _sum(values: Iterable[float | None]) -> float | None:
     found = list(values)
     known = [value for value in found if value is not None]
+    # fsum: the total does not depend on the order of the rows
     return math.fsum(known) if len(known) == len(found) else None
 
 

@@ -53,7 +53,7 @@ def layer_price(step: CrossbarStep, target: Target) -> Price:
         macros=macros,
         tiles=tiles,
         chips=chips,
-        linked_chips=0,
+        linked_chips=0,  # whether links are on depends on the other layers
         array_time_ns=arrays * on,
         macro_time_ns=macros * on,
         tile_time_ns=tiles * on,

@@ -11,6 +11,7 @@ from xbarc.ir import AdcSettings, CrossbarStep
 from xbarc.numerics import BoolArray, Int64Array, bits_for
 from xbarc.target import Target
 
+# `bincount` makes int64 of what it counts: 32 MiB a chunk.
 _CHUNK = 1 << 22
 
 
@@ -69,6 +70,7 @@ def reads_of_arrays(step: CrossbarStep, target: Target) -> Int64Array:
     segments = np.broadcast_to(segments_of_block(step)[None, :, None], shape)[first]
     rows = np.broadcast_to(np.diff(step.tiling.row_bounds)[None, :, None], shape)[first]
     together = np.maximum(1, target.array.active_rows // rows)
+    # shares of 1/together may add to a little over a whole number: 1e-9 keeps `ceil` from one more
     share = np.where(segments == 1, 1.0 / together, segments)
     reads: Int64Array = np.ceil(np.bincount(arrays[first], share) - 1e-9).astype(np.int64)
     return reads

@@ -53,7 +53,9 @@ SenseRows = Literal["complementary", "zero-one"]
 SignOfZero = Literal["onnx", "plus", "minus"]
 AUTO = "auto"
 """The encoding that is chosen for each layer by itself."""
+# Weights have at most 16 bits (`precision.weight_bits`), and a cell holds at least one of them.
 _MOST_SLICES = 16
+# Nine times the arrays of the fewest groups: a bound on hostile input, not a recommendation.
 _MOST_EXTRA = 8
 
 

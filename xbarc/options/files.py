@@ -24,6 +24,7 @@ from xbarc.options.base import (
 from xbarc.options.compiling import PANELS, CompileOptions
 from xbarc.plugins import is_import_path
 
+# A file with every option and its help is a few KiB; nothing larger is read into memory.
 _LARGEST = 1 << 20
 _HEAD = """\
 # Options of xbarc compile, with their defaults. Keep the lines that you change, and give the file

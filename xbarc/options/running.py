@@ -10,6 +10,7 @@ from xbarc.options.values import Method, parse_names
 
 Engine = Literal["fast", "reference"]
 Effect = Literal["levels", "lines", "variation", "faults", "noise", "drift", "offset"]
+# Seconds in a day, the default time since programming.
 DAY_S = 86400.0
 
 

@@ -168,6 +168,7 @@ ADC_POLICIES = ("lossless", "worst-case", "calibrated", "calibrated:BITS")
 CALIBRATED = "calibrated"
 BY_BUDGET = "budget"
 """What `adc` becomes where a budget chooses the bits."""
+# The widest converter that a target may state (`adc.max_bits`).
 _WIDEST = 16
 
 

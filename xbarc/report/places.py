@@ -16,6 +16,7 @@ from xbarc.report.formats import rich_table
 from xbarc.rows import Row, Rows, Shown, TableData, cells, fact, headings, number, percent
 from xbarc.target import Target
 
+# Tiles in a cell of the table, so that a row stays a few lines; JSON has all.
 _MOST_TILES_SHOWN = 12
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 _SUFFIXES = ((1e15, " P"), (1e12, " T"), (1e9, " G"), (1e6, " M"))
+# Counts up to seven digits are read exactly; larger ones as four digits and a suffix.
 _EXACT_BELOW = 10_000_000
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from xbarc.target.model import Target
 
+# The description is one sentence; the report lists every change.
 _MOST_CHANGES = 4
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from xbarc.errors import TargetError
 
 SHARED_SOURCES = "sources.toml"
+# Targets that ship have 12 KiB at most; nothing larger than 1 MiB is read into memory.
 _LARGEST_FILE = 1 << 20
 _LONGEST_CHAIN = 16  # files; nobody builds a target of more, and an error names them all
 

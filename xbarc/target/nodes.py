@@ -14,7 +14,9 @@ from typing import Any
 from xbarc.errors import TargetError
 
 SOURCE = "stillmaker2017"
+# One supply for all nodes, so that the ratio is that of technology alone.
 _VOLTS = 0.8
+# The nodes of both tables below.
 _NODES = (7, 10, 14, 16, 20, 32, 45, 65, 90, 130)
 # area(to) = area(from) * _AREA[from][to], columns as _NODES
 _AREA: dict[int, tuple[float, ...]] = {

@@ -20,6 +20,7 @@ from xbarc.testing.encodings import ENGINES, require
 
 _ENCODINGS = ("differential", "differential-analog", "acm", "offset")
 _REFERENCES = ("static", "per-cycle")
+# Few, so that a policy must choose a range and a step: wide converters lose nothing either way.
 _MOST_BITS = 4
 
 

@@ -14,6 +14,7 @@ from xbarc.target import Target, load_target
 from xbarc.testing.cases import int_layer, mapped, program_of, small_target
 from xbarc.testing.encodings import require
 
+# What a law may be asked: comparisons with lossless converters go beyond what targets build.
 _MOST_BITS = 48
 _TARGETS = ("rram128", "isaac", "neurram256")
 _SLACK = 1e-9  # rounding of sums

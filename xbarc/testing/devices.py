@@ -20,7 +20,9 @@ from xbarc.options import Method
 from xbarc.testing.cases import small_target
 from xbarc.testing.encodings import require
 
+# Not square, so that swapped axes show.
 _SHAPE = (64, 48)
+# Two levels, and cells of several.
 _CELL_BITS = (1, 2, 4)
 
 

@@ -17,6 +17,8 @@ from xbarc.cost.converters.cost_law import TARGET, LawCosts, law_origin, without
 from xbarc.rows import Row, fact
 from xbarc.target import AdcCosts, Target, area_factor, energy_factor
 
+# The linear and exponential terms describe converters up to here; a thermal term, four times a bit,
+# is added beyond (docs: cost model).
 _LARGEST_WITHOUT_NOISE = 10
 
 

@@ -160,6 +160,7 @@ def with_law(target: Target, given: str | Method | None) -> Target:
     law = load_law(given)
     costs = _change_figures(own.costs, "costs.", own, law)
     adc = {name: getattr(own.costs.adc, name) for name in AdcCosts.model_fields}
+    # model_construct: pydantic would validate `by`, and has no schema for a protocol
     priced = LawCosts.model_construct(**adc, by=Priced(law, own))
     return own.model_copy(update={"costs": costs.model_copy(update={"adc": priced})})
 

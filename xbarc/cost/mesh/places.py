@@ -18,6 +18,8 @@ from xbarc.cost.mesh.tabu_search import improve_places
 from xbarc.numerics import Float64Array, Int64Array
 
 _PARTS = (1.0, 1.3, 2.0)  # places a tile, of the parts of the mesh that are tried before all of it
+# A round of the search passes over tables of places by places, 0.3 MB each where 200 tiles fill
+# the mesh; larger programs keep the snake (docs: schedule).
 _MOST_TILES = 200
 
 

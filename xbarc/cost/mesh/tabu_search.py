@@ -39,6 +39,7 @@ class _Search:
         """Change of the total when two tiles change places; axes: one, other."""
         own = np.diag(self.moved)
         gain: Float64Array = self.moved + self.moved.T - own[:, None] - own[None, :]
+        # the two stay as far apart as they were, which the sums above counted as distance 0
         gain += 2 * self.traffic * self.hops
         gain[self.free] = np.inf
         return gain
@@ -50,6 +51,7 @@ class _Search:
 
     def exchange(self, a: int, b: int, number: int) -> None:
         """Let two tiles change places, and keep them from going back for a while."""
+        # 7919 is prime: stays differ from round to round without random numbers, against cycles
         stay = len(self.order) // 2 + number * 7919 % len(self.order)
         self.until[a, self.order[a]] = self.until[b, self.order[b]] = number + stay
         sent = self.traffic[:, a] - self.traffic[:, b]
@@ -74,6 +76,7 @@ def improve_places(
     search = _begin(traffic, distance, places)
     count, now, best = len(places), 0.0, 0.0
     kept, number, last = search.order.copy(), 0, 0
+    # `now` is a sum of rounded gains: less than this is no better placement
     slack = 1e-9 * max(1.0, float(search.traffic.sum()))
     while number - last < patience:
         gain = search.gains()

@@ -71,6 +71,7 @@ def _through_crossbar(
         return None, 0
     vector = position if node.vector is None else int(node.vector[position])
     at = vector // node.copies
+    # a round that starts when its input comes waited for it; later ones waited for the arrays
     waited = np.flatnonzero(rounds.start[: at + 1] == rounds.ready[: at + 1])
     first = int(waited[-1])
     end = int(node.out.ready[position])

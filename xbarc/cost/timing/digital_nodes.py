@@ -119,6 +119,7 @@ def _pool_flow(flow: Flow, node: GraphNode) -> Flow:
     last = needed_position(grid, flow.grid, window_reach(window, spatial))
     if last is None or not last.size:
         return _wait_for_all([flow])
+    # results leave in the order of memory, so each waits for those in front of it too
     in_turn = np.maximum.accumulate(last)
     needs = {name: None if need is None else need[in_turn] for name, need in flow.needs.items()}
     return Flow(grid, needs)

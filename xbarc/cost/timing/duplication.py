@@ -197,6 +197,8 @@ def within_budget(layers: Sequence[Stand], budget: int) -> dict[str, int]:
         )
     candidates = intervals(layers)
 
+    # fits is monotone: a longer interval never needs more arrays
+
     def fits(interval: int) -> bool:
         return arrays_at(layers, interval) <= budget
 
@@ -214,6 +216,7 @@ def intervals(layers: Sequence[Stand]) -> list[int]:
             found.add(layer.time(copies))
             if rounds <= 1:
                 break
+            # the least number of copies that saves a round: those between change nothing
             copies = max(copies + 1, -(-layer.positions // (rounds - 1)))
     return sorted(found)
 

@@ -38,6 +38,7 @@ from xbarc.numerics import ANOTHER_LIMIT, Int64Array, limit_in_words, memory_lim
 from xbarc.rows import Picosecond, RoundPicosecond, Row, Share, fact
 from xbarc.target import Target
 
+# Picoseconds in a nanosecond. Times are whole numbers: sums are exact, and equal means equal.
 PS = 1000
 _DIGITAL = "digital "
 _EMPTY: Int64Array = np.zeros(0, dtype=np.int64)

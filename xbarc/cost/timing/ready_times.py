@@ -67,6 +67,7 @@ def run_rounds(ready: Int64Array, copies: int, interval: int, fill: int) -> Roun
     """
     firsts = np.arange(0, ready.size, copies)
     needed = np.maximum.reduceat(ready, firsts) if ready.size else ready
+    # start[i] = max(needed[i], start[i-1] + interval); less `turn` it is a running maximum
     turn = interval * np.arange(needed.size, dtype=np.int64)
     start = turn + np.maximum.accumulate(needed - turn) if needed.size else needed
     finish = np.repeat(start + interval + fill, copies)[: ready.size]
@@ -133,6 +134,7 @@ def most_alive(arrive: Int64Array, leave: Int64Array, period: int) -> int:
     stay = np.maximum(leave - arrive, 0)
     if period <= 0:
         return _sweep(arrive, arrive + stay)
+    # one that stays k periods and a rest is alive k times at any moment, and once more in the rest
     always = int((stay // period).sum())
     begin = arrive % period
     end = begin + stay % period
@@ -145,5 +147,6 @@ def most_alive(arrive: Int64Array, leave: Int64Array, period: int) -> int:
 def _sweep(begin: Int64Array, end: Int64Array) -> int:
     """Most intervals, closed at their begin and open at their end, that overlap."""
     begins, ends = np.sort(begin), np.sort(end)
+    # "right": what leaves at t has left when another comes at t, as a buffer reuses its place
     gone = np.searchsorted(ends, begins, side="right")
     return int((np.arange(1, begins.size + 1) - gone).max())

@@ -16,7 +16,9 @@ from xbarc.numerics import Float64Array, IntArray, UInt8Array
 from xbarc.report.inspection.views import BlockView
 
 _ANCHORS = ((247, 250, 252), (166, 206, 227), (65, 130, 190), (20, 64, 120), (8, 20, 48))
+# Warm grey, away from the blues of levels: no level looks like a place without a cell.
 _REST = (205, 196, 188)
+# Bounds the height of a picture; further row blocks are in the table.
 _MOST_STRIPS = 1024
 
 

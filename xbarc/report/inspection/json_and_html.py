@@ -14,6 +14,7 @@ from xbarc.report.pages import page
 from xbarc.rows import fill_form
 
 FORMAT = 1  # 1: the first one
+# Rows of the table of an HTML page: bounds its size.
 _MOST_BLOCKS = 2000
 
 

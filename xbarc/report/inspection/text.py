@@ -14,6 +14,7 @@ from xbarc.rows import TableData, histogram, number
 
 _SHADES = " ░▒▓█"
 _PLAIN = ".:-=+*#%@"
+# About one screen of rows.
 _MOST_BLOCKS = 64
 
 

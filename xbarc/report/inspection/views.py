@@ -12,6 +12,7 @@ from xbarc.ir import AdcSettings, CrossbarStep, Program
 from xbarc.numerics import AnyArray, Int64Array, IntArray, UInt8Array
 from xbarc.report.sections import AdcRow, activation_range, adc_row
 
+# Names in an error message: enough to see a pattern, too few to fill a screen.
 _NAMED = 20
 
 

@@ -20,6 +20,7 @@ PALETTE = (
     "#8a8f99",
 )
 _GREY, _INK, _PALE = "var(--line)", "var(--ink)", "var(--pale)"  # of the page, light or dark
+# Of a ring: 5 degrees. Thinner slices are hard to see, and join the last one.
 _SMALLEST_SHARE = 0.015
 
 

@@ -9,7 +9,9 @@ from xbarc.report.pages import charts, page
 from xbarc.report.sections import ChipRow, Components, LayerRow, ScheduleRow, Totals
 from xbarc.rows import number
 
+# Rows of a drawing: bounds the length of a page; tables have every layer.
 _MOST_LAYERS = 80
+# As above, of the layers that take most energy.
 _MOST_BARS = 60
 _PS = 1e6  # in a microsecond
 

@@ -8,8 +8,9 @@ from xbarc.cost import CostPart, area_parts, energy_parts, total, write_parts
 from xbarc.report.section import Section, Subject
 from xbarc.rows import Row, TableData, fact, number, percent
 
+# Totals are shown in uJ and mm2; figures are in pJ and um2.
 PJ_PER_UJ = 1e6
-UM2_PER_MM2 = 1e6
+UM2_PER_MM2 = 1e6  # as above
 
 
 class Components(Row):

@@ -22,6 +22,7 @@ from xbarc.rows import (
 )
 from xbarc.target import Target
 
+# Squares of one layer in the drawing of arrays: bounds the size of a page.
 _MOST_ARRAYS = 256
 _MEASURES = {
     "output": "error: of the products, held-back samples",

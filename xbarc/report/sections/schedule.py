@@ -6,6 +6,7 @@ from xbarc.cost import LayerSchedule, PathPart
 from xbarc.report.section import Section, Subject
 from xbarc.rows import Row, TableData, fact, number, percent, table_of
 
+# Schedules are in whole ps, reports in us.
 _PS_PER_US = 1e6
 
 

@@ -8,6 +8,7 @@ from xbarc.ir import CrossbarStep
 from xbarc.report.section import Section, Subject
 from xbarc.rows import Row, fact, number, seconds, shows
 
+# A relative gap below this is rounding of the solver's float64 bound, not an open question.
 _TINY = 1e-9
 
 
