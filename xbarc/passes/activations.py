@@ -10,7 +10,8 @@ from xbarc.ir import DynamicInput, FloatInput, MatrixLayer, RangeStatistics, Sta
 from xbarc.numerics import Float64Array
 from xbarc.options import RangeMethod
 
-# Our grid: ends at 20 % to 100 % of the range in steps of 1 %, finer than what the histogram tells.
+# Our grid: 20 % to 100 % of the range in steps of 1 %, which are 20 of the histogram's 2048 bins.
+# Near its least the error is flat, so a finer grid gains little.
 _SHRINK = np.linspace(0.2, 1.0, 81)
 
 

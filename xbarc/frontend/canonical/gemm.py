@@ -61,6 +61,7 @@ def _make_row(node: ir.Node, vectors: ir.Value, model: ir.Model, names: Names) -
     def constant(number: int) -> ir.Value:
         return made("Constant", [], ir.AttrTensor("value", ir.tensor(np.array([number]))))
 
+    # [1, shape...][-2:] is [1, n] for a vector and the shape itself for a matrix.
     extents = [constant(1), made("Shape", [vectors])]
     padded = made("Concat", [*extents], ir.AttrInt64("axis", 0))
     if model.opset_imports.get("", 1) < _SLICE_BY_INPUTS:
@@ -104,6 +105,7 @@ def _split(node: ir.Node, graph: ir.Graph, names: Names) -> None:
         added.append(ir.Node("", "Mul", [addend, factor], outputs=[scaled], name=scaled.name))
         addend = scaled
     product, total = (ir.Value(name=names.fresh(f"{name}/{what}")) for what in ("product", "sum"))
+    # alpha stays with the product; beta went into the addend above.
     attributes = [item for key, item in node.attributes.items() if key != "beta"]
     bare = ir.Node("", "Gemm", node.inputs[:2], attributes, outputs=[product], name=node.name)
     add = ir.Node(

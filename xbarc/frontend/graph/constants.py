@@ -76,6 +76,8 @@ class Constants:
             return self._filled_shape(source)
         if source.op_type == "Constant":
             return tuple(self.load(value).shape)
+        # ONNX Runtime infers shapes without the data of large initialisers, which become inputs
+        # here.
         session = self._session(value, with_data=False)
         shape = session.outputs[0].shape
         if shape and all(isinstance(size, int) for size in shape):
@@ -136,6 +138,7 @@ class Constants:
     def _fill_shape(self, node: ir.Node) -> AnyArray:
         tensor = _fill_value(node)
         one = np.zeros((), np.float32) if tensor is None else tensor_array(tensor).reshape(())
+        # A view of one number, whatever the shape: nothing is allocated.
         return np.broadcast_to(one, self._filled_shape(node))
 
     def _compute(self, value: ir.Value) -> AnyArray:
@@ -145,6 +148,7 @@ class Constants:
             return self._compute(self._wide(node, value))
         session = self._session(value, with_data=True)
         where = name_of(value)
+        # Before anything runs: every value on the way is asked for, so that none can fill memory.
         for shape in (output.shape for output in session.outputs):
             element_count(tuple(size for size in shape if isinstance(size, int)), where)
         try:

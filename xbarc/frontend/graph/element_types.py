@@ -124,6 +124,7 @@ def carry(proto: onnx.ModelProto, kinds: Mapping[str, onnx.TypeProto]) -> bool:
     outputs = [value.name for value in graph.output if value.name in narrow]
     if not inputs and not outputs:
         return False
+    # Names of bodies too: a body sees those outside it, so that a fresh name must not hide one.
     taken = _names(graph)
     inner = {n: unique(f"{n}/narrow", taken) for n in dict.fromkeys((*inputs, *outputs))}
     _rename(graph, inner)

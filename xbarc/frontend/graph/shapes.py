@@ -88,6 +88,7 @@ def inferred_values(
     proto: onnx.ModelProto, known: Mapping[str, Partial], asked: Sequence[str]
 ) -> tuple[RuntimeValue, ...]:
     """Results of a fragment and values inside it, as ONNX Runtime sees them; none if it refuses."""
+    # Inference needs no weights, and a session that copies them costs memory and seconds.
     trial = _without_data(proto)
     for value in trial.graph.input:
         if value.name in known and value.type.WhichOneof("value") == "tensor_type":
@@ -98,6 +99,7 @@ def inferred_values(
     )
     try:
         return OnnxSession(trial.SerializeToString(), where=proto.graph.name, threads=1).outputs
+    # Guessed extents may misfit where the model's own would not: no shapes then, and no error.
     except XbarcError:
         return ()
 
@@ -259,6 +261,8 @@ def node_macs(node: ir.Node, known: Known) -> int | None:
         return None if left is None or result is None else math.prod(result) * left[axis]
     if node.op_type in ("LSTM", "GRU", "RNN"):
         return _recurrent_macs(node, known)
+    # Each input of a transposed convolution meets every weight of its channel, each output of a
+    # plain one does.
     start = left if node.op_type == "ConvTranspose" else result
     return None if start is None or right is None else math.prod(start) * math.prod(right[1:])
 

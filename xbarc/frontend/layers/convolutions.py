@@ -171,6 +171,8 @@ def _scatter_layout(shape: tuple[int, ...], groups: int, node: ir.Node) -> Layou
             f"{shape[0]} channels do not divide into {groups} groups", where=node.name or ""
         )
     matrix = (groups, shape[0] // groups, math.prod(shape[1:]))
+    # Kernel positions are columns of the matrix here, yet one output channel reads them all: a
+    # scale that changes along them cannot be one an output.
     summed = (0, *range(2, len(shape)))
     return Layout(shape, matrix, lambda array: array.reshape(matrix), summed, groups)
 
@@ -228,6 +230,7 @@ def _pads(node: ir.Node, rank: int) -> tuple[int, ...]:
         raise ModelError(
             f"pads is {list(pads)}, expected {2 * rank} numbers", where=node.name or ""
         )
+    # They crop the input, which a window of the program cannot; ONNX Runtime does.
     if min(pads) < 0:
         raise StaysDigital("negative pads")
     return _countable("pads", pads)

@@ -84,6 +84,7 @@ class _OriginWalk:
             current, ready = stack.pop()
             if ready:
                 self._found[current] = self._origin(current)
+            # Beyond that far back no reason is given: a wrong one would be worse than none.
             elif current not in entered and len(entered) < _FARTHEST:
                 entered.add(current)
                 stack.append((current, True))
@@ -203,4 +204,5 @@ def _casts_weights(node: ir.Node, views: Views) -> bool:
     if integer_format(views.element_type(source)) is None:
         return False
     values = views.constants.load(source)
+    # A mask of 0 and 1 that is cast to real numbers is how attention masks are written.
     return bool(values.size) and not (values.min() >= 0 and values.max() <= 1)

@@ -47,6 +47,7 @@ class Views:
 
     def _unknown(self, value: ir.Value) -> Iterator[ir.Value]:
         """Values whose views are still to be found, those that others depend on first."""
+        # A stack of its own: chains of a thousand operators are deeper than Python recurses.
         stack, entered = [(value, False)], set()
         while stack:
             current, ready = stack.pop()
@@ -112,6 +113,7 @@ class Views:
         zero = np.broadcast_to(zero, wanted) if zero.size == 1 else zero
         if scale.shape != wanted or zero.shape != wanted:
             return None
+        # The last block may be cut short by the tensor's extent.
         full = (np.repeat(part, block, axis) for part in (scale, zero))
         first, second = (part.take(range(shape[axis]), axis) for part in full)
         return first.astype(np.float32), second.astype(np.int64)

@@ -136,6 +136,8 @@ def _product(visit: Visit) -> list[Labels]:
     for number, labels in enumerate(visit.reads):
         if labels is None or visit.joins.are_one(labels.ids):
             continue
+        # s x times y has the scale s only if y has none: the first keeps its own, the others are
+        # pinned.
         if kept is None and (number == 0 or visit.node.op_type == "Mul"):
             kept = labels
         else:
@@ -150,6 +152,7 @@ def _pool(visit: Visit) -> list[Labels]:
     labels = visit.source
     if len(labels.shape) < 2 or labels.shape[:2] != visit.shape[:2]:
         raise Stopped
+    # It fills places outside the box with a number that no scale multiplies.
     if visit.attribute("coordinate_transformation_mode", b"").tobytes().startswith(b"tf_crop"):
         raise Stopped
     ids = visit.joins.merge(labels.ids, range(2, labels.ids.ndim))
@@ -225,6 +228,7 @@ def _split(visit: Visit) -> list[Labels]:
 
 def _move_labels(visit: Visit) -> list[Labels]:
     """Elements change places only: ONNX Runtime moves the labels themselves."""
+    # ONNX Runtime moves float64 in every operator; labels are far below 2^53.
     full = visit.source.full.astype(np.float64)
     for index in range(1, len(visit.node.input)):
         visit.constant(index)

@@ -59,7 +59,9 @@ class Joins:
     def join(self, left: Int64Array, right: Int64Array) -> None:
         """Say that two arrays of scales are equal, element by element; they broadcast."""
         pairs = np.stack([side.reshape(-1) for side in np.broadcast_arrays(left, right)])
+        # Each pair once: tensors have millions of elements and a few hundred different scales.
         for a, b in np.unique(pairs, axis=1).T.tolist():
+            # The smaller number stands for the set, so that 0, the scale that is one, always wins.
             first, second = sorted((self._find(a), self._find(b)))
             self._parent[second] = first
 
@@ -88,6 +90,7 @@ class Joins:
 
     def _find(self, number: int) -> int:
         while self._parent[number] != number:
+            # Path halving keeps chains short without recursion.
             self._parent[number] = self._parent[self._parent[number]]
             number = self._parent[number]
         return number
