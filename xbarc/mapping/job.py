@@ -59,12 +59,14 @@ def make_job(
     if not isinstance(layer.weight, IntWeight):
         raise MappingError("weights are not integers yet", where=layer.name)
     encoding = encoding_of(options)
+    # Encodings count in signed bits; unsigned weights take one more.
     bits = layer.weight.format.bits + (not layer.weight.format.signed)
     weights = np.asarray(layer.weight.tensor.load())
     centre = encoding.centre(weights) if weights.size else None
     if centre is not None:
         weights = (weights - centre).astype(np.int32)
     shift = common_factor(weights) if centre is not None or arrangement is not None else 0
+    # The periphery multiplies by the power of two, so that cells hold fewer bits at no cost.
     if shift:
         weights = weights >> shift
     bounds = row_bounds(layer.rows, target.array, options.tile)
@@ -118,6 +120,8 @@ def _fit(
             return slices, cut, places
         levels = 1 << (cell_bits * slices)
         asked = options.weight_slices
+        # The heuristic order does not fit; before another slice is paid for, an exact search may
+        # find one that does.
         found = None if arrangement else _search_order(weights, cut, levels, asked=asked)
         if found is not None:
             return slices, cut, found
@@ -170,6 +174,7 @@ def _turn_outputs(weights: IntArray, order: IntArray, signs: IntArray) -> IntArr
     chosen = _pick(weights, order)
     if (signs == 1).all():
         return chosen
+    # -(-128) is no int8.
     wide = np.int16 if weights.dtype == np.int8 else np.int32
     turned: IntArray = chosen * signs.astype(wide)
     return turned

@@ -151,6 +151,8 @@ def _arrange(
     chains = _Chains(count, min(cut, max(count, 1)), price)
     natural = (np.arange(count), np.ones(count))
     greedy = chains.greedy(gram, 1.0, signs)
+    # Greedy with and without forgetting, and the order as it came: none is best on all matrices,
+    # and each takes far less time than the search.
     starts = [greedy, chains.greedy(gram, chains.keep, signs), natural]
     costs = [chains.cost(gram, *start) for start in starts]
     order, turned = starts[int(np.argmin(costs))]
@@ -172,6 +174,8 @@ def _gram(weights: Float64Array) -> tuple[Float64Array, float]:
     All sums stay below 2**53, so that no order of adding changes a bit.
     """
     top = float(np.abs(weights).max(initial=0.0))
+    # Products of two numbers of `bits` bits, summed over the rows, stay below 2**53: exact in
+    # float64 in whatever order BLAS adds.
     bits = min(24, (53 - len(weights).bit_length()) // 2)
     _, exponent = np.frexp(top)
     shift = bits - int(exponent)
@@ -191,8 +195,11 @@ class _Chains:
         if price == 0:
             self.keep, self.rise, self.fall = 1.0, place, (columns - place) / columns
             return
+        # `D D' + r` is a tridiagonal Toeplitz matrix; its inverse is a product of sinh of this
+        # decay.
         decay = float(np.arccosh(1.0 + price / 2.0))
         self.keep = float(np.exp(-decay))
+        # expm1, because 1 - exp(-x) loses all digits for the small decay of many levels.
         self.rise = -np.expm1(-2.0 * decay * place)
         whole = -np.expm1(-2.0 * decay * columns) * 2.0 * np.sinh(decay)
         self.fall = -np.expm1(-2.0 * decay * (columns - place)) / whole
@@ -243,7 +250,9 @@ def _improve(
     """Search in windows of positions, twice over differing windows where there are several."""
     order, turned = order.copy(), turned.copy()
     rounds = [_windows(chains, 0), _windows(chains, 1)]
+    # One window has no borders over which outputs could not move.
     rounds = rounds[: 1 if len(rounds[0]) == 1 else 2]
+    # Windows share the budget evenly, so that the last is searched as well as the first.
     share = budget // max(1, sum(len(windows) for windows in rounds))
     seed = 0
     for windows in rounds:
@@ -302,4 +311,5 @@ def _bound(weights: Float64Array, chains: _Chains) -> float | None:
     found = np.linalg.eigvalsh(small @ small.T)[::-1]
     kernel = chains.eigenvalues()
     products = np.maximum(found, 0.0) * kernel[: len(found)]
+    # Eigenvalues are rounded; a bound must not lie above what was found because of that.
     return float(products.sum()) * (1.0 - 1e-6)

@@ -74,6 +74,7 @@ def greedy(gram, cut, keep, signs, order, sign):
         order[position] = best
         sign[position] = -1.0 if signs and along[best] > 0 else 1.0
         taken[best] = True
+        # A new chain begins behind its last output, and knows nothing of the one before.
         kept = 0.0 if position % cut == cut - 1 else keep
         for item in range(count):
             along[item] = kept * (along[item] + sign[position] * gram[best, item])
@@ -88,6 +89,8 @@ def _field(row, order, sign, rise, fall, keep, out):
         total = keep * total + rise[p] * sign[p] * row[order[p]]
         out[p] = total * fall[p]
     total = 0.0
+    # The sum over q < p went forward with `rise`; this one takes q > p, so that neither is
+    # quadratic.
     for p in range(count - 1, -1, -1):
         total *= keep
         out[p] += total * rise[p]
@@ -118,6 +121,8 @@ def window_fields(gram, cut, decay, order, sign, positions, fields):
     rise, fall, keep = decay
     count, buffer = gram.shape[0], np.empty(cut)
     for x in range(positions.shape[0]):
+        # Positions ascend, so that those of one chain follow each other and share one pass of
+        # `_field`.
         row = gram[order[positions[x]]]
         last = -1
         for m in range(positions.shape[0]):
@@ -157,6 +162,8 @@ def _try(m, q, kernel, gram, fields, at, sign, signs):
     s_x, s_z = sign[m], sign[q]
     k_m, k_q, k_mq = kernel[m, m], kernel[q, q], kernel[m, q]
     xx, zz, xz = gram[x, x], gram[z, z], gram[x, z]
+    # Fields hold what both positions add themselves; an exchange changes just that, so it is
+    # subtracted before and added again with the signs on trial.
     x_at_m = fields[m, x] - k_m * s_x * xx - k_mq * s_z * xz
     z_at_q = fields[q, z] - k_q * s_z * zz - k_mq * s_x * xz
     z_at_m = fields[m, z] - k_m * s_x * xz - k_mq * s_z * zz
@@ -177,6 +184,7 @@ def _put(m, x, s_x, kernel, gram, fields, at, sign):
     before, s_before = at[m], sign[m]
     changed = 0
     for r in range(fields.shape[0]):
+        # Most rows of a window of short chains are 0: skipping them is most of the speed.
         if kernel[r, m] != 0.0:
             changed += 1
             new, old = kernel[r, m] * s_x, kernel[r, m] * s_before
@@ -209,6 +217,7 @@ def descend(kernel, gram, fields, at, sign, signs, least, budget):
     idle, m = 0, 0
     while idle < count and budget > 0:
         gain, q, exchanged, s_m, s_q = _best_partner(m, kernel, gram, fields, at, sign, signs)
+        # A trial of a pair takes some 16 operations: the budget must not depend on the machine.
         budget -= 16 * count
         idle += 1
         if gain > least:
@@ -231,6 +240,7 @@ def _random(state, below):
 def _kick(state, kernel, gram, fields, at, sign, signs):
     """Reverse a short random run of positions, and negate it where signs are free."""
     count = at.shape[0]
+    # Short runs of up to 15: a longer one is a new start, which descent hardly brings back.
     length = 2 + _random(state, min(14, count - 1))
     first = _random(state, count - length + 1)
     turn = -1.0 if signs and _random(state, 2) else 1.0
@@ -290,6 +300,8 @@ def iterate(window, signs, least, budget, seed):
         budget -= _kick(state, kernel, gram, fields, at, sign, signs)
         budget = descend(kernel, gram, fields, at, sign, signs, least, budget)
         found = _window_energy(fields, own, at, sign)
+        # Worse than the best is undone: a walk that accepts worse states would need a temperature,
+        # and results that depend on it.
         if found < best - least:
             best = found
             _copy(fields, at, sign, kept_fields, kept_at, kept_sign)

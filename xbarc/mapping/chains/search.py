@@ -114,6 +114,7 @@ def find_order(
     limit = levels - 1
     if weights.size and int(np.abs(weights.astype(np.int64)).max()) > limit:
         return _answer("none")
+    # Equal rows ask for the same, and rows of zeros for nothing.
     rows = np.unique(weights, axis=0)
     columns = np.ascontiguousarray(rows[np.any(rows != 0, axis=1)].T, dtype=np.int32)
     small = 0 < columns.size <= _LARGEST and levels <= _MOST_LEVELS
@@ -127,6 +128,7 @@ def find_order(
         answer = search.run()
         if answer == "found":
             return _join_chains(search.chains, lengths)
+        # Proven by trying all: another attempt would only repeat it.
         if answer == "none":
             return _answer("none")
     return _answer("unknown")
@@ -192,6 +194,7 @@ class _ChainSearch:
             done.append(move)
             if not self.left and len(self.chains[-1].items) == self.chains[-1].length:
                 return "found"
+            # Counted, not timed, so that the answer does not depend on the machine.
             if self.work > _WORK:
                 break
             stuck = kernels.is_stuck(*self.free, len(self.left))
@@ -209,8 +212,10 @@ class _ChainSearch:
         ways = {side: self._ways(chain, side) for side in (LAST, FIRST) if side not in chain.closed}
         if not any(ways.values()):
             return
+        # The end with fewer ways on first: what cannot be decided there ends this branch soonest.
         side = min(ways, key=lambda each: len(ways[each]))
         yield from ways[side]
+        # Complete only if the end may also stay as it is, and the chain go on at the other.
         if len(ways) == 2:
             yield _Move(side, -1, 0)
 
@@ -227,6 +232,7 @@ class _ChainSearch:
             self.ranked,
         )
         self.work += used
+        # Some ways were left out, so that finding none proves nothing.
         self.cut_short |= kept < every
         items, signs = self.ranked.items[:kept].tolist(), self.ranked.signs[:kept].tolist()
         return [_Move(side, item, turn) for item, turn in zip(items, signs, strict=True)]

@@ -108,6 +108,7 @@ def grows(row, turn, side, reach):
     total = 0
     for r in range(row.shape[0]):
         level = ends[0, r] + turn * row[r] if side == FIRST else ends[1, r] - turn * row[r]
+        # Not the level itself but the span counts: a constant for each row is free.
         span = max(high[r], level) - min(low[r], level)
         if span > limit:
             return -1, r + 1
@@ -128,6 +129,7 @@ def put(row, turn, side, ends, low, high, length):
         else:
             ends[1, r] -= turn * row[r]
             level, least, most = ends[1, r], low[length, r], high[length, r]
+        # Kept for every length, so that going back costs nothing: see `take`.
         low[length + 1, r], high[length + 1, r] = min(least, level), max(most, level)
 
 
@@ -169,6 +171,8 @@ def is_stuck(placed, degree, chains):
 @compiled()
 def _random(state, below):
     """The next number of a linear congruential generator, from 0 up to `below`."""
+    # Knuth's MMIX generator. numba's own has a state for each thread, so that results would depend
+    # on what ran there before.
     state[0] = state[0] * np.uint64(6364136223846793005) + np.uint64(1442695040888963407)
     return int((state[0] >> np.uint64(33)) % np.uint64(below))
 

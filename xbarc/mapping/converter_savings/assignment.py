@@ -128,8 +128,11 @@ def _solve(
         slot = np.array([key[hits.index(True)] for key, hits in zip(keys, picked, strict=True)])
         place = _spread(slot, slots)
     before, after = _total(cases, start, slots, law), _total(cases, place, slots, law)
+    # Cases stand for others where there are many, so the solver may improve its model and not the
+    # layer.
     if after > before:
         place, after = start, before
+    # With pooled cases the solver's bound is one of another problem.
     bound = int(np.ceil(solver.best_objective_bound)) if exact else _weak_bound(widths)
     naive = _total(cases, _by_sum(cases, law), slots, law)
     return Assigned(place, after, min(after, max(bound, 0)), naive, seconds)
@@ -227,6 +230,8 @@ def _widest(
         for k, options in enumerate(chosen):
             if slot in options and row[k] >= kind:
                 model.add_implication(options[slot], paid)
+        # A converter pays the least width anyway, and each further one once some member needs it:
+        # no maximum in the model, which CP-SAT bounds badly.
         total = total + (kind - before) * paid
     return total
 

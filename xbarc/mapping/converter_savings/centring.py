@@ -64,9 +64,11 @@ def centres(
     how = _How(slices, target.cell.bits, (1 << target.input.dac_bits) - 1, joined, law, many)
     starts = _starts(tried_rows, bounds, how)
     expected = _expected_cost(weights, candidates, how, (starts, target.array.active_rows))
+    # A number that makes a weight too large for its cells is no candidate, however cheap it looks.
     expected[~_fits(weights, candidates, slices * target.cell.bits)] = np.inf
     ranked = np.argsort(expected, axis=0, kind="stable")
     least = np.full((groups, outputs), np.inf)
+    # Zero first: a number has to win against leaving the weights as they are.
     for place in (_REACH, *range(_TRIED)):
         index = np.full(groups * outputs, _REACH) if place == _REACH else ranked[place]
         tried = candidates[index].reshape(groups, outputs)
@@ -160,6 +162,7 @@ def _expected_cost(
     low, high = int(weights.min()), int(weights.max())
     flat = weights.transpose(0, 2, 1).reshape(groups * outputs, rows).astype(np.int64) - low
     span = high - low + 1
+    # One bincount for all outputs: each has a range of bins of its own.
     index = flat + span * np.arange(len(flat))[:, None]
     counts = np.bincount(index.reshape(-1), minlength=span * len(flat)).reshape(len(flat), span)
     per_block = counts / max(1, -(-rows // by[1]))
@@ -171,6 +174,8 @@ def _expected_cost(
         for number, candidate in enumerate(candidates.tolist()):
             first = candidates[-1] - candidate
             mean = per_block @ sums[first : first + span]
+            # Widths are steps, but the mean row block stands for many: between two widths the cost
+            # rises evenly.
             here = np.interp(np.log2(1.0 + mean), widths, how.law.cost).sum(axis=1)
             cost[number] = np.minimum(cost[number], here)
     return cost

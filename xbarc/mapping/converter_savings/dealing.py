@@ -69,6 +69,7 @@ def _orders(weights: IntArray, size: IntArray) -> Iterator[IntArray]:
     yield falling
     blocks = len(size)
     turn, place = np.arange(count) // blocks, np.arange(count) % blocks
+    # Back and forth over the blocks (0 1 2 2 1 0), so that none gets all the larger ones of a pair.
     yield _fill_blocks(falling, np.where(turn % 2, blocks - 1 - place, place), size)
 
 

@@ -63,9 +63,11 @@ def order_columns(
         return Ordered(None)
     sums, tiling = _largest_sums(step), step.tiling
     if shares == "kind":
+        # Kind in the upper bits: sorting by this number sorts by kind first.
         sums = np.minimum(sums, _LARGEST) + (conversion_kinds(step)[0] << _KIND)
     if shares == "slice":
         slices = conversion_exponents(step)
+        # With one slice there is nothing to tell apart, and columns of a chain cannot move.
         if (slices == slices[:1]).all() or _are_chained(step):
             return Ordered(None)
         sums = np.zeros_like(sums) + slices
@@ -131,6 +133,8 @@ def sorted_places(
         ranked = np.take_along_axis(sums, falling, axis=2)[chosen]
         forward = group_cost(ranked, slots, law)
         backward = group_cost(ranked[:, ::-1], slots, law)
+        # Blocks do not begin at a converter's first column: the short group may get the widest or
+        # the narrowest columns, whichever costs less.
         run = np.where((forward <= backward)[:, None], np.arange(count), np.arange(count)[::-1])
         part = np.empty_like(run)
         np.put_along_axis(part, falling[chosen], run, axis=1)

@@ -53,6 +53,7 @@ def apply_to_weights(job: Job, target: Target, levers: tuple[Lever, ...], law: W
     if not paired or target.cell.bits > _WIDEST_DIGIT or not job.weights.size:
         return job
     joined = encodings[0].adjacent() > 1  # halves are subtracted before the converter
+    # One row block can be dealt in one way only.
     if "deal" in levers and job.weights.shape[1] > target.array.rows:
         active = target.array.active_rows
         order = deal_rows(job.weights, job.bounds, active, target.cell.bits, law)
@@ -69,6 +70,8 @@ def _choose_digits(job: Job, target: Target, law: WidthCosts, *, joined: bool) -
     """The layer in digits that are chosen once its cells are made."""
     top, active = (1 << target.input.dac_bits) - 1, target.array.active_rows
     many = job.weights.size > MANY_WEIGHTS
+    # Cells of a large layer are made in pieces; all pieces must begin with the same prices, or the
+    # result would depend on the size of a buffer.
     begin: tuple[tuple[int, ...], ...] = ()
     if many:
         how = Spelling(job.slices, target.cell.bits, top, joined, law.cost)

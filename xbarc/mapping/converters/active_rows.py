@@ -70,6 +70,7 @@ def row_options(step: CrossbarStep, target: Target) -> list[RowOption]:
         if not active:
             break
         bounds = segment_bounds(step.tiling.row_bounds, active)
+        # No block has so many rows: the same layer, driven with a smaller number.
         if found and np.array_equal(bounds, found[-1].step.tiling.segment_bounds):
             found[-1] = replace(found[-1], active=active)
             continue
@@ -121,6 +122,7 @@ def choose_rows(
     choices = {limit_: table.cheapest(limit_) for limit_ in sorted({*LIMITS, limit})}
     points = [*table.uniform(), *table.least()]
     before: Int64Array | None = None
+    # Limits that lead to the same choice are shown once.
     for times, (choice, bound) in choices.items():
         if before is None or times == limit or not np.array_equal(choice, before):
             point = table.point(f"within {times:g} times", choice, bound)

@@ -44,6 +44,8 @@ def adc_settings(step: CrossbarStep, target: Target, policy: str) -> AdcSettings
         keys = keys[:1, :1]
     parts = [_block_widths(step, target, policy, keys, part) for part in _block_parts(step)]
     lo, bits = (np.concatenate(found, axis=1) for found in zip(*parts, strict=True))
+    # Sums of subtracted columns lie on both sides of zero: few bits from the least sum on would
+    # read only the most negative ones.
     if policy.isdecimal() and step.periphery.a_sign.size:
         return capped_settings(step, keys, _alike(lo), _alike(bits), policy)
     blocks = step.tiling.segment_block
@@ -107,6 +109,7 @@ def converter_widths(
         shared = np.where(changes, shared.min(axis=3, keepdims=True), shared)
     shared = np.where(changes, shared, low)
     bits = range_bits(high - shared)
+    # What never changes is known: the code is its lower end, and nothing is converted.
     bits[(low == high) & (shared == low)] = 0
     if adc.reference != "per-cycle":
         bits = np.where(changes, bits.max(axis=3, keepdims=True), bits)
@@ -139,6 +142,7 @@ def wide(target: Target) -> Target:
 
 def range_bits(span: Int64Array) -> UInt8Array:
     """Bits that number the sums `0 .. span`; 0 where there is one sum only."""
+    # frexp below is exact only for whole numbers that float64 holds.
     if int(span.max(initial=0)) >> 52:
         raise ValueError("column sums beyond 52 bits")
     return np.frexp(span.astype(np.float64))[1].astype(np.uint8)
@@ -147,6 +151,7 @@ def range_bits(span: Int64Array) -> UInt8Array:
 def _slice_tops(step: CrossbarStep, target: Target) -> Int64Array:
     """Largest input slices that may have settings of their own."""
     tops = input_tops(step)
+    # Slices of equal width have equal ranges; only a narrower last one can differ.
     apart = target.adc.reference == "per-cycle" and (tops != tops[0]).any()
     return tops if apart else tops.max(keepdims=True)
 

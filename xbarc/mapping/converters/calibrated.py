@@ -120,12 +120,14 @@ def setting_table(
     groups = setting_groups(step, target)
     _, weight = conversion_kinds(step)
     apart = target.adc.reference == "per-cycle"
+    # The square of the place value: errors of an upper slice count that much more in the output.
     place = 4.0 ** (step.dac_bits * np.arange(step.input_slices))
     counts = statistics.counts.astype(np.float64)
     shares = counts / np.maximum(1.0, counts.sum(axis=3, keepdims=True))
     energy = shares * (weight**2)[None, :, None, None] * place[None, None, :, None]
     joined = np.einsum("bksv,gk->bgsv", energy, groups.kinds)
     plain = np.einsum("bksv,gk->bgsv", shares, groups.kinds)
+    # A converter with one reference sees all slices, so that their histograms are one.
     if not apart:
         joined, plain = joined.sum(axis=2, keepdims=True), plain.sum(axis=2, keepdims=True)
     blocks = len(step.tiling.row_bounds) - 1
@@ -150,6 +152,7 @@ def setting_table(
 
 def _inside_bins(joined: Float64Array, step: Int64Array, width: int) -> Float64Array:
     """What rounding costs among the sums of one bin, which the search takes for one sum."""
+    # Uniform rounding error of a step s among whole numbers: (s**2 - 1) / 12.
     finest = np.minimum(step, width).astype(np.float64)
     cost: Float64Array = joined.sum(axis=3)[..., None] * (finest**2 - 1) / 12
     return cost

@@ -56,6 +56,7 @@ def pick(costs: Float64Array, errors: Float64Array, limit: float, effort: float 
     guess = choose_by_price(costs, errors, limit)
     rows = np.arange(len(costs))
     greedy = float(costs[rows, guess].sum())
+    # Not even the least errors keep the limit: there is nothing to choose.
     if float(errors[rows, guess].sum()) > limit:
         return _as_picked(costs, errors, guess, greedy, greedy, 0.0)
     unit = max(greedy, 1e-300) / _COST_UNITS
@@ -104,6 +105,8 @@ def choose_by_price(costs: Float64Array, errors: Float64Array, limit: float) -> 
     low, high = -60.0, 400.0
     rows = np.arange(len(costs))
     best: Int64Array = finite.argmin(axis=1)
+    # Bisection of an exponent between -60 and 400: after 80 halvings the interval is below the
+    # resolution of float64.
     for _ in range(80):
         middle = (low + high) / 2
         with np.errstate(over="ignore", invalid="ignore"):

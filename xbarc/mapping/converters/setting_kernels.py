@@ -50,6 +50,7 @@ def setting_error(sums, moments, lo, step, bits):
         before = after
         if before == len(sums):
             break
+    # Differences of running sums can round below zero.
     return max(total, 0.0)
 
 
@@ -64,8 +65,10 @@ def best_setting(sums, moments, bits, tries):
     if len(used) == 0:
         return np.int64(0), np.int64(1), 0.0
     first, last = np.int64(sums[used[0]]), np.int64(sums[used[-1]])
+    # Every sum has a code of its own: no search can be better than exact.
     if last - first < 1 << bits and (len(sums) < 2 or sums[1] - sums[0] == 1):
         return first, np.int64(1), 0.0
+    # One code for all: the mean has the least squared error.
     if bits == 0:
         mean = np.int64(np.rint(moments[1, -1] / moments[0, -1]))
         return mean, np.int64(1), setting_error(sums, moments, mean, 1, 0)

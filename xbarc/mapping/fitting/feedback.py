@@ -65,6 +65,7 @@ def blocks(moments: SecondMoments, weights: Float64Array) -> list[InputBlock]:
 def _block(covariance: Float64Array, cross: Float64Array, weights: Float64Array) -> InputBlock:
     groups, size = covariance.shape[:2]
     damping = DAMPING * np.trace(covariance, axis1=1, axis2=2) / size
+    # Inputs that never change have no variance at all, and any damping makes the matrix regular.
     damping = np.where(damping > 0, damping, 1.0)
     target, factor = np.empty_like(weights), np.empty_like(covariance)
     for g in range(groups):
@@ -73,6 +74,8 @@ def _block(covariance: Float64Array, cross: Float64Array, weights: Float64Array)
         inverse = solve_triangular(lower, np.eye(size), lower=True, check_finite=False)
         right = cross[g] + damping[g] * weights[g]
         target[g] = inverse.T @ (inverse @ right)
+        # The rows of this factor are what GPTQ divides by and multiplies with: the inverse of the
+        # covariance of the rows still to come, at every row, without inverting again.
         factor[g] = cholesky(inverse.T @ inverse, lower=False, check_finite=False)
     return InputBlock(covariance, target, factor)
 
@@ -98,6 +101,7 @@ def feed_back(block: InputBlock, steps: Float64Array, grid: RowGrid) -> Float64A
         for row in range(start, stop):
             found[:, row] = nearest(left[:, row])
             pivot = block.factor[:, row, row, None]
+            # Divided once here, it is multiplied into all rows to come.
             error = (left[:, row] - found[:, row]) / pivot
             errors[:, row - start] = error
             ahead = block.factor[:, row, row + 1 : stop]
@@ -133,6 +137,7 @@ def _sweep_run(
     """Best integers of a run of rows, in place; `slope` follows."""
     for row in range(integers.shape[1]):
         variance = covariance[:, row, row, None]
+        # An input that never changes says nothing about its weight; it keeps its integer.
         live = variance > 0
         aim = integers[:, row] + np.where(live, slope[:, row] / np.where(live, variance, 1), 0)
         chosen = np.where(live, nearest(aim), integers[:, row])

@@ -89,9 +89,12 @@ def fit_layer(
         return _finish(layer, plain, task, first, FitRecord("rounding", _misfit(task, first)))
     better = fit_with_feedback(task, moments[0])
     errors = [relative_error(moments[1], found) for found in (first, better)]
+    # Judged on vectors that the fit has not seen: feedback on few samples can be worse than
+    # rounding.
     if options.feedback == "auto" and errors[1] >= errors[0]:
         record = FitRecord("rounding", _misfit(task, first), errors[0], errors[0])
         return _finish(layer, plain, task, first, record)
+    # The decision is made, so that all data may now serve.
     better = refine(task, moments[0] + moments[1], better)
     record = FitRecord("feedback", _misfit(task, better), errors[0], errors[1])
     return _finish(layer, plain, task, better, record)

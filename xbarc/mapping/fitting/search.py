@@ -135,6 +135,7 @@ def _importance(weights: Float64Array, moments: SecondMoments | None) -> Float64
         [np.diagonal(part, axis1=1, axis2=2) for part in moments.inputs], axis=1
     )
     variance: Float64Array = np.maximum(square / moments.count - mean**2, 0)
+    # An input that hardly varies on the data must not have weights that nobody looks at.
     floor: Float64Array = 0.01 * variance.mean(axis=1, keepdims=True)
     return variance + floor + np.finfo(np.float64).tiny
 
@@ -164,6 +165,7 @@ def _shift_grid(task: Task, scaled: Float64Array) -> Shifted:
     top = task.levels - 1
     k = np.floor(top - _middle(scaled))
     errors = []
+    # The numbers 2 m - k are all even or all odd: two parities, and only trying tells.
     for shift in (k, k + 1):
         nearest = Shifted(top, shift[:, None]).nearest(np.ones((1, 1)))(scaled)
         errors.append(np.einsum("gi,gio->go", task.importance, (scaled - nearest) ** 2))
@@ -311,6 +313,7 @@ def _better(task: Task, old: _Judged, new: _Judged) -> _Judged:
 
 def _sweep_on(task: Task, moments: SecondMoments, found: Found, parts: list[InputBlock]) -> Found:
     """Best integers row by row, and the gain and offset that then suit, in turns."""
+    # Blocks of a wide layer have covariances of their own, and are swept apart.
     bounds = moments.bounds.tolist()
     pieces = [found.integers[:, first:last] for first, last in pairwise(bounds)]
     least = np.inf

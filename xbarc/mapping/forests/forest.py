@@ -92,6 +92,7 @@ def encode(
 
     def work(bounds: tuple[int, int]) -> None:
         rows = slice(*bounds)
+        # One row of weights serves all rows.
         part = weight[rows] if len(weight) > 1 else weight
         solver.solve(targets[rows], part, out[rows], solver.workspace())
         kernels.differences(out[rows], forest.plus, forest.minus, solver.g, values[rows])
@@ -145,8 +146,12 @@ def encode_exact(forest: Forest, values: IntArray, levels: int) -> IntArray:
     relative = _potentials(forest, values)
     low, high = _extremes(forest, relative)
     pins = forest.pins(levels)
+    # A component without a pin is free up to a constant: the least level at 0 makes the smallest
+    # sums.
     shift = np.where(pins < 0, -low, pins)
     bad = np.argwhere((low + shift < 0) | (high + shift >= levels))
+    # The message names the first row and its edges, since a hint about the whole matrix would help
+    # nobody.
     if len(bad):
         row, component = map(int, bad[0])
         raise ValueError(_does_not_fit(forest, relative[row], row, component, levels))
@@ -211,7 +216,9 @@ class _Solver:
         count = len(self.g)
         self.dtype = _level_type(count)
         self._forest = forest
+        # Edges that share no vertex have their optimum in closed form, without costs and messages.
         self._closed = self._uniform and forest.is_matching
+        # Convexity in the level index needs levels one step apart.
         self._convex = self._uniform and count > _PLAIN_LEVELS
         self._floats = self.g.astype(np.float64)
         pins = forest.pins(count)
@@ -261,6 +268,7 @@ def _potentials(forest: Forest, values: IntArray) -> Int64Array:
 
 def _extremes(forest: Forest, relative: Int64Array) -> tuple[Int64Array, Int64Array]:
     """Least and greatest potential; axes: row, component."""
+    # reduceat needs the vertices of a component side by side.
     order = np.argsort(forest.component, kind="stable")
     starts = np.searchsorted(forest.component[order], np.arange(len(forest.plan.components)))
     if not len(starts):

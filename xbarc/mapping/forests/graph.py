@@ -44,6 +44,7 @@ class Forest:
 
     def __post_init__(self) -> None:
         for name in ("plus", "minus"):
+            # A copy that nobody can write to: plans and components are cached on it.
             ends = np.array(getattr(self, name), dtype=np.int32)
             ends.setflags(write=False)
             object.__setattr__(self, name, ends)
@@ -121,6 +122,7 @@ def _components(plus: IntArray, minus: IntArray, vertices: int) -> IntArray:
     if not vertices:
         return np.zeros(0, dtype=np.int32)
     _, labels = csgraph.connected_components(graph, directed=False)
+    # scipy numbers components in no documented order; results must not depend on it.
     _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[inverse]
 
@@ -135,6 +137,7 @@ def _check_edges(plus: IntArray, minus: IntArray, vertices: int) -> None:
     if loops.size:
         raise ValueError(f"edge {loops[0]} joins vertex {plus[loops[0]]} to itself")
     found = len(np.unique(_components(plus, minus, vertices)))
+    # A graph with c components is a forest exactly if it has n - c edges.
     if len(plus) != vertices - found:
         raise ValueError(
             f"{len(plus)} edges on {vertices} vertices in {found} components close a cycle"

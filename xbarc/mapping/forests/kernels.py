@@ -42,6 +42,7 @@ def _least(costs):
     """The first of the least costs."""
     least = 0
     for a in range(1, costs.shape[0]):
+        # Strictly less: of equal costs the least level wins, which makes the result unique.
         if costs[a] < costs[least]:
             least = a
     return least
@@ -56,6 +57,8 @@ def _message_any(costs, target, weight, g, best, who):
         away = shift + g[b]
         best[b] = costs[0] + weight * (away * away)
         who[b] = 0
+    # The child's level outside: turns of the inner loop do not depend on each other, so that LLVM
+    # may vectorise it.
     for a in range(1, levels):
         shift = target - g[a]
         base = costs[a]
@@ -83,6 +86,7 @@ def _message_convex(costs, target, weight, g, best, who):
         twice, limit = 2.0 * weight, levels - 1.0
         for a in range(levels - 1):
             slope = (costs[a + 1] - costs[a]) + weight * (2.0 * (g[a] - target) + 1.0)
+            # Clipped before the conversion: a float beyond int64 has no defined integer.
             threshold = min(slope / twice, limit)
             who[0 if threshold < 0.0 else int(threshold) + 1] += 1
     else:
@@ -123,6 +127,7 @@ def encode_rows(targets, weights, g, convex, graph, work, levels):
     steps, components = graph
     costs, choice = work.costs, work.choice
     for row in range(targets.shape[0]):
+        # One row of weights serves all rows.
         weight = weights[row if weights.shape[0] > 1 else 0]
         for c in range(components.shape[0]):
             begin, end, root = components[c, 0], components[c, 1], components[c, 2]

@@ -97,6 +97,8 @@ class _ForestWalk:
         source = held.pop(child, ZERO_SLOT)
         begins = parent not in held
         if begins:
+            # The first child passes its slot on to its parent, so that a path needs one slot in
+            # all.
             held[parent] = source if source != ZERO_SLOT else self._take()
         else:
             self.release(source)
@@ -110,6 +112,7 @@ class _ForestWalk:
 
     def _top_down(self, root: int) -> tuple[list[int], dict[int, tuple[int, int, int]]]:
         """Vertices from the root down, and the parent, edge and sign of each but the root."""
+        # Without recursion: a path may be as deep as a layer has outputs.
         order, above = [root], {root: (-1, -1, 0)}
         for vertex in order:
             for neighbour, edge, sign in self.neighbours[vertex]:
@@ -124,6 +127,8 @@ class _ForestWalk:
         need: dict[int, int] = {}
         for vertex in reversed(order):
             below = children[vertex]
+            # As in the register numbering of Ershov (Sethi and Ullman): the child that needs most
+            # goes first, while nothing else is held.
             below.sort(key=lambda child: (-need[child], child))
             need[vertex] = max((need[c] + (i > 0) for i, c in enumerate(below)), default=0)
             need[vertex] = max(need[vertex], 1 if below else 0)

@@ -55,6 +55,7 @@ class FaultJob:
 def place_around_faults(step: CrossbarStep, job: FaultJob) -> tuple[CrossbarStep, float, float]:
     """The layer in a better order, and its expected cost before and after."""
     before = fault_cost(step, job)
+    # Prices are by bitline; an order by converter on top would move columns away from them.
     step = replace(step, tiling=replace(step.tiling, column_order=None))
     best, cost = step, before
     for _ in range(_ROUNDS):
@@ -132,6 +133,7 @@ def _columns(step: CrossbarStep, job: FaultJob) -> CrossbarStep:
             for level, table in price.items():
                 cost += table[g, rows, columns].T @ (stuck == level)
         table = np.zeros((len(units), size))
+        # A unit that begins at a place covers the places after it too.
         for u, unit in enumerate(units):
             for k, column in enumerate(unit.tolist()):
                 table[u, : size - k] += cost[column - first, k:]

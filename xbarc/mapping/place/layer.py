@@ -105,6 +105,7 @@ def place_layer(job: PlacementJob, method: str, swaps: int = 0) -> Placed:
 def _candidates(job: PlacementJob) -> Iterator[tuple[CrossbarStep, float]]:
     """Orders worth an exact solution: each sorting alone, then both in turn."""
     yield order_columns(job, job.step, weight_of="exact")
+    # The near end first: rows are sorted among the wordlines that blocks really use.
     near = to_sense_side(job.step, job.target)
     yield near, 0.0
     rows = order_rows(job, near)
@@ -126,6 +127,7 @@ def _swap_units(step: CrossbarStep, swaps: int) -> Iterator[CrossbarStep]:
         one, two = sorted(rng.choice(len(units), 2, replace=False).tolist())
         if len(units[one]) == len(units[two]):
             order = np.arange(step.cells.columns)
+            # Columns of a unit stay neighbours: whole units change places.
             order[units[one]], order[units[two]] = units[two], units[one]
             yield permute_columns(step, order)
 
@@ -181,6 +183,8 @@ def exchangeable_rows(step: CrossbarStep) -> list[tuple[int, int]]:
     """
     segments = step.tiling.segment_bounds
     blocks = step.tiling.row_bounds
+    # Rows of other blocks are read back by other entries of `R`, or compared with other thresholds:
+    # only where both are the same may a row change its block.
     alike = step.periphery.r_code.shape[1] == 1 and step.sense is None
     alike = alike and (follows_cells(step.adc) or _has_one_setting(step.adc))
     if alike and len(segments) == len(blocks):

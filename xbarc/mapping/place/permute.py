@@ -31,6 +31,7 @@ def permute_columns(step: CrossbarStep, order: IntArray) -> CrossbarStep:
     This order is the only one then: what grouped columns by converter before is given up.
     """
     levels = step.cells.unpack((slice(None),))[:, :, order]
+    # Entries of `A` and `R` name columns: they need the inverse of the order.
     new = np.empty(len(order), dtype=np.int32)
     new[order] = np.arange(len(order), dtype=np.int32)
     p, adc, sense = step.periphery, step.adc, step.sense

@@ -58,6 +58,7 @@ def cell_worth(step: CrossbarStep, pull: Float64Array, importance: Importance) -
 
 def _quotient(numerator: Float64Array, denominator: Float64Array) -> Float64Array:
     """Numbers over others; 0 where these are nothing beside the largest."""
+    # Outputs that are nearly silent have no share to speak of, and would divide noise by noise.
     least = float(denominator.max(initial=0.0)) * 1e-9
     known = denominator > least
     found: Float64Array = np.where(known, numerator / np.where(known, denominator, 1.0), 0.0)

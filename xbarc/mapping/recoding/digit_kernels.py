@@ -48,6 +48,8 @@ def set_prices(prices, priced, targets):
         if priced[column] != targets[column]:
             priced[column] = targets[column]
             for total in range(prices.shape[1]):
+                # Squared, so that one column far beyond its target costs more than several that
+                # miss it by little.
                 over = np.float64(max(total - targets[column], 0))
                 prices[column, total] = _SLOPE * total + over * over
 
@@ -66,6 +68,7 @@ def _cheapest(weight, own, cell_bits, sums, prices, sides):
     way_none, way_one = np.int64(0), np.int64(0)
     for j in range(own.shape[0]):
         x = (magnitude >> (cell_bits * j)) & (base - 1)
+        # Unsigned: numba checks signed indices for being negative, in the hottest loop there is.
         column, other = np.uintp(sides * j + plus), np.uintp(sides * j + minus)
         here, there = max(sign * own[j], 0), max(-sign * own[j], 0)
         up = sums[column] - (here if sides == 2 else here + there)
@@ -75,6 +78,7 @@ def _cheapest(weight, own, cell_bits, sums, prices, sides):
         turn_on = one + (prices[other, np.uintp(down + base - x - 1)] - now_down)
         stay_on = one + (prices[column, np.uintp(up + x + 1)] - now)
         turn = none + (prices[other, np.uintp(down + base - x)] - now_down)
+        # x + 1 = base is no digit: it is 0 and another carry, which `turn_on` is.
         stay_on = stay_on if x + 1 < base else np.inf
         turn = turn if x > 0 else np.inf
         carried = way_one | (np.int64(1) << j)
@@ -139,6 +143,7 @@ def measure(sums, top, bits, targets):
 def linear(weights, cell_bits, prices, digits, sums):
     """Cheapest digits of every weight under one price a column; their cost is `prices @ sums`."""
     base, sides = 1 << cell_bits, prices.shape[0] // digits.shape[1]
+    # No price times sum comes near, and adding to it cannot overflow.
     never = np.int64(1) << 50
     sums[:], digits[:] = 0, 0
     for row in range(weights.shape[0]):
@@ -191,6 +196,7 @@ def lower(weights, cell_bits, top, digits, sums, table, tries, most):
             most -= 1
             sweep(weights, cell_bits, trial, trial_sums, table[0])
             left = excess(trial_sums, targets)
+            # Less than an eighth gained: this width is out of reach, and other columns wait.
             if left == 0 or 8 * left > 7 * before:
                 break
             before = left
@@ -198,5 +204,7 @@ def lower(weights, cell_bits, top, digits, sums, table, tries, most):
             digits[:], sums[:] = trial, trial_sums
             measure(sums, top, bits, targets)
         else:
+            # Not asked again: what some sweeps did not meet is hardly met later, and the loop has
+            # to end.
             closed[column] = True
             targets[column] = target(bits[column], top)

@@ -207,6 +207,7 @@ def _best_together(losses: Int64Array, count: int) -> list[int]:
     for _ in range(min(count, losses.shape[1])):
         sums = np.minimum(losses, least[:, None]).astype(np.float64).sum(axis=0)
         best = int(np.argmin(sums))
+        # Another start that helps no problem is only time.
         if chosen and sums[best] >= least.astype(np.float64).sum():
             break
         chosen.append(best)
@@ -228,6 +229,8 @@ def _share(
         width_kernels.recode(cells, how.cell_bits, how.top, starts, costs, effort, found, span)
 
     count = len(cells)
+    # Problems are independent and each writes its own rows: the result does not depend on the
+    # number.
     threads = min(os.cpu_count() or 1, count // _PER_THREAD)
     if threads < 2:
         work((0, count))

@@ -72,6 +72,7 @@ def _stands(prices, floors, held, rest, column, largest):
     for k in range(floors.shape[0]):
         paid = held[column, k] + prices[k, column] * largest
         held[column + 1, k] = paid
+        # Even with the largest sums of all columns to come: a branch and bound over columns.
         if paid + rest[column + 1, k] < floors[k]:
             return False
     return True
@@ -132,6 +133,8 @@ def _refutes(weights, cell_bits, over, targets, price, digits, sums):
     """
     most = over.max()
     for column in range(over.shape[0]):
+        # Whole numbers, so that the refutation is exact: floats would have to be rounded down, with
+        # care, at every step.
         price[column] = (over[column] * _FINE + most // 2) // most
     linear(weights, cell_bits, price, digits, sums)
     floor = (price * sums).sum()
@@ -156,6 +159,7 @@ def _meet(weights, cell_bits, digits, sums, targets, table, sweeps, price):
             return np.int64(-1)
         for column in range(targets.shape[0]):
             over[column] = max(0, over[column] + sums[column] - targets[column])
+        # Offsets have to grow for a sweep or two before they are prices that can refute.
         if turn > 0:
             floor = _refutes(weights, cell_bits, over, targets, price, spare, spare_sums)
             if floor > 0:
@@ -177,6 +181,7 @@ def improve(weights, cell_bits, top, digits, sums, table, law, effort):
         measure(sums, top, bits, targets)
         found, least = cost_of(sums, top, law), np.maximum(bits - 1, 0)
         known = RuledOut(prices[:refuted], floors[:refuted], failed[:failures])
+        # One bit up or down: with eight columns these are 3**8 = 6,561 neighbours.
         most = np.minimum(bits + 1, widest)
         if next_widths(known, law, least, most, found, top, best) >= found:
             return

@@ -67,6 +67,7 @@ def fit_thresholds(seen: SplitSums, start: IntArray, search: bool) -> ThresholdF
     groups, outputs = seen.wanted.shape[:2]
     levels = start.shape[3]
     flat = start.transpose(0, 2, 1, 3).reshape(groups * outputs, -1).astype(np.int32)
+    # The majority, to begin with.
     votes = np.full(groups * outputs, -(-flat.shape[1] // 2), dtype=np.int64)
     wrong = np.zeros(groups * outputs, dtype=np.int64)
     sums = seen.sums.reshape(groups * outputs, *seen.sums.shape[2:])

@@ -90,6 +90,7 @@ def _copies(layer: MatrixLayer, options: SenseOptions, most: int) -> int:
                 hint="--sense-rows complementary",
             )
         return 1
+    # Two pairs an input take twice the wordlines: only where the layer still fits one array.
     if not absent or layer.rows * 4 > most:
         return 2
     return 2 if _halves_evenly(layer) else 4

@@ -110,6 +110,8 @@ def choose_phases(
         model.add(used <= capacity)
     written = sum(load.arrays * (1 - stay[i]) for i, load in enumerate(loads))
     waits = _waiting_bytes(model, at, loads, links)
+    # One array written outweighs all bytes that can wait: first written, then waiting, in one
+    # objective.
     scale = 1 + sum(size for size, _ in waits)
     model.minimize(scale * written + sum(size * late for size, late in waits))
     solver = _solve(model, seconds, loads, phases, capacity)
@@ -161,6 +163,7 @@ def _waiting_bytes(
     for number, link in enumerate(links):
         late = model.new_bool_var(f"late{number}")
         model.add(at[first[link.source]] >= at[last[link.target]]).only_enforce_if(~late)
+        # Whole bytes, and at least one: a link of half a byte waits too.
         found.append((max(1, round(link.size)), late))
     return found
 
