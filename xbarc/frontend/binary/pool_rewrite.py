@@ -48,6 +48,7 @@ def pool_bits(
     )
     low, high = values
     result = pooled
+    # Bits are +1 and -1: half the distance and the centre give the tensor's own two values back.
     factor = np.where(after, -1.0, 1.0) * (high - low) / 2
     if np.any(factor != 1):
         result = _arithmetic("Mul", result, factor, f"{name}/turned", region, nodes, fresh)

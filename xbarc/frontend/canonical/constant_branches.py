@@ -20,6 +20,7 @@ _SHAPES = ("Shape", "Size")
 def take_branches(model: ir.Model, constants: Constants) -> bool:
     """Replace every such `If` of the main graph, nested ones included; say whether any was."""
     changed = _fold_extents(model, constants)
+    # One at a time: the nodes of a branch may decide the next `If`.
     while (found := _find_decided(model.graph, constants)) is not None:
         _take(found, model.graph, constants)
         constants.note(execution_order(model.graph))

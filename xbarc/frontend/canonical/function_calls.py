@@ -30,9 +30,11 @@ def inline_calls(model: ir.Model) -> bool:
 
     def fits(function: ir.Function) -> bool:
         mine = model.opset_imports
+        # A body of another opset would change its meaning among the nodes of the model.
         return all(mine.get(key, value) == value for key, value in function.opset_imports.items())
 
     _refuse_equal_names(model)
+    # Inlining copies metadata and renames nodes: the path of calls travels where it is left alone.
     _mark(model)
     try:
         ir_passes.InlinePass(criteria=fits)(model)

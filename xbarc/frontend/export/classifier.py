@@ -47,9 +47,11 @@ def read_classifier(model: bytes, output: str) -> Classifier | None:
     features, weight_name, bias_name, turned = found
     names = [name for name in (weight_name, bias_name) if name]
     uses = [name for node in graph.node for name in node.input if name in names]
+    # Weights that somebody else reads too must not be replaced.
     if features in held or len(uses) != len(names) or not set(names) <= set(held):
         return None
     arrays = [numpy_helper.to_array(held[name]) for name in names]
+    # Refitted weights are written as float32: another type would round them again.
     if any(array.dtype != np.float32 for array in arrays) or arrays[0].ndim != 2:
         return None
     weight = arrays[0].T if turned else arrays[0]

@@ -123,6 +123,7 @@ def _layer(step: CrossbarStep, graph: _Graph) -> None:
     sense, quantizer = step.sense, step.quantizer
     if sense is None or not isinstance(quantizer, BinaryInput):
         raise UnsupportedError("the layer is read by converters", where=step.name)
+    # MatMul of a stack needs another layout of planes than convolutions by group.
     if step.groups > 1 and isinstance(step.geometry, Dense):
         raise UnsupportedError("a stack of products", where=step.name)
     planes = _planes(step, quantizer, graph)
@@ -135,6 +136,7 @@ def _layer(step: CrossbarStep, graph: _Graph) -> None:
     levels = sense.levels
     thresholds = sense.thresholds.reshape(-1, levels).T
     stacked = thresholds.astype(np.float32).reshape(levels, *spread)
+    # All levels at once, along a new first axis: a trainer sees one tensor of thresholds a layer.
     limits = graph.constant(f"{step.name}/thresholds", stacked)
     wide = graph.node("Unsqueeze", [sums, _axis(graph)], f"{step.name}/wide")
     reached = graph.node("GreaterOrEqual", [wide, limits], f"{step.name}/reached")
@@ -237,6 +239,8 @@ def _add_votes(step: CrossbarStep, graph: _Graph, codes: str, segments: int) -> 
     name = f"{step.name}/count"
     once = np.zeros((step.conversions, step.outputs), np.float32)
     once[step.periphery.r_conversion, step.periphery.r_output] = 1
+    # Votes of all segments of an output are counted by a product with zeros and ones: exact in
+    # float32 up to 2^24 of them.
     adder = np.tile(once, (segments, 1))
     if isinstance(step.geometry, Dense):
         return graph.node("MatMul", [codes, graph.constant(f"{name}_adder", adder)], name)

@@ -28,6 +28,7 @@ def runtime_refusal(normal: Normal) -> XbarcError | None:
     """
     nodes = _needed_nodes(normal)
     for node in nodes:
+        # ONNX Runtime would find it in a run only, and folding into a layer would hide it.
         if (node.domain, node.op_type) == ("", "BatchNormalization"):
             _check_normalisation(node, normal)
     refused = _refusal(_emit(normal, nodes, _HEAVY))

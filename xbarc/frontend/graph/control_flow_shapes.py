@@ -118,6 +118,7 @@ def _turns(
     if start and not (around.is_fixed(start) and bool(around.value(start).all())):
         return None
     makers = {name: item for item in body.node for name in item.output}
+    # Exporters hand the condition through an Identity when a loop only counts.
     while result in makers and makers[result].op_type == "Identity":
         result = makers[result].input[0]
     lasts = result == body.input[1].name

@@ -206,6 +206,7 @@ class GraphContext:
             return FloatInput(lost_input(value, self.views)), (value,)
         check_input_scale(scalar_of(view.scale))
         zero = int(view.zero_point.reshape(-1)[0])
+        # The zero point has to be a code too: it is what padding and left-out inputs hold.
         form = narrowest_format(min(view.format.min, zero), max(view.format.max, zero))
         if form.bits > WIDEST or form.bits == view.format.bits:
             form = view.format
@@ -227,6 +228,8 @@ class GraphContext:
         found = self.integer_operand(view.integers, view.zero_point, view.format)
         if found is None or view.dtype not in _REAL_NAMES:
             return None
+        # Accumulators of one output have one scale: integers whose scale changes along the sum do
+        # not add up.
         if layout(shape).per_output(view.scale) is None:
             raise StaysDigital("the scale of its weights changes along the sum")
         return Operand(shape, found.format, view.scale, found.load, view.dtype)
@@ -236,6 +239,7 @@ class GraphContext:
         if kind not in _REAL:
             raise StaysDigital(f"weights of type {kind.name if kind else 'unknown'}")
         shape, load = self.constants.shape(value), self.constants.load
+        # The constant is looked at now and loaded again later, so that a network holds no weights.
         _check_weights(load(value))
 
         def floats() -> AnyArray:
@@ -258,6 +262,7 @@ class GraphContext:
         stored = self.constants.dtype(value)
         if stored is not None and stored.is_floating_point():
             _check_finite(self.constants.load(value))
+        # Differences of 8-bit codes need 9 bits: int16 holds half of what int32 takes.
         load, kind = self.constants.load, np.int16 if wide.signed and wide.bits <= 16 else np.int32
 
         def integers() -> AnyArray:

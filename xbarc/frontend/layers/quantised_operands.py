@@ -56,6 +56,7 @@ def integer_input(
 
 def _is_scalar(value: ir.Value) -> bool:
     node = value.producer()
+    # Its zero point is one number by definition, where the graph declares no shape.
     if node is not None and node.op_type == "DynamicQuantizeLinear":
         return True
     return value.shape is not None and tuple(value.shape) in ((), (1,))
@@ -68,6 +69,8 @@ def multiplier(left: AnyArray, right: AnyArray, result: AnyArray) -> FloatArray:
     one = np.float32(scalar_of(result))
     with np.errstate(all="ignore"):  # infinite factors stay digital
         product: FloatArray = left.astype(np.float32) * right.astype(np.float32)
+        # Roundings in this order decide the last bit of a factor; another order requantises some
+        # sums to the next code.
         return product / one
 
 

@@ -50,4 +50,6 @@ def _with_data(tensor: ir.TensorProtocol) -> ir.TensorProtocol:
     """A tensor that is read when it is asked for, and never written as a reference."""
     if not isinstance(tensor, ir.ExternalTensor):
         return tensor
+    # onnx_ir writes an external tensor as a reference, which ONNX Runtime would look for beside a
+    # model that comes from memory.
     return ir.LazyTensor(lambda: tensor, dtype=tensor.dtype, shape=tensor.shape, name=tensor.name)

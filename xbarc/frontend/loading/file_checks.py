@@ -87,6 +87,8 @@ def _check_extent(value: onnx.ValueInfoProto, found: list[int] | None) -> None:
 def _check_graph(graph: onnx.GraphProto, outer: frozenset[str]) -> None:
     _check_unique(_defined_names(graph), graph.name)
     _check_unique([value.name for value in graph.input], graph.name)
+    # All names at once, not in order: files list nodes in any order, and a cycle is found where
+    # they are sorted.
     known = outer | set(_defined_names(graph)) | {value.name for value in graph.input}
     for node in graph.node:
         _check_text(node.op_type, node.domain, node.name, *node.input)
