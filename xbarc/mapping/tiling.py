@@ -18,7 +18,7 @@ from xbarc.target import Array
 
 @dataclass(frozen=True, eq=False)
 class ColumnPart:
-    """Blocks of like size and encoding, side by side.
+    """Blocks of equal size and encoding, side by side.
 
     Attributes:
         outputs: outputs of each block.
@@ -77,7 +77,7 @@ def segment_bounds(bounds: IntArray, active_rows: int) -> IntArray:
 def cut_columns(
     regions: Sequence[Region], slices: int, array: Array, tile: Tile, where: str
 ) -> Cut:
-    """Deal the outputs of each region over column blocks.
+    """Distribute the outputs of each region over column blocks.
 
     Raises:
         MappingError: an array has too few columns for two columns that must be neighbours.
@@ -97,7 +97,7 @@ def cut_columns(
 
 
 def _parts(region: Region, slices: int, usable: int, tile: Tile) -> Iterator[ColumnPart]:
-    """Blocks of like size, and the smaller last one apart."""
+    """Blocks of equal size, and the smaller last one apart."""
     encoding, outputs = region.encoding, len(region.outputs)
     unit = encoding.unit()
     most = most_outputs(outputs, slices, encoding, usable)

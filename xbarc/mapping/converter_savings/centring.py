@@ -40,7 +40,7 @@ def centres(
     *,
     joined: bool,
 ) -> Int64Array:
-    """What to take off each output; axes: group, output.
+    """The number to subtract from each output's weights; axes: group, output.
 
     Digits that are the cheapest under one price a column say which numbers are promising; the best
     few are tried on every row block, or on some of a large layer's.
@@ -154,7 +154,7 @@ def _expected_cost(
 
     Args:
         weights: axes: group, row, output.
-        candidates: numbers to take off.
+        candidates: numbers to subtract.
         how: digits and law.
         by: prices that digits are chosen by, of which the best counts, and rows of a block.
     """

@@ -1,11 +1,12 @@
-"""Levers that make column sums small, so that lossless converters need few bits.
+"""Savings that make column sums small, so that lossless converters need few bits.
 
-None changes a result: a lossless program gives the same bits with and without them.
+None changes a result: a lossless program gives the same bits with and without them. The option
+`--levers` names them:
 
     recode  signed digits of the slices of a differential pair are chosen together
     centre  each output's weights are moved by a number that a digital input sum puts back
-    deal    inputs are dealt over row blocks in the order that needs fewest bits
-    group   columns of like width share a converter
+    deal    inputs are distributed over row blocks in the order that needs fewest bits
+    group   columns of similar width share a converter
     rows    fewer wordlines at a time where that is worth the cycles; see `active_rows`
 """
 
@@ -32,7 +33,7 @@ _WIDEST_DIGIT = 7
 
 
 def idle_savings(options: MapOptions, target: Target) -> tuple[Lever, ...]:
-    """Levers that change nothing on any layer: they act on pairs of columns."""
+    """Savings that change nothing on any layer: they act on pairs of columns."""
     paired = options.encoding == AUTO or encoding_of(options).is_paired()
     if paired and target.cell.bits <= _WIDEST_DIGIT:
         return ()
@@ -40,13 +41,13 @@ def idle_savings(options: MapOptions, target: Target) -> tuple[Lever, ...]:
 
 
 def apply_to_weights(job: Job, target: Target, levers: tuple[Lever, ...], law: WidthCosts) -> Job:
-    """Apply the levers that act on weights; those that the encoding has no room for do nothing.
+    """Apply the savings that act on weights; those that do not suit the encoding do nothing.
 
     Args:
-        job: the layer as it would be mapped without levers.
+        job: the layer as it would be mapped without savings.
         target: the chip.
         levers: which to apply.
-        law: what they make small.
+        law: the costs that they lower.
     """
     encodings = [part.encoding for part in job.cut.parts]
     paired = all(encoding.is_paired() for encoding in encodings)
@@ -82,7 +83,7 @@ def _choose_digits(job: Job, target: Target, law: WidthCosts, *, joined: bool) -
 
 
 def _subtract_centres(job: Job, target: Target, law: WidthCosts, *, joined: bool) -> Job:
-    """Take a number off the weights at each place; the layer's outputs get it back."""
+    """Subtract a number from the weights of each output; the periphery adds it back."""
     off = centres(job.weights, job.bounds, job.slices, target, law, joined=joined)
     if not off.any():
         return job

@@ -1,4 +1,4 @@
-"""What the levers make small: a cost for every width of a converter.
+"""A cost for every width of a converter: what converter savings lower.
 
 The logic of a SAR converter grows with its bits, its capacitors and their matching with its levels.
 Which of the two counts is the chip's matter, so the cost of a conversion is a value here: by the

@@ -322,7 +322,7 @@ def _level_type(levels: int) -> type[np.uint8] | type[np.uint16] | type[np.int32
 def _share(
     work: Callable[[tuple[int, int]], None], rows: int, operations: int, threads: int
 ) -> None:
-    """Deal rows over threads, where there is enough to do."""
+    """Distribute rows over threads, where there is enough to do."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     count = min(threads or cores or 1, rows)
     if count < 2 or operations < _WORTH_THREADS:

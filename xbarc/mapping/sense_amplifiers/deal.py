@@ -1,4 +1,4 @@
-"""Dealing the inputs of a layer over groups that fit an array."""
+"""Distribute the inputs of a layer over groups that fit an array."""
 
 from __future__ import annotations
 
