@@ -116,7 +116,7 @@ def _candidates(job: PlacementJob) -> Iterator[tuple[CrossbarStep, float]]:
 
 
 def _swap_units(step: CrossbarStep, swaps: int) -> Iterator[CrossbarStep]:
-    """Exchange units of equal width, one pair after another; lines are drawn by how many they hold."""
+    """Exchange units of equal width, one pair after another, in lines drawn by their count."""
     if step.tiling.column_order is not None:
         return
     blocks = [units for units in column_lines(step) if len(units) > 1]
