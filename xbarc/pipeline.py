@@ -68,11 +68,14 @@ def _run_stage(stage: Stage[T], subject: T, progress: Progress | None) -> T:
         if progress is not None:
             progress(f"{stage.name}: {name}" if name else stage.name, number, count)
 
+    # Before the work: a stage without layers to count shows its name too.
     tell("", 0, 1)
     result = stage.run(subject, tell)
+    # The same object means that nothing applied, so nothing can have broken.
     if result is not subject:
         try:
             stage.check(result)
+        # The rule says what is broken, only the chain knows by whom.
         except VerifyError as error:
             raise VerifyError(error.message, where=f"after {stage.name}: {error.where}") from error
     return result

@@ -58,6 +58,7 @@ def run_compiler(
     """
     loaded = target if isinstance(target, Target) else load_target(target)
     start = start_compilation(path, loaded, options, calibration)
+    # BLAS sums in an order that depends on its threads; one order gives the same bytes.
     with ordered_sums():
         return run_stages(start, STAGES, progress, observe)
 

@@ -32,6 +32,7 @@ from xbarc.pipeline import Progress
 from xbarc.plan import Plan, compares
 from xbarc.plugins import blame
 
+# From here on weights lose less than activations do: feedback has little left to compensate.
 _FINE_BITS = 8
 
 
@@ -49,6 +50,8 @@ def lower_network(
     walk = Walk(network.layers)
     prefix = Prefix(walk, batches, exact=_wants_exact(network, plan))
     sense = SenseWalk(network, walk, plan.target, plan.options)
+    # Converters that clip, or are set later, make other sums than the cells say: then nothing is
+    # known of what a layer gives.
     exact = plan.options.adc_policy == "lossless" and whole.one is None
     facts = Facts(network.inputs, plan.options.input_facts, lossless=exact)
     for number, layer in enumerate(walk):
@@ -62,6 +65,8 @@ def lower_network(
             if watch is not None:
                 watch(step, prefix)
         steps.append(step)
+        # All three walk on with the step as mapped, not as planned: later layers calibrate on the
+        # codes that the chip will give.
         sense.advance(layer, step)
         prefix.advance(layer, step)
         facts.advance(step)
@@ -70,6 +75,7 @@ def lower_network(
 
 def _wants_exact(network: Network, plan: Plan) -> bool:
     """Whether the exact network runs beside the compiled one; compared layers bring their own."""
+    # The exact network costs a second run of all data, so it runs only where somebody reads it.
     read = [
         layer
         for layer in network.matrix_layers
@@ -86,17 +92,22 @@ def _crossbar(
 ) -> CrossbarStep:
     """Ranges of the input, integers for the weights, cells, converters; data where there is any."""
     try:
+        # First, before anything below changes weights: what the model declares is compared with
+        # what is mapped.
         layer = with_declared(widen_binary(layer))
         shared = whole.steps(layer)
         if shared is None:
             ranged = quantize_input(
                 layer, plan.activation_bits, prefix.ranges(layer), plan.options.ranges
             )
+            # Only where a layer has its own range: a shared one was chosen for all codes.
             ranged = facts.known(ranged)
         else:
             ranged = whole.quantize(layer, shared)[0]
         wanted = plan.options.prune is not None or _wants_moments(layer, plan)
         moments = prefix.moments(layer, ranged.quantizer) if wanted else None
+        # Pruned before rounding, so that rounding compensates zeros too; moments were taken of the
+        # weights before, and must not be used twice.
         if plan.options.prune is not None:
             layer = _prune_layer(layer, plan, plan.options.prune, moments)
             ranged, moments = fed_alike(layer, ranged), None
@@ -108,6 +119,7 @@ def _crossbar(
         where = (plan.target, plan.options, pool)
         if plan.options.encoding == AUTO:
             return whole.share_adc(choose_encoding(ranged, plain, moments, *where))
+        # An error inside an encoding from outside is its own, and says so.
         with blame(plan.options.encoding, f"mapping layer {layer.name}"):
             fitted = fit_layer(ranged, plan.target, plan.options, plain, moments, step)
             made = map_layer(fitted.layer, *where, fitted.arrangement, fitted.record)

@@ -119,6 +119,7 @@ class Compilation:
         return Program(
             name=self.network.name,
             source=self.network.source,
+            # A cost law is code of other people; a program is data, and loads without it.
             target=without_law(self.plan.target),
             inputs=self.network.inputs,
             outputs=self.network.outputs,
@@ -156,6 +157,7 @@ def start_compilation(
     Raises:
         XbarcError: options do not go together, or need calibration data.
     """
+    # What can be refused is refused here, before a model is read or data runs.
     plan = make_plan(options or CompileOptions(), target)
     if calibration is None:
         _check_needs(plan.options)
@@ -195,6 +197,7 @@ def _check_network(made: Compilation) -> None:
 
 
 def _simplify(made: Compilation, _: Progress) -> Compilation:
+    # Here and not at the start: whether a network is binary is known once it is read.
     _check_senses(made.network, made.plan)
     network = remove_dead_layers(made.network)
     return (
@@ -227,6 +230,7 @@ def _check_senses(network: Network, plan: Plan) -> None:
 
 
 def _scale(made: Compilation, _: Progress) -> Compilation:
+    # From the file and not from the network read: scales are chosen for values that nobody scaled.
     source, batches = FloatModel(made.path, made.plan.options.fix_input), made.batches()
     statistics = channel_statistics(made.network, source, batches) if batches else None
     return replace(made, read=plan_whole(made.network, statistics, made.plan.whole))
@@ -239,6 +243,7 @@ def _share_converter(made: Compilation, progress: Progress) -> Compilation:
     def watch(step: CrossbarStep, prefix: Prefix) -> None:
         sums.append(sampled_sums(step, prefix.batches))
 
+    # Its program is thrown away: one setting for all can only be chosen once every sum is seen.
     lower_network(made.whole, made.layer_plan, made.batches(), progress, watch)
     return replace(made, read=made.whole.read_by(sums))
 
@@ -249,6 +254,7 @@ def _map(made: Compilation, progress: Progress) -> Compilation:
     settings = settings_of(made.plan, made.whole, calibrated=bool(batches))
     steps, arrays = lower_network(made.whole, made.layer_plan, batches, progress)
     if made.plan.options.exact_weights:
+        # After all layers: the message names every one that lost its integers.
         check_integers(steps)
     fixed = made.plan.options.fix_input
     said = [(FIXED, fixed_text(fixed))] if fixed else []
@@ -257,6 +263,7 @@ def _map(made: Compilation, progress: Progress) -> Compilation:
 
 
 def _choose_rows(made: Compilation, _: Progress) -> Compilation:
+    # Fewer rows would give smaller sums, for which the shared range was not chosen.
     if made.whole.adc is not None:
         raise MappingError(
             "all layers share one converter setting, which depends on the rows driven at a time",
@@ -279,6 +286,7 @@ def _set_converters(made: Compilation, progress: Progress) -> Compilation:
         steps, front = fit_budget(made.steps, plan.target, output, feeds, labels, budget, progress)
         return replace(made, steps=steps, front=front, unset=made.steps)
     bits = _asked_bits(policy)
+    # The target's converter bounds what calibration may ask for.
     most = plan.target.adc.max_bits if bits is None else min(bits, plan.target.adc.max_bits)
     steps = calibrate_converters(
         made.steps,
@@ -310,6 +318,7 @@ def _verify(made: Compilation, _: Progress) -> Compilation:
 
 def _fit_wires(made: Compilation, progress: Progress) -> Compilation:
     options = made.plan.options
+    # Known faults belong to one chip: placement avoids them, so they are part of what is simulated.
     known = _known_faults(made)
     effects = Effects(
         frozenset({"lines"} if known is None else {"lines", "faults"}), fault_map=known
@@ -317,6 +326,7 @@ def _fit_wires(made: Compilation, progress: Progress) -> Compilation:
     asked = FitOptions(options.placement, options.correct, effects)
     program = made.program
     if made.unset:
+        # Converters follow the order of columns: they are set again once columns have their places.
         program = replace(program, steps=made.unset)
     fit = fit_program(program, made.calibration or {}, asked, progress, _converters(made))
     text = dumps(fit.as_json(), indent=1, allow_nan=False) + "\n"
@@ -336,6 +346,7 @@ def _converters(made: Compilation) -> ConverterCalibration | None:
     target, policy = made.plan.target, made.plan.options.adc_policy
     if policy != BY_BUDGET:
         return ConverterCalibration(target, policy, _asked_bits(policy), choose=_chooser(made.plan))
+    # A budget was spent over all layers: placement moves its bits along, it does not spend again.
     allocated = {s.name: s for s in made.steps if isinstance(s, CrossbarStep)}
     return ConverterCalibration(target, policy, allocated=allocated)
 

@@ -28,6 +28,7 @@ def built_settings(
         "weight_bits": [str(step.weight_bits) for step in layers],
     }
     for name in built.keys() & found.keys():
+        # Settings may have been through here before: what was built is said once, anew.
         values, asked = built[name], found[name].partition(_BUILT)[0]
         differs = any(value != asked.partition(" ")[0] for value in values)
         found[name] = f"{asked}{_BUILT}{', '.join(sorted(set(values)))}" if differs else asked

@@ -82,6 +82,8 @@ def _real(tensor: AnyArray, where: str) -> Float32Array:
         raise InputError(f"expected numbers, found {tensor.dtype}", where=where)
     real = tensor.astype(np.float32, copy=False)
     if not np.isfinite(real).all():
+        # ONNX Runtime would go on with them, but no code means NaN, and a range with infinity in it
+        # has no step.
         raise InputError(
             "the input holds NaN or infinity, which no DAC can feed",
             where=where,
@@ -95,8 +97,11 @@ def _from_integers(
 ) -> Codes:
     zero = quantizer.zero_point
     if isinstance(zero, str):
+        # DynamicQuantizeLinear writes it beside the codes, as a tensor of its own.
         zero = int(np.asarray(values[zero]).reshape(-1)[0])
     if tensor.size:
+        # Clamping would change what the model computes; a model whose integers leave their own
+        # format is refused.
         low, high = float(tensor.min()), float(tensor.max())
         top = quantizer.low + (1 << quantizer.bits) - 1
         if not (quantizer.low <= low and high <= top):
@@ -111,6 +116,7 @@ def _from_integers(
 def _binary(real: Float32Array, quantizer: BinaryInput, where: str) -> Codes:
     """One of two values, or zero."""
     high, low = real == np.float32(quantizer.high), real == np.float32(quantizer.low)
+    # Arithmetic on the bytes of the masks: no array wider than a byte is made.
     codes = np.uint8(DOWN) - high.view(np.uint8) * np.uint8(DOWN - UP)
     known = high | low
     if not known.all():
@@ -128,6 +134,7 @@ def _binary(real: Float32Array, quantizer: BinaryInput, where: str) -> Codes:
 def _static(real: Float32Array, quantizer: StaticInput) -> Codes:
     top = (1 << quantizer.bits) - 1
     steps = round_to_int(real / np.float32(quantizer.scale), quantizer.rounding)
+    # Added after rounding, in float32, as QuantizeLinear does: before it, ties fall elsewhere.
     codes = np.clip(steps + np.float32(quantizer.zero_point), 0, top)
     scale = np.array([float(np.float32(quantizer.scale))])
     zero = np.array([quantizer.zero_point], dtype=np.int64)
@@ -138,9 +145,11 @@ def _dynamic(real: Float32Array, quantizer: DynamicInput) -> Codes:
     """Scale and zero point of each sample, by the formulas of DynamicQuantizeLinear."""
     top = np.float32((1 << quantizer.bits) - 1)
     flat = real.reshape(real.shape[0], -1) if real.size else real.reshape(real.shape[0], 0)
+    # Zero is always in the range, so that borders of zeros are exact.
     low = flat.min(axis=1, initial=np.float32(0))
     high = flat.max(axis=1, initial=np.float32(0))
     scale = high / top - low / top  # the difference itself may overflow float32
+    # A sample of zeros has no range; any step gives code 0.
     scale = np.where(scale > 0, scale, np.float32(1)).astype(np.float32)
     zero = np.clip(np.rint(-low / scale), 0, top).astype(np.float32)
     shape = (-1,) + (1,) * (real.ndim - 1)
@@ -160,6 +169,8 @@ def to_values(acc: IntArray, result: Result, scale: Float64Array) -> AnyArray:
     """
     match result:
         case FloatResult():
+            # Both scales are joined first: one rounding of the factor, one of the product, one of
+            # the sum, in float64, and the last to `dtype`.
             factor = scale * _by_channel(result.scale.astype(np.float64), acc.ndim)
             real = acc * factor
             real += _by_channel(result.bias.astype(np.float64), acc.ndim)
@@ -176,6 +187,7 @@ def to_values(acc: IntArray, result: Result, scale: Float64Array) -> AnyArray:
 def _signs(acc: IntArray, result: SignResult) -> AnyArray:
     """One of two values each; arithmetic is many times as fast as choosing, where it is exact."""
     threshold = result.threshold
+    # A comparison of two types makes a copy of all accumulators in the wider one.
     if np.can_cast(np.min_scalar_type(np.abs(threshold).max(initial=0) * -1), acc.dtype):
         threshold = threshold.astype(acc.dtype)
     reached: BoolArray = acc >= _by_channel(threshold, acc.ndim)
@@ -186,6 +198,7 @@ def _signs(acc: IntArray, result: SignResult) -> AnyArray:
     with np.errstate(over="ignore"):
         span = high if dtype.kind == "b" else high - low
     if dtype.kind == "b" or low + span != high:
+        # `low + span` misses `high` where float rounding is in between, as for -1e8 and 0.1.
         return np.where(reached, high, low)
     values: AnyArray = reached.astype(dtype)
     values *= span
@@ -199,6 +212,8 @@ def _by_channel(values: AnyArray, rank: int) -> AnyArray:
 
 def _requantize(acc: IntArray, result: RequantizedResult) -> AnyArray:
     info = np.iinfo(result.dtype)
+    # Clamped before rounding and the zero point, as ONNX Runtime's kernels do: int32 cannot hold
+    # what float32 may.
     low, high = np.float32(info.min - result.zero_point), np.float32(info.max - result.zero_point)
     real = acc.astype(np.float32) * _by_channel(result.multiplier, acc.ndim)
     steps = np.rint(np.clip(real, low, high)).astype(np.int32)

@@ -13,11 +13,13 @@ from xbarc.ir.facts import slice_drives
 from xbarc.ir.program import CrossbarStep, Periphery
 from xbarc.numerics import BoolArray, Int64Array, IntArray, sum_columns
 
+# Unpacked as int32 these are 64 MiB, whatever the layer's size.
 _CHUNK_CELLS = 1 << 24
 
 
 def conversion_matrix(periphery: Periphery, conversions: int, columns: int) -> sparse.csr_array:
     """`A`; axes: conversion, column."""
+    # An identity is stored as no entries: most encodings have a conversion a column.
     if not periphery.a_sign.size:
         if conversions != columns:
             raise ValueError(f"A is the identity, but {columns} columns give {conversions} sums")
@@ -31,6 +33,7 @@ def output_matrix(
 ) -> sparse.csr_array:
     """`R` of one group and row block; axes: output, conversion."""
     values = periphery.r_value
+    # An axis of length 1 holds for all groups, or all row blocks.
     g = group if values.shape[0] > 1 else 0
     b = row_block if values.shape[1] > 1 else 0
     entries = (values[g, b], (periphery.r_output, periphery.r_conversion))
@@ -59,12 +62,13 @@ def effective_weights(step: CrossbarStep, chosen: BoolArray | None = None) -> ND
 def _pieces(
     step: CrossbarStep, chosen: BoolArray | None
 ) -> Iterator[tuple[int, slice, sparse.csr_array]]:
-    """Rows in chunks that fit the cache, each with its `R A`; axes: output, column."""
+    """Rows in chunks of bounded memory, each with its `R A`; axes: output, column."""
     chunk = max(1, _CHUNK_CELLS // max(1, step.cells.columns))
     a = conversion_matrix(step.periphery, step.conversions, step.cells.columns)
     for group in range(step.groups):
         for first, last, block, keep in _row_ranges(step, group, chosen):
             r = output_matrix(step.periphery, group, block, step.outputs, step.conversions)
+            # Conversions that do not count get a row of zeros, so that no index moves.
             kept = a if keep is None else sparse.diags_array(keep, dtype=np.int64) @ a
             matrix = sparse.csr_array(r @ kept)
             for start in range(first, last, chunk):
@@ -83,6 +87,7 @@ def _row_ranges(
             yield first, last, blocks[number], chosen[group, number]
         return
     bounds = [int(b) for b in tiling.row_bounds]
+    # One `R` for all row blocks: a single run of rows, so that few large products are made.
     if step.periphery.r_code.shape[1] == 1:
         yield 0, bounds[-1], 0, None
         return
@@ -123,7 +128,7 @@ def slice_ranges(
 
     Returns:
         Two arrays; axes: group, segment, conversion, input slice; the last one has length 1 where
-        all slices are alike.
+        all slices are equal.
     """
     if step.facts is None or step.sense is not None:
         low, high = cell_ranges(step, segments)
@@ -132,6 +137,8 @@ def slice_ranges(
         return low[..., None] * tops, high[..., None] * tops
     least, most = slice_drives(step.facts, step.dac_bits, step.input_slices)
     wires = np.stack([least, most])[:, :, step.tiling.row_input]
+    # Slices of one interval often equal each other (all full, or all zero above some bit): each
+    # kind costs a pass over the cells.
     kinds, kind = np.unique(wires, axis=3, return_inverse=True)
     ranges = [_driven_ranges(step, segments, *kinds[..., k]) for k in range(kinds.shape[3])]
     low, high = (np.stack([pair[end] for pair in ranges], axis=3) for end in (0, 1))
@@ -151,12 +158,16 @@ def _driven_ranges(
     low, high = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
     for segment, (first, last) in enumerate(pairwise(int(b) for b in bounds)):
         for group in range(step.groups):
+            # float64 products run in BLAS, and are exact: `accumulators_fit` bounds every sum, and
+            # a column sum is far below 2**53.
             cells = step.cells.unpack((group, slice(first, last))).astype(np.float64)
             row = group if len(least) > 1 else 0
             down, up = (end[row, first:last].astype(np.float64) for end in (least, most))
             if step.periphery.a_sign.size:
                 seen = (a @ cells.T).T
                 plus, minus = np.maximum(seen, 0), np.minimum(seen, 0)
+                # The least sum drives what pushes down as high as it goes, and what pushes up as
+                # low.
                 low[group, segment] = down @ plus + up @ minus
                 high[group, segment] = up @ plus + down @ minus
             else:
@@ -195,6 +206,7 @@ def _signed_range(
     high = np.zeros_like(low)
     signed = sparse.csr_array(plus - minus)
     for group in range(cells.shape[0]):
+        # Rows are joined by `A` before signs part: a row of a pair pushes by its difference.
         contribution = signed @ cells[group].astype(np.int32).T
         high[group] = np.maximum(contribution, 0).sum(axis=1)
         low[group] = np.minimum(contribution, 0).sum(axis=1)
@@ -204,6 +216,7 @@ def _signed_range(
 def lossless_conversions(step: CrossbarStep) -> BoolArray:
     """Where step is 1 and the range covers every sum; axes: group, segment, conversion."""
     if step.sense is not None:
+        # A comparison keeps no sum.
         segments = len(step.tiling.segment_bounds) - 1
         return np.zeros((step.groups, segments, step.conversions), dtype=np.bool_)
     low, high = slice_ranges(step)

@@ -21,7 +21,7 @@ class InputFacts:
         high: largest code; axes as `low`.
         reasons: which operators of the network the intervals come from, for people.
         plain_bits: mean bits of a conversion had nothing been known, for people.
-        plain_levels: mean of `2**bits`, alike.
+        plain_levels: mean of `2**bits`, in the same way.
     """
 
     low: IntArray
@@ -60,5 +60,6 @@ def slice_drives(facts: InputFacts, dac_bits: int, slices: int) -> tuple[Int64Ar
     last = facts.high.astype(np.int64)[:, :, None] >> shifts
     top = np.int64((1 << dac_bits) - 1)
     low, high = first & top, last & top
+    # An interval that crosses a carry of the slice passes through all of its values.
     whole = (last - first > top) | (low > high)
     return np.where(whole, 0, low), np.where(whole, top, high)

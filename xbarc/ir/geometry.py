@@ -98,8 +98,10 @@ def window_pads(geometry: Window, spatial: tuple[int, ...]) -> tuple[tuple[int, 
     for size, kernel, stride, dilation in zip(
         spatial, geometry.kernel, geometry.strides, geometry.dilations, strict=True
     ):
+        # ONNX's SAME: the result has ceil(size / stride) positions, and pads are what that takes.
         out = -(-size // stride)
         total = max(0, (out - 1) * stride + dilation * (kernel - 1) + 1 - size)
+        # SAME_UPPER puts an odd pad at the end, SAME_LOWER at the begin.
         small, large = total // 2, total - total // 2
         pairs.append((small, large) if geometry.auto_pad == "same_upper" else (large, small))
     return tuple(pairs)
@@ -109,6 +111,7 @@ def window_output(geometry: Window, spatial: tuple[int, ...]) -> tuple[int, ...]
     """Extent of a convolution's result along each spatial axis; 0 where no window fits."""
     pads = window_pads(geometry, spatial)
     return tuple(
+        # Floor division of a negative number: -1 // stride + 1 is 0, which is no window.
         max(0, (size + sum(pad) - dilation * (kernel - 1) - 1) // stride + 1)
         for size, pad, kernel, stride, dilation in zip(
             spatial, pads, geometry.kernel, geometry.strides, geometry.dilations, strict=True
@@ -126,6 +129,7 @@ def scatter_extent(
     extents, crops = [], []
     for axis, size in enumerate(spatial):
         full = geometry.strides[axis] * (size - 1) + geometry.output_padding[axis]
+        # What all windows cover, before pads are cut from it.
         full += geometry.dilations[axis] * (geometry.kernel[axis] - 1) + 1
         begin, end = _scatter_crop(geometry, axis, size, full)
         asked = geometry.output_shape
@@ -143,6 +147,7 @@ def _scatter_crop(geometry: Scatter, axis: int, size: int, full: int) -> tuple[i
     else:
         return geometry.pads[axis], geometry.pads[rank + axis]
     half = total // 2
+    # As ONNX defines ConvTranspose: only SAME_UPPER cuts the odd one at the end.
     return (half, total - half) if geometry.auto_pad == "same_upper" else (total - half, half)
 
 
@@ -155,6 +160,7 @@ def spatial_extent(geometry: Window | Scatter, spatial: tuple[int, ...]) -> tupl
 
 def is_countable(geometry: Geometry, shape: tuple[int, ...]) -> bool:
     """Whether an input of this shape, and the vectors it gives, stay within `MOST_COUNTED`."""
+    # Python's integers have no end, so the test itself cannot overflow.
     return max(prod(shape), positions(geometry, shape)) <= MOST_COUNTED
 
 
@@ -167,6 +173,7 @@ def positions(geometry: Geometry, shape: tuple[int, ...]) -> int:
     if isinstance(geometry, Dense):
         if not shape:
             raise ValueError("a matrix product takes at least one axis")
+        # A vector is summed over its only axis, whichever side the matrix stands on.
         axis = -1 if len(shape) == 1 else geometry.contract_axis
         total = 1
         for index, size in enumerate(shape):
@@ -186,7 +193,9 @@ def stackable(geometry: Dense, shape: Shape) -> bool:
     """Whether the leading axes of an input of this shape meet those of a stack of matrices."""
     pairs = zip(reversed(shape[:-2]), reversed(geometry.batch), strict=False)
     return all(
-        have == want or 1 in (have, want) or not isinstance(have, int) for have, want in pairs
+        # An open axis may turn out to fit.
+        have == want or 1 in (have, want) or not isinstance(have, int)
+        for have, want in pairs
     )
 
 
@@ -195,5 +204,6 @@ def _batch_size(geometry: Dense, shape: tuple[int, ...]) -> int:
     divisor = 1
     lead = shape[:-2]
     for offset in range(1, min(len(lead), len(geometry.batch)) + 1):
+        # These axes became groups of the layer: a vector of each is not one more position.
         divisor *= lead[-offset] if geometry.batch[-offset] != 1 else 1
     return max(1, divisor)

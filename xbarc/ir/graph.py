@@ -22,5 +22,7 @@ def dataflow(program: Program) -> nx.DiGraph[str]:
         for value in layer_inputs(step):
             if value in writer:
                 graph.add_edge(writer[value], step.name, value=value)
+        # After the edges: a step never reads what it writes, and an input of the network has no
+        # writer.
         writer.update(dict.fromkeys(layer_outputs(step), step.name))
     return graph

@@ -1,4 +1,4 @@
-"""Kinds of conversions: those that read the same weight slice, with the same sign, are alike."""
+"""Kinds of conversions: those that read the same weight slice, with the same sign."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ def conversion_kinds(step: CrossbarStep) -> tuple[Int64Array, Float64Array]:
     periphery = step.periphery
     code, exponent = _codes(step), conversion_exponents(step)
     sign = np.zeros(step.conversions, dtype=np.int64)
+    # A conversion may enter several outputs with either sign, and its sign may differ by row block:
+    # the majority names it.
     np.add.at(sign, periphery.r_conversion, np.sign(code).sum(axis=0))
+    # One number a kind: sorted, it goes by weight, plus before minus.
     names = 2 * exponent + (sign < 0)
     found, kinds = np.unique(names, return_inverse=True)
     energy = np.zeros(step.conversions)

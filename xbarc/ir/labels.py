@@ -17,6 +17,7 @@ LABELS = "labels"
 def label_name(inputs: Iterable[str]) -> str:
     """Name of class numbers beside these inputs."""
     taken, name = set(inputs), LABELS
+    # As many underscores as it takes: any name may be an input of a model.
     while name in taken:
         name += "_"
     return name

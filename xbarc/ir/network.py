@@ -222,6 +222,7 @@ def layer_inputs(layer: LayerHead | DigitalFragment) -> tuple[str, ...]:
     """Names of the values that a layer reads, or its step."""
     if isinstance(layer, DigitalFragment):
         return layer.inputs
+    # A zero point that run time decides is a tensor, which must live until the layer has run.
     zero = getattr(layer.quantizer, "zero_point", 0)
     return (layer.input, zero) if isinstance(zero, str) else (layer.input,)
 

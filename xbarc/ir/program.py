@@ -92,6 +92,7 @@ class Periphery:
     def r_value(self) -> Int64Array:
         """Entries of `R` as numbers; axes as `r_code`."""
         code = self.r_code.astype(np.int64)
+        # Code 0 is the entry 0: its sign below makes it so, whatever is shifted.
         exponent = np.maximum(np.abs(code) - 1, 0)
         values: Int64Array = np.sign(code) << exponent
         return values
@@ -106,6 +107,7 @@ def encode_r(values: IntArray) -> IntArray:
     magnitude = np.abs(values.astype(np.int64))
     if np.any(magnitude & (magnitude - 1)):
         raise ValueError("entries of R are 0 or plus or minus a power of two")
+    # frexp gives 0 for 0 and k + 1 for 2**k: just the code.
     exponent = np.frexp(magnitude.astype(np.float64))[1]
     return (np.sign(values) * exponent).astype(np.int8)
 
@@ -199,12 +201,15 @@ class CrossbarStep(LayerHead):
     @property
     def input_slices(self) -> int:
         """Cycles that feed one input."""
+        # Rounded up: the last slice may be narrower than the DAC.
         return -(-self.input_bits // self.dac_bits)
 
     def original(self, output: AnyArray) -> AnyArray:
         """The layer's output as the model means it, equalisation taken back."""
         if self.equalised is None:
             return output
+        # Channels of a convolution; a product keeps its outputs on the axis that the matrix gave
+        # them.
         axis = 1
         if isinstance(self.geometry, Dense):
             axis = -1 if output.ndim == 1 else self.geometry.output_axis
@@ -223,6 +228,7 @@ class CrossbarStep(LayerHead):
         if not self.periphery.a_sign.size:
             return np.arange(self.conversions)
         first = np.full(self.conversions, self.cells.columns, dtype=np.int64)
+        # Entries come in no order, and a conversion may join any columns of its block.
         np.minimum.at(first, self.periphery.a_conversion, self.periphery.a_column)
         return first
 

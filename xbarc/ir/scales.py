@@ -1,8 +1,8 @@
 """Which channels of a network may be scaled without changing what it computes.
 
 Output channel c of a layer may be multiplied by any s > 0 when every reader of that channel can
-divide by it again. A *free scale* is one such s: all channels that must be multiplied alike, since
-they meet in an addition, say, share its number.
+divide by it again. A *free scale* is one such s: channels that must have the same factor, as
+where they meet in an addition, share its number.
 """
 
 from __future__ import annotations

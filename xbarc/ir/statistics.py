@@ -88,6 +88,7 @@ class SumStatistics:
     @property
     def sums(self) -> Int64Array:
         """The sum that each bin stands for."""
+        # The lower middle of an even bin: a sum is an integer.
         middle = (self.width - 1) // 2
         values: Int64Array = self.low + middle + self.width * np.arange(self.counts.shape[3])
         return values

@@ -42,6 +42,7 @@ def program_text(program: Program) -> str:
 
 def checksum(array: AnyArray) -> str:
     """Type, shape and the first digits of a hash of an array's bytes."""
+    # 12 digits are 48 bits: no two arrays of a golden file meet by chance.
     digest = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:12]
     return f"{array.dtype}{list(array.shape)} {digest}"
 

@@ -40,4 +40,5 @@ class Trace:
 
     def layer(self, name: str) -> LayerTrace:
         """The counts of one layer, made when first asked for."""
+        # On demand: an observer does not know which layers will run.
         return self.layers.setdefault(name, LayerTrace(self.keep_codes))

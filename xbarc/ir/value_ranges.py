@@ -40,8 +40,11 @@ FEW_INPUTS = 32
 """Inputs up to which sums are bounded where scales are taken at run time: only a sum that is never
 positive says something there, and among more weights than these one is positive."""
 
+# float64 holds every integer up to here: what may exceed it is left unbounded, never rounded.
 _EXACT = float(1 << 53)
+# What the rule `accumulators_fit` holds every accumulator below.
 _ACCUMULATOR = 2.0**62
+# The widest code that a program can have; a file may claim to be narrowed from more.
 _MOST_BITS = 16
 
 
@@ -81,10 +84,14 @@ class ValueRanges:
             channels //= prod(geometry.kernel)
         elif isinstance(geometry, Dense):
             channels = form[1]
+        # The tensor has other channels than the layer: the executor will refuse it, so nothing is
+        # claimed of it.
         if any(end.size not in (1, channels) for end in codes):
             return None
         low, high = (_rows(end, geometry, form) for end in codes)
         top = (1 << quantizer.bits) - 1
+        # A fact that says nothing would still be stored, proven again on loading and shown to
+        # people.
         if not low.any() and (high == top).all():
             return None
         return InputFacts(low, high, bounds.reasons)
@@ -101,6 +108,8 @@ class ValueRanges:
     def _result(self, step: CrossbarStep, shape: tuple[int | None, ...] | None) -> Bounds:
         sums = self._sums(step) if self.weights else None
         if sums is None or _wraps(step, *sums):
+            # Integers that overflow wrap in ONNX Runtime, so that no bound on the sum holds for the
+            # value.
             return replace(_any_result(step), shape=shape)
         found = replace(bounds_of_type(step.result.dtype, shape), nan=False, reasons=(WEIGHTS,))
         return _by_channel(found, step, *_values(step, *sums))
@@ -108,6 +117,7 @@ class ValueRanges:
     def _sums(self, step: CrossbarStep) -> tuple[Float64Array, Float64Array] | None:
         """Least and largest accumulator of each output channel."""
         size = step.groups * step.inputs * step.outputs
+        # Before `is_lossless`, which reads all cells: this test costs nothing.
         if isinstance(step.quantizer, DynamicInput) and step.inputs > FEW_INPUTS:
             return None
         zero = _zero(step.quantizer, self.bounds(step.input))
@@ -141,6 +151,7 @@ def _border(value: Value) -> Bounds:
     shape = None
     if value.shape is not None:
         shape = tuple(size if isinstance(size, int) else None for size in value.shape)
+    # NumPy has no such types; without a name every number is possible.
     dtype = value.dtype if value.dtype not in ("string", "other", "bfloat16") else ""
     return bounds_of_type(dtype, shape)
 
@@ -158,11 +169,14 @@ def _codes(
             ends = [np.clip(end, floor, top).astype(np.int64) - floor for end in (low, high)]
         case StaticInput():
             ends = [_static(end, quantizer) for end in (low, high)]
+        # The range follows the data: the largest value always gets the top code, and a tensor that
+        # is never positive holds zeros only.
         case DynamicInput() if zero == 0:
             top = (1 << quantizer.bits) - 1
             ends = [np.zeros(low.shape, np.int64), np.where(high > 0, top, 0).astype(np.int64)]
         case _:
             return None
+    # A border carries the code of zero, which need not lie between the ends of the values.
     if _has_padding(geometry):
         if zero is None:
             return None
@@ -174,6 +188,7 @@ def _static(ends: Float64Array, quantizer: StaticInput) -> Int64Array:
     """Codes of ends; the largest float stands for infinity, which the executor refuses."""
     largest = float(np.finfo(np.float32).max)
     with np.errstate(over="ignore"):
+        # Clipped before the cast: float64 beyond float32 would become infinite and be refused.
         real = np.clip(ends, -largest, largest).astype(np.float32)
         codes = quantize(real[None], quantizer, {}, "")
     found: Int64Array = codes.values[0].astype(np.int64)
@@ -189,6 +204,7 @@ def _channels(ends: Float64Array, geometry: Geometry) -> Float64Array:
         axis = -1 if ends.ndim == 1 else geometry.contract_axis
     if not -ends.ndim <= axis < ends.ndim:  # a tensor that the layer refuses
         return np.array([[ends.min()], [ends.max()]])
+    # All other axes are joined: a wordline meets every position, so only its channel is told apart.
     moved = np.moveaxis(ends, axis, -1)
     return moved.reshape(-1, moved.shape[-1])
 
@@ -213,6 +229,7 @@ def _rows(ends: Int64Array, geometry: Geometry, form: tuple[int, int]) -> Int64A
     groups, inputs = form
     if isinstance(geometry, Dense) or ends.size == 1:
         return np.broadcast_to(ends.reshape(1, -1), (1, inputs)).copy()
+    # Inputs of a window are ordered channel first, kernel position last.
     kernel = prod(geometry.kernel) if isinstance(geometry, Window) else 1
     return np.repeat(ends.reshape(groups, -1), kernel, axis=1)
 
@@ -222,6 +239,7 @@ def _accumulators(
 ) -> tuple[Float64Array, Float64Array] | None:
     """Ends of the sums, exact in float64; axis: output channel."""
     weights = effective_weights(step).astype(np.float64)
+    # The zero point is subtracted here, as the executor does with `weight_sums`.
     low, high = (end.astype(np.float64) - zero for end in (facts.low, facts.high))
     shape = (step.groups, 1, step.inputs)
     low, high = (np.broadcast_to(end[:, None], shape) for end in (low, high))
@@ -230,11 +248,15 @@ def _accumulators(
     least = (low @ plus + high @ minus).reshape(-1)
     if isinstance(step.geometry, Scatter):
         kernel = prod(step.geometry.kernel)
+        # How many windows overlap depends on the place: at a border some of them are missing, so
+        # each may add its extreme or nothing.
         most = np.maximum(most, 0).reshape(-1, kernel).sum(axis=1)
         least = np.minimum(least, 0).reshape(-1, kernel).sum(axis=1)
     else:
         constant = step.periphery.constant.astype(np.float64)
         most, least = most + constant, least + constant
+    # Bounds the partial sums of the product above too, not only its result: float64 then rounded
+    # nowhere on the way.
     size = np.abs(weights).sum(axis=1).max(initial=0) * (1 << step.input_bits)
     size += np.abs(step.periphery.constant.astype(np.float64)).max(initial=0)
     return None if size >= _EXACT else (least, most)
@@ -253,6 +275,7 @@ def _values(
         to_values(end.astype(np.int64)[None], step.result, scale)[0].astype(np.float64)
         for end in (least, most)
     ]
+    # A negative scale, or a flipped sign, turns the ends round.
     return np.minimum(*ends), np.maximum(*ends)
 
 
@@ -278,6 +301,7 @@ def _any_result(step: CrossbarStep) -> Bounds:
     if isinstance(step.quantizer, DynamicInput):
         return replace(room, nan=False)
     factor = float(np.abs(result.scale).max(initial=0)) * getattr(step.quantizer, "scale", 1.0)
+    # Twice the exact reach, which leaves room for every rounding between here and the value.
     reach = 2 * (_ACCUMULATOR * factor + float(np.abs(result.bias).max(initial=0)))
     if not reach < float(np.finfo(result.dtype).max):
         return replace(room, nan=False)
@@ -290,6 +314,7 @@ def _by_channel(found: Bounds, step: CrossbarStep, low: Float64Array, high: Floa
         return replace(found, low=low.min(), high=high.max())
     axis = 1
     if isinstance(step.geometry, Dense):
+        # A vector has one axis, whichever side the matrix stood on.
         axis = -1 if len(found.shape) == 1 else step.geometry.output_axis
     return along(found, axis, low, high)
 
@@ -337,6 +362,7 @@ def find_unproven(program: Program) -> list[Unproven]:
     if all(facts is None and narrowed is None for facts, narrowed in claims):
         return []
     wrong = _walk(program, weights=False)
+    # Most claims follow from the operators alone; bounding sums reads every cell of every layer.
     return _walk(program, weights=True) if wrong else wrong
 
 
@@ -372,11 +398,14 @@ def _cut_codes(step: CrossbarStep, claimed: Narrowed, ranges: ValueRanges) -> It
     quantizer, bounds = step.quantizer, ranges.bounds(step.input)
     top = (1 << step.input_bits) - 1
     if isinstance(quantizer, StaticInput):
+        # The codes as they would be with the bits of before: the cut is sound where these fit in
+        # what is left.
         whole = replace(quantizer, bits=min(claimed.bits, _MOST_BITS))
         codes = ranges.facts(step.input, whole, step.geometry, (step.groups, step.inputs))
         low, high = 0, (1 << whole.bits) - 1 if codes is None else int(codes.high.max())
     elif isinstance(quantizer, IntegerInput):
         least, most = float(bounds.low.min()), float(bounds.high.max())
+        # An unbounded value is infinite here, which no integer is.
         low = int(max(least, -_EXACT)) - quantizer.low
         high = int(min(most, _EXACT)) - quantizer.low
     else:

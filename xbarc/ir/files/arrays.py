@@ -213,6 +213,7 @@ def hold_arrays(layer: str, arrays: Mapping[str, AnyArray]) -> dict[str, AnyArra
 def _held(name: str, array: AnyArray, form: ArrayForm) -> AnyArray:
     if form.kind != "integer" or array.dtype == form.held:
         return array
+    # Refused and not wrapped: a number that does not fit would silently become another.
     ends = np.iinfo(form.held)
     if array.size and not (ends.min <= int(array.min()) and int(array.max()) <= ends.max):
         raise ValueError(f"{name} holds {array.min()} to {array.max()}, expected {form.held}")

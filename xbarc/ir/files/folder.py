@@ -17,6 +17,7 @@ MANIFEST = "program.json"
 FILE_NAME = re.compile(r"cells\.safetensors|(?:report|placement)\.json|digital/[0-9]{5}\.onnx")
 
 _OLD = ".old"
+# From fcntl.h and linux/fs.h: names count from the working directory; the two paths swap.
 _AT_FDCWD = -100
 _EXCHANGE = 2
 
@@ -45,6 +46,7 @@ def check_replaceable(path: Path) -> None:
 
 def _check_content(path: Path) -> None:
     """Only files of a program may be lost when a new program takes its place."""
+    # Looked at before anything is compiled: minutes of work must not end in a refusal.
     names = [p.relative_to(path).as_posix() for p in path.rglob("*") if not p.is_dir()]
     if names and MANIFEST not in names:
         raise ProgramError(
@@ -69,6 +71,7 @@ def whole_directory(path: Path) -> Iterator[Path]:
         ProgramError: it cannot be written.
     """
     place = path.resolve()
+    # Before writing, so that a disk filled by a killed compile has room again.
     remove_leftovers(place, PARTIAL, ours=_holds_program)
     try:
         with locked_folder(place, PARTIAL) as folder:
@@ -98,6 +101,8 @@ def _finish(folder: Path) -> None:
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             path.chmod(0o644)
+            # A rename may reach the disk before the data does, and a power cut would leave empty
+            # files.
             with path.open("rb") as file:
                 os.fsync(file.fileno())
     folder.chmod(0o755)
@@ -107,6 +112,7 @@ def _put(folder: Path, path: Path) -> None:
     """Put the new directory in place; an old one stays whole until then and is removed last."""
     if not path.exists():
         folder.rename(path)
+    # One step of the kernel: no moment at which neither program is there.
     elif exchange(folder, path):
         return  # the old program bears the temporary name now, and goes with it
     else:
@@ -117,6 +123,7 @@ def exchange(first: Path, second: Path) -> bool:
     """Let two paths swap their names in one step; False where the system cannot."""
     if sys.platform != "linux":
         return False
+    # Python offers no exchange of names; older C libraries have no such function.
     function = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if function is None:
         return False
@@ -130,6 +137,7 @@ def _swap(folder: Path, path: Path) -> None:
         try:
             path.rename(old / "program")
             folder.rename(path)
+        # An interrupt too: whatever ends this, a program stands at the place.
         except BaseException:
             if not path.exists():
                 (old / "program").rename(path)

@@ -21,6 +21,7 @@ from xbarc.numerics import ANOTHER_LIMIT, limit_in_words, memory_limit, show_siz
 UNSEALED = "0" * 64
 """What stands in place of the seal while it is computed."""
 
+# Parsed JSON takes several times its text: 256 MiB become a few GiB in memory.
 _LARGEST = 1 << 28
 _LARGEST_FRAGMENT = (1 << 31) - 1  # no protobuf is larger
 _FOLDERS = ("", "digital")
@@ -30,6 +31,7 @@ _AGAIN = "compile the model again"
 def write_manifest(record: ProgramRecord, folder: Path) -> None:
     """Write `program.json` with its seal; the same record gives the same bytes."""
     plain = record.model_copy(update={"seal": UNSEALED})
+    # Sorted keys and ASCII: the same program has the same bytes whatever the order of fields.
     text = json.dumps(plain.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
     (folder / MANIFEST).write_bytes(seal_text(text.encode("ascii")))
 
@@ -57,6 +59,7 @@ def read_manifest(path: Path) -> ProgramRecord:
         data = json.loads(raw)
     except (OSError, ValueError, RecursionError) as error:
         raise ProgramError(f"cannot be read: {error}", where=where, hint=_AGAIN) from error
+    # Before the seal: another format may be sealed in another way.
     if isinstance(data, dict) and data.get("format") != FORMAT:
         raise ProgramError(
             f"has format {data.get('format')!r}, this xbarc reads {FORMAT}",
@@ -65,6 +68,7 @@ def read_manifest(path: Path) -> ProgramRecord:
         )
     _check_seal(raw, data, where)
     try:
+        # JSON and not Python values: strict fields of the target then take what JSON can hold.
         return ProgramRecord.model_validate_json(json.dumps(data))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
@@ -108,6 +112,7 @@ def _entry(digest: str) -> bytes:
 
 def _check_seal(raw: bytes, data: object, where: str) -> None:
     seal = data.get("seal") if isinstance(data, Mapping) else None
+    # Twice would leave open which one to read as zeros.
     if not isinstance(seal, str) or not seal.isascii() or raw.count(_entry(seal)) != 1:
         raise ProgramError("carries no seal", where=where, hint=_AGAIN)
     plain = raw.replace(_entry(seal), _entry(UNSEALED))
@@ -144,6 +149,7 @@ def _check_sizes(sizes: Mapping[str, int], path: Path) -> None:
         if name != ARRAYS and size > most:
             what = f"is too large: {show_size(size)}, expected at most {show_size(most)}"
             raise ProgramError(what, where=str(path / name), hint=_AGAIN)
+    # All of them and not the largest alone: many files below the limit fill memory as well.
     held = {name: size for name, size in sizes.items() if not name.endswith(".json")}
     total = sum(held.values())
     if total > memory_limit():

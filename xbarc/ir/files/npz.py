@@ -71,6 +71,7 @@ def _check_sizes(members: list[zipfile.ZipInfo], where: str) -> None:
     """Refuse what claims more than its bytes can hold, or more than there is memory for."""
     for member in members:
         name = member.filename.removesuffix(".npy")
+        # One more round: short members carry headers that weigh more than what they pack.
         packed = member.compress_size * (_STRONGEST if member.compress_type else 1) + _STRONGEST
         if member.compress_type not in _METHODS or member.file_size > packed:
             raise InputError(
@@ -90,6 +91,7 @@ def _check_sizes(members: list[zipfile.ZipInfo], where: str) -> None:
 def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, where: str) -> AnyArray:
     """One array, after its header was found to declare the size of its data."""
     name = member.filename.removesuffix(".npy")
+    # Opened twice: a deflated stream goes back to its header by starting again.
     with archive.open(member) as file:
         _check_header(file, member.file_size, name, where)
     with archive.open(member) as file:

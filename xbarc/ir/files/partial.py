@@ -43,6 +43,7 @@ def locked_folder(place: Path, suffix: str) -> Iterator[Path]:
     folder, lock = _make_locked(make, os.O_RDONLY)
     try:
         yield folder
+    # Unlocked last: while the lock is held nobody else removes the folder.
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(lock)
@@ -103,6 +104,8 @@ def _make_locked(make: Callable[[], Path], flags: int) -> tuple[Path, int]:
         if fcntl is not None:
             with contextlib.suppress(OSError):  # a file system without locks: never tidied either
                 fcntl.flock(lock, fcntl.LOCK_EX)
+        # Between making and locking another process may take it for dead, remove it, and this one
+        # would write into nothing.
         if _still_there(path, lock):
             return path, lock
         os.close(lock)
@@ -118,6 +121,7 @@ def _still_there(path: Path, lock: int) -> bool:
 def _remove_dead(path: Path, ours: Callable[[Path], bool]) -> None:
     if fcntl is None or path.is_symlink() or not ours(path):
         return
+    # A link put there meanwhile would let it remove what it points to.
     lock = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # its process lives where this fails

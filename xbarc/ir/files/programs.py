@@ -47,9 +47,8 @@ from xbarc.ir.quantizers import FloatResult, IntegerResult, RequantizedResult, S
 from xbarc.ir.verify import check_program
 from xbarc.numerics import AnyArray, PackedCells, packed_bytes
 
-_TRIES = (
-    20  # a load takes longer than the two renames of a save, so one more try nearly always does
-)
+# A load takes longer than the two renames of a save, so one more try nearly always does.
+_TRIES = 20
 _APART = {
     "kind",
     "result",
@@ -90,6 +89,8 @@ def load_program(path: Path) -> Program:
         ProgramError: names the file that is missing, damaged or of another format.
     """
     for _ in range(_TRIES):
+        # An error counts only where the folder is the same afterwards: of a replaced one some files
+        # were old and some new.
         before = _identity(path)
         try:
             program = _read_program(path)
@@ -251,6 +252,7 @@ def _load_step(
 
 
 def _load_crossbar(record: CrossbarRecord, own: Mapping[str, AnyArray]) -> CrossbarStep:
+    # A file may hold any integer type; engines index with the types that the compiler writes.
     own = hold_arrays(record.name, own)
     data = own["cells"]
     if data.shape[2] != packed_bytes(record.columns, record.cell_bits):

@@ -26,6 +26,7 @@ def value_of(record: ValueRecord) -> Value:
 
 def result_record(result: Result) -> ResultRecord:
     """What is no array of how accumulators become values."""
+    # No key where the kind has no such field: the schema's defaults stand in the file.
     own = {
         name: getattr(result, name)
         for name in ("zero_point", "high", "low")

@@ -19,11 +19,13 @@ from xbarc.ir.pareto import FrontPoint, RowsPoint, SolverRun
 from xbarc.ir.quantizers import BinaryInput, DynamicInput, IntegerInput, StaticInput
 from xbarc.target import Target
 
+# Raised where older files would be misread; each number has its line above.
 FORMAT: Literal[2] = 2
 ARRAYS = "cells.safetensors"
 
 Text = str
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+# Sums of two counts stay in int64.
 Count = Annotated[int, Field(ge=0, le=1 << 62)]
 
 

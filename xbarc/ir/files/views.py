@@ -23,6 +23,8 @@ def open_arrays(path: Path) -> dict[str, AnyArray]:
         ProgramError: it is no such file.
     """
     try:
+        # The library checks header and offsets; only then are bytes mapped by hand, since it
+        # copies.
         with safe_open(path, framework="numpy") as checked:
             names = set(checked.keys())
         data = np.memmap(path, dtype=np.uint8, mode="r")
@@ -38,6 +40,7 @@ def _view(body: AnyArray, entry: Mapping[str, Any]) -> AnyArray:
     first, last = entry["data_offsets"]
     raw = np.asarray(body[first:last])
     dtype = np.dtype(_DTYPES[entry["dtype"]])
+    # Offsets of a file need not be multiples of the item; compiled loops ask for alignment.
     if raw.ctypes.data % dtype.itemsize:
         raw = raw.copy()
     array = raw.view(dtype).reshape(entry["shape"])

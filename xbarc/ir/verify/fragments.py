@@ -53,6 +53,7 @@ def nodes(model: Any) -> Iterator[Any]:
 
 def _messages(message: Any) -> Iterator[Any]:
     """A message and all that it holds, however deep."""
+    # A stack of our own: a file may nest deeper than Python recurses.
     todo = [message]
     while todo:
         part = todo.pop()
@@ -67,6 +68,7 @@ def _faults(step: DigitalFragment) -> Iterator[str]:
     if model is None or not model.HasField("graph"):
         yield "is no ONNX model"
         return
+    # ONNX Runtime can take session options from metadata: a fragment could change how it is run.
     if model.metadata_props or model.training_info:
         yield "carries settings or training parts, which no fragment has"
     for part in _messages(model):
@@ -91,6 +93,7 @@ def _tensor_fault(tensor: Any) -> str:
     if tensor.data_location or len(tensor.external_data):
         return f"holds the tensor '{tensor.name}', whose data lies in another file"
     stored = 8 * len(tensor.raw_data) + sum(_PACKED * len(getattr(tensor, f)) for f in _NUMBERS)
+    # A few bytes may declare terabytes, which ONNX Runtime would try to allocate.
     if min(tensor.dims, default=0) < 0 or prod(tensor.dims) > stored:
         return f"holds the tensor '{tensor.name}' of shape {list(tensor.dims)} without its data"
     return ""
@@ -114,6 +117,8 @@ _NUMBERS = (
 
 
 def _strange_operators(model: Any, found: Iterable[Any]) -> Iterator[str]:
+    # Custom operators load from shared libraries: what is not built in must be defined in the
+    # model.
     own = {(function.domain, function.name) for function in model.functions}
     for node in found:
         if node.domain not in _DOMAINS and (node.domain, node.op_type) not in own:

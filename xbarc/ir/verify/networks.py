@@ -10,6 +10,7 @@ from xbarc.ir.geometry import Dense, Geometry, Scatter, Window
 from xbarc.ir.network import MatrixLayer, Network, layer_inputs, layer_outputs
 from xbarc.ir.quantizers import FloatResult, RequantizedResult, SignResult
 
+# Below it the sum of two still fits int64.
 _LARGEST_STEP = 1 << 62
 
 NetworkRule = Callable[[Network], Iterator[str]]
@@ -21,6 +22,7 @@ def value_flow(
     nodes: Iterable[tuple[str, tuple[str, ...], tuple[str, ...]]],
 ) -> Iterator[str]:
     """Every value is written once, before it is read."""
+    # In order of execution, so that one pass finds loops, gaps and double writes.
     known = set(inputs)
     for name, reads, writes in nodes:
         for value in reads:
@@ -99,6 +101,7 @@ def geometry_faults(geometry: Geometry, groups: int, inputs: int, outputs: int) 
         return
     rank = len(geometry.kernel)
     per_axis = (geometry.kernel, geometry.strides, geometry.dilations)
+    # The executor's loops have up to three spatial axes, which is what ONNX Runtime runs.
     if not 1 <= rank <= 3 or any(len(part) != rank for part in per_axis):
         yield f"{rank} kernel axes, expected 1 to 3 with a stride and a dilation each"
         return
@@ -109,6 +112,7 @@ def geometry_faults(geometry: Geometry, groups: int, inputs: int, outputs: int) 
         yield f"pads {geometry.pads}, expected {2 * rank} numbers that are not negative"
     if isinstance(geometry, Scatter):
         yield from _scatter(geometry, rank)
+    # A window's kernel multiplies the inputs of the matrix, a transposed one its outputs.
     windowed = inputs if isinstance(geometry, Window) else outputs
     if windowed % prod(geometry.kernel):
         yield f"{windowed} is no multiple of the kernel's {prod(geometry.kernel)} positions"

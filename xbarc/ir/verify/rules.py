@@ -25,6 +25,7 @@ from xbarc.ir.verify.networks import (
 from xbarc.ir.verify.steps import STEP_RULES, takes
 from xbarc.numerics import AnyArray
 
+# What numpy raises on indices and sizes that no check could foresee in a hostile file.
 _ABSURD = (IndexError, ValueError, TypeError, ArithmeticError, MemoryError)
 
 ProgramRule = Callable[[Program], Iterator[str]]
@@ -88,6 +89,7 @@ def blocks_inside_arrays(program: Program) -> Iterator[str]:
 def _ends(offset: AnyArray, bounds: AnyArray, axis: int) -> AnyArray:
     """Where blocks end in their arrays; in float64, where no offset overflows."""
     sizes = np.expand_dims(np.diff(bounds), tuple({0, 1, 2} - {axis}))
+    # Offsets of a hostile file may be near the largest int64.
     ends: AnyArray = offset.astype(np.float64) + sizes
     return ends
 
@@ -98,10 +100,12 @@ def blocks_do_not_overlap(program: Program) -> Iterator[str]:
     if not boxes:
         return
     table = np.concatenate(boxes)
+    # Sorted by array and first bitline, an overlap shows between neighbours: no pairs are compared.
     order = np.lexsort((table[:, 1], table[:, 0]))
     table = table[order]
     same = table[1:, 0] == table[:-1, 0]
     overlap = same & (table[1:, 1] < table[:-1, 2])
+    # A shifted array overlaps thousands of times; three say as much.
     for index in np.flatnonzero(overlap)[:3]:
         yield f"two blocks overlap in array {table[index, 0]}"
 
@@ -129,6 +133,7 @@ def adc_buildable(program: Program) -> Iterator[str]:
     """No conversion has more bits than the target's converter."""
     limit = program.target.adc.max_bits
     for step in program.crossbar_steps:
+        # Comparisons store the width of their code, which is made of several 1-bit decisions.
         widest = 1 if step.sense else int(step.adc.bits.max(initial=0))
         if widest > limit:
             yield f"{step.name}: conversions of {widest} bits, the converter has {limit}"
@@ -142,6 +147,7 @@ def adc_reference_allowed(program: Program) -> Iterator[str]:
     if program.target.adc.reference == "per-cycle":
         return
     for step in program.crossbar_steps:
+        # An axis of length 1 already says that slices share their settings.
         told = max(array.shape[3] for array in (step.adc.bits, step.adc.lo, step.adc.step))
         if told > 1 and (step.facts is None or not _one_reference(step.adc)):
             yield f"{step.name}: settings an input slice on a converter with a static reference"
@@ -153,6 +159,7 @@ def _one_reference(adc: AdcSettings) -> bool:
         return False
     bits, lo = (np.asarray(array, dtype=np.int64) for array in (adc.bits, adc.lo))
     most = bits.max(axis=3, keepdims=True)
+    # Slices without a conversion may not decide which `lo` the others must share.
     made = np.where(bits > 0, lo, np.iinfo(np.int64).max).min(axis=3, keepdims=True)
     same = (bits == 0) | ((bits == most) & (lo == made))
     return bool(same.all())
@@ -175,11 +182,14 @@ def facts_proven(program: Program) -> Iterator[str]:
 
 def settings_built(program: Program) -> Iterator[str]:
     """Bits, ranges, encodings and converter policies in the settings are those of the layers."""
+    # Settings are what people read first: a file that was edited must not say other bits than it
+    # has.
     right = dict(built_settings(program.settings, program.steps))
     for name, text in program.settings:
         if text != right[name]:
             yield f"setting {name} is {text[:60]!r}, the layers hold {right[name][:60]!r}"
     for step in program.crossbar_steps:
+        # `calibrated:4` and the plain number `4` both name a cap.
         cap = step.adc.policy.rpartition(":")[2]
         widest = int(step.adc.bits.max(initial=0))
         if step.sense is None and cap.isdecimal() and widest > int(cap):
@@ -211,6 +221,8 @@ def broken_rules(program: Program) -> Iterator[tuple[str, str]]:
             for text in step_rule(step):
                 broken = True
                 yield step_rule.__name__, f"{step.name}: {text}"
+            # Later rules index with what earlier ones checked: after a broken one they would fail,
+            # not report.
             if broken:
                 break
     if broken:

@@ -10,6 +10,7 @@ from xbarc.ir.program import CrossbarStep
 from xbarc.ir.quantizers import ABSENT, DOWN, UP, BinaryInput, IntegerResult, RequantizedResult
 
 _STATES = UP | DOWN | ABSENT
+# Thresholds are int32: below this the difference of two of them is as well.
 _LARGEST = 1 << 30
 
 
@@ -52,11 +53,13 @@ def sense_rows(step: CrossbarStep) -> Iterator[str]:
         return
     ends = np.asarray(step.tiling.segment_bounds)[1:-1].astype(np.int64)
     counts = [np.bincount(part, minlength=step.inputs) for part in np.split(rows, ends)]
+    # Counted by segment: an input of several wordlines must have all of them in one comparison.
     used = np.concatenate([part[part > 0] for part in counts])
     if used.size and used.min() != used.max():
         yield f"inputs have {used.min()} to {used.max()} wordlines, expected the same number"
     if rows.size and np.sum(counts, axis=0).min() == 0:
         yield "an input has no wordline"
+    # A wordline that only `ABSENT` drives would carry borders and nothing else.
     if np.any((drive & (UP | DOWN)) == 0) or np.any(drive & ~np.uint8(_STATES)):
         yield "a wordline is driven by no code, or by one that there is not"
 
@@ -76,6 +79,8 @@ def sense_thresholds(step: CrossbarStep) -> Iterator[str]:
         yield "thresholds fall along levels"
     if np.abs(found.astype(np.int64)).max(initial=0) > _LARGEST:
         yield f"a threshold beyond {_LARGEST}"
+    # Counts and reports read `adc`: with lo 0 and step 1 a code of comparisons reads back as
+    # itself.
     wide = (1 << int(step.adc.bits.min(initial=62))) - 1
     plain = not step.adc.lo.any() and bool((step.adc.step == 1).all())
     if not plain or wide < found.shape[3]:

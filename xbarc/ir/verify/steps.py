@@ -16,7 +16,9 @@ from xbarc.ir.verify.senses import SENSE_RULES
 from xbarc.numerics import AnyArray
 from xbarc.plugins import is_method_name
 
+# A code of `R` is an exponent plus one: 2**61 is the last entry whose double int64 still holds.
 _LARGEST_EXPONENT = 62
+# A model's integers have 32 bits at most, so no code is farther from its zero.
 _LARGEST_OFFSET = 1 << 32
 
 StepRule = Callable[[CrossbarStep], Iterator[str]]
@@ -34,10 +36,12 @@ def bounds_rise(step: CrossbarStep) -> Iterator[str]:
     for name, end in ends.items():
         bounds = getattr(tiling, name)
         good = bounds.ndim == 1 and bounds.size >= 2 and bounds[0] == 0 and bounds[-1] == end
+        # Widened first: the difference of two narrow integers of a hostile file could wrap.
         if not good or np.any(np.diff(bounds.astype(np.int64)) <= 0):
             yield f"{name} do not rise from 0 to {end}"
     if tiling.column_bounds.size != tiling.conversion_bounds.size:
         yield "column and conversion bounds differ in length"
+    # Rows of two arrays cannot be driven together and read by one converter.
     if np.setdiff1d(tiling.row_bounds, tiling.segment_bounds).size:
         yield "a segment crosses the border of a row block"
 
@@ -62,6 +66,7 @@ def columns_ordered(step: CrossbarStep) -> Iterator[str]:
         yield f"column_order has shape {order.shape}"
         return
     for first, last in pairwise(tiling.column_bounds.tolist()):
+        # A block is placed as a whole: its columns trade places among themselves only.
         if not (np.sort(order[:, :, first:last], axis=2) == np.arange(last - first)).all():
             yield f"columns {first} to {last} do not have each bitline of their block once"
 
@@ -91,6 +96,7 @@ def periphery_indices(step: CrossbarStep) -> Iterator[str]:
             yield f"{name} points beyond {limit}"
     if not p.a_conversion.shape == p.a_column.shape == p.a_sign.shape:
         yield "entries of A differ in length"
+    # Widened: the magnitude of -128 does not fit int8.
     if p.a_sign.size and np.any(np.abs(p.a_sign.astype(np.int64)) != 1):
         yield "entries of A are not +1 or -1"
     if not p.a_sign.size and step.conversions != step.cells.columns:
@@ -119,6 +125,7 @@ def conversions_stay_in_blocks(step: CrossbarStep) -> Iterator[str]:
         if not np.array_equal(tiling.column_bounds, tiling.conversion_bounds):
             yield "A is the identity, but blocks of columns and conversions differ"
         return
+    # Analog subtraction joins currents of one array; nothing joins those of two.
     conversion = np.searchsorted(tiling.conversion_bounds, p.a_conversion, side="right")
     column = np.searchsorted(tiling.column_bounds, p.a_column, side="right")
     if np.any(conversion != column):
@@ -135,6 +142,8 @@ def adc_shapes(step: CrossbarStep) -> Iterator[str]:
     )
     for name in ("bits", "lo", "step"):
         shape = getattr(step.adc, name).shape
+        # Axes of length 1 keep a program of one setting small: a full one has a number a
+        # conversion.
         fits = len(shape) == 4 and all(
             have in (1, want) for have, want in zip(shape, full, strict=True)
         )
@@ -158,6 +167,7 @@ def facts_sound(step: CrossbarStep) -> Iterator[str]:
     low, high = facts.low.astype(np.int64), facts.high.astype(np.int64)
     if (low < 0).any() or (low > high).any() or (high >> step.input_bits).any():
         yield f"facts are no intervals of codes of {step.input_bits} bits"
+    # A binary code says which wordlines are driven: there is no interval of them.
     if step.sense is not None:
         yield "facts for comparisons"
 
@@ -170,6 +180,7 @@ def result_shapes(step: CrossbarStep) -> Iterator[str]:
     arrays = _result_arrays(step)
     if step.equalised is not None:
         arrays["equalised"] = step.equalised
+        # A negative factor would turn signs round that Relu and Sign ask for.
         if not np.all(step.equalised > 0):
             yield "equalised by a number that is not positive"
     for name, array in arrays.items():
@@ -193,6 +204,7 @@ def result_typed(step: CrossbarStep) -> Iterator[str]:
     """The type of the values holds what the rule of the result makes."""
     result, dtype = step.result, np.dtype(step.result.dtype)
     kinds = {"float": "f", "sign": "fiu"}.get(result.kind, "iu")
+    # Requantising rounds in float32, which holds integers of 16 bits and not those of 32.
     if dtype.kind not in kinds or (isinstance(result, RequantizedResult) and dtype.itemsize > 2):
         yield f"results of kind {result.kind} are not of type {dtype}"
         return
@@ -225,6 +237,7 @@ def takes(step: CrossbarStep, shape: Shape) -> bool:
     geometry = step.geometry
     if isinstance(geometry, Dense):
         axis = -1 if len(shape) == 1 else geometry.contract_axis
+        # A scalar has no axis to sum over.
         if not shape or not stackable(geometry, shape):
             return False
         return not isinstance(shape[axis], int) or shape[axis] == step.inputs
@@ -256,14 +269,19 @@ def accumulators_fit(step: CrossbarStep) -> Iterator[str]:
     p, adc = step.periphery, step.adc
     if p.r_code.ndim != 3 or not p.r_code.size:
         return
+    # In float64 throughout: what this rule looks for would overflow integers while it looks.
+    # Rounding is far finer than the factor of two below 2**63.
     per_entry = np.ldexp(1.0, np.maximum(np.abs(p.r_code.astype(np.int64)) - 1, 0))
     per_entry = per_entry * (p.r_code != 0)
+    # What a code can be read back as, not what a sum can be: settings of a file need not fit its
+    # cells.
     reach = np.ldexp(1.0, int(adc.bits.max())) * float(adc.step.max()) + _magnitude(adc.lo)
     segments = step.tiling.segment_bounds.size - 1
     slices = np.ldexp(1.0, step.dac_bits * step.input_slices)
     worst = np.bincount(p.r_output, weights=per_entry.max(axis=(0, 1))).max() * segments
     inputs = np.ldexp(float(step.inputs), step.input_bits)
     total = worst * reach * slices + _magnitude(p.constant) + _magnitude(p.input_sum) * inputs
+    # Half of what int64 holds, so that the sum of two accumulators fits as well.
     if total >= 2.0**62:
         yield f"accumulators reach 2**{np.log2(total):.1f}"
 
@@ -273,6 +291,7 @@ def weights_fit(step: CrossbarStep) -> Iterator[str]:
     p = step.periphery
     if p.r_code.ndim != 3 or not p.r_code.size:
         return
+    # How many columns a conversion joins: with `A` the identity, one.
     columns = np.bincount(p.a_conversion.astype(np.int64), minlength=step.conversions)
     seen = columns if p.a_sign.size else np.ones(step.conversions)
     entries = np.ldexp(seen[p.r_conversion] * (p.r_code != 0), np.abs(p.r_code.astype(np.int64)))
@@ -284,6 +303,7 @@ def weights_fit(step: CrossbarStep) -> Iterator[str]:
 
 def methods_named(step: CrossbarStep) -> Iterator[str]:
     """Encodings and converter policies have names of small letters, digits and `-_.:`."""
+    # Names are printed in reports and pages: a file must not smuggle markup or control codes in.
     tried = () if step.choice is None else step.choice.candidates
     names = [("encoding", step.encoding), ("converter policy", step.adc.policy)]
     names += [("encoding that was tried", candidate.encoding) for candidate in tried]
