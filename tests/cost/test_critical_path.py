@@ -92,6 +92,11 @@ def test_networkx_finds_no_longer_path(
     assert networkx.dag_longest_path_length(alone, weight="time") == plan.latency_ps
     assert sum(part.end_ps - part.begin_ps for part in plan.path) == plan.latency_ps
 
+    # a stretch is rounds that follow each other at once, so nothing else could have made it later
+    each = {layer.name: layer.round_ps for layer in plan.layers}
+    for part in plan.path:
+        assert part.end_ps - part.begin_ps == part.rounds * each[part.name] + 1000 * fill
+
     # and every position is ready when the longest path to it says
     for value, step in makers.items():
         ready = [_longest_to(graph, (value, "out", at)) for at in range(step.out.ready.size)]
