@@ -39,7 +39,7 @@ def run_compiler(
     progress: Progress | None = None,
     observe: CompileObserver | None = None,
 ) -> Compilation:
-    """Run all stages.
+    """Compile a model: run all stages, in their order.
 
     Args:
         path: the model; the file is only read.
@@ -71,7 +71,7 @@ def compile_model(
     calibration: Mapping[str, AnyArray] | None = None,
     progress: Progress | None = None,
 ) -> Program:
-    """The program of a model; see `run_compiler`.
+    """Compile a model and return its program; see `run_compiler`.
 
     Raises:
         XbarcError: as `run_compiler`.

@@ -43,7 +43,11 @@ def lower_network(
     progress: Progress,
     watch: Callable[[CrossbarStep, Prefix], None] | None = None,
 ) -> tuple[tuple[Step, ...], int]:
-    """Layers to steps in execution order; calibration data runs through the steps made so far."""
+    """Map layer after layer; calibration data runs through the steps made so far.
+
+    Returns:
+        The steps in execution order, and how many arrays they take.
+    """
     network = whole.network
     pool = ArrayPool(plan.target.array, plan.options.pack)
     steps: list[Step] = []
@@ -90,7 +94,7 @@ def _wants_exact(network: Network, plan: Plan) -> bool:
 def _crossbar(
     layer: MatrixLayer, plan: Plan, prefix: Prefix, pool: ArrayPool, whole: Whole, facts: Facts
 ) -> CrossbarStep:
-    """Ranges of the input, integers for the weights, cells, converters; data where there is any."""
+    """Choose a layer's input range, integers, cells and converters, from data if there is any."""
     try:
         # First, before anything below changes weights: what the model declares is compared with
         # what is mapped.

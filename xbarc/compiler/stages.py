@@ -69,7 +69,7 @@ PLACED = "placement.json"
 
 @dataclass(frozen=True, eq=False)
 class Compilation:
-    """A program as far as it is made.
+    """What the stages work on: a program that grows from stage to stage.
 
     Attributes:
         path: the model.
@@ -110,12 +110,12 @@ class Compilation:
 
     @property
     def network(self) -> Network:
-        """As far as it is made."""
+        """The network as the stages so far have left it."""
         return self.whole.network
 
     @property
     def program(self) -> Program:
-        """As far as it is made."""
+        """The program as the stages so far have left it."""
         return Program(
             name=self.network.name,
             source=self.network.source,
@@ -132,7 +132,7 @@ class Compilation:
 
     @property
     def layer_plan(self) -> Plan:
-        """The plan by which layers are mapped: one range for all is set on lossless layers."""
+        """The plan for single layers: lossless first, where all share one converter setting."""
         return self.plan if self.whole.one is None else lossless(self.plan)
 
     def batches(self, least: int = 1) -> list[Values]:
@@ -152,7 +152,7 @@ def start_compilation(
     options: CompileOptions | None,
     calibration: Mapping[str, AnyArray] | None,
 ) -> Compilation:
-    """What the first stage takes: everything that was asked for, checked before long work.
+    """Check everything that was asked for, and give the first stage what it takes.
 
     Raises:
         XbarcError: options do not go together, or need calibration data.
@@ -208,7 +208,7 @@ def _simplify(made: Compilation, _: Progress) -> Compilation:
 
 
 def _check_senses(network: Network, plan: Plan) -> None:
-    """Refuse a network of which nothing could be compared, and converters where there are none."""
+    """On a target that compares, refuse converter options and networks without binary layers."""
     if not compares(plan):
         return
     if plan.options.from_data:
@@ -237,7 +237,7 @@ def _scale(made: Compilation, _: Progress) -> Compilation:
 
 
 def _share_converter(made: Compilation, progress: Progress) -> Compilation:
-    """The one converter setting, from the sums of a program that is lossless."""
+    """Choose the one converter setting from the sums of a lossless program."""
     sums: list[SumHistogram] = []
 
     def watch(step: CrossbarStep, prefix: Prefix) -> None:
@@ -300,7 +300,7 @@ def _set_converters(made: Compilation, progress: Progress) -> Compilation:
 
 
 def _chooser(plan: Plan) -> Choose | None:
-    """What sets converters where it comes from elsewhere."""
+    """The converter policy of other people, where one was named."""
     policy = load_converters(plan.options.adc)
     return None if policy is None else partial(chosen_by, policy)
 
@@ -340,7 +340,7 @@ def _fit_wires(made: Compilation, progress: Progress) -> Compilation:
 
 
 def _converters(made: Compilation) -> ConverterCalibration | None:
-    """Converters that are set again once the program is fitted; a budget's bits stay."""
+    """How to set converters again once the program is fitted; a budget keeps its bits."""
     if not made.unset:
         return None
     target, policy = made.plan.target, made.plan.options.adc_policy

@@ -13,7 +13,7 @@ _BUILT = "; built: "
 def built_settings(
     settings: Iterable[tuple[str, str]], steps: Iterable[Step]
 ) -> tuple[tuple[str, str], ...]:
-    """The settings, with what was built beside what was asked for wherever the two differ.
+    """Add to each setting what was built, wherever that is not what was asked for.
 
     A model's own integers have their own widths, few cells hold fewer bits, one range for all
     layers has one converter, and comparisons have none.

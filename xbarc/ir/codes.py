@@ -73,7 +73,7 @@ def quantize(
 
 
 def code_dtype(bits: int) -> type[np.unsignedinteger[Any]]:
-    """Narrowest type that holds a code."""
+    """The narrowest type that holds codes of this width."""
     return np.uint8 if bits <= 8 else np.uint16
 
 
@@ -114,7 +114,7 @@ def _from_integers(
 
 
 def _binary(real: Float32Array, quantizer: BinaryInput, where: str) -> Codes:
-    """One of two values, or zero."""
+    """Codes `UP` and `DOWN` for the two values, `ABSENT` for zero."""
     high, low = real == np.float32(quantizer.high), real == np.float32(quantizer.low)
     # Arithmetic on the bytes of the masks: no array wider than a byte is made.
     codes = np.uint8(DOWN) - high.view(np.uint8) * np.uint8(DOWN - UP)
@@ -160,7 +160,7 @@ def _dynamic(real: Float32Array, quantizer: DynamicInput) -> Codes:
 
 
 def to_values(acc: IntArray, result: Result, scale: Float64Array) -> AnyArray:
-    """Turn accumulators into what the network goes on with.
+    """Turn accumulators into the values that the next layers read.
 
     Args:
         acc: the second axis is the output channel.
@@ -185,7 +185,7 @@ def to_values(acc: IntArray, result: Result, scale: Float64Array) -> AnyArray:
 
 
 def _signs(acc: IntArray, result: SignResult) -> AnyArray:
-    """One of two values each; arithmetic is many times as fast as choosing, where it is exact."""
+    """Give each sum one of two values: by arithmetic where that is exact, which is far faster."""
     threshold = result.threshold
     # A comparison of two types makes a copy of all accumulators in the wider one.
     if np.can_cast(np.min_scalar_type(np.abs(threshold).max(initial=0) * -1), acc.dtype):

@@ -18,7 +18,7 @@ _CHUNK_CELLS = 1 << 24
 
 
 def conversion_matrix(periphery: Periphery, conversions: int, columns: int) -> sparse.csr_array:
-    """`A`; axes: conversion, column."""
+    """Build `A` as a sparse matrix; axes: conversion, column."""
     # An identity is stored as no entries: most encodings have a conversion a column.
     if not periphery.a_sign.size:
         if conversions != columns:
@@ -31,7 +31,7 @@ def conversion_matrix(periphery: Periphery, conversions: int, columns: int) -> s
 def output_matrix(
     periphery: Periphery, group: int, row_block: int, outputs: int, conversions: int
 ) -> sparse.csr_array:
-    """`R` of one group and row block; axes: output, conversion."""
+    """Build `R` of one group and row block as a sparse matrix; axes: output, conversion."""
     values = periphery.r_value
     # An axis of length 1 holds for all groups, or all row blocks.
     g = group if values.shape[0] > 1 else 0
@@ -62,7 +62,7 @@ def effective_weights(step: CrossbarStep, chosen: BoolArray | None = None) -> ND
 def _pieces(
     step: CrossbarStep, chosen: BoolArray | None
 ) -> Iterator[tuple[int, slice, sparse.csr_array]]:
-    """Rows in chunks of bounded memory, each with its `R A`; axes: output, column."""
+    """Cut rows into chunks of bounded memory, each with its `R A`; axes: output, column."""
     chunk = max(1, _CHUNK_CELLS // max(1, step.cells.columns))
     a = conversion_matrix(step.periphery, step.conversions, step.cells.columns)
     for group in range(step.groups):
@@ -151,7 +151,7 @@ def slice_ranges(
 def _driven_ranges(
     step: CrossbarStep, segments: slice, least: Int64Array, most: Int64Array
 ) -> tuple[Int64Array, Int64Array]:
-    """Ranges of sums while each wordline carries between a least and a most; axes: group, row."""
+    """Ranges of sums whose wordlines carry from `least` to `most`; axes of both: group, row."""
     a = conversion_matrix(step.periphery, step.conversions, step.cells.columns)
     bounds = _bounds_of(step, segments)
     shape = (step.groups, len(bounds) - 1, step.conversions)
@@ -176,7 +176,7 @@ def _driven_ranges(
 
 
 def _bounds_of(step: CrossbarStep, segments: slice) -> IntArray:
-    """First row of each of some segments, and the end."""
+    """First row of each of these segments, and the end of the last."""
     bounds = step.tiling.segment_bounds
     first, last, _ = segments.indices(len(bounds) - 1)
     return bounds[first : last + 1]
@@ -214,7 +214,7 @@ def _signed_range(
 
 
 def lossless_conversions(step: CrossbarStep) -> BoolArray:
-    """Where step is 1 and the range covers every sum; axes: group, segment, conversion."""
+    """Find conversions of step 1 whose range covers every sum; axes: group, segment, conversion."""
     if step.sense is not None:
         # A comparison keeps no sum.
         segments = len(step.tiling.segment_bounds) - 1

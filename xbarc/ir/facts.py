@@ -20,7 +20,7 @@ class InputFacts:
         low: least code; axes: group or 1, input.
         high: largest code; axes as `low`.
         reasons: which operators of the network the intervals come from, for people.
-        plain_bits: mean bits of a conversion had nothing been known, for people.
+        plain_bits: mean bits of a conversion if nothing were known, for people.
         plain_levels: mean of `2**bits`, in the same way.
     """
 
@@ -31,7 +31,7 @@ class InputFacts:
     plain_levels: float | None = None
 
     def known(self, top: int) -> int:
-        """Inputs that cannot carry every code; `top` is the largest."""
+        """Count inputs that cannot carry every code from 0 to `top`."""
         return int(((self.low > 0) | (self.high < top)).any(axis=0).sum())
 
     def contains(self, other: InputFacts) -> bool:

@@ -27,7 +27,7 @@ class Unkept:
     largest: float | None = None
 
     def note(self, layer: str) -> str:
-        """One line for people."""
+        """A sentence for the report: what is not kept, why, and what to do."""
         found = f"Declared integers of layer {layer}: its {self.part}"
         found += " are not kept" if self.part == "weights" else " is quantised again"
         return f"{found}, since {self.reason}; {self._error()}. {self.remedy}."

@@ -32,7 +32,7 @@ def conversion_kinds(step: CrossbarStep) -> tuple[Int64Array, Float64Array]:
 
 
 def conversion_exponents(step: CrossbarStep) -> Int64Array:
-    """Exponent of the largest weight with which each conversion enters an output, plus one."""
+    """One more than the exponent of the largest weight of each conversion in any output."""
     exponent = np.zeros(step.conversions, dtype=np.int64)
     top = np.abs(_codes(step)).max(axis=0, initial=0)
     np.maximum.at(exponent, step.periphery.r_conversion, top)

@@ -15,7 +15,7 @@ LABELS = "labels"
 
 
 def label_name(inputs: Iterable[str]) -> str:
-    """Name of class numbers beside these inputs."""
+    """The name that class numbers have in a file with these inputs."""
     taken, name = set(inputs), LABELS
     # As many underscores as it takes: any name may be an input of a model.
     while name in taken:
@@ -26,13 +26,13 @@ def label_name(inputs: Iterable[str]) -> str:
 def split_labels(
     inputs: Sequence[Value], data: Mapping[str, AnyArray]
 ) -> tuple[dict[str, AnyArray], AnyArray | None]:
-    """Arrays for the model, and class numbers where there are any."""
+    """Split data into arrays for the model and class numbers, if there are any."""
     own = label_name(value.name for value in inputs)
     return {name: array for name, array in data.items() if name != own}, data.get(own)
 
 
 def labels_in(data: Mapping[str, AnyArray]) -> str:
-    """Name of class numbers in data that holds them, where the model is not known yet."""
+    """The name of the class numbers in data, found without the model."""
     name = LABELS
     while f"{name}_" in data:
         name += "_"

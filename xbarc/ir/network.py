@@ -30,7 +30,7 @@ class Value:
 
 @dataclass(frozen=True, eq=False)
 class LazyTensor:
-    """A constant that is read or computed when asked for: memory holds a layer at a time."""
+    """A constant that is loaded when it is used, so that memory holds one layer at a time."""
 
     shape: tuple[int, ...]
     load: Callable[[], AnyArray]
@@ -120,7 +120,7 @@ class LayerHead:
     narrowed: Narrowed | None = None
 
     def head(self) -> dict[str, Any]:
-        """These fields by name, for the next form of the layer."""
+        """Give these fields by name, so that a step or another layer can take them over."""
         return {item.name: getattr(self, item.name) for item in fields(LayerHead)}
 
 
@@ -219,7 +219,7 @@ class Network:
 
 
 def layer_inputs(layer: LayerHead | DigitalFragment) -> tuple[str, ...]:
-    """Names of the values that a layer reads, or its step."""
+    """Names of the values that a layer, or its step, reads."""
     if isinstance(layer, DigitalFragment):
         return layer.inputs
     # A zero point that run time decides is a tensor, which must live until the layer has run.
@@ -228,5 +228,5 @@ def layer_inputs(layer: LayerHead | DigitalFragment) -> tuple[str, ...]:
 
 
 def layer_outputs(layer: LayerHead | DigitalFragment) -> tuple[str, ...]:
-    """Names of the values that a layer writes, or its step."""
+    """Names of the values that a layer, or its step, writes."""
     return layer.outputs if isinstance(layer, DigitalFragment) else (layer.output,)

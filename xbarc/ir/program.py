@@ -71,7 +71,7 @@ class Periphery:
 
     Attributes:
         a_conversion, a_column, a_sign: entries of `A`, +1 or -1; all empty where `A` is the
-            identity (a conversion a column).
+            identity (one conversion for each column).
         r_output, r_conversion: places of the entries of `R`.
         r_code: the entries of `R`: 0, or the sign times (exponent + 1) of plus or minus
             2**exponent; axes: group or 1, row block or 1, entry. Entries of one place add up.
@@ -99,7 +99,7 @@ class Periphery:
 
 
 def encode_r(values: IntArray) -> IntArray:
-    """Numbers 0 and plus or minus 2**k as `r_code` holds them.
+    """Encode numbers 0 and plus or minus 2**k as `r_code` holds them.
 
     Raises:
         ValueError: a number is none of these.
@@ -154,7 +154,7 @@ class Sense:
 
     @property
     def levels(self) -> int:
-        """Comparisons a conversion."""
+        """Comparisons of one conversion."""
         return int(self.thresholds.shape[3])
 
 
@@ -168,7 +168,7 @@ class CrossbarStep(LayerHead):
         dac_bits: input bits fed in one cycle.
         encoding: name of the encoding, for people: no engine asks for it.
         weight_bits: width of a weight, for people.
-        weight_slices: cells a weight of one sign, for people.
+        weight_slices: cells that hold a weight of one sign, for people.
         inputs: inputs of one group's matrix.
         outputs: outputs of one group's matrix.
         fit: how the integers were chosen, for people.
@@ -205,7 +205,7 @@ class CrossbarStep(LayerHead):
         return -(-self.input_bits // self.dac_bits)
 
     def original(self, output: AnyArray) -> AnyArray:
-        """The layer's output as the model means it, equalisation taken back."""
+        """The layer's output as the model means it, without the factors of equalisation."""
         if self.equalised is None:
             return output
         # Channels of a convolution; a product keeps its outputs on the axis that the matrix gave
@@ -233,7 +233,7 @@ class CrossbarStep(LayerHead):
         return first
 
     def bitlines(self) -> Int64Array:
-        """Bitline, in its array, of each conversion's first column; axes: group, row block, it."""
+        """Bitline of the first column of conversions; axes: group, row block, conversion."""
         tiling, first = self.tiling, self.first_columns()
         block = np.searchsorted(tiling.column_bounds, first, side="right") - 1
         inside: IntArray
@@ -287,6 +287,6 @@ class Program:
 
 
 def read_only(array: AnyArray) -> AnyArray:
-    """The same array, protected against writing."""
+    """Protect an array against writing, and return it."""
     array.flags.writeable = False
     return array

@@ -93,7 +93,7 @@ class BinaryInput:
 
     @property
     def bits(self) -> int:
-        """Cycles that feed one code are counted from its bits."""
+        """One: a binary code drives its wordlines in a single cycle."""
         return 1
 
     @property
@@ -110,7 +110,7 @@ Quantizer = FloatInput | IntegerInput | StaticInput | DynamicInput | BinaryInput
 
 
 def known_zero(quantizer: Quantizer) -> tuple[int, float] | None:
-    """Code that means zero and real value of a code's step; None where run time decides."""
+    """The code that means zero, and the real value of a step; None where run time decides."""
     match quantizer:
         case StaticInput(zero_point=zero, scale=scale):
             return zero, scale

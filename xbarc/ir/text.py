@@ -17,7 +17,7 @@ from xbarc.numerics import AnyArray
 
 
 def network_text(network: Network) -> str:
-    """One line a value and layer."""
+    """A network as text: a line for each value, a few for each layer."""
     lines = [f"network {network.name}", *_borders(network.inputs, network.outputs)]
     for layer in network.layers:
         if isinstance(layer, MatrixLayer):
@@ -28,7 +28,7 @@ def network_text(network: Network) -> str:
 
 
 def program_text(program: Program) -> str:
-    """One line a value, step and setting."""
+    """A program as text: a line for each value and setting, a few for each step."""
     lines = [f"program {program.name} on {program.target.name}, {program.arrays} arrays"]
     lines.extend(_borders(program.inputs, program.outputs))
     lines.extend(f"  setting {name} = {value}" for name, value in program.settings)

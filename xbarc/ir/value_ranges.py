@@ -97,7 +97,7 @@ class ValueRanges:
         return InputFacts(low, high, bounds.reasons)
 
     def advance(self, step: Step) -> None:
-        """Take in what a step writes."""
+        """Add the ranges of what a step writes."""
         if isinstance(step, DigitalFragment):
             inputs = {name: self.bounds(name) for name in step.inputs}
             self._known |= fragment_bounds(step.model, inputs, step.name)
@@ -133,7 +133,7 @@ class ValueRanges:
 
 
 def every_code(step: CrossbarStep) -> InputFacts:
-    """Nothing is known of the codes."""
+    """Facts that exclude no code, for a step of whose input nothing is known."""
     low = np.zeros((1, step.inputs), dtype=np.int64)
     return InputFacts(low, low + ((1 << step.input_bits) - 1))
 
@@ -196,7 +196,7 @@ def _static(ends: Float64Array, quantizer: StaticInput) -> Int64Array:
 
 
 def _channels(ends: Float64Array, geometry: Geometry) -> Float64Array:
-    """Ends by the axis that wordlines lie along; axes: anything else, channel or 1."""
+    """Bring the axis that wordlines lie along to the end; axes: all others joined, channel or 1."""
     if not ends.ndim:
         return ends.reshape(1, 1)
     axis = 1
@@ -225,7 +225,7 @@ def _zero(quantizer: Quantizer, bounds: Bounds) -> int | None:
 
 
 def _rows(ends: Int64Array, geometry: Geometry, form: tuple[int, int]) -> Int64Array:
-    """By wordline's input instead of by channel; axes: group or 1, input."""
+    """Spread ends by channel over the inputs of wordlines; axes: group or 1, input."""
     groups, inputs = form
     if isinstance(geometry, Dense) or ends.size == 1:
         return np.broadcast_to(ends.reshape(1, -1), (1, inputs)).copy()
@@ -282,7 +282,7 @@ def _values(
 def _dynamic_values(
     result: FloatResult, least: Float64Array, most: Float64Array
 ) -> tuple[Float64Array, Float64Array]:
-    """Of the scale it is known that it is positive: a sum without a sign stays on its side."""
+    """Ends of values whose scale is only known to be positive: a sum keeps its sign."""
     turned = result.scale < 0
     least, most = np.where(turned, -most, least), np.where(turned, -least, most)
     bias = result.bias.astype(result.dtype).astype(np.float64)
@@ -290,7 +290,7 @@ def _dynamic_values(
 
 
 def _any_result(step: CrossbarStep) -> Bounds:
-    """What a layer can write whatever its sums are."""
+    """What a layer can write, whatever its sums are."""
     result = step.result
     room = bounds_of_type(result.dtype)
     if isinstance(result, SignResult):
@@ -357,7 +357,7 @@ class Unproven:
 
 
 def find_unproven(program: Program) -> list[Unproven]:
-    """Claims that do not follow; sums are bounded only where structure alone proves too little."""
+    """List claims that do not follow; sums are bounded only where operators prove too little."""
     claims = ((step.facts, step.narrowed) for step in program.crossbar_steps)
     if all(facts is None and narrowed is None for facts, narrowed in claims):
         return []
@@ -394,7 +394,7 @@ def _differences(
 
 
 def _cut_codes(step: CrossbarStep, claimed: Narrowed, ranges: ValueRanges) -> Iterable[Unproven]:
-    """Codes that occur beyond the bits that a layer is said to need."""
+    """List codes that occur beyond the bits that a layer is said to need."""
     quantizer, bounds = step.quantizer, ranges.bounds(step.input)
     top = (1 << step.input_bits) - 1
     if isinstance(quantizer, StaticInput):

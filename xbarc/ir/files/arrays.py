@@ -172,7 +172,7 @@ FORMS: Mapping[str, ArrayForm] = {
 
 
 def names_of(part: str) -> tuple[str, ...]:
-    """Arrays of one part that every layer has, without the part's name."""
+    """Names of the arrays that one part of every layer has, without the part's own name."""
     prefix = f"{part}."
     return tuple(
         name.removeprefix(prefix)
@@ -182,7 +182,7 @@ def names_of(part: str) -> tuple[str, ...]:
 
 
 def check_forms(layer: str, arrays: Mapping[str, AnyArray]) -> None:
-    """Every array is a known one, with its axes and its kind.
+    """Refuse arrays that are not in the table, or have other axes or another kind.
 
     Raises:
         ValueError: names the layer and the array.
@@ -199,7 +199,7 @@ def check_forms(layer: str, arrays: Mapping[str, AnyArray]) -> None:
 
 
 def hold_arrays(layer: str, arrays: Mapping[str, AnyArray]) -> dict[str, AnyArray]:
-    """The arrays of a layer, integers in the element types that the compiler writes.
+    """Give a layer's integers the element types that the compiler writes.
 
     A file may hold them in others; arithmetic on what it chose could overflow.
 

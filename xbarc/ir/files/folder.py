@@ -19,7 +19,7 @@ FILE_NAME = re.compile(r"cells\.safetensors|(?:report|placement)\.json|digital/[
 _OLD = ".old"
 # From fcntl.h and linux/fs.h: names count from the working directory; the two paths swap.
 _AT_FDCWD = -100
-_EXCHANGE = 2
+_EXCHANGE = 2  # RENAME_EXCHANGE
 
 
 def check_replaceable(path: Path) -> None:
@@ -97,7 +97,7 @@ def _holds_old(folder: Path) -> bool:
 
 
 def _finish(folder: Path) -> None:
-    """Let everyone read it, and let the data reach the disk before the new name does."""
+    """Let everyone read the folder, and write its data to the disk before its new name."""
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             path.chmod(0o644)

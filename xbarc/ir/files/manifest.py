@@ -37,13 +37,13 @@ def write_manifest(record: ProgramRecord, folder: Path) -> None:
 
 
 def seal_text(data: bytes) -> bytes:
-    """The bytes of a manifest whose seal is `UNSEALED`, with the seal in its place."""
+    """Replace the `UNSEALED` seal of a manifest by the digest of its bytes."""
     digest = hashlib.sha256(data).hexdigest()
     return data.replace(_entry(UNSEALED), _entry(digest), 1)
 
 
 def read_manifest(path: Path) -> ProgramRecord:
-    """The record of a program; every byte of it is what was written.
+    """Read the record of a program, and check that every byte is what was written.
 
     Raises:
         ProgramError: it is missing, damaged or of another format.
@@ -83,7 +83,7 @@ def file_digest(path: Path) -> str:
 
 
 def check_files(path: Path, record: ProgramRecord) -> None:
-    """Every file that a program has is listed, and every listed file is what it was.
+    """Check that every file of a program is listed, and that no listed one has changed.
 
     Sizes are checked before anything is read: a file may claim to be larger than any disk.
 
@@ -100,7 +100,7 @@ def check_files(path: Path, record: ProgramRecord) -> None:
 
 
 def _own_files(path: Path) -> list[str]:
-    """Files that are named as those of a program are."""
+    """Names in the folder that only a program's files have."""
     places = [path / folder for folder in _FOLDERS if (path / folder).is_dir()]
     found = (p.relative_to(path).as_posix() for place in places for p in place.iterdir())
     return [name for name in sorted(found) if FILE_NAME.fullmatch(name)]
@@ -129,7 +129,7 @@ def _no_program(path: Path) -> ProgramError:
 
 
 def _size(path: Path, name: str) -> int:
-    """Bytes of a listed file, which is there."""
+    """Size of a listed file in bytes; refused unless it is a plain file."""
     if not FILE_NAME.fullmatch(name):
         raise ProgramError(f"names a strange file {name!r}", where=str(path / MANIFEST))
     file = path / name

@@ -35,7 +35,7 @@ _DAMAGE = (
 
 
 def read_npz(path: Path) -> dict[str, AnyArray]:
-    """Arrays of an npz file by name.
+    """Read the arrays of an npz file, by name.
 
     Raises:
         InputError: the file is missing, damaged, or holds something else than arrays.
@@ -89,7 +89,7 @@ def _check_sizes(members: list[zipfile.ZipInfo], where: str) -> None:
 
 
 def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, where: str) -> AnyArray:
-    """One array, after its header was found to declare the size of its data."""
+    """Read one array, once its header was found to declare just the size of its data."""
     name = member.filename.removesuffix(".npy")
     # Opened twice: a deflated stream goes back to its header by starting again.
     with archive.open(member) as file:

@@ -94,7 +94,7 @@ def _prefix(place: Path) -> str:
 
 
 def _make_locked(make: Callable[[], Path], flags: int) -> tuple[Path, int]:
-    """A new path and its lock; made anew where a tidying process was quicker than the lock."""
+    """Make a path and lock it; again, where another process removed it before it was locked."""
     while True:
         path = make()
         try:

@@ -106,7 +106,7 @@ def load_program(path: Path) -> Program:
 
 
 def _identity(path: Path) -> tuple[int, ...] | None:
-    """What changes when another folder takes this place; None where there is nothing."""
+    """Numbers that change when another folder takes this place; None where there is none."""
     try:
         found = path.stat()
     except (OSError, ValueError):
@@ -232,7 +232,7 @@ def _step_record(index: int, step: Step) -> CrossbarRecord | DigitalRecord:
 
 
 def _same(source: Step | CrossbarRecord | DigitalRecord, record: type[BaseModel]) -> dict[str, Any]:
-    """What a step and its record hold under one name."""
+    """Fields that a step and its record hold under the same name."""
     return {name: getattr(source, name) for name in record.model_fields if name not in _APART}
 
 

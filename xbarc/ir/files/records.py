@@ -13,19 +13,19 @@ from xbarc.numerics import AnyArray
 
 
 def value_record(value: Value) -> ValueRecord:
-    """The record of a value at the border."""
+    """Put a border value into a record."""
     shape = None if value.shape is None else list(value.shape)
     return ValueRecord(name=value.name, dtype=value.dtype, shape=shape)
 
 
 def value_of(record: ValueRecord) -> Value:
-    """A value from its record."""
+    """Build a border value from its record."""
     shape = None if record.shape is None else tuple(record.shape)
     return Value(record.name, record.dtype, shape)
 
 
 def result_record(result: Result) -> ResultRecord:
-    """What is no array of how accumulators become values."""
+    """Put everything about a result but its arrays into a record."""
     # No key where the kind has no such field: the schema's defaults stand in the file.
     own = {
         name: getattr(result, name)
@@ -36,7 +36,7 @@ def result_record(result: Result) -> ResultRecord:
 
 
 def result_of(record: ResultRecord, own: Mapping[str, AnyArray]) -> Result:
-    """How accumulators become values, from a record and arrays."""
+    """Build a result from its record and its arrays."""
     match record.kind:
         case "float":
             return FloatResult(own["result.scale"], own["result.bias"], record.dtype)
@@ -50,7 +50,7 @@ def result_of(record: ResultRecord, own: Mapping[str, AnyArray]) -> Result:
 
 
 def optional_arrays(step: CrossbarStep) -> dict[str, AnyArray]:
-    """Arrays that not every layer has, by name."""
+    """Arrays by name that only some layers have: facts and comparisons."""
     arrays: dict[str, AnyArray] = {}
     if step.facts is not None:
         arrays |= {"facts.low": step.facts.low, "facts.high": step.facts.high}
@@ -60,21 +60,21 @@ def optional_arrays(step: CrossbarStep) -> dict[str, AnyArray]:
 
 
 def sense_of(record: SenseRecord | None, own: Mapping[str, AnyArray]) -> Sense | None:
-    """Comparisons from a record and arrays."""
+    """Build comparisons from their record and their arrays."""
     if record is None:
         return None
     return Sense(own["sense.thresholds"], own["sense.drive"], record.value)
 
 
 def facts_record(facts: InputFacts) -> FactsRecord:
-    """What is no array of the facts about inputs."""
+    """Put everything about input facts but their arrays into a record."""
     return FactsRecord(
         reasons=facts.reasons, plain_bits=facts.plain_bits, plain_levels=facts.plain_levels
     )
 
 
 def facts_of(record: FactsRecord | None, own: Mapping[str, AnyArray]) -> InputFacts | None:
-    """Facts about inputs from a record and arrays."""
+    """Build input facts from their record and their arrays."""
     if record is None:
         return None
     return InputFacts(

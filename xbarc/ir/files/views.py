@@ -17,7 +17,7 @@ _DTYPES = {"U8": "u1", "I8": "i1", "I32": "<i4", "I64": "<i8", "F32": "<f4", "F6
 
 
 def open_arrays(path: Path) -> dict[str, AnyArray]:
-    """All arrays by name, read-only.
+    """Map all arrays of a file into memory, by name and read-only.
 
     Raises:
         ProgramError: it is no such file.

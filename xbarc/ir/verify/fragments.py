@@ -89,7 +89,7 @@ def _none(_part: Any) -> str:
 
 
 def _tensor_fault(tensor: Any) -> str:
-    """What a tensor must not be: elsewhere, or larger than its data."""
+    """Say what is wrong with a tensor: data elsewhere, or less of it than its shape needs."""
     if tensor.data_location or len(tensor.external_data):
         return f"holds the tensor '{tensor.name}', whose data lies in another file"
     stored = 8 * len(tensor.raw_data) + sum(_PACKED * len(getattr(tensor, f)) for f in _NUMBERS)
@@ -100,7 +100,7 @@ def _tensor_fault(tensor: Any) -> str:
 
 
 def _sparse_fault(tensor: Any) -> str:
-    """The compiler writes constants dense: what a sparse one grows to has no bound."""
+    """Refuse a sparse tensor: the compiler writes none, and what one grows to has no bound."""
     return f"holds a sparse tensor of shape {list(tensor.dims)}"
 
 

@@ -73,7 +73,7 @@ NETWORK_RULES: tuple[NetworkRule, ...] = (
 
 
 def find_repeated(names: Iterable[str]) -> Iterator[str]:
-    """No name stands twice."""
+    """List names that occur more than once."""
     seen: set[str] = set()
     for name in names:
         if name in seen:
@@ -95,7 +95,7 @@ def _result_lengths(layer: MatrixLayer, channels: int) -> Iterator[str]:
 
 
 def geometry_faults(geometry: Geometry, groups: int, inputs: int, outputs: int) -> Iterator[str]:
-    """Numbers of a geometry that make no loop, or that the matrix disagrees with."""
+    """List numbers of a geometry that make no loop, or that do not fit the matrix."""
     if isinstance(geometry, Dense):
         yield from _dense(geometry, groups)
         return
