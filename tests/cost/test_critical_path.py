@@ -8,7 +8,7 @@ from typing import Any
 import networkx
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.cost.test_schedule import PARTS, Part, build, planned
@@ -75,7 +75,8 @@ def watched_plan(parts: list[Part], folder: Any, fill: float) -> tuple[Schedule,
     return plan, seen[0]
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+@example([Part("conv", 1, 1, 1), Part("conv", 1, 2, 1)], 0)
 @given(st.lists(PARTS, min_size=1, max_size=3), st.sampled_from([0, 70]))
 def test_networkx_finds_no_longer_path(
     tmp_path_factory: pytest.TempPathFactory, parts: list[Part], fill: int
@@ -83,11 +84,15 @@ def test_networkx_finds_no_longer_path(
     plan, makers = watched_plan(parts, tmp_path_factory.mktemp("net"), float(fill))
     graph = waits(makers, 1000 * fill)
     assert networkx.is_directed_acyclic_graph(graph)
-    assert networkx.dag_longest_path_length(graph, weight="time") == plan.latency_ps
+    ends = [node for node in graph if node[0] == list(makers)[-1] and node[1] == "out"]
+    awaited = set(ends).union(*(networkx.ancestors(graph, end) for end in ends))
+    # strides leave positions that nobody awaits, so the network may be done before a layer is
+    wanted = graph.subgraph(awaited)
+    assert networkx.dag_longest_path_length(wanted, weight="time") == plan.latency_ps
 
     # the layers that we name explain the latency by themselves: no other one is needed
     named = {part.name for part in plan.path}
-    kept = [n for n in graph if makers[n[0]].rounds is None or makers[n[0]].name in named]
+    kept = [n for n in awaited if makers[n[0]].rounds is None or makers[n[0]].name in named]
     alone = graph.subgraph(kept)
     assert networkx.dag_longest_path_length(alone, weight="time") == plan.latency_ps
     assert sum(part.end_ps - part.begin_ps for part in plan.path) == plan.latency_ps
