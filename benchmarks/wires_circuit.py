@@ -13,7 +13,13 @@ import numpy as np
 from tests.models.places import MODELS, fashion_labelled, fashion_test
 from xbarc.circuit import Chip, Effects
 from xbarc.circuit.direct import direct_conductance
-from xbarc.circuit.lines import LineModel, chebyshev, contraction, effective_conductance, prepare
+from xbarc.circuit.lines import (
+    TOLERANCE,
+    LineModel,
+    effective_conductance,
+    solve_by_elimination,
+    solve_by_sweeps,
+)
 from xbarc.compiler import CompileOptions, compile_model
 from xbarc.executor.run import Executor
 from xbarc.ir.program import Program
@@ -51,32 +57,28 @@ def matrix() -> dict[str, Any]:
     lines = LineModel(1.0, 1.0)
     rows = [
         _matrix_row(cells_of(kind, size), lines, kind)
-        for size in (128, 256)
+        for size in (64, 128, 256)
         for kind in ("log", "uniform", "full")
     ]
     many = np.stack([cells_of("log", 128, seed) for seed in range(16)])
     each = [
-        seconds(lambda n=n: effective_conductance(many[:n], lines, tolerance=1e-6), 3) / n
+        seconds(lambda n=n: [solve_by_elimination(one, lines, 1) for one in many[:n]], 3) / n
         for n in (1, 4, 16)
     ]
     return {"rows": rows, "arrays": [1, 4, 16], "seconds_each": each, **_badcrossbar()}
 
 
 def _matrix_row(cells: Any, lines: LineModel, kind: str) -> dict[str, Any]:
-    found = effective_conductance(cells, lines, tolerance=1e-6)
+    found = solve_by_elimination(cells, lines, 1)
     small = len(cells) <= _DIRECT
-    wanted = (
-        direct_conductance(cells, lines)
-        if small
-        else effective_conductance(cells, lines, tolerance=1e-12)
-    )
+    tight = solve_by_sweeps(cells, lines, (1e-13, 1, 1.0))
     return {
         "size": len(cells),
         "kind": kind,
-        "steps": len(chebyshev(contraction(prepare(cells, lines)), 1e-6)),
-        "seconds": seconds(lambda: effective_conductance(cells, lines, tolerance=1e-6)),
+        "seconds": seconds(lambda: solve_by_elimination(cells, lines, 1)),
+        "sweeps_seconds": seconds(lambda: solve_by_sweeps(cells, lines, (TOLERANCE, 1, 1.0))),
         "direct_seconds": seconds(lambda: direct_conductance(cells, lines), 1) if small else None,
-        "error": float((abs(found - wanted) / wanted).max()),
+        "error": float((abs(found - tight) / tight).max()),
     }
 
 
@@ -95,7 +97,7 @@ def _badcrossbar() -> dict[str, Any]:
     return {
         "badcrossbar_error": float((abs(found - wanted) / wanted).max()),
         "badcrossbar_seconds": spent,
-        "own_seconds": seconds(lambda: effective_conductance(cells, lines)),
+        "own_seconds": seconds(lambda: solve_by_elimination(cells, lines, 1)),
     }
 
 

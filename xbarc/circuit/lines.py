@@ -1,8 +1,11 @@
 """Line resistance as another matrix: what an array with wires computes for any drive.
 
 The circuit is linear, so the currents into the sense terminals are a matrix times the driven
-voltages. Row `i` and column `j` of that matrix is what driver `i` must deliver when sense terminal
-`j` alone is at one volt (reciprocity), and one right-hand side a column gives all of it.
+voltages. `star_mesh` gives all of it at once and exactly, by eliminating the nodes of the array.
+
+Where one column is asked for, or rows are gated, `sweeps` iterate instead: row `i` and column `j`
+of the matrix is what driver `i` must deliver when sense terminal `j` alone is at one volt
+(reciprocity), so that each column is a right-hand side of its own.
 
 Convention, as badcrossbar has it: a segment of wire lies before the first and after the last cell
 of a line, and driver and sense resistances follow it in series.
@@ -10,12 +13,15 @@ of a line, and driver and sense resistances follow it in series.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from hashlib import blake2b
 from math import acosh, ceil
-from typing import TYPE_CHECKING
+from threading import Lock
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,18 +30,38 @@ from xbarc.numerics import AnyArray, Float64Array
 from xbarc.target import Target
 
 if TYPE_CHECKING:
-    from xbarc.circuit import sweeps
+    from xbarc.circuit import star_mesh, sweeps
 else:
+    star_mesh = lazy_module("xbarc.circuit.star_mesh")
     sweeps = lazy_module("xbarc.circuit.sweeps")
 
-LANES = 16
 TOLERANCE = 1e-7
+"""Of sweeps: a tenth of 2**-20 of a level unit, which is the grid of the analog engine."""
+
+# A wire of no resistance, for the elimination: it has no conductance that could be written down.
+# An array of 1024 cells a side that conduct 1 mS loses 1e-12 to such wires, and since nothing is
+# subtracted their conductance of 1e15 S costs no digits.
+_LEAST_OHM = 1e-15
+# Solved arrays that are kept: 128 of side 256, or 512 of side 128. A program that is fitted to its
+# wires executes the same arrays as placed, as corrected and as judged.
+_KEPT_BYTES = 1 << 26
+# Columns that are swept side by side: two registers of 512 bits, four of 256. Their voltages in an
+# array of side 128 take 2 MiB.
+_LANES = 16
+# As `_LEAST_OHM`, for sweeps, and only where lines end in two terminals: what the far one conducts
+# is added to what the cells conduct, which would vanish beside 1e15 S.
 _FEWEST_OHM = 1e-9
+# Some 20 minutes for an array of side 128; only wires that resist far more than cells need as many.
 _MOST_STEPS = 100_000
+# Power steps before a bound is believed to be weak: the first ones still show the start.
 _FEW_STEPS = 3
+# A step of the power iteration costs one of `_LANES` lanes of one step of the solution. Another
+# round of 16 is taken as long as the last one moved the bound by 3 %.
 _POWER_STEPS = 1000
 _POWER_ROUND = 16
-_WORTH_A_ROUND = 1.03
+_WORTH_A_ROUND = 1.03  # as above
+# Bound below which no more power steps are taken: at 0.9 a solution takes 26 steps, and a better
+# bound would save few of them.
 _WEAK = 0.9
 
 
@@ -74,13 +100,6 @@ class LineModel:
         """Ohm from the last cell to a sense terminal."""
         return self.sense + self.bitline
 
-    def transpose(self) -> LineModel:
-        """Rows and columns, drivers and senses exchanged."""
-        return LineModel(
-            *(self.bitline, self.wordline, self.sense, self.driver),
-            *(self.both_senses, self.both_drivers),
-        )
-
 
 def line_model(
     target: Target, *, both_drivers: bool = False, both_senses: bool = False
@@ -105,8 +124,9 @@ def effective_conductance(
         cells: conductances in siemens, not negative; row 0 is the farthest from the sense side,
             column 0 the nearest to the drivers; axes: row, column, or array, row, column.
         lines: the wires.
-        tolerance: on the bitline voltages, relative to those of the first step.
-        threads: share the columns; the result does not depend on it.
+        tolerance: of gated rows, on the bitline voltages, relative to those of the first step.
+            Otherwise the solution is exact to rounding.
+        threads: share an array; the result does not depend on it.
         active: 1 where a row that reads 0 is driven to zero volt: exact. Where its cells are cut
             off (1T1R rows gated by their input), the share of rows that read 1: an approximation,
             in which each row meets the bitlines of an array that conducts `active` times as much.
@@ -116,10 +136,14 @@ def effective_conductance(
     """
     if cells.size and not (np.isfinite(cells).all() and cells.min() >= 0):
         raise ValueError("conductances are finite and not negative")
-    how = partial(_solve_oriented, lines=lines, tolerance=tolerance, threads=threads, active=active)
+    if active == 1.0:
+        solve = partial(_solve_once, lines=lines, threads=threads)
+    else:
+        solve = partial(solve_by_sweeps, lines=lines, how=(tolerance, threads, active))
     if cells.ndim == 2:
-        return how(cells)
-    return np.stack([how(one) for one in cells]) if len(cells) else np.zeros(cells.shape)
+        return solve(np.asarray(cells, dtype=np.float64))
+    found = [solve(np.asarray(one, dtype=np.float64)) for one in cells]
+    return np.stack(found) if found else np.zeros(cells.shape)
 
 
 def effective_column(
@@ -137,16 +161,85 @@ def effective_column(
     return found[::-1, column]
 
 
-def _solve_oriented(
-    cells: AnyArray, lines: LineModel, tolerance: float, threads: int, active: float
-) -> Float64Array:
-    """The shorter side gives the right-hand sides: by reciprocity an array may be turned round."""
-    if cells.shape[0] >= cells.shape[1] or active != 1.0:
-        upright = np.ascontiguousarray(cells, dtype=np.float64)
-        return _solve(upright, lines, tolerance, threads, active)
-    turned = np.ascontiguousarray(cells.T[::-1, ::-1], dtype=np.float64)
-    found = _solve(turned, lines.transpose(), tolerance, threads, active)
-    return np.ascontiguousarray(found[::-1, ::-1].T)
+class _SolvedArrays:
+    """Effective matrices of arrays by the digest of their cells and wires, the last used ones."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._size = most, 0
+        self._lock = Lock()
+        self._found: OrderedDict[bytes, Float64Array] = OrderedDict()
+
+    def get(self, key: bytes) -> Float64Array | None:
+        """What was kept; not to be written to."""
+        with self._lock:
+            if key in self._found:
+                self._found.move_to_end(key)
+            return self._found.get(key)
+
+    def put(self, key: bytes, found: Float64Array) -> None:
+        """Keep a matrix, and drop those that were not used for longest."""
+        with self._lock:
+            if key in self._found or found.nbytes > self._most:
+                return
+            self._found[key] = found
+            self._size += found.nbytes
+            while self._size > self._most:
+                self._size -= self._found.popitem(last=False)[1].nbytes
+
+
+_solved = _SolvedArrays(_KEPT_BYTES)
+
+
+def _solve_once(cells: Float64Array, lines: LineModel, threads: int) -> Float64Array:
+    """One array by elimination, or as it was solved before."""
+    key = blake2b(repr((cells.shape, lines)).encode(), digest_size=32)
+    key.update(np.ascontiguousarray(cells).data)
+    kept = _solved.get(key.digest())
+    if kept is None:
+        kept = solve_by_elimination(cells, lines, threads)
+        _solved.put(key.digest(), kept)
+    return kept.copy()
+
+
+def solve_by_elimination(cells: Float64Array, lines: LineModel, threads: int) -> Float64Array:
+    """`effective_conductance` of an array, exactly.
+
+    Args:
+        cells: siemens; axes: row, column.
+        lines: the wires.
+        threads: two halves of the array side by side where there is more than one.
+    """
+    if not cells.size:
+        return np.zeros(cells.shape)
+    rows, columns = cells.shape
+    ohm = (lines.wordline, lines.bitline, lines.driver_path, lines.sense_path)
+    word, bit, driver, sense = (1 / max(value, _LEAST_OHM) for value in ohm)
+    far = driver if lines.both_drivers else 0.0, sense if lines.both_senses else 0.0
+    wires = (word, bit, driver, sense, *far)
+    upright, whole = np.ascontiguousarray(cells[::-1]), (0, rows, 0, columns)
+    if cells.size == 1:
+        found = star_mesh.reduce(upright, whole, wires)
+    else:
+        halves = _reduce_halves(upright, star_mesh.split(whole)[:2], wires, threads)
+        found = star_mesh.join(halves, cells.shape, whole, wires)
+    drivers, senses = 1 + lines.both_drivers, 1 + lines.both_senses
+    # Both terminals of a line are at one voltage, and their currents are added.
+    between = found[: drivers * rows, drivers * rows :].reshape(drivers, rows, senses, columns)
+    return np.asarray(between.sum(axis=(0, 2))[::-1])
+
+
+def _reduce_halves(
+    cells: Float64Array, spans: tuple[Any, Any], wires: tuple[float, ...], threads: int
+) -> tuple[Float64Array, Float64Array]:
+    """Both halves of an array, side by side where there are threads.
+
+    With one thread as well: the same calls give the same machine code, and so the same last bits.
+    """
+    if threads < 2:
+        return star_mesh.reduce(cells, spans[0], wires), star_mesh.reduce(cells, spans[1], wires)
+    with ThreadPoolExecutor(2) as pool:
+        one, two = pool.map(lambda span: star_mesh.reduce(cells, span, wires), spans)
+    return one, two
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,18 +272,24 @@ def prepare(cells: Float64Array, lines: LineModel) -> _Ladders:
     return _Ladders(flipped, word, bit, (lines.wordline, lines.bitline, end), far_driver, far_sense)
 
 
-def _solve(
-    cells: Float64Array, lines: LineModel, tolerance: float, threads: int, active: float
+def solve_by_sweeps(
+    cells: Float64Array, lines: LineModel, how: tuple[float, int, float]
 ) -> Float64Array:
-    """One array; a right-hand side for each column."""
+    """`effective_conductance` of an array, iterated; a right-hand side for each column.
+
+    Args:
+        cells: siemens; axes: row, column.
+        lines: the wires.
+        how: tolerance, threads, and the share of rows that read 1.
+    """
+    tolerance, threads, active = how
     if not cells.size:
         return np.zeros(cells.shape)
-    ladders = prepare(cells * active, lines)
-    driven = ladders if active == 1.0 else prepare(cells, lines)
+    ladders, driven = prepare(cells * active, lines), prepare(cells, lines)
     steps = chebyshev(contraction(ladders), tolerance)
     found = np.empty(cells.shape)
     columns = cells.shape[1]
-    spans = [slice(at, min(columns, at + LANES)) for at in range(0, columns, LANES)]
+    spans = [slice(at, min(columns, at + _LANES)) for at in range(0, columns, _LANES)]
     _share(partial(_columns, (ladders, driven), steps, found), spans, threads)
     return found[::-1]
 
