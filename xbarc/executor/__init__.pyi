@@ -12,7 +12,7 @@ from .saturating import SaturatingLayer, fits_lookup
 from .senses import driven_rows
 from .sliced import SlicedLayer
 from .tap import Tap
-from .vectors import sample_axis_first
+from .vectors import sample_axis_first, stack_axes, stack_index
 from .walk import Values, Walk, run_steps
 from .windows import block_extent, gather, window_blocks
 
@@ -55,5 +55,7 @@ __all__ = [
     "run_steps",
     "sample_axis_first",
     "split_batches",
+    "stack_axes",
+    "stack_index",
     "window_blocks",
 ]

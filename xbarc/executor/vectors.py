@@ -83,7 +83,7 @@ def _dense_pieces(
 ) -> Iterator[VectorPiece]:
     inputs = codes.values.shape[-1]
     if geometry.batch:
-        index = _stack_index(geometry, shape)
+        index = stack_index(geometry, shape)
         for start, stop in _spans(index.shape[0], max(1, budget // max(1, groups * inputs))):
             part = index[start:stop]
             yield VectorPiece(codes.values[part], start, part)
@@ -92,19 +92,19 @@ def _dense_pieces(
         yield VectorPiece(codes.values[start:stop, None, :], start, np.arange(start, stop))
 
 
-def _stack_index(geometry: Dense, shape: tuple[int, ...]) -> Int64Array:
+def stack_index(geometry: Dense, shape: tuple[int, ...]) -> Int64Array:
     """Which vector meets which matrix of a stack; axes: vector, group."""
     lead = _lead_shape(geometry, shape)
     count = prod(lead)
     index = np.arange(count, dtype=np.int64).reshape(lead)
     full = np.broadcast_shapes(lead[:-1], geometry.batch)
     index = np.broadcast_to(index, (*full, lead[-1]))
-    outer, inner = _stack_axes(geometry, len(full))
+    outer, inner = stack_axes(geometry, len(full))
     vectors, groups = prod(full[axis] for axis in outer) * lead[-1], prod(geometry.batch)
     return index.transpose(*outer, len(full), *inner).reshape(vectors, groups)
 
 
-def _stack_axes(geometry: Dense, rank: int) -> tuple[list[int], list[int]]:
+def stack_axes(geometry: Dense, rank: int) -> tuple[list[int], list[int]]:
     """Axes of the result's batch along which one matrix serves all, and those that choose one."""
     first = rank - len(geometry.batch)
     inner = [first + axis for axis, size in enumerate(geometry.batch) if size != 1]
@@ -204,7 +204,7 @@ def dense_result(
 def _unstack(values: AnyArray, geometry: Dense, outputs: int, shape: tuple[int, ...]) -> AnyArray:
     lead = _lead_shape(geometry, shape)
     full = (*np.broadcast_shapes(lead[:-1], geometry.batch), lead[-1])
-    outer, inner = _stack_axes(geometry, len(full) - 1)
+    outer, inner = stack_axes(geometry, len(full) - 1)
     order = (*outer, len(full) - 1, *inner)
     split = values.reshape(*(full[axis] for axis in order), outputs)
     return split.transpose(*np.argsort(order).tolist(), len(full))

@@ -32,6 +32,7 @@ from .compiling import (
 from .files import options_text, read_options
 from .keywords import CompileKeywords, ReportKeywords
 from .running import DAY_S, ChipEffects, Effect, Execution
+from .training import Training
 from .values import (
     ADC_POLICIES,
     BY_BUDGET,
@@ -98,6 +99,7 @@ __all__ = [
     "SenseOptions",
     "Share",
     "Tile",
+    "Training",
     "WireOptions",
     "about",
     "column_rule",

@@ -1,0 +1,71 @@
+"""`xbarc train`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import xbarc as package
+from tests.cli.conftest import Run
+from xbarc.ir import load_program
+
+torch = pytest.importorskip("torch", reason="pip install 'xbarc[train]'")
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(80, 5)).astype(np.float32)
+    path = tmp_path / "train.npz"
+    np.savez(path, x=x, labels=rng.integers(0, 3, 80))
+    return path
+
+
+def test_a_trained_program_says_how_it_was_made(
+    xbarc: Run, model: Callable[..., Path], data: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.xbar"
+    given = ("--data", data, "--adc", "calibrated:2", "--epochs", 2, "--batch", 16, "-o", out)
+    done = xbarc("train", model(), *given)
+    assert done.code == 0, done.err
+    for part in ("float network", "mapped, not trained", "trained for target"):
+        assert part in done.out
+    assert not (tmp_path / "out.xbar.training").exists()
+    trained = dict(load_program(out).settings)["trained"]
+    assert "epochs 2" in trained
+    assert "top-1" in trained
+    assert xbarc("verify", out).code == 0
+    first = (out / "program.json").read_bytes()
+    assert xbarc("train", model(), *given).code == 0
+    assert (out / "program.json").read_bytes() == first
+
+
+def test_bad_data_is_refused_before_training(
+    xbarc: Run, model: Callable[..., Path], tmp_path: Path
+) -> None:
+    def refused(*parts: str, **arrays: object) -> None:
+        path = tmp_path / "bad.npz"
+        np.savez(path, **arrays)  # type: ignore[arg-type]
+        xbarc("train", model(), "--data", path, "-o", tmp_path / "o.xbar").refused(*parts)
+
+    x = np.ones((20, 5), np.float32)
+    refused("input 'x' is float64", x=x.astype(np.float64))
+    refused("different numbers of samples", x=x, labels=np.zeros(3, np.int64))
+    refused("leaves none", x=x[:2])
+    refused("the input holds NaN", x=x * np.float32(np.nan))
+    xbarc("train", model(), "--data", tmp_path / "none.npz").refused("none.npz")
+    assert not (tmp_path / "o.xbar").exists()
+
+
+def test_without_torch_the_extra_is_named(
+    xbarc: Run, model: Callable[..., Path], data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("xbarc.train")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr(package, "train", raising=False)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    xbarc("train", model(), "--data", data).refused("torch", "xbarc[train]")

@@ -1,0 +1,239 @@
+"""A whole network: prepare, train, check, finish."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import xbarc
+import xbarc.train as xt
+from tests.binary_models import conv_net, dense_net
+from tests.frontend.onnx_models import model_file
+from xbarc.errors import InputError, MappingError, ModelError, UnsupportedError
+from xbarc.ir import verify_program
+from xbarc.numerics import AnyArray
+from xbarc.options import Training
+
+
+class Net(nn.Module):
+    """A convolution, a residual block, a pool whose sums depend on their order, a classifier."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(2, 6, 3, padding=1)
+        self.norm = nn.BatchNorm2d(6)
+        self.second = nn.Conv2d(6, 6, 3, padding=1, groups=3)
+        self.last = nn.Linear(6, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = torch.relu(self.norm(self.first(x)))
+        h = torch.relu(self.second(h) + h)
+        return self.last(nn.functional.adaptive_avg_pool2d(h, 1).flatten(1))  # type: ignore[no-any-return]
+
+
+def _data(count: int = 48, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Images whose class is the corner that is bright."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 4, count)
+    images = rng.normal(size=(count, 2, 6, 6)).astype(np.float32)
+    for image, label in zip(images, labels, strict=True):
+        row, column = divmod(int(label), 2)
+        image[:, 3 * row : 3 * row + 3, 3 * column : 3 * column + 3] += 1.5
+    return torch.from_numpy(images), torch.from_numpy(labels.astype(np.int64))
+
+
+def _net() -> nn.Module:
+    torch.manual_seed(1)
+    net = Net()
+    nn.init.constant_(net.norm.running_mean, 0.1)  # type: ignore[arg-type]
+    return net.eval()
+
+
+def _disturb(job: xt.TrainJob, share: float = 0.5) -> None:
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for layer in job.layers.values():
+            for parameter in layer.parameters():
+                if parameter.requires_grad:
+                    parameter.add_(share * parameter.abs().mean() * torch.randn_like(parameter))
+    job.project()
+
+
+@pytest.mark.parametrize("encoding", ["differential", "acm", "offset", "unipolar", "bias-column"])
+@pytest.mark.parametrize("adc", ["lossless", "calibrated:2", "4"])
+def test_a_disturbed_job_checks_to_the_bit(encoding: str, adc: str) -> None:
+    images, _ = _data()
+    job = xt.prepare(
+        _net(), example=images[:1], calibration=images, encoding=encoding, adc=adc, weight_slices=2
+    )
+    assert len(job.layers) == 3
+    assert not job.stayed_digital
+    assert job.check(images)
+    _disturb(job)
+    assert job.check(images)
+    verify_program(job.finish().program)
+    assert max(job.changed_cells().values()) > 0.1
+
+
+def test_ranges_of_run_time_check_to_the_bit() -> None:
+    images, _ = _data()
+    job = xt.prepare(_net(), example=images[:1])
+    _disturb(job)
+    assert job.check(images)
+
+
+@pytest.mark.parametrize("make", [dense_net, conv_net])
+def test_sense_amplifiers_check_to_the_bit(make: object, tmp_path: Path) -> None:
+    path = make(tmp_path)  # type: ignore[operator]
+    rng = np.random.default_rng(0)
+    shape = (40, 20) if make is dense_net else (40, 4, 6, 6)
+    name = "b0" if make is dense_net else "x"
+    x = rng.choice(np.array([-1, 1], np.float32), shape)
+    job = xt.prepare(path, "bnn128", calibration={name: x})
+    assert any(layer.step.sense is not None for layer in job.layers.values())
+    assert job.check(x)
+    _disturb(job)
+    assert job.check(x)
+    job.train()
+    xt.distill(job, torch.from_numpy(x)).backward()  # type: ignore[no-untyped-call]
+    assert all(layer.cells.grad is not None for layer in job.layers.values())
+
+
+def test_a_difference_is_found_and_its_layer_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    images, _ = _data()
+    job = xt.prepare(_net(), example=images[:1], calibration=images)
+    second = list(job.layers.values())[1]
+    finish = job.finish
+
+    def other() -> xbarc.CompiledProgram:
+        with torch.no_grad():
+            second.cells[0, 0, 0] = 3 - second.cells[0, 0, 0].round()
+            made = finish()
+            second.cells[0, 0, 0] = 3 - second.cells[0, 0, 0].round()
+        return made
+
+    monkeypatch.setattr(job, "finish", other)
+    found = job.check(images)
+    assert not found
+    assert found.layer == second.step.name
+    assert "differ" in str(found)
+
+
+def _mlp(folder: Path, count: int = 60) -> tuple[Path, xt.Samples]:
+    rng = np.random.default_rng(0)
+    path = model_file(
+        folder,
+        """net (float[N, 8] x) => (float[N, 3] y) {
+        h = MatMul (x, w) r = Relu (h) y = MatMul (r, v) }""",
+        w=rng.normal(size=(8, 12)).astype(np.float32),
+        v=rng.normal(size=(12, 3)).astype(np.float32),
+    )
+    x = rng.normal(size=(count, 8)).astype(np.float32)
+    return path, xt.Samples({"x": x}, None)
+
+
+def test_training_wins_back_what_few_bits_lost(tmp_path: Path) -> None:
+    path, samples = _mlp(tmp_path, 1200)
+    taught, chosen = samples.take(np.arange(900)), samples.take(np.arange(900, 1200))
+    job = xt.prepare(
+        path, calibration=taught.inputs, adc="calibrated:1", weight_slices=1, activation_bits=3
+    )
+    course = xt.Trainer(job, taught, chosen, Training(epochs=8, batch=50, cell_rate=0.06)).run()
+    first, last = course.epochs[0].score, course.epochs[course.best].score
+    assert last >= first + 0.04, (first, last)
+    job.finish("a test").save(tmp_path / "net.xbar")
+    loaded = xbarc.load(tmp_path / "net.xbar")
+    assert dict(loaded.program.settings)["trained"] == "a test"
+    answers = loaded.session().run(None, dict(chosen.inputs))[0].argmax(1)
+    wanted = job.teach(torch.from_numpy(chosen.inputs["x"])).argmax(1).numpy()
+    assert float((answers == wanted).mean()) == pytest.approx(last)
+
+
+def _states(job: xt.TrainJob) -> dict[str, AnyArray]:
+    return {name: p.detach().numpy().copy() for name, p in job.named_parameters()}
+
+
+def test_a_run_that_is_stopped_goes_on_to_the_same_cells(tmp_path: Path) -> None:
+    path, samples = _mlp(tmp_path)
+    options = Training(epochs=4, batch=16, noise=0.1)
+
+    def trainer(state: Path | None, seen: Training = options) -> xt.Trainer:
+        job = xt.prepare(path, calibration=samples.inputs, adc="calibrated:3")
+        return xt.Trainer(job, samples, samples, seen, state)
+
+    whole = trainer(None)
+    whole.run()
+    state = tmp_path / "state"
+    cut = trainer(state, options.model_copy(update={"hours": 1e-12}))
+    assert "are over" in cut.run().stopped  # before the first epoch: nothing was kept
+    assert not state.exists()
+    half = trainer(state)
+
+    def stop(name: str, done: int, total: int) -> None:
+        if name == "epoch 3":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        half.run(stop)
+    assert state.exists()
+    resumed = trainer(state)
+    course = resumed.run()
+    assert [e.score for e in course.epochs] == [e.score for e in whole.course.epochs]
+    for name, values in _states(whole.job).items():
+        assert np.array_equal(values, _states(resumed.job)[name]), name
+    with pytest.raises(InputError, match="other settings"):
+        trainer(state, options.model_copy(update={"batch": 8})).run()
+    state.write_bytes(b"no state")
+    with pytest.raises(InputError, match="no state of a training run"):
+        trainer(state).run()
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_the_best(tmp_path: Path) -> None:
+    path, samples = _mlp(tmp_path)
+    job = xt.prepare(path, calibration=samples.inputs)
+    before = _states(job)
+    job.regularise(lambda _: torch.tensor(float("nan")), 1.0)
+    with pytest.raises(MappingError, match="step 1 of epoch 1"):
+        xt.Trainer(job, samples, samples, Training(epochs=2)).run()
+    assert all(np.array_equal(before[name], values) for name, values in _states(job).items())
+
+
+def test_what_cannot_be_trained_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="needs an input"):
+        xt.prepare(_net())
+
+    class Odd(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            first: torch.Tensor = torch.linalg.qr(x)[0]
+            return first
+
+    with pytest.raises(ModelError, match="cannot export"):
+        xt.prepare(Odd(), example=torch.ones(2, 2))
+    nothing = model_file(tmp_path, "net (float[N, 8] x) => (float[N, 8] y) { y = Relu (x) }")
+    with pytest.raises(MappingError, match="no layer"):
+        xt.prepare(nothing)
+    strange = model_file(
+        tmp_path,
+        "net (float[N, 8] x) => (float[N, 3] y) { h = CumSum (x, a) y = MatMul (h, w) }",
+        a=np.int64(1),
+        w=np.eye(8, 3, dtype=np.float32),
+    )
+    with pytest.raises(UnsupportedError, match="CumSum"):
+        xt.prepare(strange)
+    with pytest.raises(MappingError, match="input-facts"):
+        xt.prepare(strange, input_facts="all")
+
+
+def test_a_mapping_of_tensors_and_tensors_in_order_are_the_same(tmp_path: Path) -> None:
+    path, samples = _mlp(tmp_path)
+    job = xt.prepare(path, calibration=samples.inputs).eval()
+    x = torch.from_numpy(samples.inputs["x"])
+    assert torch.equal(job(x), job({"x": x}))
+    with pytest.raises(InputError, match="expected 1"):
+        job(x, x)
+    assert replace(job.check(x), samples=0).differing == 0

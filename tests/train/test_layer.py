@@ -1,0 +1,129 @@
+"""One layer in torch: the program's bits in `eval`, and gradients that are what they should be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.builders import int_layer, mapped, program_of, small_target
+from tests.executor.test_engines import draw_adc, mapped_or_none
+from tests.strategies import Case, cases
+from xbarc.executor import Executor
+from xbarc.ir import CrossbarStep, StaticInput
+from xbarc.numerics import AnyArray, pack_cells
+from xbarc.train import ProgramLayer
+
+
+def _program(step: CrossbarStep, case: Case) -> AnyArray:
+    values = {"x": case.tensor}
+    Executor(program_of([step], case.target, [None] * case.tensor.ndim)).runner.run(step, values)
+    return values["y"]
+
+
+def _torch(layer: ProgramLayer, tensor: AnyArray) -> AnyArray:
+    layer.eval()
+    with torch.no_grad():
+        made: AnyArray = layer(torch.from_numpy(tensor.copy())).numpy()
+    return made
+
+
+@given(cases(), st.booleans())
+def test_eval_gives_the_bits_of_a_lossless_program(case: Case, converters: bool) -> None:
+    step = mapped_or_none(case)
+    if step is None:
+        return
+    found = _torch(ProgramLayer(step, converters=converters), case.tensor)
+    wanted = _program(step, case)
+    assert found.shape == wanted.shape
+    assert np.array_equal(found, wanted)
+
+
+@given(cases(), st.data())
+def test_eval_gives_the_bits_whatever_the_converters_and_cells(
+    case: Case, data: st.DataObject
+) -> None:
+    step = mapped_or_none(case)
+    if step is None:
+        return
+    step = draw_adc(step, data)
+    rng = np.random.default_rng(data.draw(st.integers(0, 99), label="cells"))
+    cells = rng.integers(0, 1 << step.cells.bits, step.cells.shape).astype(np.uint8)
+    step = replace(step, cells=pack_cells(cells, step.cells.bits))
+    assert np.array_equal(
+        _torch(ProgramLayer(step, converters=True), case.tensor), _program(step, case)
+    )
+
+
+def _layer(**options: Any) -> ProgramLayer:
+    rng = np.random.default_rng(3)
+    weights = rng.integers(-7, 8, (1, 20, 6)).astype(np.int8)
+    quantizer = StaticInput(bits=4, scale=0.125, zero_point=3)
+    layer = int_layer(weights, weight_bits=4, quantizer=quantizer)
+    target = small_target(array__rows=8, array__active_rows=8)
+    step = mapped(layer, target, **options)
+    return ProgramLayer(step, converters=True)
+
+
+def _gradients(layer: ProgramLayer, tensor: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    layer.train()
+    tensor = tensor.clone().requires_grad_()
+    layer.cells.grad = None
+    result = layer(tensor)
+    (result * torch.linspace(-1, 1, result.numel()).reshape(result.shape)).sum().backward()
+    assert layer.cells.grad is not None
+    assert tensor.grad is not None
+    return layer.cells.grad.clone(), tensor.grad.clone()
+
+
+@pytest.mark.parametrize("encoding", ["differential", "acm", "offset", "unipolar", "bias-column"])
+def test_converters_that_lose_nothing_have_the_gradient_of_the_product(encoding: str) -> None:
+    layer = _layer(encoding=encoding)
+    tensor = torch.linspace(-0.3, 1.4, 60).reshape(3, 20)
+    through = _gradients(layer, tensor)
+    layer.converters = False
+    plain = _gradients(layer, tensor)
+    for found, wanted in zip(through, plain, strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-4)
+    assert plain[0].abs().max() > 0
+
+
+def test_a_saturated_converter_passes_nothing() -> None:
+    layer = _layer()
+    low = np.full_like(layer.step.adc.lo, -(1 << 20))  # every sum is far above the range
+    layer.step = replace(layer.step, adc=replace(layer.step.adc, lo=low))
+    cells, inputs = _gradients(layer, torch.full((2, 20), 0.5))
+    zero = layer.step.quantizer.zero_point  # type: ignore[union-attr]
+    assert zero == 3  # only the zero point's share, which no converter reads, is left
+    assert inputs.abs().max() == 0
+    layer.step = replace(layer.step, quantizer=StaticInput(bits=4, scale=0.125, zero_point=0))
+    cells, _ = _gradients(layer, torch.full((2, 20), 0.5))
+    assert cells.abs().max() == 0
+
+
+def test_inputs_out_of_range_pass_nothing() -> None:
+    layer = _layer()
+    tensor = torch.full((1, 20), 0.5)
+    tensor[0, :10] = 99.0
+    _, inputs = _gradients(layer, tensor)
+    assert inputs[0, :10].abs().max() == 0
+    assert inputs[0, 10:].abs().max() > 0
+
+
+def test_cells_move_between_their_levels_only() -> None:
+    layer = _layer()
+    with torch.no_grad():
+        layer.cells.add_(100)
+    layer.project()
+    assert float(layer.cells.detach().max()) == layer.top
+    assert set(torch.unique(layer.programmed().detach()).tolist()) <= set(range(layer.top + 1))
+    layer.train()
+    layer.noise = 0.1
+    assert not torch.equal(layer.programmed(), layer.programmed())
+    layer.eval()
+    assert torch.equal(layer.programmed(), layer.programmed())

@@ -1,0 +1,174 @@
+"""`xbarc train`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from xbarc.cli.options import TargetChoice, takes
+from xbarc.errors import EXIT_DONE, InputError
+from xbarc.options import PANELS, Training
+
+if TYPE_CHECKING:
+    from xbarc.ir import Value
+    from xbarc.numerics import AnyArray
+    from xbarc.train import Course, Samples, TrainJob
+
+# Calibration takes its ranges from this many samples; the pages on accuracy use as many.
+_CALIBRATED = 256
+
+
+@takes(chip=TargetChoice, training=Training, given=PANELS)
+def train_command(
+    model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="the trained network")],
+    data: Annotated[
+        Path,
+        typer.Option(metavar="TRAIN.npz", help="arrays by input name, and labels if there are any"),
+    ],
+    validate: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="VALID.npz",
+            help="samples that choose the epoch  [default: a share of the training data]",
+        ),
+    ] = None,
+    calibrate: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DATA.npz",
+            help=f"inputs that choose ranges  [default: {_CALIBRATED} training samples]",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", metavar="OUT.xbar", help="[default: MODEL.xbar in this folder]"
+        ),
+    ] = None,
+    *,
+    chip: TargetChoice,
+    training: Training,
+    given: dict[str, Any],
+) -> int:
+    """Compile a network, fine-tune its cells on data, and write the program.
+
+    The float network is the teacher, so labels are not needed. The epoch that does best on samples
+    held out is kept. A run that was stopped goes on after its last whole epoch when it is started
+    again; its state stands beside the program, in OUT.xbar.training.
+
+    Needs the extra xbarc[train].
+    """
+    train = _room()
+    from xbarc.cli.progress import progress_bar
+    from xbarc.ir import check_replaceable, read_npz
+
+    place = output or Path(f"{model.stem}.xbar")
+    check_replaceable(place)
+    arrays = _checked(read_npz(data), data)
+    target = chip.load()
+    calibration = _calibration(arrays) if calibrate is None else read_npz(calibrate)
+    job = train.prepare(model, target, calibration=calibration, **given)
+    samples = _samples(job, arrays, data)
+    if validate is None:
+        share, seed = training.held_out, training.train_seed
+        samples, chosen = train.split_held_out(samples, share, seed)
+    else:
+        chosen = _samples(job, _checked(read_npz(validate), validate), validate)
+    state = place.with_name(place.name + ".training")
+    trainer = train.Trainer(job, samples, chosen, training, state)
+    with progress_bar("train") as advance:
+        course = trainer.run(advance)
+    job.finish(_note(training, course)).save(place)
+    state.unlink(missing_ok=True)
+    _show(job, course, len(chosen))
+    print(f"wrote {place}", file=sys.stderr)
+    return EXIT_DONE
+
+
+def _room() -> Any:
+    """The room that needs torch."""
+    try:
+        from xbarc import train
+    except ImportError as error:
+        raise InputError(
+            str(error), where="xbarc train", hint="pip install 'xbarc[train]'"
+        ) from error
+    return train
+
+
+def _calibration(arrays: dict[str, AnyArray]) -> dict[str, AnyArray]:
+    """Some samples, evenly spread over the file, which may be sorted by class."""
+    import numpy as np
+
+    count = len(next(iter(arrays.values())))
+    index = np.unique(np.linspace(0, count - 1, min(count, _CALIBRATED)).astype(np.int64))
+    return {name: array[index] for name, array in arrays.items()}
+
+
+def _checked(arrays: dict[str, AnyArray], path: Path) -> dict[str, AnyArray]:
+    """Arrays that all hold the same number of samples.
+
+    Raises:
+        InputError: they do not, or hold none.
+    """
+    sizes = {name: len(array) if array.ndim else 0 for name, array in arrays.items()}
+    if len(set(sizes.values())) != 1 or not min(sizes.values()):
+        found = ", ".join(f"{name} {size}" for name, size in sizes.items())
+        raise InputError(
+            f"arrays hold different numbers of samples, or none: {found or 'no array'}",
+            where=str(path),
+            hint="the first axis of every array counts the samples",
+        )
+    return arrays
+
+
+def _samples(job: TrainJob, arrays: dict[str, AnyArray], path: Path) -> Samples:
+    """Samples of a file.
+
+    Raises:
+        InputError: an input is missing or of another type.
+    """
+    from xbarc.ir import split_labels
+    from xbarc.train import Samples
+
+    inputs, labels = split_labels(job.program.inputs, arrays)
+    wrong = [_wrong(value, inputs) for value in job.program.inputs]
+    if any(wrong):
+        raise InputError("; ".join(filter(None, wrong)), where=str(path))
+    kept = {value.name: inputs[value.name] for value in job.program.inputs}
+    return Samples(kept, labels)
+
+
+def _wrong(value: Value, inputs: dict[str, AnyArray]) -> str:
+    array = inputs.get(value.name)
+    if array is None:
+        return f"input '{value.name}' is missing"
+    if str(array.dtype) != value.dtype:
+        return f"input '{value.name}' is {array.dtype}, expected {value.dtype}"
+    return ""
+
+
+def _note(training: Training, course: Course) -> str:
+    """What the program says of its training."""
+    options = training.model_dump(exclude_none=True)
+    told = ", ".join(f"{name} {value}" for name, value in options.items())
+    scores = f"{course.epochs[0].score:.4f} before, {course.epochs[course.best].score:.4f} after"
+    return f"epoch {course.best} of {told}; validation {course.measure} {scores}"
+
+
+def _show(job: TrainJob, course: Course, count: int) -> None:
+    """Scores before and after, and what became of the cells of each layer."""
+    before, after = course.epochs[0].score, course.epochs[course.best].score
+    print(f"{course.measure} of {count} samples that chose the epoch:")
+    print(f"  float network         {100 * course.teacher:6.2f} %")
+    print(f"  mapped, not trained   {100 * before:6.2f} %")
+    print(f"  trained for target    {100 * after:6.2f} %   epoch {course.best}")
+    if course.stopped:
+        print(f"  stopped early: {course.stopped}")
+    width = max(len(name) for name in job.layers)
+    print(f"\n{'layer':<{width}}  cells written anew")
+    for name, share in job.changed_cells().items():
+        print(f"{name:<{width}}  {100 * share:6.2f} %")

@@ -1,0 +1,43 @@
+"""Options of training a program for its target."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from xbarc.options.base import Options, option
+
+
+class Training(Options):
+    """How `xbarc train` goes through the data."""
+
+    table: ClassVar[str] = "training"
+
+    epochs: int = option(3, "passes over the training data", metavar="N", bounds=(0, 100_000))
+    hours: float | None = option(
+        None, "stop after the epoch at work once so much time is over", metavar="H", unset="none"
+    )
+    batch: int = option(128, "samples of one step", metavar="N", bounds=(1, 1 << 20))
+    cell_rate: float = option(
+        0.02, "largest learning rate of cells, in levels", metavar="RATE", bounds=(0, None)
+    )
+    digital_rate: float = option(
+        1e-3,
+        "largest learning rate of scales, biases and thresholds",
+        metavar="RATE",
+        bounds=(0, None),
+    )
+    noise: float = option(
+        0.0,
+        "let every cell deviate by a normal share of its range while training, drawn at each step",
+        metavar="SHARE",
+        bounds=(0, 1),
+    )
+    held_out: float = option(
+        0.1,
+        "share of the training data that chooses the epoch where --validate names no other",
+        metavar="SHARE",
+        bounds=(0, 0.9),
+    )
+    train_seed: int = option(
+        0, "of the order of samples, and of noise", metavar="N", bounds=(0, None)
+    )

@@ -1,0 +1,27 @@
+"""Training for the target: a program as a torch module, and a program out of it again.
+
+Needs the extra `xbarc[train]`. `prepare` makes a `TrainJob`; `distill` is the loss most start with.
+"""
+
+try:
+    import torch as _torch  # noqa: F401  # the one thing that only this room needs
+except ModuleNotFoundError as error:
+    raise ImportError("training needs torch, which is not installed") from error
+
+from xbarc.train.job import Checked, TrainJob, prepare
+from xbarc.train.layer import ProgramLayer
+from xbarc.train.loop import Course, Epoch, Samples, Trainer, split_held_out
+from xbarc.train.losses import distill
+
+__all__ = [
+    "Checked",
+    "Course",
+    "Epoch",
+    "ProgramLayer",
+    "Samples",
+    "TrainJob",
+    "Trainer",
+    "distill",
+    "prepare",
+    "split_held_out",
+]

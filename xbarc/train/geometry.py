@@ -1,0 +1,154 @@
+"""Input vectors of a tensor and tensors of products, as `xbarc.executor.vectors` lays them out."""
+
+from __future__ import annotations
+
+from itertools import product
+from math import prod
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from xbarc.executor import stack_axes, stack_index
+from xbarc.ir import Dense, Geometry, Scatter, Window, scatter_extent, window_pads
+from xbarc.train.inputs import TorchCodes
+
+
+def first_axis_sample(tensor: Tensor, geometry: Geometry) -> Tensor:
+    """As `xbarc.executor.sample_axis_first`, for torch."""
+    if not isinstance(geometry, Dense):
+        return tensor
+    axis = -1 if tensor.ndim == 1 else geometry.contract_axis
+    moved = tensor.movedim(axis, -1)
+    return moved.reshape(prod(moved.shape[:-1]), moved.shape[-1])
+
+
+def padded(codes: TorchCodes, geometry: Window) -> Tensor:
+    """Codes with a border of the code that means zero."""
+    values = codes.values
+    pads = window_pads(geometry, tuple(values.shape[2:]))
+    if not any(amount for pad in pads for amount in pad):
+        return values
+    zero = codes.zero.to(values.dtype).reshape((-1,) + (1,) * (values.ndim - 1))
+    flat = [amount for pad in reversed(pads) for amount in pad]
+    return nn.functional.pad(values - zero, flat) + zero
+
+
+def window_vectors(border: Tensor, geometry: Window, groups: int) -> tuple[Tensor, list[int]]:
+    """Windows of a padded tensor; axes: group, vector (image, then position), input.
+
+    Returns:
+        The vectors, and the extent of the result along each spatial axis.
+    """
+    view = border
+    for axis, (kernel, stride, dilation) in enumerate(
+        zip(geometry.kernel, geometry.strides, geometry.dilations, strict=True)
+    ):
+        view = view.unfold(2 + axis, dilation * (kernel - 1) + 1, stride)[..., ::dilation]
+    rank = len(geometry.kernel)
+    extent = list(view.shape[2 : 2 + rank])
+    images, channels = view.shape[:2]
+    view = view.reshape(images, groups, channels // groups, prod(extent), prod(geometry.kernel))
+    vectors = view.permute(1, 0, 3, 2, 4)
+    inputs = channels // groups * prod(geometry.kernel)
+    return vectors.reshape(groups, images * prod(extent), inputs), extent
+
+
+def vectors_of(
+    codes: TorchCodes, geometry: Dense | Scatter, groups: int, shape: torch.Size
+) -> Tensor:
+    """Vectors of a matrix product or a transposed convolution; axes: group, vector, input."""
+    values = codes.values
+    if isinstance(geometry, Scatter):
+        images, channels = values.shape[:2]
+        points = prod(values.shape[2:])
+        flat = values.reshape(images, groups, channels // groups, points)
+        return flat.permute(1, 0, 3, 2).reshape(groups, images * points, channels // groups)
+    if not geometry.batch:
+        return values[None]
+    return values[torch.from_numpy(stack_index(geometry, tuple(shape)))].transpose(0, 1)
+
+
+def of_vectors(
+    numbers: Tensor, geometry: Dense | Scatter, groups: int, shape: torch.Size
+) -> Tensor:
+    """Numbers of samples for each vector; axes: group or 1, vector or 1, 1."""
+    if numbers.numel() == 1:
+        return numbers.reshape(1, 1, 1)
+    if isinstance(geometry, Scatter):
+        return numbers.repeat_interleave(prod(shape[2:])).reshape(1, -1, 1)
+    if not geometry.batch:
+        return numbers.reshape(1, -1, 1)
+    index = torch.from_numpy(stack_index(geometry, tuple(shape)))
+    return numbers[index].transpose(0, 1)[..., None].expand(groups, -1, 1)
+
+
+def dense_result(values: Tensor, geometry: Dense, shape: torch.Size) -> Tensor:
+    """From `[group, vector, output]` to the shape of a matrix product.
+
+    Args:
+        values: what the layer gives, a value each.
+        geometry: the layer's.
+        shape: shape of the layer's input.
+    """
+    axis = -1 if len(shape) == 1 else geometry.contract_axis
+    lead = [size for place, size in enumerate(shape) if place - len(shape) != axis] or [1]
+    outputs = values.shape[2]
+    if geometry.batch:
+        full = (*np.broadcast_shapes(tuple(lead[:-1]), geometry.batch), lead[-1])
+        outer, inner = stack_axes(geometry, len(full) - 1)
+        order = [*inner, *outer, len(full) - 1]
+        split = values.reshape(*(full[place] for place in order), outputs)
+        back = [order.index(place) for place in range(len(full))]
+        values = split.permute(*back, len(full))
+    else:
+        full = tuple(lead)
+    values = values.reshape(*full, outputs)
+    if len(shape) == 1:
+        values = values.squeeze(-2)
+    if geometry.squeeze:
+        return values.squeeze(-1)
+    if geometry.output_axis == -1 or len(shape) == 1:
+        return values
+    return values.transpose(-1, -2).contiguous()
+
+
+def scatter_sums(acc: Tensor, geometry: Scatter, shape: torch.Size) -> Tensor:
+    """Products of overlapping windows added up; axes: image, channel, space.
+
+    Args:
+        acc: axes: group, vector (image-major), (channel of the group, kernel position).
+        geometry: the layer's.
+        shape: shape of the layer's input.
+    """
+    images, space = shape[0], tuple(shape[2:])
+    kernel, rank = geometry.kernel, len(geometry.kernel)
+    groups = acc.shape[0]
+    channels = acc.shape[2] // prod(kernel)
+    parts = acc.reshape(groups, images, *space, channels, *kernel)
+    extents, crops = scatter_extent(geometry, space)
+    need = [
+        max(0, s * (n - 1) + d * (k - 1) + 1 + p, crop + extent)
+        for s, n, d, k, p, crop, extent in zip(
+            geometry.strides,
+            space,
+            geometry.dilations,
+            kernel,
+            geometry.output_padding,
+            crops,
+            extents,
+            strict=True,
+        )
+    ]
+    total = acc.new_zeros((groups, images, *need, channels))
+    for place in product(*(range(k) for k in kernel)):
+        region = tuple(
+            slice(p * d, p * d + s * (n - 1) + 1, s)
+            for p, d, s, n in zip(place, geometry.dilations, geometry.strides, space, strict=True)
+        )
+        total[(slice(None), slice(None), *region)] += parts[(slice(None),) * (rank + 3) + place]
+    crop = tuple(slice(max(0, c), c + e) for c, e in zip(crops, extents, strict=True))
+    kept = total[(slice(None), slice(None), *crop)]
+    # groups stand before images here; a tensor has them inside its channels
+    moved = kept.movedim(-1, 2).movedim(0, 1)
+    return moved.reshape(images, groups * channels, *extents)

@@ -1,0 +1,436 @@
+"""A program in training: prepare it, train it in any loop, and get a program back."""
+
+from __future__ import annotations
+
+import copy
+import io
+import tempfile
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Unpack
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from xbarc.api import CompiledProgram, compile  # noqa: A004  # xbarc's own compile
+from xbarc.errors import InputError, MappingError, ModelError
+from xbarc.executor import Executor
+from xbarc.ir import (
+    CrossbarStep,
+    DigitalFragment,
+    FloatResult,
+    Program,
+    SignResult,
+    Step,
+    layer_outputs,
+    verify_program,
+)
+from xbarc.mapping import adc_settings
+from xbarc.numerics import AnyArray, pack_cells
+from xbarc.options import CompileKeywords
+from xbarc.runtime import OnnxSession
+from xbarc.target import Target
+from xbarc.train.digital import TrainedFragment
+from xbarc.train.layer import ProgramLayer
+
+# Converters of these policies follow from the cells, so they are sized anew when training ends and
+# the layer is trained as the plain product that they give.
+_FROM_CELLS = ("lossless", "worst-case")
+
+# The oldest operator set that all operators of torch's exporter know; 17 also holds
+# LayerNormalization as one operator.
+_OPSET = 17
+
+Regulariser = Callable[["TrainJob"], Tensor]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """How torch's evaluation and the program compare.
+
+    Attributes:
+        samples: that were run through both.
+        differing: numbers of the outputs that differ.
+        layer: the first step whose result differs; empty where none does.
+    """
+
+    samples: int
+    differing: int
+    layer: str
+
+    def __bool__(self) -> bool:
+        return not self.differing
+
+    def __str__(self) -> str:
+        if self:
+            return f"{self.samples} samples: torch's eval and the program give equal bits"
+        return f"{self.samples} samples: {self.differing} outputs differ, first in {self.layer}"
+
+
+class TrainJob(nn.Module):
+    """A compiled program as a torch module, and what training needs around it.
+
+    Call it like the network it came from: tensors in the order of the model's inputs, or one
+    mapping of tensors by name. `train()` computes with gradients, `eval()` to the program's bits.
+
+    Args:
+        compiled: the program to start from.
+        teacher: the float network, tensors to tensor.
+        target: what the program was compiled for.
+    """
+
+    def __init__(
+        self, compiled: CompiledProgram, teacher: Callable[..., Tensor], target: Target
+    ) -> None:
+        super().__init__()
+        self.compiled = compiled
+        self.target = target
+        # a teacher that is a module is not ours to train, move or save
+        self._teacher = [teacher]
+        self._regularisers: list[tuple[float, Regulariser]] = []
+        self._modules_of = {
+            step.name: f"step{number}" for number, step in enumerate(self.program.steps)
+        }
+        for step in self.program.steps:
+            self.add_module(self._modules_of[step.name], _module_of(step))
+        if not self.layers:
+            raise MappingError(
+                "no layer of this network is on crossbars, so there is nothing to train for them",
+                where=self.program.name,
+                hint="; ".join(self.stayed_digital) or "it holds no matrix layer",
+            )
+
+    @property
+    def program(self) -> Program:
+        """The program that training started from."""
+        return self.compiled.program
+
+    @property
+    def layers(self) -> dict[str, ProgramLayer]:
+        """The layers on crossbars by name."""
+        found = {step.name: self._module(step) for step in self.program.steps}
+        return {name: layer for name, layer in found.items() if isinstance(layer, ProgramLayer)}
+
+    @property
+    def stayed_digital(self) -> tuple[str, ...]:
+        """Why matrix operators are not on crossbars, a line each."""
+        return tuple(note for step in self.program.digital_steps for note in step.notes)
+
+    def _module(self, step: Step) -> nn.Module:
+        return self.get_submodule(self._modules_of[step.name])
+
+    # running
+
+    def forward(self, *inputs: Any) -> Any:
+        """The network's outputs: one tensor, or a tuple where it has several."""
+        values = self.run(self._named(inputs))
+        outputs = tuple(values[value.name] for value in self.program.outputs)
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def _named(self, inputs: Sequence[Any]) -> dict[str, Tensor]:
+        names = [value.name for value in self.program.inputs]
+        if len(inputs) == 1 and isinstance(inputs[0], Mapping):
+            return dict(inputs[0])
+        if len(inputs) != len(names):
+            raise InputError(
+                f"{len(inputs)} tensors were given, expected {len(names)}: {', '.join(names)}",
+                where=self.program.name,
+            )
+        return dict(zip(names, inputs, strict=True))
+
+    def run(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Every value of the network by name."""
+        known = dict(values)
+        for step in self.program.steps:
+            module = self._module(step)
+            if isinstance(step, DigitalFragment):
+                known.update(module({name: known[name] for name in step.inputs}))
+            else:
+                known[step.output] = module(known[step.input], known)
+        return known
+
+    @torch.no_grad()
+    def teach(self, *inputs: Any) -> Tensor:
+        """What the float network gives."""
+        teacher = self._teacher[0]
+        if isinstance(teacher, nn.Module):
+            teacher.eval()
+        named = self._named(inputs)
+        return teacher(*(named[value.name] for value in self.program.inputs))
+
+    # training
+
+    def parameter_groups(self, cells: float = 0.015, digital: float = 1e-3) -> list[dict[str, Any]]:
+        """Groups for a torch optimiser.
+
+        Args:
+            cells: learning rate of cells, in levels; Adam moves a cell by about this much a step.
+            digital: learning rate of scales, biases and thresholds.
+        """
+        return [
+            {"params": [layer.cells for layer in self.layers.values()], "lr": cells},
+            {
+                "params": [
+                    parameter
+                    for name, parameter in self.named_parameters()
+                    if parameter.requires_grad and not name.endswith(".cells")
+                ],
+                "lr": digital,
+            },
+        ]
+
+    def regularise(self, regulariser: Regulariser, weight: float) -> None:
+        """Add a term to `regulariser()`: `weight` times what it gives for this job."""
+        self._regularisers.append((weight, regulariser))
+
+    def regulariser(self) -> Tensor:
+        """The sum of all terms; 0 where none was added."""
+        total = torch.zeros((), device=next(self.parameters()).device)
+        for weight, regulariser in self._regularisers:
+            total = total + weight * regulariser(self)
+        return total
+
+    def set_noise(self, share: float) -> None:
+        """Let every cell deviate by a normal share of its range, drawn anew at each call."""
+        for layer in self.layers.values():
+            layer.noise = share
+
+    def project(self) -> None:
+        """Keep latent cells in the range of their levels; call it after each optimiser step."""
+        for layer in self.layers.values():
+            layer.project()
+
+    # ending
+
+    @torch.no_grad()
+    def changed_cells(self) -> dict[str, float]:
+        """Share of the cells of each layer that hold another level than before training."""
+        return {
+            name: float((torch.round(layer.cells).cpu() != _levels(layer.step)).float().mean())
+            for name, layer in self.layers.items()
+        }
+
+    def finish(self, note: str = "in Python") -> CompiledProgram:
+        """The program with the cells, scales, biases and thresholds as they are now.
+
+        Converters that follow from the cells are sized anew; calibrated ones stay as they were
+        trained with.
+
+        Args:
+            note: how it was trained, for the settings of the program.
+
+        Raises:
+            MappingError: the target's converter has too few bits for the trained cells.
+        """
+        steps = tuple(
+            self._trained(step) if isinstance(step, CrossbarStep) else step
+            for step in self.program.steps
+        )
+        settings = dict(self.program.settings)
+        settings["trained"] = note
+        program = replace(
+            self.program, steps=steps, settings=tuple(sorted(settings.items())), front=(), rows=()
+        )
+        verify_program(program)
+        return CompiledProgram(program, self.compiled.extra, self.compiled.cost_law)
+
+    @torch.no_grad()
+    def _trained(self, step: CrossbarStep) -> CrossbarStep:
+        layer = self.layers[step.name]
+        levels = torch.round(layer.cells.clamp(0.0, float(layer.top))).cpu().numpy()
+        made = replace(
+            step, cells=pack_cells(levels.astype(np.uint8), step.cells.bits), fit=None, choice=None
+        )
+        if isinstance(step.result, FloatResult):
+            made = replace(
+                made,
+                result=replace(step.result, scale=_array(layer.scale), bias=_array(layer.bias)),
+            )
+        if isinstance(step.result, SignResult):
+            limit = torch.round(layer.threshold).cpu().numpy().astype(np.int64)
+            made = replace(made, result=replace(step.result, threshold=limit))
+        if step.sense is not None:
+            levels = torch.round(layer.levels)[:, :, :, 0].cpu().numpy().astype(np.int64)
+            levels = np.sort(np.moveaxis(levels, (0, 1), (1, 3)), axis=3)
+            limits = levels.astype(step.sense.thresholds.dtype)
+            made = replace(made, sense=replace(step.sense, thresholds=limits))
+        if step.adc.policy in _FROM_CELLS and step.sense is None:
+            made = replace(made, adc=adc_settings(made, self.target, step.adc.policy))
+        return made
+
+    @torch.no_grad()
+    def check(self, data: Any, batch: int = 128) -> Checked:
+        """Compare torch's `eval` with the finished program, bit for bit.
+
+        Args:
+            data: a tensor or array of the model's only input, or a mapping by input name.
+            batch: samples at a time.
+        """
+        feeds = self._arrays(data)
+        program = self.finish().program
+        executor = Executor(program)
+        names = [name for step in program.steps for name in layer_outputs(step)]
+        training = self.training
+        self.eval()
+        samples = len(next(iter(feeds.values())))
+        differing, first = 0, len(names)
+        for start in range(0, samples, batch):
+            part = {name: array[start : start + batch] for name, array in feeds.items()}
+            here = next(self.parameters()).device
+            seen = self.run({name: torch.from_numpy(a.copy()).to(here) for name, a in part.items()})
+            expected = dict(zip(names, executor.run(part, names), strict=True))
+            apart = {name: _differing(seen[name], expected[name]) for name in names}
+            differing += sum(apart[value.name] for value in program.outputs if value.name in apart)
+            first = min(first, next((i for i, n in enumerate(names) if apart[n]), first))
+        self.train(training)
+        layer = "" if first == len(names) else _maker(program, names[first])
+        return Checked(samples, differing, layer)
+
+    def _arrays(self, data: Any) -> dict[str, AnyArray]:
+        names = [value.name for value in self.program.inputs]
+        if not isinstance(data, Mapping):
+            data = {names[0]: data}
+        arrays = {
+            name: array.detach().cpu().numpy() if isinstance(array, Tensor) else np.asarray(array)
+            for name, array in data.items()
+            if name in names
+        }
+        if not arrays:
+            raise InputError(f"no data for {', '.join(names)}", where=self.program.name)
+        return arrays
+
+
+def prepare(
+    model: nn.Module | str | Path,
+    target: str | Path | Target = "rram128",
+    *,
+    example: Tensor | tuple[Tensor, ...] | None = None,
+    calibration: Mapping[str, AnyArray] | Tensor | AnyArray | None = None,
+    **options: Unpack[CompileKeywords],
+) -> TrainJob:
+    """Compile a network and make its program trainable.
+
+    Args:
+        model: a torch module, or the path of an ONNX file.
+        target: a shipped name, the path of a TOML file, or a `Target`.
+        example: input of the module, one sample or more; needed to export a module.
+        calibration: arrays by input name, or the array of the only input. Activation ranges are
+            taken from it, and the settings of converters that need data.
+        options: as `xbarc.compile` takes them. `input_facts` is `structure` or `none`: what is
+            known of inputs from the weights of earlier layers ends with the first step.
+
+    Raises:
+        ModelError: the module cannot be exported.
+        XbarcError: as `xbarc.compile`.
+    """
+    found = options.setdefault("input_facts", "none")
+    if found != "none":
+        raise MappingError(
+            "facts about inputs follow from weights, which training changes",
+            where="--input-facts",
+            hint="leave it out: it is none while training",
+        )
+    if isinstance(model, nn.Module):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "model.onnx"
+            path.write_bytes(_exported(model, example))
+            compiled = _compiled(path, target, calibration, options)
+        teacher: Callable[..., Tensor] = copy.deepcopy(model).eval()
+    else:
+        path = Path(model)
+        compiled = _compiled(path, target, calibration, options)
+        teacher = OnnxTeacher(path)
+    return TrainJob(compiled, teacher, compiled.program.target)
+
+
+class OnnxTeacher:
+    """The float model in ONNX Runtime, tensors to tensor."""
+
+    def __init__(self, path: Path) -> None:
+        self._session = OnnxSession(path, where=str(path))
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        """The model's first output."""
+        arrays = [tensor.detach().cpu().numpy() for tensor in inputs]
+        names = [value.name for value in self._session.inputs]
+        first: AnyArray = self._session.run(dict(zip(names, arrays, strict=True)))[0]
+        return torch.from_numpy(first).to(inputs[0].device)
+
+
+def _compiled(
+    path: Path, target: str | Path | Target, calibration: Any, options: CompileKeywords
+) -> CompiledProgram:
+    if isinstance(calibration, Tensor):
+        calibration = calibration.detach().cpu().numpy()
+    if calibration is not None and not isinstance(calibration, Mapping):
+        name = OnnxSession(path, where=str(path)).inputs[0].name
+        calibration = {name: np.asarray(calibration)}
+    return compile(path, target, calibration=calibration, **options)
+
+
+def _exported(model: nn.Module, example: Tensor | tuple[Tensor, ...] | None) -> bytes:
+    """The module as ONNX, its first axis a batch of any size."""
+    if example is None:
+        raise InputError(
+            "a module is exported by running it, which needs an input",
+            where="prepare",
+            hint="example=x, one sample as the module takes it",
+        )
+    inputs = example if isinstance(example, tuple) else (example,)
+    names = [f"input{number}" for number in range(len(inputs))] if len(inputs) > 1 else ["input"]
+    stream = io.BytesIO()
+    training = model.training
+    try:
+        with warnings.catch_warnings():
+            # the exporter warns of its own successor, which needs another package
+            warnings.simplefilter("ignore", DeprecationWarning)
+            torch.onnx.export(
+                model.eval(),
+                inputs,
+                stream,  # type: ignore[arg-type]
+                dynamo=False,
+                input_names=names,
+                output_names=["output"],
+                dynamic_axes={name: {0: "batch"} for name in [*names, "output"]},
+                opset_version=_OPSET,
+            )
+    except (RuntimeError, TypeError, ValueError, torch.onnx.OnnxExporterError) as error:
+        line = " ".join(str(error).split())[:300]
+        raise ModelError(
+            f"torch cannot export this module: {line}",
+            where=type(model).__name__,
+            hint="export it to ONNX yourself and give prepare the file",
+        ) from error
+    finally:
+        model.train(training)
+    return stream.getvalue()
+
+
+def _module_of(step: Step) -> nn.Module:
+    if isinstance(step, DigitalFragment):
+        return TrainedFragment(step)
+    return ProgramLayer(step, converters=step.adc.policy not in _FROM_CELLS)
+
+
+def _levels(step: CrossbarStep) -> Tensor:
+    return torch.from_numpy(step.cells.unpack().astype(np.float32))
+
+
+def _array(parameter: Tensor) -> AnyArray:
+    values: AnyArray = parameter.detach().cpu().numpy().copy()
+    return values
+
+
+def _differing(seen: Tensor, expected: AnyArray) -> int:
+    found = seen.detach().cpu().numpy()
+    if found.shape != expected.shape:
+        return max(found.size, expected.size)
+    same = (found.astype(expected.dtype) == expected) | (np.isnan(found) & np.isnan(expected))
+    return int((~same).sum())
+
+
+def _maker(program: Program, value: str) -> str:
+    return next(step.name for step in program.steps if value in layer_outputs(step))

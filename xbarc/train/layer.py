@@ -1,0 +1,349 @@
+"""`ProgramLayer`: one crossbar layer of a program as a torch module made of the program's arrays.
+
+No encoding is named here. Cells, `A`, `R`, `a`, `beta`, converters and thresholds are all there is,
+so whatever a program can hold, an encoding of a third party included, can be trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from xbarc.ir import (
+    CrossbarStep,
+    Dense,
+    FloatResult,
+    IntegerResult,
+    RequantizedResult,
+    Scatter,
+    Sense,
+    SignResult,
+    Window,
+    output_matrix,
+)
+from xbarc.numerics import AnyArray
+from xbarc.train.crossbar import Converters, Cut, Segment, Thresholds, convert
+from xbarc.train.geometry import (
+    dense_result,
+    first_axis_sample,
+    of_vectors,
+    padded,
+    scatter_sums,
+    vectors_of,
+    window_vectors,
+)
+from xbarc.train.inputs import TorchCodes, binary_wires, read_codes, straight_through
+
+_CONVOLUTIONS = {1: nn.functional.conv1d, 2: nn.functional.conv2d, 3: nn.functional.conv3d}
+
+
+class ProgramLayer(nn.Module):
+    """A crossbar layer whose cells, scales, biases and thresholds are parameters.
+
+    In `eval` the arithmetic is exact: the same bits as the program with these cells. In `train` it
+    is the same up to the rounding of float32 sums beyond 2**24, and differentiable.
+
+    Args:
+        step: the layer of the program.
+        converters: False computes the plain product: what a lossless program gives, whose
+            converters are sized anew when training ends.
+    """
+
+    constant: Tensor
+    input_sum: Tensor
+    row_input: Tensor
+
+    def __init__(self, step: CrossbarStep, *, converters: bool) -> None:
+        super().__init__()
+        self.step = step
+        self.converters = converters
+        self.noise = 0.0
+        cells = step.cells.unpack().astype(np.float32)
+        self.top = (1 << step.cells.bits) - 1
+        self.cells = nn.Parameter(torch.from_numpy(cells))
+        self._add_digital(step)
+        segments = [_tensor(part) for part in _outputs(step)]
+        self._outputs = nn.ParameterList(
+            [nn.Parameter(part, requires_grad=False) for part in segments]
+        )
+        self.register_buffer("constant", torch.from_numpy(step.periphery.constant.copy()))
+        self.register_buffer("input_sum", torch.from_numpy(step.periphery.input_sum.copy()))
+        self.register_buffer("row_input", torch.from_numpy(_int64(step.tiling.row_input)))
+
+    def _add_digital(self, step: CrossbarStep) -> None:
+        result, sense = step.result, step.sense
+        if isinstance(result, FloatResult):
+            self.scale = nn.Parameter(torch.from_numpy(result.scale.copy()))
+            self.bias = nn.Parameter(torch.from_numpy(result.bias.copy()))
+        if isinstance(result, SignResult):
+            self.threshold = nn.Parameter(torch.from_numpy(result.threshold.astype(np.float64)))
+        if sense is not None:
+            levels = np.moveaxis(sense.thresholds, (1, 3), (0, 1)).astype(np.float32)
+            # axes: segment, level, group, vector (1), conversion
+            self.levels = nn.Parameter(torch.from_numpy(levels[:, :, :, None].copy()))
+
+    # what the cells are at this moment
+
+    def programmed(self) -> Tensor:
+        """Levels as they would be written, straight-through; axes: group, row, column."""
+        clamped = self.cells.clamp(0.0, float(self.top))
+        levels = straight_through(clamped, torch.round(clamped))
+        if self.training and self.noise:
+            levels = levels + self.noise * self.top * torch.randn_like(levels)
+        return levels
+
+    def table(self) -> Tensor:
+        """`A` applied to the cells, so that a row times it is what conversions see."""
+        levels, periphery = self.programmed(), self.step.periphery
+        if not periphery.a_sign.size:
+            return levels
+        shape = (*levels.shape[:2], self.step.conversions)
+        sign = torch.from_numpy(periphery.a_sign.astype(np.float32)).to(levels.device)
+        column, conversion = (
+            torch.from_numpy(_int64(places)).to(levels.device)
+            for places in (periphery.a_column, periphery.a_conversion)
+        )
+        return levels.new_zeros(shape).index_add(2, conversion, levels[:, :, column] * sign)
+
+    def weight(self, table: Tensor) -> Tensor:
+        """The matrix that the cells stand for; axes: group, input, output."""
+        step = self.step
+        weight = table.new_zeros((step.groups, step.inputs, step.outputs))
+        weight = weight + self.input_sum.to(table.dtype).reshape(step.groups, 1, step.outputs)
+        bounds = [int(bound) for bound in step.tiling.segment_bounds]
+        for first, last, output in zip(bounds[:-1], bounds[1:], self._outputs, strict=True):
+            part = table[:, first:last] @ output.to(table.dtype)
+            weight = weight.index_add(1, self.row_input[first:last], part)
+        return weight
+
+    # from tensor to tensor
+
+    def forward(self, tensor: Tensor, values: Mapping[str, Tensor] | None = None) -> Tensor:
+        """The layer's output for its input tensor; `values` holds zero points of run time."""
+        step = self.step
+        samples = first_axis_sample(tensor, step.geometry)
+        table = self.table()
+        if not self.training:
+            table = table.to(self._exact_type())
+        if step.sense is not None:
+            codes = binary_wires(samples, step.quantizer, step.name)
+            weight = None
+        else:
+            codes = read_codes(samples, step.quantizer, values or {}, step.name)
+            weight = self.weight(table)
+        match step.geometry:
+            case Window() as geometry:
+                return self._window(codes, geometry, table, weight)
+            case Scatter() as scatter:
+                acc = self._products(
+                    vectors_of(codes, scatter, step.groups, tensor.shape), table, weight
+                )
+                zero = of_vectors(codes.zero, scatter, step.groups, tensor.shape)
+                acc = self._less_zero(acc, zero, weight)
+                total = scatter_sums(acc, scatter, tensor.shape)
+                return self._values(total, _spread(codes.scale, total.ndim))
+            case Dense() as dense:
+                return self._dense(codes, dense, tensor.shape, table, weight)
+
+    def _dense(
+        self,
+        codes: TorchCodes,
+        geometry: Dense,
+        shape: torch.Size,
+        table: Tensor,
+        weight: Tensor | None,
+    ) -> Tensor:
+        groups, outputs = self.step.groups, self.step.outputs
+        acc = self._products(vectors_of(codes, geometry, groups, shape), table, weight)
+        zero = of_vectors(codes.zero, geometry, groups, shape)
+        scale = of_vectors(codes.scale, geometry, groups, shape)
+        acc = self._less_zero(acc, zero, weight)
+        acc = acc.transpose(0, 1).reshape(acc.shape[1], groups * outputs)
+        acc = acc + self.constant.to(acc.dtype)
+        spread = scale.expand(groups if geometry.batch else 1, -1, 1).transpose(0, 1)
+        if spread.shape[1] > 1:
+            spread = spread.repeat_interleave(outputs, dim=1)
+        flat = self._values(acc, spread.reshape(spread.shape[0], -1))
+        return dense_result(flat.reshape(-1, groups, outputs).transpose(0, 1), geometry, shape)
+
+    def _window(
+        self, codes: TorchCodes, geometry: Window, table: Tensor, weight: Tensor | None
+    ) -> Tensor:
+        step = self.step
+        border = padded(codes, geometry)
+        images = border.shape[0]
+        if weight is not None and self.training and not self.converters:
+            kernel = weight.transpose(1, 2).reshape(
+                step.groups * step.outputs, -1, *geometry.kernel
+            )
+            acc = _CONVOLUTIONS[len(geometry.kernel)](
+                border,
+                kernel,
+                stride=geometry.strides,
+                dilation=geometry.dilations,
+                groups=step.groups,
+            )
+        else:
+            vectors, extent = window_vectors(border, geometry, step.groups)
+            products = self._products(vectors, table, weight)
+            split = products.reshape(step.groups, images, prod(extent), step.outputs)
+            moved = split.permute(1, 0, 3, 2)
+            acc = moved.reshape(images, step.groups * step.outputs, *extent)
+        offset = self.constant.to(acc.dtype)[None]
+        if weight is not None:
+            sums = weight.sum(1).reshape(1, -1).to(acc.dtype)
+            offset = offset - codes.zero.to(acc.dtype).reshape(-1, 1) * sums
+        acc = acc + offset.reshape(*offset.shape, *(1,) * (acc.ndim - 2))
+        return self._values(acc, _spread(codes.scale, acc.ndim))
+
+    def _products(self, vectors: Tensor, table: Tensor, weight: Tensor | None) -> Tensor:
+        """Accumulators without `a`; axes: group, vector, output."""
+        if weight is not None and not self.converters:
+            exact = weight if self.training else weight.double()
+            return vectors.to(exact.dtype) @ exact
+        levels = None
+        if self.step.sense is not None:
+            levels = straight_through(self.levels, torch.round(self.levels)).to(table.dtype)
+        acc = convert(vectors, table, levels, self._cut(table))
+        if weight is None:
+            return acc
+        beta = self.input_sum.to(acc.dtype).reshape(self.step.groups, 1, self.step.outputs)
+        return acc + vectors.to(acc.dtype).sum(2, keepdim=True) * beta
+
+    def _less_zero(self, acc: Tensor, zero: Tensor, weight: Tensor | None) -> Tensor:
+        if weight is None:
+            return acc
+        return acc - zero.to(acc.dtype) * weight.sum(1, keepdim=True).to(acc.dtype)
+
+    def _values(self, acc: Tensor, scale: Tensor) -> Tensor:
+        result = self.step.result
+        match result:
+            case FloatResult():
+                # float64 arithmetic rounded once, as the program does it
+                factor = scale * _by_channel(self.scale.double(), acc.ndim)
+                real = acc.double() * factor + _by_channel(self.bias.double(), acc.ndim)
+                return real.to(getattr(torch, result.dtype))
+            case IntegerResult():
+                return acc
+            case RequantizedResult():
+                return _requantize(acc, result)
+            case SignResult():
+                return self._signs(acc, result)
+
+    def _signs(self, acc: Tensor, result: SignResult) -> Tensor:
+        limit = straight_through(self.threshold, torch.round(self.threshold))
+        apart = acc - _by_channel(limit.to(acc.dtype), acc.ndim)
+        flip = torch.from_numpy(result.flip.astype(np.bool_)).to(acc.device)
+        flip = _by_channel(flip, acc.ndim)
+        reached = (apart >= 0) ^ flip
+        low, high = (torch.tensor(v, device=acc.device) for v in (result.low, result.high))
+        exact = torch.where(reached, high, low).float()
+        # the width of a clamp that stands in for the sign: as wide as the votes of one output
+        width = max(1.0, float(len(self._outputs)))
+        soft = (apart / width).clamp(-1.0, 1.0) * torch.where(flip, -1.0, 1.0)
+        return straight_through(soft.float() * (result.high - result.low) / 2, exact)
+
+    def _exact_type(self) -> torch.dtype:
+        """The narrowest float in which no sum of this layer is rounded."""
+        step = self.step
+        rows = int(np.diff(step.tiling.segment_bounds).max(initial=1))
+        most = rows * self.top * ((1 << step.input_bits) - 1)
+        reach = 1
+        if step.periphery.a_sign.size:
+            reach = int(np.bincount(_int64(step.periphery.a_conversion)).max())
+        codes = np.abs(step.adc.lo).max() + (step.adc.step << step.adc.bits.astype(np.int64)).max()
+        most = max(most * reach, int(codes) << step.input_bits)
+        return torch.float32 if most < 1 << 22 else torch.float64
+
+    def _cut(self, table: Tensor) -> Cut:
+        step = self.step
+        bounds = [int(bound) for bound in step.tiling.segment_bounds]
+        drive = _drive(step)
+        segments = tuple(
+            Segment(
+                slice(first, last),
+                self.row_input[first:last],
+                output,
+                _readout(step, number, table),
+                None if drive is None else drive[first:last].to(table.device),
+            )
+            for number, (first, last, output) in enumerate(
+                zip(bounds[:-1], bounds[1:], self._outputs, strict=True)
+            )
+        )
+        joined = table.dtype if self.training else torch.float64
+        return Cut(segments, step.dac_bits, step.input_slices, joined)
+
+    @torch.no_grad()
+    def project(self) -> None:
+        """Clamp the latent cells to the levels there are; call it after each step."""
+        self.cells.clamp_(0.0, float(self.top))
+
+
+def _int64(values: AnyArray) -> AnyArray:
+    return np.array(values, dtype=np.int64)
+
+
+def _tensor(values: AnyArray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
+
+
+def _outputs(step: CrossbarStep) -> list[AnyArray]:
+    """`R` of each segment; axes: group or 1, conversion, output."""
+    groups = step.groups if step.periphery.r_code.shape[0] > 1 else 1
+    found: dict[int, AnyArray] = {}
+    for block in set(step.tiling.segment_block.tolist()):
+        parts = [
+            output_matrix(step.periphery, group, block, step.outputs, step.conversions)
+            .toarray()
+            .T.astype(np.float32)
+            for group in range(groups)
+        ]
+        found[block] = np.stack(parts)
+    return [found[block] for block in step.tiling.segment_block.tolist()]
+
+
+def _drive(step: CrossbarStep) -> Tensor | None:
+    return None if step.sense is None else torch.from_numpy(step.sense.drive.astype(np.int64))
+
+
+def _readout(step: CrossbarStep, segment: int, table: Tensor) -> Converters | Thresholds:
+    if step.sense is not None:
+        rows = float(np.diff(step.tiling.segment_bounds)[segment])
+        return Thresholds(_levels(step.sense, segment).to(table), 2.0 * rows**0.5)
+    low, width, bits = (
+        torch.from_numpy(_segment(a, segment).astype(np.float64)).to(table)
+        for a in (step.adc.lo, step.adc.step, step.adc.bits)
+    )
+    return Converters(low, width, torch.exp2(bits) - 1.0)
+
+
+def _levels(sense: Sense, segment: int) -> Tensor:
+    """Axes: level, group, vector (1), conversion."""
+    return torch.from_numpy(np.moveaxis(sense.thresholds[:, segment], 2, 0)[:, :, None].copy())
+
+
+def _segment(values: AnyArray, segment: int) -> AnyArray:
+    """Settings of one segment; axes: input slice or 1, group or 1, vector (1), conversion or 1."""
+    one = values[:, segment if values.shape[1] > 1 else 0]
+    return np.ascontiguousarray(np.moveaxis(one, 2, 0)[:, :, None])
+
+
+def _spread(scale: Tensor, rank: int) -> Tensor:
+    return scale.reshape((-1,) + (1,) * (rank - 1))
+
+
+def _by_channel(values: Tensor, rank: int) -> Tensor:
+    return values.reshape((1, -1) + (1,) * (rank - 2))
+
+
+def _requantize(acc: Tensor, result: RequantizedResult) -> Tensor:
+    info = np.iinfo(result.dtype)
+    multiplier = torch.from_numpy(result.multiplier.copy()).to(acc.device)
+    real = acc.float() * _by_channel(multiplier, acc.ndim)
+    clipped = real.clamp(float(info.min - result.zero_point), float(info.max - result.zero_point))
+    return straight_through(clipped, torch.round(clipped)) + result.zero_point

@@ -1,0 +1,330 @@
+"""The loop of `xbarc train`: epochs over arrays, resumable, of which the best is kept."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from xbarc.errors import InputError, MappingError
+from xbarc.numerics import AnyArray
+from xbarc.options import Training
+from xbarc.train.job import TrainJob
+from xbarc.train.losses import distill
+
+Progress = Callable[[str, int, int], None]
+
+# Learning rates rise over the first tenth of the steps and fall as a half cosine to nothing. A
+# constant rate left the MLP of models/ half a point lower: cells then flip between two levels to
+# the end, and the epoch that is kept is a lucky one.
+_WARM_UP = 0.1
+
+# Samples of one step of validation: enough for the matrix products to fill the caches, while sums
+# of a convolution stay below a few hundred megabytes.
+_VALIDATED_AT_ONCE = 250
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Arrays by input name, and class numbers where there are any; the first axis is the sample."""
+
+    inputs: Mapping[str, AnyArray]
+    labels: AnyArray | None
+
+    def __len__(self) -> int:
+        return len(next(iter(self.inputs.values())))
+
+    def take(self, index: AnyArray) -> Samples:
+        """Some of the samples."""
+        labels = None if self.labels is None else self.labels[index]
+        return Samples({name: array[index] for name, array in self.inputs.items()}, labels)
+
+    def tensors(self, device: torch.device) -> tuple[dict[str, Tensor], Tensor | None]:
+        """As torch takes them."""
+        made = {n: torch.from_numpy(np.ascontiguousarray(a)) for n, a in self.inputs.items()}
+        labels = None if self.labels is None else torch.from_numpy(self.labels.astype(np.int64))
+        here = {name: tensor.to(device) for name, tensor in made.items()}
+        return here, None if labels is None else labels.to(device)
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One pass over the data.
+
+    Attributes:
+        number: from 1; 0 is the program before training.
+        loss: mean over the steps; None before training.
+        score: of the validation samples: top-1 with labels, else agreement with the float network.
+        seconds: of this epoch, validation included.
+    """
+
+    number: int
+    loss: float | None
+    score: float
+    seconds: float
+
+
+@dataclass
+class Course:
+    """What training did.
+
+    Attributes:
+        measure: what `score` of an epoch is.
+        teacher: the float network's score on the same samples.
+        epochs: all of them, the program before training first.
+        best: number of the epoch whose cells are kept.
+        stopped: why it ended early; empty where all epochs were run.
+    """
+
+    measure: str
+    teacher: float
+    epochs: list[Epoch] = field(default_factory=list)
+    best: int = 0
+    stopped: str = ""
+
+
+class Trainer:
+    """Trains a job on arrays.
+
+    Args:
+        job: what to train; its cells are the best epoch's in the end.
+        data: samples to train on.
+        validation: samples that choose the epoch.
+        training: the options.
+        checkpoint: a file that is written after each epoch and read at the start; None keeps none.
+    """
+
+    def __init__(
+        self,
+        job: TrainJob,
+        data: Samples,
+        validation: Samples,
+        training: Training,
+        checkpoint: Path | None = None,
+    ) -> None:
+        self.job, self.data, self.validation = job, data, validation
+        self.training = training
+        self.checkpoint = checkpoint
+        self._device = next(job.parameters()).device
+        groups = job.parameter_groups(training.cell_rate, training.digital_rate)
+        self._optimizer = torch.optim.Adam(groups)
+        # numbers that start an optimiser's state hold nothing that a resumed run needs to know
+        self._steps = max(1, len(data) // training.batch)
+        total = max(1, training.epochs * self._steps)
+        self._schedule = torch.optim.lr_scheduler.LambdaLR(
+            self._optimizer, lambda step: _rate(step, total)
+        )
+        self._best: dict[str, Tensor] = {}
+        measure = "top-1" if validation.labels is not None else "agreement with the float network"
+        self.course = Course(measure, self._score(self._teacher_answers))
+
+    def run(self, progress: Progress | None = None) -> Course:
+        """All epochs that are left.
+
+        Raises:
+            MappingError: a loss is not a number; the job then holds the best epoch so far.
+        """
+        start = monotonic()
+        if not self._resume():
+            self._book(0, None, start)
+        while self.course.epochs[-1].number < self.training.epochs:
+            if self._is_over(start):
+                self.course.stopped = f"{self.training.hours:g} hours are over"
+                break
+            self._epoch(self.course.epochs[-1].number + 1, progress)
+        self._restore(self._best)
+        return self.course
+
+    def _is_over(self, start: float) -> bool:
+        hours = self.training.hours
+        return hours is not None and monotonic() - start > hours * 3600
+
+    def _epoch(self, number: int, progress: Progress | None) -> None:
+        start = monotonic()
+        self.job.train()
+        self.job.set_noise(self.training.noise)
+        # order and noise follow from the epoch's number, so that a resumed run is the same run
+        torch.manual_seed(self.training.train_seed * 1_000_003 + number)
+        losses = []
+        for step, batch in enumerate(self._batches(number)):
+            losses.append(self._step(batch, number, step))
+            if progress is not None:
+                done = (number - 1) * self._steps + step + 1
+                progress(f"epoch {number}", done, self.training.epochs * self._steps)
+        self._book(number, float(np.mean(losses)), start)
+        self._keep()
+
+    def _batches(self, number: int) -> Iterator[Samples]:
+        order = np.random.default_rng((self.training.train_seed, number)).permutation(
+            len(self.data)
+        )
+        size = min(self.training.batch, len(self.data))
+        for start in range(0, self._steps * size, size):
+            yield self.data.take(np.sort(order[start : start + size]))
+
+    def _step(self, batch: Samples, number: int, step: int) -> float:
+        inputs, labels = batch.tensors(self._device)
+        loss = distill(self.job, (inputs,), labels) + self.job.regulariser()
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            self._restore(self._best)
+            raise MappingError(
+                f"the loss is {value} in step {step + 1} of epoch {number}",
+                where="training",
+                hint="a smaller --cell-rate or --digital-rate; the best epoch so far is kept",
+            )
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+        self._schedule.step()
+        self._optimizer.zero_grad()
+        self.job.project()
+        return value
+
+    def _book(self, number: int, loss: float | None, start: float) -> None:
+        """Measure an epoch, and keep its cells where none was better."""
+        score = self._score(self._answers)
+        best = max((epoch.score for epoch in self.course.epochs), default=-1.0)
+        self.course.epochs.append(Epoch(number, loss, score, monotonic() - start))
+        if score > best:
+            self.course.best = number
+            self._best = {n: p.detach().clone() for n, p in self.job.named_parameters()}
+
+    @torch.no_grad()
+    def _score(self, answers: Callable[[dict[str, Tensor]], Tensor]) -> float:
+        right = 0
+        for start in range(0, len(self.validation), _VALIDATED_AT_ONCE):
+            index = np.arange(start, min(start + _VALIDATED_AT_ONCE, len(self.validation)))
+            inputs, labels = self.validation.take(index).tensors(self._device)
+            wanted = self._teacher_answers(inputs) if labels is None else labels
+            right += int((answers(inputs) == wanted).sum())
+        return right / len(self.validation)
+
+    def _answers(self, inputs: dict[str, Tensor]) -> Tensor:
+        self.job.eval()
+        answers: Tensor = _first(self.job(inputs)).argmax(-1)
+        return answers
+
+    def _teacher_answers(self, inputs: dict[str, Tensor]) -> Tensor:
+        return self.job.teach(inputs).argmax(-1)
+
+    @torch.no_grad()
+    def _restore(self, state: Mapping[str, Tensor]) -> None:
+        for name, parameter in self.job.named_parameters():
+            if name in state:
+                parameter.copy_(state[name])
+
+    # between runs
+
+    def _keep(self) -> None:
+        """Write cells, the best cells and the optimiser's state; whole or not at all."""
+        if self.checkpoint is None:
+            return
+        tensors = {f"now/{n}": p.detach() for n, p in self.job.named_parameters()}
+        tensors |= {f"best/{n}": t for n, t in self._best.items()}
+        state = self._optimizer.state_dict()["state"]
+        for number, parts in state.items():
+            tensors |= {f"adam/{number}/{key}": part for key, part in parts.items()}
+        about = {
+            "run": self._run_text(),
+            "course": json.dumps(asdict(self.course)),
+            "steps": str(self._schedule.last_epoch),
+        }
+        made = {n: t.detach().cpu().clone().contiguous() for n, t in tensors.items()}
+        part = self.checkpoint.with_name(self.checkpoint.name + ".partial")
+        save_file(made, part, about)
+        part.replace(self.checkpoint)
+
+    def _run_text(self) -> str:
+        """What has to be the same for a run to go on where it stopped."""
+        options = self.training.model_dump(exclude={"hours"})
+        settings = [*self.job.program.settings, ("samples", str(len(self.data)))]
+        return json.dumps([self.job.program.source.sha256, settings, options], sort_keys=True)
+
+    def _resume(self) -> bool:
+        """Go on where a run with the same settings stopped; says whether there was one.
+
+        Raises:
+            InputError: the file is damaged, or of a run with other settings.
+        """
+        if self.checkpoint is None or not self.checkpoint.exists():
+            return False
+        where = str(self.checkpoint)
+        again = "delete the file to start anew, or train with the settings it was made with"
+        try:
+            with safe_open(self.checkpoint, "pt") as file:
+                about = file.metadata() or {}
+                if about.get("run") != self._run_text():
+                    raise InputError(
+                        "it keeps the state of a run with other settings, data or network",
+                        where=where,
+                        hint=again,
+                    )
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            self._take(about, tensors)
+        except (SafetensorError, KeyError, ValueError, TypeError, OSError) as error:
+            raise InputError(
+                f"no state of a training run: {error}", where=where, hint=again
+            ) from error
+        return True
+
+    def _take(self, about: Mapping[str, str], tensors: Mapping[str, Tensor]) -> None:
+        found = json.loads(about["course"])
+        epochs = [Epoch(**epoch) for epoch in found.pop("epochs")]
+        self.course = Course(**found, epochs=epochs)
+        self._restore(_below("now/", tensors))
+        self._best = {n: t.to(self._device) for n, t in _below("best/", tensors).items()}
+        state: dict[int, dict[str, Any]] = {}
+        for name, tensor in _below("adam/", tensors).items():
+            number, key = name.split("/")
+            state.setdefault(int(number), {})[key] = tensor
+        whole = self._optimizer.state_dict()
+        self._optimizer.load_state_dict({**whole, "state": state})
+        steps = int(about["steps"])
+        for group, base in zip(self._optimizer.param_groups, self._schedule.base_lrs, strict=True):
+            total = max(1, self.training.epochs * self._steps)
+            group["lr"] = base * _rate(steps, total)
+        self._schedule.last_epoch = steps
+
+
+def _rate(step: int, total: int) -> float:
+    """The learning rate's share of its largest value."""
+    warm = max(1, round(_WARM_UP * total))
+    if step < warm:
+        return (step + 1) / warm
+    done = (step - warm) / max(1, total - warm)
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+
+
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+
+
+def _first(outputs: Any) -> Any:
+    return outputs[0] if isinstance(outputs, tuple) else outputs
+
+
+def split_held_out(samples: Samples, share: float, seed: int) -> tuple[Samples, Samples]:
+    """Samples to train on, and those that choose the epoch.
+
+    Raises:
+        InputError: nothing is left for one of the two.
+    """
+    order = np.random.default_rng((seed, 0)).permutation(len(samples))
+    count = round(share * len(samples))
+    if not 0 < count < len(samples):
+        raise InputError(
+            f"{share:g} of {len(samples)} samples leaves none to choose the epoch or none to train",
+            where="--held-out",
+            hint="more data, another share, or a file of its own with --validate",
+        )
+    return samples.take(np.sort(order[count:])), samples.take(np.sort(order[:count]))
