@@ -34,8 +34,9 @@ _WIDEST_SUM = 1 << 16
 # The same for what conversions join to, in 32 bits with a sign.
 _WIDEST_JOINED = 1 << 31
 
-# Lookups of 32 lanes, at about one a nanosecond: below a millisecond of work, handing it to a pool
-# and waiting costs a noticeable share.
+# Lookups of 32 lanes, each a few instructions: about a millisecond of work. Below, handing it to
+# the pool and waiting, a tenth of a millisecond, is a share that one notices. Our choice, not
+# tuned.
 _WORTH_THREADS = 1 << 20
 _TABLE_ROOM = 1 << 27
 """Bytes of tables and settings that a layer keeps between calls; the rest is made again."""

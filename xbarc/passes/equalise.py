@@ -25,8 +25,8 @@ from xbarc.ir import (
 )
 from xbarc.numerics import AnyArray, Float64Array
 
-# Chains of 2, 4, 8 and 20 random layers of 32 channels settle in 2, 27, 112 and 626 rounds. After
-# 200 the deepest still moves by 2 % a round: a bound on time, close to equal ranges.
+# Chains of 2, 4, 8 and 20 layers of 32 channels with normal weights settle in 2, 24, 90 and some
+# 440 rounds. After 200 a range of the deepest still moves by .3 % a round: a bound on time.
 _ROUNDS = 200
 # A change of 0.01 % of a range is far below one step of 8 bits (0.4 %).
 _TOLERANCE = 1e-4

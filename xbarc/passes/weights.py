@@ -14,7 +14,9 @@ from xbarc.ir import FloatResult, FloatWeight, IntWeight, LazyTensor, MatrixLaye
 from xbarc.numerics import AnyArray, Float32Array, IntFormat
 
 # Inputs and outputs of a tile: 256 KiB of real numbers, which stay in the second-level cache while
-# they are divided, rounded and turned. With 128 x 1024 or 64 x 256 it took a third longer on Zen 3.
+# they are divided, rounded and turned. Where the model stores the inputs of an output side by side,
+# 2 million weights take 11 ms; 12 with 128, 14 with 512, 23 with 64, 27 with 1024. Where it does
+# not, all of these take less than 18.
 _SIDE = 256
 
 

@@ -48,8 +48,7 @@ _LEAST_GAIN: Final = 1e-9
 # Smaller entries of the kernel are 0, so that `_put` skips their rows; they are far below what
 # `_LEAST_GAIN` asks for.
 _FORGOTTEN: Final = 1e-12
-# Eigenvalues of a matrix of this size take seconds, as the search does whose result they judge;
-# time grows with the cube.
+# Eigenvalues of a matrix of this size take a second or two, and time grows with the cube.
 _BOUND_SIZE: Final = 1024
 
 

@@ -41,7 +41,8 @@ __all__ = [
 _MOST_LEVELS = 1 << 16
 _PLAIN_LEVELS = 4
 """Up to here all pairs of levels are tried; above, convexity pays."""
-# Operations: that many take about .6 ms, which is what starting a pool of threads costs.
+# Operations, a level of an edge each: that many take a millisecond, and a pool of two threads
+# starts in a tenth of one. The rest is room for pools of many threads; not tuned.
 _WORTH_THREADS = 1 << 16
 
 Levels = int | Float64Array

@@ -25,8 +25,8 @@ else:
 
 # Deterministic seconds for the units of one line; every block of every layer has lines.
 _SOLVER_LIMIT = 0.3
-# Variables of a model, a unit times a place: 200 units on 200 places; 132 on 198 take seconds.
-# Longer lines keep the greedy order and a weaker bound.
+# Variables of a model, a unit times a place: 200 units on 200 places. 132 on 198, of one and two
+# columns, take 2 s with the limit above. Longer lines keep the greedy order and a weaker bound.
 _MOST_CHOICES = 40_000
 # CP-SAT takes whole numbers: nine digits of the dearest line, sums within int64.
 _RESOLUTION = 1_000_000_000

@@ -196,7 +196,8 @@ def lower(weights, cell_bits, top, digits, sums, table, tries, most):
             most -= 1
             sweep(weights, cell_bits, trial, trial_sums, table[0])
             left = excess(trial_sums, targets)
-            # Less than an eighth gained: this width is out of reach, and other columns wait.
+            # Less than an eighth gained: taken for out of reach, so that other columns get their
+            # turn.
             if left == 0 or 8 * left > 7 * before:
                 break
             before = left
@@ -204,7 +205,6 @@ def lower(weights, cell_bits, top, digits, sums, table, tries, most):
             digits[:], sums[:] = trial, trial_sums
             measure(sums, top, bits, targets)
         else:
-            # Not asked again: what some sweeps did not meet is hardly met later, and the loop has
-            # to end.
+            # Not asked again, though later digits might meet it: the loop has to end.
             closed[column] = True
             targets[column] = target(bits[column], top)
