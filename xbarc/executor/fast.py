@@ -22,6 +22,9 @@ from xbarc.ir import CrossbarStep, LayerTrace, Window, effective_weights, lossle
 from xbarc.numerics import FLOAT32_EXACT, AnyArray, IntArray, exact_matmul
 from xbarc.runtime import IntegerProduct
 
+# Inputs whose magnitudes are summed at a time: of 4,096 outputs, 16 MiB of 32-bit numbers.
+_ROWS = 1 << 10
+
 
 class FastLayer(Accumulate):
     """One crossbar layer, prepared once.
@@ -89,6 +92,17 @@ class FastLayer(Accumulate):
         return self._sliced.accumulate(vectors, trace)
 
 
+def largest_sum(weights: AnyArray) -> int:
+    """The largest sum of magnitudes of an output's weights; axes: group, input, output.
+
+    A thousand inputs at a time: the magnitudes of a whole layer are as large as the layer.
+    """
+    sums = np.zeros((weights.shape[0], weights.shape[2]), dtype=np.int64)
+    for first in range(0, weights.shape[1], _ROWS):
+        sums += np.abs(weights[:, first : first + _ROWS]).sum(axis=1, dtype=np.int64)
+    return int(sums.max(initial=0))
+
+
 class CollapsedLayer(Accumulate):
     """Lossless conversions: one exact integer product a group.
 
@@ -103,8 +117,7 @@ class CollapsedLayer(Accumulate):
         self._threads = threads
         self._weights = effective_weights(step, lossless)
         top = (1 << step.input_bits) - 1
-        largest = np.abs(self._weights).sum(axis=1, dtype=np.int64).max(initial=0)
-        self._bound = int(largest) * top
+        self._bound = largest_sum(self._weights) * top
         low, high = self._weights.min(initial=0), self._weights.max(initial=0)
         narrow = -128 <= low <= high <= 127 and step.input_bits <= 8
         self._fits_int8 = bool(narrow and step.inputs * 255 * 255 < 1 << 31)

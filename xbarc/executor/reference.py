@@ -8,7 +8,7 @@ from scipy import sparse
 from xbarc.executor.adc import convert, read_back, saturates
 from xbarc.executor.layer import Accumulate
 from xbarc.ir import CrossbarStep, LayerTrace, conversion_matrix, output_matrix
-from xbarc.numerics import Int64Array, IntArray, slice_inputs
+from xbarc.numerics import Int64Array, IntArray, UInt8Array, exact_matmul, slice_inputs
 
 
 class ReferenceLayer(Accumulate):
@@ -43,17 +43,15 @@ class ReferenceLayer(Accumulate):
         keep = trace is not None and trace.keep_codes
         codes = np.zeros(shape if keep else (0,), dtype=np.int64)
         for group in range(step.groups):
-            for number, (first, last, block) in enumerate(self._segments):
-                wires = vectors[:, group, step.tiling.row_input[first:last]]
-                planes = slice_inputs(wires.astype(np.int64), step.dac_bits, step.input_slices)
-                levels = self.levels(group, number)
+            for number, (_, _, block) in enumerate(self._segments):
+                columns = self.column_sums(vectors[:, group], group, number)
+                total = np.zeros((count, step.conversions), dtype=np.int64)
                 for s in range(step.input_slices):
-                    q, back = self._read(planes[s] @ levels, (group, number, s), trace)
-                    acc[:, group] += (self._periphery(group, block) @ back.T).T << (
-                        step.dac_bits * s
-                    )
+                    q, back = self._read(columns[s], (group, number, s), trace)
+                    total += back << (step.dac_bits * s)
                     if keep:
                         codes[:, group, number, s] = q
+                acc[:, group] += (self._periphery(group, block) @ total.T).T
         if trace is not None:
             trace.vectors += count
         if trace is not None and keep:
@@ -61,6 +59,21 @@ class ReferenceLayer(Accumulate):
         beta = step.periphery.input_sum.reshape(step.groups, step.outputs)
         acc += vectors.sum(axis=2, dtype=np.int64)[:, :, None] * beta
         return acc
+
+    def column_sums(self, vectors: IntArray, group: int, segment: int) -> Int64Array:
+        """Sums of all bitlines of a segment; axes: vector, input -> input slice, vector, column.
+
+        One product for all input slices: in floating point, where the largest sum that cells and
+        slices allow proves it exact.
+        """
+        step = self.step
+        first, last, _ = self._segments[segment]
+        wires = vectors[:, step.tiling.row_input[first:last]].astype(np.int64)
+        planes = slice_inputs(wires, step.dac_bits, step.input_slices)
+        top = ((1 << step.dac_bits) - 1) * ((1 << step.cells.bits) - 1)
+        flat = planes.reshape(-1, last - first)
+        sums = exact_matmul(flat, self.levels(group, segment), (last - first) * top)
+        return sums.reshape(step.input_slices, len(vectors), -1)
 
     def _read(
         self, columns: Int64Array, place: tuple[int, int, int], trace: LayerTrace | None
@@ -83,15 +96,15 @@ class ReferenceLayer(Accumulate):
 
     def sums(self, columns: Int64Array) -> Int64Array:
         """What conversions see of bitlines; axes: vector, column -> vector, conversion."""
+        if not self.step.periphery.a_sign.size:
+            return columns
         seen: Int64Array = (self._a @ columns.T).T
         return seen
 
-    def levels(self, group: int, segment: int) -> Int64Array:
+    def levels(self, group: int, segment: int) -> UInt8Array:
         """Cells of one group and segment; axes: row, column."""
         first, last, _ = self._segments[segment]
-        cells = self.step.cells.unpack((group, slice(first, last)))
-        # numpy's integer product walks the summed axis: keep it contiguous in memory
-        return np.ascontiguousarray(cells.T, dtype=np.int64).T
+        return self.step.cells.unpack((group, slice(first, last)))
 
     def _periphery(self, group: int, block: int) -> sparse.csr_array:
         if (group, block) not in self._r:

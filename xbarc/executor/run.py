@@ -25,8 +25,8 @@ from xbarc.ir import (
     Step,
     Trace,
     Value,
-    effective_weights,
     layer_outputs,
+    weight_sums,
 )
 from xbarc.runtime import OnnxSession, check_memory
 
@@ -103,6 +103,13 @@ class StepRunner:
         self._shapes.pop(step.name, None)
         self._layers.pop(step.name, None)
 
+    def engine_of(self, step: CrossbarStep) -> Accumulate | None:
+        """The engine that ran a layer, without its tap; None before."""
+        if step.name not in self._layers:
+            return None
+        engine = self._layers[step.name][1]
+        return engine.engine if isinstance(engine, Tap) else engine
+
     def prepare(self, step: CrossbarStep, engine: Accumulate) -> None:
         """Run a layer by this engine from now on."""
         self._layers[step.name] = (layer_frame(step), engine)
@@ -142,10 +149,10 @@ class StepRunner:
 def layer_frame(step: CrossbarStep) -> LayerFrame:
     """What both engines share of a crossbar step."""
     if step.sense is None:
-        weight_sums = effective_weights(step).sum(axis=1, dtype=np.int64)
+        sums = weight_sums(step)
     else:  # codes of binary inputs have no zero point
-        weight_sums = np.zeros((step.groups, step.outputs), dtype=np.int64)
-    return LayerFrame(step, step.periphery.constant, weight_sums, step.inputs)
+        sums = np.zeros((step.groups, step.outputs), dtype=np.int64)
+    return LayerFrame(step, step.periphery.constant, sums, step.inputs)
 
 
 class Executor:

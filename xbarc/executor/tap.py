@@ -29,13 +29,13 @@ class Tap(Accumulate):
         sums: Look | None = None,
         looking: Callable[[], bool] = lambda: True,
     ) -> None:
-        self._engine, self._vectors, self._sums, self._looking = engine, vectors, sums, looking
+        self.engine, self._vectors, self._sums, self._looking = engine, vectors, sums, looking
 
     def accumulate(self, vectors: IntArray, trace: LayerTrace | None = None) -> IntArray:
         """As the engine does."""
         if self._vectors is not None:
             self._vectors(vectors)
-        found = self._engine.accumulate(vectors, trace)
+        found = self.engine.accumulate(vectors, trace)
         if self._sums is not None:
             self._sums(found)
         return found
@@ -44,4 +44,4 @@ class Tap(Accumulate):
         self, padded: IntArray, geometry: Window, trace: LayerTrace | None = None
     ) -> IntArray | None:
         """No way past `accumulate` while somebody looks."""
-        return None if self._looking() else self._engine.convolve(padded, geometry, trace)
+        return None if self._looking() else self.engine.convolve(padded, geometry, trace)

@@ -17,7 +17,7 @@ from xbarc.executor import (
 )
 from xbarc.ir import CrossbarStep, SumStatistics, conversion_kinds, sum_ranges
 from xbarc.lazy import lazy_module
-from xbarc.numerics import Int64Array, IntArray, slice_inputs
+from xbarc.numerics import Int64Array, IntArray
 
 if TYPE_CHECKING:
     from xbarc.instruments import histogram_loop
@@ -144,14 +144,10 @@ class _IdealSums:
 
     def _count_plainly(self, vectors: IntArray, group: int, segment: int, bins: Bins) -> None:
         """Sums beyond 16 bits: as the reference makes them."""
-        step = self._step
-        first, last = (int(b) for b in step.tiling.segment_bounds[segment : segment + 2])
-        wires = vectors[:, step.tiling.row_input[first:last]].astype(np.int64)
-        planes = slice_inputs(wires, step.dac_bits, step.input_slices)
-        reference = ReferenceLayer(step)
-        levels = reference.levels(group, segment)
-        for s in range(step.input_slices):
-            sums = reference.sums(planes[s] @ levels)
+        reference = ReferenceLayer(self._step)
+        columns = reference.column_sums(vectors, group, segment)
+        for s in range(self._step.input_slices):
+            sums = reference.sums(columns[s])
             index = (sums - bins.low) // bins.width
             np.add.at(bins.counts[:, s], (np.broadcast_to(bins.kinds, sums.shape), index), 1)
 

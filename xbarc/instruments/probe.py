@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from xbarc.errors import InputError
-from xbarc.executor import StepRunner, Values, Walk, check_feeds
+from xbarc.executor import Accumulate, StepRunner, Values, Walk, check_feeds
 from xbarc.ir import CrossbarStep, IntegerInput, Program, StaticInput, Value, loops, quantize
 from xbarc.numerics import AnyArray, Int64Array, IntArray
 
@@ -23,7 +23,8 @@ _SIZES = (16, 32, 8, 64, 224, 1)
 
 _LARGEST_INPUT = 1 << 22
 _LARGE = 1 << 25
-"""Cells beyond which fewer kinds of inputs are run: vgg19 would take minutes on all of them."""
+"""Cells beyond which fewer kinds of inputs are run, each once: an inference of vgg19 takes
+seconds."""
 
 _CONTROL = 8
 """Entries up to which a vector may tell sizes: extremes would ask for all memory there is."""
@@ -38,12 +39,14 @@ class Met:
         vectors: some of the vectors; axes: vector, group, input.
         beyond: least and largest code before input bits were saved, where they are more than the
             bits that are left hold.
+        engine: what ran the layer; None where no run reached it.
     """
 
     most: int
     low: IntArray | None = None
     high: IntArray | None = None
     beyond: tuple[int, int] | None = None
+    engine: Accumulate | None = None
     _parts: list[IntArray] = field(default_factory=list)
 
     @property
@@ -86,7 +89,7 @@ def probe_layers(program: Program, seed: int = 0, most: int = 16) -> dict[str, M
     sizes = _SIZES if _has_open_axes(program.inputs) else _SIZES[:1]
     best = max(sizes, key=lambda size: probe.run(_feeds(program.inputs, size, "normal", rng)))
     cells = sum(prod(step.cells.shape) for step in program.crossbar_steps)
-    for kind in _KINDS[:3] if cells > _LARGE else _KINDS:
+    for kind in _KINDS[1:3] if cells > _LARGE else _KINDS:
         probe.run(_feeds(program.inputs, best, kind, rng))
     return probe.met
 
@@ -114,6 +117,8 @@ class _Probe:
                     return done
                 with np.errstate(all="ignore"):
                     walk.run(self._runner, step, [values])
+                if isinstance(step, CrossbarStep):
+                    self.met[step.name].engine = self._runner.engine_of(step)
                 done += 1
         except InputError:
             return done

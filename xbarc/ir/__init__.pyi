@@ -11,6 +11,7 @@ from .effective import (
     output_matrix,
     slice_ranges,
     sum_ranges,
+    weight_sums,
 )
 from .facts import WEIGHTS, InputFacts, Narrowed
 from .files.folder import check_replaceable
@@ -207,6 +208,7 @@ __all__ = [
     "to_values",
     "verify_network",
     "verify_program",
+    "weight_sums",
     "window_output",
     "window_pads",
 ]

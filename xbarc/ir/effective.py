@@ -11,7 +11,7 @@ from scipy import sparse
 
 from xbarc.ir.facts import slice_drives
 from xbarc.ir.program import CrossbarStep, Periphery
-from xbarc.numerics import BoolArray, Int64Array, IntArray, sum_columns
+from xbarc.numerics import BoolArray, ByteTables, Int64Array, IntArray, sum_columns
 
 # Unpacked as int32 these are 64 MiB, whatever the layer's size.
 _CHUNK_CELLS = 1 << 24
@@ -50,29 +50,65 @@ def effective_weights(step: CrossbarStep, chosen: BoolArray | None = None) -> ND
         step: the layer.
         chosen: conversions that count; axes: group, segment, conversion. None takes all.
     """
-    weights = np.zeros((step.groups, step.inputs, step.outputs), dtype=np.int32)
-    beta = step.periphery.input_sum.reshape(step.groups, 1, step.outputs)
-    for group, rows, matrix in _pieces(step, chosen):
+    weights = np.empty((step.groups, step.inputs, step.outputs), dtype=np.int32)
+    weights[:] = step.periphery.input_sum.reshape(step.groups, 1, step.outputs)
+    for group, rows, matrix, tables in _pieces(step, chosen):
+        to = step.tiling.row_input[rows]
+        if tables is not None:
+            tables.join(step.cells, (group, rows), weights[group], to)
+            continue
         cells = step.cells.unpack((group, rows)).astype(np.int32)
-        part = (matrix @ cells.T).T
-        weights[group, step.tiling.row_input[rows]] = part + beta[group]
+        weights[group, to] += (matrix @ cells.T).T.astype(np.int32)
     return weights
+
+
+def weight_sums(step: CrossbarStep) -> Int64Array:
+    """Sums of the effective weights over inputs; axes: group, output.
+
+    From column sums: no weight is ever made.
+    """
+    sums = sum_columns(step.cells, step.tiling.row_bounds)
+    a = conversion_matrix(step.periphery, step.conversions, step.cells.columns)
+    beta = step.periphery.input_sum.reshape(step.groups, step.outputs)
+    total: Int64Array = beta * np.int64(step.inputs)
+    if step.periphery.r_code.shape[1] == 1:
+        sums = sums.sum(axis=1, keepdims=True)
+    for group in range(step.groups):
+        for block in range(sums.shape[1]):
+            r = output_matrix(step.periphery, group, block, step.outputs, step.conversions)
+            total[group] += r @ (a @ sums[group, block])
+    return total
 
 
 def _pieces(
     step: CrossbarStep, chosen: BoolArray | None
-) -> Iterator[tuple[int, slice, sparse.csr_array]]:
-    """Cut rows into chunks of bounded memory, each with its `R A`; axes: output, column."""
+) -> Iterator[tuple[int, slice, sparse.csr_array, ByteTables | None]]:
+    """Cut rows into chunks of bounded memory, each with its `R A` and its tables, if it has any.
+
+    Axes of `R A`: output, column.
+    """
     chunk = max(1, _CHUNK_CELLS // max(1, step.cells.columns))
     a = conversion_matrix(step.periphery, step.conversions, step.cells.columns)
+    many_groups, many_blocks = (size > 1 for size in step.periphery.r_code.shape[:2])
+    known: dict[tuple[int, int], tuple[sparse.csr_array, ByteTables | None]] = {}
     for group in range(step.groups):
         for first, last, block, keep in _row_ranges(step, group, chosen):
-            r = output_matrix(step.periphery, group, block, step.outputs, step.conversions)
-            # Conversions that do not count get a row of zeros, so that no index moves.
-            kept = a if keep is None else sparse.diags_array(keep, dtype=np.int64) @ a
-            matrix = sparse.csr_array(r @ kept)
+            key = (group * many_groups, block * many_blocks)
+            found = known.get(key) if keep is None else None
+            if found is None:
+                r = output_matrix(step.periphery, group, block, step.outputs, step.conversions)
+                # Conversions that do not count get a row of zeros, so that no index moves.
+                kept = a if keep is None else sparse.diags_array(keep, dtype=np.int64) @ a
+                found = _with_tables(sparse.csr_array(r @ kept), step.cells.bits)
+            if keep is None:
+                known = {key: found}  # rows and groups that share it follow each other
             for start in range(first, last, chunk):
-                yield group, slice(start, min(last, start + chunk)), matrix
+                yield group, slice(start, min(last, start + chunk)), *found
+
+
+def _with_tables(matrix: sparse.csr_array, bits: int) -> tuple[sparse.csr_array, ByteTables | None]:
+    entries = sparse.coo_array(matrix)
+    return matrix, ByteTables.of((entries.row, entries.col, entries.data), bits)
 
 
 def _row_ranges(

@@ -2,6 +2,7 @@ from .blas_threads import ordered_sums
 from .compiling import compiled
 from .exact import FLOAT32_EXACT, FLOAT64_EXACT, exact_matmul
 from .formats import IntFormat, bits_for, magnitude_bits, narrowest_format
+from .joining import ByteTables
 from .memory import ANOTHER_LIMIT, limit_in_words, memory_limit, show_size
 from .packing import (
     PackedCells,
@@ -32,6 +33,7 @@ __all__ = [
     "FLOAT64_EXACT",
     "AnyArray",
     "BoolArray",
+    "ByteTables",
     "Float32Array",
     "Float64Array",
     "FloatArray",

@@ -113,3 +113,22 @@ def append_codes(weights, low, codes, width, first, out):
                     at += 1
             if held:
                 out[group, row, at] = np.uint8(word)
+
+
+@compiled()
+def join_rows(data, byte, output, kind, tables, places, joined):
+    """Add to each output what the tables give for the bytes of a row.
+
+    Args:
+        data: packed cells; axes: row, byte.
+        byte: of each entry, the byte of a row that it looks up.
+        output: of each entry, the output that it adds to.
+        kind: of each entry, its table.
+        tables: int32, wrapping as the result does; axes: kind, value of the byte.
+        places: row of the result for each row.
+        joined: int32, is added to; axes: row, output.
+    """
+    for row in range(data.shape[0]):
+        cells, sums = data[row], joined[places[row]]
+        for entry in range(len(byte)):
+            sums[output[entry]] += tables[kind[entry], cells[byte[entry]]]

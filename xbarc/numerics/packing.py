@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 else:
     cell_loops = lazy_module("xbarc.numerics.cell_loops")
 
-_ALIGNED = (1, 2, 4, 8)
+ALIGNED = (1, 2, 4, 8)
 """Widths of which a byte holds whole cells: only these have compiled loops."""
 
 WIDEST_CODE = 56
@@ -69,9 +69,9 @@ def sum_columns(cells: PackedCells, bounds: IntArray, *, nonzero: bool = False) 
     """
     groups, _, columns = cells.shape
     sums = np.zeros((groups, len(bounds) - 1, columns), dtype=np.int64)
-    if cells.bits in _ALIGNED:
+    if cells.bits in ALIGNED:
         runs = np.asarray(bounds, dtype=np.int64)
-        cell_loops.sum_columns(_protect(cells.data), runs, cells.bits, nonzero, sums)
+        cell_loops.sum_columns(protect(cells.data), runs, cells.bits, nonzero, sums)
         return sums
     for run in range(sums.shape[1]):
         levels = cells.unpack((slice(None), slice(int(bounds[run]), int(bounds[run + 1]))))
@@ -82,15 +82,15 @@ def sum_columns(cells: PackedCells, bounds: IntArray, *, nonzero: bool = False) 
 
 def count_levels(cells: PackedCells) -> Int64Array:
     """Cells at each level; axis: level."""
-    if cells.bits not in _ALIGNED:
+    if cells.bits not in ALIGNED:
         return _count_unpacked(cells)
-    counts = cell_loops.count_bytes(_protect(cells.data.reshape(-1))) @ _levels_of_byte(cells.bits)
+    counts = cell_loops.count_bytes(protect(cells.data.reshape(-1))) @ _levels_of_byte(cells.bits)
     padding = cells.data.size * (8 // cells.bits) - cells.count
     counts[0] -= padding
     return np.asarray(counts, dtype=np.int64)
 
 
-def _protect(data: AnyArray) -> AnyArray:
+def protect(data: AnyArray) -> AnyArray:
     """A read-only view: loops are compiled for these alone, as arrays of files are so."""
     view = data.view()
     view.flags.writeable = False
@@ -131,7 +131,7 @@ def pack_cells(cells: UInt8Array, bits: int) -> PackedCells:
     if cells.size and int(cells.max()) >> bits:
         raise ValueError(f"level {int(cells.max())} does not fit a cell of {bits} bits")
     columns = cells.shape[-1]
-    pack = _pack_aligned if bits in _ALIGNED else _pack_bits
+    pack = _pack_aligned if bits in ALIGNED else _pack_bits
     data = np.ascontiguousarray(pack(cells, bits))
     data.flags.writeable = False
     return PackedCells(data, bits, columns)
@@ -172,17 +172,17 @@ class WeightCodes:
         size = self.width // 8
         whole = self.width in (8, 16, 32) and not first % self.width and not out.shape[2] % size
         if not whole or sys.byteorder != "little":
-            cell_loops.append_codes(_protect(weights), self.low, self.codes, self.width, first, out)
+            cell_loops.append_codes(protect(weights), self.low, self.codes, self.width, first, out)
             return
         words = out.view(f"u{size}")[:, :, first // self.width :][:, :, : weights.shape[2]]
-        cell_loops.look_up(_protect(weights), self.low, self.codes.astype(words.dtype), words)
+        cell_loops.look_up(protect(weights), self.low, self.codes.astype(words.dtype), words)
 
 
 def unpack_cells(data: UInt8Array, bits: int, columns: int) -> UInt8Array:
     """Undo `pack_cells`; the last axis becomes `columns` long."""
     if bits == 8:
         return data[..., :columns]
-    if bits not in _ALIGNED:
+    if bits not in ALIGNED:
         return _unpack_bits(data, bits, columns)
     per_byte = 8 // bits
     out = np.empty((*data.shape, per_byte), dtype=np.uint8)
