@@ -20,6 +20,18 @@ if TYPE_CHECKING:
 # Calibration takes its ranges from this many samples; the pages on accuracy use as many.
 _CALIBRATED = 256
 
+_VALIDATE = typer.Option(
+    metavar="VALID.npz",
+    help="samples that choose the epoch  [default: a share of the training data]",
+)
+_CALIBRATE = typer.Option(
+    metavar="DATA.npz",
+    help=f"inputs that choose ranges  [default: {_CALIBRATED} training samples]",
+)
+_OUTPUT = typer.Option(
+    "-o", "--output", metavar="OUT.xbar", help="[default: MODEL.xbar in this folder]"
+)
+
 
 @takes(chip=TargetChoice, training=Training, given=PANELS)
 def train_command(
@@ -28,26 +40,9 @@ def train_command(
         Path,
         typer.Option(metavar="TRAIN.npz", help="arrays by input name, and labels if there are any"),
     ],
-    validate: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="VALID.npz",
-            help="samples that choose the epoch  [default: a share of the training data]",
-        ),
-    ] = None,
-    calibrate: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DATA.npz",
-            help=f"inputs that choose ranges  [default: {_CALIBRATED} training samples]",
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o", "--output", metavar="OUT.xbar", help="[default: MODEL.xbar in this folder]"
-        ),
-    ] = None,
+    validate: Annotated[Path | None, _VALIDATE] = None,
+    calibrate: Annotated[Path | None, _CALIBRATE] = None,
+    output: Annotated[Path | None, _OUTPUT] = None,
     *,
     chip: TargetChoice,
     training: Training,
@@ -63,20 +58,20 @@ def train_command(
     """
     train = _room()
     from xbarc.cli.progress import progress_bar
-    from xbarc.ir import check_replaceable, read_npz
+    from xbarc.ir import check_replaceable
 
     place = output or Path(f"{model.stem}.xbar")
     check_replaceable(place)
-    arrays = _checked(read_npz(data), data)
+    arrays = _read(data)
     target = chip.load()
-    calibration = _calibration(arrays) if calibrate is None else read_npz(calibrate)
+    calibration = _calibration(arrays) if calibrate is None else _read(calibrate)
     job = train.prepare(model, target, calibration=calibration, **given)
     samples = _samples(job, arrays, data)
     if validate is None:
         share, seed = training.held_out, training.train_seed
         samples, chosen = train.split_held_out(samples, share, seed)
     else:
-        chosen = _samples(job, _checked(read_npz(validate), validate), validate)
+        chosen = _samples(job, _read(validate), validate)
     state = place.with_name(place.name + ".training")
     trainer = train.Trainer(job, samples, chosen, training, state)
     with progress_bar("train") as advance:
@@ -108,12 +103,15 @@ def _calibration(arrays: dict[str, AnyArray]) -> dict[str, AnyArray]:
     return {name: array[index] for name, array in arrays.items()}
 
 
-def _checked(arrays: dict[str, AnyArray], path: Path) -> dict[str, AnyArray]:
+def _read(path: Path) -> dict[str, AnyArray]:
     """Arrays that all hold the same number of samples.
 
     Raises:
         InputError: they do not, or hold none.
     """
+    from xbarc.ir import read_npz
+
+    arrays = read_npz(path)
     sizes = {name: len(array) if array.ndim else 0 for name, array in arrays.items()}
     if len(set(sizes.values())) != 1 or not min(sizes.values()):
         found = ", ".join(f"{name} {size}" for name, size in sizes.items())

@@ -23,7 +23,7 @@ _SUMS_AT_ONCE = 1 << 22
 
 
 @dataclass(frozen=True, eq=False)
-class Converters:
+class ColumnConverters:
     """`lo`, `step` and the largest code of one segment's conversions.
 
     Attributes:
@@ -36,8 +36,8 @@ class Converters:
 
 
 @dataclass(frozen=True, eq=False)
-class Thresholds:
-    """Thresholds of one segment's sense amplifiers.
+class ColumnThresholds:
+    """ColumnThresholds of one segment's sense amplifiers.
 
     Attributes:
         level: axes: level, group or 1, vector (1), conversion.
@@ -49,7 +49,7 @@ class Thresholds:
 
 
 @dataclass(frozen=True, eq=False)
-class Segment:
+class ActiveRows:
     """Rows that are active together.
 
     Attributes:
@@ -63,7 +63,7 @@ class Segment:
     rows: slice
     inputs: Tensor
     output: Tensor
-    read: Converters | Thresholds
+    read: ColumnConverters | ColumnThresholds
     drive: Tensor | None = None
 
     def wires(self, vectors: Tensor) -> Tensor:
@@ -84,7 +84,7 @@ class Segment:
 
 
 @dataclass(frozen=True, eq=False)
-class Cut:
+class LayerCut:
     """What the function needs beside its tensors.
 
     Attributes:
@@ -93,7 +93,7 @@ class Cut:
         joined: float type in which accumulators are summed.
     """
 
-    segments: tuple[Segment, ...]
+    segments: tuple[ActiveRows, ...]
     dac_bits: int
     slices: int
     joined: torch.dtype
@@ -116,7 +116,7 @@ class _Convert(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, vectors: Tensor, table: Tensor, thresholds: Tensor | None, cut: Cut
+        ctx: Any, vectors: Tensor, table: Tensor, thresholds: Tensor | None, cut: LayerCut
     ) -> Tensor:
         """Every conversion of every vector; float64 sums where `table` is float64."""
         ctx.save_for_backward(vectors, table, thresholds)
@@ -135,7 +135,7 @@ class _Convert(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor | None, None]:
         """Straight through where a converter is in its range, nothing where it saturates."""
         vectors, table, thresholds = ctx.saved_tensors
-        cut: Cut = ctx.cut
+        cut: LayerCut = ctx.cut
         sums = _Gradients(
             torch.zeros_like(vectors),
             torch.zeros_like(table),
@@ -148,7 +148,7 @@ class _Convert(torch.autograd.Function):
                 read = _with_trained(segment.read, thresholds, number)
                 back = grad[:, span].to(piece.dtype) @ segment.output.mT.to(piece.dtype)
                 seen = _Seen(piece, table, segment, back, span, number)
-                if isinstance(read, Thresholds):
+                if isinstance(read, ColumnThresholds):
                     _compare_back(seen, read, sums)
                 else:
                     _convert_back(seen, read, cut, sums)
@@ -156,7 +156,7 @@ class _Convert(torch.autograd.Function):
         return sums.vectors, sums.table, sums.thresholds, None
 
 
-def convert(vectors: Tensor, table: Tensor, thresholds: Tensor | None, cut: Cut) -> Tensor:
+def convert(vectors: Tensor, table: Tensor, thresholds: Tensor | None, cut: LayerCut) -> Tensor:
     """Codes of input vectors to accumulators, through every conversion.
 
     Args:
@@ -186,7 +186,7 @@ class _Seen:
 
     piece: Tensor
     table: Tensor
-    segment: Segment
+    segment: ActiveRows
     back: Tensor
     span: slice
     number: int
@@ -200,20 +200,24 @@ def _pieces(vectors: Tensor, table: Tensor) -> Iterator[Tensor]:
 
 
 def _with_trained(
-    read: Converters | Thresholds, trained: Tensor | None, number: int
-) -> Converters | Thresholds:
-    if trained is None or isinstance(read, Converters):
+    read: ColumnConverters | ColumnThresholds, trained: Tensor | None, number: int
+) -> ColumnConverters | ColumnThresholds:
+    if trained is None or isinstance(read, ColumnConverters):
         return read
-    return Thresholds(trained[number], read.width)
+    return ColumnThresholds(trained[number], read.width)
 
 
 def _read_segment(
-    piece: Tensor, table: Tensor, segment: Segment, read: Converters | Thresholds, cut: Cut
+    piece: Tensor,
+    table: Tensor,
+    segment: ActiveRows,
+    read: ColumnConverters | ColumnThresholds,
+    cut: LayerCut,
 ) -> Tensor:
     """Codes read back and joined over input slices; axes: group, vector, conversion."""
     cells = table[:, segment.rows]
     wires = segment.wires(piece)
-    if isinstance(read, Thresholds):
+    if isinstance(read, ColumnThresholds):
         sums = wires @ cells
         return torch.stack([sums >= level for level in read.level]).sum(0).to(sums.dtype)
     total = torch.zeros((), dtype=piece.dtype, device=piece.device)
@@ -232,7 +236,7 @@ def _of_slice(values: Tensor, number: int) -> Tensor:
     return values[number if values.shape[0] > 1 else 0]
 
 
-def _convert_back(seen: _Seen, read: Converters, cut: Cut, sums: _Gradients) -> None:
+def _convert_back(seen: _Seen, read: ColumnConverters, cut: LayerCut, sums: _Gradients) -> None:
     cells = seen.table[:, seen.segment.rows]
     wires = seen.segment.wires(seen.piece)
     largest = (1 << (cut.dac_bits * cut.slices)) - 1
@@ -249,7 +253,7 @@ def _convert_back(seen: _Seen, read: Converters, cut: Cut, sums: _Gradients) -> 
     _add_to_inputs(seen, share, cells, sums)
 
 
-def _compare_back(seen: _Seen, read: Thresholds, sums: _Gradients) -> None:
+def _compare_back(seen: _Seen, read: ColumnThresholds, sums: _Gradients) -> None:
     cells = seen.table[:, seen.segment.rows]
     wires = seen.segment.wires(seen.piece)
     columns = wires @ cells

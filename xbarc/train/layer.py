@@ -26,7 +26,7 @@ from xbarc.ir import (
     output_matrix,
 )
 from xbarc.numerics import AnyArray
-from xbarc.train.crossbar import Converters, Cut, Segment, Thresholds, convert
+from xbarc.train.crossbar import ActiveRows, ColumnConverters, ColumnThresholds, LayerCut, convert
 from xbarc.train.geometry import (
     dense_result,
     first_axis_sample,
@@ -259,12 +259,12 @@ class ProgramLayer(nn.Module):
         most = max(most * reach, int(codes) << step.input_bits)
         return torch.float32 if most < 1 << 22 else torch.float64
 
-    def _cut(self, table: Tensor) -> Cut:
+    def _cut(self, table: Tensor) -> LayerCut:
         step = self.step
         bounds = [int(bound) for bound in step.tiling.segment_bounds]
         drive = _drive(step)
         segments = tuple(
-            Segment(
+            ActiveRows(
                 slice(first, last),
                 self.row_input[first:last],
                 output,
@@ -276,7 +276,7 @@ class ProgramLayer(nn.Module):
             )
         )
         joined = table.dtype if self.training else torch.float64
-        return Cut(segments, step.dac_bits, step.input_slices, joined)
+        return LayerCut(segments, step.dac_bits, step.input_slices, joined)
 
     @torch.no_grad()
     def project(self) -> None:
@@ -311,15 +311,17 @@ def _drive(step: CrossbarStep) -> Tensor | None:
     return None if step.sense is None else torch.from_numpy(step.sense.drive.astype(np.int64))
 
 
-def _readout(step: CrossbarStep, segment: int, table: Tensor) -> Converters | Thresholds:
+def _readout(
+    step: CrossbarStep, segment: int, table: Tensor
+) -> ColumnConverters | ColumnThresholds:
     if step.sense is not None:
         rows = float(np.diff(step.tiling.segment_bounds)[segment])
-        return Thresholds(_levels(step.sense, segment).to(table), 2.0 * rows**0.5)
+        return ColumnThresholds(_levels(step.sense, segment).to(table), 2.0 * rows**0.5)
     low, width, bits = (
         torch.from_numpy(_segment(a, segment).astype(np.float64)).to(table)
         for a in (step.adc.lo, step.adc.step, step.adc.bits)
     )
-    return Converters(low, width, torch.exp2(bits) - 1.0)
+    return ColumnConverters(low, width, torch.exp2(bits) - 1.0)
 
 
 def _levels(sense: Sense, segment: int) -> Tensor:
