@@ -9,6 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+# Short runs go by the reference until loops are loaded, and numpy packs few cells: tests compare
+# the fast engine with the reference, so they load the loops first.
+import xbarc.executor.lookup
+import xbarc.numerics.cell_loops  # noqa: F401
+
 settings.register_profile("dev", deadline=None, max_examples=60)
 settings.register_profile(
     "ci",

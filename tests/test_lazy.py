@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from xbarc.lazy import lazy_module
+from xbarc.lazy import is_loaded, lazy_module
 
 
 class _Gate(ModuleType):
@@ -61,9 +62,12 @@ def test_nothing_loads_before_it_is_used(gate: _Gate) -> None:
     gate.opened.set()
     module = lazy_module("lazy_slow")
     assert lazy_module("lazy_slow") is module
+    assert importlib.import_module("lazy_slow") is module  # an import is no use of it yet
+    assert not is_loaded(module)
     assert gate.loads == 0
     assert module.first == 1
     assert type(module) is ModuleType
+    assert is_loaded(module)
     with pytest.raises(AttributeError, match="absent"):
         _ = module.absent
 
@@ -79,3 +83,21 @@ def test_a_module_that_fails_says_why_each_time(gate: _Gate) -> None:
 def test_a_missing_module_is_told_at_once() -> None:
     with pytest.raises(ModuleNotFoundError, match="no_such_module"):
         lazy_module("xbarc.no_such_module")
+
+
+def test_packages_around_a_module_load_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "lazy_outer" / "inner").mkdir(parents=True)
+    (tmp_path / "lazy_outer" / "__init__.py").write_text("")
+    (tmp_path / "lazy_outer" / "inner" / "__init__.py").write_text("")
+    (tmp_path / "lazy_outer" / "inner" / "leaf.py").write_text("from .. import inner\nvalue = 3\n")
+    try:
+        leaf = lazy_module("lazy_outer.inner.leaf")
+        assert "lazy_outer" not in sys.modules
+        assert leaf.value == 3
+        assert sys.modules["lazy_outer"].inner.leaf is leaf
+    finally:
+        for name in ("lazy_outer.inner.leaf", "lazy_outer.inner", "lazy_outer"):
+            sys.modules.pop(name, None)

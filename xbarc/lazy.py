@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import sys
 from importlib.abc import Loader
+from importlib.machinery import ModuleSpec, PathFinder
 from threading import RLock
 from types import ModuleType
 from typing import Any
 
 _STATE = "__lazy__"
+
+# What an import statement reads of a module that it finds in `sys.modules`: no use of it yet.
+_KNOWN_BEFORE = {"__spec__", "__name__", "__path__", "__dict__", "__class__"}
 
 
 class _Unloaded:
@@ -30,11 +35,12 @@ class _LazyModule(ModuleType):
     def __getattribute__(self, name: str) -> Any:
         space = object.__getattribute__(self, "__dict__")
         state = space.get(_STATE)
-        if state is not None:
+        if state is not None and name not in _KNOWN_BEFORE:
             with state.lock:
                 if not state.started:
                     state.started = True
                     try:
+                        _import_parent(self, space["__name__"])
                         state.loader.exec_module(self)
                     except BaseException:
                         state.started = False  # who asks again hears why
@@ -42,6 +48,13 @@ class _LazyModule(ModuleType):
                     del space[_STATE]
                     self.__class__ = ModuleType  # type: ignore[assignment]  # a plain one from now
         return ModuleType.__getattribute__(self, name)  # not super(): the class may be a plain one
+
+
+def _import_parent(module: ModuleType, name: str) -> None:
+    """What an import statement does besides executing the module."""
+    parent, _, own = name.rpartition(".")
+    if parent:
+        setattr(importlib.import_module(parent), own, module)
 
 
 def lazy_module(name: str) -> ModuleType:
@@ -56,14 +69,14 @@ def lazy_module(name: str) -> ModuleType:
             special = lazy_module("scipy.special")
 
     Args:
-        name: the module's full name; its parent packages are imported.
+        name: the module's full name; its parent packages are imported with it, not before.
 
     Raises:
         ModuleNotFoundError: there is no such module.
     """
     if name in sys.modules:
         return sys.modules[name]
-    spec = importlib.util.find_spec(name)
+    spec = _find(name)
     if spec is None or spec.loader is None:
         raise ModuleNotFoundError(f"No module named '{name}'", name=name)
     module = importlib.util.module_from_spec(spec)
@@ -71,3 +84,18 @@ def lazy_module(name: str) -> ModuleType:
     module.__class__ = _LazyModule
     sys.modules[name] = module
     return module
+
+
+def is_loaded(module: ModuleType) -> bool:
+    """Whether a module of `lazy_module` was executed, which reading its attributes would do."""
+    return _STATE not in object.__getattribute__(module, "__dict__")
+
+
+def _find(name: str) -> ModuleSpec | None:
+    """Where a module lies; `importlib.util.find_spec` would import the packages around it."""
+    parent, _, _ = name.rpartition(".")
+    if not parent:
+        return importlib.util.find_spec(name)
+    around = _find(parent) if parent not in sys.modules else sys.modules[parent].__spec__
+    places = None if around is None else around.submodule_search_locations
+    return None if places is None else PathFinder.find_spec(name, places)

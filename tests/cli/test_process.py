@@ -100,8 +100,9 @@ def test_a_bug_is_no_answer(kind: str) -> None:
     """Inside a command, where typer would put its own hook in place and leave with 1."""
     script = (
         "import sys, xbarc.cli.app as app\n"
+        "import xbarc.cli.executing as executing\n"
         f"def boom() -> None: raise {kind}('boom')\n"
-        "app.app.command('boom')(boom); sys.argv = ['xbarc', 'boom']; app.entry()"
+        "executing.verify_command = boom; sys.argv = ['xbarc', 'verify']; app.entry()"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
     assert done.returncode == 3
@@ -114,10 +115,11 @@ def test_interrupted_where_compiled_code_swallows_it(kind: str) -> None:
     """Modules that load and callbacks of compilers turn Ctrl-C into another error."""
     script = (
         "import contextlib, os, signal, sys, xbarc.cli.app as app\n"
+        "import xbarc.cli.executing as executing\n"
         "def boom() -> None:\n"
         "    with contextlib.suppress(KeyboardInterrupt): os.kill(os.getpid(), signal.SIGINT)\n"
         f"    raise {kind}('no compiled object yet')\n"
-        "app.app.command('boom')(boom); sys.argv = ['xbarc', 'boom']; app.entry()"
+        "executing.verify_command = boom; sys.argv = ['xbarc', 'verify']; app.entry()"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
     assert done.returncode == 130
@@ -128,10 +130,11 @@ def test_interrupted_in_a_callback_that_drops_it() -> None:
     """Nothing fails after it, so it has to come again."""
     script = (
         "import ctypes, os, signal, sys, time, xbarc.cli.app as app\n"
+        "import xbarc.cli.executing as executing\n"
         "@ctypes.CFUNCTYPE(None)\n"
         "def callback() -> None: os.kill(os.getpid(), signal.SIGINT); time.sleep(0)\n"
         "def boom() -> None: callback(); time.sleep(60)\n"
-        "app.app.command('boom')(boom); sys.argv = ['xbarc', 'boom']; app.entry()"
+        "executing.verify_command = boom; sys.argv = ['xbarc', 'verify']; app.entry()"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, check=False, timeout=50

@@ -14,7 +14,7 @@ import typer
 
 from tests.frontend.onnx_models import normal, parse
 from xbarc.cli import main
-from xbarc.cli.app import app
+from xbarc.cli.app import command_app
 from xbarc.errors import XbarcError
 from xbarc.ir.effective import is_lossless
 from xbarc.ir.files import load_program
@@ -100,7 +100,7 @@ _SWEPT = [pytest.param(*c, marks=() if c in _QUICK else pytest.mark.slow) for c 
 
 def test_every_option_is_tried() -> None:
     """An option that joins the command joins the values above, or says where it is tested."""
-    command = typer.main.get_command(app)
+    command = typer.main.get_command(command_app())
     names = {parameter.name for parameter in command.commands["compile"].params}  # type: ignore[attr-defined]
     assert names == VALUES.keys() | _ELSEWHERE.keys()
 

@@ -16,6 +16,15 @@ from tests.cli.conftest import MLP
 SOLVERS = ("ortools.sat.python.cp_model_helper", "pandas.core")
 READERS = ("onnx_ir", "sympy.core", "xbarc.compiler", "xbarc.mapping")
 COMPILERS = ("numba.core", "llvmlite")
+UNUSED = (
+    "xbarc.circuit.chip",
+    "xbarc.evaluate",
+    "xbarc.experiments.study",
+    "xbarc.instruments.probing",
+    "xbarc.executor.analog_loop",
+    "rich.console",
+    "scipy.linalg._basic",
+)
 SLOW_MATHS = ("scipy.optimize._linprog", "scipy.special._ufuncs", "networkx.classes")
 
 _REPORT = """
@@ -46,7 +55,15 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_run_loads_neither_compiler_nor_reader(program: Path) -> None:
     data, out = program.parent / "in.npz", program.parent / "out.npz"
     command = ("run", str(program), "--inputs", str(data), "--outputs", str(out))
-    assert loaded(command, (*SOLVERS, *READERS, *COMPILERS, *SLOW_MATHS)) == ["0"]
+    assert loaded(command, (*SOLVERS, *READERS, *COMPILERS, *SLOW_MATHS, *UNUSED)) == ["0"]
+
+
+def test_a_short_run_with_saturating_converters_compiles_no_loops(program: Path) -> None:
+    xbarc.compile(MLP, adc="4").save(program.parent / "narrow.xbar")
+    data, out = program.parent / "in.npz", program.parent / "out.npz"
+    files = ("--inputs", str(data), "--outputs", str(out))
+    command = ("run", str(program.parent / "narrow.xbar"), *files)
+    assert loaded(command, (*SOLVERS, *READERS, *COMPILERS, *SLOW_MATHS, *UNUSED)) == ["0"]
 
 
 def test_verify_loads_neither_compiler_nor_reader(program: Path) -> None:
@@ -61,7 +78,19 @@ def test_reports_load_neither_solver_nor_reader(program: Path, command: str) -> 
 
 def test_a_plain_compile_loads_no_solver(program: Path) -> None:
     command = ("compile", str(MLP), "-o", str(program.parent / "other.xbar"))
-    assert loaded(command, (*SOLVERS, "scipy.optimize._linprog")) == ["0"]
+    modules = (*SOLVERS, *COMPILERS, "scipy.optimize._linprog", "scipy.linalg._basic", "sympy.core")
+    assert loaded(command, modules) == ["0"]
+
+
+@pytest.mark.parametrize("command", ["", "run"])
+def test_help_loads_no_arithmetic(command: str) -> None:
+    arguments = [word for word in (command, "--help") if word]
+    assert loaded(arguments, (*SOLVERS, *READERS, *COMPILERS, "onnx", "numpy")) == ["0"]
+
+
+def test_a_command_loads_no_other_command() -> None:
+    others = ("xbarc.cli.compiling", "xbarc.cli.comparing", "xbarc.cli.studies")
+    assert loaded(("verify", "--help"), others) == ["0"]
 
 
 def test_the_list_of_targets_loads_no_arithmetic() -> None:

@@ -9,6 +9,7 @@ import sys
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -18,9 +19,11 @@ from hypothesis import strategies as st
 from tests.builders import int_layer, mapped, program_of, small_target
 from tests.executor.test_engines import draw_adc, mapped_or_none
 from tests.strategies import Case, cases
-from xbarc.executor import Executor, FastLayer, ReferenceLayer
+from xbarc.executor import Executor, FastLayer, ReferenceLayer, short_runs
+from xbarc.executor.adc import conversions_of_vector
 from xbarc.executor.lanes import LANES
 from xbarc.executor.saturating import SaturatingLayer, announce_compilation, fits_lookup
+from xbarc.executor.short_runs import ShortRunLayer
 from xbarc.executor.shuffle import lane_order
 from xbarc.executor.sliced import ByteLayer, SlicedLayer, byte_conversions
 from xbarc.ir.effective import effective_weights, is_lossless, lossless_conversions
@@ -34,6 +37,27 @@ from xbarc.numerics.types import IntArray
 def _vectors(step: CrossbarStep, count: int, seed: int) -> IntArray:
     rng = np.random.default_rng(seed)
     return rng.integers(0, 1 << step.input_bits, (count, step.groups, step.inputs))
+
+
+@given(cases(), st.data(), st.integers(0, 3))
+def test_short_runs_give_the_same_bits(case: Case, data: st.DataObject, calls: int) -> None:
+    """By the reference, then by the fast engine: sums and counts, wherever the change comes."""
+    step = mapped_or_none(case)
+    if step is None:
+        return
+    step = draw_adc(step, data)
+    layer, reference = ShortRunLayer(FastLayer(step)), ReferenceLayer(step)
+    found, wanted = LayerTrace(), LayerTrace()
+    most = calls * 5 * conversions_of_vector(step) + 1
+    with (
+        patch.object(short_runs, "is_loaded", return_value=False),
+        patch.object(short_runs, "_BEFORE_LOOPS", most),
+    ):
+        for seed in range(3):
+            vectors = _vectors(step, 5, seed)
+            sums = layer.accumulate(vectors, found)
+            assert np.array_equal(sums, reference.accumulate(vectors, wanted))
+    assert vars(found) == vars(wanted)
 
 
 @given(cases(), st.data())

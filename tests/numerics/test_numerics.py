@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -15,6 +17,7 @@ from xbarc.numerics import (
     exact_matmul,
     magnitude_bits,
     pack_cells,
+    packing,
     round_to_int,
     shift_add,
     slice_count,
@@ -54,21 +57,31 @@ def test_packing_round_trips(data: st.DataObject, bits: int, columns: int) -> No
     assert np.array_equal(packed.unpack((1, slice(1, 3))), cells[1, 1:3])
 
 
-@given(st.integers(1, 8), st.integers(1, 9), st.integers(1, 30), st.integers(0, 2**32 - 1))
-def test_levels_are_counted_on_packed_bytes(bits: int, rows: int, columns: int, seed: int) -> None:
+@given(
+    *(st.integers(1, 8), st.integers(1, 9), st.integers(1, 30), st.integers(0, 2**32 - 1)),
+    st.booleans(),
+)
+def test_levels_are_counted_on_packed_bytes(
+    bits: int, rows: int, columns: int, seed: int, loops: bool
+) -> None:
     rng = np.random.default_rng(seed)
     cells = rng.integers(0, 1 << bits, (2, rows, columns)).astype(np.uint8)
-    found = count_levels(pack_cells(cells, bits))
+    with patch.object(packing, "is_worth_loops", return_value=loops):
+        found = count_levels(pack_cells(cells, bits))
     assert found.tolist() == np.bincount(cells.ravel(), minlength=1 << bits).tolist()
 
 
-@given(st.integers(1, 8), st.integers(1, 30), st.integers(0, 2**32 - 1), st.booleans())
+@given(
+    *(st.integers(1, 8), st.integers(1, 30), st.integers(0, 2**32 - 1)),
+    *(st.booleans(), st.booleans()),
+)
 def test_columns_are_summed_on_packed_bytes(
-    bits: int, columns: int, seed: int, nonzero: bool
+    bits: int, columns: int, seed: int, nonzero: bool, loops: bool
 ) -> None:
     rng = np.random.default_rng(seed)
     cells = rng.integers(0, 1 << bits, (2, 7, columns)).astype(np.uint8)
-    found = sum_columns(pack_cells(cells, bits), np.array([0, 3, 4, 7]), nonzero=nonzero)
+    with patch.object(packing, "is_worth_loops", return_value=loops):
+        found = sum_columns(pack_cells(cells, bits), np.array([0, 3, 4, 7]), nonzero=nonzero)
     counted = cells > 0 if nonzero else cells
     assert np.array_equal(found, np.add.reduceat(counted, [0, 3, 4], axis=1, dtype=np.int64))
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from xbarc.circuit.lines import effective_column, line_model
+from xbarc.numerics import Float64Array, ordered_sums
 from xbarc.target import Target
 
-_TOLERANCE = 1e-6
+# Of a share that is lost: wires are known to two or three digits at best.
 _DIGITS = 6
 
 
@@ -26,8 +26,12 @@ def line_ratio(target: Target) -> float:
 def far_losses(target: Target, conductance_us: float) -> tuple[float, float]:
     """Lost in a full array of equal cells: by the farthest cell, and by the farthest bitline.
 
-    Solved exactly. The cell is the one farthest from its driver and from the sense side, driven
-    alone; the bitline is the one farthest from the drivers, with every row driven.
+    The cell is the one farthest from its driver and from the sense side, driven alone; the bitline
+    is the one farthest from the drivers, with every row driven.
+
+    Currents `I` (axes: row, column) of equal cells of `g` siemens obey `I / g + I W + B I = V`: `W`
+    and `B` hold the resistance that two cells of a wordline or bitline share on the way to its
+    terminal, `V` the voltage of each driver. Eigenvectors of `W` and `B` solve it exactly.
 
     Args:
         target: array and wires.
@@ -35,13 +39,24 @@ def far_losses(target: Target, conductance_us: float) -> tuple[float, float]:
 
     Returns:
         Two fractions of the current that would flow without wires, to six digits.
-
-    Raises:
-        ValueError: the wires hardly conduct next to the cells.
     """
-    array = target.array
-    shape = (array.rows, array.columns + array.spare_columns)
-    cells = np.full(shape, conductance_us * 1e-6)
-    reached = effective_column(cells, line_model(target), shape[1] - 1, tolerance=_TOLERANCE)
-    shares = reached / cells[:, -1]
-    return round(1 - float(shares[0]), _DIGITS), round(1 - float(shares.mean()), _DIGITS)
+    array, wires = target.array, target.wires
+    word = _shared_ohm(
+        array.columns + array.spare_columns, wires.wordline.value, wires.driver.value
+    )
+    bit = _shared_ohm(array.rows, wires.bitline.value, wires.sense.value)
+    with ordered_sums():
+        along, words = np.linalg.eigh(word)
+        down, bits = np.linalg.eigh(bit)
+    siemens = conductance_us * 1e-6
+    modes = 1 / (1 / siemens + down[:, None] + along)
+    reached = bits @ (bits.sum(axis=0) * (modes @ (words.sum(axis=0) * words[-1])))
+    shares = reached / siemens  # of each driver's volt; axis: row, the nearest to the sense first
+    return round(1 - float(shares[-1]), _DIGITS), round(1 - float(shares.mean()), _DIGITS)
+
+
+def _shared_ohm(cells: int, segment: float, path: float) -> Float64Array:
+    """Ohm that two cells of a line share; the first is a segment and `path` from the terminal."""
+    place = np.arange(1, cells + 1)
+    shared: Float64Array = path + segment * np.minimum(place[:, None], place)
+    return shared

@@ -4,27 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import importlib
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
 import typer
 
-from xbarc.cli import (
-    comparing,
-    compiling,
-    executing,
-    placing,
-    reporting,
-    splitting,
-    studies,
-    targets,
-    training,
-)
 from xbarc.cli.interrupts import Interrupts
-from xbarc.cli.options import Sections
 from xbarc.errors import (
     EXIT_BUG,
     EXIT_DONE,
@@ -43,34 +32,72 @@ _CODES = (
 
 _MEMORY = "XBARC_MEMORY"  # as in `numerics.memory`, which loads numpy
 
-app = typer.Typer(
-    name="xbarc",
-    help="Compile trained ONNX networks onto analog crossbar tiles, and run them bit for bit.",
-    epilog=_CODES,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-app.command("compile", cls=Sections)(compiling.compile_command)
-app.command("options")(compiling.options_command)
-app.command("train", cls=Sections)(training.train_command)
-app.command("run", cls=Sections)(executing.run_command)
-app.command("check", cls=Sections)(executing.check_command)
-app.command("compare", cls=Sections)(comparing.compare_command)
-app.command("verify")(executing.verify_command)
-app.command("inspect")(reporting.inspect_command)
-app.command("report")(reporting.report_command)
-app.command("place")(placing.place_command)
-app.command("print")(reporting.print_command)
-app.command("export")(splitting.export_command)
-app.command("import")(splitting.import_command)
-app.command("passes")(compiling.passes_command)
-app.add_typer(studies.app, name="study", help="Sweep a figure of the target.")
-app.add_typer(targets.app, name="targets", help="List, show and validate targets.")
+# Where each command stands: its file in this room and what is registered of it, in the order of
+# the help. Only the file of the command that is asked for is loaded.
+_COMMANDS = {
+    "compile": ("compiling", "compile_command"),
+    "options": ("compiling", "options_command"),
+    "train": ("training", "train_command"),
+    "run": ("executing", "run_command"),
+    "check": ("executing", "check_command"),
+    "compare": ("comparing", "compare_command"),
+    "verify": ("executing", "verify_command"),
+    "inspect": ("reporting", "inspect_command"),
+    "report": ("reporting", "report_command"),
+    "place": ("placing", "place_command"),
+    "print": ("reporting", "print_command"),
+    "export": ("splitting", "export_command"),
+    "import": ("splitting", "import_command"),
+    "passes": ("compiling", "passes_command"),
+    "study": ("studies", "app"),
+    "targets": ("targets", "app"),
+}
+_GROUPS = {
+    "study": "Sweep a figure of the target.",
+    "targets": "List, show and validate targets.",
+}
+_SECTIONED = ("compile", "train", "run", "check", "compare")
 
 
-@app.callback(invoke_without_command=True)
+def command_app(names: Collection[str] = tuple(_COMMANDS)) -> typer.Typer:
+    """The application with these commands."""
+    app = typer.Typer(
+        name="xbarc",
+        help="Compile trained ONNX networks onto analog crossbar tiles, and run them bit for bit.",
+        epilog=_CODES,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    app.callback(invoke_without_command=True)(_root)
+    for name in names:
+        file, attribute = _COMMANDS[name]
+        found = getattr(importlib.import_module(f"xbarc.cli.{file}"), attribute)
+        if name in _GROUPS:
+            app.add_typer(found, name=name, help=_GROUPS[name])
+        elif name in _SECTIONED:
+            from xbarc.cli.options import Sections
+
+            app.command(name, cls=Sections)(found)
+        else:
+            app.command(name)(found)
+    return app
+
+
+def _asked(arguments: Sequence[str]) -> Collection[str]:
+    """The command of a command line; all of them where it names none, for help and for errors."""
+    words = iter(arguments)
+    for word in words:
+        if word == "--memory":
+            next(words, None)
+        elif not word.startswith("-"):
+            return (word,) if word in _COMMANDS else tuple(_COMMANDS)
+        elif word == "--help":
+            break
+    return tuple(_COMMANDS)
+
+
 def _root(
     version: bool = typer.Option(False, "--version", help="Print the version and exit."),
     memory: str = typer.Option(
@@ -150,6 +177,7 @@ def _run(arguments: list[str], interrupts: Interrupts) -> int:
     hook = sys.excepthook  # typer puts its own in place
     try:
         with interrupts, _same_environment():
+            app = command_app(_asked(arguments))
             code = app(args=arguments, prog_name="xbarc", standalone_mode=False)
     except typer.Exit as leave:
         code = leave.exit_code

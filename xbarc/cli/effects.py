@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from xbarc.circuit import Effects, load_device, names_of, program_faults
 from xbarc.errors import InputError
-from xbarc.experiments import MonteCarlo, Spread
 from xbarc.ir import Program, read_npz
 from xbarc.options import ChipEffects
 from xbarc.rows import TableData
+
+if TYPE_CHECKING:
+    from xbarc.experiments import MonteCarlo, Spread
 
 
 def read_effects(program: Program, asked: ChipEffects) -> Effects:

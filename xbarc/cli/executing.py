@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,7 @@ from xbarc.errors import EXIT_BUG, EXIT_DONE, EXIT_NO, InputError, ModelError, P
 from xbarc.options import ChipEffects, Execution
 
 if TYPE_CHECKING:
+    from xbarc.circuit import Chip
     from xbarc.evaluate import Evaluation
     from xbarc.ir import Program, Trace
 
@@ -50,21 +52,24 @@ def run_command(
     A model with a fixed batch runs as often as the samples in IN.npz need. `labels` in IN.npz are
     left out where the model has no such input.
     """
-    from xbarc.cli.effects import read_effects
     from xbarc.cli.files import check_writable
     from xbarc.cli.npz import write_npz
     from xbarc.executor import Executor, split_batches
-    from xbarc.experiments import chips_of
     from xbarc.ir import Trace, load_program
 
     for path in (outputs, *([] if trace is None else [trace])):
         check_writable(path)
     loaded = load_program(program)
-    effects = read_effects(loaded, suffered)
+    chips_asked: Iterable[Chip | None] = (None,)
+    if suffered != ChipEffects():
+        from xbarc.circuit import chips_of
+        from xbarc.cli.effects import read_effects
+
+        chips_asked = chips_of(loaded, read_effects(loaded, suffered), suffered.samples)
     observer = None if trace is None else Trace(keep_codes=True)
     batches = split_batches(loaded.inputs, _feeds(loaded, inputs), most=sys.maxsize)
     chips: list[list[Any]] = []
-    for chip in chips_of(loaded, effects, suffered.samples):
+    for chip in chips_asked:
         executor = Executor(loaded, execution.engine, execution.budget, execution.threads, chip)
         results = [executor.run(batch, trace=observer) for batch in batches]
         chips.append([_join(parts) for parts in zip(*results, strict=True)])

@@ -7,6 +7,7 @@ tables, with the converter and the shift-add in the same loop. A layer may need 
 
 from __future__ import annotations
 
+from functools import cached_property
 from math import prod
 
 import numpy as np
@@ -43,31 +44,38 @@ class FastLayer(Accumulate):
         lossless = lossless_conversions(step)
         self._reference = ReferenceLayer(step)
         self._product: CollapsedLayer | None = None
-        self._sliced: SlicedLayer | ReferenceLayer | None = None
-        if not lossless.all() and not fits_lookup(step):
-            self._sliced = self._reference
+        self._threads = threads
+        self._shared = tables
+        self._saturating = None if lossless.all() else ~lossless
+        self._by_definition = self._saturating is not None and not fits_lookup(step)
+        if self._by_definition:
             return
         if lossless.any() or not lossless.size or step.periphery.input_sum.any():
             self._product = CollapsedLayer(step, lossless, threads)
-        if not lossless.all():
-            made = None if tables is None else tables.tables
-            self._sliced = made or SlicedLayer(step, ~lossless, threads=threads)
 
     @property
+    def has_tables(self) -> bool:
+        """Whether tables execute conversions that may saturate; making them loads loops."""
+        return self._saturating is not None and not self._by_definition
+
+    @cached_property
     def tables(self) -> SlicedLayer | None:
         """What executes conversions that may saturate, if tables do."""
-        return self._sliced if isinstance(self._sliced, SlicedLayer) else None
+        if not self.has_tables:
+            return None
+        made = None if self._shared is None else self._shared.tables
+        return made or SlicedLayer(self.step, self._saturating, threads=self._threads)
 
     def accumulate(self, vectors: IntArray, trace: LayerTrace | None = None) -> IntArray:
         """As `ReferenceLayer.accumulate`; codes are kept by the reference itself."""
-        if self._sliced is self._reference or (trace is not None and trace.keep_codes):
+        if self._by_definition or (trace is not None and trace.keep_codes):
             return self._reference.accumulate(vectors, trace)
         if trace is not None:
             count_conversions(self.step, vectors.shape[0], trace)
         if self._product is None:
             return self._partial(vectors, trace)
         acc = self._product.accumulate(vectors)
-        return acc if self._sliced is None else acc + self._partial(vectors, trace)
+        return acc if not self.has_tables else acc + self._partial(vectors, trace)
 
     def convolve(
         self, padded: IntArray, geometry: Window, trace: LayerTrace | None = None
@@ -80,16 +88,16 @@ class FastLayer(Accumulate):
             return None
         if trace is not None:
             count_conversions(self.step, acc.shape[0] * prod(acc.shape[2:]), trace)
-        if self._sliced is None:
+        if not self.has_tables:
             return acc
         partial = self._partial(gather(padded, geometry, self.step.groups), trace)
         by_channel = partial.transpose(1, 2, 0).reshape(acc.shape[1], acc.shape[0], -1)
         return acc + by_channel.transpose(1, 0, 2).reshape(acc.shape)
 
     def _partial(self, vectors: IntArray, trace: LayerTrace | None) -> IntArray:
-        if self._sliced is None:
+        if self.tables is None:
             raise ValueError(f"{self.step.name}: every conversion is lossless")
-        return self._sliced.accumulate(vectors, trace)
+        return self.tables.accumulate(vectors, trace)
 
 
 def largest_sum(weights: AnyArray) -> int:

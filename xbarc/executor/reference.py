@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from scipy import sparse
 
 from xbarc.executor.adc import convert, read_back, saturates
 from xbarc.executor.layer import Accumulate
 from xbarc.ir import CrossbarStep, LayerTrace, conversion_matrix, output_matrix
 from xbarc.numerics import Int64Array, IntArray, UInt8Array, exact_matmul, slice_inputs
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 
 class ReferenceLayer(Accumulate):

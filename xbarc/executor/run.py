@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from xbarc.circuit import Chip, adc_noise
 from xbarc.errors import InputError
-from xbarc.executor.analog import AnalogLayer, Noise, UnconvertedLayer
-from xbarc.executor.analog_senses import AnalogSenses
 from xbarc.executor.fast import FastLayer
 from xbarc.executor.layer import Accumulate, LayerFrame, run_layer
 from xbarc.executor.reference import ReferenceLayer
 from xbarc.executor.senses import SenseLayer, SenseReference
+from xbarc.executor.short_runs import ShortRunLayer
 from xbarc.executor.tap import Look, Tap
 from xbarc.executor.vectors import DEFAULT_BUDGET
 from xbarc.executor.walk import Values, Walk
@@ -28,7 +26,17 @@ from xbarc.ir import (
     layer_outputs,
     weight_sums,
 )
+from xbarc.lazy import lazy_module
 from xbarc.runtime import OnnxSession, check_memory
+
+if TYPE_CHECKING:
+    from xbarc import circuit
+    from xbarc.circuit import Chip
+    from xbarc.executor import analog, analog_senses
+else:  # only chips with effects need them
+    circuit = lazy_module("xbarc.circuit")
+    analog = lazy_module("xbarc.executor.analog")
+    analog_senses = lazy_module("xbarc.executor.analog_senses")
 
 Engine = Literal["fast", "reference"]
 Progress = Callable[[str], None]
@@ -46,20 +54,22 @@ def layer_engine(step: CrossbarStep, *, fast: bool = True, threads: int = 0) -> 
 
 def chip_layer(
     chip: Chip, step: CrossbarStep, threads: int = 0
-) -> AnalogLayer | AnalogSenses | UnconvertedLayer:
+) -> analog.AnalogLayer | analog.UnconvertedLayer:
     """The engine of one layer on a chip, with the chip's offsets and noise."""
     effects = chip.effects
-    noise = Noise(
+    noise = analog.Noise(
         chip.model.read_noise,
-        adc_noise(chip.program.target, effects),
+        circuit.adc_noise(chip.program.target, effects),
         effects.seed,
         effects.sample,
     )
     if step.sense is not None:
-        return AnalogSenses(step, chip.levels(step), chip.offsets(step), noise, threads)
+        return analog_senses.AnalogSenses(
+            step, chip.levels(step), chip.offsets(step), noise, threads
+        )
     if not effects.converters:
-        return UnconvertedLayer(step, chip.levels(step))
-    return AnalogLayer(step, chip.levels(step), noise, threads)
+        return analog.UnconvertedLayer(step, chip.levels(step))
+    return analog.AnalogLayer(step, chip.levels(step), noise, threads)
 
 
 class StepRunner:
@@ -143,7 +153,10 @@ class StepRunner:
     def _engine(self, step: CrossbarStep) -> Accumulate:
         if self.chip is not None and self.chip.effects.kinds:
             return chip_layer(self.chip, step, self.threads)
-        return layer_engine(step, fast=self.engine == "fast", threads=self.threads)
+        engine = layer_engine(step, fast=self.engine == "fast", threads=self.threads)
+        if isinstance(engine, FastLayer) and engine.has_tables:
+            return ShortRunLayer(engine)
+        return engine
 
 
 def layer_frame(step: CrossbarStep) -> LayerFrame:

@@ -9,7 +9,6 @@ from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
 
 from xbarc.executor.adc import conversions_of_vector
 from xbarc.executor.lanes import AT_ONCE, BLOCK, LOW_BITS, WORDS
@@ -29,6 +28,8 @@ from xbarc.lazy import lazy_module
 from xbarc.numerics import BoolArray, Int64Array, IntArray
 
 if TYPE_CHECKING:
+    from scipy import sparse
+
     from xbarc.executor import bitplanes
 else:
     bitplanes = lazy_module("xbarc.executor.bitplanes")

@@ -1,5 +1,5 @@
 from .programming import can_read_back, program_chip
-from .robustness import MonteCarlo, Spread, chips_of, monte_carlo
+from .robustness import MonteCarlo, Spread, monte_carlo
 from .study import LineStudy, StudyPoint, Sweep, held_back, picture, study_lines
 
 __all__ = [
@@ -9,7 +9,6 @@ __all__ = [
     "StudyPoint",
     "Sweep",
     "can_read_back",
-    "chips_of",
     "held_back",
     "monte_carlo",
     "picture",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from xbarc.circuit import Chip, Effects, device_origin, names_of
+from xbarc.circuit import Effects, chips_of, device_origin, names_of
 from xbarc.evaluate import Evaluation, Progress, evaluate
 from xbarc.executor import Executor
 from xbarc.ir import Program
@@ -90,15 +90,6 @@ def _spread(values: list[float | None]) -> Spread | None:
     if not known:
         return None
     return Spread(float(np.mean(known)), float(np.std(known)), min(known))
-
-
-def chips_of(program: Program, effects: Effects, samples: int) -> Iterator[Chip | None]:
-    """Chips to run: one without randomness, None where there is no effect at all."""
-    if not effects.kinds:
-        yield None
-        return
-    for sample in range(samples if effects.is_random else 1):
-        yield Chip(program, replace(effects, sample=sample))
 
 
 def monte_carlo(

@@ -13,6 +13,15 @@ crossbar cannot take the node. To add a notation of integers, give `quantised.vi
 see it.
 """
 
+import contextlib
+
 import lazy_loader
+
+from xbarc.lazy import lazy_module
+
+# onnx_ir imports sympy, .3 CPU seconds, for sums of symbolic sizes, of which xbarc forms none.
+for _name in ("sympy", "onnx_ir._symbolic_shapes"):
+    with contextlib.suppress(ModuleNotFoundError):  # a private module, which may be gone one day
+        lazy_module(_name)
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -4,14 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from xbarc.ir.facts import slice_drives
 from xbarc.ir.program import CrossbarStep, Periphery
-from xbarc.numerics import BoolArray, ByteTables, Int64Array, IntArray, sum_columns
+from xbarc.lazy import lazy_module
+from xbarc.numerics import (
+    BoolArray,
+    ByteTables,
+    Int64Array,
+    IntArray,
+    PackedCells,
+    is_worth_loops,
+    sum_columns,
+)
+
+if TYPE_CHECKING:
+    from scipy import sparse
+else:
+    sparse = lazy_module("scipy.sparse")
 
 # Unpacked as int32 these are 64 MiB, whatever the layer's size.
 _CHUNK_CELLS = 1 << 24
@@ -99,16 +113,20 @@ def _pieces(
                 r = output_matrix(step.periphery, group, block, step.outputs, step.conversions)
                 # Conversions that do not count get a row of zeros, so that no index moves.
                 kept = a if keep is None else sparse.diags_array(keep, dtype=np.int64) @ a
-                found = _with_tables(sparse.csr_array(r @ kept), step.cells.bits)
+                found = _with_tables(sparse.csr_array(r @ kept), step.cells)
             if keep is None:
                 known = {key: found}  # rows and groups that share it follow each other
             for start in range(first, last, chunk):
                 yield group, slice(start, min(last, start + chunk)), *found
 
 
-def _with_tables(matrix: sparse.csr_array, bits: int) -> tuple[sparse.csr_array, ByteTables | None]:
+def _with_tables(
+    matrix: sparse.csr_array, cells: PackedCells
+) -> tuple[sparse.csr_array, ByteTables | None]:
+    if not is_worth_loops(cells.data):
+        return matrix, None
     entries = sparse.coo_array(matrix)
-    return matrix, ByteTables.of((entries.row, entries.col, entries.data), bits)
+    return matrix, ByteTables.of((entries.row, entries.col, entries.data), cells.bits)
 
 
 def _row_ranges(

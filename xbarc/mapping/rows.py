@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
 
 from xbarc.ir import MatrixLayer, Tiling, conversion_matrix, output_matrix
+from xbarc.lazy import lazy_module
 from xbarc.mapping.chains import Arrangement
 from xbarc.mapping.encodings import Encoding
 from xbarc.mapping.fitting import integer_weight
@@ -17,6 +18,11 @@ from xbarc.mapping.pack import ArrayPool
 from xbarc.numerics import Float64Array, IntArray
 from xbarc.options import MapOptions
 from xbarc.target import Target
+
+if TYPE_CHECKING:
+    from scipy import sparse
+else:
+    sparse = lazy_module("scipy.sparse")
 
 _ONE_ROW = np.array([0, 1], dtype=np.int32)
 

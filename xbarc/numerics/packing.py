@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xbarc.lazy import lazy_module
+from xbarc.lazy import is_loaded, lazy_module
 from xbarc.numerics.types import AnyArray, Int64Array, IntArray, UInt8Array
 
 if TYPE_CHECKING:
@@ -19,6 +19,10 @@ else:
 
 ALIGNED = (1, 2, 4, 8)
 """Widths of which a byte holds whole cells: only these have compiled loops."""
+
+_WORTH_LOADING = 1 << 20
+"""Bytes of cells from which the compiled loops load: that takes .4 CPU seconds, for which numpy
+handles some 30 MiB. Both give the same bits."""
 
 WIDEST_CODE = 56
 """Bits: a code and the 7 bits at most that precede it in a byte fit a 64-bit word."""
@@ -69,7 +73,7 @@ def sum_columns(cells: PackedCells, bounds: IntArray, *, nonzero: bool = False) 
     """
     groups, _, columns = cells.shape
     sums = np.zeros((groups, len(bounds) - 1, columns), dtype=np.int64)
-    if cells.bits in ALIGNED:
+    if cells.bits in ALIGNED and is_worth_loops(cells.data):
         runs = np.asarray(bounds, dtype=np.int64)
         cell_loops.sum_columns(protect(cells.data), runs, cells.bits, nonzero, sums)
         return sums
@@ -82,12 +86,17 @@ def sum_columns(cells: PackedCells, bounds: IntArray, *, nonzero: bool = False) 
 
 def count_levels(cells: PackedCells) -> Int64Array:
     """Cells at each level; axis: level."""
-    if cells.bits not in ALIGNED:
+    if cells.bits not in ALIGNED or not is_worth_loops(cells.data):
         return _count_unpacked(cells)
     counts = cell_loops.count_bytes(protect(cells.data.reshape(-1))) @ _levels_of_byte(cells.bits)
     padding = cells.data.size * (8 // cells.bits) - cells.count
     counts[0] -= padding
     return np.asarray(counts, dtype=np.int64)
+
+
+def is_worth_loops(data: AnyArray) -> bool:
+    """Whether compiled loops serve; once they are loaded they always do."""
+    return data.nbytes >= _WORTH_LOADING or is_loaded(cell_loops)
 
 
 def protect(data: AnyArray) -> AnyArray:
@@ -171,11 +180,25 @@ class WeightCodes:
         """
         size = self.width // 8
         whole = self.width in (8, 16, 32) and not first % self.width and not out.shape[2] % size
+        if not is_worth_loops(weights):
+            self._pack_bits(weights, first, out)
+            return
         if not whole or sys.byteorder != "little":
             cell_loops.append_codes(protect(weights), self.low, self.codes, self.width, first, out)
             return
         words = out.view(f"u{size}")[:, :, first // self.width :][:, :, : weights.shape[2]]
         cell_loops.look_up(protect(weights), self.low, self.codes.astype(words.dtype), words)
+
+    def _pack_bits(self, weights: IntArray, first: int, out: UInt8Array) -> None:
+        """As `pack`, a byte a bit at a time."""
+        codes = self.codes[weights.astype(np.int64) - self.low]
+        places = np.arange(self.width, dtype=np.uint64)
+        new = ((codes[..., None] >> places) & np.uint64(1)).astype(np.uint8)
+        planes = np.unpackbits(out, axis=2, bitorder="little")
+        last = first + weights.shape[2] * self.width
+        planes[:, :, first:last] = new.reshape(*weights.shape[:2], -1)
+        planes[:, :, last:] = 0
+        out[:] = np.packbits(planes, axis=2, bitorder="little")
 
 
 def unpack_cells(data: UInt8Array, bits: int, columns: int) -> UInt8Array:

@@ -5,6 +5,6 @@ defined once; `records` goes between a step's parts and the schema; `manifest` s
 arrays into memory. `folder` and `partial` replace a folder or a file in one step, `npz` reads data.
 """
 
-from xbarc.ir.files.programs import is_program, load_program, save_program
+import lazy_loader
 
-__all__ = ["is_program", "load_program", "save_program"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

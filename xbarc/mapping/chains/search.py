@@ -14,12 +14,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
-from xbarc.mapping.chains import search_kernels as kernels
-from xbarc.mapping.chains.search_kernels import (
+from xbarc.lazy import lazy_module
+from xbarc.mapping.chains.loop_arguments import (
     FIRST,
     LAST,
     SEED,
@@ -31,6 +31,11 @@ from xbarc.mapping.chains.search_kernels import (
     Tip,
 )
 from xbarc.numerics import Int64Array, IntArray
+
+if TYPE_CHECKING:
+    from xbarc.mapping.chains import search_kernels as kernels
+else:
+    kernels = lazy_module("xbarc.mapping.chains.search_kernels")
 
 _LARGEST: Final = 1 << 25
 """Weights of a search; each takes two levels of two bytes."""

@@ -7,12 +7,19 @@ deviations to each side, and zero; its step is the least with which that fits.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from scipy import sparse
 
 from xbarc.ir import AdcSettings, CrossbarStep, conversion_matrix, input_tops
+from xbarc.lazy import lazy_module
 from xbarc.mapping.converters.runs import over_runs
 from xbarc.numerics import Float64Array, Int64Array, IntArray, UInt8Array
+
+if TYPE_CHECKING:
+    from scipy import sparse
+else:
+    sparse = lazy_module("scipy.sparse")
 
 # A sum of many independent terms leaves four standard deviations six times in 100,000 (normal
 # law); fewer saturate more often, more make every step coarser.

@@ -10,13 +10,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.linalg import cholesky, solve_triangular
 
 from xbarc.ir import SecondMoments
+from xbarc.lazy import lazy_module
 from xbarc.mapping.fitting.grids import Nearest, RowGrid
 from xbarc.numerics import Float64Array
+
+if TYPE_CHECKING:
+    from scipy import linalg
+else:
+    linalg = lazy_module("scipy.linalg")
 
 DAMPING = 0.01
 """Share of the mean variance added to each input's; GPTQ's value."""
@@ -70,13 +76,13 @@ def _block(covariance: Float64Array, cross: Float64Array, weights: Float64Array)
     target, factor = np.empty_like(weights), np.empty_like(covariance)
     for g in range(groups):
         damped = covariance[g] + damping[g] * np.eye(size)
-        lower = cholesky(damped, lower=True, check_finite=False)
-        inverse = solve_triangular(lower, np.eye(size), lower=True, check_finite=False)
+        lower = linalg.cholesky(damped, lower=True, check_finite=False)
+        inverse = linalg.solve_triangular(lower, np.eye(size), lower=True, check_finite=False)
         right = cross[g] + damping[g] * weights[g]
         target[g] = inverse.T @ (inverse @ right)
         # The rows of this factor are what GPTQ divides by and multiplies with: the inverse of the
         # covariance of the rows still to come, at every row, without inverting again.
-        factor[g] = cholesky(inverse.T @ inverse, lower=False, check_finite=False)
+        factor[g] = linalg.cholesky(inverse.T @ inverse, lower=False, check_finite=False)
     return InputBlock(covariance, target, factor)
 
 

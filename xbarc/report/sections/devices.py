@@ -57,13 +57,8 @@ def _loss_rows(target: Target, conductance: float | None, name: str) -> tuple[Es
 
 
 def _losses(target: Target, conductance: float | None) -> tuple[float | None, float | None]:
-    """Unknown where there are no cells, or where wires hardly conduct next to them."""
-    if not conductance:
-        return None, None
-    try:
-        return far_losses(target, conductance)
-    except ValueError:
-        return None, None
+    """Unknown where there are no cells."""
+    return far_losses(target, conductance) if conductance else (None, None)
 
 
 DEVICE = Section(lambda subject: device_rows(subject.target, subject.cost.levels), shows(Estimate))
