@@ -70,6 +70,8 @@ def option(default: Any, about: str, **facts: Any) -> Any:
     said = Option(about, **facts)
     least, most = said.bounds
     made = Field(default, ge=least, le=most, description=about)
+    # Beside the bounds, in pydantic's own list: what reads the model field by field finds all there
+    # is in one place, and no table of options exists that could fall behind.
     made.metadata.append(said)
     return made
 
@@ -115,10 +117,14 @@ class Options(BaseModel):
         try:
             return handler(data)
         except ValidationError as error:
+            # `from None`: pydantic's text names classes and links that mean nothing to who wrote a
+            # flag.
             raise join_problems(list(_problems(cls, error))) from None
 
     def changed(self, **updates: Any) -> Self:
         """The same with other values, checked anew; what was not given stays not given."""
+        # Through the constructor and not `model_copy`, which checks nothing. Defaults are left out,
+        # so that `None: the target's` can still be told from a value that somebody gave.
         given = {name: getattr(self, name) for name in self.model_fields_set}
         return type(self)(**{**given, **updates})
 
@@ -133,6 +139,8 @@ class Options(BaseModel):
 
 
 def _plain(value: Any) -> Any:
+    # By its shape, without numpy, which `xbarc --help` must not load; strict fields would refuse
+    # np.int64(4).
     return value.item() if getattr(value, "shape", None) == () else value
 
 
@@ -169,6 +177,8 @@ def choices_of(field: FieldInfo) -> tuple[str, ...]:
 
 def kind_of(field: FieldInfo) -> type[int | float | bool | str]:
     """The plain type that the command reads: a number, a switch, or text."""
+    # A type that an option is read into (a budget, a rule) starts as text on the command line, and
+    # so do choices.
     plain = [kind for kind in _members(field.annotation) if kind in (bool, int, float)]
     return plain[0] if plain else str
 
@@ -195,6 +205,7 @@ def _members(kind: Any) -> tuple[Any, ...]:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint that names what was probably meant; empty where nothing is near."""
+    # Below difflib's 0.6: people shorten names, and a wrong guess costs no more than a hint.
     close = get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f"did you mean {close[0]}?" if close else ""
 
@@ -238,6 +249,8 @@ def _problems(model: type[Options], error: ValidationError) -> Iterator[XbarcErr
 def _problem(model: type[Options], name: str, found: ErrorDetails) -> XbarcError:
     if found["type"] == "extra_forbidden":
         return unknown_option(name, model.model_fields)
+    # What `reads` wrapped: an error of ours, with a message about this very option, comes out as it
+    # went in.
     known = found.get("ctx", {}).get("error")
     if isinstance(known, XbarcError):
         return known
@@ -247,6 +260,7 @@ def _problem(model: type[Options], name: str, found: ErrorDetails) -> XbarcError
         hint = f"one of {', '.join(names)}"
         return MappingError(f"'{str(value)[:40]}' is not available", where=where, hint=hint)
     said = about(field)
+    # A bool is an int in Python; "1, expected 2 to 16" would be odd for `True`.
     if isinstance(value, int | float) and not isinstance(value, bool) and any(said.bounds):
         return MappingError(f"{value:g}{_unit(said)}, expected {_range(said)}", where=where)
     wanted = said.metavar or _EXPECTED[kind_of(field).__name__]

@@ -96,6 +96,7 @@ class PrecisionOptions(Options):
         unset="the target's",
         example=True,
     )
+    # None passes by: `parse_pruning` is for people's text, and the default is not text.
     prune: Annotated[Pruning | None, reads(lambda v: v if v is None else parse_pruning(v))] = (
         option(
             None,
@@ -161,6 +162,8 @@ class Cells(Options):
     @property
     def encoding_name(self) -> str:
         """The encoding; `differential` where neither a user nor a target named one."""
+        # The last resort in Python only; `make_plan` fills in the target's encoding before anything
+        # is mapped.
         given = self.encoding or "differential"
         return given if isinstance(given, str) else given.name
 
@@ -233,6 +236,8 @@ class Converters(Options):
     @property
     def adc_policy(self) -> str:
         """The policy by name; `calibrated` where one from elsewhere sets converters from data."""
+        # A policy from elsewhere needs histograms of sums as `calibrated` does, so every stage
+        # treats it so.
         return self.adc if isinstance(self.adc, str) and is_own_adc(self.adc) else CALIBRATED
 
     @property
@@ -243,6 +248,8 @@ class Converters(Options):
     @property
     def columns_share(self) -> ColumnShares:
         """What the columns of a converter have in common, beside its width."""
+        # Columns of one slice and sign have similar sums on data, so a range that they share fits
+        # all of them. Lossless converters have no range to share, only bits.
         return "kind" if self.from_data else "width"
 
 
@@ -252,6 +259,9 @@ class MapOptions(Cells, Converters):
     @model_validator(mode="after")
     def _check_rows(self) -> MapOptions:
         """Rows are chosen where every choice gives the same results."""
+        # Lossless converters give the same sums however many rows are driven at once, so the choice
+        # is one of cost. All others saturate or round, and the accuracy would change with a lever
+        # that promises not to.
         if "rows" in self.levers and self.adc_policy not in ("lossless", "worst-case"):
             raise MappingError(
                 f"rows are not chosen for --adc {self.adc_name}, whose results depend on them",
@@ -269,6 +279,7 @@ def _read_placement(given: object) -> object:
     known = get_args(PlacementName)
     if not isinstance(given, str) or given in known or is_import_path(given):
         return given
+    # After our own names: a package cannot replace `srs`.
     if given in names_in(PLACEMENT_GROUP):
         return given
     hint = f"one of {', '.join((*known, *names_in(PLACEMENT_GROUP)))}, or package:Name"
@@ -417,6 +428,8 @@ class CompileOptions(
 
     @model_validator(mode="after")
     def _check_budget(self) -> CompileOptions:
+        # Lossless is the default, and cannot be told from what nobody asked for. BY_BUDGET is what
+        # the compiler writes into `adc` later, when these options are validated again.
         if self.adc_budget is not None and self.adc_policy not in ("lossless", BY_BUDGET):
             text = f"chooses the bits of every converter, and so does --adc {self.adc_name}"
             raise MappingError(text, where="--adc-budget", hint="one of the two")
@@ -424,6 +437,7 @@ class CompileOptions(
 
     @model_validator(mode="after")
     def _check_faults(self) -> CompileOptions:
+        # Here and not where they work: a compilation runs for minutes before it places anything.
         if self.placement == "faults" and self.fault_map is None:
             raise InputError("needs --fault-map", where="--placement faults")
         if "partner" in self.correct and self.fault_map is None:
@@ -444,6 +458,8 @@ class CompileOptions(
 
         `--levers group` asks for an order by width, whatever wires do.
         """
+        # An order by sign would part the two columns of a pair, and wires far apart lose differing
+        # shares of them, which no subtraction cancels.
         wired = self.from_data and self.fits_wires and "group" not in self.levers
         return "slice" if wired else super().columns_share
 

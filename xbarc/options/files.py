@@ -46,14 +46,19 @@ def read_options(path: Path) -> dict[str, Any]:
         if panel is None or not isinstance(table, dict):
             problems.append(_unknown_table(name))
             continue
+        # Wrong keys are taken out first, so that the model checks the rest, and one run names every
+        # mistake in the file.
         good = {key: value for key, value in table.items() if key in panel.model_fields}
         problems += [_misplaced_error(name, key) for key in table if key not in good]
         problems += _imports(panel, good)
         try:
             checked = panel(**good)
         except XbarcError as error:
+            # Several come wrapped in one error; they join those of other tables as equals.
             problems += getattr(error, "problems", ()) or [error]
         else:
+            # Only what the file states: defaults must not win over the command line's, or over the
+            # target's.
             values |= {key: getattr(checked, key) for key in good}
     if problems:
         raise join_problems(problems, where=str(path))
@@ -63,16 +68,19 @@ def read_options(path: Path) -> dict[str, Any]:
 def _read_toml(path: Path) -> dict[str, Any]:
     where, hint = str(path), "xbarc options prints such a file"
     try:
+        # Asked before reading, as with every file from outside.
         if path.stat().st_size > _LARGEST:
             raise InputError(f"is larger than {_LARGEST} bytes", where=where, hint=hint)
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError("no such file", where=where, hint=hint) from error
+    # ValueError: of TOML and of UTF-8 alike. RecursionError: of nested tables.
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"cannot be read as TOML: {error}", where=where, hint=hint) from error
 
 
 def _from_folder(value: Any, folder: Path) -> Any:
+    # As compilers read the paths of a project file: the folder can be moved with its data.
     return folder / value if isinstance(value, Path) else value
 
 
@@ -85,6 +93,8 @@ def _imports(panel: type[Options], values: dict[str, Any]) -> list[XbarcError]:
             hint=f"{flags_of(name, fields[name])[0]} {value}",
         )
         for name, value in values.items()
+        # A file of options may come with a model from somewhere; reading it must not import a
+        # module that it names.
         if about(fields[name]).imports and isinstance(value, str) and is_import_path(value)
     ]
 
@@ -139,11 +149,13 @@ def _comments(name: str, field: FieldInfo) -> Iterator[str]:
 
 def _assignment(name: str, field: FieldInfo) -> str:
     if field.default is None:
+        # TOML has no null: a line that is commented out shows what could stand there.
         return f"# {name} = {_toml(about(field).example)}"
     return f"{name} = {_toml(field.default)}"
 
 
 def _toml(value: Any) -> str:
+    # Before numbers, of which bool is one in Python.
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):

@@ -19,6 +19,7 @@ class Execution(Options):
 
     table: ClassVar[str] = "execution"
 
+    # No third one that chooses: whoever doubts the fast engine runs the other and compares.
     engine: Engine = option("fast", "reference is the plain definition; both give the same bits")
     threads: int = option(0, "0 takes all cores", metavar="N", bounds=(0, None))
     budget: int = option(

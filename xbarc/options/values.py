@@ -44,6 +44,8 @@ def parse_levers(given: str | Iterable[str]) -> tuple[Lever, ...]:
         raise MappingError(
             f"'{wrong[0]}' is not available", where="--levers", hint=f"none, all, or of {known}"
         )
+    # In our order whatever the user's: two ways to write one choice give the same program, byte for
+    # byte.
     return tuple(lever for lever in EVERY_LEVER if lever in names)
 
 
@@ -80,6 +82,8 @@ def column_rule(given: str | int | ColumnRule) -> ColumnRule:
     if isinstance(given, ColumnRule):
         return given
     text = str(given)
+    # isdecimal and not int(): no signs, spaces or underscores. Six digits are far beyond any
+    # bitline, and bound the conversion of hostile text.
     if text.isdecimal() and len(text) <= 6:
         return ColumnRule(reach=int(text))
     if text not in ("array", "layer"):
@@ -153,11 +157,13 @@ def parse_budget(given: str | float | Budget) -> Budget:
     if isinstance(given, Budget):
         return given
     text = str(given)
+    # 30dB, 30db and 30DB: nobody remembers the case of a unit.
     number = text.lower().removesuffix("db")
     try:
         value = float(number)
     except ValueError:
         value = -1.0
+    # 200 dB are 33 bits, beyond what any converter here gives, and NaN fails the comparison too.
     if not 0 <= value <= 200:
         hint = "points of top-1 such as 0.5 (needs labels), or an output SQNR such as 30dB"
         raise MappingError(f"'{text[:20]}' is not a budget", where="--adc-budget", hint=hint)
@@ -179,6 +185,7 @@ CONVERTER_GROUP = "xbarc.converters"
 def is_own_adc(text: str) -> bool:
     """Whether a text is a policy of ours, or a number of bits."""
     name, colon, number = text.partition(":")
+    # Cut to nine digits before it is converted, for Python's int takes quadratic time in them.
     bits = colon and number.isdecimal() and 0 < int(number[:9]) <= _WIDEST
     known = text in (*ADC_POLICIES[:3], BY_BUDGET) or text.isdecimal()
     return known or bool(name == "calibrated" and bits)
@@ -195,6 +202,7 @@ def parse_adc(given: str | int | Method) -> str | Method:
     text = str(given)
     if text.isdecimal() and (len(text) > 2 or not 1 <= int(text) <= _WIDEST):
         raise MappingError(f"{text[:20]} bits, expected 1 to {_WIDEST}", where="--adc")
+    # "calibrated:x" looks like a path to code, but is a misspelt width of ours.
     elsewhere = is_import_path(text) and text.partition(":")[0] not in ADC_POLICIES
     if is_own_adc(text) or elsewhere or text in names_in(CONVERTER_GROUP):
         return text
@@ -261,6 +269,7 @@ def parse_split(given: str | Path | Mapping[str, Any] | InputGroups) -> Split:
     """
     if isinstance(given, Mapping):
         return InputGroups(given)
+    # Compared one by one, so that the type checker narrows text to the literal.
     for name in get_args(SplitName):
         if given == name:
             found: SplitName = name
@@ -329,6 +338,7 @@ def _number(text: str) -> bool | int | float:
 
 def _numbers(value: Any, name: str) -> Any:
     """Plain Python numbers, in lists as deep as the value is."""
+    # NumPy's arrays and scalars without loading NumPy.
     plain = value.tolist() if hasattr(value, "tolist") else value
     if isinstance(plain, list | tuple):
         return [_numbers(part, name) for part in plain]
@@ -340,6 +350,7 @@ def _numbers(value: Any, name: str) -> Any:
 
 def fixed_text(fixed: Mapping[str, Any]) -> str:
     """Fixed inputs as programs say them: JSON, which `fixed_of` reads."""
+    # Sorted: the setting is part of the program, whose bytes must not depend on the order of flags.
     return json.dumps(fixed, sort_keys=True)
 
 
@@ -351,6 +362,7 @@ def fixed_of(settings: Mapping[str, str]) -> dict[str, Any]:
     """
     try:
         said = json.loads(settings.get(FIXED, "{}"))
+    # A program's settings come from a file, so that this text may be anything.
     except (ValueError, RecursionError):
         said = None
     if not isinstance(said, dict):

@@ -64,6 +64,8 @@ def chip_report(
     Raises:
         TargetError: neither the target nor `load` says what a full array does.
     """
+    # With encoding `auto` a weight takes as many columns as each layer's choice, and a target alone
+    # has no layers.
     if load is None and stated_load(target) is None:
         raise TargetError(
             f"encoding {target.precision.encoding} does not say how many columns a weight takes",
@@ -77,6 +79,7 @@ def chip_report(
         description=describe(target),
         kind=target.kind,
         node_nm=target.node_nm,
+        # GOPS a mW times a thousand is GOPS a W; a power of 0 or None is one that no source gave.
         gops_per_w=whole.gops / power * 1e3 if power else None,
         gops_per_mm2=whole.gops / area * 1e6 if area else None,
         levels=level_rows(target, load),
@@ -117,5 +120,6 @@ def render_chip_text(report: ChipReport) -> Group:
     )
     area = parts_table("Area of the chip", whole.area, unit="mm2", divisor=UM2_PER_MM2)
     tables = (table_of(LevelRow, report.levels), power, area, carried)
+    # Empty tables are left out: a target that carries no figures has no heading about them.
     shown = [rich_table(table) for table in tables if table.rows]
     return Group(Text(text_lines([title, ""])), *shown, Text(tail))

@@ -33,6 +33,8 @@ def collect(
         MappingError: the policy cannot be met.
     """
     settings = dict(program.settings)
+    # The setting is what the program was compiled with, so that its report costs the copies that it
+    # has.
     asked = policy or parse_policy(settings.get("duplicate", "none"), program.target)
     return gather(Report, Subject(program, program_cost(program, asked), operands, load))
 
@@ -41,5 +43,6 @@ def gather(kind: type[_Kind], subject: Subject) -> _Kind:
     """Every section of a report, and the notes of all."""
     sections = sections_of(kind)
     own = [note for each in sections.values() for note in each.notes(subject.program)]
+    # A subclass of `Report` may bring sections of its own (`kind`): nothing here names one.
     found = {name: each.gather(subject) for name, each in sections.items()}
     return kind(**found, notes=(*own, *notes(subject.program, subject.cost)))

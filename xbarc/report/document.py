@@ -8,4 +8,5 @@ from pydantic import BaseModel, ConfigDict
 class Document(BaseModel):
     """Base of whole reports; their parts are rows."""
 
+    # Not strict, unlike targets: what JSON reads back as a list was a tuple.
     model_config = ConfigDict(frozen=True, extra="forbid")

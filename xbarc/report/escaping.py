@@ -31,12 +31,15 @@ def csv_cell(value: _Cell) -> _Cell | str:
     if not isinstance(value, str):
         return value
     shown = visible(value)
+    # Spreadsheets skip spaces before they look for a formula, and so does this test.
     return f"'{shown}" if shown.lstrip().startswith(_FORMULA) else shown
 
 
 def json_text(model: BaseModel, *, exclude_none: bool = False) -> str:
     """Indented JSON with a newline at its end; what is not printable is escaped."""
     text = model.model_dump_json(indent=2, exclude_none=exclude_none)
+    # Only then: the expression looks at every character, and in nearly all reports there is nothing
+    # to escape.
     if not all(line.isprintable() for line in text.split("\n")):
         text = re.sub(r"[^\x20-\x7e\n]", _escape, text)
     return text + "\n"

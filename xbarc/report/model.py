@@ -148,6 +148,7 @@ class Report(Document):
     def tables(self) -> tuple[TableData, ...]:
         """Every table that has rows, in reading order."""
         sections = sections_of(type(self))
+        # Not by its section: totals are shown with reasons that other sections hold.
         found = [self.totals_table()]
         for name in reading_order(sections):
             found += sections[name].tables(getattr(self, name))
@@ -157,6 +158,8 @@ class Report(Document):
         """Every drawing as SVG, with its heading."""
         return pictures(self.layers, self.components, self.schedule, self.totals, self.chip)
 
+    # Jupyter asks for this name; the HTML format writes the same fragment, so a notebook shows what
+    # the file has.
     def _repr_html_(self) -> str:
         totals, *rest = self.tables()
         return page.fragment(

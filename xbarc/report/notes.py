@@ -14,6 +14,8 @@ _KINDS = {
     "modelled": "The target was published as a model: nothing was ever built.",
     "assumed": "The target was put together here from several sources: nothing was ever built.",
 }
+# By how they begin: a note is one sentence in one place, and the brief report leaves out what holds
+# for every program on the target.
 _OF_THE_PROGRAM = (
     "Declared integers of layer ",
     "The links of the chip",
@@ -30,6 +32,8 @@ _OF_THE_PROGRAM = (
     "Converter bits were judged",
     "The output error of the chosen",
 )
+# What no figure of ours can tell, whatever the program. Two decimals in a table look like
+# certainty.
 _ALWAYS = (
     "The totals do not depend on data: each read and each wordline costs the same; see `--data`.",
     "A layer takes an input vector once its window is there; buffers hold what that asks for.",
@@ -119,6 +123,7 @@ def _set_on_ideal_cells(program: Program) -> tuple[str, ...]:
     settings, wires = dict(program.settings), program.target.wires
     fitted = "corrections" in settings or settings.get("placement", "none") != "none"
     policies = {step.adc.policy.partition(":")[0] for step in program.crossbar_steps}
+    # On ideal wires there is nothing that converters could miss.
     if not (wires.wordline.value or wires.bitline.value):
         return ()
     if "uniform" in policies:
@@ -128,6 +133,7 @@ def _set_on_ideal_cells(program: Program) -> tuple[str, ...]:
             " `--adc calibrated` without `--uniform` sets converters on the sums that are left."
         )
         return (told,)
+    # Fitted programs had their converters set again on the sums that wires leave.
     if fitted or not policies & {"calibrated", "budget"}:
         return ()
     told = (
@@ -143,6 +149,7 @@ def _coarse_chains(program: Program) -> tuple[str, ...]:
     coarse = [
         step.name
         for step in program.crossbar_steps
+        # The analog kind subtracts neighbours before they are converted, and is not concerned.
         if step.encoding == "acm" and step.adc.policy.startswith("calibrated:")
     ]
     if not coarse:
@@ -209,6 +216,7 @@ def _samples(program: Program) -> tuple[str, ...]:
     firsts = {value.name: value.shape[0] for value in program.inputs if value.shape}
     given = dict(program.settings).get("shapes", "")
     for name, _, sizes in (part.rpartition("=") for part in given.split("; ") if part):
+        # What `--shape` fixed wins over the model's open or other size.
         firsts[name] = int(sizes.partition(",")[0])
     many = [f"'{name}' is {size}" for name, size in firsts.items() if _is_many(size)]
     if not many:
@@ -267,6 +275,8 @@ def _clipping_notes(target: Target) -> tuple[str, ...]:
 
 
 def _missing_figures(target: Target) -> tuple[str, ...]:
+    # One table of what may be missing and what follows from that, so a new optional figure is one
+    # line.
     optional = {
         "costs.chip_static": (target.costs.chip_static, "links between chips use no energy here"),
         "costs.chip_area": (target.costs.chip_area, "links between chips take no area here"),
@@ -303,11 +313,13 @@ def _converters(target: Target, cost: ProgramCost) -> tuple[str, ...]:
     if law_of_costs(target) is not None:
         return ()
     found = []
+    # Of converters in use, not of what the target could build: an unused width needs no warning.
     widest = max((bits for bits, count in enumerate(cost.counts.adcs) if count), default=0)
     if widest > 10:
         found.append(
             f"The ADC law was fitted up to 10 bits, and {widest} are in use{_noise(target)}."
         )
+    # Our choice of a boundary: below it nodes are FinFETs, named by more than their metal shrank.
     if target.node_nm < 22:
         found.append("Capacitor arrays shrink more slowly than logic: the ADC area is optimistic.")
     return tuple(found)

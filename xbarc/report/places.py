@@ -125,6 +125,7 @@ def advice(cost: ProgramCost, target: Target) -> tuple[str, ...]:
         return ()
     found = [f"{-(-arrays // there)} chips side by side"]
     if cost.arrays_once <= there:
+        # Only where one copy of each fits: otherwise copies are not what is in the way.
         found.append(f"fewer copies: --duplicate budget={there} (one of each: {cost.arrays_once})")
     found += _fewer_slices(cost, target, there)
     most = max(cost.layers, key=lambda layer: layer.counts.arrays)
@@ -138,9 +139,11 @@ def _fewer_slices(cost: ProgramCost, target: Target, there: int) -> list[str]:
     cell, found = target.cell.bits, []
     for bits in (2 * cell, 4 * cell):
         need = _arrays_at(cost, cell, bits)
+        # A target has cells of 8 bits at most, and advice that does not lead to a fit is none.
         if bits <= 8 and need <= there:
             found.append(f"cells of {bits} bits: about {number(need)} arrays")
             break
+    # The widest that fits is told, since each bit less costs accuracy.
     for weight in (6, 4, 3, 2):
         fewer = _arrays_of_weights(cost, -(-weight // cell))
         if fewer <= there:
@@ -153,6 +156,8 @@ def _arrays_of_weights(cost: ProgramCost, slices: int) -> int:
     need = 0.0
     for layer in cost.layers:
         need += (
+            # An estimate, which the text calls "about": the arrays of a layer go with its slices,
+            # up to the rounding of its blocks.
             layer.counts.arrays * min(slices, layer.step.weight_slices) / layer.step.weight_slices
         )
     return round(need)

@@ -90,6 +90,7 @@ def compare(reports: Sequence[Report], names: Sequence[str]) -> ProgramCompariso
 
 def _row(name: str, unit: str, values: Sequence[float | None]) -> ComparedRow:
     first = values[0]
+    # Against the first: whoever compares names the reference first.
     ratios = tuple(None if value is None or not first else value / first for value in values)
     numbers = tuple(None if value is None else float(value) for value in values)
     return ComparedRow(name=name, unit=unit, values=numbers, ratios=ratios)
@@ -100,6 +101,7 @@ def _differences(reports: Sequence[Report]) -> dict[str, tuple[str, ...]]:
         {
             **r.settings,
             "duplicate": "" if r.schedule is None else r.schedule.duplicate,
+            # A model that differs explains more than any setting, so it stands among them.
             "model": f"{r.name} {r.model_sha256[:12]}",
         }
         for r in reports
@@ -113,6 +115,8 @@ def _layers(reports: Sequence[Report]) -> tuple[ComparedRow, ...]:
     """Layers of one name and one matrix: those of other nets are no basis for a ratio."""
     tables = [{row.name: row for row in report.layers} for report in reports]
     shapes = [{name: _shape(row) for name, row in table.items()} for table in tables]
+    # A layer that was split or renamed in one program is left out: half of a layer has no ratio to
+    # the whole.
     common = [name for name in tables[0] if all(x.get(name) == shapes[0][name] for x in shapes)]
     return tuple(
         _row(f"{name} {quantity}", unit, [getattr(table[name], quantity) for table in tables])
@@ -165,6 +169,7 @@ def comparison_tables(comparison: ProgramComparison) -> tuple[TableData, ...]:
 
 def _cells(row: ComparedRow) -> tuple[str, ...]:
     shown = [
+        # The first column is 1 by definition.
         number(value) if ratio is None or not index else f"{number(value)} ({ratio:.3g}x)"
         for index, (value, ratio) in enumerate(zip(row.values, row.ratios, strict=True))
     ]

@@ -82,5 +82,7 @@ def reading_order(sections: Mapping[str, Section]) -> list[str]:
     names = [name for name, said in sections.items() if not said.after]
     for name, said in sections.items():
         if said.after:
+            # JSON keeps the order of its format for those who read it by machine; people read a
+            # table where it belongs.
             names.insert(names.index(said.after) + 1, name)
     return names

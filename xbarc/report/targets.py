@@ -55,6 +55,7 @@ def settings_table(target: Target) -> TableData:
 def _settings(part: Strict, prefix: str) -> Iterator[tuple[str, str]]:
     for name in type(part).model_fields:
         value = getattr(part, name)
+        # Figures and sources have tables of their own.
         if isinstance(value, (Provenance, dict)):
             continue
         if isinstance(value, Strict):
@@ -114,6 +115,7 @@ def _nested_models(model: type[Strict], prefix: str) -> Iterator[tuple[str, type
         several = get_origin(field.annotation) is tuple
         for kind in (field.annotation, *get_args(field.annotation)):
             if isinstance(kind, type) and issubclass(kind, Strict) and not _is_figure(kind):
+                # As TOML writes them: two brackets for a list of tables.
                 yield f"`[[{prefix}{name}]]`" if several else f"`[{prefix}{name}]`", kind
                 yield from _nested_models(kind, f"{prefix}{name}.")
 
@@ -123,6 +125,7 @@ def _is_figure(kind: Any) -> bool:
 
 
 def _line(name: str, field: FieldInfo) -> str:
+    # A bare bar would end the cell of a Markdown table.
     text = (field.description or "").replace("|", "\\|")
     kind = _type(field).replace("|", "\\|")
     optional = "" if field.is_required() else " (may be left out)"

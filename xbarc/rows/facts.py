@@ -113,6 +113,8 @@ class Row:
 
         def __getattr__(self, name: str) -> Any:
             """A fact by its name in reports, in the unit that they show: `energy_uj`."""
+            # Called only where Python found no field of that name, so the names of reports never
+            # hide one; `name == entry.field` would come back here without end.
             for entry in facts_of(type(self)):
                 if name == entry.name != entry.field:
                     return entry.value(self)
@@ -120,6 +122,8 @@ class Row:
 
     def __init_subclass__(cls, *, form: str = "", title: str = "") -> None:
         cls.form, cls.title = form or cls.__name__, title
+        # Here and not as a decorator, so that nobody can forget it: a class below `Row` without it
+        # would inherit its parent's fields and lose its own.
         dataclass(frozen=True)(cls)
 
 
@@ -144,6 +148,8 @@ class Entry:
         """Name in reports."""
         if self.fact.name or self.unit is None:
             return self.fact.name or self.field
+        # `energy_pj` kept, `energy_uj` shown: the name of a fact in a report always ends with its
+        # unit, and can't be written down wrongly.
         return self.field.removesuffix(self.unit.kept.lower()) + self.unit.shown.lower()
 
     @property
@@ -165,6 +171,7 @@ class Entry:
     @property
     def in_csv(self) -> bool:
         """Whether it is one cell of a line."""
+        # A list or a nested row would break a line of CSV; those facts stand in JSON alone.
         parts = get_args(self.hint) if get_origin(self.hint) in (Union, UnionType) else (self.hint,)
         plain = (int, float, str, bool, NoneType)
         named = (Annotated, Literal)
@@ -189,6 +196,8 @@ def _shown_facts(kind: type[Row]) -> tuple[Entry, ...]:
 
 def all_facts(kind: type[Row]) -> tuple[Entry, ...]:
     """The facts of a row, those that stay inside too."""
+    # Annotations are text under `from __future__ import annotations`; extras, because the unit is
+    # one.
     hints = get_type_hints(kind, include_extras=True)
     return tuple(
         Entry(each.name, hint, each.default, each.metadata[_FACT], unit_in(hint))
@@ -202,4 +211,5 @@ def unit_in(hint: Any) -> Unit | None:
     """The unit that a type names, optional or not."""
     if get_origin(hint) is Annotated:
         return next((said for said in hint.__metadata__ if isinstance(said, Unit)), None)
+    # Optional numbers are unions: the unit is sought in their members.
     return next((unit for part in get_args(hint) if (unit := unit_in(part)) is not None), None)

@@ -26,6 +26,8 @@ class _InReport:
         inner = handler.generate_schema(form)
 
         def read(value: Any, validate: core_schema.ValidatorFunctionWrapHandler) -> Row:
+            # A report is made of rows in the program and of plain data from a file: the first are
+            # taken as they are.
             return value if isinstance(value, source) else row_of(source, validate(value))
 
         return core_schema.no_info_wrap_validator_function(
@@ -62,6 +64,7 @@ def _form_of(kind: type[Row]) -> type[BaseModel]:
 def _field(entry: Entry) -> Any:
     if not entry.fact.later:
         return Field(description=entry.meaning)
+    # None and not an error: an older report lacks the fact, and "unknown" is what it knew.
     default = None if entry.default is MISSING else entry.default
     return Field(default=default, description=entry.meaning)
 
@@ -100,5 +103,8 @@ def _kept(entry: Entry, shown: Any) -> Any:
     near = shown * unit.per / unit.times
     if near.is_integer() and "int" in str(entry.hint):
         return int(near)
+    # Dividing by the unit and multiplying again may end one unit in the last place off; a report
+    # that is read and written has to have the same bytes, so the neighbour that is shown alike is
+    # taken.
     around = (near, math.nextafter(near, math.inf), math.nextafter(near, -math.inf))
     return next((each for each in around if unit.show(each) == shown), near)

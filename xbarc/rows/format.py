@@ -26,6 +26,7 @@ def percent(share: float | None) -> str:
     """A share as a percentage."""
     if share is None:
         return "unknown"
+    # Not "1e-05 %": a share that small is told as small, and 0 only where it is 0.
     return f"{100 * share:.3g} %" if share >= 1e-4 or not share else "< 0.01 %"
 
 

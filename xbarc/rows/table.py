@@ -60,6 +60,7 @@ def _cell(row: Row, entry: Entry) -> str:
         return entry.fact.of(row)
     value: Any = entry.value(row)
     match entry.text:
+        # Last resort, by the value: a fact without a text and a unit is a name or a count.
         case None:
             return value if isinstance(value, str) else number(value)
         case str() as template:  # no space stands before the sign that `{:.2%}` writes

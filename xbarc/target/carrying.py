@@ -22,6 +22,8 @@ def law_of(target: Target, path: str, figure: Provenance) -> Law | None:
         law: Law | None = of_component(target.costs.components[int(parts[2])])
     else:
         law = LAWS.get(path)
+    # A figure may state that its hardware grows otherwise than the component's model says; what it
+    # is given per is no matter of the figure, so only `grows` is replaced.
     own = figure.grows if isinstance(figure, Figure) else None
     return law if law is None or own is None else Law(law.per, own, "the target's own law")
 
@@ -38,6 +40,8 @@ def geometry(target: Target) -> Geometry:
         dac_bits=target.input.dac_bits,
         adc_bits=target.adc.max_bits,
         read_voltage=target.input.read_voltage.value,
+        # The mean of the levels, since laws ask how much a cell conducts before there is a program
+        # that would say how its cells are distributed.
         conductance=sum(levels) / len(levels),
         wordline=wires.wordline.value,
         bitline=wires.bitline.value,
@@ -65,6 +69,8 @@ def carry(target: Target, where: str) -> Target:
         try:
             found[path] = _carry_figure(figure, law, here)
         except (KeyError, ValueError) as error:
+            # Gathered, not raised: somebody who changes the array has to see every figure that
+            # needs a new value, and not one a run.
             problems.append(f"{path}: {_reason(error)}")
     if problems:
         hint = "give what is missing, the figure for this array, or a law of its own (`grows`)"
@@ -97,6 +103,8 @@ def _carry_figure(figure: Figure, law: Law, here: Mapping[str, float]) -> Figure
         for name in ("value", "low", "high")
         if getattr(figure, name) is not None
     }
+    # A law may subtract the time that lines take to settle, and wires of another array may take
+    # longer than the whole cycle that was measured.
     if min(ends.values()) < 0:
         raise ValueError(f"{figure.value:g} {figure.unit} is less than its lines take to settle")
     was = Carried(
@@ -106,6 +114,8 @@ def _carry_figure(figure: Figure, law: Law, here: Mapping[str, float]) -> Figure
         factor=made.factor,
         added=made.added,
     )
+    # Without `given_for`, so that a second call changes nothing: carrying is idempotent, and a
+    # saved target is never carried twice.
     return figure.model_copy(update={**ends, "given_for": None, "carried": was})
 
 
@@ -116,6 +126,8 @@ def _with_figures(part: Any, found: Mapping[str, Figure], prefix: str = "") -> A
         value, path = getattr(part, name), f"{prefix}{name}"
         if path in found:
             updates[name] = found[path]
+        # Only models on the way to a changed figure are copied; all others are shared with the
+        # target that came in.
         elif any(key.startswith(f"{path}.") for key in found):
             updates[name] = _inside(value, found, path)
     return part.model_copy(update=updates)

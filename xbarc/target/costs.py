@@ -31,6 +31,8 @@ class AdcCosts(Strict):
         replaced: whether something else prices converters, so that no figure here counts.
     """
 
+    # Of the class and not a field: files cannot say it, only a cost law in Python can
+    # (`cost.converters`).
     replaced: ClassVar[bool] = False
 
     energy_linear: PicoJoule = Field(description="energy a bit of a conversion")
@@ -178,6 +180,8 @@ class Peak(Strict):
 
     @model_validator(mode="after")
     def _both(self) -> Peak:
+        # One without the other would mix the design's own count of columns with one worked out for
+        # our encoding, and the roll-up would fit neither.
         if (self.columns_per_weight is None) != (self.columns_per_conversion is None):
             raise ValueError("columns_per_weight and columns_per_conversion go together")
         return self

@@ -33,6 +33,7 @@ def _parts(target: Target) -> list[str]:
 
 def _adc(target: Target) -> str:
     bits = target.adc.max_bits
+    # "an eight", "an eleven": all other widths up to 16 begin with a consonant.
     return f"{'an' if bits in (8, 11) else 'a'} {bits}-bit ADC"
 
 

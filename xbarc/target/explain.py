@@ -39,6 +39,8 @@ def guess(path: list[str]) -> str:
     prefix = "".join(f"{parent}." for parent in parents)
     beside = [p.removeprefix(prefix) for p in fields if p.startswith(prefix)]
     near = get_close_matches(last, [name for name in beside if "." not in name])
+    # A field in the wrong table is the commonest mistake after a misspelt one: its own name
+    # elsewhere comes before names that are merely similar.
     near = [f"{prefix}{name}" for name in near] or [p for p in fields if p.endswith(f".{last}")]
     near = near or get_close_matches(".".join(path), fields)
     return f"perhaps {' or '.join(near)}" if near else ""
@@ -49,6 +51,8 @@ def _field_paths(model: type[Strict], prefix: str = "") -> list[str]:
     found = []
     for name, field in model.model_fields.items():
         found.append(f"{prefix}{name}")
+        # Optional tables are unions, and lists of tables are generic types: the model is among
+        # their arguments.
         for kind in (field.annotation, *get_args(field.annotation)):
             if isinstance(kind, type) and issubclass(kind, Strict):
                 found += _field_paths(kind, f"{prefix}{name}.")
@@ -57,6 +61,8 @@ def _field_paths(model: type[Strict], prefix: str = "") -> list[str]:
 
 def _found(item: Mapping[str, Any]) -> str:
     value = item.get("input")
+    # A whole table would fill the screen, and pydantic gives the parent's for a field that is
+    # missing.
     if item["type"] == "missing" or isinstance(value, (dict, Target)):
         return ""
     return f" (found {value!r})"
@@ -87,6 +93,7 @@ def field_unit(field: FieldInfo) -> str | None:
     """The unit that a field checks for; it hangs at the field or at a part of its type."""
     found = [*field.metadata]
     for choice in get_args(field.annotation):
+        # For `PicoJoule | None` pydantic leaves the check at the member of the union.
         found += getattr(choice, "__metadata__", ())
     checks = [getattr(item, "func", None) for item in found]
     return next((check.unit for check in checks if isinstance(check, InUnit)), None)

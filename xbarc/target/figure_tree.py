@@ -29,6 +29,8 @@ class Provenance(Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> Provenance:
+        # Said twice, because each is read alone: tables of figures group by `via`, and links go by
+        # `source`.
         if (self.via == "assumed") != (self.source == "assumed"):
             raise ValueError("an assumed figure has source = 'assumed' and via = 'assumed'")
         if self.via == "assumed" and not self.note:
@@ -79,6 +81,8 @@ class Figure(Provenance):
         high = self.value if self.high is None else self.high
         if not low <= self.value <= high:
             raise ValueError(f"value {self.value:g} is not from low {low:g} to high {high:g}")
+        # A band means that sources differ; without saying which, a reader could not choose the end
+        # that fits his case.
         if low < high and not self.note:
             raise ValueError("a figure with a band says in its note who disagrees")
         return self
@@ -118,6 +122,7 @@ Volt: TypeAlias = Annotated[Figure, AfterValidator(InUnit("V"))]
 Fraction: TypeAlias = Annotated[Figure, AfterValidator(InUnit("fraction", 0.0, 1.0))]
 Lsb: TypeAlias = Annotated[Figure, AfterValidator(InUnit("LSB"))]
 Ratio: TypeAlias = Annotated[Figure, AfterValidator(InUnit("ratio"))]
+# Rates are divided by: their least values are tiny and above 0, so that no time becomes infinite.
 GigaSample: TypeAlias = Annotated[Figure, AfterValidator(InUnit("GS/s", 1e-6))]
 Second: TypeAlias = Annotated[Figure, AfterValidator(InUnit("s", 1e-12))]
 MilliWatt: TypeAlias = Annotated[Figure, AfterValidator(InUnit("mW"))]

@@ -17,6 +17,7 @@ _LONGEST_CHAIN = 16  # files; nobody builds a target of more, and an error names
 def target_folder() -> Path:
     """The folder of shipped targets: inside the wheel, or beside the package in a checkout."""
     package = Path(__file__).resolve().parents[1]
+    # A checkout has no copy inside the package, and a wheel has nothing beside it.
     packaged = package / "targets"
     return packaged if packaged.is_dir() else package.parent / "targets"
 
@@ -39,7 +40,10 @@ def read_chain(name: str | Path) -> list[tuple[str, dict[str, Any]]]:
     seen: list[Path] = []
     wanted, folder = str(name), Path()
     while True:
+        # A base is sought from the file that names it, not from where the command runs: a folder of
+        # targets can be moved as a whole.
         path = find(wanted, folder, named_by=str(seen[-1]) if seen else "")
+        # Resolved, or two spellings and links of one file would go round until the limit.
         seen.append(path.resolve())
         if seen[-1] in seen[:-1] or len(seen) > _LONGEST_CHAIN:
             raise TargetError(_loop(seen), where=str(name))
@@ -50,6 +54,7 @@ def read_chain(name: str | Path) -> list[tuple[str, dict[str, Any]]]:
             return chain
         if not isinstance(base, str):
             raise TargetError(f"base: expected a name or a path (found {base!r})", where=wanted)
+        # Only of a file with a base: a root without a name is incomplete, and the schema says so.
         data.setdefault("name", path.stem)
         wanted, folder = base, path.parent
 
@@ -72,6 +77,8 @@ def find(text: str, folder: Path = Path(), named_by: str = "") -> Path:
     Raises:
         TargetError: there is none.
     """
+    # Shipped names first, so that a file in the working folder cannot change what `--target
+    # rram128` means.
     if text in target_names():
         return target_folder() / f"{text}.toml"
     path = folder / text
@@ -93,8 +100,10 @@ def read_toml(path: Path) -> dict[str, Any]:
         TargetError: it cannot be read, or is far larger than a target.
     """
     try:
+        # Before it is read: a path may point to anything.
         if path.stat().st_size > _LARGEST_FILE:
             raise TargetError("file is over 1 MiB, no target is", where=str(path))
         return tomllib.loads(path.read_text(encoding="utf-8"))
+    # RecursionError: tables nested a thousand deep are valid TOML.
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise TargetError(f"cannot be read as TOML: {error}", where=str(path)) from error

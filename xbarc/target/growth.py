@@ -94,6 +94,7 @@ class Law:
     why: str = ""
 
     def __str__(self) -> str:
+        # A time is added, and all other terms are factors.
         terms = " x ".join(term for term in self.grows if term != SETTLING)
         sums = [part for part in (terms, SETTLING if SETTLING in self.grows else "") if part]
         return " + ".join(sums) or "nothing"
@@ -116,10 +117,12 @@ def settling_ns(at: Mapping[str, float]) -> float:
     Raises:
         KeyError: an entry is missing, such as the capacitance.
     """
+    # Cells do not slow a line in this model: their conductance only adds a path to ground.
     farad = at["capacitance"] * 1e-15
     rows, columns = at["rows"], _columns(at)
     wordline = farad * columns * (at["driver"] + at["wordline"] * (columns + 1) / 2)
     bitline = farad * rows * (at["sense"] + at["bitline"] * (rows + 1) / 2)
+    # An exponential is within half a step of `bits` after `(bits + 1) ln 2` time constants.
     return (at["adc_bits"] + 1) * math.log(2) * (wordline + bitline) * 1e9
 
 
@@ -175,7 +178,10 @@ TERMS: dict[Growth, Term] = {
         lambda at: at["capacitance"], ("capacitance",), "capacitance of a line for each cell"
     ),
     "buffer": Term(
-        lambda at: max(1.0, at["buffer_kib"]), ("buffer_kib",), "size of the tile's buffer"
+        # 1 KiB at least: a target without a buffer must not make a ratio of zeros.
+        lambda at: max(1.0, at["buffer_kib"]),
+        ("buffer_kib",),
+        "size of the tile's buffer",
     ),
     "sqrt-buffer": Term(
         lambda at: math.sqrt(max(1.0, at["buffer_kib"])),

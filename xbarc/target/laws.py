@@ -121,5 +121,7 @@ LAWS: dict[str, Law] = {
 def of_component(item: Component) -> Law:
     """What stands there once an array is as large as the array; the rest does not depend on it."""
     if item.per == "array":
+        # One that stands once an array serves all of its cells; our model, for no source says how
+        # such parts grow.
         return Law("array", ("cells",))
     return Law(item.per, why=f"one set of it for each {item.per}")

@@ -17,10 +17,13 @@ from xbarc.errors import TargetError
 from xbarc.target.explain import guess, unit_of
 from xbarc.target.growth import Geometry, complete_geometry
 
+# What a file says about itself. A target that inherited `kind` would call a variation of a measured
+# chip silicon.
 _OWN = ("name", "description", "kind", "base", "changed")
 _SOURCED = ("source", "via")
 _VALUES = ("value", "values")
 _LOAD = ("columns_per_weight", "columns_per_conversion")
+# Fields that decide how many bitlines a weight takes.
 _LOADED = frozenset({"cell.bits", "precision.weight_bits", "precision.encoding"})
 
 
@@ -30,11 +33,14 @@ def stack_files(chain: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, Any
     data: dict[str, Any] = copy.deepcopy(dict(root))
     below = chain[0][0]
     for label, own in rest:
+        # Before merging: afterwards the array is the new file's, and nothing would tell which one
+        # the old figures were given for.
         kept = {key: value for key, value in given_for_array(data).items() if key not in _OWN}
         changed: list[str] = []
         mine = {key: value for key, value in own.items() if key not in ("base", "changed")}
         merged = _merge_values(kept, mine, "", f"in {label}", changed)
         known = [path for path in changed if path.split(".")[0] not in (*_OWN, "sources", "format")]
+        # A design that differs from a built one was not built, unless its author says so.
         merged.setdefault("kind", "assumed")
         data = _without_old_load({**merged, "base": below, "changed": sorted(known)}, known)
         below = label
@@ -47,9 +53,12 @@ def override(data: dict[str, Any], texts: Iterable[str]) -> dict[str, Any]:
     Raises:
         TargetError: a text is no setting, or names no field.
     """
+    # Read twice below; the caller may give a generator.
     settings = list(texts)
     if not settings:
         return data
+    # All settings after that, so that `--set array.rows=256` carries figures from the array as the
+    # file has it.
     found = given_for_array(data)
     for text in settings:
         _override(found, text)
@@ -71,6 +80,7 @@ def given_for_array(data: Mapping[str, Any]) -> dict[str, Any]:
     """A copy in which each cost figure says which array it is given for."""
     found: dict[str, Any] = copy.deepcopy(dict(data))
     here = _geometry(found)
+    # Without recursion, since data is not validated yet and may be nested to any depth.
     todo: list[Any] = [found.get("costs")]
     while todo:
         item = todo.pop()
@@ -117,6 +127,8 @@ def _geometry(data: Mapping[str, Any]) -> dict[str, float]:
     entries: dict[str, float] = {}
     for name, value in found.items():
         try:
+            # One by one: a wrong field must not take the others with it, for they are still what
+            # figures were given for.
             entries |= Geometry.model_validate({name: value}).entries()
         except ValidationError:
             continue
@@ -131,6 +143,8 @@ def _at(data: Any, path: str) -> Any:
 
 def _merge_values(old: Any, new: Any, path: str, where: str, changed: list[str]) -> Any:
     """Tables key by key, figures as `changed_figure` has them; anything else is replaced."""
+    # By the schema where the base has none: an optional figure that is stated for the first time
+    # may be written as a bare number too.
     if is_figure(old) or unit_of(path):
         changed.append(path)
         return changed_figure(old, new, path, where)
@@ -163,10 +177,13 @@ def changed_figure(old: Any, new: Any, path: str, where: str) -> Any:
     unit = was.get("unit") or unit_of(path)
     if isinstance(new, (int, float, list)) and not isinstance(new, bool):
         new = {_VALUES[isinstance(new, list)]: new}
+    # Text, or a bool: kept as it is for the schema to refuse with its path.
     if not isinstance(new, dict):
         return new
     if not any(key in new for key in (*_VALUES, *_SOURCED)):
         return {**was, **new}  # a note, a band or a law; the number is still its source's
+    # With a source of its own nothing of the old figure stays but the unit: its note and its band
+    # speak of another text.
     if any(key in new for key in _SOURCED):
         return {**({"unit": unit} if unit else {}), **new}
     kept = {"unit": unit, "grows": was.get("grows")}  # the law is that of the design
@@ -214,9 +231,12 @@ def _override(data: dict[str, Any], text: str) -> None:
             f"'{path}' is no field of the target", where="--set", hint=guess(path.split("."))
         )
     new = _toml_value(value.strip())
+    # `costs.cycle.value=50` means the figure as `costs.cycle=50` does; a bare new value would stand
+    # under the old source.
     if last in _VALUES and is_figure(node):
         above[name] = _set_figure(node, new, ".".join(parents), text)
         return
+    # By the schema too, since optional figures are absent from most targets.
     unit = unit_of(key.strip())
     old = node.get(last)
     if unit or (is_figure(old) and not isinstance(new, dict)):

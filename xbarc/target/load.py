@@ -29,6 +29,8 @@ def load_target(name: str | Path, overrides: Iterable[str] = ()) -> Target:
     """
     chain = read_chain(name)
     data = override(stack_files(chain), overrides)
+    # After all files and settings: a figure of the base is scaled to the node that the last of them
+    # states.
     data = at_node(data, data.get("node_nm"), str(name))
     data["sources"] = _sources(data, [layer for _, layer in chain])
     return parse_target(data, where=str(name))
@@ -40,6 +42,8 @@ def parse_target(data: Mapping[str, Any], *, where: str) -> Target:
     Raises:
         TargetError: every wrong field with its dotted path, what was found and what is expected.
     """
+    # Again, for data that came from no file; a figure that was scaled has no `node_nm` left, so
+    # nothing is scaled twice.
     here = at_node(data, data.get("node_nm"), where)
     try:
         target = Target.model_validate(here)
@@ -58,6 +62,8 @@ def _sources(data: Mapping[str, Any], chain: list[dict[str, Any]]) -> Any:
     for table in tables:
         sources = table.get("sources", {})
         known |= sources if isinstance(sources, dict) else {}
+    # The file's own win, and only sources that some figure names join them: a program carries its
+    # target, and should not carry a library.
     return {**_used_sources(known, data), **own}
 
 
@@ -74,4 +80,5 @@ def _used_sources(table: Any, data: Mapping[str, Any]) -> dict[str, Any]:
             todo.extend(item.values())
         elif isinstance(item, list):
             todo.extend(item)
+    # A missing one is left for the schema, which names the figure too.
     return {name: table[name] for name in sorted(named) if name in table}

@@ -31,6 +31,8 @@ _AREA: dict[int, tuple[float, ...]] = {
     10: (0.58, 1, 1.7, 1.9, 2.1, 4.5, 9.8, 15, 28, 63),
     7: (1, 1.7, 2.9, 3.2, 3.6, 7.8, 17, 25, 48, 110),
 }
+# Coefficients of V**2, V and 1 in the paper's polynomial of the energy at each node; only ratios of
+# them are used, so that the unit cancels.
 _ENERGY: dict[int, tuple[float, float, float]] = {
     130: (7.171, -6.709, 2.904),
     90: (4.762, -4.781, 2.092),
@@ -51,6 +53,8 @@ def area_factor(from_nm: float, to_nm: float) -> float:
     Raises:
         ValueError: a node is outside 7 to 130 nm.
     """
+    # The published ratio itself, not one by way of 32 nm: the table is rounded to two digits, so
+    # that products of two of its entries may differ from the third.
     if from_nm in _NODES and to_nm in _NODES:
         return float(_AREA[int(from_nm)][_NODES.index(int(to_nm))])
     to_32 = [_AREA[node][_NODES.index(32)] for node in _NODES]
@@ -71,6 +75,7 @@ def _interpolate(node_nm: float, values: Sequence[float]) -> float:
     """Linear interpolation over the nodes."""
     if not _NODES[0] <= node_nm <= _NODES[-1]:
         raise ValueError(f"{node_nm:g} nm is outside {_NODES[0]} to {_NODES[-1]} nm")
+    # `min`, because at 130 nm itself there is no node above.
     above = min(bisect_right(_NODES, node_nm), len(_NODES) - 1)
     low, high = _NODES[above - 1], _NODES[above]
     share = (node_nm - low) / (high - low)
@@ -92,6 +97,8 @@ def at_node(data: Any, node_nm: Any, where: str, path: str = "") -> Any:
         return [at_node(item, node_nm, where, f"{path}{i}.") for i, item in enumerate(data)]
     if not isinstance(data, dict):
         return data
+    # Data, before it is validated: a figure is recognised by its keys. The target's own `node_nm`
+    # stands beside no `unit`.
     if "unit" in data and "node_nm" in data:
         return _scale_figure(data, node_nm, where, path.rstrip("."))
     return {key: at_node(item, node_nm, where, f"{path}{key}.") for key, item in data.items()}
@@ -121,4 +128,5 @@ def _scale_figure(figure: Mapping[str, Any], node_nm: Any, where: str, path: str
 
 
 def _is_number(value: Any) -> bool:
+    # TOML's true would pass as 1 nm.
     return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -41,9 +41,13 @@ def new_target(name: str, base: str, path: Path, settings: Iterable[str] = ()) -
     """
     if not re.fullmatch(NAME, name):
         raise TargetError("names are letters, digits, '.', '_' and '-', 64 at most", where=name)
+    # Names of shipped targets are looked up first, so a file of that name could never be reached by
+    # it.
     if name in target_names():
         raise TargetError("a target that comes with xbarc has this name", where=name)
     chosen = list(settings)
+    # With the settings, so that a wrong one is refused here and not when the new file is first
+    # read.
     other = load_target(base, chosen)
     named = base if base in target_names() else _relative(find(base), path)
     lines = [
@@ -59,6 +63,7 @@ def new_target(name: str, base: str, path: Path, settings: Iterable[str] = ()) -
         f"base = {json.dumps(named)}",
         "",
         *(_write_setting(text) for text in chosen),
+        # Commented out: a field that the file states stays as it is when the base changes.
         *(f"# {key} = {_value(other, key)}" for key in _SHOWN if key not in _keys(chosen)),
     ]
     return "\n".join(lines) + "\n"
@@ -77,6 +82,7 @@ def _write_setting(text: str) -> str:
     """A setting of the command line as TOML; what is no TOML there is text."""
     key, _, value = (part.strip() for part in text.partition("="))
     try:
+        # The same reading as `--set`: `sar` becomes the text "sar", and 0.5 stays a number.
         tomllib.loads(f"value = {value}")
     except tomllib.TOMLDecodeError:
         value = _text(value)

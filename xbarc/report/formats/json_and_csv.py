@@ -23,6 +23,7 @@ def render_json(report: Report) -> str:
 def render_csv(report: Report) -> str:
     """A line a layer and a last one with the totals; unknown numbers are empty."""
     out = io.StringIO()
+    # The standard's CRLF would make files differ from what `git` and `diff` expect.
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([*(each.name for each in _COLUMNS), *(f"adc_{each.name}" for each in _ADC)])
     writer.writerows(map(csv_cell, _line(row)) for row in report.layers)
@@ -51,4 +52,6 @@ def _total_line(report: Report) -> list[object]:
         "latency_us": totals.latency_us,
         "area_mm2": totals.area_mm2,
     }
+    # By name: columns come and go with the facts of a layer, and the total of most of them means
+    # nothing.
     return [values.get(each.name) for each in _COLUMNS] + [None] * len(_ADC)

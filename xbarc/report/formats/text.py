@@ -59,6 +59,7 @@ def _brief(report: Report) -> Group:
 def rich_table(data: TableData) -> RenderableType:
     """One table, its names and numbers taken literally."""
     table = Table(
+        # `Text` and not str: rich would read `[bold]` in the name of a layer as markup.
         title=Text(visible(data.title)),
         title_justify="left",
         box=box.SIMPLE_HEAD,
@@ -70,6 +71,8 @@ def rich_table(data: TableData) -> RenderableType:
         table.add_column(
             Text(visible(heading.removesuffix(">"))),
             justify="right" if right else "left",
+            # Numbers are compared down a column, so they stay on one line; names are folded where a
+            # terminal is narrow.
             no_wrap=right,
             overflow="fold",
         )

@@ -102,6 +102,7 @@ def merge_small(values: Sequence[tuple[str, float]], whole: float) -> list[tuple
     room = len(PALETTE) - 1
     kept = [item for item in ranked[:room] if item[1] / whole >= _SMALLEST_SHARE]
     rest = ranked[len(kept) :]
+    # A slice "1 others" would take the place of the one that it hides.
     if len(rest) == 1:
         return ranked
     return [*kept, (f"{len(rest)} others", math.fsum(v for _, v in rest))] if rest else kept
@@ -109,11 +110,13 @@ def merge_small(values: Sequence[tuple[str, float]], whole: float) -> list[tuple
 
 def _sector(begin: float, end: float, colour: str, title: str) -> str:
     """A piece of the ring; a whole ring is drawn as two halves."""
+    # An SVG arc whose ends coincide is not drawn at all.
     if end - begin > 0.9999:
         middle = (begin + end) / 2
         return _sector(begin, middle, colour, title) + _sector(middle, end, colour, title)
     corners = []
     for turn, radius in ((begin, 100), (end, 100), (end, 58), (begin, 58)):
+        # From the top, clockwise, as clocks and pie charts go.
         angle = 2 * math.pi * turn - math.pi / 2
         corners.append((105 + radius * math.cos(angle), 107 + radius * math.sin(angle)))
     large = int(end - begin > 0.5)

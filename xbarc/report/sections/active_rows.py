@@ -22,6 +22,7 @@ def rows_tables(points: Sequence[RowsPoint]) -> tuple[TableData, ...]:
     base = points[0].time_ns if points else 0.0
     times = [f"{point.time_ns / base:.2f}" if base else "" for point in points]
     table = table_of(RowsPoint, points)
+    # The last column says what was chosen; times belong with the numbers before it.
     *before, last = table.headings
     lines = ((*cells, more, end) for (*cells, end), more in zip(table.rows, times, strict=True))
     return (replace(table, headings=(*before, "times>", last), rows=tuple(lines)),)
@@ -36,6 +37,8 @@ def rows_notes(program: Program) -> tuple[str, ...]:
     found = []
     for kind, (law, name) in _LAWS.items():
         gain = 1 - getattr(points[kind], name) / max(getattr(base, name), 1e-300)
+        # All rows at once need more bits than the target's converters have: to save against what
+        # cannot be built means nothing.
         if not base.buildable:
             continue
         if gain <= 0:

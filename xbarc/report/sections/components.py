@@ -65,6 +65,8 @@ def parts_table(
         unit: of the totals; that of the parts by default.
         divisor: how many of the unit of the parts are one of `unit`.
     """
+    # Parts whose figure is unknown count nothing in shares; the total of the report is None then,
+    # and says why.
     whole = sum(part.total or 0.0 for part in parts)
     own = parts[0].unit if parts else ""
     rows = [
@@ -77,6 +79,7 @@ def parts_table(
             part.figure,
         )
         for part in parts
+        # Parts that a target has no use for (pulses, links) would fill the table with zeros.
         if part.count
     ]
     if rows:

@@ -45,7 +45,10 @@ def converter_rows(subject: Subject) -> tuple[ConverterRow, ...]:
             rows.append(_row(layer.step.name, widths, layer.positions, target))
             total = sums.setdefault(widths.rule, [0.0] * len(widths.histogram))
             for bits, count in enumerate(widths.histogram):
+                # A convolution's converter works once for each position: rules are compared by what
+                # an inference converts, not by what stands on the chip.
                 total[bits] += count * (layer.positions or 0)
+    # A sum over some layers would pass for that of the network.
     if any(layer.positions is None for layer in layers):
         return tuple(rows)
     whole = (Widths(rule, tuple(counts)) for rule, counts in sums.items())
@@ -101,6 +104,7 @@ def model_rows(subject: Subject) -> tuple[AdcOpinion, ...]:
     return tuple(
         opinion
         for bits, count in enumerate(cost.counts.adcs)
+        # 0 bits convert nothing, and no model prices that.
         if count and bits
         for opinion in (*adc_opinions(bits, target), *further_opinions(bits, target))
     )

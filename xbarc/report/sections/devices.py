@@ -23,6 +23,8 @@ def device_rows(target: Target, levels: Int64Array) -> tuple[Estimate, ...]:
 
 
 def _wire_rows(target: Target, levels: Int64Array) -> tuple[Estimate, ...]:
+    # The worst case and the case at hand: every cell at its top, and every cell at the mean of this
+    # program.
     top = target.cell.conductance.values[-1]
     mean = mean_conductance(target.cell, levels)
     return (

@@ -53,6 +53,7 @@ def chip_row(subject: Subject) -> ChipRow:
 
 def array_cells(target: Target) -> int:
     """Cells of one array, spare columns included."""
+    # Spare bitlines are built and take area, whether a program uses them or not.
     return target.array.rows * (target.array.columns + target.array.spare_columns)
 
 

@@ -61,6 +61,8 @@ def _row(step: CrossbarStep) -> FactsRow:
     count = max(1.0, widths.readings)
     bits, levels = widths.bits / count, widths.levels / count
     facts, narrowed = step.facts, step.narrowed
+    # A program stores what it would have been only where something was narrowed; else it is what it
+    # is.
     plain = (bits, levels)
     if facts is not None and facts.plain_bits is not None and facts.plain_levels is not None:
         plain = (facts.plain_bits, facts.plain_levels)
@@ -78,6 +80,8 @@ def _row(step: CrossbarStep) -> FactsRow:
         plain_mean_bits=plain[0],
         mean_levels=levels,
         plain_mean_levels=plain[1],
+        # Each reason once, in order: the width and the range of an input often follow from the same
+        # fact.
         facts=tuple(dict.fromkeys(reasons)),
     )
 

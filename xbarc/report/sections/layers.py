@@ -125,7 +125,10 @@ def layer_rows(subject: Subject) -> tuple[LayerRow, ...]:
 def _layer_row(layer: LayerCost, target: Target) -> LayerRow:
     """What a layer is, how it sits on arrays, and what it costs."""
     step, known = layer.step, layer.positions is not None
+    # `array` has an entry a block, which is the number of the array that it stands on.
     groups, row_blocks, column_blocks = step.tiling.array.shape
+    # Arrays that are touched, packed ones too: several small layers may count the same one, and
+    # only the totals know of that.
     arrays = int(np.unique(step.tiling.array).size)
     capacity = arrays * target.array.rows * (target.array.columns + target.array.spare_columns)
     energy = total(energy_parts(layer.counts, target)) if known else None
@@ -169,6 +172,8 @@ def _layer_row(layer: LayerCost, target: Target) -> LayerRow:
 def _array_filling(step: CrossbarStep, target: Target) -> tuple[float, ...]:
     """Share of the cells in use of the first arrays of a layer."""
     first = int(step.tiling.array.min(initial=0))
+    # Arrays are numbered over the whole program; what lies before the first one of this layer is
+    # not looked at.
     used = cells_of_array(step, int(step.tiling.array.max(initial=-1)) + 1)[first:]
     cells = target.array.rows * (target.array.columns + target.array.spare_columns)
     return tuple((used[used > 0][:_MOST_ARRAYS] / cells).tolist())
@@ -201,6 +206,7 @@ def adc_row(policy: str, conversions: Histogram) -> AdcRow:
 
 def chosen_fit(record: FitRecord | None) -> FitRecord | None:
     """The record where anything was chosen; None where integers were plainly rounded."""
+    # Most layers are plainly rounded, and a table of lines that say so would hide the others.
     return None if record == FitRecord("rounding") else record
 
 
