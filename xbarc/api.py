@@ -56,6 +56,8 @@ class CompiledProgram:
         Raises:
             MappingError: copies cannot be made as asked, there is no such law, or it fails.
         """
+        # Without options the report is that of the program, gathered once; `save` and `report()`
+        # then agree byte for byte.
         return self._report_with(dict(options)) if options else self._own_report
 
     @cached_property
@@ -65,6 +67,8 @@ class CompiledProgram:
 
     def _report_with(self, options: dict[str, object]) -> Report:
         asked = ScheduleOptions.model_validate(options)
+        # A law is code, so that it lives as long as the process that was given it, and no program
+        # stores it.
         law = self.cost_law if asked.cost_law is None else asked.cost_law
         program = price_program(self.program, law)
         policy = parse_policy(asked.duplicate, program.target) if "duplicate" in options else None

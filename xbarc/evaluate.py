@@ -53,6 +53,7 @@ class _Noise:
 
     def add(self, wanted: AnyArray, found: AnyArray) -> None:
         """Add one batch."""
+        # float32 sums of millions of squares would lose the small error beside the large signal.
         exact = np.asarray(wanted, dtype=np.float64)
         with np.errstate(over="ignore", invalid="ignore"):  # infinite values have no ratio
             self.signal += float((exact**2).sum())
@@ -162,6 +163,8 @@ def evaluate(
         values = runner.run(feeds, [*names, *exposed], trace=trace)
         wanted = oracle.run(feeds)  # after the program, whose errors about data are those of `run`
         found = dict(zip([*names, *exposed], values, strict=True))
+        # Layers whose channels were equalised give scaled values: the float model knows the values
+        # before that.
         found |= {step.output: step.original(found[step.output]) for step in program.crossbar_steps}
         _book(tally, wanted, found, names, exposed)
         _classify(tally, wanted[names[0]], values[0], labels)
@@ -178,11 +181,14 @@ class _FloatModel:
         fixed = fixed_of(dict(program.settings))
         self._fed = frontend.fixed_feeds(model, fixed)
         self._layers = Oracle(frontend.runnable_model(model, fixed), exposed)
+        # With an input fixed the graph was cut; outputs are judged by the model as it is, fed with
+        # the same constant.
         self._whole = Oracle(frontend.runnable_model(model)) if fixed else self._layers
 
     def run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
         """Outputs, and tensors of layers where they are asked for."""
         found = self._layers.run(feeds)
+        # Outputs of the whole model win over those of the cut one.
         return found | self._whole.run({**feeds, **self._fed}) if self._fed else found
 
 
@@ -256,6 +262,7 @@ def _classify(tally: _Tally, wanted: Any, found: Any, labels: AnyArray | None) -
     columns = found.reshape(found.shape[0], -1).argmax(axis=1)
     tally.classified += rows.size
     tally.agree += int((rows == columns).sum())
+    # Labels of another size belong to pixels or to tokens: no top-1 is claimed then.
     if labels is not None and labels.size == rows.size:
         tally.labelled += rows.size
         tally.correct_float += int((rows == labels).sum())
@@ -317,6 +324,8 @@ def self_check(
     """
     broken = list(broken_rules(program))
     yield from broken
+    # Later checks execute the program, and what a broken rule leaves undefined must not be
+    # executed.
     if broken:
         return
     rng = np.random.default_rng(seed)
@@ -354,6 +363,7 @@ def _check_layer(
     lossless = is_lossless(step)
     vectors = _test_vectors(step, rng, few=lossless)
     if met.vectors is not None:
+        # Vectors of a real run too: random codes rarely come near the sums that data makes.
         seen = met.vectors[: 1 if lossless else len(vectors)]
         vectors = np.concatenate([vectors, seen.astype(np.int64)])
     reference = layer_engine(step, fast=False).accumulate(vectors)

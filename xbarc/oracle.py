@@ -24,6 +24,8 @@ class Oracle:
     """
 
     def __init__(self, model: bytes | Path, expose: Sequence[str] = ()) -> None:
+        # A path is handed on where nothing is added: ONNX Runtime maps its weights, and a copy
+        # would hold them twice.
         source = with_outputs(model, expose) if expose else model
         self.session = OnnxSession(source, where="float model")
         self.outputs = tuple(value.name for value in self.session.outputs)

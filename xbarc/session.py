@@ -59,6 +59,7 @@ class InferenceSession:
 
 
 def _argument(value: Value) -> NodeArg:
+    # ONNX Runtime's names; of all other types they are numpy's.
     names = {"float32": "float", "float64": "double"}
     shape = None if value.shape is None else list(value.shape)
     return NodeArg(value.name, f"tensor({names.get(value.dtype, value.dtype)})", shape)

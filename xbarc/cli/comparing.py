@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from xbarc.rows import TableData
 
 _SHARED = (
+    # Options that mean the same for every encoding; one that only some of them know would make rows
+    # unlike.
     *("weight_bits", "activation_bits", "weight_slices"),
     *("feedback", "encoding_budget", "adc", "cost_law"),
 )
@@ -136,6 +138,7 @@ def _noise(chips: Chips) -> NoiseSettings | None:
         sigma = float(number)
     except ValueError:
         sigma = -1.0
+    # isfinite first: float() reads "nan", which no comparison refuses.
     if not (math.isfinite(sigma) and 0 <= sigma <= 1) or (colon and kind != "range"):
         raise InputError(
             f"'{chips.noise}' is not SIGMA or SIGMA:range", where="--noise", hint="for example 0.05"
@@ -154,6 +157,8 @@ def tables(found: Comparison) -> tuple[TableData, ...]:
     from xbarc.encoding_comparison import EncodingRow
     from xbarc.rows import TableData, table_of
 
+    # An encoding that does not fit is an answer as well: it gets a table of reasons, and the others
+    # their rows.
     good = [row for row in found.rows if not row.problem]
     title = f"{found.model} on {found.target}, {found.samples:,} samples"
     all_rows = table_of(EncodingRow, good, title=title)

@@ -73,9 +73,12 @@ def compile_command(
     from xbarc.options import CompileOptions, read_options
 
     place = output or Path(f"{model.stem}.xbar")
+    # First of all: hours of compiling must not end at a folder that may not be replaced.
     check_replaceable(place)
     observer = _Observer(_stage_name(shown.print_after))
     base = {} if file is None else read_options(file)
+    # The command line wins over the file; only what was given is in `given`, so a default never
+    # does.
     options = CompileOptions(**{**base, **given})
     target = chip.load()
     data = None if calibrate is None else read_npz(calibrate)
@@ -86,6 +89,7 @@ def compile_command(
     compiled = CompiledProgram(made.program, made.files, made.plan.options.cost_law)
     compiled.save(place)
     _show(compiled, shown, observer)
+    # To stderr, so that `--json` alone is what a pipe gets.
     print(f"wrote {place}", file=sys.stderr)
     return EXIT_DONE
 

@@ -23,6 +23,7 @@ def read_effects(program: Program, asked: ChipEffects) -> Effects:
     known = asked.fault_map
     if known is not None and "faults" not in asked.effects:
         raise InputError("needs --effects faults", where="--fault-map")
+    # Refused and not ignored: a result would look like one with that effect.
     if asked.gated != 1.0 and "lines" not in asked.effects:
         raise InputError("needs --effects lines", where="--gated")
     cells = None if known is None else program_faults(read_npz(known), program, str(known))

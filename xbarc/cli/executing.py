@@ -66,7 +66,10 @@ def run_command(
         from xbarc.cli.effects import read_effects
 
         chips_asked = chips_of(loaded, read_effects(loaded, suffered), suffered.samples)
+    # Codes of all conversions are large, and most runs want none.
     observer = None if trace is None else Trace(keep_codes=True)
+    # A model whose batch is open takes all samples at once; only a fixed batch is run again and
+    # again.
     batches = split_batches(loaded.inputs, _feeds(loaded, inputs), most=sys.maxsize)
     chips: list[list[Any]] = []
     for chip in chips_asked:
@@ -100,6 +103,7 @@ def _join(parts: tuple[Any, ...]) -> Any:
             where="--inputs",
             hint="run one batch at a time",
         )
+    # A scalar of each batch says nothing of single samples, so the axis is that of batches.
     return np.stack(parts) if parts[0].ndim == 0 else np.concatenate(parts)
 
 
@@ -121,6 +125,8 @@ def _trace_arrays(trace: Trace) -> dict[str, Any]:
             key = f"{key}.{len(arrays)}"
         if layer.codes:
             codes = np.concatenate(layer.codes)
+            # Converters have 16 bits at most, so that this is a quarter of the file; lossless codes
+            # of wide sums may have more.
             wide = np.uint16 if codes.max(initial=0) < 1 << 16 else np.int64
             arrays[f"{key}/codes"] = codes.astype(wide)
         arrays[f"{key}/saturated"] = np.array(layer.saturated)
@@ -213,6 +219,8 @@ def _source_model(program: Program, place: Path) -> Path:
     from xbarc.frontend import source_digest
 
     given, folder = Path(program.source.path), place.resolve().parent
+    # Beside the program first: folders are copied with their model, and the old place may hold a
+    # newer file of the same name.
     found = [folder / given.name, given, Path(given.name), *sorted(folder.glob("*.onnx"))]
     other = []
     for path in {path.resolve(): path for path in found if path.is_file()}.values():
@@ -285,6 +293,8 @@ def verify_command(
         wrong = list(self_check(loaded, seed, advance, met))
     for rule, text in wrong:
         print(visible(f"broken  {rule}: {text}"))
+    # No file, however damaged, should make two engines differ: that is a bug of ours, and scripts
+    # can tell by the code.
     if any(rule in _ENGINES for rule, _ in wrong):
         return EXIT_BUG
     if wrong:

@@ -16,6 +16,8 @@ from xbarc.ir import PARTIAL, locked_file, remove_leftovers
 def write_text(path: Path, text: str) -> None:
     """Write text; the file is whole or absent."""
     with whole_file(path) as file:
+        # Names in a model may hold half of a surrogate pair, which UTF-8 cannot write; a report
+        # must not fail over a name.
         file.write(text.encode("utf-8", "replace"))
 
 
@@ -27,6 +29,8 @@ def write_new_text(path: Path, text: str) -> None:
     """
     check_writable(path)
     try:
+        # A link fails where a name is taken, in one step; looking first and renaming then would
+        # race with another process.
         with _beside(path.resolve(), os.link) as file:
             file.write(text.encode("utf-8"))
     except FileExistsError as error:
@@ -69,6 +73,7 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
     """
     check_writable(path)
     try:
+        # /dev/stdout, or a pipe: a rename would put a file in its place.
         if path.exists() and not path.is_file():
             memory = io.BytesIO()
             yield memory
@@ -90,6 +95,8 @@ def _beside(path: Path, put: Callable[[Path, Path], object] | None = None) -> It
     with locked_file(path) as (partial, handle):
         with os.fdopen(handle, "wb", closefd=False) as file:
             yield file
+        # Temporary files are private by default, and a report is meant to be read.
         partial.chmod(0o644)
+        # Before the rename, or a power cut could leave the new name with no data.
         os.fsync(handle)
         (put or Path.replace)(partial, path)

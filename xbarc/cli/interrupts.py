@@ -32,6 +32,7 @@ class Interrupts:
     def __enter__(self) -> Interrupts:
         here = threading.current_thread() is threading.main_thread()
         for number, default in _DEFAULTS.items():
+            # Only in the main thread may handlers be set, and a program that has its own keeps it.
             if here and signal.getsignal(number) is default:
                 self._before[number] = signal.signal(number, self._note)
                 sys.unraisablehook = _send_again
@@ -46,6 +47,8 @@ class Interrupts:
         for number, handler in self._before.items():
             signal.signal(number, handler)
             sys.unraisablehook = sys.__unraisablehook__
+        # A half-loaded module or a solver that was stopped raises errors of its own some lines
+        # later; the user pressed Ctrl-C, and that is what is said.
         if self._came and isinstance(error, Exception):
             raise KeyboardInterrupt from error
 
@@ -62,5 +65,6 @@ def _send_again(what: sys.UnraisableHookArgs) -> None:
         return
     thread = threading.main_thread().ident
     again = threading.Timer(_AGAIN_S, signal.pthread_kill, (thread, signal.SIGINT))
+    # It must not keep the process alive.
     again.daemon = True
     again.start()

@@ -34,6 +34,7 @@ def write_npz(path: Path, arrays: Mapping[str, Any]) -> None:
     with whole_file(path) as file, zipfile.ZipFile(file, "w", allowZip64=True) as archive:
         for name, array in plain.items():
             member = zipfile.ZipInfo(f"{names[name]}.npy")  # dated 1980, as numpy does
+            # Streamed: sizes are unknown at the start, and may pass 4 GiB.
             with archive.open(member, "w", force_zip64=True) as part:
                 npy.write_array(part, array, allow_pickle=False)
 
@@ -46,6 +47,7 @@ def member_names(names: Iterable[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in names:
         safe = _inside(name)
+        # Two names may become one: "/a" and "a".
         while safe in found.values():
             safe += "_"
         found[name] = safe
@@ -55,6 +57,7 @@ def member_names(names: Iterable[str]) -> dict[str, str]:
 def _inside(name: str) -> str:
     """A name that stays inside the folder that an archive is unpacked to."""
     parts = _DRIVE.sub("_", visible(name)).replace("\\", "_").split("/")
+    # "..", and parts that some systems strip to nothing, would leave the folder.
     kept = ["_" * len(part) if not part.strip(". ") and part != "." else part for part in parts]
     while len(kept) > 1 and not kept[0]:
         kept.pop(0)
@@ -62,6 +65,7 @@ def _inside(name: str) -> str:
 
 
 def _plain(name: str, value: Any) -> AnyArray:
+    # Objects would be pickled, and a file from here must load without running code.
     if isinstance(value, np.ndarray) and not value.dtype.hasobject:
         return value
     if isinstance(value, np.ndarray) and all(isinstance(item, str) for item in value.flat):

@@ -71,12 +71,14 @@ def takes(
             _parameter(panel, name, field, (unset or {}).get(name))
             for panel in (kinds if isinstance(kinds, tuple) else (kinds,))
             for name, field in panel.model_fields.items()
+            # Models without a table are the command's own, and are never cut.
             if not only or name in only or not panel.table
         ]
         for parameter, kinds in panels.items()
     }
 
     def decorate(command: Command) -> Command:
+        # typer reads the signature; annotations are text until they are resolved here.
         hints = get_type_hints(command, include_extras=True, localns={"Target": Any})
         own = inspect.signature(command).parameters.values()
         plain = [p.replace(annotation=hints[p.name]) for p in own if p.name not in panels]
@@ -90,6 +92,8 @@ def takes(
             return command(**values)
 
         parameters = [*plain, *(one for group in added.values() for one in group)]
+        # typer asks for the signature and for the annotations; `functools.wraps` copied those of
+        # the command.
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": int}
         return run
@@ -112,6 +116,8 @@ def _parameter(
     kind: Any = list[str] if said.repeated else kind_of(field)
     annotation = Annotated[kind | None, made]
     where = inspect.Parameter.KEYWORD_ONLY
+    # None for all: a value that was not given must be told from one that equals the default, for a
+    # file of options may say otherwise.
     return inspect.Parameter(name, where, default=None, annotation=annotation)
 
 
@@ -122,6 +128,8 @@ class Sections(TyperCommand):
         """Write arguments, then options by section."""
         shown = [(_name_panel(p), p.get_help_record(ctx)) for p in self.get_params(ctx)]
         shown = [row for row in shown if row[1] is not None]
+        # Sections in the order of their first option; typer would mix those of one heading with
+        # others.
         order = list(dict.fromkeys(heading for heading, _ in shown))
         shown.sort(key=lambda row: order.index(row[0]))
         for heading, group in groupby(shown, key=lambda row: row[0]):

@@ -58,6 +58,7 @@ def _turns(program: Program, cost: ProgramCost, phases: int | None) -> PhasesRow
     from xbarc.mapping import choose_phases, fewest_phases, loads_of
 
     capacity = chip_arrays(program.target)
+    # Without a schedule nobody knows which layers run when.
     if cost.schedule is None or (cost.counts.arrays <= capacity and phases is None):
         return None
     copies = {layer.step.name: layer.copies for layer in cost.layers}
@@ -73,6 +74,7 @@ def _phases_row(program: Program, loads: tuple[Load, ...], found: Phases) -> Pha
 
     costs, array = program.target.costs, program.target.array
     size = {load.name: load.arrays for load in loads}
+    # Arrays that stay are in use in every phase, whatever runs.
     staying = sum(size[name] for name in found.stays)
     cells = found.written * array.rows * (array.columns + array.spare_columns)
     times = sum(any(name not in found.stays for name in names) for names in found.phases)
@@ -90,6 +92,8 @@ def _phases_row(program: Program, loads: tuple[Load, ...], found: Phases) -> Pha
         arrays_bound=found.bound,
         bytes_waiting=found.waiting,
         write_energy_uj=None if energy is None else energy.value * cells / 1e6,
+        # Rows of one array are written one after another, arrays side by side: a phase that writes
+        # at all takes the rows of one.
         write_time_us=None if time is None else time.value * array.rows * times / 1e3,
         inferences_borne=None if bears is None or not times else bears.value / times,
     )

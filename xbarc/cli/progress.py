@@ -33,6 +33,7 @@ def progress_bar(title: str) -> Iterator[Advance]:
         return
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
     times = (TimeElapsedColumn(), TimeRemainingColumn())
+    # Transient: what remains on the screen is the result.
     with Progress(*columns, *times, console=console, transient=True) as bars:
         task = bars.add_task(title, total=None)
 

@@ -189,6 +189,7 @@ def _inspect_layer(step: CrossbarStep, json: bool, html: Path | None, png: Path 
         write_text(html, report.render_layer_html(view))
     if png is not None:
         write_bytes(png, report.png_bytes(report.layer_picture(step)))
+    # Whoever asked for a picture wants no text, unless he said so.
     if json or (html is None and png is None):
         emit(report.render_layer_json(view) if json else report.render_layer_text(view))
 
@@ -247,6 +248,7 @@ def print_command(
 def emit(result: RenderableType, output: Path | None = None) -> None:
     """Text, or a rich renderable, to a file or to stdout."""
     if not isinstance(result, str):
+        # A file gets what a pipe gets, so `-o FILE` and `> FILE` are the same bytes.
         result = to_text(result) if output is not None or not sys.stdout.isatty() else result
     if output is not None:
         write_text(output, str(result))
@@ -276,4 +278,6 @@ def to_text(result: RenderableType) -> str:
     console = Console(file=io.StringIO(), width=_PIPE_WIDTH, color_system=None)
     console.print(result)
     text = console.file.getvalue()  # type: ignore[attr-defined]  # it is the StringIO above
+    # rich pads cells to the width of their column; golden files and diffs need lines without a tail
+    # of spaces.
     return "\n".join(line.rstrip() for line in str(text).splitlines()) + "\n"

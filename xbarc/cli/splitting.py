@@ -42,6 +42,7 @@ def import_command(
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", where=str(tuned)) from error
     changed = retune_program(load_program(program), found)
+    # A trainer may give any numbers: what came back is verified as a file from outside is.
     check_program(changed, str(tuned))
     CompiledProgram(changed).save(output)
     print(f"wrote {output}", file=sys.stderr)

@@ -104,6 +104,7 @@ def _samples(data: Path, calibrate: Path | None) -> tuple[Data, Data]:
     known, judged = held_back(read_npz(data))
     seen, rest = len(next(iter(known.values()))), len(judged[labels_in(judged)])
     text = f"the first {seen} samples calibrate, without their labels; the other {rest:,} judge"
+    # Told, since it changes what the figures mean: samples that were seen must not judge.
     print(f"{text} (--calibrate DATA.npz: all judge)", file=sys.stderr)
     return known, judged
 

@@ -59,6 +59,8 @@ def small_target(base: str = "rram128", **overrides: Any) -> Target:
         levels = 1 << int(overrides["cell__bits"])
         values = [float(level + 1) for level in range(levels)]
         settings.append(f"cell.conductance={values}")
+    # As wide as a target may state, so that layers of many rows are lossless unless a case asks for
+    # less.
     if "adc__max_bits" not in overrides:
         settings.append("adc.max_bits=16")
     return load_target(base, settings)
@@ -78,6 +80,7 @@ def int_layer(
     values = np.ascontiguousarray(weights)
     channels = values.shape[0] * values.shape[2]
     if isinstance(geometry, Scatter):
+        # A transposed convolution has an output for each kernel position; biases go by channel.
         channels //= int(np.prod(geometry.kernel))
     return MatrixLayer(
         name=name,

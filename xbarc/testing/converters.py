@@ -79,14 +79,20 @@ def _programs() -> Iterator[tuple[str, Program]]:
 def _check(policy: ConverterPolicy, name: str, program: Program) -> ConvertedLayer:
     rng = np.random.default_rng(1)
     known, judged = (
-        np.minimum(255, rng.exponential(40.0, (64, 40))).astype(np.uint8) for _ in range(2)
+        # Skewed, with many small codes, as what leaves a ReLU: there a policy can gain by leaving
+        # out the rare large sums.
+        np.minimum(255, rng.exponential(40.0, (64, 40))).astype(np.uint8)
+        for _ in range(2)
     )
+    # Narrowed after mapping: the cells stay those of a lossless layer, whose sums say what is
+    # right.
     narrow = program.target.adc.model_copy(update={"max_bits": _MOST_BITS})
     program = replace(program, target=program.target.model_copy(update={"adc": narrow}))
     own = _set_converters(program, known, None)
     found, again = (_set_converters(program, known, policy) for _ in range(2))
     where = f"{policy.name}, {name}"
     steps = [one.crossbar_steps[0].adc for one in (found, again)]
+    # A policy with a random choice must seed it: the same data gives the same program.
     same = all(
         np.array_equal(getattr(steps[0], kind), getattr(steps[1], kind))
         for kind in ("bits", "lo", "step")

@@ -59,9 +59,11 @@ def check_cost_law(law: str | Method) -> tuple[ConverterPrice, ...]:
 
 def _check_target(law: CostLaw, target: Target) -> tuple[ConverterPrice, ...]:
     costs = with_law(target, law).costs.adc
+    # Sense amplifiers have no converters to price.
     if not isinstance(costs, LawCosts):
         return ()
     prices = [_price(target, costs, bits) for bits in range(1, _MOST_BITS + 1)]
+    # In the other order, so that a law that remembers what it was asked before is found.
     again = [_price(target, costs, bits) for bits in range(_MOST_BITS, 0, -1)]
     where = f"{law.name} on {target.name}"
     require(prices == again[::-1], f"{where}: asked again, it gives other prices")

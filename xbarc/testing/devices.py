@@ -65,6 +65,8 @@ def _check_cells(device: DeviceModel, bits: int) -> list[LevelSpread]:
     cell = cell_model(small_target(cell__bits=bits), effects)
     levels = np.random.default_rng(bits).integers(0, 1 << bits, _SHAPE)
     drawn = draw_numbers(device, 0, (0, 0), _SHAPE)
+    # Arrays are handed out as they are: a model that wrote to them would change the program of
+    # every later chip.
     kept = levels.copy(), drawn.copy()
     whole = program_cells(device, levels, cell, drawn)
     where = f"{device.name}, {bits}-bit cells"
@@ -85,6 +87,8 @@ def _other_ways(
     rows = [
         program_cells(device, levels[row], cell, drawn[:, row]) for row in range(levels.shape[0])
     ]
+    # Programs are written whole, and row by row where each row is read back before the next: a cell
+    # must come out the same.
     backward = program_cells(device, levels[::-1], cell, drawn[:, ::-1])[::-1]
     turned = program_cells(device, levels.T, cell, drawn.transpose(0, 2, 1)).T
     return {"row by row": np.stack(rows), "in another order": backward, "turned": turned}

@@ -68,6 +68,8 @@ def map_case(case: Case) -> CrossbarStep | None:
     try:
         return mapped(case.layer, case.target, **case.options)
     except MappingError as error:
+        # The only refusals that an encoding may earn by the case alone: an array narrower than one
+        # weight, and sums beyond the widest ADC.
         if _FEW_COLUMNS in str(error) or _WIDE_SUMS in str(error):
             return None
         raise ConformanceError(f"{case}: refused: {error}") from error
@@ -84,6 +86,7 @@ def check_product(case: Case) -> None:
         return
     weights = case.layer.weight.tensor.load()
     require(np.array_equal(effective_weights(step), weights), f"{case}: cells mean other weights")
+    # Checked by the cells, not by what the encoding claims of them.
     require(is_lossless(step), f"{case}: converters do not cover every sum")
     wanted = PlainLayer(case.layer).run(case.tensor, {})
     for engine in ENGINES:
@@ -112,6 +115,7 @@ def check_files(case: Case, folder: Path) -> None:
     Raises:
         ConformanceError: it is not.
     """
+    # Twice from the start: a set that is walked, or a clock, shows as differing bytes.
     steps = [map_case(case), map_case(case)]
     if steps[0] is None or steps[1] is None:
         return
@@ -179,6 +183,7 @@ def edge_cases(encoding: Encoding) -> dict[str, Case]:
     holed = wide.copy()
     holed[:, 3], holed[:, :, 4] = 0, 0
     low = wide.copy()
+    # -128 has no counterpart in 8 bits: magnitudes that are kept in 7 read it back as 0.
     low[:, 5], low[:, :, 2] = few, few
     dense = {
         "one element": np.full((1, 1, 1), few),
@@ -193,6 +198,7 @@ def edge_cases(encoding: Encoding) -> dict[str, Case]:
         "random": wide,
     }
     found = {name: _case(encoding, weights, Dense(), (2,)) for name, weights in dense.items()}
+    # Strides and dilations that differ by axis, and pads by side: an axis that is swapped shows.
     pair = ((3, 3), (2, 1), (1, 2))
     window = Window(*pair, (1, 0, 2, 1), "explicit")
     scatter = Scatter((2, 2), (2, 1), (1, 1), (0,) * 4, (0, 0))
@@ -215,6 +221,7 @@ def _case(
     groups, inputs, _ = weights.shape
     taps = math.prod(geometry.kernel) if isinstance(geometry, Window) else 1
     channels = groups * inputs // taps
+    # A zero point other than 0, so that borders and constants carry a code.
     layer = int_layer(weights, geometry=geometry, quantizer=IntegerInput(0, 8, 3))
     sizes = (shape[0], channels, *shape[1:])
     tensor = np.random.default_rng(3).integers(0, 256, sizes).astype(np.uint8)

@@ -98,6 +98,7 @@ def _check(placement: Placement, name: str, program: Program, inputs: AnyArray) 
         matrix, np.zeros((step.groups, step.inputs)), rng.random((step.groups, step.outputs))
     )
     job = PlacementJob(step, program.target, importance, levels_with_lines)
+    # The same job twice: an order may depend on nothing else.
     found, again = place_by(job, placement), place_by(job, placement)
     where = f"{placement.name}, {name}"
     same = np.array_equal(found.step.cells.data, again.step.cells.data)

@@ -19,6 +19,8 @@ from xbarc.testing.cases import Case, int_layer, small_target
 @st.composite
 def integers_of(draw: st.DrawFn, shape: tuple[int, ...], low: int, high: int) -> AnyArray:
     """Random, constant or extreme integers; axes as asked."""
+    # hypothesis draws kind and seed, numpy the numbers: thousands of integers drawn one by one are
+    # slow, and shrinking them says little.
     kind = draw(st.sampled_from(["random", "random", "extremes", "constant", "zero", "sparse"]))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     if kind == "constant":
@@ -59,6 +61,8 @@ def geometries(draw: st.DrawFn) -> tuple[Geometry, int, int]:
         axes = draw(st.sampled_from([(-1, -1), (-2, -2), (-2, -1)]))
         return Dense(*axes), 1, 1
     rank = draw(st.integers(1, 3))
+    # Three axes of three are 27 inputs a channel: enough for every rule, and small enough for
+    # hundreds of examples.
     top = 3 if rank < 3 else 2
     kernel, strides = draw(_sizes(rank, 1, top)), draw(_sizes(rank, 1, 3))
     dilations = draw(_sizes(rank, 1, 2))

@@ -40,7 +40,11 @@ class EncodingConformance:
         """Run a check on drawn layers: every geometry, groups, arrays and cells of any size."""
 
         @settings(
-            max_examples=self.examples, deadline=None, suppress_health_check=list(HealthCheck)
+            # Compiled loops take seconds in the first example, and hypothesis would call that
+            # flaky.
+            max_examples=self.examples,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
         )
         @given(cases(encodings=(load_encoding(self.encoding),)))
         def run(case: Case) -> None:

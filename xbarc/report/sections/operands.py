@@ -47,8 +47,11 @@ def operands_row(subject: Subject) -> OperandsRow | None:
         return None
     rows = tuple(_operands(layer, target, seen[layer.step.name]) for layer in cost.layers)
     changed = [_change(row) for row in rows]
+    # Differences to the headline and not a second sum: what data does not change (converters,
+    # buffers, links) then is the same number in both.
     known = [value for value in changed if value is not None]
     headline = energy_uj(subject)
+    # One layer that cannot be told leaves no total: a mixture of both models would be neither.
     whole = headline is not None and len(known) == len(rows)
     return OperandsRow(
         vectors=sum(statistics.vectors for statistics in seen.values()),
@@ -58,6 +61,7 @@ def operands_row(subject: Subject) -> OperandsRow | None:
 
 
 def _operands(layer: LayerCost, target: Target, seen: OperandStatistics) -> OperandRow:
+    # Of one input vector, in pJ: times the positions and over 1e6 it is an inference in uJ.
     found, times = operand_energy(layer.step, seen, target), (layer.positions or 0) / 1e6
     costs = target.costs
     return OperandRow(

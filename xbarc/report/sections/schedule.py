@@ -36,6 +36,8 @@ def schedule_row(subject: Subject) -> ScheduleRow | None:
         interval_us=plan.interval_ps / _PS_PER_US,
         bottleneck=plan.bottleneck,
         utilization=plan.utilization,
+        # Layers hold their most at different times, so this sum is an upper bound of what the tiles
+        # need.
         buffer_kib=sum(layer.buffer_bytes for layer in plan.layers) / 1024,
         buffer_kib_there=cost.counts.tiles * target.hierarchy.buffer_kib,
         layers=plan.layers,

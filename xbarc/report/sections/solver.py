@@ -56,6 +56,7 @@ def solver_rows(subject: Subject) -> tuple[SolverRow, ...]:
     bits = [
         _row("converter bits", "all layers", point.energy_pj, point.bound_pj, "pJ", point.solver_s)
         for point in program.front
+        # Points of the front that nobody chose were solved as well; their proofs interest no one.
         if point.chosen and point.bound_pj is not None
     ]
     return (*layers, *bits)
@@ -91,6 +92,8 @@ def _row(
         objective=objective,
         bound=bound,
         gap=gap,
+        # By the gap, whatever the solver called its answer: a search that meets its bound proved as
+        # much.
         status="optimal" if gap is not None and gap <= _TINY else "feasible",
         compared=compared,
         unit=unit,
@@ -99,6 +102,7 @@ def _row(
 
 
 def _gap(objective: float, bound: float) -> float:
+    # The bound of a sum is added up in another order than the sum, and may round to above it.
     return max(0.0, 1.0 - bound / objective) if objective > 0 else 0.0
 
 

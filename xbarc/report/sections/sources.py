@@ -34,6 +34,7 @@ def carried_words(row: SourceRow) -> str:
     """What a figure was where its source gives it, and what was done to it."""
     there = ", ".join(f"{name} {value:g}" for name, value in (row.given_for or {}).items())
     times = "" if row.carry_factor in (None, 1.0) else f" x {row.carry_factor:.4g}"
+    # Lines of a smaller array settle sooner, so what is added may be negative.
     added = f" + {row.carry_added:.4g}".replace("+ -", "- ") if row.carry_added else ""
     return f"{row.given_value:g} {row.unit} given for {there}{times}{added}"
 
@@ -103,6 +104,8 @@ def source_rows(target: Target) -> tuple[SourceRow, ...]:
     """Every figure of a target with the text that it comes from."""
     law = law_of_costs(target)
     rows = tuple(_source_row(path, figure, target) for path, figure in figures(target))
+    # The target's own figures of converters are left out of `figures` then: no row shows a number
+    # that did not count.
     return rows if law is None else (*rows, _law_row(law))
 
 
@@ -202,6 +205,7 @@ def citation_table(sources: Sequence[SourceRow]) -> TableData:
 def citations(sources: Sequence[SourceRow]) -> tuple[tuple[str, str, str], ...]:
     """Each cited source once: id, citation, address."""
     cited = {row.source: (row.source, row.cite, row.url) for row in sources if row.cite}
+    # The factor between two nodes has a source of its own, which deserves its place in the list.
     cited |= {
         row.scale_source: (row.scale_source, row.scale_cite, row.scale_url)
         for row in sources

@@ -110,6 +110,7 @@ def totals_row(subject: Subject) -> Totals:
         tiles=int(counts.tiles),
         chips=int(counts.chips),
         fits_one_chip=counts.chips <= 1,
+        # Value and reason come from one table: no total can be unknown without saying why.
         unknown={name: reason for name, (value, reason) in found.items() if value is None},
         **{name: value for name, (value, _) in found.items()},
     )
@@ -120,6 +121,7 @@ def _uncertain(
 ) -> dict[str, tuple[Any, str]]:
     """Totals that may be unknown, each with the reason."""
     counts, plan, counted = cost.counts, cost.schedule, cost.crossbars_counted
+    # One reason is enough here; the notes name them all.
     first = next((left.reason for left in cost.left_out if left.kind == "crossbar"), "")
     happened = f"no layer can be counted: {first}"
     figure = "a figure of the target is missing"
@@ -149,6 +151,7 @@ def _uncertain(
             "no layer runs on a crossbar" if plan else late,
         ),
         "tops_per_watt": (
+            # An operation a pJ is a TOPS/W.
             2 * macs / (energy * PJ_PER_UJ) if energy else None,
             "the program spends no energy" if counted else happened,
         ),
@@ -176,6 +179,7 @@ def _adc_settings(step: CrossbarStep, target: Target) -> int:
     """Settings that the hardware holds: one a conversion, and a cycle where it may change."""
     cycles = step.input_slices if target.adc.reference == "per-cycle" else 1
     made = conversions_made(step)
+    # An axis of length 1 stands for all groups, whose settings are loaded one by one all the same.
     return int(np.count_nonzero(made) * (step.groups // made.shape[0]) * cycles)
 
 
@@ -187,6 +191,8 @@ def _confirmed_share(parts: Sequence[CostPart], target: Target) -> float:
         return 1.0
     sure = 0.0
     for part in parts:
+        # `costs.adc.*` stands for all figures of the converter's law: one that was not read spoils
+        # the part.
         stem = part.figure.removesuffix("*")
         used = [figure for path, figure in known.items() if path.startswith(stem)]
         known_all = bool(used) and all(figure.confirmed for figure in used)
@@ -199,6 +205,7 @@ def _write_time_us(cost: ProgramCost, target: Target) -> float | None:
     figure = target.costs.write_time
     if figure is None:
         return None
+    # All rows, used or not: cells that hold nothing are written to level 0.
     rows = target.array.rows if cost.counts.arrays else 0
     return rows * figure.value / 1e3
 
