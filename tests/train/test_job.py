@@ -124,7 +124,7 @@ def test_a_difference_is_found_and_its_layer_named(monkeypatch: pytest.MonkeyPat
     assert "differ" in str(found)
 
 
-def _mlp(folder: Path, count: int = 60) -> tuple[Path, xt.Samples]:
+def small_mlp(folder: Path, count: int = 60) -> tuple[Path, xt.Samples]:
     rng = np.random.default_rng(0)
     path = model_file(
         folder,
@@ -138,7 +138,7 @@ def _mlp(folder: Path, count: int = 60) -> tuple[Path, xt.Samples]:
 
 
 def test_training_wins_back_what_few_bits_lost(tmp_path: Path) -> None:
-    path, samples = _mlp(tmp_path, 1200)
+    path, samples = small_mlp(tmp_path, 1200)
     taught, chosen = samples.take(np.arange(900)), samples.take(np.arange(900, 1200))
     job = xt.prepare(
         path, calibration=taught.inputs, adc="calibrated:1", weight_slices=1, activation_bits=3
@@ -159,7 +159,7 @@ def _states(job: xt.TrainJob) -> dict[str, AnyArray]:
 
 
 def test_a_run_that_is_stopped_goes_on_to_the_same_cells(tmp_path: Path) -> None:
-    path, samples = _mlp(tmp_path)
+    path, samples = small_mlp(tmp_path)
     options = Training(epochs=4, batch=16, noise=0.1)
 
     def trainer(state: Path | None, seen: Training = options) -> xt.Trainer:
@@ -194,7 +194,7 @@ def test_a_run_that_is_stopped_goes_on_to_the_same_cells(tmp_path: Path) -> None
 
 
 def test_a_loss_that_is_no_number_stops_and_keeps_the_best(tmp_path: Path) -> None:
-    path, samples = _mlp(tmp_path)
+    path, samples = small_mlp(tmp_path)
     job = xt.prepare(path, calibration=samples.inputs)
     before = _states(job)
     job.regularise(lambda _: torch.tensor(float("nan")), 1.0)
@@ -230,7 +230,7 @@ def test_what_cannot_be_trained_is_named(tmp_path: Path) -> None:
 
 
 def test_a_mapping_of_tensors_and_tensors_in_order_are_the_same(tmp_path: Path) -> None:
-    path, samples = _mlp(tmp_path)
+    path, samples = small_mlp(tmp_path)
     job = xt.prepare(path, calibration=samples.inputs).eval()
     x = torch.from_numpy(samples.inputs["x"])
     assert torch.equal(job(x), job({"x": x}))

@@ -164,6 +164,9 @@ def _show(job: TrainJob, course: Course, count: int) -> None:
     print(f"  float network         {100 * course.teacher:6.2f} %")
     print(f"  mapped, not trained   {100 * before:6.2f} %")
     print(f"  trained for target    {100 * after:6.2f} %   epoch {course.best}")
+    if course.price:
+        first, last = course.epochs[0].levels, course.epochs[course.best].levels
+        print(f"mean 2**bits of a lossless conversion: {first:.1f} before, {last:.1f} after")
     if course.stopped:
         print(f"  stopped early: {course.stopped}")
     width = max(len(name) for name in job.layers)

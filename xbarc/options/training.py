@@ -32,6 +32,13 @@ class Training(Options):
         metavar="SHARE",
         bounds=(0, 1),
     )
+    prune_energy: float = option(
+        1.0,
+        "make lossless conversions this many times cheaper on average (energy as 2**bits); the "
+        "epoch that is kept is the best of those that reach it",
+        metavar="TIMES",
+        bounds=(1, 1e6),
+    )
     held_out: float = option(
         0.1,
         "share of the training data that chooses the epoch where --validate names no other",

@@ -12,6 +12,7 @@ from xbarc.train.job import Checked, TrainJob, prepare
 from xbarc.train.layer import ProgramLayer
 from xbarc.train.loop import Course, Epoch, Samples, Trainer, split_held_out
 from xbarc.train.losses import distill
+from xbarc.train.regularisers import adc_energy, group_lasso, hoyer_balance, lossless_levels
 
 __all__ = [
     "Checked",
@@ -21,7 +22,11 @@ __all__ = [
     "Samples",
     "TrainJob",
     "Trainer",
+    "adc_energy",
     "distill",
+    "group_lasso",
+    "hoyer_balance",
+    "lossless_levels",
     "prepare",
     "split_held_out",
 ]

@@ -21,6 +21,7 @@ from xbarc.numerics import AnyArray
 from xbarc.options import Training
 from xbarc.train.job import TrainJob
 from xbarc.train.losses import distill
+from xbarc.train.regularisers import adc_energy, lossless_levels
 
 Progress = Callable[[str, int, int], None]
 
@@ -28,6 +29,12 @@ Progress = Callable[[str, int, int], None]
 # constant rate left the MLP of models/ half a point lower: cells then flip between two levels to
 # the end, and the epoch that is kept is a lucky one.
 _WARM_UP = 0.1
+
+# The first price of energy makes all conversions together cost this much of a loss that starts
+# near 1; from then on an epoch raises or lowers it by how far its conversions are from the goal,
+# at most this many times.
+_FIRST_SHARE = 0.1
+_FASTEST = 3.0
 
 # Samples of one step of validation: enough for the matrix products to fill the caches, while sums
 # of a convolution stay below a few hundred megabytes.
@@ -66,12 +73,14 @@ class Epoch:
         loss: mean over the steps; None before training.
         score: of the validation samples: top-1 with labels, else agreement with the float network.
         seconds: of this epoch, validation included.
+        levels: mean `2**bits` of a lossless conversion.
     """
 
     number: int
     loss: float | None
     score: float
     seconds: float
+    levels: float
 
 
 @dataclass
@@ -84,6 +93,7 @@ class Course:
         epochs: all of them, the program before training first.
         best: number of the epoch whose cells are kept.
         stopped: why it ended early; empty where all epochs were run.
+        price: weight of the conversions' energy in the loss of the next epoch.
     """
 
     measure: str
@@ -91,6 +101,7 @@ class Course:
     epochs: list[Epoch] = field(default_factory=list)
     best: int = 0
     stopped: str = ""
+    price: float = 0.0
 
 
 class Trainer:
@@ -175,6 +186,8 @@ class Trainer:
     def _step(self, batch: Samples, number: int, step: int) -> float:
         inputs, labels = batch.tensors(self._device)
         loss = distill(self.job, (inputs,), labels) + self.job.regulariser()
+        if self.course.price:
+            loss = loss + self.course.price * adc_energy(self.job)
         value = float(loss.detach())
         if not math.isfinite(value):
             self._restore(self._best)
@@ -192,12 +205,31 @@ class Trainer:
 
     def _book(self, number: int, loss: float | None, start: float) -> None:
         """Measure an epoch, and keep its cells where none was better."""
-        score = self._score(self._answers)
-        best = max((epoch.score for epoch in self.course.epochs), default=-1.0)
-        self.course.epochs.append(Epoch(number, loss, score, monotonic() - start))
-        if score > best:
+        before = [self._rank(epoch) for epoch in self.course.epochs]
+        score, levels = self._score(self._answers), lossless_levels(self.job)
+        epoch = Epoch(number, loss, score, monotonic() - start, levels)
+        self.course.epochs.append(epoch)
+        self._set_price(epoch)
+        if not before or self._rank(epoch) > max(before):
             self.course.best = number
             self._best = {n: p.detach().clone() for n, p in self.job.named_parameters()}
+
+    def _rank(self, epoch: Epoch) -> tuple[bool, float, float]:
+        """Cheap enough first, then by score; of those that are not, the cheapest."""
+        wanted = (
+            self.course.epochs[0].levels / self.training.prune_energy if self.course.epochs else 0
+        )
+        cheap = self.training.prune_energy == 1 or epoch.levels <= wanted
+        return cheap, 0.0 if cheap else -epoch.levels, epoch.score
+
+    def _set_price(self, epoch: Epoch) -> None:
+        """Raise the price of energy while conversions are too dear, lower it below the goal."""
+        if self.training.prune_energy == 1:
+            return
+        wanted = self.course.epochs[0].levels / self.training.prune_energy
+        price = self.course.price or _FIRST_SHARE / max(1.0, epoch.levels)
+        excess = epoch.levels / max(1.0, wanted)
+        self.course.price = price * min(_FASTEST, max(1 / _FASTEST, excess))
 
     @torch.no_grad()
     def _score(self, answers: Callable[[dict[str, Tensor]], Tensor]) -> float:

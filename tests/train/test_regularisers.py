@@ -1,0 +1,56 @@
+"""Terms that make conversions cheaper."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import xbarc.train as xt
+from tests.train.test_job import small_mlp
+from xbarc.options import Training
+
+
+def _job(folder: Path) -> tuple[xt.TrainJob, xt.Samples]:
+    path, samples = small_mlp(folder, 400)
+    return xt.prepare(path, calibration=samples.inputs), samples
+
+
+def test_levels_are_those_of_the_converters_that_the_compiler_sizes(tmp_path: Path) -> None:
+    job, _ = _job(tmp_path)
+    levels = []
+    for step in job.finish().program.crossbar_steps:
+        shape = (step.groups, len(step.tiling.segment_bounds) - 1, step.conversions)
+        bits = np.broadcast_to(step.adc.bits[..., 0], shape).astype(float)
+        levels.append(np.where(bits > 0, 2**bits, 0).ravel())
+    # converters of several columns are as wide as their widest, so the program's mean is no smaller
+    assert xt.lossless_levels(job) <= np.concatenate(levels).mean()
+    assert float(xt.adc_energy(job).detach()) <= xt.lossless_levels(job)
+
+
+@pytest.mark.parametrize("term", [xt.adc_energy, xt.hoyer_balance, xt.group_lasso])
+def test_a_step_down_a_term_makes_it_smaller(term: object, tmp_path: Path) -> None:
+    job, _ = _job(tmp_path)
+    with torch.no_grad():  # away from the levels, where rounding hides a small step
+        for layer in job.layers.values():
+            layer.cells.copy_(torch.round(layer.cells))
+    value = term(job)  # type: ignore[operator]
+    value.backward()
+    with torch.no_grad():
+        for layer in job.layers.values():
+            assert layer.cells.grad is not None
+            layer.cells.sub_(1.01 * layer.cells.grad.sign() * (layer.cells > 0))
+    job.project()
+    assert float(term(job).detach()) < float(value.detach())  # type: ignore[operator]
+
+
+def test_energy_is_pruned_to_the_goal(tmp_path: Path) -> None:
+    job, samples = _job(tmp_path)
+    before = xt.lossless_levels(job)
+    options = Training(epochs=10, batch=50, cell_rate=0.1, prune_energy=2.0)
+    course = xt.Trainer(job, samples, samples, options).run()
+    assert xt.lossless_levels(job) == course.epochs[course.best].levels <= before / 2
+    assert course.epochs[course.best].score > 0.6  # three classes
+    assert job.check(samples.inputs)

@@ -1,0 +1,101 @@
+"""Terms that make trained cells cheaper to read, as functions of a job.
+
+Each takes a `TrainJob` and gives a scalar tensor; `job.regularise(term, weight)` adds one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from xbarc.train.job import TrainJob
+from xbarc.train.layer import ProgramLayer
+
+Law = Literal["bits", "levels"]
+
+# Keeps the quotient of an empty column finite, as the authors of D.U.B. have it.
+_EMPTY = 1e-6
+
+
+def _pieces(layer: ProgramLayer, table: Tensor) -> Iterator[Tensor]:
+    """What the conversions of one segment see of each row; axes: group, row, conversion."""
+    bounds = [int(bound) for bound in layer.step.tiling.segment_bounds]
+    for first, last in pairwise(bounds):
+        yield table[:, first:last]
+
+
+def _spans(layer: ProgramLayer) -> list[Tensor]:
+    """How many sums each conversion has to tell apart, less one; one tensor a segment.
+
+    It is what a lossless converter is sized from: every row that only adds, at its largest input,
+    and every row that only takes away.
+    """
+    largest = (1 << layer.step.dac_bits) - 1
+    return [piece.abs().sum(1) * largest for piece in _pieces(layer, layer.table())]
+
+
+def adc_energy(job: TrainJob, law: Law = "levels") -> Tensor:
+    """Mean energy of a lossless conversion over all layers, as the cells would size it.
+
+    A conversion that tells `n` sums apart takes `log2 n` bits; it costs in proportion to its bits,
+    or to `2**bits = n`. Rounding bits up to whole ones is left out, so that there is a gradient.
+    Our own surrogate.
+
+    Args:
+        job: the job.
+        law: `bits` or `levels`.
+    """
+    total, count = torch.zeros((), device=next(job.parameters()).device), 0
+    for layer in job.layers.values():
+        for span in _spans(layer):
+            total = total + (span.sum() if law == "levels" else torch.log2(1 + span).sum())
+            count += span.numel()
+    return total / max(1, count)
+
+
+@torch.no_grad()
+def lossless_levels(job: TrainJob) -> float:
+    """Mean `2**bits` of a lossless conversion with the cells as they are, bits whole.
+
+    Conversions that always read the same are made by nobody and count 0.
+    """
+    total, count = 0.0, 0
+    for layer in job.layers.values():
+        for span in _spans(layer):
+            bits = torch.ceil(torch.log2(1 + span.double()))
+            total += float(torch.where(span > 0, torch.exp2(bits), 0.0).sum())
+            count += span.numel()
+    return total / max(1, count)
+
+
+def hoyer_balance(job: TrainJob) -> Tensor:
+    """The loss of D.U.B. (arXiv 2403.13082), as we read the paper.
+
+    `h = (sum |w|)^2 / (sum w^2 + 1e-6)` counts the cells of a column that matter. The term is the
+    mean of `h` over the columns of a segment plus their variance, and only columns that are denser
+    than the mean feel it: a converter is as wide as the densest column asks for.
+    """
+    total, count = torch.zeros((), device=next(job.parameters()).device), 0
+    for layer in job.layers.values():
+        for piece in _pieces(layer, layer.table()):
+            size = piece.abs().sum(1).square() / (piece.square().sum(1) + _EMPTY)
+            mean = size.mean().detach()
+            denser = torch.where(size > mean, size, size.detach())
+            total = total + denser.mean() + (denser - mean).square().mean()
+            count += 1
+    return total / max(1, count)
+
+
+def group_lasso(job: TrainJob) -> Tensor:
+    """Mean Euclidean norm of a column's cells in a segment: whole columns fall to zero together."""
+    total, count = torch.zeros((), device=next(job.parameters()).device), 0
+    for layer in job.layers.values():
+        for piece in _pieces(layer, layer.table()):
+            norms = torch.sqrt(piece.square().sum(1) + _EMPTY)
+            total = total + norms.sum()
+            count += norms.numel()
+    return total / max(1, count)
