@@ -155,7 +155,7 @@ def test_groups_that_share_an_array_have_faults_of_their_own() -> None:
         ({"row": np.array([99])}, "row spans"),
         ({"level": np.array([4])}, "level spans"),
         ({"row": np.array([1.5])}, "expected integers"),
-        ({"row": np.array([1, 2])}, "alike"),
+        ({"row": np.array([1, 2])}, "equal lengths"),
     ],
 )
 def test_wrong_maps_are_refused(change: dict[str, AnyArray | None], text: str) -> None:

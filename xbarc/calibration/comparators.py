@@ -1,8 +1,8 @@
-"""Compiling layers that are read by comparisons, and the walk that tells what they should say.
+"""Compile layers that are read by comparisons, with thresholds from calibration data.
 
-Beside the compiled prefix, the unsplit network runs on the same calibration data. The thresholds of
-a split layer are chosen so that, on what the compiled prefix gives it, its bits are those of the
-unsplit network: errors of earlier layers are compensated as far as that is possible.
+The unsplit network runs beside the compiled prefix on the same data. Thresholds of a split layer
+are chosen so that its bits on the inputs from the compiled prefix equal those of the unsplit
+network, as far as possible. So errors of earlier layers are compensated too.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from xbarc.runtime import OnnxSession
 from xbarc.target import Target
 
 _SUMS = 1 << 25
-"""Sums that are kept of one layer; windows beyond that are left out at random."""
+"""Sums that are kept of one layer, 64 MiB; windows beyond that are left out at random."""
 
 
 @dataclass(eq=False)
@@ -84,6 +84,7 @@ class SenseWalk:
             self._advance_clean(layer)
             return step
         if self.clean is None:
+            # Up to here no layer was split, so the compiled prefix is the unsplit network.
             self.clean = [dict(values) for values in batches]
         wanted = self._advance_clean(layer)
         counted = isinstance(layer.result, FloatResult)
@@ -92,9 +93,10 @@ class SenseWalk:
         return self._calibrate(layer, step, batches, wanted)
 
     def advance(self, layer: Layer, step: Step) -> None:
-        """Run a step of any kind on the clean values, and drop what nobody reads any more."""
+        """Run a step of any kind on the clean values, and drop values that are no longer read."""
         if self.clean is None:
             return
+        # `crossbar` has run such a layer already.
         if isinstance(layer, MatrixLayer) and isinstance(layer.quantizer, BinaryInput):
             for values in self.clean:
                 self.walk.forget(values)
@@ -149,6 +151,7 @@ class SenseWalk:
         if step.sense is None:
             raise MappingError("no comparisons to calibrate", where=layer.name)
         seen = self._gather(layer, step, batches, wanted)
+        # Sums from data hold -1 outside the picture, so they were shifted until none is negative.
         shift = sum_shift(step)
         even: IntArray = step.sense.thresholds + np.int32(shift)
         start: IntArray = even
@@ -161,6 +164,7 @@ class SenseWalk:
         search = self.options.thresholds == "calibrated"
         fit = fit_thresholds(seen, start, search)
         if search:
+            # The search is local: from the means it may end above where even thresholds begin.
             fit = _take_better(fit, fit_thresholds(seen, even, search))
         self.fits[layer.name] = fit
         return with_thresholds(step, replace(fit, thresholds=fit.thresholds - np.int32(shift)))
@@ -174,6 +178,7 @@ class SenseWalk:
         each = layer.groups * step.conversions * (len(step.tiling.segment_bounds) - 1)
         each *= 1 if pool is None else int(np.prod(pool.kernel))
         keep = np.sort(
+            # At random: an even step would meet the same places of every picture.
             np.random.default_rng(0).permutation(windows)[: max(1, _SUMS // max(1, each))]
         )
         sums, kept, first = [], [], 0
@@ -201,7 +206,7 @@ def _join_batches(parts: list[AnyArray]) -> Float64Array:
 
 
 def _goal(layer: MatrixLayer, values: AnyArray) -> AnyArray:
-    """What the unsplit layer says of each window: bits, or `sum w x`; axes: output, window."""
+    """Output of the unsplit layer for each window: bits, or `sum w x`; axes: output, window."""
     result, quantizer = layer.result, layer.quantizer
     pool = None if layer.pooling is None else layer.pooling.window
     if isinstance(result, SignResult):

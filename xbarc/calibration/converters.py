@@ -28,6 +28,8 @@ MOST_CONVERSIONS = 1 << 26
 SAMPLES = 4096
 """Input vectors of a layer that digital numbers are fitted to."""
 
+# Batches that those vectors are drawn from, evenly spread: a batch is unfolded as a whole to give a
+# few of its vectors, and 128 vectors of each hold more than one image.
 _BATCHES = 32
 Choose = Callable[[CrossbarStep, Table], AdcSettings]
 IDEAL = IdealCells()
@@ -54,6 +56,7 @@ def calibrate_converters(
         cells: whose sums converters will read.
         progress: called with the layer's name, its number and the count of layers.
     """
+    # Side by side: what sums are without converters, and what arrives through those already set.
     lossless = [dict(batch) for batch in batches]
     converted = [dict(batch) for batch in batches]
     runners, done, walk = (StepRunner(), StepRunner()), list[Step](), Walk(steps)
@@ -116,6 +119,7 @@ def observe_layer(
     counter = cells.counter(step)
     frame = layer_frame(step)
     for batch in values:
+        # A share of each batch, or the first ones would use up all.
         counter.take(MOST_CONVERSIONS // max(1, len(values)))
         run_layer(frame, counter.engine, np.asarray(batch[step.input]), batch)
     vectors, origin = _sample_inputs(step, values)

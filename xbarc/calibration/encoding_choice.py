@@ -91,11 +91,13 @@ def choose_encoding(
         own = options.changed(encoding=name)
         try:
             fitted = shared or fit_layer(layer, target, own, plain, moments)
+            # A copy: what is not chosen must not take arrays.
             tried.append(_try(fitted, target, own, pool.copy()))
         except MappingError as error:
             problems[name] = error
     if not tried:
         raise problems[names[0]]
+    # Stable, so that the order of `CANDIDATES` decides between equal prices.
     tried.sort(key=lambda one: one.rank)
     best, reason = _best(tried, options.encoding_budget)
     pool.adopt(best.pool)

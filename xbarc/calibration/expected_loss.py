@@ -1,9 +1,10 @@
-"""How often errors like those that were met turn answers, rather than how often they just did.
+"""Estimate how often errors change answers, from more than the samples whose answers changed.
 
-Of a thousand samples some sixty lie so near a boundary that a coarse program may turn them, and
-thirty do: which of them is chance. So every sample is given the errors of the others as well. They
-are taken in the order of its exact scores (first, second, ...), and brought to the size that errors
-have at its distance from the boundary: sure answers come with larger scores and larger errors.
+Of a thousand samples some sixty lie so near a decision boundary that a coarse program may change
+their answers, and some thirty change: which of them is chance. So every sample is also tried with
+the errors of the other samples. Errors are matched by rank of the exact scores (first, second,
+...), and scaled to the size that errors have at the sample's distance from the boundary: confident
+answers have larger scores and larger errors.
 """
 
 from __future__ import annotations
@@ -15,19 +16,26 @@ from xbarc.numerics import Float64Array
 FEWEST = 64
 """Samples below which errors are not carried over."""
 
+# Errors that each sample is given: the share of answers that turn is then known to 1.6 points at
+# worst, for one sample, and samples are averaged.
 _MOST_ERRORS = 1024
+# Largest scores that an answer may turn to. With 1,024 errors they take 128 KiB a sample.
 _RANKS = 16
+# Of the curves in the margin: three numbers for each rank and three for the size, from 64 samples
+# at least. A line could not follow errors that grow with the margin and then saturate.
 _DEGREE = 2
+# Share of the exact scores that a program must still follow for its common factor to be taken out.
+# Below it the factor is above 50, and made of errors.
 _LEAST_GAIN = 0.02
 
 
 def turned_loss(exact: Float64Array, found: Float64Array, likely: Float64Array) -> float:
-    """Mean likelihood that is lost where the largest score is another one.
+    """Mean likelihood that is lost where another score becomes the largest.
 
     Args:
         exact: scores; axes: sample, class.
-        found: those of the coarse program, alike.
-        likely: of each class, alike.
+        found: scores of the coarse program; axes as `exact`.
+        likely: likelihood of each class; axes as `exact`.
     """
     order = np.argsort(-exact, axis=1, kind="stable")[:, :_RANKS]
     off = _rescale(found, exact) - exact
@@ -39,6 +47,7 @@ def turned_loss(exact: Float64Array, found: Float64Array, likely: Float64Array) 
     lost = 0.0
     for scores, scale, share in zip(first + mean, size.tolist(), chance, strict=True):
         answers = (scores + scale * errors).argmax(axis=1)
+        # Scores are in the order of the exact ones, so 0 is the exact answer.
         lost += float(share[0] - share[answers].mean())
     return lost / len(exact)
 
@@ -61,6 +70,7 @@ def _trend(first: Float64Array, off: Float64Array) -> tuple[Float64Array, Float6
     powers = place[:, None] ** np.arange(_DEGREE + 1)
     mean = powers @ np.linalg.lstsq(powers, off, rcond=None)[0]
     squares = ((off - mean) ** 2).mean(axis=1)
+    # A sample without any error must not pull the curve to minus infinity.
     logs = np.log(np.maximum(squares, 1e-9 * squares.mean() + 1e-300))
     size = np.exp(powers @ np.linalg.lstsq(powers, logs, rcond=None)[0] / 2)
     return mean, size

@@ -1,9 +1,9 @@
-"""Data in parts, so that no sample judges numbers that it was fitted to.
+"""Cross-validation folds: no sample is judged by numbers that were fitted to it.
 
-What a layer compensates digitally is fitted to the data. Judged on the same data it looks better
-than it is, so every part of the data is judged through numbers that were fitted to the others: all
-samples judge, and none of them its own fit. Ranges and steps of converters are few numbers, from
-millions of sums; they come from all parts.
+Digital corrections of a layer are fitted to the data, and look better on the same data than they
+are. So each fold is judged with numbers that were fitted to the other folds: all samples are
+judged, and none by its own fit. Ranges and steps of converters are few numbers from millions of
+sums, so they come from all folds.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from xbarc.executor import FastLayer, StepRunner, Values
 from xbarc.numerics import Int64Array
 
 FOLDS = 8
-"""Folds of the data: each judges what seven eighths taught, which is nearly all."""
+"""Each fold is judged by a fit to seven eighths of the data, which is nearly all of it."""
 
 
 @dataclass(frozen=True, eq=False)
 class Folds:
-    """Which part each batch belongs to.
+    """Which fold each batch belongs to.
 
     Attributes:
         of: axis: batch.
-        count: how many parts there are; one that holds all data judges itself.
+        count: how many folds there are; a single one is judged by its own fit.
     """
 
     of: Int64Array
@@ -35,19 +35,20 @@ class Folds:
 
 
 def deal_folds(batches: int) -> Folds:
-    """Batches dealt to parts at random, so that data in some order is spread; always alike."""
+    """Assign batches to folds at random, so that ordered data is spread; always the same way."""
     count = max(1, min(FOLDS, batches))
+    # Whole batches, not samples: engines execute a batch at once.
     dealt = np.arange(batches, dtype=np.int64) % count
     return Folds(np.random.default_rng(0).permutation(dealt), count)
 
 
 def run_in_folds(fit: Fitting, origin: Int64Array, parts: Folds, values: Sequence[Values]) -> None:
-    """Execute a layer on all batches, each through numbers fitted to the other parts.
+    """Execute a layer on all batches, each with numbers that were fitted to the other folds.
 
     Args:
         fit: the layer and what it is fitted to.
         origin: batch of each vector that it is fitted to.
-        parts: of the batches.
+        parts: folds of the batches.
         values: the network's, a dictionary a batch; the layer's output is added.
     """
     runner = StepRunner()

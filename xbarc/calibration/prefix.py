@@ -66,6 +66,7 @@ class Prefix:
             for own, exact in zip(self.batches, self.exact, strict=True)
         ]
         pair = second_moments(ExactLayer(widen_binary(layer)), quantizer, feeds)
+        # One vector has no variance to fit or to judge by.
         return pair if min(part.count for part in pair) > 1 else None
 
     def advance(self, layer: Layer, step: Step) -> None:
@@ -77,6 +78,7 @@ class Prefix:
         if isinstance(layer, MatrixLayer) and self.exact:
             exact = ExactLayer(widen_binary(layer))
         for values in self.exact:
+            # Fragments are floats in both networks, and one session serves both.
             if isinstance(step, DigitalFragment):
                 self._runner.run(step, values)
             elif exact is not None:

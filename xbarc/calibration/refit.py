@@ -103,6 +103,7 @@ class Fitting:
             return _fold_line(step, 0 if known is None else known[0], _without_gain(found, wanted))
         plain = _fit_line(found, np.zeros_like(inputs), wanted)
         helped = _fit_line(found, inputs, wanted)
+        # A sum of inputs costs an addition a row in every inference.
         worth = helped.error.sum() < _WORTH * plain.error.sum()
         return _fold_line(step, known[0], helped if worth else plain)
 
@@ -135,12 +136,16 @@ def _fit_line(found: Float64Array, inputs: Float64Array, wanted: Float64Array) -
     u, v = (f * off).mean(axis=0), (s * off).mean(axis=0)
     alone = np.where(a > 0, u / np.where(a > 0, a, 1.0), 0.0)
     determinant = a * c - b * b
+    # Accumulators that follow the sum of inputs to nine digits cannot be told from it.
     both = determinant > 1e-9 * a * c
     safe = np.where(both, determinant, 1.0)
     gain = 1 + np.where(both, (u * c - v * b) / safe, alone)
     silent = np.where((a == 0) & (c > 0), v / np.where(c > 0, c, 1.0), 0.0)
     share = np.where(both, (v * a - u * b) / safe, silent)
+    # Beyond this the accumulator says next to nothing of what it stands for, and a gain would
+    # amplify its errors.
     gain = np.where((gain > 0.25) & (gain < 4), gain, 1.0)
+    # The periphery adds integers; what rounding leaves goes into the offset.
     beta = np.rint(share / gain)
     left = wanted - gain * (found + beta * inputs)
     return _Line(gain, beta, left.mean(axis=0), left.var(axis=0))

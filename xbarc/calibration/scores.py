@@ -1,10 +1,10 @@
-"""How far the outputs of a coarse program are from the exact ones, and what that costs in top-1.
+"""Distance of a coarse program's outputs from the exact ones, and its cost in top-1.
 
-Which label a sample has says little where few samples change sides: of a thousand, five more or
-less are half a point, and as much is chance. So beside the labels that were met there is the loss
-to be *expected*: the exact scores, at the temperature that fits the labels best, say how likely
-each class is; a sample whose answer changes costs the difference of the two likelihoods. Which of
-them change is chance as well, so each is given the errors of the others too.
+Counting labels says little where few answers change: of a thousand samples, five more or less are
+half a point, which is as much as chance. So the *expected* loss is given beside the counted one.
+The exact scores, at the temperature that fits the labels best, give a likelihood of each class; a
+sample whose answer changes costs the difference of the two likelihoods. Which answers change is
+chance as well, so each sample is tried with the errors of the others (`expected_loss`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 else:
     special = lazy_module("scipy.special")
 
+# Of the jackknife, as many as there are folds: each leaves out an eighth, and costs one judgement.
 _GROUPS = 8
+# In units of the spread of all scores, in steps of 5 %: the likelihood is flat around its best.
 _TEMPERATURES = np.geomspace(0.05, 50.0, 139)
 
 
@@ -120,6 +122,7 @@ def likelihoods(scores: Float64Array, labels: AnyArray) -> Float64Array:
         scores: logits, or shares that add up to one; axes: sample, class.
         labels: class of each sample.
     """
+    # Of a model that ends in a Softmax: its logits but for a constant, which changes nothing.
     logits = np.log(np.maximum(scores, 1e-12)) if _are_shares(scores) else scores
     leads = _leads(logits, labels[: len(logits)].astype(np.int64))
     unit = float(logits.std()) or 1.0

@@ -2,7 +2,7 @@
 
 Histograms say how far a converter is off, not how errors of several converters add up: rounding
 errors are as good as independent, but what a very narrow converter leaves out follows the inputs,
-and is alike in all columns and row blocks. So small numbers of bits are executed, and the model
+and is equal in all columns and row blocks. So small numbers of bits are executed, and the model
 serves above them.
 """
 
@@ -17,7 +17,11 @@ from xbarc.ir import AdcSettings, CrossbarStep, effective_weights
 from xbarc.mapping import Table, settings_of
 from xbarc.numerics import Float64Array, IntArray, slice_inputs
 
+# Below 16 levels errors follow the inputs and add up over converters; above, they are as good as
+# independent, and histograms are as good as a measurement.
 _MEASURED_BITS = 4
+# Vectors that are executed: the variance of an output's error is then known to 9 %, and the mean
+# over outputs better.
 _VECTORS = 256
 _MOST_CONVERSIONS = 1 << 33
 """Beyond this a layer is judged by its histograms alone, but for what 0 bits leave out."""
@@ -66,8 +70,11 @@ def _over_blocks(step: CrossbarStep, table: Table, vectors: IntArray) -> Float64
                 settings = _bits(step, table, {(number, place): bits + 1})
                 layer = SlicedLayer(replace(step, adc=settings), mask)
                 off = (layer.accumulate(some, None) - wanted).astype(np.float64)
+                # The mean is subtracted digitally, so the variance is what stays.
                 errors[number, place, bits + 1] = off.var(axis=0).mean()
     known = np.maximum(model[..., measured], 1e-300)
+    # Wider converters are as far from the model as the widest that was measured, and never better
+    # than it: what follows the inputs only adds.
     ratio = np.clip(errors[..., measured] / known, 1.0, 100.0)
     errors[..., measured + 1 :] *= ratio[..., None]
     return errors

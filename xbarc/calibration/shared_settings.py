@@ -65,7 +65,7 @@ def make_request(target: Target, options: CompileOptions, bits: tuple[int, int])
     chosen: Share = options.equalise or ("channel" if one else "none")
     if one and options.encoding == AUTO:
         raise MappingError(
-            "all layers are alike, so none has an encoding of its own",
+            "all layers share one range, so none has an encoding of its own",
             where="--encoding auto",
             hint="name an encoding, or leave --uniform out",
         )
@@ -82,6 +82,7 @@ def make_request(target: Target, options: CompileOptions, bits: tuple[int, int])
 
 def _weight_bits(target: Target, options: MapOptions, bits: int) -> int:
     """Bits of the integers that the cells of a weight hold, where their number is given."""
+    # Where cells are counted, integers are as wide as these cells hold, not as asked for.
     if options.weight_slices is None or options.encoding == AUTO:
         return bits
     encoding = encoding_of(options)
@@ -159,6 +160,7 @@ def plan_whole(
     elif request.share == "none":
         return Whole(network, None, request.bits)
     if statistics is None:
+        # Without data, channels are balanced by their weights alone.
         return Whole(apply_scales(network, balance_weights(network)), None, request.bits)
     one = choose_one_range(
         network,

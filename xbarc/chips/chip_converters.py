@@ -76,6 +76,7 @@ class ConverterCalibration:
         choose = self.choose or uniform(self.bits, self.policy)
         if self.allocated is not None:
             kept = {s.name: self.kept_bits(s) for s in program.crossbar_steps}
+            # Tables of settings need no width that no conversion was given.
             most = max(int(bits.max(initial=0)) for bits in kept.values())
 
             def choose(step: CrossbarStep, table: Table) -> AdcSettings:
@@ -96,6 +97,7 @@ class ConverterCalibration:
         """Allocated bits of each conversion of a layer in its order; axes as those of settings."""
         allocated = (self.allocated or {})[placed.name]
         bits = allocated.adc.bits
+        # One entry stands for all conversions of its group, whatever their order.
         return bits if bits.shape[2] == 1 else bits[:, :, _match_conversions(allocated, placed)]
 
 
@@ -117,6 +119,7 @@ class ConverterSetter:
         """With converters set on the sums of the program on its chip."""
         if self.converters is None:
             return program
+        # Levels of a chip do not depend on converters, so each layer's arrays are solved once.
         cells = ChipCells(Chip(program, self.effects))
         return self.converters.set_on(program, self.data, cells)
 

@@ -1,15 +1,15 @@
-"""Making up for what wires and stuck cells take, each way switchable.
+"""Corrections that compensate for wires and stuck cells, each of them optional.
 
-`gain` is one digital factor a layer, `outputs` a factor and an offset an output; both fold into the
-numbers that a layer's result is scaled by anyway. `predistort` chooses levels of signed pairs so
-that the contributions at the end of the wires come near `k` times the weights, on the levels there
-are; `feedback` lets later rows make up for what earlier ones miss; `partner` re-encodes around
-stuck cells that are known.
+`gain` is one digital factor per layer, `outputs` a factor and an offset per output. Both are folded
+into the numbers that scale a layer's result anyway. `predistort` chooses levels of signed pairs so
+that their contributions at the end of the wires come near `k` times the weights. `feedback` lets
+later rows compensate for the errors of earlier ones. `partner` encodes weights around stuck cells
+that are known.
 
 Gain and offset of an output are fitted to the layer as it is executed on the chip, behind the
-layers before it as they are corrected: what those still miss is made up for as far as they can. The
-one gain of a layer makes up for what the layer itself loses: fitted to all that lies before, it
-shrinks with every error there, and more answers are wrong.
+corrected layers before it, so they also compensate for what those layers still lose. The single
+gain of a layer compensates only for the layer's own losses: fitted to errors of earlier layers as
+well, it would shrink with every one of them, and more answers would be wrong.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _OF_SCALES = frozenset({"gain", "outputs"})
 
 @dataclass(frozen=True, eq=False)
 class ChipKnowledge:
-    """What corrections may use of the chip and of the data.
+    """What corrections may know about the chip and the data.
 
     Attributes:
         kinds: some of `CORRECTIONS`.
@@ -101,6 +101,8 @@ class DigitalScaling:
         gain = self.gain(found, sums)
         if "outputs" in self.kinds:
             offset = _offset(step, self.wanted, sums or self._expect_moments(found), zero)
+        # The gain scales what the zero point contributes as well, so what the periphery subtracts
+        # for it is no longer all of it.
         elif zero:
             offset = -zero * (self.wanted.sum(axis=1) - gain * _known_sums(step))
         else:
@@ -110,6 +112,8 @@ class DigitalScaling:
     def _expect_moments(self, found: Float64Array) -> AccumulatorMoments:
         matrix, mean = self.importance.matrix, self.importance.mean
         return AccumulatorMoments(
+            # The plain network's inputs stand for those of the chip: an order is only compared with
+            # others here, and its own inputs are not known before all layers have one.
             np.einsum("gi,gio->go", mean, self.wanted),
             np.einsum("gi,gio->go", mean, found),
             np.einsum("gio,gio->go", self.wanted, matrix @ found),
@@ -148,6 +152,7 @@ def correct_layer(
             stuck,
         )
         step, level_gain = choose_levels(task)
+    # The wires are not solved where nobody asks.
     if not scaling.is_asked and step is placed:
         return step, level_gain
     levels = wired(step)
@@ -164,14 +169,14 @@ def scaling_of(
 
 
 def _known_sums(step: CrossbarStep) -> Float64Array:
-    """What the periphery takes off for each step of the zero point; axes: group, output."""
+    """What the periphery subtracts per step of the zero point; axes: group, output."""
     return np.asarray(effective_weights(step).sum(axis=1, dtype=np.float64))
 
 
 def _offset(
     step: CrossbarStep, wanted: Float64Array, sums: AccumulatorMoments, zero: float
 ) -> Float64Array:
-    """What is missing on the mean, in accumulators and after the gain; axes: group, output."""
+    """Mean error that is left after the gain, in accumulators; axes: group, output."""
     missing = sums.wanted - sums.slopes * sums.found
     if not zero:
         return missing
@@ -195,6 +200,8 @@ def _scale_result(
 ) -> Result:
     match result:
         case FloatResult() if len(result.scale) == len(gain):
+            # From the result as it was compiled: a step that is folded again must not keep its old
+            # gain.
             unit = float(getattr(step.quantizer, "scale", 0.0))
             bias = result.bias + offset * unit * result.scale.astype(np.float64)
             scale = result.scale * gain

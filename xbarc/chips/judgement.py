@@ -1,9 +1,9 @@
-"""What was done to a program against leaving it, on calibration samples that were held back.
+"""Compare a fitted program with the same program unfitted, on samples that were held back.
 
-Orders and corrections are fitted on some samples and can still be worse on others, each alone or
-both together. Every part that could be left is left for a trial, executed on the chip, and what
-comes nearest to the plain program's answers is kept: whole programs with their converters, single
-layers without, where only a difference beyond its noise counts.
+Orders and corrections are fitted on some samples and can be worse on others, each alone or both
+together. So each of them is left out in turn, the result is executed on the chip, and the program
+whose answers come nearest to those of the plain program is kept. Whole programs are compared with
+their converters, single layers without. Only differences beyond their noise count.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from xbarc.numerics import Float64Array
 ASKED = "as asked"
 MOST = 128
 """Held-back samples: executing them with converters takes most of the time of a judgement."""
+# Samples below which nothing is held back: a quarter of them are fewer than 8, and the standard
+# error of so few is itself wrong by a third.
 _FEWEST = 32
 _SAME = 0.01
 """Share of a divergence that is no difference: rounding alone moves answers by as much."""
@@ -60,6 +62,7 @@ def hold_back(program: Program, data: Data) -> tuple[Data, Data]:
     count = min((len(array) for array in data.values()), default=0)
     shape = (program.inputs[0].shape if program.inputs else None) or (None,)
     batch = shape[0] if isinstance(shape[0], int) and shape[0] > 0 else 1
+    # Models of a fixed batch take whole batches only.
     held = min(MOST, count // 4) // batch * batch if count >= _FEWEST else 0
     first = count - held
     judging = {name: array[first:] for name, array in split_labels(program.inputs, data)[0].items()}
@@ -81,8 +84,8 @@ class Judge:
         runner = StepRunner()
         found = [_scores(plain, dict(feeds), runner) for feeds in self._feeds]
         known = [part for part in found if part is not None]
-        alike = len(known) == len(found) and len({part.shape[1] for part in known}) == 1
-        self._plain = np.concatenate(known) if alike else np.zeros((0, 1))
+        is_comparable = len(known) == len(found) and len({part.shape[1] for part in known}) == 1
+        self._plain = np.concatenate(known) if is_comparable else np.zeros((0, 1))
 
     @property
     def samples(self) -> int:
@@ -90,7 +93,7 @@ class Judge:
         return len(self._plain)
 
     def choose(self, ways: Mapping[str, Program]) -> tuple[str, dict[str, float]]:
-        """The first program unless others are shown to be nearer, and how far each of them is.
+        """The first program unless another is shown to be nearer, and the divergence of each.
 
         Converters are executed as well.
         """
@@ -104,12 +107,14 @@ class Judge:
         return min(better, key=means.__getitem__, default=asked), means
 
     def mix_layers(self, ways: Sequence[Program]) -> Program:
-        """The first program, single layers as in others where that is nearer beyond its noise."""
+        """The first program, with layers of others where those are nearer beyond their noise."""
         engines = [self._engines(program) for program in ways]
         runner, chosen = StepRunner(), ways[0]
         for step, engine in engines[0].values():
             runner.prepare(step, engine)
         now = self._divergences(chosen, runner)
+        # One layer after another, on what was kept before: errors of two layers may cancel, so a
+        # choice is only good beside those that are made already.
         for name, asked in engines[0].items():
             kept = asked
             for other in (way[name] for way in engines[1:]):
@@ -125,6 +130,7 @@ class Judge:
         return chosen
 
     def _engines(self, program: Program) -> dict[str, tuple[CrossbarStep, Accumulate]]:
+        # Without converters, which take eight times as long: layers are told apart by their wires.
         chip = Chip(program, replace(self._effects, converters=False))
         return {step.name: (step, chip_layer(chip, step)) for step in program.crossbar_steps}
 
@@ -148,9 +154,10 @@ def _scores(program: Program, values: Values, runner: StepRunner) -> Float64Arra
 
 
 def is_less(found: Float64Array, before: Float64Array) -> bool:
-    """Whether samples show it: by a standard error of their mean, and by more than a hundredth."""
+    """Whether divergences are smaller, by a standard error of their mean and by a hundredth."""
     if not np.isfinite(found).all() or not np.isfinite(before).all():
         return bool(np.isfinite(found).all() and not np.isfinite(before).all())
+    # Paired: both ran on the same samples, so what makes a sample hard falls out.
     change = found - before
     error = float(change.std(ddof=1)) / np.sqrt(len(change)) if len(change) > 1 else 0.0
     return bool(float(change.mean()) < -max(error, _SAME * float(before.mean())))

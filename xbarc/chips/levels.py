@@ -1,10 +1,10 @@
-"""Which levels make up for what wires and stuck cells take.
+"""Choose levels that compensate for losses in wires and for stuck cells.
 
-A pair of cells is to contribute `k` times its weight at the end of the wires, on the levels there
-are. Rounded to the nearest level, and then changed pair by pair as long as what the outputs miss
-on the calibration data falls. What a cell contributes depends on all others, so this is repeated
-on the wires as they then are. Where a digital factor follows, `k` is chosen: close to 1 far cells
-saturate, far below steps are coarse.
+A pair of cells should contribute `k` times its weight at the end of the wires, using the levels of
+the target. Each pair is rounded to its nearest levels. Pairs are then changed one by one as long
+as the error of the outputs on the calibration data falls. What a cell contributes depends on all
+other cells, so both steps are repeated on the wires as they then are. Where a digital factor
+follows, `k` is chosen as well: near 1 far cells saturate, far below 1 steps are coarse.
 """
 
 from __future__ import annotations
@@ -32,8 +32,14 @@ from xbarc.mapping import (
 from xbarc.numerics import Float64Array, Int64Array, pack_cells
 from xbarc.target import Target
 
+# Levels, wires, levels again: every round solves the arrays of the layer, and the best of all
+# rounds is taken, so more of them only cost time.
 ROUNDS = 6
+# Parts of the weights that levels may aim at, 1 to 0.35. Chosen were 0.85 to 0.9 at mild wires and
+# 0.55 to 0.8 at severe ones (docs/explanation/wires.md).
 GAINS = tuple(k / 20 for k in range(20, 6, -1))
+# Parts that are written and executed on the wires. The estimate that ranks all of them takes the
+# shares of cells as they are, and is wrong about its best one.
 TRIED = 3
 
 
@@ -81,6 +87,7 @@ def choose_levels(task: LevelTask) -> tuple[CrossbarStep, float]:
     """The layer with the levels that suit its cells, and what they aim at."""
     pairs = find_pairs(task.step)
     if "predistort" not in task.kinds:
+        # A cell then aims at its level: feedback and partners only work around what is stuck.
         shares = np.ones(task.step.cells.shape)
         cells = _take_nearest(task, pairs, shares, 1.0)
         if "feedback" in task.kinds:
@@ -116,6 +123,8 @@ def _predistort(
         if task.is_scaled:
             found *= layer_gain(task.wanted, found, task.importance)
         error = weight_error(task.wanted, found, task.importance)
+        # Not the last one: new levels change the shares that they were chosen by, and rounds may
+        # end in a circle.
         if error < best[0]:
             best = (error, step)
     return best
@@ -149,6 +158,7 @@ def _shares(task: LevelTask, step: CrossbarStep, wired: Float64Array) -> Float64
     levels = np.where(task.stuck >= 0, task.stuck, cells_of(step))
     seen = wired + floor_levels(task.target)
     share = seen / (levels + floor)
+    # Every level conducts, so every cell tells its share. Otherwise 0 / 0 tells nothing.
     if floor > 1e-6:
         return share
     return _spread_over_zeros(share, levels > 0)
@@ -157,6 +167,8 @@ def _shares(task: LevelTask, step: CrossbarStep, wired: Float64Array) -> Float64
 def _spread_over_zeros(share: Float64Array, known: Any) -> Float64Array:
     """Cells without any conductance take the share of their row and column."""
     count = known.sum(axis=2, keepdims=True), known.sum(axis=1, keepdims=True)
+    # What two wires lose is nearly a product of one number a row and one a column, so their
+    # logarithms add up.
     kept = np.where(known, np.log(np.maximum(share, 1e-12)), 0.0)
     overall = (
         kept.sum(axis=(1, 2), keepdims=True) / np.maximum(1, known.sum(axis=(1, 2)))[:, None, None]
@@ -197,6 +209,7 @@ def _descend_levels(
     found = np.empty_like(cells)
     for group in range(task.step.groups):
         grid = _grid(task, shares, group)
+        # Few samples leave directions without variance, in which levels could go anywhere.
         matrix = damp(task.importance.matrix[group][np.ix_(order, order)])
         wanted = task.wanted[group, order] * gain
         found[group] = descend(wanted, cells[group], pairs, grid, matrix)

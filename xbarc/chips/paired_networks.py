@@ -1,7 +1,8 @@
-"""The network twice, side by side: plain, and on its chip as far as that is made.
+"""Run the plain network and the network on its chip side by side, layer by layer.
 
-Layer by layer, the plain network's accumulators are what the chip's ought to be, and the chip's are
-fed by the layers before as they came out. A factor fitted to both suits the layer where it stands.
+The plain network's accumulators are what the chip's should be. The chip's layers are fed by the
+layers before them as they were corrected, so a factor that is fitted to both suits the layer where
+it stands.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ from xbarc.executor import (
 from xbarc.ir import CrossbarStep, DynamicInput, Program, Step
 from xbarc.numerics import AnyArray, Float64Array, IntArray
 
+# A slope and an offset of each output come from them; both networks' values are held for all.
 IMAGES = 512
+# Share of the largest variance that counts as none: the difference of two means of squares is wrong
+# by 1e-16 of the squares, and a constant output must not be given a slope of noise.
 _LEAST = 1e-9
 
 
@@ -46,11 +50,12 @@ class AccumulatorMoments:
 
     @property
     def slopes(self) -> Float64Array:
-        """Factor of each output beside an offset; 1 where there is nothing to fit, or no sense."""
+        """Factor of each output beside an offset; 1 where nothing can be fitted."""
         both = self.wanted_found - self.wanted * self.found
         own = self.found_found - np.square(self.found)
         known = own > float(own.max(initial=0.0)) * _LEAST
         slope = np.where(known, both / np.where(known, own, 1.0), 1.0)
+        # An output that falls where it should rise has met too few samples to be believed.
         return np.where(slope > 0, slope, 1.0)
 
 
@@ -59,7 +64,7 @@ class Pairing:
 
     Args:
         program: the plain one.
-        data: inputs by name; labels are not looked at.
+        data: inputs by name; labels are ignored.
     """
 
     def __init__(self, program: Program, data: Mapping[str, AnyArray]) -> None:
@@ -84,6 +89,8 @@ class Pairing:
         self._advance_to(plain.name)
         parts = []
         for own, other in zip(self._plain, self._chip, strict=True):
+            # A scale that is found at run time follows what wires lose, and the sums of both
+            # networks would be in different units.
             codes = own if isinstance(step.quantizer, DynamicInput) else other
             wanted = _accumulators(plain, FastLayer(plain), own)
             found = _accumulators(step, UnconvertedLayer(step, levels), codes)

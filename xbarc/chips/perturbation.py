@@ -1,4 +1,4 @@
-"""Outputs of a layer made a little weaker: sensitivities and responses are measured by them."""
+"""The perturbation that sensitivities and responses are measured by: weaker layer outputs."""
 
 from __future__ import annotations
 

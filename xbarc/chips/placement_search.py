@@ -1,11 +1,12 @@
-"""Placement judged by the network's own answers, its wires and corrections executed.
+"""Search for placements by the answers of the executed network, wires and corrections included.
 
-Errors of wires have one sign, so squared errors of layers do not add up to answers. Here orders are
-proposed by what each loss does to the scores, sign included, and one is taken when the executed
-network comes nearer to the plain program's answers on images that the proposals did not see.
+Losses in wires all have the same sign, so squared errors of layers say little about answers. Here
+orders are proposed by the effect of each loss on the scores, sign included. An order is accepted if
+the executed network comes nearer to the plain program's answers on images that the proposals did
+not use.
 
-Factors and offsets that will follow are folded in before anything is priced or judged: an order
-that was searched without them makes up for losses that they take away, and is broken by them.
+Factors and offsets that will follow are folded in before orders are priced and judged. An order
+that was searched without them would compensate for losses that they remove, and be wrong with them.
 """
 
 from __future__ import annotations
@@ -33,13 +34,19 @@ from xbarc.mapping import (
 from xbarc.numerics import Float64Array
 from xbarc.pipeline import Progress
 
+# Walks over all layers with whole orders. Three orders a layer and walk are executed, each through
+# all layers behind it, and a whole order moves the slopes that the next one is priced by.
 ROUNDS = 2
+# Walks in which parts of orders change: eight a layer and walk are executed.
 FINE_ROUNDS = 2
 FINE = 8
-"""Orders a layer in which only some rows, or some columns, change places."""
+"""Orders tried per layer in which only some rows, or some columns, change places."""
+# Of the rows or columns that change places, in turn: what moves less is priced more truly.
 SHARES = (0.5, 0.25, 0.1)
 ENOUGH = 1e-4
-"""Tolerance on the wires while orders are compared: far below what tells orders apart."""
+"""Tolerance on gated wires while orders are compared: far below what tells orders apart."""
+# Images that give the slopes, the first ones, and others behind them that orders are judged by: an
+# order that was proposed and judged by the same images would fit them.
 _PROPOSING, _JUDGING = 64, 256
 Starts = Mapping[str, Mapping[str, CrossbarStep]]
 Proposals = Callable[[str], Iterator[CrossbarStep]]
@@ -79,7 +86,7 @@ def search_orders(
 
     Args:
         program: as it was compiled.
-        data: inputs by name; labels are not looked at.
+        data: inputs by name; labels are ignored.
         effects: the wires.
         scalings: of each layer the factors that will follow, with the importance of its inputs.
         starts: orders to set out from: by a name, by layer.
@@ -189,6 +196,7 @@ class _PlacementSearch:
         self._program, self._judge, self._progress = program, judge, progress
         self._responses, self._starts = responses, starts
         self._runner = StepRunner()
+        # A fixed seed: the same program and data give the same orders.
         self._rng = np.random.default_rng(0)
 
     def begin(self, steps: Mapping[str, CrossbarStep], found: float) -> None:
@@ -212,6 +220,7 @@ class _PlacementSearch:
             self._progress(name, self._names.index(name), len(self._names))
         for step in proposals(name):
             steps = {n: own.step for n, own in self.layers.items()} | {name: step}
+            # Layers that share arrays load each other's wires, so all orders are given.
             trial = self._judge.own(steps, name)
             trial.put(self._runner)
             found = self._judge.compare(index, batches, self._runner)
@@ -265,6 +274,8 @@ class _PlacementSearch:
 
         Behind one gain a layer, what all outputs lose together is no loss.
         """
+        # Losses of all layers push the scores together, each with its sign; a layer that pushes
+        # against the rest is worth losing.
         change = sum(self._responses[n] @ own.lost.reshape(-1) for n, own in self.layers.items())
         pull = np.asarray(self._responses[name].T @ change).reshape(self.layers[name].lost.shape)
         if "gain" not in self._judge.scalings[name].kinds:

@@ -1,8 +1,8 @@
-"""A compiled program onto its chip: placement, and the corrections of what the wires took.
+"""Fit a compiled program to its chip: placement, and corrections for losses in wires.
 
-Works on whole programs, layer by layer in execution order. Placement only changes where things lie.
-Corrections change levels or scales for one kind of chip, so they are named in the settings. What
-held-back samples show to be worse than leaving it is left.
+Whole programs are fitted, layer by layer in execution order. Placement only changes where cells
+lie. Corrections change levels or scales for one kind of chip, so the settings name them. Parts that
+held-back samples show to be worse than nothing are left out.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ from xbarc.numerics import Float64Array, Int64Array
 from xbarc.options import CORRECTIONS, Method
 from xbarc.pipeline import Progress
 
+# Exchanges of an order on the exact matrix, for `optimal`: each solves the arrays of the layer.
 SWAPS = 8
 
 
@@ -78,7 +79,7 @@ class LayerFit:
 
 @dataclass(frozen=True, eq=False)
 class ProgramFit:
-    """A program on its chip, what was done, and the sensitivities that it was done by.
+    """A program that was fitted to its chip, with a record of how.
 
     Attributes:
         searched: what was executed to choose orders, for `optimal`; None where nothing was.
@@ -175,6 +176,8 @@ def fit_program(
     if judge is None or not judge.samples:
         kept = Kept(reading.on_chip(made.corrected), None if converters is None else ON_CHIP)
         return _describe_fit(program, made, options, kept)
+    # Each part is fitted alone as well: corrections that suit one order may be worse than none in
+    # another, and an order may be worse than a factor.
     ways = {ASKED: made.corrected}
     if options.corrections and options.placement != "none":
         alone = _fit_layers(program, fitting, replace(options, placement="none"), progress)
@@ -205,11 +208,13 @@ def _fit_layers(
     for number, step in enumerate(program.crossbar_steps):
         if progress is not None:
             progress(step.name, number, len(program.crossbar_steps))
+        # DRS ranks a layer's outputs behind the layers that are placed already, on their wires.
         if options.placement == "drs":
             runner = _prepare_placed(found, options.effects, number)
             ranked[step.name] = layer_sensitivity(found, step.name, data, runner)
         importance = importance_of(step, moments[step.name], ranked.get(step.name))
         order, done = _place(found, step, importance, options, given.get(step.name))
+        # `placed` has the orders alone, to be judged beside both.
         placed, found = replace_step(placed, order), replace_step(found, order)
         if options.corrections:
             known = ChipKnowledge(
@@ -233,6 +238,7 @@ def _describe_fit(plain: Program, made: _Made, options: FitOptions, kept: Kept) 
         asked["placement"] += " (changed nothing)"
     settings = {**dict(kept.program.settings), **asked, **kept.settings(asked)}
     program = replace(kept.program, settings=tuple(sorted(settings.items())))
+    # Levels and numbers have changed: all rules are checked again.
     verify_program(program)
     return ProgramFit(program, made.layers, made.sensitivities, made.searched, kept.judgement)
 
@@ -249,7 +255,7 @@ def _has_same_places(program: Program, other: Program) -> bool:
 
 
 def _drop_weight_facts(program: Program) -> Program:
-    """Without facts that depend on weights, which corrections change, and converters to match."""
+    """Drop facts that depend on weights, since corrections change those; resize converters."""
     for step in program.crossbar_steps:
         if step.facts is not None and WEIGHTS in step.facts.reasons:
             program = replace_step(
@@ -326,6 +332,7 @@ def _level_reader(
     """What the cells of a layer contribute, whatever its order."""
 
     def levels(changed: CrossbarStep) -> Float64Array:
+        # The whole program: cells of other layers in the same arrays load its wires.
         chip = Chip(replace_step(program, changed), options.effects, tolerance=tolerance)
         return chip.levels(changed)
 
@@ -348,6 +355,7 @@ def _place(
         return placed, LayerFit(step.name, before, after, 0.0, 1)
     layer = PlacementJob(step, program.target, importance, _level_reader(program, options))
     result = given or _order_layer(layer, options)
+    # An order from the common search was judged by answers; its squared error is not known yet.
     after = result.after if given is None else layer.error(result.step)
     return result.step, LayerFit(step.name, result.before, after, result.gap, result.tried)
 

@@ -1,8 +1,8 @@
-"""How the network answers when outputs of its layers weaken, and how far two answers lie apart.
+"""Responses of the scores to weaker layer outputs, and the divergence of two sets of scores.
 
-Wires make every output of a layer smaller, none larger, so what they do adds up with its sign: a
-layer's weakened outputs push the scores one way together, or against each other. A `Response` keeps
-the sign, image by image, where a sensitivity keeps only the mean square.
+Wires make outputs of a layer smaller, never larger. So their effects on the scores add up or cancel
+according to sign. `Responses` keep that sign, image by image, where a sensitivity keeps only the
+mean square.
 """
 
 from __future__ import annotations
@@ -24,9 +24,15 @@ if TYPE_CHECKING:
 else:
     special = lazy_module("scipy.special")
 
+# Images that outputs are weakened on. Each output runs all that follows its layer once for every
+# image, so wide layers are seen by fewer: 8192 runs a layer, up to 1024 outputs.
 _FEWEST, _MOST = 8, 64
-_RUNS = 8192
+_RUNS = 8192  # as above
+# Scores up to which an output is a classifier's. Of more (maps of classes, boxes) so many are
+# taken, evenly spread, and compared by squares: 64 images of 256 scores and 512 outputs are 64 MiB.
 _MOST_SCORES = 256
+# A step at most halves or doubles the factor, so 12 reach a factor of 4096; near the solution each
+# doubles the digits that are right.
 _NEWTON_STEPS = 12
 
 
@@ -56,6 +62,7 @@ def some_images(
     """Part of the data, labels left out; what lies beyond its end is taken from the beginning."""
     fed = {name: array for name, array in data.items() if name != labels}
     size = min((len(array) for array in fed.values()), default=0)
+    # Few images are used twice rather than judged by fewer.
     start = first if first + count <= size else max(0, size - count)
     return {name: array[start : start + count] for name, array in fed.items()}
 
@@ -105,6 +112,8 @@ class _Units:
         part: Float64Array = change[:, self._chosen] * self._scale
         if self._share is None:
             return part
+        # To second order the divergence of two softmaxes is half the variance of the change of the
+        # scores under the first.
         centred = part - (self._share * part).sum(axis=1, keepdims=True)
         scaled: Float64Array = np.sqrt(self._share) * centred
         return scaled
@@ -125,6 +134,7 @@ def responses(program: Program, data: Mapping[str, AnyArray]) -> Responses:
         parts.append(_respond_to_batch(program, dict(feeds), runner))
     return Responses(
         {
+            # Each batch is in units of its own mean; over batches it is squares that average.
             step.name: np.concatenate([part[step.name] for part in parts]) / np.sqrt(len(parts))
             for step in program.crossbar_steps
         }

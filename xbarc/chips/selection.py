@@ -1,4 +1,4 @@
-"""What is kept of an order, of corrections and of converters, and what the settings say of it."""
+"""Select which of order, corrections and converters are kept, and say so in the settings."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Kept:
 
 
 def keep_best(judge: Judge, ways: Mapping[str, Program], reading: ConverterSetter) -> Kept:
-    """The first program as far as held-back samples show no part of it to be worse.
+    """The first program, without those parts that held-back samples show to be worse.
 
     Args:
         judge: knows the held-back samples.
@@ -54,11 +54,14 @@ def keep_best(judge: Judge, ways: Mapping[str, Program], reading: ConverterSette
         reading: sets converters that wait for it.
     """
     ways = {**ways, **_try_omissions(judge, ways)}
+    # Converters first: what is kept must be the best as it will run.
     ready = {name: reading.on_chip(way) for name, way in ways.items()}
     kept, found = judge.choose(ready)
     left = _list_changes(ways[kept], ways[ASKED]) if kept == PARTLY else ()
     if reading.converters is None:
         return Kept(ready[kept], None, Judgement(judge.samples, found, kept, left))
+    # The chip's sums are those of one sample of data; on ideal cells ranges are wider, and saturate
+    # less on other data.
     trials = {ON_CHIP: ready[kept], ON_IDEAL_CELLS: reading.on_ideal_cells(ways[kept])}
     converters, means = judge.choose(trials)
     found[f"{kept}, converters {ON_IDEAL_CELLS}"] = means[ON_IDEAL_CELLS]
@@ -67,7 +70,7 @@ def keep_best(judge: Judge, ways: Mapping[str, Program], reading: ConverterSette
 
 
 def _try_omissions(judge: Judge, ways: Mapping[str, Program]) -> dict[str, Program]:
-    """The program with some layers left, where that is better."""
+    """The program with some layers as they were, where that is better."""
     mixed = judge.mix_layers([way for name, way in ways.items() if name != ORDER_ALONE])
     return {PARTLY: mixed} if _list_changes(mixed, ways[ASKED]) else {}
 

@@ -1,10 +1,10 @@
-"""What a network's layers see and how much their outputs matter, measured on data.
+"""Measure what layers receive and how much their outputs matter, on data.
 
-Sensitivities are finite output perturbations: one output channel of a layer loses a tenth, and
-everything after it runs again. Each image loses another channel, so one run serves many channels.
-No gradients, no framework, any operators in between. With labels the change of the loss is taken
-too, otherwise the change of the scores. A binary layer's channel cannot lose a tenth: it is turned
-round.
+A sensitivity is the effect of a finite perturbation: one output channel of a layer loses a tenth,
+and everything after the layer runs again. Each image loses another channel, so that one run serves
+many channels. This needs no gradients and allows any operators in between. With labels the change
+of the loss is measured too, otherwise the change of the scores alone. A channel of a binary layer
+cannot lose a tenth, so its sign is reversed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 else:
     special = lazy_module("scipy.special")
 
+# Images that lose each channel: its mean change is then known to a quarter of the spread over
+# images, and channels that matter differ by orders of magnitude.
 _EACH = 16
+# Every layer runs all that follows it on them, once for each eight of its channels.
 _MOST_IMAGES = 128
 
 
@@ -101,6 +104,8 @@ def layer_sensitivity(
         size = _channel_count(step, values[step.output])
         tally = _Changes(size, labels is not None)
         for turn in range(-(-size * _EACH // max(1, count))):
+            # Every image loses another channel, so that one run serves as many channels as the
+            # batch has images.
             lost = (np.arange(count) + turn * count) % size
             changed = dict(values)
             changed[step.output] = _weaken_channels(step, np.asarray(values[step.output]), lost)
@@ -145,7 +150,7 @@ def _channel_count(step: CrossbarStep, output: Any) -> int:
 
 
 def _weaken_channels(step: CrossbarStep, output: AnyArray, lost: AnyArray) -> AnyArray:
-    """Every image with another channel a little weaker, or turned round where it is binary."""
+    """Another channel of each image a little weaker, or its sign reversed where it is binary."""
     result = step.result
 
     def less(part: AnyArray) -> AnyArray:
@@ -170,6 +175,7 @@ def importance_of(
     matrix = moments.matrix
     weights = real_weights(step, step.cells.unpack((slice(None),)))
     energy = np.einsum("gio,gio->go", weights, matrix @ weights)
+    # An output that carries nothing would have any price.
     floor = max(float(energy.mean()) * 1e-6, 1e-30)
     wanted = np.ones_like(energy)
     if sensitivity is not None and sensitivity.price.size == energy.size:

@@ -1,7 +1,7 @@
 """One manufactured sample of a program: what every cell really contributes, in level units.
 
 Effects act on physical arrays, in the order of physics: the level's own conductance, the spread of
-programming, stuck cells, drift, and then the wires, which see the conductances that came out. The
+programming, drift, stuck cells, and then the wires, which see the resulting conductances. The
 periphery subtracts the conductance of level 0 for every driven row, as it would be without wires.
 
 The numbers a cell draws belong to its place in its array, so the same chip can be programmed in
@@ -131,6 +131,8 @@ class Chip:
         found = np.empty(lines.shape)
         for array in np.unique(arrays).tolist():
             place = (array, self.effects.sample)
+            # An amplifier's number belongs to its place, so another order of columns meets the same
+            # ones.
             drawn = normals(self.effects.seed, "offset", place, amplifiers) * sigma
             mine = arrays == array
             found[mine] = drawn[lines[mine] // target.adc.columns_per_adc]
@@ -144,6 +146,7 @@ class Chip:
         for block in blocks:
             whole[block.place] = cells[block.group, block.rows, block.columns]
         if "lines" in self.effects:
+            # What other layers keep in the array loads the same wires.
             for other in self._neighbours.get(array, ()):
                 if other is not step:
                     for block in blocks_by_array(other)[array]:
@@ -169,6 +172,8 @@ class Chip:
     def through_wires(self, levels: Float64Array) -> Float64Array:
         """What cells contribute at the end of the wires, in level units; axes: row, column."""
         model = self.model
+        # Wires see conductances, level 0 included; the periphery subtracts level 0 as it would be
+        # without wires, and what these took of it stays as an error.
         cells = (levels + model.floor) * model.siemens
         seen = effective_conductance(
             cells,
@@ -194,8 +199,10 @@ def program_array(levels: IntArray, model: CellModel, effects: Effects, array: i
         place = (array, effects.sample)
         drawn = draw_numbers(model.device, effects.seed, place, levels.shape)
         real = program_cells(model.device, levels, model, drawn)
+    # Drift is a factor on the whole conductance, so level 0 drifts as well.
     if model.drift != 1.0:
         real = (real + model.floor) * model.drift - model.floor
+    # Stuck cells last: they were never programmed, and do not drift.
     return _with_faults(real, model, effects, array)
 
 

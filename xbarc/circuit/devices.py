@@ -20,6 +20,7 @@ from xbarc.options import Method
 from xbarc.plugins import Door, guard, is_foreign, load_method, origin
 from xbarc.target import VariationLaw
 
+# Normal numbers that a model may ask for: 8 MiB for an array of side 128, 512 MiB for one of 1024.
 _MOST_NUMBERS = 64
 
 
@@ -123,6 +124,8 @@ def draw_numbers(
     count = count_numbers(device)
     found = np.empty((count, *shape))
     for number in range(count):
+        # The first stream keeps the name that it had when there was only one: chips stay as they
+        # were.
         effect = f"variation-{number}" if number else "variation"
         found[number] = normals(seed, effect, place, int(np.prod(shape))).reshape(shape)
     return found
@@ -136,6 +139,7 @@ def program_cells(
     Raises:
         InputError: it gives another shape, no numbers, or conductances below zero.
     """
+    # Our own law cannot go wrong this way, and a check takes a pass over every array.
     if not is_foreign(device):
         return device.program(levels, cell, drawn)
     real: object = device.program(levels, cell, drawn)

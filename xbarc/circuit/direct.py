@@ -31,6 +31,7 @@ def direct_conductance(cells: AnyArray, lines: LineModel) -> Float64Array:
         word[:, column] += 1 / lines.driver_path
     for row in (-1, 0)[: 1 + lines.both_senses]:
         bit[row] += 1 / lines.sense_path
+    # Nodes are numbered line by line; the order of elimination is left to the solver.
     matrix = sparse.csc_array(_stamp(np.asarray(cells, dtype=np.float64), lines, word, bit))
     solver = linalg.splu(matrix)
     inject = np.zeros((2, rows, columns, columns))

@@ -75,6 +75,7 @@ def cell_model(target: Target, effects: Effects) -> CellModel:
         MappingError: the device model lacks something.
     """
     cell = target.cell
+    # A foreign model takes the place of the target's spread, and must not be refused for its law.
     own = effects.device is None and "variation" in effects
     if own and cell.variation.law == "normal" and "lines" in effects:
         raise InputError(
@@ -85,8 +86,10 @@ def cell_model(target: Target, effects: Effects) -> CellModel:
     values = np.array(cell.conductance.values, dtype=np.float64)
     unit = float(values[-1] - values[0]) / (len(values) - 1)
     whole = np.arange(len(values), dtype=np.float64)
+    # A power law: `G(t) = G(t0) (t / t0)**-nu`, each parameter a figure of the target.
     elapsed = effects.seconds / cell.drift.reference.value if "drift" in effects else 1.0
     sigma, relative = _spread(target, unit) if own else (0 * whole, 0.0)
+    # A measured map replaces the rates: nothing is drawn beside it.
     faulty = "faults" in effects and effects.fault_map is None
     return CellModel(
         position=(values - values[0]) / unit if "levels" in effects else whole,

@@ -54,10 +54,13 @@ def fault_map(arrays: Mapping[str, AnyArray], target: Target) -> FaultMap:
             f"'{missing[0]}' is missing", where="fault map", hint=f"it holds {', '.join(FIELDS)}"
         )
     columns = target.array.columns + target.array.spare_columns
+    # Arrays beyond those of a program are refused where the program is known.
     most = (1 << 40, target.array.rows, columns, 1 << target.cell.bits)
     sizes = {arrays[name].shape for name in FIELDS}
     if len(sizes) > 1 or len(next(iter(sizes))) != 1:
-        raise InputError(f"shapes {sorted(sizes)}, expected one axis and alike", where="fault map")
+        raise InputError(
+            f"shapes {sorted(sizes)}, expected one axis, of equal lengths", where="fault map"
+        )
     for name, limit in zip(FIELDS, most, strict=True):
         _check(name, arrays[name], limit)
     order = np.argsort(arrays["array"], kind="stable")
@@ -100,6 +103,7 @@ def stuck_grid(
     """
     drawn = uniforms(seed, "faults", place, shape[0] * shape[1]).reshape(shape)
     on, off = rates
+    # One number for both kinds, so that no cell is stuck twice.
     return np.where(drawn < on, 1, np.where(drawn < on + off, -1, 0)).astype(np.int8)
 
 

@@ -1,4 +1,4 @@
-"""What real-valued cells mean: the matrix that a layer multiplies by, and how wrong it is."""
+"""The matrix that real-valued cells stand for, and its error."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ def real_weights(step: CrossbarStep, levels: AnyArray) -> Float64Array:
     for group in range(step.groups):
         for block, (first, last) in enumerate(pairwise(step.tiling.row_bounds.tolist())):
             r = output_matrix(step.periphery, group, block, step.outputs, step.conversions)
+            # Digital joins first: `R A` is small and the same for all rows of a block.
             part = np.asarray((r @ a) @ levels[group, first:last].T).T
             weights[group, step.tiling.row_input[first:last]] = part + beta[group]
     return weights

@@ -32,6 +32,7 @@ def raw_words(seed: int, effect: str, place: Sequence[int], count: int, start: i
     if start % WORDS:
         raise ValueError(f"words start at multiples of {WORDS}, not at {start}")
     upper = [*place, 0, 0, 0][:3]
+    # crc32, not `hash`: the same in every process and version.
     key = np.array([seed % (1 << 64), crc32(effect.encode())], dtype=np.uint64)
     counter = np.array([start // WORDS, *upper], dtype=np.uint64)
     words: AnyArray = Philox(key=key, counter=counter).random_raw(count)
@@ -59,6 +60,7 @@ def normals(
         start: first number, a multiple of `2 * WORDS`.
     """
     words = raw_words(seed, effect, place, -(-count // 2), start // 2)
+    # Half a step is added, so that the logarithm never meets zero.
     radius = np.sqrt(-2 * np.log(((words >> np.uint64(32)).astype(np.float64) + 0.5) * 2.0**-32))
     angle = (words & np.uint64(0xFFFFFFFF)).astype(np.float64) * (2 * np.pi * 2.0**-32)
     both = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1)

@@ -1,4 +1,4 @@
-"""What programming makes of a level: the laws of variation, in level units.
+"""Laws of variation: the distribution of a cell's conductance after programming, in level units.
 
 The level's conductance is the mean of all three and the target's sigma their standard deviation,
 but for the clipped law near zero, where the mean is higher and the deviation lower.
@@ -41,5 +41,6 @@ def _log_normal(cells: Float64Array, sigma: Float64Array, drawn: Float64Array) -
     """Conductances whose logarithm is normal, with these means and deviations; 0 stays 0."""
     share = np.divide(sigma, cells, out=np.zeros_like(cells), where=cells > 0)
     width = np.sqrt(np.log1p(share * share))
+    # Half the width is subtracted, so that the mean is that of the level.
     spread: Float64Array = cells * np.exp(width * (drawn - width / 2))
     return spread

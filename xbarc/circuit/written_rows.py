@@ -17,6 +17,7 @@ from xbarc.circuit.faults import stuck_grid
 from xbarc.ir import CrossbarStep
 from xbarc.numerics import Float64Array, IntArray
 
+# Stands for a level where a cell is not stuck: levels count from 0.
 _FREE = -1
 
 
@@ -54,7 +55,7 @@ def layer_cells(chip: Chip, step: CrossbarStep) -> LayerCells:
         step: says which arrays, and where in them.
 
     Raises:
-        ValueError: wires join the cells of an array, so that no row can be looked at by itself.
+        ValueError: wires join the cells of an array, so that no row can be read by itself.
     """
     if "lines" in chip.effects:
         raise ValueError("with line resistance, rows do not stand alone")
@@ -62,6 +63,7 @@ def layer_cells(chip: Chip, step: CrossbarStep) -> LayerCells:
     drawn = np.zeros((numbers, *step.cells.shape))
     stuck = np.full(step.cells.shape, _FREE, dtype=np.int64)
     for array, blocks in blocks_by_array(step).items():
+        # All numbers of the array, then its part: they are counted by place in the array.
         own = _drawn(chip, array) if numbers else np.zeros((0, *chip.shape))
         fixed = _stuck(chip, array)
         for block in blocks:

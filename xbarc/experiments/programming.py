@@ -150,12 +150,14 @@ def _program(task: _Task, prefix: Prefix, flow: Flow) -> tuple[CrossbarStep, Lay
     moments = prefix.moments(task.layer, step.quantizer) if _is_adjustable(task) else None
     if moments is None:
         return step, LayerOutcome(step.name, "as programmed")
+    # Nothing is judged here, so all samples are fitted to.
     both = moments[0] + moments[1]
     method: Method = "refitted"
     if flow == "read-back" and can_read_back(step, task.options):
         method = "read-back"
         step = _read_back(task, both)
     fitted, after = _refit(task, step, both)
+    # Of the cells as blind programming left them: what read-back is to be compared with.
     before = _refit(task, task.step, both)[1][0]
     return fitted, LayerOutcome(step.name, method, before, after[1])
 
@@ -174,6 +176,8 @@ def _refit(
     """Gain and offset that suit the cells, and the error without and with them."""
     weights = real_weights(step, task.chip.levels(step))
     zero, scale = known_zero(step.quantizer) or (0, 1.0)
+    # The periphery subtracts the zero point times the sums of the weights that were meant. What the
+    # cells hold beyond them meets the zero point too.
     missed = weights.sum(axis=1) - effective_weights(step).sum(axis=1)
     steps = real_steps(task.layer, task.step)
     result, constant, errors = adjust_result(
@@ -187,6 +191,7 @@ def _read_back(task: _Task, moments: SecondMoments) -> CrossbarStep:
     """Write the rows one after another, each chosen to compensate what those before it hold."""
     step, target = task.step, task.chip.program.target
     own = replace(task.layer, quantizer=step.quantizer)
+    # `--encoding auto` may have given each layer another one.
     own_encoding = encoding_of(task.options, step.encoding)
     options = task.options.changed(encoding=own_encoding, weight_slices=step.weight_slices)
     plan = make_task(own, own, target, options, moments)
@@ -201,5 +206,6 @@ def _read_back(task: _Task, moments: SecondMoments) -> CrossbarStep:
     pool: ArrayPool = KeptPlaces(step.tiling, ArrayPool(target.array, options.pack))
     filled = replace(own, weight=integer_weight(chosen))
     mapped = map_layer(filled, target, options, pool, plan.places)
+    # Settings from data were fitted to sums that hardly change; others follow from the new cells.
     adc = step.adc if options.from_data else mapped.adc
     return replace(mapped, fit=step.fit, choice=step.choice, adc=adc)

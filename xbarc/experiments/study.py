@@ -20,6 +20,8 @@ from xbarc.pipeline import Progress
 from xbarc.rows import Row, fact
 from xbarc.target import Target, Wires
 
+# Samples to calibrate with, where a study is given no others: the rest judges, and a step of its
+# top-1 should stay small.
 HELD = 256
 
 
@@ -123,6 +125,7 @@ def study_lines(
         text = ", ".join(sorted(chosen)) or "none"
         if progress is not None:
             progress(f"{placement_name(placement)} x{scale:g}, {text}", number, len(cases))
+        # From the program as it was compiled, never from the case before.
         wired = replace(program, target=scaled_wires(program.target, scale))
         fitted = _fit_case(wired, calibration, FitOptions(placement, chosen))
         effects = Effects(frozenset({"lines"}), converters=sweep.converters)
@@ -144,6 +147,7 @@ def held_back(data: Data) -> tuple[Data, Data]:
     """
     own = labels_in(data)
     count = _count_labels(data, own)
+    # A quarter at most: the others judge.
     known = min(HELD, count // 4)
     if not known or any(np.ndim(a) < 1 or len(a) != count for a in data.values()):
         text = f"{count} samples do not fall into some to calibrate with and some to judge by"
@@ -168,6 +172,7 @@ def _fit_case(program: Program, data: Data, options: FitOptions) -> Program:
     """Nothing is done where nothing was asked, as by `xbarc compile`."""
     if options.placement == "none" and not options.corrections:
         return program
+    # Orders depend on comparisons of sums: the last bit of a sum may choose another.
     with ordered_sums():
         return fit_program(program, data, options).program
 
@@ -197,6 +202,7 @@ def top1(program: Program, data: Data, effects: Effects) -> float:
 
 _COLOURS = ("#444444", "#1b6ca8", "#c0562b", "#2e8b57", "#8a4fa3", "#b58900", "#777777")
 _DASHES = ("", "6 3", "2 3", "8 3 2 3", "1 2")
+# Points of top-1 lost that get a line, 1-2-5 a decade as far as square roots keep them apart.
 _TICKS = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 _LEFT, _RIGHT, _TOP, _BOTTOM = 60, 230, 40, 50
 
@@ -214,6 +220,7 @@ class _StudyFrame:
 
     def x(self, ratio: float) -> float:
         """Of a resistance."""
+        # A little more than the largest, so that a single ratio does not divide by zero.
         low, high = np.log(self.ratios[0]), np.log(self.ratios[1] * 1.0001)
         width = self.size[0] - _LEFT - _RIGHT
         return float(_LEFT + width * (np.log(ratio) - low) / (high - low))
@@ -255,6 +262,8 @@ def _lines(study: LineStudy, frame: _StudyFrame) -> list[str]:
             for p in study.points
             if (p.placement, p.corrections) == (placements[i], kinds[j])
         ]
+        # Colours tell placements apart and dashes corrections, so that a line is found without its
+        # neighbours.
         style = (
             f'stroke="{_COLOURS[i % len(_COLOURS)]}" stroke-width="1.6" fill="none"'
             f' stroke-dasharray="{_DASHES[j % len(_DASHES)]}"'

@@ -16,13 +16,16 @@ from xbarc.ir import ChannelStatistics, Dense, FloatResult, MatrixLayer, Network
 from xbarc.numerics import AnyArray
 from xbarc.oracle import Oracle
 
+# Vectors of a batch that are kept for quantiles. A whole map of 112 by 112 positions would say the
+# same of its channels 24 times over.
 _POSITIONS = 512
+# Numbers that a channel is described by: all that `passes.one_range` holds of it, 1 KiB.
 _QUANTILES = 128
 
 
 @dataclass(frozen=True, eq=False)
 class FloatModel:
-    """An ONNX file, and what some of its inputs hold for good."""
+    """An ONNX file, and constants that stand for some of its inputs."""
 
     path: Path
     fixed: Mapping[str, Any] = field(default_factory=dict)
@@ -82,11 +85,13 @@ class ChannelSums:
         bias = (
             layer.result.bias.astype(np.float64) if isinstance(layer.result, FloatResult) else 0.0
         )
+        # Each stands for an equal share of the values; the extremes stand for none.
         places = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
         samples = np.quantile(np.concatenate(self.samples).astype(np.float64), places, axis=0).T
         return ChannelStatistics(
             self.power / max(1, self.count),
             samples,
+            # A difference of two sums may round to just below zero.
             np.maximum(square - mean**2, 0.0),
             np.maximum(square - 2 * bias * mean + bias**2, 0.0),
         )

@@ -32,6 +32,7 @@ class ChipSums:
     def count(self, vectors: IntArray, group: int, segment: int, bins: Bins) -> None:
         """Count the sums of one group and segment; axes of `vectors`: vector, group, input."""
         for sums in self._layer.sums(vectors, group, segment):
+            # Halves go up, as in the converter that will read these sums.
             index = (np.floor(sums + 0.5).astype(np.int64) - bins.low) // bins.width
             index += _first_bins(bins)[:, :, None]
             found = np.bincount(index.reshape(-1), minlength=bins.counts.size)

@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 else:
     lookup = lazy_module("xbarc.executor.lookup")
 
+# Of a histogram; sums of a wider span share bins. Converters from data have 10 bits at most where a
+# budget chooses them, so a bin is a quarter of their step.
 _MOST_BINS = 1 << 12
+# 64 MiB of counters for a layer. Where row blocks would need more, they share one histogram.
 _MOST_COUNTERS = 1 << 23
 
 
@@ -112,6 +115,7 @@ class SumCounter:
         if count <= 0:
             return
         self._room -= count * each
+        # Evenly spread: neighbours in a picture make nearly the same sums.
         chosen = vectors[np.linspace(0, len(vectors) - 1, count).astype(np.int64)]
         self._seen += count
         blocks = step.tiling.segment_block % self._blocks

@@ -13,6 +13,7 @@ from xbarc.executor import block_extent, driven_rows, gather, sample_axis_first,
 from xbarc.ir import CrossbarStep, Dense, Geometry, Sense, Window, quantize
 from xbarc.numerics import AnyArray, BoolArray, Float32Array, IntArray
 
+# Codes that are gathered at once: 8 MiB as bytes, 32 MiB as the numbers that are multiplied.
 _BUDGET = 1 << 23
 
 
@@ -78,6 +79,7 @@ def _cut_windows(images: IntArray, pool: Window | None) -> IntArray:
         return moved.reshape(*moved.shape[:3], -1, 1)
     rank = len(pool.kernel)
     pads = [(0, 0)] * 4 + [(pool.pads[i], pool.pads[rank + i]) for i in range(rank)]
+    # No sum of a position inside is negative, so a maximum over a pool never takes the padding.
     padded = np.pad(moved, pads, constant_values=-1)
     extent = tuple(d * (k - 1) + 1 for k, d in zip(pool.kernel, pool.dilations, strict=True))
     view = sliding_window_view(padded, extent, axis=tuple(range(4, 4 + rank)))

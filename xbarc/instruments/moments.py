@@ -15,8 +15,11 @@ from xbarc.numerics import AnyArray, BoolArray, Float64Array, IntArray
 
 WIDEST = 2048
 """Inputs of a block whose products with each other are kept: 32 MB a group."""
+# Vectors in all. A matrix of second moments of n inputs has rank n only from n vectors on, and the
+# feedback inverts it: 16 times as many, and 32,768 for narrow layers, where they cost nothing.
 _VECTORS_EACH = 16
-_LEAST_VECTORS = 1 << 15
+_LEAST_VECTORS = 1 << 15  # as above
+# Numbers at once: 16 MiB in single precision.
 _CHUNK = 1 << 22
 _EVERY = 4
 """One sample in so many is not fitted to but judged by."""
@@ -57,6 +60,7 @@ def second_moments(
     for number, feed in enumerate(feeds):
         share = most / max(1, len(feeds) * _vectors(layer.layer, feed))
         for compiled, exact, sample, samples in _pairs(layer, quantizer, feed):
+            # Drawn vector by vector: an even step would meet the same places of every picture.
             keep = rng.random(len(sample)) < share
             held = _hold_back(sample, samples, number, len(feeds))
             for target, chosen in zip(sums, (keep & ~held, keep & held), strict=True):
@@ -183,6 +187,7 @@ class _PairedMoments(InputMoments):
             self._add_pairs(_by_group(compiled[piece]), _by_group(exact[piece]))
 
     def _add_pairs(self, x: AnyArray, exact: AnyArray) -> None:
+        # The first vectors' mean is near enough: any shift is put back exactly.
         if not self.count:
             self._shift = x.mean(axis=1).astype(np.float64)
         x = x - self._shift[:, None].astype(np.float32)

@@ -29,6 +29,7 @@ class OperandSums:
         for index in range(self._step.input_slices):
             shift = index * self._step.dac_bits
             width = min(self._step.dac_bits, self._step.input_bits - shift)
+            # In the type of the codes: numpy would widen bytes to 64 bits.
             level = (vectors >> vectors.dtype.type(shift)) & vectors.dtype.type((1 << width) - 1)
             share = level / ((1 << width) - 1)
             self._sums[0, index] += share.sum(axis=0)

@@ -21,13 +21,15 @@ from xbarc.numerics import AnyArray, Int64Array, IntArray
 _SIZES = (16, 32, 8, 64, 224, 1)
 """Extents tried for open axes: multiples of usual strides first, then those of usual pictures."""
 
+# Numbers of one input: open axes of a model may ask for any size, and 224 x 224 pictures of 3
+# channels fit 27 times over.
 _LARGEST_INPUT = 1 << 22
 _LARGE = 1 << 25
 """Cells beyond which fewer kinds of inputs are run, each once: an inference of vgg19 takes
 seconds."""
 
 _CONTROL = 8
-"""Entries up to which a vector may tell sizes: extremes would ask for all memory there is."""
+"""Entries up to which a vector may hold sizes: extreme ones would ask for all memory."""
 
 
 @dataclass(eq=False)
@@ -115,6 +117,7 @@ class _Probe:
                     self.met[step.name].beyond = self.met[step.name].beyond or _beyond(step, values)
                 if step.name in self._endless:
                     return done
+                # Extremes overflow in fragments; that is what they are for.
                 with np.errstate(all="ignore"):
                     walk.run(self._runner, step, [values])
                 if isinstance(step, CrossbarStep):

@@ -9,6 +9,7 @@ import numpy as np
 
 from xbarc.ir import RangeStatistics
 
+# Eight bins for every code of 8 bits: a range that is cut at a bin is right to an eighth of a step.
 _BINS = 2048
 
 
@@ -21,5 +22,7 @@ def range_statistics(tensors: Sequence[Any]) -> RangeStatistics:
     edges = np.linspace(low, high if high > low else low + 1.0, _BINS + 1)
     counts = np.zeros(_BINS, dtype=np.int64)
     for array in arrays:
+        # A ReLU makes half of all values zero. Every range holds zero exactly, so zeros would only
+        # hide the rest.
         counts += np.histogram(array[array != 0], bins=edges)[0]
     return RangeStatistics(low, high, counts, edges, sum(array.size > 0 for array in arrays))

@@ -11,6 +11,7 @@ from xbarc.executor import layer_vectors, sample_axis_first
 from xbarc.ir import CrossbarStep, positions, quantize
 from xbarc.numerics import AnyArray, IntArray
 
+# Any number will do; the same one, so that the same data gives the same bytes.
 _SEED = 0
 
 

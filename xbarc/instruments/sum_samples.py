@@ -11,6 +11,8 @@ from xbarc.instruments.samples import draw_vectors, input_vectors
 from xbarc.ir import CrossbarStep, LayerTrace
 from xbarc.mapping import SumHistogram, sum_histogram
 
+# Vectors of a layer, as many as the reference engine multiplies in about a second, within these
+# bounds: all layers share one setting, so a wide layer's few vectors still give millions of sums.
 _VECTORS, _LEAST_VECTORS, _PRODUCTS = 1024, 64, 1 << 29
 
 
@@ -28,5 +30,6 @@ def sampled_sums(step: CrossbarStep, batches: Sequence[Values]) -> SumHistogram:
     vectors = np.concatenate(kept).astype(np.int64)
     trace = LayerTrace(keep_codes=True)
     accumulators = ReferenceLayer(step).accumulate(vectors, trace)
+    # A lossless code is the sum less the lowest sum of its range.
     lo = np.moveaxis(step.adc.lo.astype(np.int64), 2, 3)
     return sum_histogram(step, trace.codes[0] + lo, accumulators)

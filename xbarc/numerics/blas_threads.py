@@ -19,6 +19,7 @@ class _Limit:
 
     def enter(self) -> None:
         with self._lock:
+            # The first sets the limit, for all: libraries hold one number for the process.
             if self._limits is None:
                 self._limits = threadpool_limits(1, user_api="blas")
             self._users += 1

@@ -6,8 +6,9 @@ import numpy as np
 
 from xbarc.numerics.types import AnyArray, Int64Array
 
+# Integers up to these are exact: significands of 24 and 53 bits (IEEE 754).
 FLOAT32_EXACT = 1 << 24
-FLOAT64_EXACT = 1 << 53
+FLOAT64_EXACT = 1 << 53  # as above
 
 
 def exact_matmul(left: AnyArray, right: AnyArray, bound: int) -> Int64Array:
@@ -25,6 +26,8 @@ def exact_matmul(left: AnyArray, right: AnyArray, bound: int) -> Int64Array:
     """
     if bound >= 1 << 63:
         raise ValueError(f"sums up to {bound} do not fit 64 bits")
+    # Partial sums of either sign stay within the bound, so every addition is exact in any order, on
+    # any number of threads.
     if bound < FLOAT32_EXACT:
         return _product(left, right, np.float32)
     if bound < FLOAT64_EXACT:

@@ -12,6 +12,7 @@ MEMORY = "XBARC_MEMORY"
 ANOTHER_LIMIT = f"another limit with {MEMORY}=SIZE or --memory SIZE"
 """What messages about the limit advise."""
 
+# Binary, whether written `8G` or `8GiB`: limits of control groups are told in them.
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _GROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 _UNKNOWN = 1 << 36  # where the system does not tell: 64 GiB, so that absurd sizes are refused
@@ -64,6 +65,7 @@ def _machine() -> int:
         limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     except (AttributeError, ValueError, OSError):
         limits.append(_UNKNOWN)
+    # A control group without a limit of its own may report zero, or more than the machine has.
     return min(limit for limit in limits if limit > 0)
 
 

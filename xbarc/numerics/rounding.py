@@ -33,6 +33,7 @@ def _up(x: FloatArray) -> FloatArray:
     return rounded
 
 
+# Ties decide between the modes; away from ties all `half_` modes agree.
 _MODES: dict[str, Callable[[FloatArray], FloatArray]] = {
     "half_even": np.rint,
     "half_up": _half_up,

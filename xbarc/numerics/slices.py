@@ -21,6 +21,7 @@ def slice_weights(weights: IntArray, cell_bits: int, slices: int) -> UInt8Array:
         ValueError: a weight is negative, does not fit, or a cell has more than 8 bits.
     """
     _check_fit(weights, cell_bits, slices, "weights")
+    # Filled slice by slice: stacking would hold every slice twice, and as 64-bit numbers.
     out = np.empty((slices, *weights.shape), dtype=np.uint8)
     mask = (1 << cell_bits) - 1
     for index in range(slices):
