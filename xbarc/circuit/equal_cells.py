@@ -1,4 +1,4 @@
-"""What wires do to an array whose cells are all alike: the figures that characterise a target."""
+"""What wires do to an array whose cells are equal: the figures that characterise a target."""
 
 from __future__ import annotations
 

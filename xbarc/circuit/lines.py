@@ -3,9 +3,9 @@
 The circuit is linear, so the currents into the sense terminals are a matrix times the driven
 voltages. `star_mesh` gives all of it at once and exactly, by eliminating the nodes of the array.
 
-Where one column is asked for, or rows are gated, `sweeps` iterate instead: row `i` and column `j`
-of the matrix is what driver `i` must deliver when sense terminal `j` alone is at one volt
-(reciprocity), so that each column is a right-hand side of its own.
+Where rows are gated, `sweeps` iterate instead: row `i` and column `j` of the matrix is what driver
+`i` must deliver when sense terminal `j` alone is at one volt (reciprocity), so that each column is
+a right-hand side of its own.
 
 Convention, as badcrossbar has it: a segment of wire lies before the first and after the last cell
 of a line, and driver and sense resistances follow it in series.
@@ -58,7 +58,7 @@ _FEW_STEPS = 3
 # A step of the power iteration costs one of `_LANES` lanes of one step of the solution. Another
 # round of 16 is taken as long as the last one moved the bound by 3 %.
 _POWER_STEPS = 1000
-_POWER_ROUND = 16
+_POWER_ROUND = 16  # as above
 _WORTH_A_ROUND = 1.03  # as above
 # Bound below which no more power steps are taken: at 0.9 a solution takes 26 steps, and a better
 # bound would save few of them.
@@ -144,21 +144,6 @@ def effective_conductance(
         return solve(np.asarray(cells, dtype=np.float64))
     found = [solve(np.asarray(one, dtype=np.float64)) for one in cells]
     return np.stack(found) if found else np.zeros(cells.shape)
-
-
-def effective_column(
-    cells: Float64Array, lines: LineModel, column: int, *, tolerance: float = TOLERANCE
-) -> Float64Array:
-    """One column of `effective_conductance` of an array, at the cost of one right-hand side.
-
-    Returns:
-        Siemens; axis: row.
-    """
-    ladders = prepare(np.ascontiguousarray(cells, dtype=np.float64), lines)
-    steps = chebyshev(contraction(ladders), tolerance)
-    found = np.empty(cells.shape)
-    _columns((ladders, ladders), steps, found, slice(column, column + 1))
-    return found[::-1, column]
 
 
 class _SolvedArrays:
