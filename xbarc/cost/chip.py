@@ -81,6 +81,7 @@ def stated_load(target: Target) -> FullLoad | None:
     peak, columns = target.peak, target.array.columns
     if peak is None or peak.columns_per_weight is None or peak.columns_per_conversion is None:
         return None
+    # Whole weights in an array; a fraction of one only where a weight is wider than the array.
     outputs = columns // peak.columns_per_weight or columns / peak.columns_per_weight
     conversions = max(1, columns // peak.columns_per_conversion)
     return FullLoad(outputs, conversions, peak.columns_per_conversion)
@@ -112,6 +113,8 @@ def chip_cost(
     bits = [target.adc.max_bits] * len(slices) if slice_bits is None else slice_bits
     segments = -(-target.array.rows // target.array.active_rows)
     columns = min(target.adc.columns_per_adc, target.array.columns)
+    # Pairs that are subtracted first are one conversion of two bitlines, so a converter has half as
+    # many to make.
     shared = ceil(columns / full.columns_per_conversion)
     timing = vector_timing(target, slices, bits, [shared] * len(slices), segments)
     counts = hardware + _activity(target, full, hardware, bits, timing)
@@ -133,6 +136,7 @@ def _there(parts: Sequence[CostPart]) -> tuple[CostPart, ...]:
 
 def _slices(target: Target) -> tuple[int, ...]:
     whole, width = target.precision.activation_bits, target.input.dac_bits
+    # The last slice may be narrower than the DAC.
     return tuple(min(width, whole - at) for at in range(0, whole, width))
 
 
@@ -164,6 +168,8 @@ def _activity(
         wide[width] = wide.get(width, 0) + reads * full.conversions
     driven = hardware.arrays * array.rows * len(slices)
     results = hardware.arrays * full.outputs
+    # Bits are booked at the width of the converter that decides them: a wide one pays more for each
+    # of its bits.
     steps = full_steps({target.adc.max_bits: 1})
     decided = sum(width * count for width, count in wide.items())
     done = Counts(

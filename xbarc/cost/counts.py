@@ -82,6 +82,7 @@ class Counts:
         names = (field.name for field in fields(self) if field.name.endswith("_time_ns"))
         return replace(self, **{name: getattr(self, name) * factor for name in names})
 
+    # Over all fields, so that a new count is added, multiplied and summed without being named here.
     def _combine(self, other: Counts, join: Callable[[float, float], float]) -> Counts:
         joined: dict[str, Any] = {}
         for field in fields(self):

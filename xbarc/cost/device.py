@@ -27,6 +27,7 @@ def clipped_moments(mean: float, sigma: float) -> tuple[float, float, float]:
     density = math.exp(-edge * edge / 2) / math.sqrt(2 * math.pi)
     first = mean * (1 - below) + sigma * density
     second = (mean * mean + sigma * sigma) * (1 - below) + mean * sigma * density
+    # The difference of two nearly equal numbers may round below zero.
     return below, first, math.sqrt(max(0.0, second - first * first))
 
 
@@ -101,6 +102,7 @@ def mean_conductance(cell: Cell, levels: Int64Array) -> float | None:
     total = int(levels.sum())
     if not total:
         return None
+    # The levels as they conduct, not equally spaced ones.
     pairs = zip(cell.conductance.values, levels, strict=True)
     return math.fsum(value * int(count) for value, count in pairs) / total
 
@@ -161,6 +163,8 @@ def _worst_spacing(cell: Cell) -> float:
 def _noise_estimates(target: Target) -> tuple[Estimate, ...]:
     cell, rows = target.cell, target.array.active_rows
     top, step = cell.conductance.values[-1], step_us(cell)
+    # Every cell at its top: the worst case for a law that grows with conductance, and exact for one
+    # that does not.
     spread = cell.variation.sigma.value
     if cell.variation.kind == "proportional":
         spread *= top

@@ -50,6 +50,8 @@ def allocate(program: Program, converters: Mapping[str, IntArray] | None = None)
     cells = np.zeros(arrays, dtype=np.float64)
     for step in program.crossbar_steps:
         places = known[step.name]
+        # Layers that share an array share its converters, so the widest of all layers counts; `at`,
+        # because a place occurs many times.
         np.maximum.at(bits, places.reshape(-1), _widest(step, places.shape).reshape(-1))
         cells += cells_of_array(step, arrays)
     table = bits.reshape(arrays, adcs_per_array(target))
@@ -66,6 +68,7 @@ def arrays_of_step(step: CrossbarStep) -> IntArray:
 
 def adcs_per_array(target: Target) -> int:
     """Converters of one array; spare columns join the last one."""
+    # Without the spare columns: a unit column must not cost a converter of its own in every array.
     return max(1, -(-target.array.columns // target.adc.columns_per_adc))
 
 
@@ -119,6 +122,8 @@ def _bits_of_block(step: CrossbarStep, shape: tuple[int, ...]) -> Float64Array:
     if sums.shape[1] == 1:
         sums = sums * segments[None, :, None]
     else:
+        # Segments of a row block lie side by side: their first index is the running sum less their
+        # own count.
         sums = np.add.reduceat(sums, np.cumsum(segments) - segments, axis=1)
     return np.broadcast_to(sums, shape).astype(np.float64)
 
@@ -128,6 +133,7 @@ def with_copies(allocation: Allocation, program: Program, copies: Mapping[str, i
     times = np.ones(program.arrays, dtype=np.int64)
     for step in program.crossbar_steps:
         arrays = arrays_of_step(step)
+        # Layers in one array are copied together, so the one with most copies decides.
         times[arrays] = np.maximum(times[arrays], copies.get(step.name, 1))
     weights = np.broadcast_to(times[:, None], allocation.adc_bits.shape).ravel()
     adcs = np.bincount(allocation.adc_bits.ravel(), weights, minlength=WIDTHS)
@@ -141,6 +147,8 @@ def share_of(step: CrossbarStep, allocation: Allocation, copies: int = 1) -> Cou
     if not total.arrays:
         return Counts()
     used = cells_of_array(step, len(allocation.cells))
+    # By cells in use and not by columns: what nobody uses is charged to those who are there, so
+    # that shares add up to the hardware.
     part = copies * used / np.maximum(allocation.cells, 1)
     spread = np.broadcast_to(part[:, None], allocation.adc_bits.shape)
     adcs = np.bincount(allocation.adc_bits.ravel(), spread.ravel(), minlength=WIDTHS)

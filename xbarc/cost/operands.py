@@ -48,6 +48,7 @@ def operand_energy(step: CrossbarStep, seen: OperandStatistics, target: Target) 
     driven = seen.driven[:, :, rows]
     drives = float((driven * arrays).sum())
     pulse = target.costs.read_pulse
+    # A voltage enters squared; a pulse of full voltage lasts as long as its level.
     power = seen.square if target.costs.pulse is None else seen.level
     array = None
     if pulse is not None:
@@ -84,6 +85,7 @@ def row_conductances(
     if arrays is None:
         return total
     wide = target.array.columns + target.array.spare_columns
+    # Cells beyond the layer's columns hang on the same wordline and conduct like level 0.
     idle = np.maximum(0, np.asarray(arrays) * wide - columns)
     result: Float64Array = total + idle * levels[0]
     return result

@@ -73,6 +73,8 @@ def energy_parts(counts: Counts, target: Target) -> tuple[CostPart, ...]:
     )
     links = ("chip links, chip ns", counts.link_time_ns, "chip_static", costs.chip_static)
     return (
+        # Hardware that a target does not have, such as pulses, has no row, while a figure that is
+        # missing makes its total unknown.
         *(_part(*row, "pJ") for row in rows if row[3] is not None),
         *_conversions(counts, target),
         *(_part(*row, "pJ") for row in moved),
@@ -148,6 +150,7 @@ def _conversions(counts: Counts, target: Target) -> tuple[CostPart, ...]:
                 cost,
                 count * cost,
                 "pJ",
+                # Bands are those of a whole conversion, and counts are bits.
                 count * low / bits,
                 count * high / bits,
             )

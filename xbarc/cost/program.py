@@ -155,7 +155,9 @@ def program_cost(program: Program, policy: Policy | None = None) -> ProgramCost:
         )
         for step in program.crossbar_steps
     )
+    # After copies: each has tiles of its own.
     places = placement(program, copies)
+    # Bytes and hops together: a router is paid for each that a byte passes.
     layers = _count_routed(layers, places)
     macs = sum(step.macs or 0 for step in program.digital_steps)
     happened = reduce(add, (layer.counts for layer in layers), Counts(digital_macs=macs))
@@ -204,6 +206,7 @@ def _time_on(plan: Schedule | None) -> dict[str, float]:
     if plan is None:
         return {}
     work = sum(layer.busy_ps for layer in plan.layers)
+    # By work and not by arrays: a layer that works all the time keeps the chip awake.
     share = plan.interval_ps / work / PS if work else 0.0
     return {layer.name: layer.busy_ps * share for layer in plan.layers}
 
@@ -229,6 +232,8 @@ def _layer(
         chip_time_ns=total.chips * on,
         link_time_ns=total.linked_chips * on,
     )
+    # Unknown positions count nothing here, and `left_out` says so; a guess would look like a
+    # figure.
     counts = held + vector.times(count or 0)
     levels = count_levels(step.cells)
     return LayerCost(step, count, copies, vector, counts, timing, latency, levels)
@@ -240,6 +245,7 @@ def input_vectors(step: CrossbarStep) -> int | None:
         return None
     try:
         return positions(step.geometry, step.input_shape)
+    # A shape with an open axis has no count.
     except ValueError:
         return None
 

@@ -37,6 +37,7 @@ def layer_price(step: CrossbarStep, target: Target) -> Price:
     A report rounds macros, tiles and chips of the whole program up to whole ones and shares them
     out; here a layer pays for the part that it fills, so that a small layer counts too.
     """
+    # Arrays are renumbered from 0, as if nothing else were on the chip.
     numbers, own = np.unique(step.tiling.array, return_inverse=True)
     arrays = len(numbers)
     tiling = replace(step.tiling, array=own.reshape(step.tiling.array.shape).astype(np.int32))
@@ -61,6 +62,7 @@ def layer_price(step: CrossbarStep, target: Target) -> Price:
         link_time_ns=0,
     )
     area, energy = total(area_parts(held, target)), total(energy_parts(held, target))
+    # A figure that is missing is missing for all candidates: what is left still ranks them.
     return Price(area or 0.0, energy or 0.0)
 
 

@@ -21,6 +21,7 @@ def pack_by_weight(job: Job, packed: UInt8Array) -> list[Int64Array] | None:
     Returns:
         None, and nothing is written, where some part has no table of its weights.
     """
+    # All tables before anything is written, so that a layer is packed in one way or in the other.
     tables = _tables(job)
     if tables is None:
         return None
@@ -42,6 +43,7 @@ def _tables(job: Job) -> list[tuple[ByWeight, WeightCodes]] | None:
     found = []
     for part in job.cut.parts:
         encoding = part.encoding
+        # An encoding from elsewhere takes the way on which every piece is checked.
         if not isinstance(encoding, ByWeight) or is_foreign(encoding):
             return None
         codes = encoding.codes(low, high, job.cell_bits, job.slices)

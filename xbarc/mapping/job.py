@@ -65,11 +65,13 @@ def make_job(
     centre = encoding.centre(weights) if weights.size else None
     if centre is not None:
         weights = (weights - centre).astype(np.int32)
+    # Only where weights were shifted, or fitted to levels that may all be even.
     shift = common_factor(weights) if centre is not None or arrangement is not None else 0
     # The periphery multiplies by the power of two, so that cells hold fewer bits at no cost.
     if shift:
         weights = weights >> shift
     bounds = row_bounds(layer.rows, target.array, options.tile)
+    # Before regions, which ask for signs within each row block.
     dealt = encoding.rows(weights, bounds)
     if dealt is not None:
         weights, bounds = weights[:, dealt[0]], dealt[1]
@@ -138,6 +140,8 @@ def _slice_counts(least: int, asked: int | None, cell_bits: int) -> range:
     """Counts of slices to try; never more than were asked for."""
     if asked is None:
         return range(least, max(least, _MOST_CELL_BITS // cell_bits) + 1)
+    # One count or none: fewer than needed is an error with a remedy, and more would be paid for in
+    # cells.
     return range(asked, asked + (least <= asked))
 
 

@@ -50,8 +50,11 @@ def unkept_weights(layer: MatrixLayer, target: Target, options: MapOptions) -> U
         sqnr = _sqnr(before * _steps(layer, declared.result), error)
         return Unkept("weights", declared.weight.lost, _REAL_REMEDY, sqnr)
     step, old = _steps(layer, layer.result), _steps(layer, declared.result)
+    # The usual case, before anything of the size of the weights is made.
     if np.array_equal(step, old) and np.array_equal(before, after):
         return None
+    # In units of the model's own step: integers that were all doubled while the step was halved
+    # have lost nothing.
     ratio = np.divide(step, old, out=np.ones_like(step), where=old != 0)
     error = after * ratio - before
     if not error.any():
@@ -76,6 +79,8 @@ def _steps(layer: MatrixLayer, result: Result) -> Float64Array:
 
 def _sqnr(signal: AnyArray, error: AnyArray) -> float | None:
     energy, noise = (float(np.square(part).sum()) for part in (signal, error))
+    # Rounded: the note is part of the program, and the last bits of a logarithm differ between
+    # machines.
     return round(10 * float(np.log10(energy / noise)), 1) if energy > 0 and noise > 0 else None
 
 

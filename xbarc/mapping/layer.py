@@ -84,9 +84,12 @@ def map_layer(
         unkept=unkept,
     )
     if is_foreign(encoding_of(options)):
+        # Reading all cells back is one more pass over the layer: only for code that is not ours.
         check_meaning(step, layer.weight.tensor.load())
     rule, shares = options.column_order, options.columns_share
     step, solved = apply_to_columns(step, target, options.levers, rule, law, shares)
+    # Rows are chosen later, and fewer rows need narrower converters: until then any width is
+    # allowed.
     room = wide(target) if "rows" in options.levers else target
     step = replace(step, adc=replace(adc_settings(step, room, options.adc_policy), solved=solved))
     return with_gain(step, target, options.adc_policy)

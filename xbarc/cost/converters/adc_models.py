@@ -51,6 +51,7 @@ def adc_energy_pj(bits: int, costs: AdcCosts) -> float:
     if isinstance(costs, LawCosts):
         return costs.energy_pj(bits)
     if bits <= 1:
+        # For 1 bit one comparator, for 0 bits nothing.
         return bits * costs.comparator_energy.value
     law = costs.energy_linear.value * bits + costs.energy_exponential.value * 2.0**bits
     law = costs.energy_scale.value * law + _thermal(bits, costs)
@@ -74,6 +75,7 @@ def step_energy_pj(bits: int, costs: AdcCosts) -> float:
 
 def is_comparators(bits: int, costs: AdcCosts) -> bool:
     """Say whether a converter of this width is priced as comparators side by side."""
+    # By energy for the area as well: it is one circuit, whichever of its figures is asked for.
     if bits > costs.flash_bits:
         return bits <= 1
     linear, levels = costs.energy_linear.value, costs.energy_exponential.value
@@ -190,6 +192,7 @@ def neurosim_sar_pj(bits: int, node_nm: int) -> float:
 def further_opinions(bits: int, target: Target) -> tuple[AdcOpinion, ...]:
     """Models of other tools that hold here; printed beside the band and no part of it."""
     own = without_law(target)
+    # Beside a law from elsewhere the target's own figures are one more opinion.
     found = [] if own is target else [replace(_own(bits, own.costs.adc), in_band=False)]
     if bits >= 2 and 7 <= target.node_nm <= 130:
         factor = energy_factor(_ZIGZAG_NM, target.node_nm)

@@ -154,6 +154,7 @@ def with_law(target: Target, given: str | Method | None) -> Target:
     Raises:
         MappingError: there is no such law, or it gives something that is no price.
     """
+    # Laws never stack: each is asked about the target as it was loaded.
     own = without_law(target)
     if given is None:
         return own
@@ -214,6 +215,7 @@ def _change_figures(part: _Part, prefix: str, own: Target, law: CostLaw) -> _Par
 
 def _figure(figure: Figure, path: str, own: Target, law: CostLaw) -> Figure:
     value = check_price(law, f"figure('{path}')", law.figure(path, figure.value, own))
+    # The same object, with its source: what a law leaves alone is still published.
     if value == figure.value:
         return figure
     return Figure(

@@ -26,6 +26,7 @@ def sparsity_level(nonzeros: int, rows: int) -> int:
     if rows < 1 or rows & (rows - 1) or not 0 <= nonzeros <= rows:
         raise ValueError(f"{nonzeros} non-zeros of {rows} rows: expected a power of two of rows")
     if not nonzeros:
+        # One level beyond that of a single survivor.
         return rows.bit_length()
     return (rows // nonzeros).bit_length() - 1
 
@@ -78,6 +79,8 @@ def block_bits(step: CrossbarStep) -> Int64Array:
 
 def _halvings(densest: IntArray, rows: int) -> Int64Array:
     """Largest `k` with `densest <= rows / 2**k`."""
+    # Whole division: frexp of a quotient that is rounded up to a power of two would give one level
+    # too many.
     ratio = rows // np.maximum(1, densest).astype(np.int64)
     halvings: Int64Array = np.frexp(ratio.astype(np.float64))[1].astype(np.int64) - 1
     return halvings

@@ -62,12 +62,15 @@ def converter_widths(step: CrossbarStep) -> tuple[Widths, ...]:
 
 
 def _count(bits: Int64Array, weights: Int64Array | None = None) -> Int64Array:
+    # Rules of thumb ask for more than 16 bits on tall arrays of wide cells; they are counted with
+    # the widest there are.
     clipped = np.minimum(bits.reshape(-1), WIDTHS - 1)
     return np.bincount(clipped, weights, minlength=WIDTHS).astype(np.int64)
 
 
 def _from_cells(step: CrossbarStep) -> Int64Array:
     low, high = cell_ranges(step)
+    # By the widest slice: a rule that sizes hardware once cannot know which slice comes.
     span = (high - low) * int(input_tops(step).max(initial=0))
     return _count(np.frexp(span.astype(np.float64))[1].astype(np.int64))
 

@@ -72,6 +72,7 @@ class MeshPlacement:
 def mesh_grid(tiles: int) -> tuple[int, int]:
     """Rows and columns: a rectangle that is filled if it is not long and thin, else a square."""
     for rows in range(isqrt(tiles), 0, -1):
+        # A side of twice the other adds few hops, and leaves no place of the mesh unused.
         if tiles % rows == 0 and tiles // rows <= 2 * rows:
             return rows, tiles // rows
     columns = ceil(sqrt(tiles))
@@ -82,6 +83,7 @@ def snake(grid: tuple[int, int]) -> Int64Array:
     """Places in an order in which each is beside the one before."""
     rows, columns = grid
     table = np.arange(rows * columns, dtype=np.int64).reshape(grid)
+    # Every second row backwards: the end of one lies beside the beginning of the next.
     table[1::2] = table[1::2, ::-1].copy()
     return table.reshape(-1)
 
@@ -143,6 +145,7 @@ def _parts(count: int, grid: tuple[int, int]) -> list[tuple[int, int]]:
         columns = min(grid[1], ceil(share * count / rows))
         if rows * columns >= count:
             found.append((rows, columns))
+    # The whole mesh last: of equal results the compact part wins.
     return list(dict.fromkeys((*found, grid)))
 
 
@@ -178,6 +181,7 @@ def _shares(tiles: Sequence[Mapping[str, int]], items: Sequence[Item]) -> dict[s
 def lower_bound(traffic: Float64Array) -> float:
     """Every tile has at most four neighbours, eight places two hops away, and so on."""
     count = len(traffic)
+    # 4 d places lie d hops away on an endless mesh; borders only have fewer.
     near = np.repeat(np.arange(1, count + 1), 4 * np.arange(1, count + 1))[: max(0, count - 1)]
     apart = traffic.copy()
     np.fill_diagonal(apart, 0.0)

@@ -80,6 +80,8 @@ def improve_places(
     slack = 1e-9 * max(1.0, float(search.traffic.sum()))
     while number - last < patience:
         gain = search.gains()
+        # The usual aspiration: a barred exchange is allowed where it leads to the best placement
+        # yet.
         gain[search.barred_exchanges(number) & (now + gain >= best - slack)] = np.inf
         chosen = int(np.argmin(gain))
         if not np.isfinite(gain.flat[chosen]):
@@ -89,6 +91,7 @@ def improve_places(
         number += 1
         if now < best - slack:
             best, last, kept = now, number, search.order.copy()
+    # Places without a tile took part as tiles that send nothing; they are left out again.
     return kept[:count]
 
 

@@ -17,6 +17,7 @@ def program_items(program: Program, copies: Mapping[str, int]) -> tuple[Item, ..
     seen: set[int] = set()
     found = []
     for step in program.crossbar_steps:
+        # A shared array can lie in one tile only.
         own = [int(array) for array in arrays_of_step(step) if int(array) not in seen]
         seen.update(own)
         blocks = len(step.tiling.row_bounds) - 1
@@ -36,6 +37,8 @@ def program_links(program: Program) -> tuple[Link, ...]:
             source = steps[name]
             made = _positions(source) * source.groups * source.outputs
             read = prod(step.input_shape or (0,))
+            # A pool or a flatten between two layers makes less of a result, a padding more: what
+            # the reader needs cannot exceed what was made.
             found.append(Link(name, step.name, min(made, read) * step.input_bits / 8))
     return tuple(found)
 

@@ -79,6 +79,7 @@ def load_encoding(given: str | Method) -> Encoding:
         if given.startswith(f"{_SEGMENTED}:"):  # a count that is none, not a package
             return find_encoding(given)
         method = load_method(ENCODINGS, given, encoding_names())
+    # Ours, or one that was checked before: a program of many layers probes an encoding once.
     if isinstance(method, Guarded) or not is_foreign(method):
         return cast(Encoding, method)
     taken = guard(ENCODINGS, method, lambda name: name == AUTO or _ours(name) is not None)
@@ -115,6 +116,7 @@ def _find_segmented(name: str) -> Encoding | None:
     """`segmented:K` with any count of outputs a segment."""
     analog = name.endswith("-analog")
     head, _, count = name.removesuffix("-analog").partition(":")
+    # Four digits bound what is converted; a segment of 9,999 outputs is `acm` in all but name.
     if head != _SEGMENTED or not (count.isdecimal() and len(count) <= 4 and int(count)):
         return None
     return segmented_connection(int(count), analog=analog)

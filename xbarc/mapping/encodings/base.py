@@ -178,6 +178,7 @@ class ByWeight(Encoding):
 
     def codes(self, low: int, high: int, cell_bits: int, slices: int) -> WeightCodes | None:
         """Packed cells of all weights of a range; None where the table would be too large."""
+        # By the range of the layer: entries for weights that do not occur would be made in vain.
         if high - low >= _MOST_CODES:
             return None
         every = np.arange(low, high + 1, dtype=np.int64)

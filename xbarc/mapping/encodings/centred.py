@@ -31,6 +31,8 @@ class Centred(ByWeight):
         """The mean of each output's weights, rounded, as far as no weight then takes more bits."""
         mean: Float64Array = weights.mean(axis=1, keepdims=True, dtype=np.float64)
         low, high = weights.min(axis=1, keepdims=True), weights.max(axis=1, keepdims=True)
+        # Clipped so that the farthest weight of every output still fits the bits that the layer
+        # needs anyway: a centre must not cost a slice.
         top = (1 << bits_for(max(-int(low.min()), int(high.max())))) - 1
         return np.clip(np.rint(mean).astype(np.int64), high.astype(np.int64) - top, low + top)
 

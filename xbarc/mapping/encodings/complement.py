@@ -34,6 +34,7 @@ class TwosComplement(ByWeight):
     def slices(self, weights_low: int, weights_high: int, weight_bits: int, cell_bits: int) -> int:
         """Slices of the lower bits, and one for the sign."""
         del weight_bits
+        # -1 - w is w with all bits flipped: -128 needs 7 bits beside its sign, as 127 does.
         bits = max(int(weights_high).bit_length(), int(-1 - weights_low).bit_length(), 1)
         return slice_count(bits, cell_bits) + 1
 
@@ -48,6 +49,7 @@ class TwosComplement(ByWeight):
     def cells_of(self, weights: Int64Array, cell_bits: int, slices: int) -> UInt8Array:
         """The number modulo a power of two, and its sign."""
         low_bits = cell_bits * (slices - 1)
+        # & on a negative int64 is its two's complement, modulo the power of two.
         lower = slice_weights(weights & ((1 << low_bits) - 1), cell_bits, slices - 1)
         sign = (weights < 0)[None].astype(np.uint8)
         return np.ascontiguousarray(np.concatenate([lower, sign]).T)

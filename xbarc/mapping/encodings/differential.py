@@ -62,6 +62,7 @@ class Differential(ByWeight):
         if not self.analog:
             owner = columns // (2 * slices)
             return Pattern(len(columns), none, none, none.astype(np.int8), owner, columns)
+        # Plus at even columns: neighbours, so that wires take nearly equal shares of both.
         sign = np.where(columns % 2, -1, 1).astype(np.int8)
         conversions = np.arange(outputs * slices, dtype=np.int32)
         return Pattern(
@@ -81,5 +82,6 @@ class Differential(ByWeight):
         del row_bounds
         exponents = np.int64(1) << (cell_bits * np.arange(slices, dtype=np.int64))
         if not self.analog:
+            # Interleaved as the columns are; with `analog` the sign is an entry of `A` instead.
             exponents = np.stack([exponents, -exponents], axis=1).reshape(-1)
         return np.tile(exponents, weights.shape[3]).reshape(1, 1, 1, -1)

@@ -28,6 +28,7 @@ def probe_encoding(guarded: Guarded) -> None:
         MappingError: a method fails or gives something else than its protocol says.
     """
     encoding = cast(Encoding, guarded)
+    # Both extremes, zero and both signs; the least integer has no counterpart.
     weights = np.array([[[[-128, 127, 0]], [[1, -1, 0]]]], dtype=np.int32)
     bounds = np.array([0, 2], dtype=np.int32)
     try:
@@ -35,6 +36,7 @@ def probe_encoding(guarded: Guarded) -> None:
             least = encoding.slices(-128, 127, 8, 2)
             check_slices(least)
             for outputs in (1, 3):
+                # One more than needed: users may ask for it, and the upper slices are then empty.
                 for slices in (least, least + 1):
                     piece = encoding.encode(weights[..., :outputs], bounds, 8, 2, slices)
                     check_piece(encoding, piece, weights[..., :outputs], 1, 2, slices)
@@ -81,6 +83,7 @@ def check_piece(
     wanted = (*weights.shape[:3], width)
     if cells.shape != wanted or cells.dtype != np.uint8:
         raise ValueError(f"cells are {_says(cells)}, expected uint8 of shape {wanted}")
+    # Packing would let the overflow run into the next cell.
     if int(cells.max(initial=0)) >> cell_bits:
         raise ValueError(f"a cell is {cells.max()}, one of {cell_bits} bits holds less")
     lead = zip(values.shape, (weights.shape[0], row_blocks, weights.shape[2]), strict=False)

@@ -53,6 +53,8 @@ class Offset(Encoding):
         none = np.zeros(0, dtype=np.int32)
         all_outputs = np.arange(outputs, dtype=np.int32)
         r_output = np.concatenate([owner, all_outputs, owner, owner])
+        # Entries are powers of two, so the factor 2**(b (j+1)) - 2**(b j) of a flip takes two of
+        # them; where nothing is flipped they are 0.
         to_unit = np.full(outputs + 2 * len(columns), unit, dtype=np.int32)
         r_conversion = np.concatenate([columns, to_unit])
         return Pattern(len(columns) + 1, none, none, none.astype(np.int8), r_output, r_conversion)
@@ -80,6 +82,7 @@ class Offset(Encoding):
         rows = np.diff(row_bounds)
         sums = np.add.reduceat(cells, row_bounds[:-1], axis=1, dtype=np.int64)
         half = (rows * ((1 << cell_bits) - 1)).reshape(1, -1, 1, 1)
+        # Exactly half is left alone: flipping would gain nothing.
         return np.logical_and(self.flip, 2 * sums > half)
 
 

@@ -125,13 +125,18 @@ def rows_by_sign(weights: IntArray, row_bounds: IntArray) -> tuple[IntArray, Int
         Input of each row and the new bounds; None where nothing is gained.
     """
     blocks, size = len(row_bounds) - 1, int(np.diff(row_bounds).max(initial=0))
+    # With one row block there is nothing to distribute, and groups would each ask for another order
+    # of the same inputs.
     if weights.shape[0] != 1 or blocks < 2:
         return None
     negative = weights[0] < 0
     minority = np.minimum(negative.sum(axis=0), (weights[0] > 0).sum(axis=0))
     label = np.zeros(len(negative), dtype=np.int64)
     for output in np.argsort(minority, kind="stable"):
+        # Numbered anew each time, so that labels stay below the count of blocks.
         split = np.unique(2 * label + negative[:, output], return_inverse=True)[1]
+        # Every class is rounded up to whole blocks: a split that needs one more would cost an
+        # array.
         if int((-(-np.bincount(split) // size)).sum()) <= blocks:
             label = split
     if not label.any():

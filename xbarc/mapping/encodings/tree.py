@@ -75,6 +75,7 @@ class Tree(Encoding):
 
     def shared(self) -> int:
         """A bias column; along a path the columns differ from output to output."""
+        # A bias column stands in every block; a path repeats none.
         return 0 if self.chained else 1
 
     def forest(self, outputs: int) -> Forest:
@@ -136,6 +137,7 @@ def segmented_connection(every: int, *, analog: bool = False) -> Tree:
     return Tree(f"segmented:{every}", partial(_cut_path, every), True, every, analog)
 
 
+# A forest plans its dynamic programme once; a network asks for the same few sizes in every layer.
 @cache
 def _star(outputs: int) -> Forest:
     return Forest.star(outputs)

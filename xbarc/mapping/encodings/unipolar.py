@@ -39,6 +39,8 @@ class Unipolar(ByWeight):
     def slices(self, weights_low: int, weights_high: int, weight_bits: int, cell_bits: int) -> int:
         """From the widest span of an output's weights."""
         del weight_bits
+        # One cell at least: an output of equal weights leaves zeros, which still need a column to
+        # stand on.
         return slice_count(max(1, int(weights_high - weights_low).bit_length()), cell_bits)
 
     def width(self, outputs: int, slices: int) -> int:
