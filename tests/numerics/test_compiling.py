@@ -2,8 +2,11 @@ import sys
 import textwrap
 from importlib import import_module, invalidate_caches
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+
+from xbarc.numerics import compiling
 
 _LOOP = """
     from xbarc.numerics import compiled
@@ -52,6 +55,38 @@ def test_kept_code_survives_classes_that_are_renamed(
         assert add(kind(2, 3)) == 5
         hits = sum(add.stats.cache_hits.values())
         assert hits == (number == 2 and is_writable)  # the third time it was kept
+    _forget()
+
+
+_FROZEN = """
+    from xbarc.constants_of_test import ADDED
+    from xbarc.numerics import compiled
+
+    @compiled()
+    def add(value):
+        return value + ADDED
+"""
+
+
+def test_kept_code_is_made_again_when_an_imported_file_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A constant of another file is frozen into the code: the function's own file says nothing."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.setattr(compiling, "_PACKAGE", tmp_path)
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    _write(tmp_path, "loop_of_test", _FROZEN)
+    for added, hits in ((1, 0), (2, 0), (2, 1)):
+        constants = ModuleType("constants_of_test")
+        constants.ADDED = added  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "xbarc.constants_of_test", constants)
+        _write(tmp_path, "constants_of_test", f"ADDED = {added}")
+        _forget()
+        compiling._digest_sources.cache_clear()
+        add = import_module("loop_of_test").add
+        assert add(5) == 5 + added
+        assert sum(add.stats.cache_hits.values()) == hits
     _forget()
 
 

@@ -5,7 +5,7 @@ from .equal_cells import far_losses, line_ratio
 from .faults import FaultMap, program_faults, random_faults
 from .layer_matrix import Importance, column_shares, real_weights, weight_error
 from .lines import TOLERANCE
-from .random import WORDS, raw_words
+from .random import WORDS, raw_words, stream_of
 from .written_rows import layer_cells
 
 __all__ = [
@@ -36,5 +36,6 @@ __all__ = [
     "random_faults",
     "raw_words",
     "real_weights",
+    "stream_of",
     "weight_error",
 ]

@@ -31,12 +31,17 @@ def raw_words(seed: int, effect: str, place: Sequence[int], count: int, start: i
     """
     if start % WORDS:
         raise ValueError(f"words start at multiples of {WORDS}, not at {start}")
-    upper = [*place, 0, 0, 0][:3]
-    # crc32, not `hash`: the same in every process and version.
-    key = np.array([seed % (1 << 64), crc32(effect.encode())], dtype=np.uint64)
+    key, upper = stream_of(seed, effect, place)
     counter = np.array([start // WORDS, *upper], dtype=np.uint64)
     words: AnyArray = Philox(key=key, counter=counter).random_raw(count)
     return words
+
+
+def stream_of(seed: int, effect: str, place: Sequence[int]) -> tuple[AnyArray, AnyArray]:
+    """Key of a stream of words, and the three upper words of its counter; as for `raw_words`."""
+    # crc32, not `hash`: the same in every process and version.
+    key = np.array([seed % (1 << 64), crc32(effect.encode())], dtype=np.uint64)
+    return key, np.array([*place, 0, 0, 0][:3], dtype=np.uint64)
 
 
 def uniforms(

@@ -1,10 +1,11 @@
-from .analog import AnalogLayer, Noise, UnconvertedLayer
+from .analog import AnalogLayer, UnconvertedLayer
 from .batches import Data, calibration_batches, labelled_batches, split_batches
 from .byte_ops import HAS_SHUFFLE
 from .exact import ExactLayer, layer_vectors, real_codes
 from .fast import CollapsedLayer, FastLayer
 from .lanes import DIGIT_BITS, LANES
 from .layer import Accumulate, LayerFrame, run_layer
+from .noise import Noise
 from .plain import PlainLayer
 from .reference import ReferenceLayer
 from .run import Engine, Executor, StepRunner, check_feeds, chip_layer, layer_engine, layer_frame

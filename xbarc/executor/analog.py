@@ -16,16 +16,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from math import ceil, log2
 from typing import TYPE_CHECKING, Any
-from zlib import crc32
 
 import numpy as np
 
-from xbarc.circuit import WORDS, raw_words, real_weights
+from xbarc.circuit import raw_words, real_weights
 from xbarc.executor.adc import conversions_of_vector
+from xbarc.executor.analog_tables import (
+    AnalogTables,
+    RealCells,
+    make_tables,
+    real_cells,
+    with_noise,
+)
 from xbarc.executor.layer import Accumulate
+from xbarc.executor.noise import NOISE_BITS, NOISE_EFFECT, Noise, numbers_of_vector, quantiles
 from xbarc.executor.reference import adc_at
 from xbarc.executor.saturating import available_cores
 from xbarc.ir import CrossbarStep, LayerTrace, conversion_matrix
@@ -33,12 +40,9 @@ from xbarc.lazy import lazy_module
 from xbarc.numerics import AnyArray, Float64Array, Int64Array, IntArray
 
 if TYPE_CHECKING:
-    from scipy import special
-
     from xbarc.executor import analog_loop
 else:
     analog_loop = lazy_module("xbarc.executor.analog_loop")
-    special = lazy_module("scipy.special")
 
 # A millionth of a level: no cell is known so well, and sums of up to 2**33 levels fit 53 bits.
 GRID_BITS = 20
@@ -46,30 +50,8 @@ GRID_BITS = 20
 # Steps of 2**-12 of a level shift a sum over 4,096 rows by half a level at worst, by .005 of one
 # typically; where float32 cannot hold them, float64 does, whose products take twice the time.
 FINE_BITS = 12
-NOISE_BITS = 16
-"""Noise takes one of `2**NOISE_BITS` equally likely values, the middle quantiles of a normal."""
 # Sums at a time: 8 MB in float32, and as many bytes of random words and planes beside them.
 _CHUNK_SUMS = 1 << 21
-
-
-@dataclass(frozen=True)
-class Noise:
-    """What differs from read to read.
-
-    Attributes:
-        cell: one standard deviation of one cell, in levels.
-        adc: one standard deviation at a converter's input, in its steps.
-        seed: of the run.
-        sample: which chip.
-    """
-
-    cell: float = 0.0
-    adc: float = 0.0
-    seed: int = 0
-    sample: int = 0
-
-    def __bool__(self) -> bool:
-        return self.cell > 0 or self.adc > 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +60,7 @@ class Segment:
 
     Attributes:
         seen: what each conversion sees of each row; axes: conversion, row.
+        bits: of the grid that it lies on, behind the point.
         settings: lo, step and largest code; axes: which, conversion, input slice or 1.
         entries, starts: as `analog_loop.convert_and_add` takes them.
         place: group and number of the segment.
@@ -85,6 +68,7 @@ class Segment:
 
     rows: IntArray
     seen: AnyArray
+    bits: int
     settings: Float64Array
     entries: AnyArray
     starts: AnyArray
@@ -95,6 +79,7 @@ class Segment:
 class _Work:
     """One call: what goes in and what is filled; codes only where they are kept."""
 
+    segments: list[Segment]
     vectors: IntArray
     acc: Int64Array
     missed: Int64Array
@@ -109,6 +94,7 @@ class AnalogLayer(Accumulate):
         levels: what each cell contributes, in level units; axes: group, row, column.
         noise: of reads and converters.
         threads: 0 takes all; the results do not depend on it.
+        by_tables: sum by table lookup where cells fit it, which gives the same bits sooner.
     """
 
     def __init__(
@@ -117,6 +103,8 @@ class AnalogLayer(Accumulate):
         levels: Float64Array,
         noise: Noise | None = None,
         threads: int = 0,
+        *,
+        by_tables: bool = True,
     ) -> None:
         if levels.shape != step.cells.shape:
             raise ValueError(f"levels {levels.shape} for cells {step.cells.shape}")
@@ -132,18 +120,50 @@ class AnalogLayer(Accumulate):
             for number in range(len(step.tiling.segment_bounds) - 1)
         ]
         self._seen_vectors = 0
+        self._tables: AnalogTables | None = None
+        self._rest = self._segments
+        if by_tables and step.sense is None and step.dac_bits == 1:
+            self._tables, self._rest = self._split_segments()
+
+    def _split_segments(self) -> tuple[AnalogTables | None, list[Segment]]:
+        """Tables for the segments that fit them, and the other segments."""
+        found, rest = {}, []
+        for segment in self._segments:
+            cells = self._fit_tables(segment)
+            if cells is None:
+                rest.append(segment)
+            else:
+                found[segment.place] = cells
+        if not found:
+            return None, rest
+        return make_tables(self.step, found, self.noise, self._threads), rest
+
+    def _fit_tables(self, segment: Segment) -> RealCells | None:
+        if segment.seen.dtype != np.float32:
+            return None
+        cells = real_cells(segment.seen, segment.bits, segment.settings, self.step.input_bits)
+        if cells is None or not self.noise:
+            return cells
+        return with_noise(cells, segment.settings, self._reads, self.noise)
 
     def accumulate(self, vectors: IntArray, trace: LayerTrace | None = None) -> Int64Array:
         """As `ReferenceLayer.accumulate`; noise goes on where the last call ended."""
         step, count = self.step, vectors.shape[0]
         keep = trace is not None and trace.keep_codes
+        by_tables = None if keep else self._tables
         work = _Work(
+            self._segments if by_tables is None else self._rest,
             vectors,
             np.zeros((count, step.groups, step.outputs), dtype=np.int64),
             np.zeros(count, dtype=np.int64),
             np.zeros(self._code_shape(count) if keep else (0,), dtype=np.int64),
         )
-        self._share(partial(self._span, work), self._spans(count))
+        acc = work.acc
+        if by_tables is not None:
+            acc = by_tables.accumulate_from(self._seen_vectors, vectors, trace)
+        if work.segments:
+            self._share(partial(self._span, work), self._spans(count))
+            acc = acc if acc is work.acc else acc + work.acc
         if trace is not None:
             trace.vectors += count
             trace.conversions += count * conversions_of_vector(step)
@@ -151,7 +171,7 @@ class AnalogLayer(Accumulate):
             trace.codes.extend([work.codes] if keep else [])
         self._seen_vectors += count
         beta = step.periphery.input_sum.reshape(step.groups, step.outputs)
-        total: Int64Array = work.acc + vectors.sum(axis=2, dtype=np.int64)[:, :, None] * beta
+        total: Int64Array = acc + vectors.sum(axis=2, dtype=np.int64)[:, :, None] * beta
         return total
 
     def span(self) -> tuple[float, float]:
@@ -187,7 +207,7 @@ class AnalogLayer(Accumulate):
         """Some vectors through every segment."""
         count = span.stop - span.start
         acc = np.zeros((self.step.groups, self.step.outputs, count), dtype=np.int64)
-        for segment in self._segments:
+        for segment in work.segments:
             group, number = segment.place
             sums = self._sums(segment, work.vectors, span)
             if work.codes.ndim > 1:
@@ -223,9 +243,9 @@ class AnalogLayer(Accumulate):
         entries, starts = sorted_entries(step, group, block)
         settings = adc_settings(step, group, number)
         rows = np.asarray(step.tiling.row_input[first:last])
-        return Segment(
-            rows, on_grid(seen, step.dac_bits), settings, entries, starts, (group, number)
-        )
+        bits, narrow = grid_bits(seen, step.dac_bits)
+        real = round_to_grid(seen, bits, narrow=narrow)
+        return Segment(rows, real, bits, settings, entries, starts, (group, number))
 
     def _sums(self, segment: Segment, vectors: IntArray, span: slice) -> AnyArray:
         """Sums with their noise; axes: conversion, input slice, vector."""
@@ -256,18 +276,12 @@ class AnalogLayer(Accumulate):
             sums: is added to.
             span: which vectors of this call.
         """
-        step, (group, number) = self.step, segment.place
         conversions, slices, vectors = sums.shape
-        unit = WORDS * 64 // NOISE_BITS
-        width = -(-conversions * slices // unit) * unit
-        place = (
-            crc32(step.name.encode()),
-            group * (len(step.tiling.segment_bounds) - 1) + number,
-            self.noise.sample,
-        )
+        width = numbers_of_vector(conversions, slices)
         each = width * NOISE_BITS // 64
         first = (self._seen_vectors + span.start) * each
-        words = raw_words(self.noise.seed, "noise", place, vectors * each, first)
+        place = self.noise.place(self.step, segment.place)
+        words = raw_words(self.noise.seed, NOISE_EFFECT, place, vectors * each, first)
         analog_loop.add_noise(
             sums,
             words.view(np.uint16).reshape(vectors, width),
@@ -316,21 +330,23 @@ def on_grid(seen: Float64Array, dac_bits: int) -> AnyArray:
         seen: in level units; axes: conversion, row.
         dac_bits: bits of an input slice.
     """
+    bits, narrow = grid_bits(seen, dac_bits)
+    return round_to_grid(seen, bits, narrow=narrow)
+
+
+def grid_bits(seen: Float64Array, dac_bits: int) -> tuple[int, bool]:
+    """Bits of the grid behind the point, and whether float32 holds every sum on it."""
     largest = float(np.abs(seen).sum(axis=1).max(initial=0)) * ((1 << dac_bits) - 1)
     whole = ceil(log2(max(1.0, largest) * 1.001))
     narrow = 24 - whole >= FINE_BITS
-    grid = 2.0 ** min(GRID_BITS, (24 if narrow else 52) - whole)
+    return min(GRID_BITS, (24 if narrow else 52) - whole), narrow
+
+
+def round_to_grid(seen: Float64Array, bits: int, *, narrow: bool) -> AnyArray:
+    """The nearest numbers of a grid, in float32 or float64."""
+    grid = 2.0**bits
     rounded = np.rint(seen * grid) / grid
     return np.ascontiguousarray(rounded, dtype=np.float32 if narrow else np.float64)
-
-
-@cache
-def quantiles() -> AnyArray:
-    """Equally likely values of a standard normal, of unit variance."""
-    count = 1 << NOISE_BITS
-    values = special.ndtri((np.arange(count) + 0.5) / count)
-    table: AnyArray = (values / values.std()).astype(np.float32)
-    return table
 
 
 def sorted_entries(step: CrossbarStep, group: int, block: int) -> tuple[AnyArray, AnyArray]:

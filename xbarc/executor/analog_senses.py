@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xbarc.executor.analog import AnalogLayer, Noise, Segment
+from xbarc.executor.analog import AnalogLayer, Segment
+from xbarc.executor.noise import Noise
 from xbarc.executor.senses import driven_rows
 from xbarc.ir import CrossbarStep
 from xbarc.lazy import lazy_module

@@ -23,3 +23,9 @@ AT_ONCE = 16
 
 LOW_BITS = 4
 """Bits of a sum that a step adds to at once: its planes are `2**LOW_BITS`."""
+
+DIGITS = 4
+"""Bytes of a sum of four real cells: three that are widened, and the highest, which wraps."""
+
+LOW_DIGIT_BITS = 5
+"""Bits of the two lowest of them; the third has 6, so that three digits are 16 bits."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from xbarc.numerics import AnyArray
 
 
@@ -81,3 +83,61 @@ class Setting(NamedTuple):
     lo: int
     step: int
     top: int
+
+
+class Reading(NamedTuple):
+    """How real sums are read.
+
+    Attributes:
+        settings: as `digit_sums.SETTINGS` says; axes: conversion, plane, number.
+        offsets: what codes of zero join to; axis: conversion.
+        shift: from a sum without its lowest ten bits to whole levels.
+        has_steps: whether any step is not 1.
+        together: planes whose joined codes fit 16 bits.
+    """
+
+    settings: AnyArray
+    offsets: AnyArray
+    shift: int
+    has_steps: bool
+    together: int
+
+
+class Draw(NamedTuple):
+    """Where random numbers come from, and what they are scaled by.
+
+    Attributes:
+        key: of the generator; two words.
+        place: upper part of its counter; three words.
+        first: lowest word of the counter for the first vector.
+        stride: blocks of random words that a vector takes.
+        quantiles: equally likely values of a standard normal.
+        sigma: of the noise, in steps of the grid; axes: kind, slice, vector.
+        rounded: the same in float32.
+        kinds: of conversions; axis: conversion.
+    """
+
+    key: AnyArray
+    place: AnyArray
+    first: np.uint64
+    stride: np.uint64
+    quantiles: AnyArray
+    sigma: AnyArray
+    rounded: AnyArray
+    kinds: AnyArray
+
+
+class NoisyReading(NamedTuple):
+    """How noisy sums are read.
+
+    Attributes:
+        bases: as settings of `Reading`.
+        settings: as `noisy_read.SETTINGS` says; axes: conversion, input slice or 1, number.
+        bits: of the grid behind the point.
+        window: share of a code, next to its borders, in which float32 does not decide.
+    """
+
+    bases: AnyArray
+    settings: AnyArray
+    bits: int
+    window: float

@@ -32,11 +32,12 @@ from xbarc.runtime import OnnxSession, check_memory
 if TYPE_CHECKING:
     from xbarc import circuit
     from xbarc.circuit import Chip
-    from xbarc.executor import analog, analog_senses
+    from xbarc.executor import analog, analog_senses, noise
 else:  # only chips with effects need them
     circuit = lazy_module("xbarc.circuit")
     analog = lazy_module("xbarc.executor.analog")
     analog_senses = lazy_module("xbarc.executor.analog_senses")
+    noise = lazy_module("xbarc.executor.noise")
 
 Engine = Literal["fast", "reference"]
 Progress = Callable[[str], None]
@@ -57,7 +58,7 @@ def chip_layer(
 ) -> analog.AnalogLayer | analog.UnconvertedLayer:
     """The engine of one layer on a chip, with the chip's offsets and noise."""
     effects = chip.effects
-    noise = analog.Noise(
+    own = noise.Noise(
         chip.model.read_noise,
         circuit.adc_noise(chip.program.target, effects),
         effects.seed,
@@ -65,11 +66,11 @@ def chip_layer(
     )
     if step.sense is not None:
         return analog_senses.AnalogSenses(
-            step, chip.levels(step), chip.offsets(step), noise, threads
+            step, chip.levels(step), chip.offsets(step), own, threads
         )
     if not effects.converters:
         return analog.UnconvertedLayer(step, chip.levels(step))
-    return analog.AnalogLayer(step, chip.levels(step), noise, threads)
+    return analog.AnalogLayer(step, chip.levels(step), own, threads)
 
 
 class StepRunner:

@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from numba import njit
@@ -14,13 +18,24 @@ from numba.core.caching import FunctionCache
 _GONE = (AttributeError, ImportError)
 
 
-class _KernelCache(FunctionCache):
-    """Machine code on disk, begun anew where the classes of its signatures are gone.
+_PACKAGE = Path(__file__).parents[1]
+_IMPORT = re.compile(r"^from xbarc([.\w]*) import (\([^)]*\)|.*)", re.MULTILINE)
 
-    An index names the types of arguments, named tuples among them by their class. Numba reads it
-    before it asks whether the source is still the same, so after an upgrade that renamed such a
-    class every call would fail.
+
+class _KernelCache(FunctionCache):
+    """Machine code on disk, made again where numba would take what is out of date.
+
+    Numba asks whether the function's own file changed. What is inlined from other files, constants
+    and instructions of LLVM among them, would stay as it was: a digest of these files counts too.
+
+    An index names the types of arguments, named tuples among them by their class, and is read
+    before anything is asked: after an upgrade that renamed such a class every call would fail.
     """
+
+    def __init__(self, function: Any) -> None:
+        super().__init__(function)
+        file = self._cache_file
+        file._source_stamp = (file._source_stamp, _digest_sources(function.__code__.co_filename))
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """The kept code for a signature, or None."""
@@ -35,6 +50,28 @@ class _KernelCache(FunctionCache):
         """Keep the code for a signature."""
         with suppress(*_GONE):
             super().save_overload(sig, data)
+
+
+@cache
+def _digest_sources(file: str) -> str:
+    """Of the files of this package that a file imports, and those import."""
+    found: dict[Path, str] = {}
+    ahead = [Path(file)]
+    while ahead:
+        path = ahead.pop()
+        if path not in found and path.is_file():
+            found[path] = path.read_text(encoding="utf-8")
+            ahead.extend(_imported_files(found[path]))
+    parts = (found[path] for path in sorted(found) if path != Path(file))
+    return sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _imported_files(text: str) -> Iterator[Path]:
+    """Where the modules lie that a file may import from this package."""
+    for module, names in _IMPORT.findall(text):
+        folder = _PACKAGE.joinpath(*module.split(".")[1:])
+        yield folder.with_suffix(".py")
+        yield from (folder / f"{name}.py" for name in re.findall(r"\w+", names))
 
 
 def compiled(**options: Any) -> Callable[[Any], Any]:
