@@ -128,8 +128,8 @@ def layer_bound(step: CrossbarStep, reach: int) -> Float64Array:
 
     Args:
         step: a layer in differential pairs; its rows stay in their blocks.
-        reach: the largest number that may be taken off an output instead of what is; each output
-            and each law may have its own.
+        reach: the largest number that may be subtracted from an output instead of what is; each
+            output and each law may have its own.
     """
     beta = step.periphery.input_sum.reshape(step.groups, 1, step.outputs)
     weights = (effective_weights(step) - beta)[:, step.tiling.row_input]
@@ -205,7 +205,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", type=Path)
     parser.add_argument("--target", default="rram128")
-    parser.add_argument("--reach", type=int, default=0, help="numbers taken off outputs")
+    parser.add_argument("--reach", type=int, default=0, help="numbers subtracted from outputs")
     arguments = parser.parse_args()
     sums = network_bound(arguments.model, arguments.target, arguments.reach)
     for name, found in sums.items():

@@ -84,7 +84,7 @@ class Case:
 
 
 def placement_cases() -> Iterator[Case]:
-    """Orders alone, weights alone; `tile` even cuts layers into blocks of like size."""
+    """Orders alone, weights alone; `tile` even cuts layers into blocks of equal size."""
     for net, side, ohm in PLACED:
         base = Case("placement", net, side, ohm)
         yield replace(base, ohm=0.0)

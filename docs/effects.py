@@ -63,7 +63,7 @@ def _integers(values, bits, geometry=None):
 
 
 def _floats():
-    """A layer of real weights, and inputs that are alike, as activations are."""
+    """A layer of real weights, and inputs that vary together, as activations do."""
     rng = np.random.default_rng(0)
     values = rng.normal(size=(1, 16, 6)).astype(np.float32)
     one = np.ones(6, dtype=np.float32)

@@ -1,7 +1,7 @@
 """Encodings side by side: the same network, target and data, a row an encoding.
 
 Nothing is measured here that the single commands do not give: a row holds what `compile`, `report`
-and `check` say of that encoding, and with device noise what `check` says of chips drawn alike.
+and `check` say of that encoding, and with device noise what `check` says of the same chips.
 """
 
 from __future__ import annotations

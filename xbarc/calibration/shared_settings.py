@@ -21,8 +21,8 @@ from xbarc.passes import (
     apply_scales,
     balance_weights,
     choose_one_range,
-    input_alike,
-    weights_alike,
+    with_input_step,
+    with_weight_step,
 )
 from xbarc.target import Target
 
@@ -112,8 +112,8 @@ class Whole:
 
     def quantize(self, layer: MatrixLayer, steps: LayerSteps) -> tuple[MatrixLayer, MatrixLayer]:
         """A layer with shared input codes, and the same with plainly rounded weights."""
-        ranged = input_alike(layer, steps, self.bits.activations)
-        return ranged, weights_alike(ranged, steps, self.bits.weights)
+        ranged = with_input_step(layer, steps, self.bits.activations)
+        return ranged, with_weight_step(ranged, steps, self.bits.weights)
 
     def share_adc(self, step: CrossbarStep) -> CrossbarStep:
         """A step with the converters that all share, where they do."""

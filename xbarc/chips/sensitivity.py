@@ -30,7 +30,7 @@ else:
     special = lazy_module("scipy.special")
 
 # Images that lose each channel: its mean change is then known to a quarter of the spread over
-# images, and channels that matter differ by orders of magnitude.
+# images. Our choice, not tuned.
 _EACH = 16
 # Every layer runs all that follows it on them, once for each eight of its channels.
 _MOST_IMAGES = 128

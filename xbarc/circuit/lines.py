@@ -51,7 +51,7 @@ _LANES = 16
 # As `_LEAST_OHM`, for sweeps, and only where lines end in two terminals: what the far one conducts
 # is added to what the cells conduct, which would vanish beside 1e15 S.
 _FEWEST_OHM = 1e-9
-# Some 20 minutes for an array of side 128; only wires that resist far more than cells need as many.
+# A bound on hostile wires: only those that resist far more than cells need as many.
 _MOST_STEPS = 100_000
 # Power steps before a bound is believed to be weak: the first ones still show the start.
 _FEW_STEPS = 3

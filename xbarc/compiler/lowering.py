@@ -22,11 +22,11 @@ from xbarc.mapping import ArrayPool, fit_layer, map_layer, with_declared
 from xbarc.options import AUTO, Pruning
 from xbarc.passes import (
     Facts,
-    fed_alike,
     prune_weights,
     quantize_input,
     quantize_weights,
     widen_binary,
+    with_codes_of,
 )
 from xbarc.pipeline import Progress
 from xbarc.plan import Plan, compares
@@ -115,7 +115,7 @@ def _crossbar(
         # weights before, and must not be used twice.
         if plan.options.prune is not None:
             layer = _prune_layer(layer, plan, plan.options.prune, moments)
-            ranged, moments = fed_alike(layer, ranged), None
+            ranged, moments = with_codes_of(layer, ranged), None
         if shared is None:
             plain = quantize_weights(ranged, plan.weight_bits)
         else:

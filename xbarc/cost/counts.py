@@ -39,7 +39,7 @@ class Counts:
         array_pulses: levels of input slices that arrays integrate over, where pulses encode them.
         conversions: by width of the conversion, see `widths`.
         bit_steps: bits that conversions decide, by width of the converter that makes them.
-        array_time_ns: arrays times the time they are on; macros, tiles, chips alike.
+        array_time_ns: arrays times the time they are on; macros, tiles, chips in the same way.
         link_time_ns: chips whose links to others are on, times that time.
         adcs: by width of the converter.
         linked_chips: chips whose links to others are in use: none where one chip is enough.

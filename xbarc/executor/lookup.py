@@ -230,7 +230,7 @@ def _join_slices(  # noqa: C901, PLR0912  # each branch is inlined into the hot 
     planes, dac_bits = converters.input_bits, converters.dac_bits
     last = settings.shape[2] - 1
     simple = dac_bits == 1 and tables.shape[1] == 1 and cells.floor[k] == 0
-    alike, small = _has_one_setting(settings, k), _has_small_settings(settings, k)
+    same, small = _has_one_setting(settings, k), _has_small_settings(settings, k)
     for lane in range(LANES):
         lanes[JOINED, lane] = 0
     slices = -(-planes // dac_bits)
@@ -238,9 +238,9 @@ def _join_slices(  # noqa: C901, PLR0912  # each branch is inlined into the hot 
     while s < slices:
         at, by = min(s, last), s * dac_bits
         setting = Setting(settings[0, k, at], settings[1, k, at], settings[2, k, at])
-        if simple and s + 4 <= slices and (alike or small):
+        if simple and s + 4 <= slices and (same or small):
             plane = (chunk, s)
-            if alike:
+            if same:
                 if anywhere is None:
                     _four_here(tables, packed, k, plane, setting, by, lanes)
                 else:

@@ -110,7 +110,7 @@ class RowsPoint(Row, form="RowsRow", title="Rows at a time: energy against cycle
     """A choice of wordlines driven at a time for every layer; all give the same results."""
 
     kind: str = fact(
-        "all alike, least by one law, or within a time; times are of `us`",
+        "the same rows in every layer, least by one law, or within a time; times are of `us`",
         head="rows",
         of=lambda point: f"{point.kind} (chosen)" if point.chosen else point.kind,
     )

@@ -165,7 +165,7 @@ def _row_chunks(job: Job, columns: int) -> Iterator[tuple[int, int]]:
 
 
 def encode_rows(job: Job, first: int, last: int) -> list[Encoded]:
-    """Encode some row blocks, one call for the blocks of like size."""
+    """Encode some row blocks, one call for all blocks of one size."""
     row0, row1 = int(job.bounds[first]), int(job.bounds[last])
     bounds = job.bounds[first : last + 1] - row0
     weights = job.weights[:, row0:row1]
@@ -212,7 +212,7 @@ def _periphery(layer: MatrixLayer, job: Job, r_values: list[Int64Array]) -> Peri
         )
         for (part, _), values in zip(patterns, r_values, strict=True)
     ]
-    values = np.concatenate(_alike(spread), axis=2)
+    values = np.concatenate(_broadcast_parts(spread), axis=2)
     place = entries["r_output"]
     values = (values << job.shift) * job.places.signs[place]
     constant = layer.constant.astype(np.int64)
@@ -229,8 +229,8 @@ def _periphery(layer: MatrixLayer, job: Job, r_values: list[Int64Array]) -> Peri
     )
 
 
-def _alike(parts: list[Int64Array]) -> list[Int64Array]:
-    """Parts with the same leading axes."""
+def _broadcast_parts(parts: list[Int64Array]) -> list[Int64Array]:
+    """Parts with the same leading axes, those of length 1 repeated."""
     lead = np.broadcast_shapes(*(part.shape[:2] for part in parts))
     return [np.broadcast_to(part, (*lead, part.shape[2])) for part in parts]
 

@@ -74,7 +74,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError("no such file", where=where, hint=hint) from error
-    # ValueError: of TOML and of UTF-8 alike. RecursionError: of nested tables.
+    # ValueError: wrong TOML, and wrong UTF-8. RecursionError: of nested tables.
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"cannot be read as TOML: {error}", where=where, hint=hint) from error
 

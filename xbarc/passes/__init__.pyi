@@ -1,9 +1,9 @@
 from .activations import choose_range, quantize_input
-from .alike import LayerSteps, input_alike, weights_alike
 from .binary import widen_binary
 from .dead import remove_dead_layers
 from .equalise import apply_scales, balance_weights
-from .input_facts import Facts, fed_alike
+from .given_steps import LayerSteps, with_input_step, with_weight_step
+from .input_facts import Facts, with_codes_of
 from .one_range import Bits, OneRange, choose_one_range
 from .prune import prune_weights
 from .weights import quantize_weights
@@ -17,12 +17,12 @@ __all__ = [
     "balance_weights",
     "choose_one_range",
     "choose_range",
-    "fed_alike",
-    "input_alike",
     "prune_weights",
     "quantize_input",
     "quantize_weights",
     "remove_dead_layers",
-    "weights_alike",
     "widen_binary",
+    "with_codes_of",
+    "with_input_step",
+    "with_weight_step",
 ]

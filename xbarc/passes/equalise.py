@@ -90,7 +90,7 @@ def by_weight(layer: MatrixLayer, inputs: AnyArray, outputs: AnyArray) -> tuple[
 
 
 def balance_weights(network: Network) -> Float64Array:
-    """Scales that make a channel's largest weights alike, where it is written and where it is read.
+    """Scales that make the largest weights equal that write a channel and that read it.
 
     Repeats s *= sqrt(r_in / r_out) over the ranges of the scaled weights, until nothing moves.
     """

@@ -56,7 +56,7 @@ class Facts:
         return replace(layer, facts=_facts(self._sums or self._structure, layer))
 
 
-def fed_alike(layer: MatrixLayer, other: MatrixLayer) -> MatrixLayer:
+def with_codes_of(layer: MatrixLayer, other: MatrixLayer) -> MatrixLayer:
     """The layer with another one's codes."""
     return replace(layer, quantizer=other.quantizer, facts=other.facts, narrowed=other.narrowed)
 

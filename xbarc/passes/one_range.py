@@ -19,8 +19,8 @@ from xbarc.ir import (
 )
 from xbarc.numerics import Float32Array, Float64Array, Int64Array
 from xbarc.options import Share
-from xbarc.passes.alike import LayerSteps
 from xbarc.passes.equalise import balance_weights
+from xbarc.passes.given_steps import LayerSteps
 from xbarc.passes.prediction import CodeLevels, LayerFacts, least_error
 
 _FIRST_ROUNDS, _ROUNDS = 25, 200
@@ -174,7 +174,7 @@ def _starts(
     statistics: Mapping[str, ChannelStatistics],
     share: Share,
 ) -> list[Float64Array]:
-    """Where the descent begins: as the model is, with balanced weights, with alike activations."""
+    """Where the descent begins: as the model is, with balanced weights, with equal powers."""
     free = network.scales or FreeScales()
     ones = np.ones(free.count + 1)
     if share != "channel":
@@ -185,8 +185,8 @@ def _starts(
         np.add.at(power, link, statistics[layer.name].power)
         np.add.at(count, link, 1.0)
     alive = (power > 0) & (np.arange(ones.size) > 0)
-    alike = np.where(alive, np.sqrt(count / np.where(alive, power, 1.0)), 1.0)
-    return [ones, balance_weights(network), alike]
+    equal_power = np.where(alive, np.sqrt(count / np.where(alive, power, 1.0)), 1.0)
+    return [ones, balance_weights(network), equal_power]
 
 
 def _facts(

@@ -59,7 +59,7 @@ class ProgramComparison(Document):
     format: Literal[1] = Field(default=1, description="1: the first one")
     programs: tuple[str, ...] = Field(description="what is compared: program and target")
     differences: dict[str, tuple[str, ...]] = Field(
-        description="settings, and models, that are not alike; a value a program"
+        description="settings, and models, that differ; a value a program"
     )
     totals: Rows[ComparedRow] = Field(description="totals of the programs")
     layers: Rows[ComparedRow] = Field(

@@ -104,7 +104,7 @@ def _kept(entry: Entry, shown: Any) -> Any:
     if near.is_integer() and "int" in str(entry.hint):
         return int(near)
     # Dividing by the unit and multiplying again may end one unit in the last place off; a report
-    # that is read and written has to have the same bytes, so the neighbour that is shown alike is
-    # taken.
+    # that is read and written has to have the same bytes, so the neighbour that is shown the same
+    # is taken.
     around = (near, math.nextafter(near, math.inf), math.nextafter(near, -math.inf))
     return next((each for each in around if unit.show(each) == shown), near)

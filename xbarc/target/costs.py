@@ -25,7 +25,7 @@ Line = Annotated[int, Field(ge=1, le=65536)]
 
 
 class AdcCosts(Strict):
-    """`energy = scale (linear b + exponential 2**b)`, area alike; 1 bit is a comparator.
+    """`energy = scale (linear b + exponential 2**b)`, area by the same law; 1 bit is a comparator.
 
     Attributes:
         replaced: whether something else prices converters, so that no figure here counts.

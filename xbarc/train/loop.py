@@ -34,7 +34,7 @@ _WARM_UP = 0.1
 # near 1; from then on an epoch raises or lowers it by how far its conversions are from the goal,
 # at most this many times.
 _FIRST_SHARE = 0.1
-_FASTEST = 3.0
+_FASTEST = 3.0  # as above
 
 # Samples of one step of validation: enough for the matrix products to fill the caches, while sums
 # of a convolution stay below a few hundred megabytes.

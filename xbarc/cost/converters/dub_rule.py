@@ -2,8 +2,8 @@
 
 Rule and weighting are those of the code and logs published with arXiv 2403.13082: a tile of `T`
 rows whose densest column holds at most `T / 2**k` non-zero weights has level `k` and converts with
-`log2 T - k` bits; energy is linear in bits, all tiles weigh alike, and a tile that is empty, or
-has at most one survivor a column, needs no converter.
+`log2 T - k` bits; energy is linear in bits, all tiles have the same weight, and a tile that is
+empty, or has at most one survivor a column, needs no converter.
 """
 
 from __future__ import annotations

@@ -279,7 +279,7 @@ class Extents:
         return feeds
 
     def _through_sequences(self, node: onnx.NodeProto) -> bool:
-        """Sequences as lists of zeros; where a place depends on data, all members must be alike."""
+        """Sequences as lists of zeros; where a place depends on data, members have one shape."""
         at = _PLACED.get(node.op_type)
         members = {array.shape for name in node.input for array in self.lists.get(name, ())}
         moved = at is not None and len(node.input) > at and not self.is_fixed(node.input[at])
@@ -376,7 +376,7 @@ def _complete(found: Types, names: Sequence[str]) -> bool:
 
 
 def _is_closed(value: RuntimeValue) -> bool:
-    """Whether ONNX Runtime gives every axis; it shows a scalar and an unknown rank alike."""
+    """Whether ONNX Runtime gives every axis; it shows a scalar as it shows an unknown rank."""
     return bool(value.shape) and all(isinstance(n, int) and n >= 0 for n in value.shape)
 
 

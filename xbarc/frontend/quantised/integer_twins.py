@@ -107,8 +107,8 @@ class Passage:
     def usable(self, operator: str, integers: Sequence[ir.Value]) -> list[ir.Value]:
         """The integers in an element type that they share and that the operator takes."""
         # Concat and Max refuse mixed types; float32 holds all integers of at most 16 bits.
-        alike = len({self.kind(value) for value in integers}) == 1
-        if alike and all(self.runs_on(operator, value) for value in integers):
+        one_type = len({self.kind(value) for value in integers}) == 1
+        if one_type and all(self.runs_on(operator, value) for value in integers):
             return list(integers)
         return [self.twins.as_float(value, self.node) for value in integers]
 

@@ -173,7 +173,7 @@ def _pad(visit: Visit) -> list[Labels]:
 
 
 def _reduce(visit: Visit) -> list[Labels]:
-    """What is added up, or compared, is scaled alike."""
+    """Entries that are added up, or compared, have the same scale."""
     labels = visit.source
     axes = visit.attribute("axes") if len(visit.node.input) < 2 else visit.constant(1)
     rank = len(labels.shape)

@@ -1,6 +1,6 @@
 """Which columns share a converter.
 
-A converter that several columns take turns on is as wide as the widest of them, so columns of like
+A converter that several columns take turns on is as wide as the widest of them, so columns of equal
 width belong together: with converters of one size, dealing them out in sorted order is optimal. It
 stays optimal in every array on its own. Where all row blocks of a layer must keep one order, or a
 column may not move far, sorting is no longer the answer, and CP-SAT looks for it.
@@ -150,9 +150,9 @@ def _columns_each(step: CrossbarStep) -> int | None:
     each = step.cells.columns // max(1, step.conversions)
     order = np.argsort(periphery.a_column, kind="stable")
     expected = np.repeat(np.arange(step.conversions), each)
-    alike = np.array_equal(periphery.a_conversion[order], expected)
+    regular = np.array_equal(periphery.a_conversion[order], expected)
     columns = np.array_equal(periphery.a_column[order], np.arange(step.cells.columns))
-    return each if alike and columns else None
+    return each if regular and columns else None
 
 
 def _largest_sums(step: CrossbarStep) -> Int64Array:

@@ -47,7 +47,7 @@ def adc_settings(step: CrossbarStep, target: Target, policy: str) -> AdcSettings
     # Sums of subtracted columns lie on both sides of zero: few bits from the least sum on would
     # read only the most negative ones.
     if policy.isdecimal() and step.periphery.a_sign.size:
-        return capped_settings(step, keys, _alike(lo), _alike(bits), policy)
+        return capped_settings(step, keys, _join_slices(lo), _join_slices(bits), policy)
     blocks = step.tiling.segment_block
     lo, bits = lo[:, blocks], bits[:, blocks]
     if policy.isdecimal():
@@ -55,8 +55,8 @@ def adc_settings(step: CrossbarStep, target: Target, policy: str) -> AdcSettings
     if not policy.startswith(("calibrated", "budget")):
         _check_width(step, target, int(bits.max(initial=1)), policy)
     one = np.ones((1, 1, 1, 1), dtype=np.int32)
-    low_ends = _alike(lo).astype(np.int32) if lo.any() else one - 1
-    return AdcSettings(_narrow(_alike(bits)), low_ends, one, policy)
+    low_ends = _join_slices(lo).astype(np.int32) if lo.any() else one - 1
+    return AdcSettings(_join_equal(_join_slices(bits)), low_ends, one, policy)
 
 
 def _block_parts(step: CrossbarStep) -> list[slice]:
@@ -78,7 +78,7 @@ def _block_widths(
     return converter_widths(low, high, own, target.adc)
 
 
-def _alike(settings: AnyArray) -> AnyArray:
+def _join_slices(settings: AnyArray) -> AnyArray:
     """One number for all input slices where they agree."""
     first = settings[..., :1]
     return first if (settings == first).all() else settings
@@ -95,7 +95,7 @@ def converter_widths(
 
     Args:
         low: least sum of each conversion; axes: group, row block, conversion, input slice or 1.
-        high: largest sum, alike.
+        high: largest sum of each; axes as `low`.
         key: equal numbers for neighbours on one converter; broadcasts against a slice of `low`.
         adc: what the converter can do.
 
@@ -156,8 +156,8 @@ def _slice_tops(step: CrossbarStep, target: Target) -> Int64Array:
     return tops if apart else tops.max(keepdims=True)
 
 
-def _narrow(bits: UInt8Array) -> UInt8Array:
-    """One number where all are alike."""
+def _join_equal(bits: UInt8Array) -> UInt8Array:
+    """One number where all are equal."""
     return bits[:1, :1, :1, :1] if bits.size and (bits == bits.flat[0]).all() else bits
 
 

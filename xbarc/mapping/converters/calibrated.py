@@ -1,10 +1,11 @@
 """Converters whose range and step come from histograms of column sums.
 
-A *setting group* is a set of conversions that must read alike: kinds that share a converter, in one
-row block, and in one input slice where the converter can change its reference every cycle. Each
-group gets the range and step of least output error for its number of bits: a histogram counts as
-much as the square of the weight with which its sums enter an output, so that the range of a
-converter with a fixed reference follows the upper input bits. Nothing here looks at extremes alone.
+A *setting group* is a set of conversions that must share their settings: kinds that share a
+converter, in one row block, and in one input slice where the converter can change its reference
+every cycle. Each group gets the range and step of least output error for its number of bits: a
+histogram counts as much as the square of the weight with which its sums enter an output, so that
+the range of a converter with a fixed reference follows the upper input bits. Nothing here looks at
+extremes alone.
 """
 
 from __future__ import annotations
@@ -70,8 +71,8 @@ class Table:
     Attributes:
         groups: who shares settings.
         lo, step: axes: row block, group, input slice or 1, bits.
-        error: mean squared error of the layer's accumulators, each group's share; axes alike.
-        outside: share of conversions beyond the range; axes alike.
+        error: mean squared error of the layer's accumulators, each group's share; axes as `lo`.
+        outside: share of conversions beyond the range; axes as `lo`.
         sums: what each bin of the histograms stands for.
         bin_width: sums of a bin.
         shares: histogram of each group, of which each kind is 1 in all; axes: row block, group,
@@ -247,15 +248,15 @@ def settings_with_bits(
     beyond = float(table.outside[place].mean())
     return AdcSettings(
         np.asarray(bits, dtype=np.uint8),
-        _alike(table.lo[place]).astype(np.int32),
-        _alike(table.step[place]).astype(np.int32),
+        _join_groups(table.lo[place]).astype(np.int32),
+        _join_groups(table.step[place]).astype(np.int32),
         policy,
         (*step.adc.notes, f"calibrated: {100 * beyond:.3g} % of conversions beyond their range"),
     )
 
 
-def _alike(values: Int64Array) -> Int64Array:
-    """One group where all are alike."""
+def _join_groups(values: Int64Array) -> Int64Array:
+    """Settings of one group of the layer where all groups have the same."""
     return values[:1] if (values == values[:1]).all() else values
 
 

@@ -34,8 +34,8 @@ def capped_settings(
     Args:
         step: the layer.
         key: equal numbers for conversions of one converter; axes: group, row block, conversion.
-        low: lower ends of lossless settings; axes alike, and input slice or 1.
-        bits: of lossless settings, alike; conversions of 0 bits stay as they are.
+        low: lower ends of lossless settings; axes as `key`, and input slice or 1.
+        bits: of lossless settings; axes as `low`; conversions of 0 bits stay as they are.
         policy: the number of bits.
     """
     most, order = int(policy), np.broadcast_to(key, bits.shape[:3])

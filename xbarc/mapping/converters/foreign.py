@@ -22,7 +22,8 @@ _LARGEST = (1 << 31) - 1
 class ConverterSums:
     """What calibration data say of a layer's column sums; arrays are read-only.
 
-    A *setting group* is a set of conversions that must read alike, because they share converters.
+    A *setting group* is a set of conversions that must have the same settings, because they share
+    converters.
 
     Attributes:
         layer: its name.
@@ -35,7 +36,7 @@ class ConverterSums:
         conversions: of each group; axes: row block, group.
         lo, step: the settings of least error for each number of bits; axes: row block, group,
             input slice, bits from 0 to `most_bits`.
-        error: mean squared error of the layer's accumulators that these leave; axes alike.
+        error: mean squared error of the layer's accumulators that these leave; axes as `lo`.
     """
 
     layer: str

@@ -49,7 +49,7 @@ def pick(costs: Float64Array, errors: Float64Array, limit: float, effort: float 
 
     Args:
         costs: axes: item, option.
-        errors: axes alike; infinite where there is no such option.
+        errors: axes as `costs`; infinite where there is no such option.
         limit: on the sum of errors; where no choice keeps it, the least error is taken.
         effort: deterministic seconds.
     """

@@ -16,7 +16,7 @@ from xbarc.numerics import Int64Array, IntArray
 from xbarc.target import Target
 
 BOTH = 12
-"""Levels that a bit counts in `both`: the two laws are alike near 6 bits."""
+"""Levels that a bit counts in `both`: both laws give about the same cost near 6 bits."""
 # Widths that have a cost. Sums of 2**15 rows, cells of 8 bits and inputs of 16 have 39 bits.
 WIDEST = 48
 # A cost is cut here so that 4096 columns of the dearest stay within int64.

@@ -50,7 +50,7 @@ class Encoded:
 
 @dataclass(frozen=True, eq=False)
 class Region:
-    """Outputs of a layer that are encoded alike.
+    """Outputs of a layer that share an encoding.
 
     Attributes:
         encoding: how.

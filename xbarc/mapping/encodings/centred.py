@@ -1,8 +1,8 @@
 """Centre and offset: the mean of each output's weights is subtracted digitally (RAELLA's idea).
 
-What is left goes onto differential pairs whose positive and negative sums are alike, so that the
-column sums, and above all their analog differences, stay near zero. After RAELLA (Andrulis et al.,
-ISCA 2023, arXiv 2304.07935); the choice of the rounded mean as the centre is ours.
+What is left goes onto differential pairs whose positive and negative sums are about equal, so that
+the column sums, and above all their analog differences, stay near zero. After RAELLA (Andrulis et
+al., ISCA 2023, arXiv 2304.07935); the choice of the rounded mean as the centre is ours.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Offset encoding with a unit column and flipped columns, as ISAAC does it (Shafiee 2016).
 
-Stored is `w + 2**(m-1)`; a unit column of ones sums the inputs of the block, so the offset is taken
-off digitally. Where a slice's column is more than half full over a row block, its complement
+Stored is `w + 2**(m-1)`; a unit column of ones sums the inputs of the block, so the offset is
+subtracted digitally. Where a slice's column is more than half full over a row block, its complement
 `2**b - 1 - g` is stored and read back through the same unit column: the column's largest sum then
 never exceeds half of the worst case, which saves one bit of every converter.
 """

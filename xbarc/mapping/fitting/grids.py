@@ -49,7 +49,7 @@ class Alone(RowGrid):
         return lambda rows: np.clip(np.rint(rows), self.low, self.high)
 
     def mix_with(self, other: RowGrid, chosen: BoolArray) -> RowGrid:
-        """All outputs are alike."""
+        """This grid: every output has the same integers to choose from."""
         del other, chosen
         return self
 

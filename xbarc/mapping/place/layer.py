@@ -185,9 +185,9 @@ def exchangeable_rows(step: CrossbarStep) -> list[tuple[int, int]]:
     blocks = step.tiling.row_bounds
     # Rows of other blocks are read back by other entries of `R`, or compared with other thresholds:
     # only where both are the same may a row change its block.
-    alike = step.periphery.r_code.shape[1] == 1 and step.sense is None
-    alike = alike and (follows_cells(step.adc) or _has_one_setting(step.adc))
-    if alike and len(segments) == len(blocks):
+    same = step.periphery.r_code.shape[1] == 1 and step.sense is None
+    same = same and (follows_cells(step.adc) or _has_one_setting(step.adc))
+    if same and len(segments) == len(blocks):
         return [(0, int(blocks[-1]))]
     return [(int(a), int(b)) for a, b in pairwise(segments)]
 

@@ -23,7 +23,7 @@ else:
     descent = lazy_module("xbarc.mapping.place.descent")
 
 _THRIFT = 1e-6
-"""Preference for the lower of two levels that do alike: it draws less current."""
+"""Preference for the lower of two levels that give the same error: it draws less current."""
 # Descent ends by itself; no step raises the error; this bounds its time.
 _SWEEPS = 12
 

@@ -31,7 +31,7 @@ class LayerSteps:
     signed: bool = False
 
 
-def input_alike(layer: MatrixLayer, steps: LayerSteps, bits: int) -> MatrixLayer:
+def with_input_step(layer: MatrixLayer, steps: LayerSteps, bits: int) -> MatrixLayer:
     """Static input codes of a given step; a layer whose input is integers keeps them."""
     if not isinstance(layer.quantizer, FloatInput):
         return layer
@@ -39,7 +39,7 @@ def input_alike(layer: MatrixLayer, steps: LayerSteps, bits: int) -> MatrixLayer
     return replace(layer, quantizer=StaticInput(bits, steps.input, zero))
 
 
-def weights_alike(layer: MatrixLayer, steps: LayerSteps, bits: int) -> MatrixLayer:
+def with_weight_step(layer: MatrixLayer, steps: LayerSteps, bits: int) -> MatrixLayer:
     """Integer weights of a given step, plainly rounded; what does not fit is clipped."""
     result = layer.result
     if not isinstance(layer.weight, FloatWeight) or not isinstance(result, FloatResult):
