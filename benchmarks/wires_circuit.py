@@ -71,12 +71,12 @@ def matrix() -> dict[str, Any]:
 def _matrix_row(cells: Any, lines: LineModel, kind: str) -> dict[str, Any]:
     found = solve_by_elimination(cells, lines, 1)
     small = len(cells) <= _DIRECT
-    tight = solve_by_sweeps(cells, lines, (1e-13, 1, 1.0))
+    tight = solve_by_sweeps(cells, lines, 1e-13, 1, 1.0)
     return {
         "size": len(cells),
         "kind": kind,
         "seconds": seconds(lambda: solve_by_elimination(cells, lines, 1)),
-        "sweeps_seconds": seconds(lambda: solve_by_sweeps(cells, lines, (TOLERANCE, 1, 1.0))),
+        "sweeps_seconds": seconds(lambda: solve_by_sweeps(cells, lines, TOLERANCE, 1, 1.0)),
         "direct_seconds": seconds(lambda: direct_conductance(cells, lines), 1) if small else None,
         "error": float((abs(found - tight) / tight).max()),
     }

@@ -41,7 +41,7 @@ def test_elimination_and_sweeps_equal_the_direct_solution(
     cells, lines = _cells(rows, columns, seed), LineModel(*wires)
     wanted = direct_conductance(cells, lines)
     assert _error(effective_conductance(cells, lines), wanted) < 1e-7
-    assert _error(solve_by_sweeps(cells, lines, (1e-10, 1, 1.0)), wanted) < 1e-7
+    assert _error(solve_by_sweeps(cells, lines, 1e-10, 1, 1.0), wanted) < 1e-7
 
 
 def _nodes(cells: AnyArray, wordline: Fraction, bitline: Fraction) -> list[list[Fraction]]:

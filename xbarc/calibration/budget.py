@@ -98,7 +98,7 @@ class _BudgetJob:
     target: Target
     output: str
     batches: Sequence[Values]
-    parts: Folds
+    folds: Folds
     scores: Scores
     progress: Progress | None
 
@@ -248,7 +248,7 @@ def _judge(job: _BudgetJob, chosen: dict[int, tuple[_Layer, Int64Array]]) -> lis
             runner.forget(step)
             continue
         fit = _make_fitting(chosen[number], values)
-        run_in_folds(fit, chosen[number][0].seen.origin, job.parts, values)
+        run_in_folds(fit, chosen[number][0].seen.origin, job.folds, values)
         for batch in values:
             walk.forget(batch)
     return _outputs(job, values)
@@ -296,7 +296,7 @@ def _execute(
         top1_error=job.scores.spread(outputs),
         expected_loss=job.scores.expected_loss(outputs),
         judged=sum(map(len, outputs)),
-        parts=job.parts.count,
+        parts=job.folds.count,
         expected_error=job.scores.expected_error(outputs),
     )
     return point, bits

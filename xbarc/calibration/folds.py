@@ -42,20 +42,20 @@ def deal_folds(batches: int) -> Folds:
     return Folds(np.random.default_rng(0).permutation(dealt), count)
 
 
-def run_in_folds(fit: Fitting, origin: Int64Array, parts: Folds, values: Sequence[Values]) -> None:
+def run_in_folds(fit: Fitting, origin: Int64Array, folds: Folds, values: Sequence[Values]) -> None:
     """Execute a layer on all batches, each with numbers that were fitted to the other folds.
 
     Args:
         fit: the layer and what it is fitted to.
         origin: batch of each vector that it is fitted to.
-        parts: folds of the batches.
+        folds: of the batches.
         values: the network's, a dictionary a batch; the layer's output is added.
     """
     runner = StepRunner()
     tables = fit.engine if isinstance(fit.engine, FastLayer) else None
-    for part in range(parts.count):
-        others = None if parts.count == 1 else parts.of[origin] != part
+    for part in range(folds.count):
+        others = None if folds.count == 1 else folds.of[origin] != part
         step = fit.fit_step(others)
         runner.prepare(step, FastLayer(step, tables=tables))
-        for batch in np.flatnonzero(parts.of == part).tolist():
+        for batch in np.flatnonzero(folds.of == part).tolist():
             runner.run(step, values[batch])

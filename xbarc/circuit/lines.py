@@ -43,7 +43,8 @@ TOLERANCE = 1e-7
 # subtracted their conductance of 1e15 S costs no digits.
 _LEAST_OHM = 1e-15
 # Solved arrays that are kept: 128 of side 256, or 512 of side 128. A program that is fitted to its
-# wires executes the same arrays as placed, as corrected and as judged.
+# wires executes the same arrays as placed, as corrected and as judged: of `fashion-mlp` (129 arrays
+# of side 128), 84 % are met again with `rows` and `gain`, 81 % with `optimal` and `outputs`.
 _KEPT_BYTES = 1 << 26
 # Columns that are swept side by side: two registers of 512 bits, four of 256. Their voltages in an
 # array of side 128 take 2 MiB.
@@ -139,7 +140,9 @@ def effective_conductance(
     if active == 1.0:
         solve = partial(_solve_once, lines=lines, threads=threads)
     else:
-        solve = partial(solve_by_sweeps, lines=lines, how=(tolerance, threads, active))
+        solve = partial(
+            solve_by_sweeps, lines=lines, tolerance=tolerance, threads=threads, active=active
+        )
     if cells.ndim == 2:
         return solve(np.asarray(cells, dtype=np.float64))
     found = [solve(np.asarray(one, dtype=np.float64)) for one in cells]
@@ -258,16 +261,17 @@ def prepare(cells: Float64Array, lines: LineModel) -> _Ladders:
 
 
 def solve_by_sweeps(
-    cells: Float64Array, lines: LineModel, how: tuple[float, int, float]
+    cells: Float64Array, lines: LineModel, tolerance: float, threads: int, active: float
 ) -> Float64Array:
     """`effective_conductance` of an array, iterated; a right-hand side for each column.
 
     Args:
         cells: siemens; axes: row, column.
         lines: the wires.
-        how: tolerance, threads, and the share of rows that read 1.
+        tolerance: on the bitline voltages, relative to those of the first step.
+        threads: share the columns.
+        active: share of rows that read 1.
     """
-    tolerance, threads, active = how
     if not cells.size:
         return np.zeros(cells.shape)
     ladders, driven = prepare(cells * active, lines), prepare(cells, lines)
