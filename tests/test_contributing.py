@@ -17,3 +17,13 @@ def test_the_table_of_rooms_is_complete() -> None:
     rooms = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
     files = {path.stem for path in PACKAGE.glob("*.py") if not path.stem.startswith("__")}
     assert sorted(named) == sorted(rooms | files)
+
+
+def test_folders_of_tests_are_those_of_rooms() -> None:
+    tests = Path(__file__).parent
+    rooms = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    folders = {path.parent for room in rooms for path in (tests / room).rglob("test_*.py")}
+    gone = {str(path.relative_to(tests)) for path in folders} - {
+        str(path.parent.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py")
+    }
+    assert not gone, f"no such rooms in xbarc: {sorted(gone)}"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.builders import small_target
-from tests.mapping.test_calibrated import layer_step, observed, vectors_for
+from tests.mapping.converters.test_calibrated import layer_step, observed, vectors_for
 from xbarc.calibration.sensitivity import measured_errors
 from xbarc.executor import FastLayer
 from xbarc.mapping.converters import setting_table, settings_of

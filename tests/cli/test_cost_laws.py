@@ -10,7 +10,7 @@ import numpy as np
 
 import xbarc as xbarc_api
 from tests.cli.conftest import Run
-from tests.cost.test_cost_laws import Same
+from tests.cost.converters.test_cost_laws import Same
 from xbarc.cost.converters.cost_law import law_origin
 from xbarc.target import load_target
 

@@ -10,7 +10,7 @@ import pytest
 
 import xbarc as xbarc_api
 from tests.cli.conftest import Run
-from tests.mapping.test_foreign_converters import MinMax
+from tests.mapping.converters.test_foreign_converters import MinMax
 from xbarc.target import load_target
 
 HOME = MinMax.__module__

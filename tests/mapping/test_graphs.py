@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.mapping.test_forest import forests
+from tests.mapping.forests.test_forest import forests
 from xbarc.cost import Link
 from xbarc.mapping.forests import Forest, encode_exact
 from xbarc.mapping.whole_chip import choose_phases, fewest_phases, loads_of

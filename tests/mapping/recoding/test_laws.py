@@ -1,4 +1,4 @@
-"""What the levers make small is a choice; what comes out of a layer is not."""
+"""What converter savings make small is a choice; what comes out of a layer is not."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.builders import int_layer, mapped, small_target
-from tests.mapping.test_recode import gaussian
+from tests.mapping.recoding.test_recode import gaussian
 from xbarc.cost.converters.adc_models import adc_energy_pj
 from xbarc.cost.converters.sizing_rules import Widths, converter_widths
 from xbarc.errors import MappingError

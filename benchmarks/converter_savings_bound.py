@@ -1,6 +1,6 @@
 """How narrow lossless converters of a network can get by recoding, whatever the algorithm.
 
-    python benchmarks/lever_bound.py models/fashion-vgg.onnx
+    python benchmarks/converter_savings_bound.py models/fashion-vgg.onnx
 
 The digits of a weight are a way from carry to carry through its slices. For two neighbouring slices
 alone, what is left of all ways is a few choices of four cells: plus and minus of each. A price on
@@ -179,7 +179,7 @@ def histogram(weights: IntArray, magnitude: int) -> IntArray:
 
 
 def network_bound(model: Path, target: str, reach: int) -> dict[str, Float64Array]:
-    """Bits, levels and both, of an inference: worst case, found by all levers, and bound.
+    """Bits, levels and both, of an inference: worst case, found by all savings, and bound.
 
     What is found under each law, and no choice of digits for its blocks and centres is below.
     """

@@ -24,7 +24,7 @@ from xbarc.options import parse_levers
 from xbarc.report.sections.active_rows import rows_notes
 from xbarc.target import Target, load_target
 
-MLP = Path(__file__).resolve().parents[2] / "models" / "fashion-mlp.onnx"
+MLP = Path(__file__).resolve().parents[3] / "models" / "fashion-mlp.onnx"
 
 
 def _steps(seed: int, target: Target, count: int = 3, **options: Any) -> list[CrossbarStep]:

@@ -1,7 +1,7 @@
-"""CPU seconds of every lever on a network, all threads counted.
+"""CPU seconds of every converter saving on a network, all threads counted.
 
-    python benchmarks/levers.py MODEL.onnx [--target rram128]
-    python benchmarks/levers.py vgg19
+    python benchmarks/converter_savings_times.py MODEL.onnx [--target rram128]
+    python benchmarks/converter_savings_times.py vgg19
 
 A name is that of a light model of the onnx package; its weights are random numbers of seed 0.
 """

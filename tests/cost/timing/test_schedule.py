@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.nets import Builder
-from tests.cost.simulator import Needs, Unit, same, simulate, window
+from tests.cost.timing.simulator import Needs, Unit, same, simulate, window
 from tests.frontend.onnx_models import model_file, normal
 from tests.report.programs import dense_step, grouped_step, program_of, small_program, small_target
 from xbarc.api import compile as compile_program

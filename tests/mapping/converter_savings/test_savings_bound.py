@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.lever_bound import (
+from benchmarks.converter_savings_bound import (
     cuts,
     digit_choices,
     histogram,
@@ -69,7 +69,7 @@ def test_the_bound_is_met_where_there_is_one_way() -> None:
     assert bound(np.array([1] * 9 + [-1] * 3), 1, 2).tolist() == [6, 20, 20 + 6 * BOTH]
 
 
-def test_a_layer_with_all_levers_is_not_below_its_bound() -> None:
+def test_a_layer_with_all_savings_is_not_below_its_bound() -> None:
     rng = np.random.default_rng(4)
     weights = np.clip(np.rint(rng.normal(3, 35, (1, 150, 6))), -127, 127).astype(np.int64)
     step = mapped(int_layer(weights), small_target(adc__stops_early="true"), levers=LEVERS)

@@ -1,8 +1,8 @@
-"""What the levers give, by law, network, encoding and width of weights.
+"""What converter savings give, by law, network, encoding and width of weights.
 
-    python benchmarks/lever_tables.py front
-    python benchmarks/lever_tables.py each
-    python benchmarks/lever_tables.py nets
+    python benchmarks/converter_savings_tables.py front
+    python benchmarks/converter_savings_tables.py each
+    python benchmarks/converter_savings_tables.py nets
 
 Each writes its table into docs/reference. Converters stop early (`adc.stops_early = true`), so that
 each column counts with its own width; in the rows of shared ones they do not. No data; the same
@@ -84,7 +84,7 @@ def front() -> Iterator[str]:
     yield "| law | " + " | ".join(f"{net}, b | 2^b" for net in nets) + " | CPU s |"
     yield "|---|" + "--:|" * (2 * len(nets) + 1)
     plain = " | ".join(measure(net, "both", "none") for net in nets)
-    yield f"| no levers | {plain} | |"
+    yield f"| no savings | {plain} | |"
     for law in LAWS:
         start = time.process_time()
         found = " | ".join(measure(net, law, "all") for net in nets)
@@ -92,9 +92,9 @@ def front() -> Iterator[str]:
 
 
 def each() -> Iterator[str]:
-    """One lever after the other, under the law of both."""
+    """One saving after the other, under the law of both."""
     nets = ("fashion-vgg", "fashion-mlp")
-    yield "| levers | " + " | ".join(f"{net}, b | 2^b" for net in nets) + " |"
+    yield "| savings | " + " | ".join(f"{net}, b | 2^b" for net in nets) + " |"
     yield "|---|" + "--:|" * (2 * len(nets))
     for levers in EACH:
         found = " | ".join(measure(net, "both", levers) for net in nets)
@@ -106,7 +106,7 @@ def each() -> Iterator[str]:
 
 def nets() -> Iterator[str]:
     """Other networks, encodings and widths of weights."""
-    yield "| network | encoding | weights | levers | b | 2^b |"
+    yield "| network | encoding | weights | savings | b | 2^b |"
     yield "|---|---|--:|---|--:|--:|"
     for net, encoding, bits in CASES:
         laws = SHORT if encoding == "differential" else ("both",)
@@ -131,7 +131,7 @@ def main() -> None:
     for line in TABLES[table]():
         print(line, flush=True)
         lines.append(line)
-    place = ROOT / "docs" / "reference" / f"levers-{table}.md"
+    place = ROOT / "docs" / "reference" / f"converter-savings-{table}.md"
     place.write_text("\n".join(lines) + "\n")
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.cost.best_places import best_places
+from tests.cost.mesh.best_places import best_places
 from xbarc.cost.mesh.places import (
     Item,
     Link,

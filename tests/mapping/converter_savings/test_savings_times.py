@@ -1,15 +1,15 @@
-"""The stop-watch of the levers sees every stage, and leaves nothing behind."""
+"""The stop-watch of converter savings sees every stage, and leaves nothing behind."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.levers import STAGES, timed
+from benchmarks.converter_savings_times import STAGES, timed
 from tests.builders import int_layer, mapped, small_target
 from xbarc.options import LEVERS
 
 
-def test_every_stage_of_the_levers_is_timed() -> None:
+def test_every_stage_of_the_savings_is_timed() -> None:
     before = [getattr(room, name) for room, name in STAGES.values()]
     rng = np.random.default_rng(1)
     weights = np.clip(np.rint(rng.normal(0, 35, (1, 300, 16))), -127, 127).astype(np.int64)

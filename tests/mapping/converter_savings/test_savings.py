@@ -1,4 +1,4 @@
-"""Levers change cells and converters, never a result."""
+"""Converter savings change cells and converters, never a result."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def gaussian(rows: int, outputs: int, seed: int = 0) -> IntArray:
     st.sets(st.sampled_from(LEVERS)),
     st.sampled_from(["array", "layer", "1", "3"]),
 )
-def test_levers_keep_the_matrix_and_both_engines(case: Case, levers: set[str], order: str) -> None:
+def test_savings_keep_the_matrix_and_both_engines(case: Case, levers: set[str], order: str) -> None:
     chosen = tuple(lever for lever in LEVERS if lever in levers)
     rule = column_rule(order)
     quick = ColumnRule(rule.common, rule.reach, 0.02)
@@ -110,12 +110,12 @@ def _levels(digits: IntArray) -> int:
     return int((2.0**bits * (bits > 0)).sum())
 
 
-@pytest.mark.parametrize("lever", ["recode", "centre", "group"])
-def test_each_lever_lowers_the_levels(lever: str) -> None:
-    target = small_target(adc__stops_early="false" if lever == "group" else "true")
+@pytest.mark.parametrize("saving", ["recode", "centre", "group"])
+def test_each_saving_lowers_the_levels(saving: str) -> None:
+    target = small_target(adc__stops_early="false" if saving == "group" else "true")
     weights = gaussian(300, 32) + 9
     plain = mapped(int_layer(np.clip(weights, -127, 127)), target)
-    step = mapped(int_layer(np.clip(weights, -127, 127)), target, levers=(lever,))
+    step = mapped(int_layer(np.clip(weights, -127, 127)), target, levers=(saving,))
     assert (
         np.exp2(step.adc.bits.astype(float)).mean()
         < np.exp2(np.broadcast_to(plain.adc.bits, (1, 3, 256, 1)).astype(float)).mean()
@@ -224,7 +224,7 @@ def test_adversarial_inputs_reach_the_bound_and_one_bit_fewer_saturates(
     assert trace.saturated > 0
 
 
-def test_levers_and_orders_by_name() -> None:
+def test_savings_and_orders_by_name() -> None:
     assert parse_levers("none") == ()
     assert parse_levers("all") == LEVERS
     assert parse_levers("group, recode") == ("recode", "group")

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tests.cost.test_schedule import PARTS, Part, build, planned
+from tests.cost.timing.test_schedule import PARTS, Part, build, planned
 from xbarc.cost import Schedule
 from xbarc.cost.timing import layer_schedule
 from xbarc.cost.timing.critical_path import PathPart, ScheduledStep, critical_path
