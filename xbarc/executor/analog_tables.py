@@ -37,7 +37,7 @@ else:
 
 # A window of a sum: 16 bits less the two that offsets and the sign need, of 24 less the lowest ten.
 _WINDOW_BITS = 14
-_LOWEST_BITS = 10
+_LOWEST_BITS = 10  # as above
 
 # Tables whose digits are widened to 16 bits without overflow: 1,000 x 63 and their carries.
 _MOST_ROWS = 4000

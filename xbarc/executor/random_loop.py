@@ -16,7 +16,7 @@ from xbarc.numerics import compiled
 # numbers: as easy as 1, 2, 3", SC 2011), which numpy implements too.
 _FIRST, _SECOND = np.uint64(0xD2E7470EE14C6C93), np.uint64(0xCA5A826395121157)
 _STEPS = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBB67AE8584CAA73B))
-_ROUNDS = 10
+_ROUNDS = 10  # as above
 
 
 @intrinsic

@@ -52,6 +52,7 @@ def critical_path(makers: Mapping[str, ScheduledStep], latency: int) -> tuple[Pa
         latency: when the last result is there.
     """
     made = (node for node in makers.values() if node.out.ready.size)  # none of an empty batch
+    # Any of several that end together: each is a longest path.
     last = [node for node in made if node.out.last == latency]
     parts: list[PathPart] = []
     node: ScheduledStep | None = last[0] if last else None
@@ -82,6 +83,7 @@ def _through_crossbar(
     ready = makers[name].out.ready
     if need is None:
         return makers[name], int(np.argmax(ready))
+    # A round starts when the last of its vectors is there, so the path goes through that one.
     members = need[first * node.copies : (first + 1) * node.copies]
     return makers[name], int(members[np.argmax(ready[members])])
 
@@ -96,11 +98,14 @@ def _through_digital(
             continue
         ready = makers[name].out.ready
         index = int(np.argmax(ready)) if need is None else int(need[position])
+        # Strictly later: of inputs that come together the first one is named, whatever the order of
+        # a set would be.
         if best is None or ready[index] > best[0]:
             best = (int(ready[index]), name, index)
     if best is None:
         return None, 0
     end = int(node.out.ready[position])
+    # Digital work that takes no time is no stretch of the path.
     if end > best[0]:
         parts.append(PathPart(node.name, best[0], end, 0))
     return makers[best[1]], best[2]

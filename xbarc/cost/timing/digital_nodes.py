@@ -59,6 +59,7 @@ def fragment_flows(step: DigitalFragment, grids: Mapping[str, Grid]) -> dict[str
         return dict.fromkeys(step.outputs, every)
     for node in OnnxGraph(step.model, step.name).nodes:
         read = [flows[name] for name in node.inputs if name in flows and flows[name].needs]
+        # A body may read any value around it, whatever its node lists.
         made = every if node.has_body else _node_flow(node, read)
         flows.update(dict.fromkeys(node.outputs, made))
     return {name: flows.get(name, Flow()) for name in step.outputs}
@@ -72,6 +73,8 @@ def _node_flow(node: GraphNode, read: list[Flow]) -> Flow:
     operator = node.operator
     if operator.form is Form.WINDOW and read:
         return _pool_flow(read[0], node)
+    # Positions are places apart from channels: joining along channels leaves each position where it
+    # is.
     by_channel = operator.name in ("Concat", "QLinearConcat") and node.whole("axis") in (1, -3)
     if read and (operator.is_pointwise or by_channel):
         return _lined_up(read)
@@ -90,6 +93,7 @@ def _wait_for_all(read: Iterable[Flow]) -> Flow:
 
 def last_need(need: IntArray | None) -> IntArray | None:
     """What all positions together wait for."""
+    # Needs never fall along a value, so the last position waits longest.
     return None if need is None or not need.size else need[-1:]
 
 
@@ -150,5 +154,7 @@ def _pooled_extent(window: Window, spatial: Grid, *, rounds_up: int) -> Grid:
         stride, size = window.strides[axis], spatial[axis] + begin
         room = size + end - window.dilations[axis] * (window.kernel[axis] - 1) - 1
         most = -(-room // stride) + 1
+        # ONNX drops the window that ceil_mode adds where it would begin in the padding behind the
+        # input.
         found.append(most - ((most - 1) * stride >= size))
     return tuple(max(0, size) for size in found)

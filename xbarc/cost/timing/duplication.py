@@ -56,6 +56,7 @@ class Stand:
             return None
         if not self.positions:
             return 1
+        # Whole rounds fit an interval; a fraction of one is idle time.
         rounds = int(interval // self.round_time) if self.round_time else self.positions
         copies = -(-self.positions // rounds) if rounds else self.most + 1
         return copies if copies <= self.most else None
@@ -91,6 +92,7 @@ def parse_policy(text: str, target: Target) -> Policy:
         amount = float(number)
     except ValueError:
         amount = 0.0
+    # `inf` and `nan` are floats as well; the comparison refuses both.
     if name not in ("throughput", "budget") or not 0 < amount < inf:
         raise InputError(
             f"'{text}' is not available",
@@ -146,6 +148,8 @@ def copies_for(layers: Sequence[Stand], policy: Policy, arrays: int) -> dict[str
         case "throughput":
             return at_rate(layers, policy.amount)
         case "budget":
+            # Each layer counts all arrays that it touches, so shared ones count several times here;
+            # the budget is raised by as many.
             shared = sum(layer.arrays for layer in layers) - arrays
             return within_budget(layers, int(policy.amount) + shared)
 
@@ -157,6 +161,7 @@ def balance_copies(layers: Sequence[Stand]) -> dict[str, int]:
     budget where arrays are counted.
     """
     windows = [layer.time(1) for layer in layers if layer.positions > 1 and layer.most > 1]
+    # No interval is shorter than that of a layer with a copy for each of its positions.
     goal = max([min(windows, default=0), *(layer.time(layer.most) for layer in layers)])
     return {layer.name: layer.least_copies(goal) or 1 for layer in layers}
 
@@ -169,6 +174,8 @@ def at_rate(layers: Sequence[Stand], rate: float) -> dict[str, int]:
     """
     interval = 1e12 / rate
     found = {layer.name: layer.least_copies(interval) for layer in layers}
+    # The error names the layer that no number of copies makes fast enough, and the rate that it
+    # allows.
     slow = max(layers, key=lambda layer: layer.time(layer.most), default=None)
     if slow is not None and None in found.values():
         best = 1e12 / slow.time(slow.most)

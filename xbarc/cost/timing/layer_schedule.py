@@ -122,6 +122,7 @@ def schedule(
         timings: time of one input vector, by the name of the layer.
         copies: how often each layer's weights stand there; once by default.
     """
+    # Before anything of the size of a feature map is made.
     if why_unscheduled(program):
         return None
     found = {step.name: positions_held(step) for step in program.crossbar_steps}
@@ -166,6 +167,8 @@ def _crossbar(step: CrossbarStep, timing: Timing, copies: int, state: _State) ->
     total = int(np.prod(grid))
     ready = np.full(total, stream.last) if need is None else stream.ready[need]
     arrays = arrays_of_step(step)
+    # Layers that share arrays take turns: the later one in the file waits until the earlier one is
+    # through.
     ready = np.maximum(ready, state.free[arrays].max(initial=0))
     rounds = run_rounds(ready, copies, round(timing.vector_ns * PS), round(timing.fill_ns * PS))
     sent = _sent(step, rounds.finish, copies, arrays.size, state)
@@ -222,6 +225,7 @@ def _sent(
     hop = 0 if costs.hop is None else round(costs.hop.value * PS)
     if costs.link_rate is None or tree.network == "none":
         return finish + hop
+    # More tiles send side by side: each has a link of its own.
     tiles = max(1, copies * arrays // (tree.arrays_per_macro * tree.macros_per_tile))
     size = step.groups * step.outputs * -(-step.input_bits // 8)
     each = round(PS * size / (costs.link_rate.value * tiles))
@@ -237,6 +241,7 @@ def _held(
     arrive = stream.ready if stream.grid == source else np.full(count, stream.last)
     end = int(rounds.start[-1]) + rounds.interval if rounds.start.size else 0
     users = last_user(vectors[0], source, vectors[1])
+    # Where nothing says who needs a position last, it is held until the layer is done.
     if users is None or not rounds.start.size:
         return arrive, np.full(count, end)
     return arrive, rounds.start[users // rounds.copies] + rounds.interval
@@ -267,6 +272,8 @@ def _digital(step: DigitalFragment, state: _State) -> None:
 def _as_read(output: str, flow: Flow, state: _State) -> Flow:
     """What comes all at once, where the layer that reads it has other positions than were found."""
     hint = state.grids.get(output, ())
+    # Another rank is a reshape that the reader resolves; the same rank with other extents would
+    # pair wrong positions.
     same = len(hint) != len(flow.grid) or hint == flow.grid
     return flow if same else Flow((), {name: last_need(need) for name, need in flow.needs.items()})
 
@@ -321,6 +328,7 @@ def _interval(state: _State) -> tuple[int, str]:
     found += [(layer.name, layer.busy_ps) for layer in state.layers]
     shared = int(state.busy.max(initial=0))
     name, most = max(found, key=lambda item: item[1], default=("", 0))
+    # Layers on common arrays load them together: their sum may exceed what any layer takes alone.
     return (shared, "arrays that layers share") if shared > most else (most, name)
 
 

@@ -52,6 +52,8 @@ def vector_grid(step: CrossbarStep, grid: Grid) -> tuple[Grid, Reaches]:
             return grid, POINT
         case Dense() as dense:
             if dense.batch:
+                # A matrix for each position of the batch: no window says what a vector needs, so it
+                # waits for all.
                 return (max(1, prod(grid) // prod(dense.batch)),), None
             return grid, POINT
 
@@ -66,6 +68,7 @@ def result_grid(step: CrossbarStep, source: Grid, grid: Grid) -> tuple[Grid, Int
         last = (np.arange(size) + crop[axis]) // step.geometry.strides[axis]
         shape = [1] * (len(extent) + 1)
         shape[axis + 1] = -1
+        # Row-major numbers, axis by axis. The last vector that adds to a position completes it.
         index = index * source[axis + 1] + np.clip(last, 0, source[axis + 1] - 1).reshape(shape)
     out = (source[0], *extent)
     return out, np.broadcast_to(index, out).reshape(-1)

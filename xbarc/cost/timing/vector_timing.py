@@ -74,10 +74,12 @@ def vector_timing(
         _cycle(target, width, bits, conversions)
         for width, bits, conversions in zip(slices, adc_bits, conversions_per_adc, strict=True)
     ]
+    # The slowest cycle is shown; the time of a vector is the sum of all.
     read, convert, cycle = max(cycles, key=lambda item: item[2], default=(0.0, 0.0, 0.0))
     wait = 0.0 if costs.vector_time is None else costs.vector_time.value
     vector = segments * sum(item[2] for item in cycles)
     fill = 0.0 if costs.fill is None else costs.fill.value
+    # A layer that reads nothing waits for nothing.
     vector += wait if vector else 0.0
     most = max(conversions_per_adc, default=0)
     limit: Literal["array read", "conversion"] = "conversion" if convert > read else "array read"
@@ -95,6 +97,7 @@ def _cycle(target: Target, width: int, bits: int, conversions: int) -> tuple[flo
         convert = conversions / target.adc.rate.value
     else:
         convert = conversions * bits * costs.convert_step.value
+    # With sample and hold the next read runs while converters work on the last one.
     both = max(read, convert) if target.adc.overlap == "sample-and-hold" else read + convert
     return read, convert, both
 
@@ -125,6 +128,7 @@ def _busiest_converter(
     used = places[places != _NONE]
     by_converter = int(np.bincount(used - int(used.min())).max())
     together = max(1, target.array.active_rows // int(np.diff(step.tiling.row_bounds).min()))
+    # Two bounds: all conversions of a converter, and those of as many blocks as are read at once.
     return min(by_converter, of_block * together)
 
 

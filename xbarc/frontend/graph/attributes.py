@@ -42,6 +42,7 @@ def _attribute_of_kind(node: ir.Node, name: str, kind: str) -> ir.Attr | None:
     attribute = node.attributes.get(name)
     if attribute is None:
         return None
+    # ONNX's checker lets a reference stand outside a function, where it has no value.
     if attribute.type != _KINDS[kind] or attribute.is_ref():
         raise ModelError(
             f"attribute {name} of {node.op_type} is {attribute.type.name},"
@@ -57,6 +58,7 @@ def only_moves(node: ir.Node) -> bool:
         return False
     if node.op_type == "Resize":
         mode = text(node, "coordinate_transformation_mode", "")
+        # It fills what lies outside of its box with a number of its own.
         return mode != "tf_crop_and_resize"
     if node.op_type == "Split":
         return True

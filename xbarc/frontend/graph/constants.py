@@ -47,6 +47,7 @@ class Constants:
         self.values.update(self.model.graph.initializers.values())
         for node in nodes:
             if self._follows(node):
+                # Noted and not computed: nobody may ask for it, and some would fill memory.
                 self.values.update(node.outputs)
 
     def holds(self, value: ir.Value | None) -> bool:
@@ -82,6 +83,7 @@ class Constants:
         shape = session.outputs[0].shape
         if shape and all(isinstance(size, int) for size in shape):
             return tuple(size for size in shape if isinstance(size, int))
+        # ONNX Runtime left an axis open, so the value has to be computed after all.
         return tuple(self.load(value).shape)
 
     def dtype(self, value: ir.Value) -> ir.DataType | None:
@@ -144,6 +146,7 @@ class Constants:
     def _compute(self, value: ir.Value) -> AnyArray:
         node = value.producer()
         packed = self.dtype(value) in _PACKED
+        # Through a cast to int8, which ONNX Runtime hands out; the values are the same.
         if node is not None and packed and find_by_name(node.op_type).kernels.nibbles:
             return self._compute(self._wide(node, value))
         session = self._session(value, with_data=True)
@@ -197,6 +200,7 @@ class Constants:
                 nodes[node] = None
             elif node not in nodes:
                 stack.append((value, True))
+                # Without recursion: a chain may be thousands of nodes long.
                 stack += [(read, False) for read in node.inputs if read is not None]
         return list(nodes), list(roots)
 

@@ -53,6 +53,7 @@ def _join(node: onnx.NodeProto, name: str, ends: list[tuple[Values, str]], aroun
             around.types[name] = inner.types[port]
     inner, port = ends[0]
     shapes = {inside.shape(value) for inside, value in ends}
+    # Branches of one shape give that shape, whichever runs.
     if None in shapes or len(shapes) != 1:
         alone = inner.unknown.get(port) if len(ends) == 1 else None
         around.unknown[name] = alone or on_data(node)
@@ -86,6 +87,7 @@ def _keep(
     node: onnx.NodeProto, name: str, ends: tuple[str, str], around: Values, inner: Values
 ) -> None:
     before, after = around.shape(ends[0]), inner.shape(ends[1])
+    # One turn is enough: a body that keeps the shape once keeps it in every turn.
     if before is not None and before == after:
         around.types[name] = around.types[ends[0]]
     else:
@@ -121,6 +123,7 @@ def _turns(
     # Exporters hand the condition through an Identity when a loop only counts.
     while result in makers and makers[result].op_type == "Identity":
         result = makers[result].input[0]
+    # A condition that the body hands on unchanged ends nothing: the count does.
     lasts = result == body.input[1].name
     if not lasts and not (inner.is_fixed(result) and bool(inner.value(result).all())):
         return None

@@ -131,6 +131,7 @@ def carry(proto: onnx.ModelProto, kinds: Mapping[str, onnx.TypeProto]) -> bool:
     opened = [_cast(name, inner[name], narrow[name]) for name in inputs]
     closed = [
         _cast(inner[name], name, CARRIERS[narrow[name] or 0])
+        # An input that is an output too is handed through as it came.
         for name in outputs
         if name not in inputs
     ]

@@ -50,6 +50,7 @@ def emit_model(model: ir.Model, piece: ModelPart) -> bytes:
     proto = onnx.ModelProto(ir_version=EMITTED_IR, producer_name="xbarc", graph=graph)
     proto.opset_import.extend(_opsets(model, piece.nodes))
     proto.functions.extend(_functions(model, piece.nodes))
+    # Deterministic: protobuf may order map fields otherwise in another process.
     return bytes(proto.SerializeToString(deterministic=True))
 
 
@@ -153,6 +154,7 @@ def _opsets(model: ir.Model, nodes: Iterable[ir.Node]) -> list[onnx.OperatorSetI
     domains = domains or {""}
     versions = {domain: model.opset_imports.get(domain) for domain in sorted(domains)}
     if "" in versions:
+        # The declared version as long as it is read, since an operator's meaning depends on it.
         versions[""] = _standard_version(versions[""] or OLDEST_MODERN, nodes)
     return [
         onnx.OperatorSetIdProto(domain=domain, version=version or 1)
@@ -178,6 +180,7 @@ def _standard_version(declared: int, nodes: Iterable[ir.Node]) -> int:
 def _functions(model: ir.Model, nodes: Iterable[ir.Node]) -> Sequence[onnx.FunctionProto]:
     """All functions that could not be inlined, where one of them is called."""
     calls = {inner.op_identifier() for node in nodes for inner in inner_nodes(node)}
+    # All or none: functions call each other.
     if not calls.intersection(model.functions):
         return ()
     return [ir.serde.serialize_function(function) for function in model.functions.values()]

@@ -37,6 +37,8 @@ def execution_order(
         values = (*node_reads(node), *(reads or {}).get(node, ()))
         graph.add_edges_from((before, index) for before in _before(values, place))
     try:
+        # Lexicographical: of all valid orders the one nearest to the file's, so the result does not
+        # depend on how a set is walked.
         order = list(nx.lexicographical_topological_sort(graph))
     except nx.NetworkXUnfeasible as error:
         raise ModelError(f"the graph has a cycle: {_cycle(graph, listed)}") from error

@@ -121,6 +121,7 @@ class Extents:
             for name in node.input
             if name and name in self.values
         )
+        # A node with two results waits under both names.
         nodes = list({id(node): node for node in self.pending.values()}.values())
         constants = [numpy_helper.from_array(self.values[name], name) for name in needed]
         outputs = list(self.pending)
@@ -161,6 +162,7 @@ class Extents:
         for name in (*given, *(name for node in graph.node for name in node.output)):
             inner.values.pop(name, None)
             inner.pending.pop(name, None)
+            # Names of a body hide those around it.
             inner.unknown.pop(name, None)
         for name, kind in given.items():
             if _closed_shape(kind) is None:
@@ -189,6 +191,7 @@ class Extents:
             shape = _closed_shape(found[name]) if name in found else None
             if shape is None:
                 self.unknown[name] = self._why(node)
+            # Computed later, together with others, and only if somebody asks.
             elif fixed and node.domain in ("", "ai.onnx") and np.prod(shape) <= SMALL:
                 self.pending[name] = node
 
@@ -205,6 +208,7 @@ class Extents:
         try:
             schema = onnx.defs.get_schema(node.op_type, versions[node.domain], node.domain)
             known = {name: self.types[name] for name in node.input if name}
+            # Without values first: computing one costs a session.
             found = self._rule(schema, node, known, {})
             fixed = [name for name in node.input if name and self.is_fixed(name)]
             if _complete(found, node.output) or not fixed:
@@ -239,6 +243,7 @@ class Extents:
         if node.domain in ("", "ai.onnx"):
             return {}
         names = [name for name in node.output if name]
+        # Two fills: a shape that follows from values should differ between them.
         results = [self._try_fill(node, fill, names) for fill in (0, 1)]
         first, second = results[0], results[1] or results[0]
         if first is None or second is None:
@@ -274,6 +279,8 @@ class Extents:
             elif shape is None or np.prod(shape, dtype=np.float64) > room:
                 return None
             else:
+                # All inputs of a trial share the room, so that many medium ones cannot fill memory
+                # either.
                 room -= int(np.prod(shape))
                 feeds[name] = _filled_array(self.types[name].tensor_type.elem_type, shape, fill)
         return feeds

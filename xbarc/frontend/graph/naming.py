@@ -29,6 +29,7 @@ class Names:
     def fresh(self, base: str) -> str:
         """A name that nothing in the model has."""
         if not self._taken:
+            # On first use: collecting them walks the whole model, and often no name is needed.
             self._taken.update(_graph_names(self._model.graph))
         return unique(base, self._taken)
 

@@ -30,6 +30,7 @@ def _implied_rank(node: ir.Node, ranks: dict[ir.Value, int], constants: Constant
         return _length(node.inputs[1], constants)
     if node.op_type == "MatMul":
         sides = _sides(node, ranks)
+        # A vector on either side drops an axis of the result.
         return max(sides) if len(sides) == 2 and min(sides) >= 2 else None
     operator = find_by_name(node.op_type)
     if operator.form is Form.ENTRY and operator.broadcasts:
@@ -64,4 +65,5 @@ def _entry(value: ir.Value | None, constants: Constants) -> int:
     if constants.holds(value):
         return constants.shape(value)[0] if constants.shape(value) else 0
     made = value.producer()
+    # PyTorch writes sizes one by one: each is a scalar that gets an axis.
     return int(made is not None and made.op_type == "Unsqueeze")

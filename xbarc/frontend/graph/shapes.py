@@ -131,6 +131,7 @@ def trace_shapes(proto: onnx.ModelProto, before: Traced, asked: Sequence[str]) -
     results = [port.name for port in proto.graph.output]
     wanted = dict.fromkeys((*asked, *results))
     found = complete(probe(proto, before.shapes, asked))
+    # The usual case: inference says all, and no result can be a size that a later fragment reads.
     if wanted.keys() <= found.keys() and not any(map(_may_decide, proto.graph.output)):
         return Traced(found)
     inside = [name for node in proto.graph.node for name in node.output if name]
@@ -156,6 +157,7 @@ def _size(found: int | str | None) -> int | None:
 def complete(shapes: Mapping[str, Partial]) -> Known:
     """Those without an open axis."""
     closed = {name: tuple(n for n in shape if n is not None) for name, shape in shapes.items()}
+    # Open axes fell out above, so a shape that became shorter had one.
     return {name: shape for name, shape in closed.items() if len(shape) == len(shapes[name])}
 
 
@@ -166,6 +168,7 @@ def _without_data(proto: onnx.ModelProto) -> onnx.ModelProto:
     graph.input.extend(proto.graph.input)
     graph.output.extend(proto.graph.output)
     for tensor in proto.graph.initializer:
+        # Small ones stay: a Reshape reads its target from them.
         if math.prod(tensor.dims) <= SMALL:
             graph.initializer.append(tensor)
         else:

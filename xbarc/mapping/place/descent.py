@@ -31,7 +31,9 @@ def _best(cells, columns, i, grid, slope):
     p, m = columns
     factor, pull, bend = slope
     now = _contribution(cells, columns, i, grid)
+    # A gain within rounding could be undone by the next step and found again, sweep after sweep.
     best, move, best_p, best_m = -1e-9 * bend, 0.0, cells[i, p], cells[i, m]
+    # One side at 0: two conducting cells would draw current for the same difference.
     for v in range(1 - levels, levels):
         a = stuck[i, p] if stuck[i, p] >= 0 else max(v, 0)
         b = stuck[i, m] if stuck[i, m] >= 0 else max(-v, 0)
@@ -60,6 +62,7 @@ def descend(wanted, cells, pair, grid, matrix, sweeps):
     for s in range(len(plus)):
         for i in range(rows):
             error[i] += factor[s] * _contribution(cells, (plus[s], minus[s]), i, grid)
+    # Kept up to date by one row of the matrix a step; computed anew it would be a product each.
     pull = matrix @ error
     for _ in range(sweeps):
         changed = False
@@ -70,6 +73,7 @@ def descend(wanted, cells, pair, grid, matrix, sweeps):
             if move != 0.0:
                 cells[i, plus[s]], cells[i, minus[s]] = p, m
                 changed = True
+                # The slope for all rows after this change, exactly.
                 pull += matrix[i] * move
         if not changed:
             break

@@ -57,6 +57,7 @@ def place_around_faults(step: CrossbarStep, job: FaultJob) -> tuple[CrossbarStep
     before = fault_cost(step, job)
     # Prices are by bitline; an order by converter on top would move columns away from them.
     step = replace(step, tiling=replace(step.tiling, column_order=None))
+    # Leaving the layer as it is counts as well: nothing is ever placed worse.
     best, cost = step, before
     for _ in range(_ROUNDS):
         if job.alone:
@@ -101,6 +102,7 @@ def _pair_misses(step: CrossbarStep, levels: Float64Array, level: int, top: int)
     miss = np.zeros_like(levels)
     digit = levels[:, :, plus] - levels[:, :, minus]
     for side, value in ((plus, digit), (minus, -digit)):
+        # Distance of the digit from the range that the other side can still reach.
         miss[:, :, side] = np.maximum(0, np.maximum(value - level, level - top - value))
     return miss
 
@@ -159,6 +161,8 @@ def _rows(step: CrossbarStep, job: FaultJob) -> CrossbarStep:
             stuck = _window(step, job, (g, i, j))[inside]
             for level, table in price.items():
                 cost += table[g, first:last, columns] @ (stuck == level).T
+        # Rows are single, so that the Hungarian method is exact and fast; units of several columns
+        # need CP-SAT.
         row, place = optimize.linear_sum_assignment(cost)
         order[first + place] = first + row
     return permute_rows(step, order)
@@ -170,6 +174,7 @@ def _shift_blocks(step: CrossbarStep, job: FaultJob) -> CrossbarStep:
     offset = np.array(tiling.row_offset)
     counts = np.bincount(tiling.array.reshape(-1) - int(tiling.array.min()))
     for at in product(*map(range, tiling.array.shape)):
+        # Two blocks in an array could be moved onto each other.
         if counts[int(tiling.array[at]) - int(tiling.array.min())] > 1:
             continue
         rows, columns = _ranges(step, at)

@@ -117,6 +117,8 @@ def place_by(job: PlacementJob, placement: Placement) -> Placed:
     Raises:
         MappingError: the placement fails, or gives an order that the layer cannot have.
     """
+    # As for our own methods: a placement from elsewhere starts from the same order, so that both
+    # compare.
     before, near = job.error(job.step), to_sense_side(job.step, job.target)
     sites = sites_of(job, near)
     with blame(placement, f"the order of layer {job.step.name}"):
@@ -149,6 +151,7 @@ def _permutation(found: Order, kind: str, step: CrossbarStep) -> IntArray | None
     if given is None:
         return None
     order, count = np.asarray(given), step.cells.shape[1 if kind == "rows" else 2]
+    # Sorted and compared: a number that occurs twice would lose a column without a word.
     if order.dtype.kind not in "iu" or not np.array_equal(np.sort(order), np.arange(count)):
         raise ValueError(f"{kind} are no permutation of 0 to {count - 1}")
     return order.astype(np.int64)
@@ -173,6 +176,8 @@ def _check_columns(columns: IntArray | None, sites: Sites) -> None:
         first, last = int(units[0][0]), int(units[-1][-1])
         for unit in units:
             new = place[unit]
+            # Columns of an analog pair are subtracted by one converter, which needs them side by
+            # side.
             if (np.diff(new) != 1).any():
                 raise ValueError(f"columns {unit.tolist()[:8]} of a unit must stay side by side")
             if not first <= new[0] <= new[-1] <= last:

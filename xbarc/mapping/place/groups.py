@@ -34,6 +34,8 @@ def arrange_groups(step: CrossbarStep, weight: Float64Array, shared: int) -> Cro
         blocks = slice(i, i + 1) if order.shape[1] > 1 else slice(None)
         for j, (first, last) in enumerate(pairwise(tiling.column_bounds.tolist())):
             phase = np.unique(np.asarray(tiling.column_offset[groups, blocks, j]) % shared)
+            # Blocks of one order that begin at different places of a converter have no groups in
+            # common.
             if phase.size == 1:
                 part = slice(first, last)
                 order[g, i, part] = _move_groups(
@@ -46,6 +48,7 @@ def _move_groups(places: IntArray, weight: Float64Array, phase: int, shared: int
     """Places after whole groups have changed theirs; cut groups at the ends stay."""
     converter = (places + phase) // shared
     numbers, sizes = np.unique(converter, return_counts=True)
+    # Cut groups share their converter with another block, and must stay where they are.
     full = numbers[sizes == shared]
     heavy = np.array([weight[converter == number].sum() for number in full])
     moved = np.array(places)

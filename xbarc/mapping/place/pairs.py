@@ -61,9 +61,12 @@ def find_pairs(step: CrossbarStep) -> Pairs:
     joined.sum_duplicates()
     kept = joined.data != 0
     output, column, value = joined.row[kept], joined.col[kept], joined.data[kept]
+    # By output, most significant first, plus before minus: however the encoding numbers its
+    # columns.
     order = np.lexsort((value < 0, -np.abs(value), output))
     output, column, value = output[order], column[order], value[order]
     slices, odd = divmod(len(value), 2 * step.outputs)
+    # A column that serves two outputs cannot be changed for one of them.
     if odd or slices == 0 or len(np.unique(column)) != len(column):
         raise refused
     shape = (step.outputs, slices, 2)
@@ -190,5 +193,6 @@ def damp(matrix: Float64Array, damping: float = 0.01) -> Float64Array:
 
 def feedback_factor(matrix: Float64Array) -> Float64Array:
     """Upper Cholesky factor of the inverse of a damped second-moment matrix."""
+    # Damped: with fewer samples than rows the matrix has no inverse.
     inverse = np.linalg.inv(damp(matrix))
     return np.asarray(np.linalg.cholesky((inverse + inverse.T) / 2).T, dtype=np.float64)

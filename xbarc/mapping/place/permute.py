@@ -54,7 +54,9 @@ def _pack(cells: IntArray, bits: int) -> PackedCells:
 def _reorder_settings(adc: AdcSettings, order: IntArray) -> AdcSettings:
     """Settings of the conversions in their new order."""
     bits, lo, step = (
-        slice(None) if array.shape[2] == 1 else order for array in (adc.bits, adc.lo, adc.step)
+        # One entry stands for all conversions, in whatever order.
+        slice(None) if array.shape[2] == 1 else order
+        for array in (adc.bits, adc.lo, adc.step)
     )
     return replace(adc, bits=adc.bits[:, :, bits], lo=adc.lo[:, :, lo], step=adc.step[:, :, step])
 

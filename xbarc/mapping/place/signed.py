@@ -97,6 +97,7 @@ def some_rows(
     for first, last in exchangeable_rows(step):
         here = first + np.flatnonzero(chosen[first:last])
         found = assign_sorted(weight[here], price[here])
+        # Only the chosen ones change places among themselves.
         order[here[found.start]] = here
     return permute_rows(step, order)
 
@@ -114,6 +115,8 @@ def some_columns(
     order = np.arange(step.cells.columns)
     for line in column_lines(step):
         widths = [len(unit) for unit in line]
+        # Units of one width exchange without moving others; sorted, so that equal counts have one
+        # answer.
         width = max(sorted(set(widths)), key=widths.count)
         units = np.array([u for u in line if len(u) == width and chosen[u[0]]], dtype=np.int64)
         if len(units) > 1:

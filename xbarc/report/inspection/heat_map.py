@@ -15,6 +15,7 @@ from xbarc.ir import CrossbarStep
 from xbarc.numerics import Float64Array, IntArray, UInt8Array
 from xbarc.report.inspection.views import BlockView
 
+# Light to dark, so that a print in grey keeps the order of levels.
 _ANCHORS = ((247, 250, 252), (166, 206, 227), (65, 130, 190), (20, 64, 120), (8, 20, 48))
 # Warm grey, away from the blues of levels: no level looks like a place without a cell.
 _REST = (205, 196, 188)
@@ -50,6 +51,7 @@ def layer_picture(step: CrossbarStep, side: int = 1024) -> UInt8Array:
 def _layout(strips: int, blocks: int, height: int, width: int) -> tuple[int, int]:
     """Blocks down and across."""
     aspect = strips * height / (blocks * width)
+    # Our choice: up to three to one a picture still fits a page beside text.
     if 1 / 3 <= aspect <= 3:
         return strips, blocks
     across = max(1, round(math.sqrt(strips * blocks * height / width)))
@@ -108,6 +110,7 @@ def colour(shares: Float64Array) -> UInt8Array:
 
 def _enlarge(pixels: UInt8Array, side: int) -> UInt8Array:
     """Whole-number enlargement of small pictures."""
+    # Whole numbers, so that squares stay sharp; 16 pixels a cell are enough to point at.
     factor = max(1, min(16, side // max(1, *pixels.shape[:2])))
     return pixels.repeat(factor, axis=0).repeat(factor, axis=1)
 
@@ -120,6 +123,7 @@ def png_bytes(pixels: UInt8Array) -> bytes:
         height = width = 1
     lines = np.zeros((height, 1 + 3 * width), dtype=np.uint8)  # byte 0 of a line: no filter
     lines[:, 1:] = pixels.reshape(height, 3 * width)
+    # Eight bits a channel, kind 2: red, green, blue (PNG specification, 11.2.2).
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     data = zlib.compress(lines.tobytes(), 9)
     body = _chunk(b"IHDR", header) + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")

@@ -114,6 +114,7 @@ def heat_map(view: BlockView, width: int, *, terminal: bool) -> str:
     Plain maps print levels as digits while a character is a cell.
     """
     factor = max(1, -(-view.cells.shape[1] // max(1, width)))
+    # Digits can be read back by a script.
     if factor == 1 and not terminal and view.levels <= 10:
         return "\n".join("".join(str(level) for level in row) for row in view.cells)
     shades = _SHADES if terminal else _PLAIN
