@@ -40,6 +40,7 @@ def labelled_batches(
             where="data",
             hint="one class number a sample",
         )
+    # Batches may differ in size: the last one holds what is left.
     ends = np.cumsum(sizes)
     return [
         (batch, None if labels is None else labels[end - size : end], size)
@@ -91,6 +92,7 @@ def split_batches(
     fixed = _batch_size(batched)
     size, total = fixed or most, counts.pop() if counts else 0
     axes = _sample_axes(inputs, batched, feeds)
+    # Nothing to cut, or nobody knows along which axis: ONNX Runtime judges the whole.
     if total <= size or axes is None:
         return [dict(feeds)]
     if fixed and total % size:
@@ -107,7 +109,10 @@ def split_batches(
 def _inputs_of_samples(inputs: Sequence[Value], feeds: Mapping[str, AnyArray]) -> list[Value]:
     """Inputs whose first axis counts samples."""
     fed = [value for value in inputs if _is_batched(value, feeds)]
+    # An input whose first axis the model fixes may be a table or a state, as long as another one is
+    # open.
     free = [value for value in fed if not _fixed_first(value)]
+    # All fixed: samples are what comes in other numbers than the model takes at once.
     return free or [v for v in fed if len(feeds[v.name]) != _fixed_first(v)]
 
 

@@ -46,6 +46,7 @@ class _Memory:
 
     def load(self, plane: Any) -> Any:
         found = self.builder.load(self.place(plane))
+        # numpy promises eight bytes; without this LLVM would assume the 64 of the vector.
         found.align = 8
         return found
 
@@ -221,6 +222,7 @@ def _carry_on(target, bit, largest, carry):
 def _reach(counts, threshold, reached):
     """Which sums reach a threshold; below its lowest bit that is set all do."""
     bits = counts.shape[0]
+    # A threshold above the largest sum has bits that no count has, and would read past its planes.
     possible = threshold <= 0 or threshold >> bits == 0
     reached[:] = ~np.uint64(0) if possible else np.uint64(0)
     if threshold <= 0 or not possible:

@@ -36,6 +36,8 @@ class ExactLayer(Accumulate):
 
     def __init__(self, layer: MatrixLayer) -> None:
         self.layer = layer
+        # Real layers as ONNX Runtime computes them; integers in float64, which holds their
+        # products.
         kind = np.float32 if isinstance(layer.quantizer, FloatInput) else np.float64
         self.weights = np.asarray(layer.weight.tensor.load()).astype(kind)
         no_zero = np.zeros((layer.groups, layer.outputs), dtype=np.int64)  # codes are centred
@@ -94,6 +96,7 @@ def layer_vectors(
     if not isinstance(geometry, Window):
         for piece in pieces(codes, geometry, groups, shape, DEFAULT_BUDGET):
             sample = piece.sample
+            # Groups of a stack may read vectors of several samples; the first stands for them.
             yield piece.vectors, sample if sample.ndim == 1 else sample[:, 0]
         return
     for block in window_blocks(codes, geometry, DEFAULT_BUDGET):

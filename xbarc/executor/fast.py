@@ -128,6 +128,8 @@ class CollapsedLayer(Accumulate):
         self._bound = largest_sum(self._weights) * top
         low, high = self._weights.min(initial=0), self._weights.max(initial=0)
         narrow = -128 <= low <= high <= 127 and step.input_bits <= 8
+        # ONNX Runtime's kernels add in int32. The bound holds for unsigned operands, which some of
+        # them make of signed ones.
         self._fits_int8 = bool(narrow and step.inputs * 255 * 255 < 1 << 31)
         self._dense: IntegerProduct | None = None
         self._conv: IntegerProduct | None = None
@@ -143,6 +145,7 @@ class CollapsedLayer(Accumulate):
                 self._dense = IntegerProduct(self._weights, threads=self._threads)
             return self._dense.run(by_group).transpose(1, 0, 2)
         if self._float is None:
+            # Half the memory and a shorter product, wherever no sum can leave 24 bits.
             dtype = np.float32 if self._bound < FLOAT32_EXACT else np.float64
             self._float = self._weights.astype(dtype)
         return exact_matmul(by_group, self._float, self._bound).transpose(1, 0, 2)
@@ -158,6 +161,7 @@ class CollapsedLayer(Accumulate):
             if self._conv is None:
                 attributes = self._attributes(geometry)
                 self._conv = IntegerProduct(self._kernels(geometry), attributes, self._threads)
+        # No kernel for this geometry in this version: asked once, and then gathered.
         except ModelError:
             self._no_kernel = True
             return None

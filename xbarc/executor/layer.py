@@ -181,6 +181,7 @@ def check_shape(frame: LayerFrame, shape: tuple[int, ...]) -> None:
             hint="larger inputs; ONNX Runtime refuses this one too",
         )
     size = _BYTES * largest_array(geometry, frame.groups, frame.outputs, shape)
+    # Before anything is allocated: a kernel with a stride of a billion is a valid file.
     if size > memory_limit():
         raise InputError(
             f"input of shape {shape} needs an array of {show_size(size)}, {limit_in_words()}",
@@ -192,6 +193,7 @@ def check_shape(frame: LayerFrame, shape: tuple[int, ...]) -> None:
 
 def _dense(run: _Run, geometry: Dense) -> AnyArray:
     frame, codes = run.frame, run.codes
+    # First, so that a layer of no vectors still has the type of its values.
     rows = [_empty(frame)]
     for piece in pieces(codes, geometry, frame.groups, run.shape, run.budget):
         acc = _accumulators(run, piece).reshape(len(piece.vectors), -1)
@@ -246,6 +248,7 @@ def _block_values(run: _Run, acc: IntArray, images: slice) -> AnyArray:
     zero = _of_samples(run.codes.zero, images)
     scale = _of_samples(run.codes.scale, images)
     offset = frame.constant - zero.reshape(-1, 1) * frame.weight_sums.reshape(1, -1)
+    # The addition would make a copy of all accumulators, also of zeros.
     if offset.any():
         acc = acc + offset.reshape(*offset.shape, *(1,) * (acc.ndim - 2))
     return to_values(acc, frame.head.result, scale.reshape((-1,) + (1,) * (acc.ndim - 1)))
@@ -255,6 +258,7 @@ def _accumulators(run: _Run, piece: VectorPiece) -> IntArray:
     """Products less what the zero point adds; axes: vector, group, output."""
     acc: IntArray = run.engine.accumulate(piece.vectors, run.trace)
     zero = _of_samples(run.codes.zero, piece.sample)
+    # As above: the product with the sums of weights is left out.
     if not zero.any():
         return acc
     if zero.ndim == 1:

@@ -209,6 +209,7 @@ def _sum_slice(anywhere, cells, inputs, chunk, k, bits, sums):
     for lane in range(LANES):
         sums[lane] = 0
     for bit in range(bits[0], bits[1]):
+        # Upper planes of small codes are empty for whole chunks.
         if counts[bit, LANES] == 0:
             continue
         if floor != 0:
@@ -377,4 +378,6 @@ def make_tables(cells, tables):
                     if at < rows:
                         level = np.int64(cells[conversion, at]) >> (DIGIT_BITS * digit) & mask
                     for entry in range(1 << k):
+                        # Each subset from the one without its highest cell: fifteen additions for
+                        # sixteen sums.
                         row[entry + (1 << k)] = row[entry] + level

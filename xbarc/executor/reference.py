@@ -44,6 +44,7 @@ class ReferenceLayer(Accumulate):
         count = vectors.shape[0]
         acc = np.zeros((count, step.groups, step.outputs), dtype=np.int64)
         shape = (count, step.groups, len(self._segments), step.input_slices, step.conversions)
+        # Codes of all conversions are many times the accumulators; nobody pays for them unasked.
         keep = trace is not None and trace.keep_codes
         codes = np.zeros(shape if keep else (0,), dtype=np.int64)
         for group in range(step.groups):
@@ -52,6 +53,8 @@ class ReferenceLayer(Accumulate):
                 total = np.zeros((count, step.conversions), dtype=np.int64)
                 for s in range(step.input_slices):
                     q, back = self._read(columns[s], (group, number, s), trace)
+                    # Input slices are joined here, weight slices by `R` below: that is the order of
+                    # the hardware.
                     total += back << (step.dac_bits * s)
                     if keep:
                         codes[:, group, number, s] = q

@@ -154,6 +154,7 @@ class SaturatingLayer:
         if (group, number) not in self._kept:
             made = self._prepare(group, number)
             size = 0 if made is None else made.nbytes
+            # What does not fit is made again at each call: slower, and never out of memory.
             if size > self._room:
                 return made
             self._room -= size
@@ -180,6 +181,8 @@ class SaturatingLayer:
         if not self.step.periphery.a_sign.size:
             seen = np.ascontiguousarray(cells.T[chosen])
             return seen, np.zeros(len(seen), dtype=np.int32)
+        # A difference of cells may be negative, and tables hold no signs: the least one is taken
+        # out and added back for each wordline that is on.
         signed = np.asarray(self._a[chosen] @ cells.T.astype(np.int32))
         floor = np.minimum(signed.min(axis=1, initial=0), 0)
         raised = np.ascontiguousarray((signed - floor[:, None]).astype(np.uint16))
@@ -220,6 +223,8 @@ class SaturatingLayer:
         place[chosen] = np.arange(len(chosen))
         where = place[p.r_conversion]
         kept = np.flatnonzero((code != 0) & (where >= 0))
+        # Entries of one conversion side by side, so that its codes are joined while they are in
+        # registers.
         order = kept[np.argsort(where[kept], kind="stable")]
         exponent = np.abs(code[order]) - 1
         values = np.stack([p.r_output[order].astype(np.int64), np.sign(code[order]), exponent])
@@ -291,5 +296,6 @@ def align_bytes(shape: tuple[int, ...]) -> AnyArray:
     """Uninitialised bytes that start on a 64-byte border."""
     size = int(np.prod(shape))
     memory = np.empty(size + 64, dtype=np.uint8)
+    # A cache line: vector loads that are declared as aligned would fault otherwise.
     start = -memory.ctypes.data % 64
     return memory[start : start + size].reshape(shape)

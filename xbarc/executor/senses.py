@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 else:
     bitplanes = lazy_module("xbarc.executor.bitplanes")
 
+# 4,096 vectors at a time: what a thread takes, eight blocks of the compiled loop.
 _CHUNK = 8 * BLOCK
+# With fewer lines more than half of a block is padding, and gathered windows fill it better.
 _WORTH_LINES = BLOCK // 2
 
 
@@ -138,6 +140,7 @@ class SenseLayer(Accumulate):
 
     def accumulate(self, vectors: IntArray, trace: LayerTrace | None = None) -> IntArray:
         """As `SenseReference.accumulate`; codes are kept by the reference itself."""
+        # The fast way adds up votes and never holds a code.
         if self._segments is None or (trace is not None and trace.keep_codes):
             return self._reference.accumulate(vectors, trace)
         _book(self.step, vectors.shape[0], trace)
@@ -294,6 +297,7 @@ def _state_planes(codes: IntArray) -> IntArray:
 def _adds_codes(step: CrossbarStep) -> bool:
     """Binary cells of which each conversion sees at most one a row; an output adds its codes up."""
     p = step.periphery
+    # Anything else (cells of more bits, weighted votes) is left to the definition.
     plain = (
         step.cells.bits == 1
         and np.array_equal(np.sort(p.r_output), np.arange(step.outputs))

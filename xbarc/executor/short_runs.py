@@ -43,6 +43,7 @@ class ShortRunLayer(Accumulate):
     def accumulate(self, vectors: IntArray, trace: LayerTrace | None = None) -> IntArray:
         """As `ReferenceLayer.accumulate`."""
         self._spent += len(vectors) * conversions_of_vector(self._fast.step) + self._turns
+        # Once loops are loaded, by whichever layer, the fast engine costs nothing more.
         engine = self._reference if self._is_short() else self._fast
         return engine.accumulate(vectors, trace)
 

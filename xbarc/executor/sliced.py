@@ -116,6 +116,7 @@ class SlicedLayer:
         asked = np.ones(shape, dtype=np.bool_) if chosen is None else chosen
         good = byte_conversions(step)
         self._parts: list[SaturatingLayer] = []
+        # Each on the conversions that suit it; accumulators of both add up to the layer's.
         for kind, some in ((ByteLayer, asked & good), (SaturatingLayer, asked & ~good)):
             if some.any():
                 self._parts.append(kind(step, some, threads=threads))
@@ -169,6 +170,8 @@ def _magic_of(step: IntArray) -> tuple[IntArray, BoolArray]:
     It is tried on every number that sums of a byte can lead to.
     """
     steps = np.arange(1, _WIDEST_STEP + 1)
+    # The usual product that divides by a constant; which steps it is right for is tried, not
+    # proven.
     factor = (1 << 16) // (2 * steps) + 1
     number = np.arange(2 * 255 + _WIDEST_STEP + 1)
     right = number // (2 * steps[:, None]) == (number * factor[:, None]) >> 16

@@ -44,4 +44,5 @@ class Tap(Accumulate):
         self, padded: IntArray, geometry: Window, trace: LayerTrace | None = None
     ) -> IntArray | None:
         """No way past `accumulate` while somebody looks."""
+        # A convolution that is not gathered has no vectors to show.
         return None if self._looking() else self.engine.convolve(padded, geometry, trace)

@@ -106,6 +106,7 @@ def stack_index(geometry: Dense, shape: tuple[int, ...]) -> Int64Array:
 
 def stack_axes(geometry: Dense, rank: int) -> tuple[list[int], list[int]]:
     """Axes of the result's batch along which one matrix serves all, and those that choose one."""
+    # Broadcasting aligns from the right, as ONNX's MatMul does.
     first = rank - len(geometry.batch)
     inner = [first + axis for axis, size in enumerate(geometry.batch) if size != 1]
     return [axis for axis in range(rank) if axis not in inner], inner
@@ -225,9 +226,12 @@ def scatter_add(acc: AnyArray, geometry: Scatter, groups: int, shape: tuple[int,
     parts = acc.reshape(batch, *spatial, groups * channels, *kernel)
     extents, crops = scatter_extent(geometry, spatial)
     need = _scatter_space(geometry, spatial)
+    # Windows overlap, so that a sum may be larger than any of its products.
     kind = np.int64 if acc.dtype.kind in "iu" else np.float64
     total = np.zeros((batch, *need, groups * channels), dtype=kind)
     rank = len(kernel)
+    # Kernel position by position: within one no two products meet at a place, so that a slice can
+    # add.
     places = product(*(range(k) for k in kernel)) if parts.size else ()
     for place in places:
         region = tuple(

@@ -40,6 +40,7 @@ class Walk(Generic[_Node]):
         self._last = {
             name: place for place, node in enumerate(nodes) for name in layer_inputs(node)
         }
+        # Behind the last node: what is to be kept is never dropped.
         self._last.update(dict.fromkeys(keep, len(nodes)))
         self._place = 0
 

@@ -40,6 +40,7 @@ def window_blocks(codes: Codes, geometry: Window, budget: int) -> Iterator[Windo
     if not prod(out) or not batch:
         return
     line = channels * prod(geometry.kernel) * prod(out[1:])
+    # Whole images as long as some fit; a single one that does not is cut into lines.
     images = max(1, budget // (line * out[0]))
     lines = max(1, budget // line) if images == 1 else out[0]
     for start in range(0, batch, images):
@@ -66,6 +67,7 @@ def _pad_images(codes: Codes, geometry: Window, start: int, stop: int) -> IntArr
     space = [s + a + b for s, (a, b) in zip(values.shape[2:], pads, strict=True)]
     zero = codes.zero[start:stop] if codes.zero.size > 1 else codes.zero
     padded = np.empty((*values.shape[:2], *space), dtype=values.dtype)
+    # The code of zero and not 0: with ranges taken at run time each sample has its own.
     padded[...] = zero.reshape((-1,) + (1,) * (values.ndim - 1))
     inside = tuple(slice(a, a + s) for s, (a, _) in zip(values.shape[2:], pads, strict=True))
     padded[(slice(None), slice(None), *inside)] = values

@@ -204,6 +204,7 @@ _COLOURS = ("#444444", "#1b6ca8", "#c0562b", "#2e8b57", "#8a4fa3", "#b58900", "#
 _DASHES = ("", "6 3", "2 3", "8 3 2 3", "1 2")
 # Points of top-1 lost that get a line, 1-2-5 a decade as far as square roots keep them apart.
 _TICKS = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
+# Pixels around the drawing: numbers and heading of each axis, the legend on the right, the title.
 _LEFT, _RIGHT, _TOP, _BOTTOM = 60, 230, 40, 50
 
 

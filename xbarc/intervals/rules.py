@@ -36,7 +36,7 @@ RULES: dict[str, Rule] = {
 # A row of the table names real ends, which kernels pass by their rounding: 512 roundings of
 # float32, and one of bfloat16, whose numbers have 8 significant bits.
 _SLACK = 2.0**-15
-_HALF_SLACK = 2.0**-8
+_HALF_SLACK = 2.0**-8  # as above
 
 
 def rule_of(operator: Operator) -> Rule:

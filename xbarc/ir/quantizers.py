@@ -104,6 +104,7 @@ class BinaryInput:
         return UP if self.high == 0 else ABSENT
 
 
+# A bit each, so that a wordline is driven by any of them: `codes & drive` is one instruction.
 UP, DOWN, ABSENT = 1, 2, 4
 
 Quantizer = FloatInput | IntegerInput | StaticInput | DynamicInput | BinaryInput

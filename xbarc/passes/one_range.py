@@ -23,6 +23,8 @@ from xbarc.passes.equalise import balance_weights
 from xbarc.passes.given_steps import LayerSteps
 from xbarc.passes.prediction import CodeLevels, LayerFacts, least_error
 
+# Of the descent: as many from each start, and at most as many more from the best, unless it settles
+# before (`_CONVERGED` of `prediction`). Our choice, not tuned.
 _FIRST_ROUNDS, _ROUNDS = 25, 200
 
 

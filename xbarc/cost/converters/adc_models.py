@@ -164,6 +164,7 @@ _NEUROSIM_SAR = {
     90: (5.9869, 37.462),
     130: (8.4483, 65.243),
 }
+# Node and supply of the three macros that the fit below was made for.
 _ZIGZAG_NM, _ZIGZAG_V = 28, 0.9
 
 

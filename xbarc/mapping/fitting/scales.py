@@ -6,6 +6,7 @@ import numpy as np
 
 from xbarc.numerics import Float64Array
 
+# The 4.1 octaves of `_candidates` in steps of 5 %, and of .3 %.
 _FEWEST, _MOST = 56, 900
 # Weights times candidates. A layer of a million weights keeps the least count, 56.
 _WORK = 2e8

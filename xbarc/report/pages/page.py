@@ -32,6 +32,7 @@ _STYLE = """
 .xbarc svg text { font: 12px system-ui, sans-serif; fill: var(--ink); }
 .xbarc img { image-rendering: pixelated; max-width: 100%; border: 1px solid var(--line); }
 """
+# Pixels: room for a name of 30 letters, the longest bar, and from one bar to the next.
 _BAR_X, _BAR_WIDTH, _BAR_STEP = 250, 560, 20
 
 
