@@ -74,6 +74,10 @@ class InputError(XbarcError):
     """Input data has the wrong names, shapes, types or values."""
 
 
+class WorkerError(XbarcError):
+    """A process that shared the work died twice."""
+
+
 class VerifyError(XbarcError):
     """A rule of the intermediate representation is broken: a bug in xbarc itself."""
 

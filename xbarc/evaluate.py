@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xbarc.errors import ProgramError
-from xbarc.executor import Executor, labelled_batches, layer_engine
+from xbarc.executor import Executor, LabelledBatch, labelled_batches, layer_engine
 from xbarc.instruments import Met, probe_layers
 from xbarc.ir import (
     ABSENT,
@@ -51,8 +51,13 @@ class _Noise:
     signal: float = 0.0
     error: float = 0.0
 
+    def join(self, other: _Noise) -> None:
+        """Add what was summed over later batches."""
+        self.signal += other.signal
+        self.error += other.error
+
     def add(self, wanted: AnyArray, found: AnyArray) -> None:
-        """Add one batch."""
+        """Add one tensor of one batch."""
         # float32 sums of millions of squares would lose the small error beside the large signal.
         exact = np.asarray(wanted, dtype=np.float64)
         with np.errstate(over="ignore", invalid="ignore"):  # infinite values have no ratio
@@ -117,7 +122,9 @@ class Evaluation:
 
 
 @dataclass(eq=False)
-class _Tally:
+class Tally:
+    """What was counted on one batch, or on several in their order."""
+
     samples: int = 0
     classified: int = 0
     labelled: int = 0
@@ -128,6 +135,23 @@ class _Tally:
     output: _Noise = field(default_factory=_Noise)
     layers: dict[str, _Noise] = field(default_factory=dict)
     bits: dict[str, tuple[int, int]] = field(default_factory=dict)
+    conversions: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def join(self, later: Tally) -> None:
+        """Add what later batches gave. Floats are added batch by batch, whoever counted them."""
+        for name in _COUNTS:
+            setattr(self, name, getattr(self, name) + getattr(later, name))
+        self.unequal = self.unequal or later.unequal
+        self.output.join(later.output)
+        for name, noise in later.layers.items():
+            self.layers.setdefault(name, _Noise()).join(noise)
+        for mine, others in ((self.bits, later.bits), (self.conversions, later.conversions)):
+            for name, (one, two) in others.items():
+                first, second = mine.get(name, (0, 0))
+                mine[name] = first + one, second + two
+
+
+_COUNTS = ("samples", "classified", "labelled", "correct_float", "correct_crossbar", "agree")
 
 
 def evaluate(
@@ -151,27 +175,48 @@ def evaluate(
         ProgramError: the program was compiled from another model.
         InputError: the data does not fit the model.
     """
-    _check_source(program, model)
-    exposed = _find_exposed(program)
-    oracle = _FloatModel(program, model, exposed)
-    runner = executor or Executor(program)
-    trace, tally = Trace(), _Tally()
+    meter = Meter(program, model, executor)
     batches = labelled_batches(program, data)
     total = sum(count for _, _, count in batches)
-    for feeds, labels, count in batches:
-        names = [v.name for v in program.outputs]
-        values = runner.run(feeds, [*names, *exposed], trace=trace)
-        wanted = oracle.run(feeds)  # after the program, whose errors about data are those of `run`
+    tally = Tally()
+    for batch in batches:
+        tally.join(meter.measure(batch))
+        if progress is not None:
+            progress(tally.samples, total)
+    return evaluation_of(program, tally)
+
+
+class Meter:
+    """Measures one batch after another; what it finds can be joined in their order.
+
+    Args:
+        program, model, executor: as for `evaluate`.
+    """
+
+    def __init__(self, program: Program, model: Path, executor: Executor | None = None) -> None:
+        _check_source(program, model)
+        self._exposed = _find_exposed(program)
+        self._oracle = _FloatModel(program, model, self._exposed)
+        self._runner = executor or Executor(program)
+        self._program = program
+
+    def measure(self, batch: LabelledBatch) -> Tally:
+        """Run both on a batch."""
+        feeds, labels, count = batch
+        names, exposed, trace = [v.name for v in self._program.outputs], self._exposed, Trace()
+        values = self._runner.run(feeds, [*names, *exposed], trace=trace)
+        # After the program, whose errors about data are those of `run`.
+        wanted = self._oracle.run(feeds)
         found = dict(zip([*names, *exposed], values, strict=True))
         # Layers whose channels were equalised give scaled values: the float model knows the values
         # before that.
-        found |= {step.output: step.original(found[step.output]) for step in program.crossbar_steps}
+        steps = self._program.crossbar_steps
+        found |= {step.output: step.original(found[step.output]) for step in steps}
+        seen = {name: (one.conversions, one.saturated) for name, one in trace.layers.items()}
+        tally = Tally(samples=count, conversions=seen)
         _book(tally, wanted, found, names, exposed)
         _classify(tally, wanted[names[0]], values[0], labels)
-        tally.samples += count
-        if progress is not None:
-            progress(tally.samples, total)
-    return _evaluation(program, tally, trace)
+        return tally
 
 
 class _FloatModel:
@@ -221,7 +266,7 @@ def _check_source(program: Program, model: Path) -> None:
 
 
 def _book(
-    tally: _Tally,
+    tally: Tally,
     wanted: Mapping[str, Any],
     found: Mapping[str, Any],
     outputs: list[str],
@@ -254,7 +299,7 @@ def _is_numeric(value: Any) -> bool:
     return isinstance(value, np.ndarray) and value.dtype.kind in "fiub"
 
 
-def _classify(tally: _Tally, wanted: Any, found: Any, labels: AnyArray | None) -> None:
+def _classify(tally: Tally, wanted: Any, found: Any, labels: AnyArray | None) -> None:
     """Top-1 of both, where the first output has one row of scores a sample."""
     if not _is_numeric(wanted) or wanted.ndim < 2 or not wanted.size:
         return
@@ -269,19 +314,21 @@ def _classify(tally: _Tally, wanted: Any, found: Any, labels: AnyArray | None) -
         tally.correct_crossbar += int((columns == labels).sum())
 
 
-def _evaluation(program: Program, tally: _Tally, trace: Trace) -> Evaluation:
+def evaluation_of(program: Program, tally: Tally) -> Evaluation:
+    """What was counted on all batches, as it is reported."""
     layers = []
     for step in program.crossbar_steps:
         name = _bits_name(step)
-        noise, seen = tally.layers.get(name), trace.layer(step.name)
+        noise = tally.layers.get(name)
+        conversions, saturated = tally.conversions.get(step.name, (0, 0))
         bits = tally.bits.get(name, (0, 0)) if isinstance(step.result, SignResult) else (0, 0)
         layers.append(
             LayerResult(
                 name=step.name,
                 sqnr_db=None if noise is None else noise.sqnr_db,
                 identical=noise is not None and noise.error == 0,
-                conversions=seen.conversions,
-                saturated=seen.saturated,
+                conversions=conversions,
+                saturated=saturated,
                 agreement=_share(*bits),
             )
         )

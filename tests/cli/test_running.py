@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from tests.cli.conftest import DENSE, FASHION, MLP, Run, write_model
@@ -458,3 +461,58 @@ def test_texts_are_compared_too(tmp_path: Path, bits: int, identical: bool) -> N
     path = model_file(tmp_path, graph, w=normal(6, 4), names=np.array(list("abcd"), object))
     made = compile_program(path, weight_bits=bits)
     assert evaluate(made.program, {"x": normal(200, 6)}, path).identical is identical
+
+
+@pytest.mark.parametrize("batch", ["0", "1", "7", "64"])
+def test_batches_change_no_byte(
+    xbarc: Run, mlp: Path, images: Path, tmp_path: Path, batch: str
+) -> None:
+    files = ("--inputs", str(images), "--outputs")
+    assert xbarc("run", str(mlp), *files, str(tmp_path / "all.npz"), "--batch", "0").code == 0
+    assert xbarc("run", str(mlp), *files, str(tmp_path / "some.npz"), "--batch", batch).code == 0
+    assert (tmp_path / "all.npz").read_bytes() == (tmp_path / "some.npz").read_bytes()
+    assert xbarc("run", str(mlp), *files, str(tmp_path / "one.npy"), "--batch", batch).code == 0
+    [scores] = np.load(tmp_path / "all.npz").values()
+    assert np.array_equal(np.load(tmp_path / "one.npy"), scores)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["all.npz", "one.npy", "some.npz"]
+
+
+_SUMS = """<ir_version: 8, opset_import: ["" : 17]>
+sums (float[batch, 4] x) => (float[1, 3] y, float[batch, 3] each)
+<float[4, 3] w = {1, 0, 0, 0, 1, 0, 0, 0, 1, 1, 1, 1}> {
+  each = MatMul(x, w)
+  y = ReduceSum<keepdims = 1>(each, axes)
+}"""
+
+
+def test_outputs_that_count_no_samples_see_all_at_once(xbarc: Run, tmp_path: Path) -> None:
+    text = _SUMS.replace("1, 1, 1, 1}>", "1, 1, 1, 1}, int64[1] axes = {0}>")
+    onnx.save(onnx.parser.parse_model(text), tmp_path / "sums.onnx")
+    x = np.arange(40, dtype=np.float32).reshape(10, 4)
+    np.savez(tmp_path / "in.npz", x=x)
+    assert xbarc("compile", str(tmp_path / "sums.onnx"), "-o", str(tmp_path / "s.xbar")).code == 0
+    files = ("--inputs", str(tmp_path / "in.npz"), "--outputs", str(tmp_path / "out.npz"))
+    assert xbarc("run", str(tmp_path / "s.xbar"), *files, "--batch", "3").code == 0
+    found = np.load(tmp_path / "out.npz")
+    assert found["y"].shape == (1, 3)
+    assert np.allclose(found["y"], found["each"].sum(axis=0))
+    several = xbarc("run", str(tmp_path / "s.xbar"), *files[:3], str(tmp_path / "out.npy"))
+    assert several.code == 2
+    assert "holds one array, the model has 2 outputs" in several.err
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_samples(mlp: Path, tmp_path: Path) -> None:
+    """A run of 8 times the samples takes what its inputs take more, and little else."""
+    peaks = []
+    for count in (512, 4096):
+        np.savez(tmp_path / "in.npz", image=np.zeros((count, 1, 28, 28), np.float32))
+        command = ["run", str(mlp), "--inputs", str(tmp_path / "in.npz"), "--outputs"]
+        script = (
+            "import resource, sys; from xbarc.cli import main\n"
+            f"assert main({[*command, str(tmp_path / 'out.npz')]!r}) == 0\n"
+            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)"
+        )
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+        peaks.append(int(done.stdout) - count * 28 * 28 * 4)
+    assert peaks[1] - peaks[0] < 12 << 20  # the activations alone would take 20 MiB more

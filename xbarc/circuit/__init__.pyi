@@ -1,4 +1,4 @@
-from .chip import Chip, bitlines, blocks_by_array, chips_of
+from .chip import Chip, bitlines, blocks_by_array
 from .devices import CellModel, DeviceModel, device_origin, draw_numbers, load_device, program_cells
 from .effects import KINDS, Effects, adc_noise, cell_model, names_of
 from .equal_cells import far_losses, line_ratio
@@ -22,7 +22,6 @@ __all__ = [
     "bitlines",
     "blocks_by_array",
     "cell_model",
-    "chips_of",
     "column_shares",
     "device_origin",
     "draw_numbers",

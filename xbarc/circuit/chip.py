@@ -10,8 +10,7 @@ another order of rows and columns.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 
@@ -218,12 +217,3 @@ def _with_faults(
         grid = stuck_grid((rows, columns), rates, effects.seed, (array, effects.sample))
         real = np.where(grid > 0, model.position[-1], np.where(grid < 0, 0.0, real))
     return real
-
-
-def chips_of(program: Program, effects: Effects, samples: int) -> Iterator[Chip | None]:
-    """Chips to run: one without randomness, None where there is no effect at all."""
-    if not effects.kinds:
-        yield None
-        return
-    for sample in range(samples if effects.is_random else 1):
-        yield Chip(program, replace(effects, sample=sample))

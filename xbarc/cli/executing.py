@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,9 +13,8 @@ from xbarc.errors import EXIT_BUG, EXIT_DONE, EXIT_NO, InputError, ModelError, P
 from xbarc.options import ChipEffects, Execution
 
 if TYPE_CHECKING:
-    from xbarc.circuit import Chip
     from xbarc.evaluate import Evaluation
-    from xbarc.ir import Program, Trace
+    from xbarc.ir import Program, Trace, Value
 
 _ENGINES = ("fast == reference", "lossless == product")  # whatever the file holds, a bug of ours
 _EXPLAINED_DB = 35.0
@@ -41,6 +39,15 @@ def run_command(
             "LAYER/conversions and LAYER/saturated; a / in a layer's name becomes a dot",
         ),
     ] = None,
+    batch: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=0,
+            help="samples at a time, which bounds memory; 0 runs all at once, for models whose "
+            "samples depend on each other",
+        ),
+    ] = 64,
     *,
     execution: Execution,
     suffered: ChipEffects,
@@ -50,38 +57,53 @@ def run_command(
     With effects and more than one sample, outputs have the chip as their first axis.
 
     A model with a fixed batch runs as often as the samples in IN.npz need. `labels` in IN.npz are
-    left out where the model has no such input.
+    left out where the model has no such input. OUT may end in .npy where the model has one output.
     """
     from xbarc.cli.files import check_writable
-    from xbarc.cli.npz import write_npz
-    from xbarc.executor import Executor, split_batches
+    from xbarc.cli.npz import write_outputs
+    from xbarc.cli.progress import progress_bar
+    from xbarc.cli.spool import spools
+    from xbarc.experiments import Chips, run_chips
     from xbarc.ir import Trace, load_program
 
     for path in (outputs, *([] if trace is None else [trace])):
         check_writable(path)
     loaded = load_program(program)
-    chips_asked: Iterable[Chip | None] = (None,)
+    chips = Chips()
     if suffered != ChipEffects():
-        from xbarc.circuit import chips_of
         from xbarc.cli.effects import read_effects
 
-        chips_asked = chips_of(loaded, read_effects(loaded, suffered), suffered.samples)
+        effects = read_effects(loaded, suffered)
+        chips = Chips(effects, suffered.samples if effects.is_random else 1)
     # Codes of all conversions are large, and most runs want none.
     observer = None if trace is None else Trace(keep_codes=True)
-    # A model whose batch is open takes all samples at once; only a fixed batch is run again and
-    # again.
-    batches = split_batches(loaded.inputs, _feeds(loaded, inputs), most=sys.maxsize)
-    chips: list[list[Any]] = []
-    for chip in chips_asked:
-        executor = Executor(loaded, execution.engine, execution.budget, execution.threads, chip)
-        results = [executor.run(batch, trace=observer) for batch in batches]
-        chips.append([_join(parts) for parts in zip(*results, strict=True)])
     names = [value.name for value in loaded.outputs]
-    joined = chips[0] if len(chips) == 1 else [_stack(parts) for parts in zip(*chips, strict=True)]
-    write_npz(outputs, dict(zip(names, joined, strict=True)))
+    most = batch or sys.maxsize
+    if any(not _counts_samples(loaded, value) for value in loaded.outputs):
+        most = sys.maxsize
+    with progress_bar("run") as advance, spools(names, outputs) as parts:
+        found = run_chips(loaded, _feeds(loaded, inputs), chips, execution, most, observer)
+        for number, values in enumerate(found):
+            for name, value in zip(names, values, strict=True):
+                parts[name].add(value)
+            advance("batches", number + 1, 0)
+        joined = {name: parts[name].joined(chips.samples) for name in names}
+        write_outputs(outputs, joined)
     if trace is not None and observer is not None:
+        from xbarc.cli.npz import write_npz
+
         write_npz(trace, _trace_arrays(observer))
     return EXIT_DONE
+
+
+def _counts_samples(program: Program, output: Value) -> bool:
+    """Whether the model names the first axis of an output as that of an input.
+
+    Where it does not, all samples run at once: an output may sum over them.
+    """
+    axes = {value.shape[0] for value in program.inputs if value.shape}
+    first = output.shape[0] if output.shape else None
+    return isinstance(first, str) and first in axes
 
 
 def _feeds(program: Program, path: Path) -> dict[str, Any]:
@@ -89,29 +111,6 @@ def _feeds(program: Program, path: Path) -> dict[str, Any]:
     from xbarc.ir import read_npz, split_labels
 
     return split_labels(program.inputs, read_npz(path))[0]
-
-
-def _join(parts: tuple[Any, ...]) -> Any:
-    """One output of all batches; scalars, which have no sample axis, become an axis of batches."""
-    import numpy as np
-
-    if len(parts) == 1 or not all(isinstance(part, np.ndarray) for part in parts):
-        return parts[0]
-    if len({part.shape[1:] for part in parts}) > 1:
-        raise InputError(
-            "the batches' outputs differ in shape and cannot be joined",
-            where="--inputs",
-            hint="run one batch at a time",
-        )
-    # A scalar of each batch says nothing of single samples, so the axis is that of batches.
-    return np.stack(parts) if parts[0].ndim == 0 else np.concatenate(parts)
-
-
-def _stack(parts: tuple[Any, ...]) -> Any:
-    """One output of all chips."""
-    import numpy as np
-
-    return np.stack(parts)
 
 
 def _trace_arrays(trace: Trace) -> dict[str, Any]:

@@ -20,6 +20,27 @@ _DRIVE = re.compile("^[A-Za-z]:")  # the root of a disk on some systems
 _LONGEST = 1 << 12  # bytes of a path; a zip member's name has at most 65,535
 
 
+def write_outputs(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Write npz, or the one array of a path that ends in .npy.
+
+    Raises:
+        InputError: as `write_npz`, or a .npy file would hold several arrays.
+    """
+    if path.suffix != ".npy":
+        write_npz(path, arrays)
+        return
+    if len(arrays) != 1:
+        raise InputError(
+            f"holds one array, the model has {len(arrays)} outputs",
+            where=str(path),
+            hint=f"{path.with_suffix('.npz')} holds them all",
+        )
+    [(name, value)] = arrays.items()
+    plain = _plain(name, value)
+    with whole_file(path) as file:
+        npy.write_array(file, plain, allow_pickle=False)
+
+
 def write_npz(path: Path, arrays: Mapping[str, Any]) -> None:
     """Write arrays by name; the file is whole or absent, and its bytes hold no clock.
 

@@ -1,5 +1,5 @@
 from .analog import AnalogLayer, UnconvertedLayer
-from .batches import Data, calibration_batches, labelled_batches, split_batches
+from .batches import Data, LabelledBatch, calibration_batches, labelled_batches, split_batches
 from .byte_ops import HAS_SHUFFLE
 from .exact import ExactLayer, layer_vectors, real_codes
 from .fast import CollapsedLayer, FastLayer
@@ -29,6 +29,7 @@ __all__ = [
     "ExactLayer",
     "Executor",
     "FastLayer",
+    "LabelledBatch",
     "LayerFrame",
     "Noise",
     "PlainLayer",

@@ -34,10 +34,9 @@ from xbarc.executor.analog_tables import (
 from xbarc.executor.layer import Accumulate
 from xbarc.executor.noise import NOISE_BITS, NOISE_EFFECT, Noise, numbers_of_vector, quantiles
 from xbarc.executor.reference import adc_at
-from xbarc.executor.saturating import available_cores
 from xbarc.ir import CrossbarStep, LayerTrace, conversion_matrix
 from xbarc.lazy import lazy_module
-from xbarc.numerics import AnyArray, Float64Array, Int64Array, IntArray
+from xbarc.numerics import AnyArray, Float64Array, Int64Array, IntArray, available_cores
 
 if TYPE_CHECKING:
     from xbarc.executor import analog_loop

@@ -15,13 +15,14 @@ from xbarc.numerics import AnyArray
 # Samples of a batch: two chunks of 32 lanes for a dense layer, and at most 64 times one sample's
 # tensors in memory. Results do not depend on it.
 BATCH = 64
+LabelledBatch = tuple[dict[str, AnyArray], AnyArray | None, int]
+"""Feeds, labels if any, and the count of samples."""
+
 Data = Mapping[str, AnyArray]
 """Arrays by the name of an input, labels among them; the first axis counts samples."""
 
 
-def labelled_batches(
-    program: Program, data: Mapping[str, AnyArray]
-) -> list[tuple[dict[str, AnyArray], AnyArray | None, int]]:
+def labelled_batches(program: Program, data: Mapping[str, AnyArray]) -> list[LabelledBatch]:
     """Feeds, labels and sample count of each batch.
 
     Raises:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,7 +17,15 @@ from xbarc.executor.lanes import DIGIT_BITS, LANES, NIBBLES
 from xbarc.executor.loop_arguments import Entries, Planes, RunningTotals, SliceConverters, Tables
 from xbarc.ir import CrossbarStep, LayerTrace, conversion_matrix
 from xbarc.lazy import lazy_module
-from xbarc.numerics import AnyArray, BoolArray, Int64Array, IntArray, UInt8Array, slice_count
+from xbarc.numerics import (
+    AnyArray,
+    BoolArray,
+    Int64Array,
+    IntArray,
+    UInt8Array,
+    available_cores,
+    slice_count,
+)
 
 if TYPE_CHECKING:
     from xbarc.executor import lookup
@@ -246,14 +253,6 @@ class SaturatingLayer:
 @cache
 def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(available_cores(), thread_name_prefix="xbarc")
-
-
-def available_cores() -> int:
-    """Cores that this process may run on."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on every system
-        return os.cpu_count() or 1
 
 
 def fits_lookup(step: CrossbarStep) -> bool:

@@ -13,7 +13,6 @@ import numpy as np
 from xbarc.executor.adc import conversions_of_vector
 from xbarc.executor.lanes import AT_ONCE, BLOCK, LOW_BITS, WORDS
 from xbarc.executor.layer import Accumulate
-from xbarc.executor.saturating import available_cores
 from xbarc.executor.windows import block_extent
 from xbarc.ir import (
     ABSENT,
@@ -25,7 +24,7 @@ from xbarc.ir import (
     output_matrix,
 )
 from xbarc.lazy import lazy_module
-from xbarc.numerics import BoolArray, Int64Array, IntArray
+from xbarc.numerics import BoolArray, Int64Array, IntArray, available_cores
 
 if TYPE_CHECKING:
     from scipy import sparse

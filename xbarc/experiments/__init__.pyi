@@ -1,8 +1,10 @@
 from .programming import can_read_back, program_chip
 from .robustness import MonteCarlo, Spread, monte_carlo
+from .running import Chips, run_chips
 from .study import LineStudy, StudyPoint, Sweep, held_back, picture, study_lines
 
 __all__ = [
+    "Chips",
     "LineStudy",
     "MonteCarlo",
     "Spread",
@@ -13,5 +15,6 @@ __all__ = [
     "monte_carlo",
     "picture",
     "program_chip",
+    "run_chips",
     "study_lines",
 ]

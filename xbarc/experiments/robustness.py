@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from xbarc.circuit import Effects, chips_of, device_origin, names_of
-from xbarc.evaluate import Evaluation, Progress, evaluate
-from xbarc.executor import Executor
+from xbarc.circuit import Effects, device_origin, names_of
+from xbarc.evaluate import Evaluation, Meter, Progress, Tally, evaluation_of
+from xbarc.executor import labelled_batches
+from xbarc.experiments.sharing import Piece, Work, cut_pieces, make_executor, share_work
 from xbarc.ir import Program
-from xbarc.numerics import AnyArray
+from xbarc.numerics import AnyArray, available_cores
 from xbarc.options import Execution
 
 
@@ -110,17 +112,36 @@ def monte_carlo(
         effects: what every chip suffers from.
         samples: chips to draw, where anything is random.
         how: the engine, which only counts without effects.
-        progress: called with samples done and samples in all, of each chip.
+        progress: called with samples done and samples in all, over all chips.
     """
     how = how or Execution()
-    runs = [
-        evaluate(
-            program,
-            data,
-            model,
-            executor=Executor(program, how.engine, how.budget, how.threads, chip),
-            progress=progress,
-        )
-        for chip in chips_of(program, effects, samples)
-    ]
-    return MonteCarlo(effects, tuple(runs))
+    counts = [count for _, _, count in labelled_batches(program, data)]
+    pieces = cut_pieces(effects, samples, len(counts), how.jobs or available_cores())
+    chips = dict.fromkeys(piece.sample for piece in pieces)
+    tallies = {chip: Tally() for chip in chips}
+    done, total = 0, sum(counts) * len(chips)
+    try:
+        with share_work(program, effects, how, data=data) as (share, work):
+            found = share(partial(_measure_piece, work, model), pieces)
+            for piece, parts in zip(pieces, found, strict=True):
+                for part in parts:
+                    tallies[piece.sample].join(part)
+                    done += part.samples
+                if progress is not None:
+                    progress(done, total)
+    finally:
+        _meter_of.cache_clear()
+    return MonteCarlo(effects, tuple(evaluation_of(program, tally) for tally in tallies.values()))
+
+
+def _measure_piece(work: Work, model: Path, piece: Piece) -> list[Tally]:
+    """Counts of each batch of a piece."""
+    batches = labelled_batches(work.program(), work.data())
+    meter = _meter_of(work, model, piece.sample)
+    return [meter.measure(batch) for batch in batches[piece.first : piece.last]]
+
+
+# A chip is made once for all of its pieces, and of a process only the last one is kept.
+@lru_cache(maxsize=1)
+def _meter_of(work: Work, model: Path, sample: int | None) -> Meter:
+    return Meter(work.program(), model, make_executor(work, sample))

@@ -42,3 +42,12 @@ class Trace:
         """The counts of one layer, made when first asked for."""
         # On demand: an observer does not know which layers will run.
         return self.layers.setdefault(name, LayerTrace(self.keep_codes))
+
+    def join(self, later: Trace) -> None:
+        """Add what later batches gave."""
+        for name, seen in later.layers.items():
+            mine = self.layer(name)
+            mine.vectors += seen.vectors
+            mine.conversions += seen.conversions
+            mine.saturated += seen.saturated
+            mine.codes += seen.codes

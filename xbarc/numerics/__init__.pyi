@@ -1,5 +1,6 @@
 from .blas_threads import ordered_sums
 from .compiling import compiled
+from .cores import THREADS, available_cores
 from .exact import FLOAT32_EXACT, FLOAT64_EXACT, exact_matmul
 from .formats import IntFormat, bits_for, magnitude_bits, narrowest_format
 from .joining import ByteTables
@@ -32,6 +33,7 @@ __all__ = [
     "ANOTHER_LIMIT",
     "FLOAT32_EXACT",
     "FLOAT64_EXACT",
+    "THREADS",
     "AnyArray",
     "BoolArray",
     "ByteTables",
@@ -46,6 +48,7 @@ __all__ = [
     "Rounding",
     "UInt8Array",
     "WeightCodes",
+    "available_cores",
     "bits_for",
     "compiled",
     "count_levels",

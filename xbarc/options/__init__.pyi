@@ -31,7 +31,7 @@ from .compiling import (
 )
 from .files import options_text, read_options
 from .keywords import CompileKeywords, ReportKeywords
-from .running import DAY_S, ChipEffects, Effect, Execution
+from .running import DAY_S, ChipEffects, Effect, Execution, Jobs
 from .training import Training
 from .values import (
     ADC_POLICIES,
@@ -84,6 +84,7 @@ __all__ = [
     "Feedback",
     "InputFacts",
     "InputGroups",
+    "Jobs",
     "Lever",
     "MapOptions",
     "Method",

@@ -14,7 +14,20 @@ Effect = Literal["levels", "lines", "variation", "faults", "noise", "drift", "of
 DAY_S = 86400.0
 
 
-class Execution(Options):
+class Jobs(Options):
+    """How many processes share the work; results do not depend on it."""
+
+    table: ClassVar[str] = "execution"
+
+    jobs: int = option(
+        1,
+        "processes that share the work, and the cores; 0 takes one a core",
+        metavar="N",
+        bounds=(0, 1024),
+    )
+
+
+class Execution(Jobs):
     """How a program is executed; results do not depend on it."""
 
     table: ClassVar[str] = "execution"

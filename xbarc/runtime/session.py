@@ -8,6 +8,7 @@ were rewritten in `frontend.fragments.saturation`, and `IntegerProduct` has none
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from xbarc.errors import InputError, ModelError, UnsupportedError, XbarcError
-from xbarc.numerics import IntArray
+from xbarc.numerics import THREADS, IntArray, available_cores
 
 _NUMPY_NAMES = {
     "float": "float32",
@@ -42,6 +43,11 @@ class RuntimeValue:
         return _NUMPY_NAMES.get(inner, "other") if self.type.startswith("tensor(") else "other"
 
 
+def _default_threads() -> int:
+    """As many as the environment asks for; without that ONNX Runtime knows the cores better."""
+    return available_cores() if THREADS in os.environ else 0
+
+
 class OnnxSession:
     """One ONNX model, loaded and ready to run.
 
@@ -62,7 +68,7 @@ class OnnxSession:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 4
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = threads or _default_threads()
         self.where = where
         source = str(model) if isinstance(model, Path) else model
         try:
