@@ -27,3 +27,14 @@ def test_folders_of_tests_are_those_of_rooms() -> None:
         str(path.parent.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py")
     }
     assert not gone, f"no such rooms in xbarc: {sorted(gone)}"
+
+
+def test_files_that_the_package_names_are_there() -> None:
+    files = {path.name for path in PACKAGE.rglob("*.py")}
+    named = {
+        (path.name, name)
+        for path in PACKAGE.rglob("*.py")
+        for name in re.findall(r"`(?:\w+/)*(\w+\.py)`", path.read_text(encoding="utf-8"))
+    }
+    gone = sorted(item for item in named if item[1] not in files)
+    assert not gone, f"no such files: {gone}"

@@ -39,7 +39,7 @@ ROUNDS = 6
 # 0.55 to 0.8 at severe ones (docs/explanation/wires.md).
 GAINS = tuple(k / 20 for k in range(20, 6, -1))
 # Parts that are written and executed on the wires. The estimate that ranks all of them takes the
-# shares of cells as they are, and is wrong about its best one.
+# shares of cells as they are, so that its best one need not be the best.
 TRIED = 3
 
 

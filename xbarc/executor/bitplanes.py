@@ -8,7 +8,7 @@ population counts of long bit strings use). A threshold is compared bit by bit, 
 the outcome is one more plane, added to the votes.
 
 The adders are written as vector instructions of LLVM, which fits them to what the machine has.
-`sense_amplifiers.py` is the typed face, and the only caller.
+`senses.py` is the typed face, and the only caller.
 """
 
 from __future__ import annotations

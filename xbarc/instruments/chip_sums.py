@@ -13,7 +13,7 @@ from xbarc.numerics import Float64Array, Int64Array, IntArray
 
 
 class ChipSums:
-    """As `observer.ColumnSums`; sums are real, and counted by the nearest whole number.
+    """As `column_sums.ColumnSums`; sums are real, and counted by the nearest whole number.
 
     Args:
         step: the layer; its converter settings are not used.

@@ -2,7 +2,7 @@
 
 A row of `table.ROWS` is pure data: where entries of the result come from, whether they are moved or
 computed and by which function, which factors pass, what bounds the result, which integers ONNX
-Runtime runs it on. Readers of positions (`cost.flow`), of ranges (`intervals`), of scales, levels
+Runtime runs it on. Readers of positions (`cost.timing`), of ranges (`intervals`), of scales, levels
 and integers (`frontend`) act on those answers and on no names.
 
 To add an operator, add its row. What follows from the row works at once, ranges included. Where an

@@ -50,6 +50,7 @@ def condition_inputs(node: ir.Node) -> list[str]:
 def _fold_extents(model: ir.Model, constants: Constants) -> bool:
     """Make constants of sizes that inputs declare, where there is an `If`; say whether any was."""
     nodes = execution_order(model.graph)
+    # Only for the sake of an `If`: elsewhere sizes stay computed, as the model has them.
     if not any(node.op_type == "If" for node in nodes):
         return False
     found = [(node, sizes) for node in nodes if (sizes := _sizes(node, constants)) is not None]
@@ -110,6 +111,7 @@ def _take(node: ir.Node, graph: ir.Graph, constants: Constants) -> None:
     body = _branch(node, constants)
     nodes, results = list(body), list(body.outputs)
     initializers = list(body.initializers.values())
+    # Emptied first: a value, or a node, belongs to one graph at a time.
     body.outputs.clear()
     body.initializers.clear()
     body.remove(nodes)

@@ -74,6 +74,7 @@ def _give_shape(plain: AnyArray, value: ir.Value) -> AnyArray:
     if plain.ndim == len(wanted) and all(want in (-1, size) for size, want in pairs):
         return plain
     least = prod(size for size in wanted if size >= 0)
+    # One open axis takes what the others leave; two could be filled in several ways.
     fits = plain.size % least == 0 if -1 in wanted and least else plain.size == least
     if plain.ndim > 1 or wanted.count(-1) > 1 or not fits:
         raise _misfit(value, f"{plain.size} numbers of shape {list(plain.shape)} given")
@@ -84,6 +85,7 @@ def _give_type(plain: AnyArray, value: ir.Value, kind: np.dtype[Any]) -> AnyArra
     """In the declared type, if it holds every number."""
     with np.errstate(all="ignore"):
         array = plain.astype(kind) if plain.dtype.kind in "biuf" else None
+    # Compared as Python integers, which do not wrap: 300 must not become 44 in an int8.
     whole = kind.kind in "biu"
     if array is None or (whole and not np.array_equal(array.astype(object), plain.astype(object))):
         raise _misfit(value, f"{str(plain.tolist())[:60]} given")

@@ -56,6 +56,7 @@ def _guard(node: ir.Node, constants: Constants) -> bool:
     if not rank or value is None or graph is None:
         return False
     name = constants.names.fresh(f"{name_of(node.outputs[0])}/ranked")
+    # The one operator that names a rank and changes nothing.
     order = ir.AttrInt64s("perm", list(range(rank)))
     kept = ir.Node("", "Transpose", [value], [order], outputs=[ir.Value(name=name)], name=name)
     graph.insert_before(node, kept)

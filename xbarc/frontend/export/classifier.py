@@ -113,6 +113,7 @@ def _gemm(node: onnx.NodeProto) -> _Names | None:
     options: dict[str, AnyArray | float | int] = {
         a.name: helper.get_attribute_value(a) for a in node.attribute
     }
+    # A factor would have to be divided out of the refitted weights, which rounds them again.
     plain = options.get("alpha", 1.0) == options.get("beta", 1.0) == 1.0
     if not plain or options.get("transA", 0):
         return None

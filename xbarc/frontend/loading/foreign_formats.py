@@ -99,11 +99,13 @@ def _recognise(data: bytes) -> _Format | None:
         return _PICKLE
     if data[:5] == b"<?xml" and re.search(rb"<net\s", data[:4096]):
         return _OPENVINO
+    # Last: protobufs have no magic, so that this test is the weakest.
     return _tensorflow(data)
 
 
 def _archive(data: bytes) -> _Format | None:
     try:
+        # The list of members alone: nothing in the archive is unpacked or loaded.
         names = zipfile.ZipFile(io.BytesIO(data)).namelist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
         return None

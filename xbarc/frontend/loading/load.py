@@ -80,6 +80,7 @@ def _read_proto(path: Path) -> onnx.ModelProto:
     try:
         proto: onnx.ModelProto = onnx.ModelProto.FromString(data)
     except DecodeError as error:
+        # Only after parsing fails: an ONNX file may begin like anything.
         refuse_foreign(path, data)
         raise ModelError("the file is not an ONNX protobuf, or is cut short") from error
     if not proto.HasField("graph"):
@@ -124,6 +125,7 @@ def _fill_sparse(graph: onnx.GraphProto) -> None:
         count = element_count(tuple(sparse.dims), where)
         values = numpy_helper.to_array(sparse.values)
         index = numpy_helper.to_array(sparse.indices).astype(np.int64)
+        # ONNX allows flat numbers, and a row of coordinates for each entry.
         if index.ndim == 2:
             index = np.ravel_multi_index(tuple(index.T), tuple(sparse.dims))
         if index.size and (index.min() < 0 or index.max() >= count):

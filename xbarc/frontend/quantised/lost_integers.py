@@ -39,6 +39,7 @@ def lost_weights(value: ir.Value, view: IntegerView | None, views: Views) -> str
     if is_dequantize(last):
         return _own_reason(last, views)
     reason = _lost_on_the_way(last, 1, views)
+    # Weights may have a scale for each output; only activations need a single one.
     return reason + " an output" if reason.endswith("one scale") else reason
 
 

@@ -283,6 +283,7 @@ def _cast(passage: Passage) -> IntegerView | None:
     form = integer_format(passage.kind(source))
     if form is None:
         view = passage.reads[0]
+        # A cast from real numbers to integers cuts fractions off.
         cut = view is not None and view.dtype not in _WHOLE and to.is_integer()
         return None if view is None or cut else replace(view, dtype=str(to.numpy()))
     one, zero = np.ones((), np.float32), np.zeros((), np.int64)
@@ -301,6 +302,7 @@ def _rescale_integers(passage: Passage) -> IntegerView | None:
     """Mul, Div, Add and Sub with a constant: what a scale and a zero point are spelled with."""
     operator, inputs = passage.node.op_type, passage.node.inputs
     first, second = passage.reads
+    # These commute; `number - x` and `number / x` are no scale times integers.
     turned = first is None and operator in ("Mul", "Add")
     view, other, rest = (second, inputs[0], first) if turned else (first, inputs[1], second)
     if view is None or rest is not None:

@@ -1,7 +1,7 @@
 """Seeing real tensors as integers times a scale, as DequantizeLinear and QONNX nodes declare them.
 
-A view survives the operators that `carried.py` knows, so that the layer behind a Flatten still
-reads the integers. It never invents a scale.
+A view survives the operators that `propagate_integers.py` knows, so that the layer behind a Flatten
+still reads the integers. It never invents a scale.
 """
 
 from __future__ import annotations
