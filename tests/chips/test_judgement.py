@@ -169,5 +169,5 @@ def test_converters_set_from_data_keep_their_rows() -> None:
     calibrated = replace(step, adc=replace(step.adc, policy="calibrated:4"))
     assert exchangeable_rows(calibrated) == [(0, 16), (16, 32), (32, 48)]
     one = {name: getattr(step.adc, name)[:, :1] for name in ("bits", "lo", "step")}
-    alike = replace(step, adc=replace(calibrated.adc, **one))
-    assert exchangeable_rows(alike) == [(0, 48)]
+    same_setting = replace(step, adc=replace(calibrated.adc, **one))
+    assert exchangeable_rows(same_setting) == [(0, 48)]

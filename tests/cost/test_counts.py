@@ -107,7 +107,7 @@ def test_the_cycle_is_the_slower_of_read_and_conversion() -> None:
 def test_hardware_of_a_program() -> None:
     found = program_cost(small_program()).counts
     assert (found.arrays, found.macros, found.tiles, found.chips) == (5, 3, 2, 1)
-    # arrays 0, 2: 3 and 4 bits; 1, 3: one converter of 2 bits, its idle neighbour alike; 4: 4 bits
+    # arrays 0, 2: 3 and 4 bits; 1, 3: one converter of 2 bits, its idle neighbour too; 4: 4 bits
     assert found.adcs == widths({2: 4, 3: 2, 4: 4})
     assert found.cells_written == 30 + 8
     assert found.linked_chips == 0

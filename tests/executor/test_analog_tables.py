@@ -102,7 +102,7 @@ def test_any_setting_of_converters(
 @pytest.mark.parametrize("noise", NOISES[:2])
 @pytest.mark.parametrize("value", [-3.0, 0.0, 7.9375, 1000.0])
 def test_extremes(noise: Noise | None, value: float) -> None:
-    """All cells alike: the ends of the window of sums, below zero too; 1,000 does not fit it."""
+    """All cells equal: the ends of the window of sums, below zero too; 1,000 does not fit it."""
     step = _step(rows=64)
     vectors = np.full((5, 1, 64), 255, dtype=np.uint8)
     vectors[0] = 0

@@ -195,13 +195,13 @@ def test_reach_keeps_columns_near_their_place() -> None:
 
 @given(cases(), st.booleans())
 def test_adversarial_inputs_reach_the_bound_and_one_bit_fewer_saturates(
-    case: Case, pulled: bool
+    case: Case, saves: bool
 ) -> None:
     """All rows that push a sum up, at the largest code: inside the range, and only just."""
     adc = case.target.adc.model_copy(update={"columns_per_adc": 1})
     target = case.target.model_copy(update={"adc": adc})
     try:
-        step = mapped(case.layer, target, levers=LEVERS if pulled else (), **case.options)
+        step = mapped(case.layer, target, levers=LEVERS if saves else (), **case.options)
     except MappingError:  # wider than any converter: refused, as another test holds
         return
     _, high = cell_ranges(step)

@@ -53,7 +53,7 @@ def _fit(
 
 
 def _inputs(shape: tuple[int, ...], seed: int = 0) -> AnyArray:
-    """Positive on the whole and alike, as activations are."""
+    """Positive on the whole, and varying together, as activations do."""
     rng = np.random.default_rng(seed)
     common = rng.normal(size=(shape[0],) + (1,) * (len(shape) - 1))
     return (0.5 * common + rng.normal(size=shape) * 0.7 + 0.4).astype(np.float32)

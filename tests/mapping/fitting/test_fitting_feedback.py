@@ -62,7 +62,7 @@ def test_targets_and_factors_are_what_they_are_said_to_be() -> None:
         factor = block.factor[group]
         assert np.array_equal(factor, np.triu(factor))
         np.testing.assert_allclose(factor.T @ factor, np.linalg.inv(damped), rtol=1e-6, atol=1e-9)
-        # both networks alike: the exact weights themselves are the target
+        # the same for both networks: the exact weights themselves are the target
         np.testing.assert_allclose(block.target[group], weights[group], rtol=1e-3, atol=1e-3)
 
 
