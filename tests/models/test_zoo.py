@@ -120,7 +120,7 @@ def _light() -> list[Any]:
 def test_light_models_compile_and_run(name: str) -> None:
     """As shipped; each layer is ONNX Runtime's but for quantisation, the file stays as it was.
 
-    The classifiers' own outputs say little: all weights of a layer are equal, so all classes are too.
+    The classifiers' own outputs say little: all weights of a layer are equal, and so all classes.
     """
     path = LIGHT / f"{name}.onnx"
     before = hashlib.sha256(path.read_bytes()).hexdigest()
