@@ -410,7 +410,8 @@ def _check_layer(
     lossless = is_lossless(step)
     vectors = _test_vectors(step, rng, few=lossless)
     if met.vectors is not None:
-        # Vectors of a real run too: random codes rarely come near the sums that data makes.
+        # Vectors of a real run too: sums of random codes gather around their mean, and those of
+        # data need not.
         seen = met.vectors[: 1 if lossless else len(vectors)]
         vectors = np.concatenate([vectors, seen.astype(np.int64)])
     reference = layer_engine(step, fast=False).accumulate(vectors)

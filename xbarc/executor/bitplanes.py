@@ -68,6 +68,7 @@ def _add_sixteen(_typing, planes, rows, _first, counts, carry):
         source, numbers, target, out = (
             _Memory(context, builder, signature.args[i], arguments[i]) for i in (0, 1, 3, 4)
         )
+        # The four low planes stay in registers while sixteen are added.
         low = [target.load(bit) for bit in range(LOW_BITS)]
 
         def tree(depth, start):
@@ -79,6 +80,7 @@ def _add_sixteen(_typing, planes, rows, _first, counts, carry):
             low[depth - 1], carried = _full_adder(builder, low[depth - 1], left, right)
             return carried
 
+        # Fifteen adders for sixteen planes, in a tree: the longest way is four of them.
         out.store(tree(LOW_BITS, 0), 0)
         for bit in range(LOW_BITS):
             target.store(low[bit], bit)
@@ -198,6 +200,8 @@ def _drive(states, rows, shift, planes):
                 for word in range(WORDS):
                     line[word] |= source[word]
         for word in range(WORDS):
+            # A wordline that a column subtracts is added as its opposite, less one: the thresholds
+            # hold the difference.
             planes[count + row, word] = ~line[word]
 
 
@@ -213,6 +217,7 @@ def _count(planes, chosen, counts, carry):
 def _carry_on(target, bit, largest, carry):
     """Add a carry worth `2**bit` to sums that are at most `largest` then."""
     left = largest >> bit
+    # As far as a sum can reach by now: early carries are short.
     while left and bit < target.shape[0]:
         _ripple(target, bit, carry)
         bit, left = bit + 1, left >> 1
@@ -254,6 +259,7 @@ def _move_bit(source, bit, place, out):
     whole = source.size // _BYTES * _BYTES
     for i in range(0, whole, _BYTES):
         _set_bit(source, i, 1 << bit, 1 << place, out)
+    # What is left of the last register, byte by byte.
     for i in range(whole, source.size):
         out[i] |= np.uint8(((source[i] >> bit) & 1) << place)
 

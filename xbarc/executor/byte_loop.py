@@ -77,7 +77,10 @@ def convert_and_add(tables, cells, packed, adc, entries, totals, span):
     seen = np.intp(inside.ctypes.data)
     groups = nibbles // NIBBLES
     values, starts = entries.values, entries.starts
+    # Codes of two bytes count twice a conversion.
     flush = _FLUSH // size
+    # Chunks inside, conversions around them: a table is used for several chunks before the next one
+    # is read.
     for first in range(span[0], span[1], _BLOCK):
         end = min(first + _BLOCK, span[1])
         for k in range(cells.shape[0]):

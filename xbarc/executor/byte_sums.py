@@ -49,6 +49,8 @@ def _add_tables(
     """Lookups of `NIBBLES` tables added to sums that stop at 255."""
     for k in range(NIBBLES):
         place = builder.inttoptr(builder.add(index, I64(2 * k)), I16.as_pointer())
+        # The number of a table and not its address: two bytes for four cells, so that a column of
+        # 128 cells is 64 bytes.
         number = builder.zext(builder.load(place, align=2), I64)
         table = table_of(builder, builder.add(tables, builder.shl(number, I64(4))))
         for pair, plane in enumerate(planes):
@@ -83,6 +85,7 @@ def _sum_planes(builder: Any, cells: Sequence[Any], inputs: Sequence[Any], pairs
     count.add_incoming(I64(0), entry)
     count.add_incoming(following, loop)
     for phi, value in zip(before, after, strict=True):
+        # Sums stay in registers from the first table to the last.
         phi.add_incoming(ir.Constant(BYTES, None), entry)
         phi.add_incoming(value, loop)
     builder.position_at_end(done)
@@ -102,8 +105,11 @@ def _convert_bytes(builder: Any, sums: list[Any], numbers: list[Any], seen: Any)
     """Codes of step 1 joined to 16 bits, and `seen` with the conversions inside the range added."""
     lo, high = (_splat(builder, number, BYTES) for number in numbers)
     total, two = ir.Constant(WORDS, None), ir.Constant(WORDS, [2] * 16)
+    # Highest pair first: what was joined so far moves up by two bits, and no pair needs a shift of
+    # its own.
     for planes in reversed(sums):
         code = _clamp(builder, planes, lo, high)
+        # -1 where the clamp changed nothing: subtracting it counts.
         kept = builder.sext(builder.icmp_unsigned("==", code, planes), BYTES)
         seen = builder.sub(seen, kept)
         total = builder.add(builder.shl(total, two), join_pairs(builder, code))
@@ -115,11 +121,14 @@ def _convert_steps(builder: Any, sums: list[Any], numbers: list[Any], seen: Any)
     lo, step, top, magic = (_splat(builder, number, WORDS) for number in numbers)
     zero, one = ir.Constant(WORDS, None), ir.Constant(WORDS, [1] * 16)
     low, eight = ir.Constant(WORDS, [255] * 16), ir.Constant(WORDS, [8] * 16)
+    # `2 (S - lo) + step`, so that dividing by twice the step rounds halves up without a fraction.
     shift = builder.sub(step, builder.shl(lo, one))
     total = zero
     for planes in reversed(sums):
         words = builder.bitcast(planes, WORDS)
         inside = []
+        # Odd planes lie in the upper bytes of a word, even ones in the lower: both are treated as
+        # 16-bit numbers in turn.
         for half in (builder.lshr(words, eight), builder.and_(words, low)):
             doubled = builder.add(builder.shl(half, one), shift)
             wide = [builder.zext(value, ir.VectorType(I32, 16)) for value in (doubled, magic)]

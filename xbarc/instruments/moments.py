@@ -16,7 +16,7 @@ from xbarc.numerics import AnyArray, BoolArray, Float64Array, IntArray
 WIDEST = 2048
 """Inputs of a block whose products with each other are kept: 32 MB a group."""
 # Vectors in all. A matrix of second moments of n inputs has rank n only from n vectors on, and the
-# feedback inverts it: 16 times as many, and 32,768 for narrow layers, where they cost nothing.
+# feedback inverts it: 16 times as many, and 32,768 for narrow layers, where they cost little.
 _VECTORS_EACH = 16
 _LEAST_VECTORS = 1 << 15  # as above
 # Numbers at once: 16 MiB in single precision.

@@ -47,7 +47,8 @@ from xbarc.ir.quantizers import FloatResult, IntegerResult, RequantizedResult, S
 from xbarc.ir.verify import check_program
 from xbarc.numerics import AnyArray, PackedCells, packed_bytes
 
-# A load takes longer than the two renames of a save, so one more try nearly always does.
+# A load takes longer than the two renames of a save, so that one more try should meet a whole
+# program; the rest is for saves that follow each other.
 _TRIES = 20
 _APART = {
     "kind",
