@@ -30,8 +30,9 @@ import fill
 import nets
 import numpy as np
 
+from xbarc.circuit import Chip, Effects
 from xbarc.compiler import CompileOptions, compile_model
-from xbarc.executor import Executor, FastLayer
+from xbarc.executor import AnalogLayer, Executor, FastLayer, chip_layer
 from xbarc.ir.effective import lossless_conversions
 from xbarc.ir.geometry import Dense
 from xbarc.ir.network import IntWeight, LazyTensor, MatrixLayer
@@ -181,6 +182,43 @@ def network(quick: bool) -> list[Row]:
     return rows
 
 
+def chip(quick: bool) -> list[Row]:
+    """ResNet-20 on a chip, images a CPU second: variation, noise, and without converters."""
+    rows = []
+    images = 4 if quick else 16
+    x = np.abs(np.random.default_rng(1).standard_normal((images, 3, 32, 32), dtype=np.float32))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "resnet20.onnx"
+        nets.resnet20(path)
+        program = compile_model(path, options=CompileOptions(), calibration={"x": x})
+    for kinds, goal in (("variation", 30), ("variation,noise", 15)):
+        sample = Chip(program, Effects(frozenset(kinds.split(","))))
+        ours, theirs = (Executor(program, threads=1, chip=sample) for _ in range(2))
+        for step in program.crossbar_steps:
+            noise = getattr(chip_layer(sample, step, threads=1), "noise", None)
+            plain = AnalogLayer(step, sample.levels(step), noise, 1, by_tables=False)
+            theirs.runner.prepare(step, plain)
+        work = (partial(ours.run, {"x": x}), partial(theirs.run, {"x": x}))
+        rows.append(_chip_row(kinds.replace(",", " and "), images, paired(*work, 2), f">= {goal}"))
+    effects = Effects(frozenset({"variation"}), converters=False)
+    ideal = Executor(program, threads=1, chip=Chip(program, effects))
+    plain_program = Executor(program, threads=1)
+    work = (partial(ideal.run, {"x": x}), partial(plain_program.run, {"x": x}))
+    rows.append(_chip_row("variation, ideal converters", images, paired(*work, 2), ">= 280"))
+    return rows
+
+
+def _chip_row(name: str, images: int, seconds: tuple[float, float], goal: str) -> Row:
+    ours, theirs = seconds
+    return {
+        "work": f"ResNet-20 on a chip, {name}: images a CPU second",
+        "ours_per_s": images / ours,
+        "theirs_per_s": images / theirs,
+        "ratio": theirs / ours,
+        "goal": goal,
+    }
+
+
 def threads(quick: bool) -> list[Row]:
     """Wall time of the saturating layer on one and on two threads."""
     step, vectors = dense_step(512 if quick else 1024, "6")
@@ -272,6 +310,7 @@ BENCHMARKS = {
     "saturating": saturating_layer,
     "lossless": lossless_layer,
     "network": network,
+    "chip": chip,
     "threads": threads,
     "growth": growth,
     "compile": compiling,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,6 +40,10 @@ else:
 # Of a layer: bounds the time that the reference engine takes; large layers are verified on 3
 # vectors, small ones on 16.
 _VERIFY_CONVERSIONS = 20_000_000
+
+# Numbers whose squares are summed at a time: 256 KB in float64 stay near, where whole tensors of a
+# batch do not.
+_NEAR = 1 << 15
 _WIDE_ENOUGH = ("lossless", "worst-case")
 Progress = Callable[[int, int], None]
 
@@ -58,11 +62,15 @@ class _Noise:
 
     def add(self, wanted: AnyArray, found: AnyArray) -> None:
         """Add one tensor of one batch."""
-        # float32 sums of millions of squares would lose the small error beside the large signal.
-        exact = np.asarray(wanted, dtype=np.float64)
+        flat, other = np.asarray(wanted).reshape(-1), np.asarray(found).reshape(-1)
         with np.errstate(over="ignore", invalid="ignore"):  # infinite values have no ratio
-            self.signal += float((exact**2).sum())
-            self.error += float(((exact - np.asarray(found, dtype=np.float64)) ** 2).sum())
+            for first in range(0, flat.size, _NEAR):
+                # float32 sums of millions of squares would lose the small error beside the large
+                # signal.
+                exact = flat[first : first + _NEAR].astype(np.float64)
+                self.signal += float(np.square(exact).sum())
+                exact -= other[first : first + _NEAR].astype(np.float64, copy=False)
+                self.error += float(np.square(exact, out=exact).sum())
 
     @property
     def sqnr_db(self) -> float | None:
@@ -175,12 +183,12 @@ def evaluate(
         ProgramError: the program was compiled from another model.
         InputError: the data does not fit the model.
     """
-    meter = Meter(program, model, executor)
+    meter = Meter(program, model, [executor or Executor(program)])
     batches = labelled_batches(program, data)
     total = sum(count for _, _, count in batches)
     tally = Tally()
     for batch in batches:
-        tally.join(meter.measure(batch))
+        tally.join(meter.measure(batch)[0])
         if progress is not None:
             progress(tally.samples, total)
     return evaluation_of(program, tally)
@@ -190,23 +198,41 @@ class Meter:
     """Measures one batch after another; what it finds can be joined in their order.
 
     Args:
-        program, model, executor: as for `evaluate`.
+        program, model: as for `evaluate`.
+        executors: chips of one program, at least one; the float model runs once for all of them.
     """
 
-    def __init__(self, program: Program, model: Path, executor: Executor | None = None) -> None:
+    def __init__(self, program: Program, model: Path, executors: Sequence[Executor]) -> None:
         _check_source(program, model)
         self._exposed = _find_exposed(program)
         self._oracle = _FloatModel(program, model, self._exposed)
-        self._runner = executor or Executor(program)
+        self._executors = executors
         self._program = program
+        self._bits = frozenset(
+            _bits_name(step)
+            for step in program.crossbar_steps
+            if isinstance(step.result, SignResult)
+        )
 
-    def measure(self, batch: LabelledBatch) -> Tally:
-        """Run both on a batch."""
-        feeds, labels, count = batch
-        names, exposed, trace = [v.name for v in self._program.outputs], self._exposed, Trace()
-        values = self._runner.run(feeds, [*names, *exposed], trace=trace)
-        # After the program, whose errors about data are those of `run`.
-        wanted = self._oracle.run(feeds)
+    def measure(self, batch: LabelledBatch) -> list[Tally]:
+        """Run the float model and every chip on a batch."""
+        wanted: dict[str, Any] = {}
+        found = []
+        for executor in self._executors:
+            trace = Trace()
+            names = [*(value.name for value in self._program.outputs), *self._exposed]
+            values = executor.run(batch[0], names, trace=trace)
+            # After the program, whose errors about data are those of `run`.
+            wanted = wanted or self._oracle.run(batch[0])
+            found.append(self._compare(batch, values, wanted, trace))
+        return found
+
+    def _compare(
+        self, batch: LabelledBatch, values: list[Any], wanted: dict[str, Any], trace: Trace
+    ) -> Tally:
+        """Count what one chip gave on a batch."""
+        _, labels, count = batch
+        names, exposed = [v.name for v in self._program.outputs], self._exposed
         found = dict(zip([*names, *exposed], values, strict=True))
         # Layers whose channels were equalised give scaled values: the float model knows the values
         # before that.
@@ -214,7 +240,7 @@ class Meter:
         found |= {step.output: step.original(found[step.output]) for step in steps}
         seen = {name: (one.conversions, one.saturated) for name, one in trace.layers.items()}
         tally = Tally(samples=count, conversions=seen)
-        _book(tally, wanted, found, names, exposed)
+        _book(tally, wanted, found, names, exposed, self._bits)
         _classify(tally, wanted[names[0]], values[0], labels)
         return tally
 
@@ -271,6 +297,7 @@ def _book(
     found: Mapping[str, Any],
     outputs: list[str],
     exposed: tuple[str, ...],
+    bits: frozenset[str],
 ) -> None:
     for name in outputs:
         if _is_numeric(wanted.get(name)) and np.shape(wanted[name]) == np.shape(found[name]):
@@ -280,6 +307,8 @@ def _book(
     for name in exposed:
         if _is_numeric(wanted.get(name)) and np.shape(wanted[name]) == np.shape(found[name]):
             tally.layers.setdefault(name, _Noise()).add(wanted[name], found[name])
+            if name not in bits:
+                continue
             equal, total = tally.bits.get(name, (0, 0))
             same = int(np.count_nonzero(wanted[name] == found[name]))
             tally.bits[name] = (equal + same, total + int(np.size(found[name])))

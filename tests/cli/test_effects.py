@@ -88,13 +88,27 @@ def test_a_map_of_faults_from_a_file(xbarc: Run, mlp: Path, few: Path, tmp_path:
         ("--effects", "drift", "--time", "0"),
         ("--effects", "lines", "--gated", "2"),
         ("--effects", "noise", "--gated", "0.5"),
+        ("--effects", "variation,noise", "--ideal-converters"),
+        ("--effects", "none", "--ideal-converters"),
     ],
 )
 def test_wrong_effects(
     xbarc: Run, mlp: Path, few: Path, tmp_path: Path, wrong: tuple[str, ...]
 ) -> None:
     out = tmp_path / "out.npz"
-    xbarc("run", mlp, "--inputs", few, "--outputs", out, *wrong).refused(wrong[-2])
+    named = "--ideal-converters" if wrong[-1] == "--ideal-converters" else wrong[-2]
+    xbarc("run", mlp, "--inputs", few, "--outputs", out, *wrong).refused(named)
+
+
+def test_ideal_converters_judge_the_cells_alone(xbarc: Run, mlp: Path, few: Path) -> None:
+    common = ("check", mlp, "--data", few, "--model", MLP, "--effects", "variation", "--samples", 2)
+    ideal = ("--ideal-converters",)
+    found, plain = xbarc(*common, *ideal, "--json").json, xbarc(*common, "--json").json
+    assert found["effects"]["ideal_converters"]
+    assert not plain["effects"]["ideal_converters"]
+    assert found["output_sqnr_db"] != plain["output_sqnr_db"]
+    assert [layer["conversions"] for layer in found["layers"]] == [0] * len(found["layers"])
+    assert "variation, converters ideal;" in xbarc(*common, *ideal).out
 
 
 def test_placement_needs_data(xbarc: Run, tmp_path: Path) -> None:

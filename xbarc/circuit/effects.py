@@ -31,7 +31,8 @@ class Effects:
         active: for lines, share of rows that read 1 where the others are cut off from their
             bitlines; 1 where they are driven to zero volt.
         converters: without them each layer is one product with the matrix that its cells really
-            stand for, which is quicker; accumulators are then rounded once, not sums.
+            stand for, which is quicker; accumulators are then rounded once, not sums. Sense
+            amplifiers compare as ever.
         device: how programmed cells deviate, in place of the target's variation; None: as it says.
     """
 
@@ -54,6 +55,12 @@ class Effects:
             raise InputError(f"{self.seconds} s, expected more than 0", where="--time")
         if self.device is not None and "variation" not in self.kinds:
             raise InputError("needs --effects variation", where="--device")
+        if not self.converters and "noise" in self.kinds:
+            raise InputError(
+                "noise is drawn for every conversion, and there is none",
+                where="--ideal-converters",
+                hint="leave noise out of --effects",
+            )
         if not 0 < self.active <= 1:
             raise InputError(f"{self.active}, expected above 0 and at most 1", where="--gated")
 

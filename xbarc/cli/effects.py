@@ -26,9 +26,20 @@ def read_effects(program: Program, asked: ChipEffects) -> Effects:
     # Refused and not ignored: a result would look like one with that effect.
     if asked.gated != 1.0 and "lines" not in asked.effects:
         raise InputError("needs --effects lines", where="--gated")
+    converters = not asked.ideal_converters
+    if not converters and not asked.effects:
+        raise InputError("needs --effects", where="--ideal-converters")
     cells = None if known is None else program_faults(read_npz(known), program, str(known))
     device = None if asked.device is None else load_device(asked.device)
-    return Effects(asked.effects, asked.seed, 0, asked.time, cells, asked.gated, device=device)
+    return Effects(
+        asked.effects,
+        asked.seed,
+        seconds=asked.time,
+        fault_map=cells,
+        active=asked.gated,
+        converters=converters,
+        device=device,
+    )
 
 
 def spread_table(result: MonteCarlo) -> TableData:
@@ -39,6 +50,7 @@ def spread_table(result: MonteCarlo) -> TableData:
         for name, spread in (("top-1", result.top1), ("agreement", result.agreement))
         if spread is not None
     )
+    kinds += "" if result.effects.converters else ", converters ideal"
     title = f"{kinds}; seed {result.effects.seed}, {len(result.runs)} chips; layers: first chip"
     return TableData(title, ("", "mean>", "spread>", "worst>"), rows)
 

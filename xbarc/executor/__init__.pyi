@@ -1,4 +1,4 @@
-from .analog import AnalogLayer, UnconvertedLayer
+from .analog import AnalogLayer
 from .batches import Data, LabelledBatch, calibration_batches, labelled_batches, split_batches
 from .byte_ops import HAS_SHUFFLE
 from .exact import ExactLayer, layer_vectors, real_codes
@@ -13,6 +13,7 @@ from .saturating import SaturatingLayer, fits_lookup
 from .senses import driven_rows
 from .sliced import SlicedLayer
 from .tap import Tap
+from .unconverted import UnconvertedLayer
 from .vectors import sample_axis_first, stack_axes, stack_index
 from .walk import Values, Walk, run_steps
 from .windows import block_extent, gather, window_blocks

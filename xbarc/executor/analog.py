@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xbarc.circuit import raw_words, real_weights
+from xbarc.circuit import raw_words
 from xbarc.executor.adc import conversions_of_vector
 from xbarc.executor.analog_tables import (
     AnalogTables,
@@ -112,9 +112,8 @@ class AnalogLayer(Accumulate):
         self._threads = threads or available_cores()
         self._a = conversion_matrix(step.periphery, step.conversions, step.cells.columns)
         self._reads = np.asarray(abs(self._a).sum(axis=1), dtype=np.float64).reshape(-1)
-        self._levels = levels
         self._segments = [
-            self._prepare(group, number)
+            self._prepare(levels[group], group, number)
             for group in range(step.groups)
             for number in range(len(step.tiling.segment_bounds) - 1)
         ]
@@ -234,11 +233,11 @@ class AnalogLayer(Accumulate):
         segments = len(step.tiling.segment_bounds) - 1
         return (vectors, step.groups, segments, step.input_slices, step.conversions)
 
-    def _prepare(self, group: int, number: int) -> Segment:
+    def _prepare(self, levels: Float64Array, group: int, number: int) -> Segment:
         step = self.step
         first, last = (int(b) for b in step.tiling.segment_bounds[number : number + 2])
         block = int(step.tiling.segment_block[number])
-        seen = self._a @ self._levels[group, first:last].T
+        seen = self._a @ levels[first:last].T
         entries, starts = sorted_entries(step, group, block)
         settings = adc_settings(step, group, number)
         rows = np.asarray(step.tiling.row_input[first:last])
@@ -298,28 +297,6 @@ class AnalogLayer(Accumulate):
             return
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(work, spans))
-
-
-class UnconvertedLayer(Accumulate):
-    """One crossbar layer on one chip whose converters neither round nor clamp nor make noise.
-
-    Args:
-        step: the layer.
-        levels: as for `AnalogLayer`.
-    """
-
-    def __init__(self, step: CrossbarStep, levels: Float64Array) -> None:
-        weights = real_weights(step, levels)
-        largest = float(np.abs(weights).sum(axis=1).max(initial=1)) * ((1 << step.input_bits) - 1)
-        grid = 2.0 ** min(GRID_BITS, 52 - ceil(log2(max(2.0, largest))))
-        self._weights = np.rint(weights * grid) / grid
-
-    def accumulate(self, vectors: IntArray, trace: LayerTrace | None = None) -> Int64Array:
-        """Accumulators, rounded to whole numbers once; nothing is counted."""
-        del trace
-        product = vectors.transpose(1, 0, 2).astype(np.float64) @ self._weights
-        found: Int64Array = np.rint(product).astype(np.int64).transpose(1, 0, 2)
-        return found
 
 
 def on_grid(seen: Float64Array, dac_bits: int) -> AnyArray:

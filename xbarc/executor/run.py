@@ -32,12 +32,13 @@ from xbarc.runtime import OnnxSession, check_memory
 if TYPE_CHECKING:
     from xbarc import circuit
     from xbarc.circuit import Chip
-    from xbarc.executor import analog, analog_senses, noise
+    from xbarc.executor import analog, analog_senses, noise, unconverted
 else:  # only chips with effects need them
     circuit = lazy_module("xbarc.circuit")
     analog = lazy_module("xbarc.executor.analog")
     analog_senses = lazy_module("xbarc.executor.analog_senses")
     noise = lazy_module("xbarc.executor.noise")
+    unconverted = lazy_module("xbarc.executor.unconverted")
 
 Engine = Literal["fast", "reference"]
 Progress = Callable[[str], None]
@@ -55,7 +56,7 @@ def layer_engine(step: CrossbarStep, *, fast: bool = True, threads: int = 0) -> 
 
 def chip_layer(
     chip: Chip, step: CrossbarStep, threads: int = 0
-) -> analog.AnalogLayer | analog.UnconvertedLayer:
+) -> analog.AnalogLayer | unconverted.UnconvertedLayer:
     """The engine of one layer on a chip, with the chip's offsets and noise."""
     effects = chip.effects
     own = noise.Noise(
@@ -65,11 +66,9 @@ def chip_layer(
         effects.sample,
     )
     if step.sense is not None:
-        return analog_senses.AnalogSenses(
-            step, chip.levels(step), chip.offsets(step), own, threads
-        )
+        return analog_senses.AnalogSenses(step, chip.levels(step), chip.offsets(step), own, threads)
     if not effects.converters:
-        return analog.UnconvertedLayer(step, chip.levels(step))
+        return unconverted.UnconvertedLayer(step, chip.levels(step))
     return analog.AnalogLayer(step, chip.levels(step), own, threads)
 
 

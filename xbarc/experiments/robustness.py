@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,13 @@ from xbarc.experiments.sharing import Piece, Work, cut_pieces, make_executor, sh
 from xbarc.ir import Program
 from xbarc.numerics import AnyArray, available_cores
 from xbarc.options import Execution
+
+# What the engine of a chip keeps of a cell: a contribution of 4 bytes and tables of 16 to 24.
+_CELL_BYTES = 28
+
+# Of engines that a process keeps at once, 2 GB: 35 chips of ResNet-20, one of VGG-19, whose float
+# model then runs once a chip.
+_ROOM = 1 << 31
 
 
 @dataclass(frozen=True)
@@ -69,6 +77,7 @@ class MonteCarlo:
             "seconds": effects.seconds,
             "gated": effects.active,
             "fault_map": effects.fault_map is not None,
+            "ideal_converters": not effects.converters,
             "chips": len(self.runs),
             "top1": None if self.top1 is None else vars(self.top1),
             "agreement": None if self.agreement is None else vars(self.agreement),
@@ -116,17 +125,20 @@ def monte_carlo(
     """
     how = how or Execution()
     counts = [count for _, _, count in labelled_batches(program, data)]
-    pieces = cut_pieces(effects, samples, len(counts), how.jobs or available_cores())
+    jobs = how.jobs or available_cores()
+    pieces = cut_pieces(effects, samples, len(counts), jobs)
     chips = dict.fromkeys(piece.sample for piece in pieces)
+    rounds = _group_pieces(program, pieces, jobs)
     tallies = {chip: Tally() for chip in chips}
     done, total = 0, sum(counts) * len(chips)
     try:
         with share_work(program, effects, how, data=data) as (share, work):
-            found = share(partial(_measure_piece, work, model), pieces)
-            for piece, parts in zip(pieces, found, strict=True):
-                for part in parts:
-                    tallies[piece.sample].join(part)
-                    done += part.samples
+            found = share(partial(_measure_round, work, model), rounds)
+            for some, batches in zip(rounds, found, strict=True):
+                for batch in batches:
+                    for piece, part in zip(some, batch, strict=True):
+                        tallies[piece.sample].join(part)
+                        done += part.samples
                 if progress is not None:
                     progress(done, total)
     finally:
@@ -134,14 +146,30 @@ def monte_carlo(
     return MonteCarlo(effects, tuple(evaluation_of(program, tally) for tally in tallies.values()))
 
 
-def _measure_piece(work: Work, model: Path, piece: Piece) -> list[Tally]:
-    """Counts of each batch of a piece."""
+def _group_pieces(program: Program, pieces: list[Piece], jobs: int) -> list[tuple[Piece, ...]]:
+    """The same batches of several chips together, so that the float model runs once for them.
+
+    As many chips as memory holds side by side, and no fewer groups than processes where there are
+    chips enough.
+    """
+    cells = sum(prod(step.cells.shape) for step in program.crossbar_steps)
+    room = max(1, _ROOM // max(1, cells * _CELL_BYTES))
+    each = list(dict.fromkeys((piece.first, piece.last) for piece in pieces))
+    by_chip = [pieces[at : at + len(each)] for at in range(0, len(pieces), len(each))]
+    size = min(room, -(-len(by_chip) * len(each) // jobs))
+    groups = [by_chip[at : at + size] for at in range(0, len(by_chip), size)]
+    return [some for group in groups for some in zip(*group, strict=True)]
+
+
+def _measure_round(work: Work, model: Path, some: tuple[Piece, ...]) -> list[list[Tally]]:
+    """Counts of each batch of a piece of several chips; axes: batch, chip."""
     batches = labelled_batches(work.program(), work.data())
-    meter = _meter_of(work, model, piece.sample)
-    return [meter.measure(batch) for batch in batches[piece.first : piece.last]]
+    meter = _meter_of(work, model, tuple(piece.sample for piece in some))
+    return [meter.measure(batch) for batch in batches[some[0].first : some[0].last]]
 
 
-# A chip is made once for all of its pieces, and of a process only the last one is kept.
+# Chips are made once for all of their pieces, and of a process only the last group is kept.
 @lru_cache(maxsize=1)
-def _meter_of(work: Work, model: Path, sample: int | None) -> Meter:
-    return Meter(work.program(), model, make_executor(work, sample))
+def _meter_of(work: Work, model: Path, samples: tuple[int | None, ...]) -> Meter:
+    executors = [make_executor(work, sample) for sample in samples]
+    return Meter(work.program(), model, executors)

@@ -75,3 +75,8 @@ class ChipEffects(Options):
         "lines of 1T1R rows that are cut off while they read 0: the share of rows that read 1",
         metavar="SHARE",
     )
+    ideal_converters: bool = option(
+        False,
+        "with --effects: converters neither round nor clamp, so that the cells alone are judged; "
+        "one product a layer, which is much quicker",
+    )
