@@ -128,8 +128,8 @@ class CollapsedLayer(Accumulate):
         self._bound = largest_sum(self._weights) * top
         low, high = self._weights.min(initial=0), self._weights.max(initial=0)
         narrow = -128 <= low <= high <= 127 and step.input_bits <= 8
-        # ONNX Runtime's kernels add in int32. The bound holds for unsigned operands, which some of
-        # them make of signed ones.
+        # Weights go in as uint8 (see `IntegerProduct`), so that a product is at most 255 * 255, and
+        # kernels add in int32.
         self._fits_int8 = bool(narrow and step.inputs * 255 * 255 < 1 << 31)
         self._dense: IntegerProduct | None = None
         self._conv: IntegerProduct | None = None

@@ -61,6 +61,7 @@ def _prepare(onnx: Any, graph: Any, shapes: Shapes) -> None:
     for value in graph.output:
         if value.type.HasField("tensor_type"):
             value.type.tensor_type.ClearField("shape")
+    # Declared shapes are for other inputs than these.
     del graph.value_info[:]
     listed = {value.name for value in graph.input}
     large = [tensor for tensor in graph.initializer if prod(tensor.dims) > _SMALL]
@@ -101,6 +102,7 @@ def _alive(graph: Any, sizes: Mapping[str, int]) -> Iterator[int]:
         read = {*node.input, *made}
         gone = {n for n in read if n in alive and n not in ends and last.get(n, -1) <= number}
         alive -= gone
+        # After the peak: a node holds what it reads and what it makes at once.
         held -= sum(sizes.get(name, 0) for name in gone)
 
 

@@ -67,6 +67,8 @@ class OnnxSession:
         options = ort.SessionOptions()
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # Errors come as exceptions; what ONNX Runtime prints beside them would reach the user's
+        # terminal.
         options.log_severity_level = 4
         options.intra_op_num_threads = threads or _default_threads()
         self.where = where
@@ -90,6 +92,7 @@ class OnnxSession:
             InputError: ONNX Runtime refused the inputs or failed on them.
         """
         names = [value.name for value in self.outputs] if outputs is None else list(outputs)
+        # ONNX Runtime takes an empty list for a wish for all outputs.
         if not names:
             return []
         try:

@@ -128,6 +128,8 @@ class Builder:
         name = name_of(value)
         port = onnx.ValueInfoProto(name=name, type=self.kinds[name])
         if value.is_graph_input() and any(_needs_shapes(node) for node in nodes):
+            # Elsewhere shapes are left out: a declared extent that is wrong would be refused at run
+            # time.
             port.type.CopyFrom(ir.serde.serialize_value(value).type)
         return port
 

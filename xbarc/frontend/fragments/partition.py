@@ -41,6 +41,7 @@ def cut(
     stages: list[DepthStage] = [DepthStage([], [])]
     for node in nodes:
         matched = next((ends[out] for out in node.outputs if out in ends), None)
+        # Constants join whichever fragment reads them, as initialisers.
         if node not in living or constants.holds(node.outputs[0]):
             continue
         reads = node_reads(node) if matched is None else matched.reads
@@ -67,6 +68,8 @@ def borders(stages: list[DepthStage], graph: ir.Graph, constants: Constants) -> 
         inside = {*own, *held}
         outputs = [value for value in own if wanted.get(value, {index}) != {index}]
         if index == 0:
+            # Outputs of the model that depend on nothing have no stage of their own; the first one
+            # gives them.
             fixed = [value for value in graph.outputs if constants.holds(value)]
             outputs += dict.fromkeys(fixed)
             held += fixed

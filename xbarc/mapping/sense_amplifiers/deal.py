@@ -37,6 +37,8 @@ def deal(layer: MatrixLayer, options: SenseOptions, capacity: int) -> list[Int64
     least = -(-layer.rows // capacity)
     groups = least
     if least > 1:
+        # Rounded first: 100 * 1.1 is a little more than 110 in floats, and must not ask for a 111th
+        # group.
         groups = min(layer.rows, ceil(round(least * (1 + options.extra_groups), 6)))
     if options.split == "consecutive":
         bounds = np.arange(groups + 1) * layer.rows // groups

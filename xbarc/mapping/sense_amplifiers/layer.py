@@ -103,6 +103,7 @@ def _job(layer: MatrixLayer, target: Target, options: SenseOptions) -> _SenseJob
         shape = (layer.groups, layer.outputs)
         turned = result.flip.astype(np.bool_).reshape(shape)
         plain = result.threshold.reshape(shape)
+        # `z < t` for whole z is `-z >= 1 - t`: an output that falls compares the negative sum.
         threshold = np.where(turned, 1 - plain, plain)
         weights = np.where(turned[:, None, :], -weights, weights).astype(np.int8)
     elif not isinstance(result, FloatResult):
@@ -242,6 +243,8 @@ def _whole(share: Int64Array, offset: Int64Array, factor: int) -> Int64Array:
     return -((-(share + offset)) // factor)
 
 
+# Thresholds of the quantisers of 2, 3, 4 and 8 levels in table I of Max, "Quantizing for minimum
+# distortion", IRE Transactions on Information Theory 6, 1960, to two digits.
 _PLACES = {
     1: (0.0,),
     2: (-0.61, 0.61),

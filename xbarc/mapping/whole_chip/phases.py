@@ -161,6 +161,7 @@ def _waiting_bytes(
     last = {load.layer: i for i, load in enumerate(loads)}
     found = []
     for number, link in enumerate(links):
+        # Only one direction is stated: the objective keeps it 0 wherever it may be.
         late = model.new_bool_var(f"late{number}")
         model.add(at[first[link.source]] >= at[last[link.target]]).only_enforce_if(~late)
         # Whole bytes, and at least one: a link of half a byte waits too.
@@ -172,6 +173,7 @@ def _solve(
     model: cp_model.CpModel, seconds: float, loads: Sequence[Load], phases: int, capacity: int
 ) -> cp_model.CpSolver:
     solver = cp_model.CpSolver()
+    # One worker and deterministic time: the same choice on every machine.
     solver.parameters.num_workers = 1
     solver.parameters.random_seed = 0
     solver.parameters.max_deterministic_time = seconds
