@@ -13,6 +13,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from xbarc.version import VERSION
+
 if TYPE_CHECKING:
     from xbarc.api import CompiledProgram, compile, load  # noqa: A004  # the name users expect
     from xbarc.circuit import DeviceModel
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     )
     from xbarc.session import InferenceSession
 
-__version__ = "0.1.0"
+__version__ = VERSION
 __all__ = [
     "CompiledProgram",
     "ConverterPolicy",

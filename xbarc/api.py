@@ -18,6 +18,7 @@ from xbarc.pipeline import Progress
 from xbarc.report import Report, collect, render_json
 from xbarc.session import InferenceSession
 from xbarc.target import Target
+from xbarc.version import VERSION
 
 if TYPE_CHECKING:
     from xbarc.executor import Engine
@@ -44,7 +45,9 @@ class CompiledProgram:
             ProgramError: the path is taken by something else, or cannot be written.
         """
         report = render_json(self.report()).encode()
-        save_program(self.program, Path(path), {"report.json": report, **self.extra})
+        files = {"report.json": report, **self.extra}
+        by = VERSION if self.cost_law is None else ""
+        save_program(self.program, Path(path), files, counted_by=by)
 
     def report(self, **options: Unpack[ReportKeywords]) -> Report:
         """Counts and costs; renders itself in a notebook.

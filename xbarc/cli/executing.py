@@ -278,10 +278,11 @@ def verify_command(
     """Check a program: its rules, and fast == reference.
 
     Checksums and every rule of the format hold, layers meet nothing beyond what the program claims
-    when it runs on random and extreme inputs, both engines agree there, and a lossless layer equals
-    the plain integer product.
+    when it runs on random and extreme inputs, both engines agree there, a lossless layer equals the
+    plain integer product, and report.json is what the program is counted as.
     """
     from xbarc.cli.progress import progress_bar
+    from xbarc.cli.reporting import has_true_report
     from xbarc.evaluate import self_check
     from xbarc.instruments import probe_layers
     from xbarc.ir import PROGRAM_RULES, STEP_RULES, load_program, loops
@@ -290,6 +291,8 @@ def verify_command(
     with progress_bar("verify") as advance:
         met = probe_layers(loaded, seed)
         wrong = list(self_check(loaded, seed, advance, met))
+    if not wrong and not has_true_report(program, loaded):
+        wrong = [("report counted", "report.json is not what this program is counted as")]
     for rule, text in wrong:
         print(visible(f"broken  {rule}: {text}"))
     # No file, however damaged, should make two engines differ: that is a bug of ours, and scripts

@@ -65,6 +65,15 @@ def report_command(
 
 
 def _report(path: Path, given: dict[str, str], data: Path | None = None) -> Report:
+    from xbarc.ir import read_kept_report
+    from xbarc.report import Report
+    from xbarc.version import VERSION
+
+    kept = None if given or data is not None else read_kept_report(path, VERSION)
+    return _count(path, given, data) if kept is None else Report.model_validate_json(kept)
+
+
+def _count(path: Path, given: dict[str, str], data: Path | None) -> Report:
     from xbarc.cost import parse_policy, price_program
     from xbarc.ir import load_program
     from xbarc.mapping import full_load
@@ -75,6 +84,20 @@ def _report(path: Path, given: dict[str, str], data: Path | None = None) -> Repo
     policy = None if asked is None else parse_policy(asked, program.target)
     seen = None if data is None else _operands(program, data)
     return collect(program, policy, seen, full_load(program.target))
+
+
+def has_true_report(path: Path, program: Program) -> bool:
+    """Whether the report that `xbarc report` prints for a loaded program is one of it."""
+    from xbarc.ir import read_kept_report
+    from xbarc.mapping import full_load
+    from xbarc.report import collect, render_json
+    from xbarc.version import VERSION
+
+    kept = read_kept_report(path, VERSION)
+    if kept is None:
+        return True  # it is counted anew whenever it is asked for
+    counted = render_json(collect(program, load=full_load(program.target)))
+    return bool(counted.encode() == kept)
 
 
 def _operands(program: Program, data: Path) -> dict[str, OperandStatistics]:
@@ -154,14 +177,14 @@ def inspect_command(
     for path in (html, png):
         if path is not None:
             check_writable(path)
+    if layer is None and place is None and html is None and png is None:
+        _inspect_program(program, json)
+        return EXIT_DONE
     loaded = load_program(program)
     if layer is None:
-        if place is not None or html is not None or png is not None:
-            names = ", ".join(step.name for step in loaded.crossbar_steps)
-            hint = f"one of {names}" if names else "no layer of this program is on crossbars"
-            raise InputError("name the layer", where="--layer", hint=hint)
-        _inspect_program(loaded, json)
-        return EXIT_DONE
+        names = ", ".join(step.name for step in loaded.crossbar_steps)
+        hint = f"one of {names}" if names else "no layer of this program is on crossbars"
+        raise InputError("name the layer", where="--layer", hint=hint)
     step = find_layer(loaded, layer)
     if place is None:
         _inspect_layer(step, json, html, png)
@@ -170,11 +193,10 @@ def inspect_command(
     return EXIT_DONE
 
 
-def _inspect_program(program: Program, json: bool) -> None:
-    from xbarc.mapping import full_load
-    from xbarc.report import collect, layers_table, placement_table, render_json
+def _inspect_program(path: Path, json: bool) -> None:
+    from xbarc.report import layers_table, placement_table, render_json
 
-    report = collect(program, load=full_load(program.target))
+    report = _report(path, {})
     if json:
         emit(render_json(report))
         return

@@ -15,6 +15,7 @@ from .effective import (
 )
 from .facts import WEIGHTS, InputFacts, Narrowed
 from .files.folder import check_replaceable
+from .files.manifest import read_kept_report
 from .files.npz import read_npz
 from .files.partial import PARTIAL, locked_file, remove_leftovers
 from .files.programs import is_program, load_program, save_program
@@ -195,6 +196,7 @@ __all__ = [
     "positions",
     "program_text",
     "quantize",
+    "read_kept_report",
     "read_npz",
     "read_only",
     "remove_leftovers",

@@ -18,8 +18,10 @@ from xbarc.ir.files.folder import FILE_NAME, MANIFEST
 from xbarc.ir.files.schema import ARRAYS, FORMAT, DigitalRecord, ProgramRecord
 from xbarc.numerics import ANOTHER_LIMIT, limit_in_words, memory_limit, show_size
 
+REPORT = "report.json"
+
 UNSEALED = "0" * 64
-"""What stands in place of the seal while it is computed."""
+"""What stands in place of a digest over the file itself while it is computed."""
 
 # Parsed JSON takes several times its text: 256 MiB become a few GiB in memory.
 _LARGEST = 1 << 28
@@ -28,12 +30,60 @@ _FOLDERS = ("", "digital")
 _AGAIN = "compile the model again"
 
 
-def write_manifest(record: ProgramRecord, folder: Path) -> None:
-    """Write `program.json` with its seal; the same record gives the same bytes."""
-    plain = record.model_copy(update={"seal": UNSEALED})
+def write_manifest(record: ProgramRecord, folder: Path, counted_by: str = "") -> None:
+    """Write `program.json` with its seal; the same record gives the same bytes.
+
+    Args:
+        record: the program.
+        folder: of the program.
+        counted_by: what vouches for its report; empty where nothing does.
+    """
+    reported = UNSEALED if counted_by else None
+    plain = record.model_copy(update={"seal": UNSEALED, "reported": reported})
     # Sorted keys and ASCII: the same program has the same bytes whatever the order of fields.
     text = json.dumps(plain.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
-    (folder / MANIFEST).write_bytes(seal_text(text.encode("ascii")))
+    data = text.encode("ascii")
+    if counted_by:
+        voucher = _report_entry(_vouch(data, counted_by))
+        data = data.replace(_report_entry(UNSEALED), voucher, 1)
+    (folder / MANIFEST).write_bytes(seal_text(data))
+
+
+def read_kept_report(path: Path, counted_by: str) -> bytes | None:
+    """Read `report.json` of a program, where it is what this version of xbarc counts.
+
+    Arrays and fragments are not read: that they are there is checked, not that they are whole.
+
+    Args:
+        path: the program.
+        counted_by: this version.
+
+    Returns:
+        None where another version, another cost law or another program made the report.
+
+    Raises:
+        ProgramError: names the file that is missing, too large, not listed or damaged.
+    """
+    record = read_manifest(path)
+    _check_listed(path, record)
+    if record.reported is None or REPORT not in record.files:
+        return None
+    raw = (path / MANIFEST).read_bytes()
+    plain = raw.replace(_entry(record.seal), _entry(UNSEALED))
+    plain = plain.replace(_report_entry(record.reported), _report_entry(UNSEALED))
+    if _vouch(plain, counted_by) != record.reported:
+        return None
+    _check_digest(path / REPORT, record.files[REPORT])
+    return (path / REPORT).read_bytes()
+
+
+def _vouch(plain: bytes, counted_by: str) -> str:
+    """Make what `reported` holds from a manifest without it and without a seal."""
+    return hashlib.sha256(counted_by.encode() + b"\n" + plain).hexdigest()
+
+
+def _report_entry(digest: str) -> bytes:
+    return f'"reported": "{digest}"'.encode("ascii")
 
 
 def seal_text(data: bytes) -> bytes:
@@ -90,13 +140,18 @@ def check_files(path: Path, record: ProgramRecord) -> None:
     Raises:
         ProgramError: names the file that is missing, too large, not listed or damaged.
     """
+    _check_listed(path, record)
+    for name, digest in record.files.items():
+        _check_digest(path / name, digest)
+
+
+def _check_listed(path: Path, record: ProgramRecord) -> None:
+    """Check that every file of a program is listed and there, and none is too large."""
     needed = [ARRAYS, *(step.file for step in record.steps if isinstance(step, DigitalRecord))]
     for name in (*needed, *_own_files(path)):
         if name not in record.files:
             raise ProgramError(f"gives no checksum of '{name}'", where=str(path / MANIFEST))
     _check_sizes({name: _size(path, name) for name in record.files}, path)
-    for name, digest in record.files.items():
-        _check_digest(path / name, digest)
 
 
 def _own_files(path: Path) -> list[str]:

@@ -65,20 +65,28 @@ _APART = {
 """Keys of a record that stand elsewhere in a step, or in another form."""
 
 
-def save_program(program: Program, path: Path, extra: Mapping[str, bytes] | None = None) -> None:
+def save_program(
+    program: Program,
+    path: Path,
+    extra: Mapping[str, bytes] | None = None,
+    *,
+    counted_by: str = "",
+) -> None:
     """Write a program as a directory, whole or not at all.
 
     Args:
         program: what to write.
         path: the directory; an older program there is replaced, anything else is refused.
         extra: further files by name, such as the report.
+        counted_by: version of xbarc that made `report.json` among them with the target's own
+            figures, so that it need not be counted again; empty where it was made otherwise.
 
     Raises:
         ProgramError: `path` is something else than a program, or cannot be written.
     """
     check_replaceable(path)
     with whole_directory(path) as folder:
-        _write_files(program, folder, extra or {})
+        _write_files(program, folder, extra or {}, counted_by)
 
 
 def load_program(path: Path) -> Program:
@@ -145,7 +153,9 @@ def _read_program(path: Path) -> Program:
     return program
 
 
-def _write_files(program: Program, folder: Path, extra: Mapping[str, bytes]) -> None:
+def _write_files(
+    program: Program, folder: Path, extra: Mapping[str, bytes], counted_by: str
+) -> None:
     names: list[str] = []
     (folder / "digital").mkdir()
     for index, step in enumerate(program.steps):
@@ -162,7 +172,7 @@ def _write_files(program: Program, folder: Path, extra: Mapping[str, bytes]) -> 
         (folder / name).write_bytes(data)
         names.append(name)
     files = {name: file_digest(folder / name) for name in sorted(names)}
-    write_manifest(_record(program, files), folder)
+    write_manifest(_record(program, files), folder, counted_by)
 
 
 def _arrays(program: Program) -> dict[str, AnyArray]:
@@ -212,6 +222,7 @@ def _record(program: Program, files: dict[str, str]) -> ProgramRecord:
         front=list(program.front),
         rows=list(program.rows),
         files=files,
+        reported=None,
         seal=UNSEALED,
     )
 

@@ -3,6 +3,7 @@
 History of the format number:
     1  first format
     2  `seal`: every byte of `program.json` is checked, as those of the other files are
+    3  `reported`: whether `report.json` is what this program is counted as
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from xbarc.ir.quantizers import BinaryInput, DynamicInput, IntegerInput, StaticI
 from xbarc.target import Target
 
 # Raised where older files would be misread; each number has its line above.
-FORMAT: Literal[2] = 2
+FORMAT: Literal[3] = 3
 ARRAYS = "cells.safetensors"
 
 Text = str
@@ -205,7 +206,7 @@ class SourceRecord(StrictRecord):
 class ProgramRecord(StrictRecord):
     """The whole of `program.json`."""
 
-    format: Literal[2] = Field(description="number of the format")
+    format: Literal[3] = Field(description="number of the format")
     name: Text = Field(description="name of the network")
     source: SourceRecord = Field(description="the model")
     target: Target = Field(description="[the whole target](targets.md), sources included")
@@ -227,5 +228,10 @@ class ProgramRecord(StrictRecord):
     )
     files: dict[str, Digest] = Field(
         description="SHA-256 of each other file, by its name in the directory"
+    )
+    reported: Digest | None = Field(
+        description="SHA-256 of the version of xbarc that made `report.json` with the target's own"
+        " figures, and of this file, these 64 digits and those of the seal read as zeros; null"
+        " where the report was made otherwise"
     )
     seal: Digest = Field(description="SHA-256 of this file, these 64 digits read as zeros")
