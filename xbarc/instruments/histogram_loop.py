@@ -32,6 +32,20 @@ def _sum_slice(cells, inputs, place, planes, sums):
 
 
 @compiled()
+def _count(sums, low, width, bins):
+    """Count sums in bins: of one sum each in most layers, where no sum need be divided.
+
+    A division took a quarter of the time of counting.
+    """
+    if width == 1:
+        for lane in range(len(sums)):
+            bins[sums[lane] - low] += 1
+    else:
+        for lane in range(len(sums)):
+            bins[(sums[lane] - low) // width] += 1
+
+
+@compiled()
 def count_sums(cells, inputs, bits, kinds, vectors, scale, histogram):
     """Count the sums of every conversion of one group and segment.
 
@@ -52,5 +66,4 @@ def count_sums(cells, inputs, bits, kinds, vectors, scale, histogram):
             for s in range(histogram.shape[1]):
                 first, end = s * bits[1], min(bits[0], (s + 1) * bits[1])
                 _sum_slice(cells, inputs, (chunk, k), (first, end), sums)
-                for lane in range(inside):
-                    histogram[kinds[k], s, (sums[lane] - low) // width] += 1
+                _count(sums[:inside], low, width, histogram[kinds[k], s])
