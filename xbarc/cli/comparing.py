@@ -33,7 +33,7 @@ _SHARED = (
 _USUAL = "differential,segmented:4,acm,bias-column,unipolar"
 
 
-class Chips(Options):
+class DeviatingChips(Options):
     """Chips whose cells deviate."""
 
     noise: str | None = option(
@@ -55,7 +55,7 @@ class Chips(Options):
 
 @takes(
     chip=TargetChoice,
-    chips=Chips,
+    chips=DeviatingChips,
     given=(PrecisionOptions, Cells, Converters, ScheduleOptions),
     only=_SHARED,
 )
@@ -75,7 +75,7 @@ def compare_command(
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
     *,
     chip: TargetChoice,
-    chips: Chips,
+    chips: DeviatingChips,
     given: dict[str, Any],
 ) -> int:
     """Encodings side by side: cost, accuracy, deviating cells.
@@ -120,7 +120,7 @@ def compare_command(
     return EXIT_DONE
 
 
-def _noise(chips: Chips) -> NoiseSettings | None:
+def _noise(chips: DeviatingChips) -> NoiseSettings | None:
     from xbarc.encoding_comparison import NoiseSettings
 
     if chips.device is not None:
