@@ -44,6 +44,7 @@ def layer_picture(step: CrossbarStep, side: int = 1024) -> UInt8Array:
     height, width = (int(np.diff(b).max()) for b in (tiling.row_bounds, tiling.column_bounds))
     grid = _layout(len(strips), blocks, height, width)
     factor = max(1, -(-grid[0] * height // side), -(-grid[1] * width // side))
+    # A generator: cells of one row block are unpacked at a time, whatever the layer's size.
     tiles = (tile for strip in strips for tile in _strip(step, *strip, factor))
     return _sheet(tiles, grid, (-(-height // factor), -(-width // factor)), side)
 
@@ -74,6 +75,7 @@ def _sheet(
     """Blocks in reading order on a sheet; a block that is smaller than the others leaves a rest."""
     (down, across), (height, width) = grid, size
     scale = max(1, min(16, side // max(down * height, across * width)))
+    # Between blocks of a few pixels gaps would be most of the picture.
     gap = 2 if min(height, width) * scale >= 8 else 0
     pitch_y, pitch_x = height * scale + gap, width * scale + gap
     sheet = np.full((down * pitch_y - gap, across * pitch_x - gap, 3), _REST, dtype=np.uint8)
@@ -92,6 +94,7 @@ def shrink(cells: UInt8Array, factor: int) -> Float64Array:
     rows = np.arange(0, cells.shape[0], factor)
     columns = np.arange(0, cells.shape[1], factor)
     sums = np.add.reduceat(np.add.reduceat(cells, rows, axis=0, dtype=np.int64), columns, axis=1)
+    # By what is there: the last square may hold fewer cells.
     areas = np.outer(_lengths(rows, cells.shape[0]), _lengths(columns, cells.shape[1]))
     means: Float64Array = sums / areas
     return means

@@ -113,6 +113,7 @@ def heat_map(view: BlockView, width: int, *, terminal: bool) -> str:
 
     Plain maps print levels as digits while a character is a cell.
     """
+    # The same factor down as across, so that squares stay squares.
     factor = max(1, -(-view.cells.shape[1] // max(1, width)))
     # Digits can be read back by a script.
     if factor == 1 and not terminal and view.levels <= 10:

@@ -90,6 +90,7 @@ def pie(title: str, values: Sequence[tuple[str, float]], unit: str) -> str:
         y = 24 + 20 * index
         parts.append(_box(230, y - 10, 12, 12, colour))
         parts.append(_text(250, y, f"{shorten_name(name, 34)}  {percent(value / whole)}"))
+        # Added up as drawn: the last slice ends where rounding leaves it, a hair before the first.
         start += value / whole
     parts.append(_text(105, 102, number(whole), "middle"))
     parts.append(_text(105, 120, unit, "middle"))
