@@ -113,6 +113,25 @@ def test_jobs_change_no_byte(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["compare", "--encodings", "differential,unipolar", "--noise", "0.05", "--seeds", "1"],
+        ["study", "lines", "--scales", "1", "--placements", "none", "--corrections", "none,gain"],
+    ],
+)
+def test_jobs_change_no_row(
+    folder: Path, command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = ["--data", str(folder / "data.npz"), "--json"]
+    shown = []
+    for jobs in ("1", "2"):
+        assert main([*command, str(MLP), *data, "--jobs", jobs]) == 0
+        shown.append(capsys.readouterr().out)
+    assert shown[0] == shown[1]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_nothing_stays_behind_a_signal(tmp_path: Path, number: signal.Signals) -> None:
     script, running = tmp_path / "script.py", tmp_path / "running"

@@ -7,7 +7,8 @@ and `check` say of that encoding, and with device noise what `check` says of the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,11 +20,11 @@ from xbarc.cost import load_law, price_program
 from xbarc.errors import InputError, MappingError
 from xbarc.evaluate import Evaluation, evaluate
 from xbarc.executor import Executor, Values, calibration_batches
-from xbarc.experiments import Spread, can_read_back, program_chip
+from xbarc.experiments import Spread, Work, can_read_back, program_chip, share_work
 from xbarc.ir import CrossbarStep, MatrixLayer, Network, Program, effective_weights
 from xbarc.mapping import load_encoding, real_steps
 from xbarc.numerics import AnyArray
-from xbarc.options import AUTO, CompileOptions, Method
+from xbarc.options import AUTO, CompileOptions, Execution, Method
 from xbarc.pipeline import Progress
 from xbarc.report import collect
 from xbarc.rows import Accuracy, Row, decibels, fact
@@ -199,6 +200,7 @@ def compare(
     calibration: Mapping[str, AnyArray] | None = None,
     noise: NoiseSettings | None = None,
     progress: Progress | None = None,
+    jobs: int = 1,
 ) -> Comparison:
     """Compile, report and check a model with one encoding after another.
 
@@ -210,7 +212,8 @@ def compare(
         options: as for `compile_model`; the encoding in it does not count.
         calibration: as for `compile_model`. Without it chips are only programmed blind.
         noise: also run chips whose cells deviate.
-        progress: called with an encoding, its number and the count of encodings.
+        progress: called with an encoding that is done, its number and the count of encodings.
+        jobs: processes that share the encodings.
 
     Raises:
         MappingError: no encoding fits; the message is that of the first.
@@ -219,26 +222,60 @@ def compare(
     path, chosen = Path(model), options or CompileOptions()
     if chosen.cost_law is not None:
         chosen = chosen.changed(cost_law=load_law(chosen.cost_law))
-    network = prepared_network(path, target, chosen, calibration)
-    bench = _Bench(path, target, chosen, data, calibration, network, noise)
     rows: list[EncodingRow] = []
     problems: list[MappingError] = []
     samples = 0
-    for number, given in enumerate(encodings):
-        encoding = given if given == AUTO else load_encoding(given)
-        name = encoding if isinstance(encoding, str) else encoding.name
-        if progress is not None:
-            progress(name, number, len(encodings))
-        try:
-            row, samples = _row(bench, bench.options.changed(encoding=encoding), name)
-        except MappingError as error:
-            problems.append(error)
-            row = EncodingRow(name, problem=str(error))
-        rows.append(row)
+    loaded = [given if given == AUTO else load_encoding(given) for given in encodings]
+    sets = {"data": data} if calibration is None else {"data": data, "calibration": calibration}
+    try:
+        with share_work(None, None, Execution(jobs=jobs), **sets) as (share, work):
+            setup = _Setup(work, path, target, chosen, calibration is not None, noise)
+            for number, found in enumerate(share(partial(_try_row, setup), loaded)):
+                row, count, problem = found
+                samples = count or samples
+                problems += [] if problem is None else [problem]
+                rows.append(row)
+                if progress is not None:
+                    progress(row.encoding, number, len(loaded))
+    finally:
+        _make_bench.cache_clear()
     if len(problems) == len(rows) and problems:
         raise problems[0]
     law = target.cell.variation.law
     return Comparison(str(path), target.name, samples, noise, law, tuple(rows))
+
+
+@dataclass(frozen=True)
+class _Setup:
+    """What makes a bench, in whichever process; equal where its data lies in the same place."""
+
+    work: Work
+    model: Path
+    target: Target = field(compare=False)
+    options: CompileOptions = field(compare=False)
+    is_calibrated: bool
+    noise: NoiseSettings | None = field(compare=False)
+
+
+@lru_cache(maxsize=1)
+def _make_bench(setup: _Setup) -> _Bench:
+    calibration = setup.work.data("calibration") if setup.is_calibrated else None
+    network = prepared_network(setup.model, setup.target, setup.options, calibration)
+    return _Bench(
+        *(setup.model, setup.target, setup.options, setup.work.data(), calibration),
+        *(network, setup.noise),
+    )
+
+
+def _try_row(setup: _Setup, encoding: str | Method) -> tuple[EncodingRow, int, MappingError | None]:
+    """A row, its samples, and why there is nothing to say where an encoding does not fit."""
+    name = encoding if isinstance(encoding, str) else encoding.name
+    bench = _make_bench(setup)
+    try:
+        row, samples = _row(bench, bench.options.changed(encoding=encoding), name)
+    except MappingError as error:
+        return EncodingRow(name, problem=str(error)), 0, error
+    return row, samples, None
 
 
 def _row(bench: _Bench, options: CompileOptions, name: str) -> tuple[EncodingRow, int]:

@@ -13,6 +13,7 @@ from xbarc.errors import EXIT_DONE, InputError
 from xbarc.options import (
     Cells,
     Converters,
+    Jobs,
     Method,
     Options,
     PrecisionOptions,
@@ -28,7 +29,7 @@ _SHARED = (
     # Options that mean the same for every encoding; one that only some of them know would make rows
     # unlike.
     *("weight_bits", "activation_bits", "weight_slices"),
-    *("feedback", "encoding_budget", "adc", "cost_law"),
+    *("feedback", "encoding_budget", "adc", "cost_law", "jobs"),
 )
 _USUAL = "differential,segmented:4,acm,bias-column,unipolar"
 
@@ -55,6 +56,7 @@ class DeviatingChips(Options):
 
 @takes(
     chip=TargetChoice,
+    shared=Jobs,
     chips=DeviatingChips,
     given=(PrecisionOptions, Cells, Converters, ScheduleOptions),
     only=_SHARED,
@@ -76,6 +78,7 @@ def compare_command(
     *,
     chip: TargetChoice,
     chips: DeviatingChips,
+    shared: Jobs,
     given: dict[str, Any],
 ) -> int:
     """Encodings side by side: cost, accuracy, deviating cells.
@@ -112,6 +115,7 @@ def compare_command(
             calibration=None if calibrate is None else read_npz(calibrate),
             noise=suffered,
             progress=advance,
+            jobs=shared.jobs,
         )
     if json:
         print(dumps(found.as_json(), indent=1, allow_nan=False))

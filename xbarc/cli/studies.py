@@ -10,7 +10,7 @@ import typer
 
 from xbarc.cli.options import Sections, TargetChoice, takes
 from xbarc.errors import EXIT_DONE, InputError
-from xbarc.options import Cells, Options, PrecisionOptions, option
+from xbarc.options import Cells, Jobs, Options, PrecisionOptions, option
 
 if TYPE_CHECKING:
     from xbarc.executor import Data
@@ -44,9 +44,10 @@ def _studies() -> None:
 @app.command("lines", cls=Sections)
 @takes(
     chip=TargetChoice,
+    shared=Jobs,
     cases=Cases,
     given=(PrecisionOptions, Cells),
-    only=("weight_bits", "encoding"),
+    only=("weight_bits", "encoding", "jobs"),
 )
 def lines_command(
     model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="the trained network")],
@@ -66,6 +67,7 @@ def lines_command(
     *,
     chip: TargetChoice,
     cases: Cases,
+    shared: Jobs,
     given: dict[str, Any],
 ) -> int:
     """Sweep the resistance of wires: top-1 as mapped, placed and corrected."""
@@ -83,7 +85,7 @@ def lines_command(
     known, judged = _samples(data, calibrate)
     program = compile_model(model, chip.load(), options=CompileOptions(**given), calibration=known)
     with progress_bar("study") as advance:
-        found = study_lines(program, known, judged, sweep, advance)
+        found = study_lines(program, known, judged, sweep, advance, shared.jobs)
     if picture is not None:
         write_text(picture, drawn(found))
         print(f"wrote {picture}", file=sys.stderr)

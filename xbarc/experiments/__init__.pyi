@@ -1,6 +1,7 @@
 from .programming import can_read_back, program_chip
 from .robustness import MonteCarlo, Spread, monte_carlo
 from .running import Chips, run_chips
+from .sharing import Work, share_work
 from .study import LineStudy, StudyPoint, Sweep, held_back, picture, study_lines
 
 __all__ = [
@@ -10,11 +11,13 @@ __all__ = [
     "Spread",
     "StudyPoint",
     "Sweep",
+    "Work",
     "can_read_back",
     "held_back",
     "monte_carlo",
     "picture",
     "program_chip",
     "run_chips",
+    "share_work",
     "study_lines",
 ]

@@ -35,13 +35,15 @@ _BATCHES = 16
 class LocalWork:
     """Work of this process."""
 
-    own: Program
+    own: Program | None
     arrays: Mapping[str, Mapping[str, AnyArray]]
     effects: Effects | None
     how: Execution
 
     def program(self) -> Program:
         """The program itself."""
+        if self.own is None:
+            raise ValueError("this work has no program")
         return self.own
 
     def data(self, name: str = "data") -> Mapping[str, AnyArray]:
@@ -106,7 +108,10 @@ def cut_pieces(effects: Effects | None, samples: int, batches: int, jobs: int) -
 
 @contextlib.contextmanager
 def share_work(
-    program: Program, effects: Effects | None, how: Execution, **data: Mapping[str, AnyArray]
+    program: Program | None,
+    effects: Effects | None,
+    how: Execution,
+    **data: Mapping[str, AnyArray],
 ) -> Iterator[tuple[WorkerMap, Work]]:
     """A map over as many processes as asked for, and what they work on.
 
@@ -114,7 +119,7 @@ def share_work(
     block.
 
     Args:
-        program: what runs.
+        program: what runs, if anything does.
         effects: what chips suffer.
         how: the engine, and how many processes there are.
         data: sets of arrays, by the name under which `Work.data` gives them.
@@ -124,7 +129,8 @@ def share_work(
         return
     with tempfile.TemporaryDirectory(prefix="xbarc-") as name, worker_map(how.jobs) as share:
         folder = Path(name)
-        save_program(program, folder / "program.xbar")
+        if program is not None:
+            save_program(program, folder / "program.xbar")
         for kind, arrays in data.items():
             (folder / kind).mkdir()
             for number, (key, array) in enumerate(arrays.items()):

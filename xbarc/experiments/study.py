@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,11 @@ from xbarc.chips import FitOptions, fit_program
 from xbarc.circuit import Chip, Effects, line_ratio
 from xbarc.errors import InputError
 from xbarc.executor import Data, Executor, labelled_batches
+from xbarc.experiments.sharing import Work, share_work
 from xbarc.ir import Program, label_name, labels_in
 from xbarc.mapping import placement_name
 from xbarc.numerics import ordered_sums
-from xbarc.options import Method
+from xbarc.options import Execution, Method
 from xbarc.pipeline import Progress
 from xbarc.rows import Row, fact
 from xbarc.target import Target, Wires
@@ -103,6 +105,7 @@ def study_lines(
     data: Data,
     sweep: Sweep,
     progress: Progress | None = None,
+    jobs: int = 1,
 ) -> LineStudy:
     """Fit the program anew for every case and count right answers.
 
@@ -113,7 +116,8 @@ def study_lines(
         calibration: what placement and corrections may see.
         data: inputs and `labels` to be judged by.
         sweep: the cases.
-        progress: called with a case, its number and the count of cases.
+        progress: called with a case that is done, its number and the count of cases.
+        jobs: processes that share the cases.
 
     Raises:
         InputError: the data has no labels.
@@ -121,20 +125,29 @@ def study_lines(
     count = _count_labels(data, label_name(value.name for value in program.inputs))
     cases = list(sweep.cases)
     found: list[StudyPoint] = []
-    for number, (scale, placement, chosen) in enumerate(cases):
-        text = ", ".join(sorted(chosen)) or "none"
-        if progress is not None:
-            progress(f"{placement_name(placement)} x{scale:g}, {text}", number, len(cases))
-        # From the program as it was compiled, never from the case before.
-        wired = replace(program, target=scaled_wires(program.target, scale))
-        fitted = _fit_case(wired, calibration, FitOptions(placement, chosen))
-        effects = Effects(frozenset({"lines"}), converters=sweep.converters)
-        share = top1(fitted, data, effects)
-        found.append(
-            StudyPoint(scale, line_ratio(wired.target), placement_name(placement), text, share)
-        )
+    how = Execution(jobs=jobs)
+    with share_work(program, None, how, data=data, calibration=calibration) as (share, work):
+        points = share(partial(_run_case, work, sweep.converters), cases)
+        for number, point in enumerate(points):
+            found.append(point)
+            if progress is not None:
+                text = f"{point.placement} x{point.scale:g}, {point.corrections}"
+                progress(text, number, len(cases))
     ideal = top1(program, data, Effects())
     return LineStudy(count, ideal, tuple(found), sweep.converters)
+
+
+def _run_case(
+    work: Work, converters: bool, case: tuple[float, str | Method, frozenset[str]]
+) -> StudyPoint:
+    scale, placement, chosen = case
+    # From the program as it was compiled, never from the case before.
+    program = work.program()
+    wired = replace(program, target=scaled_wires(program.target, scale))
+    fitted = _fit_case(wired, work.data("calibration"), FitOptions(placement, chosen))
+    share = top1(fitted, work.data(), Effects(frozenset({"lines"}), converters=converters))
+    text = ", ".join(sorted(chosen)) or "none"
+    return StudyPoint(scale, line_ratio(wired.target), placement_name(placement), text, share)
 
 
 def held_back(data: Data) -> tuple[Data, Data]:
