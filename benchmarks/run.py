@@ -255,48 +255,56 @@ def growth(quick: bool) -> list[Row]:
 
 
 def compiling(quick: bool) -> list[Row]:
-    """Seconds, peak memory and bytes a weight of whole compiles, each in its own process."""
+    """CPU seconds and peak memory of compile, verify and report, each in its own process."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         nets.resnet18(place / "resnet18.onnx")
-        jobs = [("resnet18", 11_700_000, "<= 4 s, 0.6 GB, 2.2 bytes a weight")]
+        goals = {"compile": "<= 2 s, 0.9 GB", "verify": "<= compile", "report": ""}
+        jobs = [("resnet18", 11_700_000, goals)]
         for name in () if quick else ("resnet50", "vgg19"):
-            goal = "<= 60 s, 3 GB" if name == "vgg19" else ""
             model = place / f"{name}.onnx"
-            jobs.append((name, fill.fill(fill.light_model(name), model, 0), goal))
-        for name, weights, goal in jobs:
-            rows.append(_compile(place / f"{name}.onnx", weights, goal))
+            weights = fill.fill(fill.light_model(name), model, 0)
+            goals = {"compile": "<= 9 s, 0.9 GB", "verify": "<= compile", "report": "<= 0.7 s"}
+            jobs.append((name, weights, goals if name == "vgg19" else {}))
+        for name, weights, goals in jobs:
+            rows += _commands(place / f"{name}.onnx", weights, goals)
     return rows
 
 
-_COMPILE_AND_TELL_PEAK = """
-import re, sys
+_RUN_AND_TELL = """
+import re, sys, time
 from xbarc.cli import main
-code = main(["compile", sys.argv[1], "-o", sys.argv[2]])
+code = main(sys.argv[1:])
 status = open("/proc/self/status").read()
-print(re.search(r"VmHWM:\\s+(\\d+) kB", status).group(1), file=sys.stderr)
+peak = re.search(r"VmHWM:\\s+(\\d+) kB", status).group(1)
+print(time.process_time(), peak, file=sys.stderr)
 sys.exit(code)
 """
-# Peak memory is read by the child itself: what the parent's accounting calls the child's peak
-# starts with the parent's own.
+# The child tells both itself: what the parent's accounting calls the child's peak starts with the
+# parent's own.
 
 
-def _compile(model: Path, weights: int, goal: str) -> Row:
+def _commands(model: Path, weights: int, goals: dict[str, str]) -> list[Row]:
+    """A row a command, start-up included; each runs twice, since the first may compile loops."""
     output = model.with_suffix(".xbar")
-    command = [sys.executable, "-c", _COMPILE_AND_TELL_PEAK, str(model), str(output)]
-    start = time.perf_counter()
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    seconds = time.perf_counter() - start
+    asked = {"compile": (str(model), "-o", str(output)), "verify": (str(output),)}
+    rows = []
+    for name, arguments in {**asked, "report": (str(output),)}.items():
+        command = [sys.executable, "-c", _RUN_AND_TELL, name, *arguments]
+        done = [subprocess.run(command, check=True, capture_output=True, text=True) for _ in "12"]
+        told = [run.stderr.split()[-2:] for run in done]
+        rows.append(
+            {
+                "work": f"{name} {model.stem}, {weights:,} weights, CPU s",
+                "ours_s": min(float(seconds) for seconds, _ in told),
+                "peak_GB": int(told[-1][1]) * 1024 / 1e9,
+                "goal": goals.get(name, ""),
+            }
+        )
     size = sum(path.stat().st_size for path in output.rglob("*") if path.is_file())
-    peak = int(done.stderr.split()[-1]) * 1024
-    return {
-        "work": f"compile {model.stem}, {weights:,} weights",
-        "ours_s": seconds,
-        "peak_GB": peak / 1e9,
-        "bytes_a_weight": size / weights,
-        "goal": goal,
-    }
+    rows[0]["bytes_a_weight"] = size / weights
+    return rows
 
 
 def help_text(_: bool) -> list[Row]:
