@@ -1,10 +1,14 @@
+import re
 import sys
 import textwrap
+import tomllib
 from importlib import import_module, invalidate_caches
+from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from numba.core import caching
 
 from xbarc.numerics import compiling
 
@@ -92,3 +96,70 @@ def test_kept_code_is_made_again_when_an_imported_file_changes(
 
 def _refuse(cache: object) -> None:
     raise PermissionError(13, f"{cache} lies in a folder that cannot be written")
+
+
+_TRIPLE = """
+    from xbarc.numerics import compiled
+    {lines}
+    @compiled()
+    def triple(number):
+        return 3 * number
+"""
+
+
+def test_a_function_that_moved_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    kept = tmp_path / "__pycache__"
+    kept.mkdir()
+    others = ("loop_of_test.triple-9.py2.nbi", "loop_of_test.triple_of-2.py311.nbi", "notes.txt")
+    for name in others:
+        (kept / name).touch()
+    counts = []
+    for lines in (1, 4):
+        _write(tmp_path, "loop_of_test", _TRIPLE.format(lines="\n" * lines))
+        _forget()
+        assert import_module("loop_of_test").triple(2) == 6
+        counts.append(len(list(kept.iterdir())))
+    assert counts[0] == counts[1] == len(others) + 2  # an index, and the code of one signature
+    assert all((kept / name).is_file() for name in others)
+    _forget()
+
+
+def test_a_package_that_cannot_be_written_keeps_code_with_its_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object) -> None:
+        raise OSError("read-only file system")
+
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
+    for name in (name for name in vars(caching) if "InTreeCacheLocator" in name):
+        monkeypatch.setattr(getattr(caching, name), "ensure_cache_path", refuse)
+    for hits in (0, 1):
+        _write(tmp_path, "loop_of_test", _TRIPLE.format(lines="\n"))
+        _forget()
+        triple = import_module("loop_of_test").triple
+        assert triple(2) == 6
+        assert Path(triple.stats.cache_path).is_relative_to(tmp_path / "user")
+        assert sum(triple.stats.cache_hits.values()) == hits
+    _forget()
+
+
+@pytest.mark.parametrize("library", ["numba", "llvmlite"])
+def test_the_newest_allowed_compiler_is_the_tested_one(library: str) -> None:
+    """Where it is installed, every test of a loop runs with it."""
+    project = Path(__file__).parents[2] / "pyproject.toml"
+    needs = tomllib.loads(project.read_text(encoding="utf-8"))["project"]["dependencies"]
+    bound = re.search(rf"^{library}>=[\d.]+,<(\d+)\.(\d+)$", "\n".join(needs), re.MULTILINE)
+    assert bound is not None
+    major, minor = map(int, version(library).split(".")[:2])
+    below = (int(bound[1]), int(bound[2]))
+    assert (major, minor) < below
+    if (major, minor + 1) != below:
+        pytest.skip(f"{library} {major}.{minor} is older than what is allowed")

@@ -47,9 +47,24 @@ class _KernelCache(FunctionCache):
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        """Keep the code for a signature."""
+        """Keep the code for a signature, and nothing of the function's older places."""
         with suppress(*_GONE):
             super().save_overload(sig, data)
+        self._remove_older()
+
+    def _remove_older(self) -> None:
+        """Remove what was kept when the function stood on another line, before an upgrade perhaps.
+
+        Numba names files by the line, so those would stay for ever, and the folder would grow.
+        """
+        own = self._cache_file._index_name
+        name, _, rest = own.rpartition(".nbi")[0].rpartition("-")
+        build = rest.partition(".")[2]  # of Python: other ones keep theirs
+        of_function = re.compile(rf"{re.escape(name)}-\d+\.{re.escape(build)}\.")
+        with suppress(OSError):
+            for path in Path(self._cache_path).iterdir():
+                if of_function.match(path.name) and not path.name.startswith(f"{name}-{rest}."):
+                    path.unlink(missing_ok=True)
 
 
 @cache
