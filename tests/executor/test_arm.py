@@ -17,8 +17,8 @@ import pytest
 from llvmlite import ir
 from numba import types
 
-from xbarc.executor import byte_ops, byte_sums, shuffle
-from xbarc.executor.lanes import LANES, NIBBLES
+from xbarc.executor import byte_ops, byte_sums, digit_sums, shuffle
+from xbarc.executor.lanes import DIGITS, LANES, NIBBLES
 from xbarc.executor.sliced import _magic_of, _tables_of_four
 from xbarc.numerics.types import AnyArray
 
@@ -68,6 +68,28 @@ int main(void) {
 """
 
 
+REAL = """
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+void real(uintptr_t, uintptr_t, intptr_t, intptr_t, uintptr_t, uintptr_t);
+static uint8_t tables[%(count)d * 64] __attribute__((aligned(64)));
+static uint8_t planes[2 * %(count)d * 32] __attribute__((aligned(64)));
+static int16_t settings[16];
+static int32_t sums[64];
+int main(void) {
+  while (fread(tables, 1, sizeof tables, stdin) == sizeof tables) {
+    if (fread(planes, 1, sizeof planes, stdin) != sizeof planes) exit(3);
+    if (fread(settings, 2, 16, stdin) != 16) exit(3);
+    real((uintptr_t)tables, (uintptr_t)planes, %(count)d * 32, %(groups)d, (uintptr_t)settings,
+         (uintptr_t)sums);
+    fwrite(sums, 4, 64, stdout);
+  }
+  return 0;
+}
+"""
+
+
 class _Context:
     """What an intrinsic asks of numba's compiler."""
 
@@ -77,6 +99,7 @@ class _Context:
 
 _BITS = {types.uintp: 64, types.intp: 64, types.int32: 32}
 _PLACES = types.UniTuple(types.intp, 7)
+_ADDRESSES = types.UniTuple(types.intp, 4)
 _NUMBERS = {count: types.UniTuple(types.int32, count) for count in (2, 4)}
 
 
@@ -111,6 +134,7 @@ def _object() -> tuple[bytes, str]:
     _emit(module, "bytes", byte_sums.sum_and_convert, _PLACES, _NUMBERS[2])
     _emit(module, "steps", byte_sums.sum_and_convert_steps, _PLACES, _NUMBERS[4])
     _emit(module, "sums", shuffle.add_sums)
+    _emit(module, "real", digit_sums.sum_two, _ADDRESSES, types.intp, types.intp)
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
     machine = llvm.Target.from_triple(TRIPLE).create_target_machine(opt=3, reloc="pic")
@@ -131,10 +155,6 @@ def test_arm_looks_tables_up_in_one_instruction(monkeypatch: pytest.MonkeyPatch)
 )
 def test_arm_computes_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(byte_ops, "ARM", True)
-    (tmp_path / "loops.o").write_bytes(_object()[0])
-    (tmp_path / "main.c").write_text(MAIN % {"count": COUNT, "groups": GROUPS})
-    command = [_COMPILER, "-O2", "-static", "main.c", "loops.o", "-o", "loops"]
-    subprocess.run(command, cwd=tmp_path, check=True)
     rng = np.random.default_rng(0)
     tables = _tables_of_four(2)
     given, wanted = [tables.tobytes()], b""
@@ -147,10 +167,44 @@ def test_arm_computes_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         settings = np.array([lo, step, top, magic, lo + top], dtype=np.int32)
         given.append(settings.tobytes() + numbers.tobytes() + planes.tobytes())
         wanted += _right(tables, numbers, planes, (lo, step, top))
+    assert _emulate(tmp_path, MAIN, b"".join(given)) == wanted
+
+
+def _emulate(folder: Path, main: str, given: bytes) -> bytes:
+    """What a program around the loops prints."""
+    (folder / "loops.o").write_bytes(_object()[0])
+    (folder / "main.c").write_text(main % {"count": COUNT, "groups": GROUPS})
+    command = [_COMPILER, "-O2", "-static", "main.c", "loops.o", "-o", "loops"]
+    subprocess.run(command, cwd=folder, check=True)
     run = subprocess.run(
-        [_EMULATOR, "loops"], cwd=tmp_path, input=b"".join(given), capture_output=True, check=True
+        [_EMULATOR, "loops"], cwd=folder, input=given, capture_output=True, check=True
     )
-    assert run.stdout == wanted
+    return run.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not (shutil.which(_COMPILER) and shutil.which(_EMULATOR)), reason=f"needs {_EMULATOR}"
+)
+def test_arm_adds_real_cells_to_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(byte_ops, "ARM", True)
+    rng = np.random.default_rng(1)
+    given, wanted = [], b""
+    for low in rng.integers(-9000, 9000, CASES):
+        # Sums of 32 tables that span less than the window of 2**24, wherever it lies.
+        entries = rng.integers(0, (1 << 24) // COUNT - 40, (COUNT, 16)) + (int(low) << 10) // COUNT
+        digits = [entries & 31, entries >> 5 & 31, entries >> 10 & 63, entries >> 16 & 255]
+        tables = np.stack(digits, axis=1).astype(np.uint8)
+        assert tables.shape == (COUNT, DIGITS, 16)
+        planes = rng.integers(0, 16, (2, COUNT, LANES)).astype(np.uint8)
+        base = np.full((2, digit_sums.SETTINGS), int(low) - 1, dtype=np.int16)
+        given += [tables.tobytes(), planes.tobytes(), base.tobytes()]
+        sums = entries[np.arange(COUNT)[:, None], planes].sum(axis=1)
+        by_vector = sums.reshape(2, LANES // 2, 2).transpose(0, 2, 1)  # even lanes, then odd ones
+        wanted += by_vector.astype(np.int32).tobytes()
+    assert _emulate(tmp_path, REAL, b"".join(given)) == wanted
 
 
 def _right(

@@ -31,7 +31,7 @@ def _constant(vector: ir.VectorType, number: int) -> ir.Constant:
     return ir.Constant(vector, [number] * vector.count)
 
 
-def _widen(builder: Any, digits: Any) -> list[Any]:
+def _widen_bytes(builder: Any, digits: Any) -> list[Any]:
     """Bytes as two vectors of 16 bits: those of even lanes, then those of odd ones."""
     words = builder.bitcast(digits, WORDS)
     low = builder.and_(words, _constant(WORDS, 255))
@@ -54,7 +54,7 @@ class _Plane:
         old = self.bytes[digit]
         self.bytes[digit] = found if old is None else builder.add(old, found)
 
-    def widen(self, builder: Any, digit: int) -> None:
+    def widen_digit(self, builder: Any, digit: int) -> None:
         """Empty the bytes of a digit: pairs of lanes as they lie, and the odd lanes."""
         both = builder.bitcast(self.bytes[digit], WORDS)
         odd = builder.lshr(both, _constant(WORDS, 8))
@@ -83,7 +83,7 @@ def _add_group(builder: Any, table: Any, index: list[Any], sums: list[_Plane]) -
                 plane.add(builder, digit, look_up(builder, entries, indices))
             if digit < DIGITS - 1 and (k + 1) % _HELD[digit] == 0:
                 for plane in sums:
-                    plane.widen(builder, digit)
+                    plane.widen_digit(builder, digit)
 
 
 def _sum_planes(builder: Any, places: list[Any], planes: int) -> list[_Plane]:
@@ -121,7 +121,7 @@ def _join_digits(builder: Any, plane: _Plane, half: int, base: Any) -> tuple[Any
     first, second, third = (plane.halves(builder, digit)[half] for digit in range(DIGITS - 1))
     second = builder.add(second, builder.lshr(first, by))
     third = builder.add(third, builder.lshr(second, by))
-    top = builder.shl(_widen(builder, plane.top)[half], _constant(WORDS, 6))
+    top = builder.shl(_widen_bytes(builder, plane.top)[half], _constant(WORDS, 6))
     window = builder.sub(builder.add(top, third), base)
     low = [builder.and_(digit, _constant(WORDS, _LOW)) for digit in (second, first)]
     lowest = builder.or_(builder.shl(low[0], by), low[1])

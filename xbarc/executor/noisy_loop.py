@@ -25,13 +25,13 @@ _sum_two = cast(Any, digit_sums.sum_two)
 _sum_one = cast(Any, digit_sums.sum_one)
 
 
-def _compiled(function=None, **options):
+def _compile(function=None, **options):
     """Compile with numpy's division, which has no branch for zero."""
     decorate = compiled(error_model="numpy", **options)
     return decorate if function is None else decorate(function)
 
 
-@_compiled(inline="always")
+@_compile(inline="always")
 def _sum_conversion(where, planes, nibbles):
     """Sums of a conversion of a chunk; `where` is tables, planes, bases and the sums themselves."""
     table, index, base, out = where
@@ -47,7 +47,7 @@ def _sum_conversion(where, planes, nibbles):
         _sum_one(places, at, np.intp(out + plane * LANES * 4))
 
 
-@_compiled(inline="always")
+@_compile(inline="always")
 def _draw_numbers(stream, first, numbers, words, indices, quantiles, drawn):
     """Normal numbers of a conversion; axes: plane, vector.
 
@@ -69,7 +69,7 @@ def _draw_numbers(stream, first, numbers, words, indices, quantiles, drawn):
             drawn[plane, lane] = quantiles[indices[word, lane, part]]
 
 
-@_compiled
+@_compile
 def _read_near(waiting, sums, sigma, drawn, reading, lanes):
     """The definition, for the codes that are near a border.
 
@@ -98,7 +98,7 @@ def _read_near(waiting, sums, sigma, drawn, reading, lanes):
             lanes[1, lane] += np.int32(kept != code)
 
 
-@_compiled
+@_compile
 def _align(shape, kind):
     """Zeros of 32 bits that start on a 64-byte border, where vectors of 64 bytes are quick."""
     size = shape[0] * shape[1]
@@ -107,7 +107,7 @@ def _align(shape, kind):
     return memory[first : first + size].reshape(shape)
 
 
-@_compiled(inline="always")
+@_compile(inline="always")
 def _spread(acc, values, span, chunk, lanes):
     """Add joined codes to the accumulators of some entries of `R`, from the first to the end."""
     for entry in range(span[0], span[1]):
@@ -116,7 +116,7 @@ def _spread(acc, values, span, chunk, lanes):
             acc[row, chunk * LANES + lane] += factor * np.int64(lanes[lane])
 
 
-@_compiled
+@_compile
 def convert_and_add(tables, packed, reading, draw, entries, totals, span):
     """Everything from packed inputs to accumulators, for one group and one segment.
 
@@ -144,11 +144,8 @@ def convert_and_add(tables, packed, reading, draw, entries, totals, span):
     vectors, row, out = rounded.shape[2], np.intp(LANES * 4), np.intp(sums.ctypes.data)
     # Numba frees an array after its last use by name, whoever knows its address: all of these are
     # named in the loop below.
-    results = (
-        np.intp(drawn.ctypes.data),
-        np.intp(waiting.ctypes.data),
-        np.intp(lanes.ctypes.data),
-    )
+    at_drawn, at_waiting = np.intp(drawn.ctypes.data), np.intp(waiting.ctypes.data)
+    at_lanes = np.intp(lanes.ctypes.data)
     apart = np.intp(SETTINGS * 4 if slices > 1 else 0)
     strides = (row, np.intp(vectors * 4), row, np.intp(4), apart)
     for chunk in range(span[0], span[1]):
@@ -168,11 +165,11 @@ def convert_and_add(tables, packed, reading, draw, entries, totals, span):
             places = (
                 out,
                 np.intp(rounded.ctypes.data + sigma),
-                results[0],
-                results[1],
+                at_drawn,
+                at_waiting,
                 np.intp(settings.ctypes.data + k * slices * SETTINGS * 4),
-                results[2],
-                np.intp(results[2] + row),
+                at_lanes,
+                np.intp(at_lanes + row),
             )
             if _read_planes(places, strides, (np.intp(planes), window)):
                 own = all_sigma[kinds[k], :, chunk * LANES : (chunk + 1) * LANES]

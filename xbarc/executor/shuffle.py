@@ -39,7 +39,7 @@ def _lookup_group(builder: Any, table: Any, places: list[Any]) -> list[Any]:
     return totals
 
 
-def _widen(builder: Any, total: Any) -> list[Any]:
+def _widen_bytes(builder: Any, total: Any) -> list[Any]:
     """Bytes as two vectors of 16-bit numbers: those of even lanes, then those of odd lanes.
 
     `lane_order` deals vectors over lanes so that these are the first and the second sixteen.
@@ -62,7 +62,7 @@ def _emit_sums(builder: Any, table: Any, index: Any, groups: Any, stride: Any, p
     first = builder.add(index, builder.mul(count, _I64(LANES * NIBBLES)))
     places = [builder.add(first, builder.mul(stride, _I64(p))) for p in range(planes)]
     totals = _lookup_group(builder, tables, places)
-    words = [half for total in totals for half in _widen(builder, total)]
+    words = [half for total in totals for half in _widen_bytes(builder, total)]
     added = [builder.add(old, new) for old, new in zip(sums, words, strict=True)]
     following = builder.add(count, _I64(1))
     builder.cbranch(builder.icmp_signed("<", following, groups), loop, done)
