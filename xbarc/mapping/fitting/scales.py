@@ -39,11 +39,16 @@ def rounding_steps(
     )
     full = np.where(reach > 0, reach, 1.0)
     best, least = full.copy(), np.full(full.shape, np.inf)
+    # Two arrays for all candidates: new ones for each took longer than the arithmetic.
+    scaled, whole = np.empty_like(weights), np.empty_like(weights)
     for ratio in _candidates(weights.size):
         steps = full * ratio
-        scaled = weights / steps[:, None]
-        error = (scaled - np.clip(np.rint(scaled), low, high)) ** 2
-        cost = np.einsum("gi,gio->go", importance, error) * steps**2
+        np.divide(weights, steps[:, None], out=scaled)
+        np.rint(scaled, out=whole)
+        np.clip(whole, low, high, out=whole)
+        np.subtract(scaled, whole, out=scaled)
+        np.square(scaled, out=scaled)
+        cost = np.einsum("gi,gio->go", importance, scaled) * steps**2
         better = cost < least
         best[better], least[better] = steps[better], cost[better]
     return best
