@@ -180,14 +180,19 @@ class WeightCodes:
         """
         size = self.width // 8
         whole = self.width in (8, 16, 32) and not first % self.width and not out.shape[2] % size
-        if not is_worth_loops(weights):
-            self._pack_bits(weights, first, out)
-            return
         if not whole or sys.byteorder != "little":
-            cell_loops.append_codes(protect(weights), self.low, self.codes, self.width, first, out)
+            if is_worth_loops(weights):
+                codes = (self.low, self.codes, self.width)
+                cell_loops.append_codes(protect(weights), *codes, first, out)
+            else:
+                self._pack_bits(weights, first, out)
             return
         words = out.view(f"u{size}")[:, :, first // self.width :][:, :, : weights.shape[2]]
-        cell_loops.look_up(protect(weights), self.low, self.codes.astype(words.dtype), words)
+        narrow = self.codes.astype(words.dtype)
+        if is_worth_loops(weights):
+            cell_loops.look_up(protect(weights), self.low, narrow, words)
+        else:
+            words[:] = narrow[weights.astype(np.int64) - self.low]
 
     def _pack_bits(self, weights: IntArray, first: int, out: UInt8Array) -> None:
         """As `pack`, a byte a bit at a time."""
