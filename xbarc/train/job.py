@@ -235,7 +235,8 @@ class TrainJob(nn.Module):
             self.program, steps=steps, settings=tuple(sorted(settings.items())), front=(), rows=()
         )
         verify_program(program)
-        return CompiledProgram(program, self.compiled.extra, self.compiled.cost_law)
+        # further files of the folder tell what placement found with the cells of before
+        return CompiledProgram(program, {}, self.compiled.cost_law)
 
     @torch.no_grad()
     def _trained(self, step: CrossbarStep) -> CrossbarStep:
