@@ -11,13 +11,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+import xbarc.train.crossbar_loop as loops
 from tests.builders import int_layer, mapped, program_of, small_target
 from tests.executor.test_engines import draw_adc, mapped_or_none
 from tests.strategies import Case, cases
 from xbarc.executor import Executor
 from xbarc.ir import CrossbarStep, StaticInput
 from xbarc.numerics import AnyArray, pack_cells
-from xbarc.train import ProgramLayer
+from xbarc.train import ProgramLayer, crossbar
 
 
 def _program(step: CrossbarStep, case: Case) -> AnyArray:
@@ -127,3 +128,22 @@ def test_cells_move_between_their_levels_only() -> None:
     assert not torch.equal(layer.programmed(), layer.programmed())
     layer.eval()
     assert torch.equal(layer.programmed(), layer.programmed())
+
+
+def test_the_compiled_loops_are_the_operations_of_torch() -> None:
+    rng = np.random.default_rng(5)
+    sums = torch.from_numpy(rng.integers(-40, 200, (2, 9, 7)).astype(np.float32))
+    low, step, top = (
+        torch.from_numpy(rng.integers(*ends, (2, 7)).astype(np.float32))
+        for ends in ((-9, 9), (1, 12), (0, 16))
+    )
+    settings = (low, step, top)
+    total = torch.zeros_like(sums)
+    loops.read_sums(sums.numpy(), *(a.numpy() for a in settings), 4, total.numpy())
+    assert torch.equal(total, crossbar._read_on_device(sums.clone(), settings, 4))
+    back, passed, shared = torch.randn_like(sums), torch.empty_like(sums), torch.zeros_like(sums)
+    arrays = [a.numpy() for a in (sums, *settings, back)]
+    loops.pass_gradient(*arrays, 0.25, passed.numpy(), shared.numpy())
+    assert torch.equal(passed, crossbar._pass_on_device(sums.clone(), settings, back))
+    assert torch.equal(shared, 0.25 * passed)
+    assert 0 < int((passed != 0).sum()) < passed.numel()

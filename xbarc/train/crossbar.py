@@ -17,9 +17,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-# Sums in flight: 2**22 float32 are 16 MiB, about what stays in the caches of one core together
-# with the planes that make them; four times as many ran 1.3 times slower, a quarter no faster.
-_SUMS_AT_ONCE = 1 << 22
+import xbarc.train.crossbar_loop as loops
+from xbarc.numerics import AnyArray
+
+# Sums in flight: 2**19 float32 are 2 MiB, which a core's own cache about holds between the product
+# that makes them and the pass that reads them.
+_SUMS_AT_ONCE = 1 << 19
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,10 +37,15 @@ class ColumnConverters:
     step: Tensor
     top: Tensor
 
+    @property
+    def settings(self) -> tuple[Tensor, Tensor, Tensor]:
+        """All three."""
+        return self.low, self.step, self.top
+
 
 @dataclass(frozen=True, eq=False)
 class ColumnThresholds:
-    """ColumnThresholds of one segment's sense amplifiers.
+    """Thresholds of one segment's sense amplifiers.
 
     Attributes:
         level: axes: level, group or 1, vector (1), conversion.
@@ -58,6 +66,7 @@ class ActiveRows:
         output: `R`, axes: group or 1, conversion, output.
         read: how sums become codes.
         drive: which signs drive each row, for sense amplifiers; axis: row.
+        first: input of the first row where the rows read neighbouring inputs, else None.
     """
 
     rows: slice
@@ -65,12 +74,19 @@ class ActiveRows:
     output: Tensor
     read: ColumnConverters | ColumnThresholds
     drive: Tensor | None = None
+    first: int | None = None
+
+    def take(self, plane: Tensor) -> Tensor:
+        """What the rows are driven with; a view where they read neighbouring inputs."""
+        if self.first is None:
+            return plane[:, :, self.inputs]
+        return plane[:, :, self.first : self.first + self.inputs.numel()]
 
     def wires(self, vectors: Tensor) -> Tensor:
-        """What drives the rows: codes, or whether a sign is one that drives the row."""
-        values = vectors[:, :, self.inputs]
+        """Which rows are driven by signs."""
         if self.drive is None:
-            return values
+            raise ValueError("codes drive these rows, a slice at a time")
+        values = vectors[:, :, self.inputs]
         up, down, absent = (((self.drive >> bit) & 1).to(values.dtype) for bit in range(3))
         # the three cases of a sign as polynomials, exact for -1, 0 and +1
         square = values * values
@@ -98,18 +114,6 @@ class LayerCut:
     slices: int
     joined: torch.dtype
 
-    def planes(self, codes: Tensor) -> Iterator[tuple[int, Tensor]]:
-        """Weight of each input slice and the slice, least significant first.
-
-        Both operations are exact on integers in floats: a product with a power of two, a floor.
-        """
-        size = float(1 << self.dac_bits)
-        rest = codes
-        for number in range(self.slices):
-            above = torch.floor(rest / size)
-            yield 1 << (self.dac_bits * number), rest - above * size
-            rest = above
-
 
 class _Convert(torch.autograd.Function):
     """The function of `convert` and its gradient."""
@@ -122,8 +126,8 @@ class _Convert(torch.autograd.Function):
         ctx.save_for_backward(vectors, table, thresholds)
         ctx.cut = cut
         parts = []
-        for piece in _pieces(vectors, table):
-            total = torch.zeros((), dtype=cut.joined, device=piece.device)
+        for piece in _pieces(vectors, table, cut):
+            total = torch.zeros((), dtype=cut.joined, device=table.device)
             for number, segment in enumerate(cut.segments):
                 read = _with_trained(segment.read, thresholds, number)
                 codes = _read_segment(piece, table, segment, read, cut)
@@ -141,18 +145,16 @@ class _Convert(torch.autograd.Function):
             torch.zeros_like(table),
             None if thresholds is None else torch.zeros_like(thresholds),
         )
-        start = 0
-        for piece in _pieces(vectors, table):
-            span = slice(start, start + piece.shape[1])
+        for piece in _pieces(vectors, table, cut):
+            part = grad[:, piece.span].to(table.dtype)
             for number, segment in enumerate(cut.segments):
                 read = _with_trained(segment.read, thresholds, number)
-                back = grad[:, span].to(piece.dtype) @ segment.output.mT.to(piece.dtype)
-                seen = _Seen(piece, table, segment, back, span, number)
+                back = part @ segment.output.mT.to(table.dtype)
+                seen = _Seen(piece, table, segment, back, number)
                 if isinstance(read, ColumnThresholds):
                     _compare_back(seen, read, sums)
                 else:
                     _convert_back(seen, read, cut, sums)
-            start = span.stop
         return sums.vectors, sums.table, sums.thresholds, None
 
 
@@ -181,22 +183,33 @@ class _Gradients:
 
 
 @dataclass(frozen=True, eq=False)
-class _Seen:
-    """One segment of one piece: its vectors, and the gradient of its conversions."""
+class _VectorPiece:
+    """Some input vectors, and their input slices where converters read them."""
 
-    piece: Tensor
+    vectors: Tensor
+    planes: list[Tensor]
+    span: slice
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """One segment of one piece, and the gradient of its conversions."""
+
+    piece: _VectorPiece
     table: Tensor
     segment: ActiveRows
     back: Tensor
-    span: slice
     number: int
 
 
-def _pieces(vectors: Tensor, table: Tensor) -> Iterator[Tensor]:
+def _pieces(vectors: Tensor, table: Tensor, cut: LayerCut) -> Iterator[_VectorPiece]:
     groups, count, _ = vectors.shape
     size = max(1, _SUMS_AT_ONCE // max(1, groups * table.shape[2]))
+    sliced = any(isinstance(segment.read, ColumnConverters) for segment in cut.segments)
     for start in range(0, max(count, 1), size):
-        yield vectors[:, start : start + size].to(table.dtype)
+        piece = vectors[:, start : start + size].to(table.dtype)
+        span = slice(start, start + piece.shape[1])
+        yield _VectorPiece(piece, _planes(piece, cut) if sliced else [], span)
 
 
 def _with_trained(
@@ -208,7 +221,7 @@ def _with_trained(
 
 
 def _read_segment(
-    piece: Tensor,
+    piece: _VectorPiece,
     table: Tensor,
     segment: ActiveRows,
     read: ColumnConverters | ColumnThresholds,
@@ -216,46 +229,87 @@ def _read_segment(
 ) -> Tensor:
     """Codes read back and joined over input slices; axes: group, vector, conversion."""
     cells = table[:, segment.rows]
-    wires = segment.wires(piece)
     if isinstance(read, ColumnThresholds):
-        sums = wires @ cells
+        sums = segment.wires(piece.vectors) @ cells
         return torch.stack([sums >= level for level in read.level]).sum(0).to(sums.dtype)
-    total = torch.zeros((), dtype=piece.dtype, device=piece.device)
-    for number, (weight, plane) in enumerate(cut.planes(wires)):
-        low, step, top = (_of_slice(a, number) for a in (read.low, read.step, read.top))
-        sums = plane @ cells
-        # one division and one floor, both exact: |S - lo| is far below 2**22, so the rounding of
-        # the quotient never crosses the next multiple of 1/2
-        codes = sums.sub_(low).div_(step).add_(0.5).floor_().clamp_(min=0.0).minimum(top)
-        back = codes.mul_(step).add_(low).mul_(weight)
-        total = total + back
+    total = cells.new_zeros((*piece.vectors.shape[:2], cells.shape[2]))
+    for number, plane in enumerate(piece.planes):
+        settings = _settings(read, number, cells)
+        sums = segment.take(plane) @ cells
+        weight = 1 << (cut.dac_bits * number)
+        if sums.is_cpu:
+            loops.read_sums(*_arrays(sums, *settings), weight, total.numpy())
+        else:
+            total += _read_on_device(sums, settings, weight)
     return total
 
 
-def _of_slice(values: Tensor, number: int) -> Tensor:
-    return values[number if values.shape[0] > 1 else 0]
+def _read_on_device(sums: Tensor, settings: tuple[Tensor, ...], weight: int) -> Tensor:
+    """As `read_sums` of `crossbar_loop`, in torch's operations; `sums` is overwritten."""
+    low, step, top = (values[:, None] for values in settings)
+    # one division and one floor, both exact: |S - lo| is far below 2**22, so the rounding of the
+    # quotient never crosses the next multiple of 1/2
+    codes = sums.sub_(low).div_(step).add_(0.5).floor_().clamp_(min=0.0).minimum(top)
+    return codes.mul_(step).add_(low).mul_(weight)
+
+
+def _planes(piece: Tensor, cut: LayerCut) -> list[Tensor]:
+    """All input slices of the codes, least significant first; axes of each: as `piece`."""
+    size, planes = float(1 << cut.dac_bits), []
+    for number in range(cut.slices):
+        if piece.is_cpu:
+            plane = torch.empty_like(piece, memory_format=torch.contiguous_format)
+            loops.take_plane(*_arrays(piece), size, number, plane.numpy())
+        else:
+            above = torch.floor(piece / size**number)
+            plane = above - torch.floor(above / size) * size
+        planes.append(plane)
+    return planes
+
+
+def _settings(read: ColumnConverters, number: int, cells: Tensor) -> tuple[Tensor, ...]:
+    """`lo`, `step` and largest code of one input slice; axes: group, conversion."""
+    shape = (cells.shape[0], cells.shape[2])
+    parts = (values[number if values.shape[0] > 1 else 0][:, 0] for values in read.settings)
+    return tuple(part.expand(shape).contiguous() for part in parts)
+
+
+def _arrays(*tensors: Tensor) -> tuple[AnyArray, ...]:
+    """The same memory as numpy sees it."""
+    return tuple(tensor.detach().contiguous().numpy() for tensor in tensors)
 
 
 def _convert_back(seen: _Seen, read: ColumnConverters, cut: LayerCut, sums: _Gradients) -> None:
     cells = seen.table[:, seen.segment.rows]
-    wires = seen.segment.wires(seen.piece)
     largest = (1 << (cut.dac_bits * cut.slices)) - 1
-    share = torch.zeros_like(seen.back)
-    for number, (weight, plane) in enumerate(cut.planes(wires)):
-        low, step, top = (_of_slice(a, number) for a in (read.low, read.step, read.top))
-        scaled = (plane @ cells).sub_(low).div_(step)
-        inside = (scaled > -0.5) & (scaled < top + 0.5)
-        passed = inside * seen.back
-        sums.table[:, seen.segment.rows] += plane.mT @ passed * weight
+    shared, passed = torch.zeros_like(seen.back), torch.empty_like(seen.back)
+    for number, whole in enumerate(seen.piece.planes):
+        settings = _settings(read, number, cells)
+        plane = seen.segment.take(whole)
+        columns, weight = plane @ cells, 1 << (cut.dac_bits * number)
         # an input moves all its planes; each counts by its weight, so that an unsaturated layer
         # gets exactly the gradient of the plain product
-        share = share + passed * (weight * ((1 << cut.dac_bits) - 1) / largest)
-    _add_to_inputs(seen, share, cells, sums)
+        share = weight * ((1 << cut.dac_bits) - 1) / largest
+        if columns.is_cpu:
+            given = _arrays(columns, *settings, seen.back)
+            loops.pass_gradient(*given, share, passed.numpy(), shared.numpy())
+        else:
+            passed = _pass_on_device(columns, settings, seen.back)
+            shared += share * passed
+        sums.table[:, seen.segment.rows] += plane.mT @ passed * weight
+    _add_to_inputs(seen, shared, cells, sums)
+
+
+def _pass_on_device(columns: Tensor, settings: tuple[Tensor, ...], back: Tensor) -> Tensor:
+    """As `pass_gradient` of `crossbar_loop`, in torch's operations; `columns` is overwritten."""
+    low, step, top = (values[:, None] for values in settings)
+    scaled = columns.sub_(low).div_(step)
+    return ((scaled > -0.5) & (scaled < top + 0.5)) * back
 
 
 def _compare_back(seen: _Seen, read: ColumnThresholds, sums: _Gradients) -> None:
     cells = seen.table[:, seen.segment.rows]
-    wires = seen.segment.wires(seen.piece)
+    wires = seen.segment.wires(seen.piece.vectors)
     columns = wires @ cells
     near = [((columns - level).abs() < read.width / 2) * seen.back for level in read.level]
     if sums.thresholds is not None:
@@ -272,4 +326,8 @@ def _add_to_inputs(seen: _Seen, passed: Tensor, cells: Tensor, sums: _Gradients)
     slope = seen.segment.slope(to_rows.dtype)
     if slope is not None:
         to_rows = to_rows * slope
-    sums.vectors[:, seen.span].index_add_(2, seen.segment.inputs, to_rows)
+    place, segment = sums.vectors[:, seen.piece.span], seen.segment
+    if segment.first is None:
+        place.index_add_(2, segment.inputs, to_rows)
+    else:
+        segment.take(place).add_(to_rows)

@@ -7,6 +7,7 @@ so whatever a program can hold, an encoding of a third party included, can be tr
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from math import prod
 
 import numpy as np
@@ -66,7 +67,9 @@ class ProgramLayer(nn.Module):
         self.top = (1 << step.cells.bits) - 1
         self.cells = nn.Parameter(torch.from_numpy(cells))
         self._add_digital(step)
-        segments = [_tensor(part) for part in _outputs(step)]
+        # only conversions one by one need `R` as a matrix
+        reads = converters or step.sense is not None
+        segments = [_tensor(part) for part in _outputs(step)] if reads else []
         self._outputs = nn.ParameterList(
             [nn.Parameter(part, requires_grad=False) for part in segments]
         )
@@ -111,12 +114,21 @@ class ProgramLayer(nn.Module):
 
     def weight(self, table: Tensor) -> Tensor:
         """The matrix that the cells stand for; axes: group, input, output."""
-        step = self.step
+        step, places = self.step, self.step.periphery
         weight = table.new_zeros((step.groups, step.inputs, step.outputs))
         weight = weight + self.input_sum.to(table.dtype).reshape(step.groups, 1, step.outputs)
-        bounds = [int(bound) for bound in step.tiling.segment_bounds]
-        for first, last, output in zip(bounds[:-1], bounds[1:], self._outputs, strict=True):
-            part = table[:, first:last] @ output.to(table.dtype)
+        output, conversion = (
+            torch.from_numpy(_int64(a)).to(table.device)
+            for a in (places.r_output, places.r_conversion)
+        )
+        value = torch.from_numpy(places.r_value).to(table)
+        bounds = [int(bound) for bound in step.tiling.row_bounds]
+        # entry by entry: `R` as a matrix would take conversions times outputs a row, nearly all 0
+        for block, (first, last) in enumerate(pairwise(bounds)):
+            entries = value[:, block if value.shape[1] > 1 else 0, None]
+            terms = table[:, first:last, conversion] * entries
+            shape = (step.groups, last - first, step.outputs)
+            part = table.new_zeros(shape).index_add(2, output, terms)
             weight = weight.index_add(1, self.row_input[first:last], part)
         return weight
 
@@ -243,7 +255,7 @@ class ProgramLayer(nn.Module):
         low, high = (torch.tensor(v, device=acc.device) for v in (result.low, result.high))
         exact = torch.where(reached, high, low).float()
         # the width of a clamp that stands in for the sign: as wide as the votes of one output
-        width = max(1.0, float(len(self._outputs)))
+        width = max(1.0, float(len(self.step.tiling.segment_bounds) - 1))
         soft = (apart / width).clamp(-1.0, 1.0) * torch.where(flip, -1.0, 1.0)
         return straight_through(soft.float() * (result.high - result.low) / 2, exact)
 
@@ -270,6 +282,7 @@ class ProgramLayer(nn.Module):
                 output,
                 _readout(step, number, table),
                 None if drive is None else drive[first:last].to(table.device),
+                _first_of_run(step.tiling.row_input[first:last]),
             )
             for number, (first, last, output) in enumerate(
                 zip(bounds[:-1], bounds[1:], self._outputs, strict=True)
@@ -282,6 +295,12 @@ class ProgramLayer(nn.Module):
     def project(self) -> None:
         """Clamp the latent cells to the levels there are; call it after each step."""
         self.cells.clamp_(0.0, float(self.top))
+
+
+def _first_of_run(inputs: AnyArray) -> int | None:
+    """The first of neighbouring inputs; None where they are not neighbours in order."""
+    run = bool(inputs.size) and bool((np.diff(_int64(inputs)) == 1).all())
+    return int(inputs[0]) if run else None
 
 
 def _int64(values: AnyArray) -> AnyArray:
