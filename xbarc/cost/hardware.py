@@ -146,12 +146,14 @@ def share_of(step: CrossbarStep, allocation: Allocation, copies: int = 1) -> Cou
     total = allocation.total
     if not total.arrays:
         return Counts()
-    used = cells_of_array(step, len(allocation.cells))
+    # From its first array to its last: all arrays for each layer would grow with their product.
+    first, last = int(step.tiling.array.min(initial=0)), int(step.tiling.array.max(initial=-1)) + 1
+    used, adc_bits = cells_of_array(step, last)[first:], allocation.adc_bits[first:last]
     # By cells in use and not by columns: what nobody uses is charged to those who are there, so
     # that shares add up to the hardware.
-    part = copies * used / np.maximum(allocation.cells, 1)
-    spread = np.broadcast_to(part[:, None], allocation.adc_bits.shape)
-    adcs = np.bincount(allocation.adc_bits.ravel(), spread.ravel(), minlength=WIDTHS)
+    part = copies * used / np.maximum(allocation.cells[first:last], 1)
+    spread = np.broadcast_to(part[:, None], adc_bits.shape)
+    adcs = np.bincount(adc_bits.ravel(), spread.ravel(), minlength=WIDTHS)
     arrays = float(part.sum())
     rest = arrays / total.arrays
     return Counts(
