@@ -190,6 +190,19 @@ class _Bench:
     noise: NoiseSettings | None
 
 
+@dataclass(frozen=True)
+class Sharing:
+    """How work is shared, and who hears of it.
+
+    Attributes:
+        jobs: processes; 0 takes one a core.
+        progress: called with what is done, its number and how many there are.
+    """
+
+    jobs: int = 1
+    progress: Progress | None = None
+
+
 def compare(
     model: str | Path,
     target: Target,
@@ -199,8 +212,7 @@ def compare(
     options: CompileOptions | None = None,
     calibration: Mapping[str, AnyArray] | None = None,
     noise: NoiseSettings | None = None,
-    progress: Progress | None = None,
-    jobs: int = 1,
+    work: Sharing | None = None,
 ) -> Comparison:
     """Compile, report and check a model with one encoding after another.
 
@@ -212,14 +224,13 @@ def compare(
         options: as for `compile_model`; the encoding in it does not count.
         calibration: as for `compile_model`. Without it chips are only programmed blind.
         noise: also run chips whose cells deviate.
-        progress: called with an encoding that is done, its number and the count of encodings.
-        jobs: processes that share the encodings.
+        work: processes that share the encodings, and who is told of each that is done.
 
     Raises:
         MappingError: no encoding fits; the message is that of the first.
         XbarcError: the model, the target or the data is at fault.
     """
-    path, chosen = Path(model), options or CompileOptions()
+    path, chosen, how = Path(model), options or CompileOptions(), work or Sharing()
     if chosen.cost_law is not None:
         chosen = chosen.changed(cost_law=load_law(chosen.cost_law))
     rows: list[EncodingRow] = []
@@ -228,15 +239,15 @@ def compare(
     loaded = [given if given == AUTO else load_encoding(given) for given in encodings]
     sets = {"data": data} if calibration is None else {"data": data, "calibration": calibration}
     try:
-        with share_work(None, None, Execution(jobs=jobs), **sets) as (share, work):
-            setup = _Setup(work, path, target, chosen, calibration is not None, noise)
+        with share_work(None, None, Execution(jobs=how.jobs), **sets) as (share, shared):
+            setup = _Setup(shared, path, target, chosen, calibration is not None, noise)
             for number, found in enumerate(share(partial(_try_row, setup), loaded)):
                 row, count, problem = found
                 samples = count or samples
                 problems += [] if problem is None else [problem]
                 rows.append(row)
-                if progress is not None:
-                    progress(row.encoding, number, len(loaded))
+                if how.progress is not None:
+                    how.progress(row.encoding, number, len(loaded))
     finally:
         _make_bench.cache_clear()
     if len(problems) == len(rows) and problems:

@@ -54,8 +54,18 @@ class DeviatingChips(Options):
     seed: int = option(0, "of the chips", bounds=(0, None))
 
 
+class Compared(Options):
+    """What is compared, and how it is printed."""
+
+    encodings: str = option(
+        _USUAL, "commas between; as for --encoding of xbarc compile", metavar="NAMES"
+    )
+    as_json: bool = option(False, "print JSON", flags=("--json",), unset=" ")
+
+
 @takes(
     chip=TargetChoice,
+    compared=Compared,
     shared=Jobs,
     chips=DeviatingChips,
     given=(PrecisionOptions, Cells, Converters, ScheduleOptions),
@@ -66,17 +76,13 @@ def compare_command(
     data: Annotated[
         Path, typer.Option(metavar="DATA.npz", help="arrays by input name, and labels if any")
     ],
-    encodings: Annotated[
-        str,
-        typer.Option(metavar="NAMES", help="commas between; as for --encoding of xbarc compile"),
-    ] = _USUAL,
     calibrate: Annotated[
         Path | None,
         typer.Option(metavar="DATA.npz", help="inputs for static ranges and error feedback"),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
     *,
     chip: TargetChoice,
+    compared: Compared,
     chips: DeviatingChips,
     shared: Jobs,
     given: dict[str, Any],
@@ -92,17 +98,10 @@ def compare_command(
 
     from xbarc.cli.progress import progress_bar
     from xbarc.compiler import CompileOptions
-    from xbarc.encoding_comparison import compare
+    from xbarc.encoding_comparison import Sharing, compare
     from xbarc.ir import read_npz
-    from xbarc.mapping import load_encoding
-    from xbarc.options import AUTO
 
-    names = [name.strip() for name in encodings.split(",") if name.strip()]
-    if not names:
-        raise InputError("names no encoding", where="--encodings", hint=f"for example {_USUAL}")
-    for name in names:
-        if name != AUTO:
-            load_encoding(name)  # a wrong name is told before long work
+    names = _names(compared)
     suffered = _noise(chips)
     options = CompileOptions(**given)
     with progress_bar("compare") as advance:
@@ -114,14 +113,32 @@ def compare_command(
             options=options,
             calibration=None if calibrate is None else read_npz(calibrate),
             noise=suffered,
-            progress=advance,
-            jobs=shared.jobs,
+            work=Sharing(shared.jobs, advance),
         )
-    if json:
+    if compared.as_json:
         print(dumps(found.as_json(), indent=1, allow_nan=False))
     else:
         _print(found)
     return EXIT_DONE
+
+
+def _names(compared: Compared) -> list[str]:
+    """Encodings that there are, checked before long work.
+
+    Raises:
+        InputError: none is named.
+        MappingError: there is none of this name.
+    """
+    from xbarc.mapping import load_encoding
+    from xbarc.options import AUTO
+
+    names = [name.strip() for name in compared.encodings.split(",") if name.strip()]
+    if not names:
+        raise InputError("names no encoding", where="--encodings", hint=f"for example {_USUAL}")
+    for name in names:
+        if name != AUTO:
+            load_encoding(name)
+    return names
 
 
 def _noise(chips: DeviatingChips) -> NoiseSettings | None:

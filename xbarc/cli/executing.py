@@ -19,6 +19,17 @@ if TYPE_CHECKING:
 _ENGINES = ("fast == reference", "lossless == product")  # whatever the file holds, a bug of ours
 _EXPLAINED_DB = 35.0
 """An output below this is told what rounds it: trained nets with 8 bits lie at 30 to 50 dB."""
+_TRACE = typer.Option(
+    metavar="TRACE.npz",
+    help="write LAYER/codes (axes: vector, group, segment, input slice, conversion), "
+    "LAYER/conversions and LAYER/saturated; a / in a layer's name becomes a dot",
+)
+_BATCH = typer.Option(
+    metavar="N",
+    min=0,
+    help="samples at a time, which bounds memory; 0 runs all at once, for models whose "
+    "samples depend on each other",
+)
 _PROGRAM = typer.Argument(metavar="PROGRAM.xbar", help="what xbarc compile wrote")
 
 
@@ -31,23 +42,8 @@ def run_command(
     outputs: Annotated[
         Path, typer.Option(metavar="OUT.npz", help="where an array a model output goes")
     ],
-    trace: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="TRACE.npz",
-            help="write LAYER/codes (axes: vector, group, segment, input slice, conversion), "
-            "LAYER/conversions and LAYER/saturated; a / in a layer's name becomes a dot",
-        ),
-    ] = None,
-    batch: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            min=0,
-            help="samples at a time, which bounds memory; 0 runs all at once, for models whose "
-            "samples depend on each other",
-        ),
-    ] = 64,
+    trace: Annotated[Path | None, _TRACE] = None,
+    batch: Annotated[int, _BATCH] = 64,
     *,
     execution: Execution,
     suffered: ChipEffects,

@@ -10,7 +10,7 @@ import typer
 
 from xbarc.cli.options import Sections, TargetChoice, takes
 from xbarc.errors import EXIT_DONE, InputError
-from xbarc.options import Cells, Jobs, Options, PrecisionOptions, option
+from xbarc.options import Cells, Jobs, Options, PrecisionOptions, option, read_path, reads
 
 if TYPE_CHECKING:
     from xbarc.executor import Data
@@ -36,6 +36,15 @@ class Cases(Options):
     )
 
 
+class StudyOutput(Options):
+    """What comes of a study."""
+
+    picture: Annotated[Path | None, reads(read_path)] = option(
+        None, "top-1 over r T^2 / R_on", metavar="FILE.svg"
+    )
+    as_json: bool = option(False, "print JSON", flags=("--json",), unset=" ")
+
+
 @app.callback()
 def _studies() -> None:
     pass
@@ -46,6 +55,7 @@ def _studies() -> None:
     chip=TargetChoice,
     shared=Jobs,
     cases=Cases,
+    shown=StudyOutput,
     given=(PrecisionOptions, Cells),
     only=("weight_bits", "encoding", "jobs"),
 )
@@ -60,12 +70,9 @@ def lines_command(
             "--data, at most 256 samples, which then do not judge]",
         ),
     ] = None,
-    picture: Annotated[
-        Path | None, typer.Option(metavar="FILE.svg", help="top-1 over r T^2 / R_on")
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
     *,
     chip: TargetChoice,
+    shown: StudyOutput,
     cases: Cases,
     shared: Jobs,
     given: dict[str, Any],
@@ -80,6 +87,7 @@ def lines_command(
     from xbarc.experiments import study_lines
 
     sweep = _sweep(cases)
+    picture = shown.picture
     if picture is not None:
         check_writable(picture)
     known, judged = _samples(data, calibrate)
@@ -89,7 +97,7 @@ def lines_command(
     if picture is not None:
         write_text(picture, drawn(found))
         print(f"wrote {picture}", file=sys.stderr)
-    if json:
+    if shown.as_json:
         print(dumps(found.as_json(), indent=1, allow_nan=False))
     else:
         _print(found)

@@ -8,6 +8,8 @@ from .base import (
     metavar_of,
     nearest,
     option,
+    read_path,
+    reads,
 )
 from .compiling import (
     AUTO,
@@ -120,4 +122,6 @@ __all__ = [
     "parse_levers",
     "parse_pruning",
     "read_options",
+    "read_path",
+    "reads",
 ]

@@ -2,7 +2,8 @@
 """The compiled part of `crossbar.py` on the CPU: one pass over the sums where torch takes nine.
 
 The products stay torch's. What surrounds them is bound by memory, so each sum is read once,
-forward and backward; with a 2-bit converter a column and 4-bit inputs a VGG takes 15 float steps a step, 32 before.
+forward and backward: through 2-bit converters and with 4-bit inputs a step of a VGG takes 15 float
+steps in place of 32.
 """
 
 from __future__ import annotations
