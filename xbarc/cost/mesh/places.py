@@ -162,12 +162,15 @@ def tile_traffic(
     """Bytes between any two tiles, both ways together, where items lie in equal parts."""
     share = _shares(tiles, items)
     total: Float64Array = np.zeros((len(tiles), len(tiles)))
+    # Only where items lie: all pairs of tiles for each link took minutes for thousands of tiles.
+    lies = {name: np.flatnonzero(part) for name, part in share.items()}
     for link in links:
-        total += link.size * np.outer(share[link.source], share[link.target])
+        rows, columns = lies[link.source], lies[link.target]
+        pairs = np.outer(share[link.source][rows], share[link.target][columns])
+        total[np.ix_(rows, columns)] += link.size * pairs
     for item in items:
-        home = np.zeros(len(tiles))
-        home[int(np.flatnonzero(share[item.name])[0])] = 1.0
-        total += item.sums * np.outer(share[item.name], home)
+        rows = lies[item.name]
+        total[rows, rows[0]] += item.sums * share[item.name][rows]
     return total + total.T
 
 
@@ -198,7 +201,8 @@ def _describe_placement(
     traffic: Float64Array,
 ) -> MeshPlacement:
     share = _shares(tiles, items)
-    hops = distances(grid)[np.ix_(places, places)]
+    # As floats once: each product below would turn all of them again.
+    hops = distances(grid)[np.ix_(places, places)].astype(np.float64)
     carried = dict.fromkeys((item.name for item in items), 0.0)
     for link in links:
         carried[link.target] += link.size * float(share[link.source] @ hops @ share[link.target])
