@@ -21,6 +21,7 @@ from xbarc.target import target_folder, target_names
 
 COMMANDS = (
     "compile",
+    "train",
     "run",
     "check",
     "compare",

@@ -147,7 +147,7 @@ def options_command() -> int:
 
 
 def passes_command() -> int:
-    """Print the stages of the compiler: what each reads, makes and costs."""
+    """Print the stages of the compiler, and what each makes."""
     from xbarc.compiler import STAGES
 
     for number, stage in enumerate(STAGES, 1):

@@ -48,7 +48,7 @@ def train_command(
     training: Training,
     given: dict[str, Any],
 ) -> int:
-    """Compile a network, fine-tune its cells on data, and write the program.
+    """Compile a network and fine-tune its cells on data.
 
     The float network is the teacher, so labels are not needed. The epoch that does best on samples
     held out is kept. A run that was stopped goes on after its last whole epoch when it is started
