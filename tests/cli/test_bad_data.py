@@ -244,7 +244,7 @@ def test_more_than_memory(
 ) -> None:
     """The limit is the machine's; the message says how it is changed, and changing it works."""
     data, out = npz(x=np.zeros((400, 5), np.float32)), tmp_path / "out.npz"
-    words = ("run", dense, "--inputs", data, "--outputs", out)
+    words = ("run", dense, "--inputs", data, "--outputs", out, "--batch", 0)
     xbarc("--memory", "7K", *words).refused(
         "data.npz: holds 7.9 KiB, the limit of --memory (XBARC_MEMORY) is 7.0 KiB",
         "--memory SIZE",

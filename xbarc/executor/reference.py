@@ -80,7 +80,7 @@ class ReferenceLayer(Accumulate):
         top = ((1 << step.dac_bits) - 1) * ((1 << step.cells.bits) - 1)
         flat = planes.reshape(-1, last - first)
         sums = exact_matmul(flat, self.levels(group, segment), (last - first) * top)
-        return sums.reshape(step.input_slices, len(vectors), -1)
+        return sums.reshape(step.input_slices, len(vectors), sums.shape[1])
 
     def _read(
         self, columns: Int64Array, place: tuple[int, int, int], trace: LayerTrace | None

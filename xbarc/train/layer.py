@@ -267,8 +267,10 @@ class ProgramLayer(nn.Module):
         reach = 1
         if step.periphery.a_sign.size:
             reach = int(np.bincount(_int64(step.periphery.a_conversion)).max())
-        codes = np.abs(step.adc.lo).max() + (step.adc.step << step.adc.bits.astype(np.int64)).max()
-        most = max(most * reach, int(codes) << step.input_bits)
+        # in 64 bits: programs keep ranges in 32, where these sums may not fit
+        low, wide, bits = (_int64(a) for a in (step.adc.lo, step.adc.step, step.adc.bits))
+        codes = int(np.abs(low).max()) + int((wide << bits).max())
+        most = max(most * reach, codes << step.input_bits)
         return torch.float32 if most < 1 << 22 else torch.float64
 
     def _cut(self, table: Tensor) -> LayerCut:
