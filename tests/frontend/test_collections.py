@@ -106,6 +106,8 @@ def outcome(path: Path) -> str:
     return "matrix" if network.matrix_layers else "digital"
 
 
+# tests/models/test_operator_cases.py runs them in the quick lane; here only the split is counted
+@pytest.mark.slow
 def test_operator_cases(tmp_path: Path) -> None:
     shipped: Counter[str] = Counter()
     weighted: Counter[str] = Counter()

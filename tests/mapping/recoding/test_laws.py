@@ -158,6 +158,7 @@ def test_the_cheapest_widths_are_found_among_all(seed: int) -> None:
         assert (found, tuple(best.tolist())) in standing
 
 
+@pytest.mark.slow  # whole searches: 40 s
 @pytest.mark.parametrize(("a_bit", "gain"), [(0, 0.98), (BOTH, 0.97), (400, 1.0)])
 def test_looking_around_finds_better_widths(a_bit: int, gain: float) -> None:
     law = np.array(by_levels(a_bit).cost, dtype=np.int64)
