@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -237,3 +238,125 @@ def test_a_mapping_of_tensors_and_tensors_in_order_are_the_same(tmp_path: Path) 
     with pytest.raises(InputError, match="expected 1"):
         job(x, x)
     assert replace(job.check(x), samples=0).differing == 0
+
+
+def test_labels_and_answers_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    path, samples = small_mlp(tmp_path)
+    job = xt.prepare(path, calibration=samples.inputs)
+    count = len(samples)
+    for labels, said in (
+        (np.full(count, 3), "reach from 3 to 3, expected 0 to 2"),
+        (np.full(count, -1), "reach from -1"),
+        (np.full(count, 0.5), "labels are float64"),
+        (np.eye(count, 3, dtype=np.int64), "expected int64"),
+        (np.full(count, "cat"), "labels are <U3"),
+    ):
+        with pytest.raises(InputError, match=said):
+            xt.Trainer(job, replace(samples, labels=labels), samples, Training())
+        with pytest.raises(InputError, match="held out"):
+            xt.Trainer(job, samples, replace(samples, labels=labels), Training())
+    one = model_file(
+        tmp_path,
+        "net (float[N, 8] x) => (float[N, 1] y) { y = MatMul (x, w) }",
+        w=np.ones((8, 1), np.float32),
+    )
+    with pytest.raises(InputError, match="two classes or more"):
+        xt.Trainer(xt.prepare(one, calibration=samples.inputs), samples, samples, Training())
+
+
+def test_several_outputs_and_answers_a_sample_are_trained(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    path = model_file(
+        tmp_path,
+        "net (float[N, 5, 8] x) => (float[N, 5, 3] y, float[N, 5, 8] r) "
+        "{ r = Relu (x) y = MatMul (r, w) }",
+        w=rng.normal(size=(8, 3)).astype(np.float32),
+    )
+    x = {"x": rng.normal(size=(20, 5, 8)).astype(np.float32)}
+    for labels in (None, rng.integers(0, 3, (20, 5))):
+        job = xt.prepare(path, calibration=x)
+        samples = xt.Samples(x, labels)
+        course = xt.Trainer(job, samples, samples, Training(epochs=1, batch=8)).run()
+        assert all(0 < epoch.score <= 1 for epoch in course.epochs)
+
+
+@pytest.mark.parametrize("adc", ["lossless", "calibrated:2"])
+def test_mixed_precision_leaves_every_sum_as_it_is(adc: str) -> None:
+    images, _ = _data()
+    job = xt.prepare(_net(), example=images[:1], calibration=images, adc=adc)
+    gradients = []
+    for mixed in (False, True):
+        job.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            total = job.train()(images).sum()
+            assert job.check(images)
+        total.backward()
+        gradients.append([layer.cells.grad for layer in job.layers.values()])
+    for plain, mixed_one in zip(*gradients, strict=True):
+        torch.testing.assert_close(plain, mixed_one, rtol=0, atol=0)
+    with torch.autocast("cpu", torch.bfloat16):  # torch advises against it, and people do it
+        job(images).sum().backward()
+
+
+def test_a_copy_of_a_job_and_a_state_are_the_same_job() -> None:
+    images, _ = _data()
+    job = xt.prepare(_net(), example=images[:1], calibration=images)
+    fresh = copy.deepcopy(job)
+    _disturb(job)
+    assert fresh.changed_cells() != job.changed_cells()
+    fresh.load_state_dict(job.state_dict())
+    assert fresh.changed_cells() == job.changed_cells()
+    assert fresh.check(images)
+
+
+def test_the_module_given_keeps_the_modes_of_its_parts() -> None:
+    net, (images, _) = _net().train(), _data()
+    net.get_submodule("norm").eval()
+    before = [part.training for part in net.modules()]
+    xt.prepare(net, example=images[:1])
+    assert [part.training for part in net.modules()] == before
+
+
+def test_data_of_other_shapes_is_refused_in_training_and_in_check(tmp_path: Path) -> None:
+    images, _ = _data()
+    job = xt.prepare(_net(), example=images[:1], calibration=images)
+    for call in (job.train(), job.eval(), job.teach, job.check):
+        with pytest.raises(InputError, match="has shape"):
+            call(torch.ones(2, 3, 6, 6))
+    with pytest.raises(InputError, match="no samples"):
+        job.check(images[:0])
+    with pytest.raises(InputError, match="'input' is missing"):
+        job({"other": images})
+
+
+def test_a_parameter_that_is_no_number_ends_in_no_program() -> None:
+    images, _ = _data()
+    job = xt.prepare(_net(), example=images[:1], calibration=images)
+    next(iter(job.layers.values())).cells.data[0, 0, 0] = torch.nan
+    with pytest.raises(MappingError, match="NaN"):
+        job.finish()
+
+
+def test_a_state_belongs_to_its_data_and_its_program(tmp_path: Path) -> None:
+    path, samples = small_mlp(tmp_path)
+    state = tmp_path / "state"
+
+    def train(given: xt.Samples, calibration: dict[str, AnyArray]) -> xt.Course:
+        job = xt.prepare(path, calibration=calibration)
+        return xt.Trainer(job, given, samples, Training(epochs=1), state).run()
+
+    ranges = dict(samples.inputs)
+    train(samples, ranges)
+    wider = {name: 2 * array for name, array in ranges.items()}
+    for given, calibration in ((samples, wider), (xt.Samples(wider, None), ranges)):
+        with pytest.raises(InputError, match="other settings"):
+            train(given, calibration)
+    train(samples, ranges)
+    state.unlink()
+    state.mkdir()
+    with pytest.raises(InputError):
+        train(samples, ranges)
+    state.rmdir()
+    state.with_name("state.partial").mkdir()
+    with pytest.raises(InputError, match="cannot be written"):
+        train(samples, ranges)

@@ -85,6 +85,10 @@ class OnnxSession:
         except UnicodeDecodeError as error:
             raise ModelError("a name is not UTF-8 text", where=where) from error
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> OnnxSession:
+        """Itself: a session keeps nothing from one run to the next."""
+        return self
+
     def run(self, feeds: Mapping[str, Any], outputs: Sequence[str] | None = None) -> list[Any]:
         """Run on inputs by name; gives the outputs asked for, or all.
 

@@ -139,22 +139,13 @@ class _Convert(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor | None, None]:
         """Straight through where a converter is in its range, nothing where it saturates."""
         vectors, table, thresholds = ctx.saved_tensors
-        cut: LayerCut = ctx.cut
         sums = _Gradients(
             torch.zeros_like(vectors),
             torch.zeros_like(table),
             None if thresholds is None else torch.zeros_like(thresholds),
         )
-        for piece in _pieces(vectors, table, cut):
-            part = grad[:, piece.span].to(table.dtype)
-            for number, segment in enumerate(cut.segments):
-                read = _with_trained(segment.read, thresholds, number)
-                back = part @ segment.output.mT.to(table.dtype)
-                seen = _Seen(piece, table, segment, back, number)
-                if isinstance(read, ColumnThresholds):
-                    _compare_back(seen, read, sums)
-                else:
-                    _convert_back(seen, read, cut, sums)
+        with torch.autocast(grad.device.type, enabled=False):
+            _sum_gradients(grad, ctx, sums)
         return sums.vectors, sums.table, sums.thresholds, None
 
 
@@ -200,6 +191,21 @@ class _Seen:
     segment: ActiveRows
     back: Tensor
     number: int
+
+
+def _sum_gradients(grad: Tensor, ctx: Any, sums: _Gradients) -> None:
+    vectors, table, thresholds = ctx.saved_tensors
+    cut: LayerCut = ctx.cut
+    for piece in _pieces(vectors, table, cut):
+        part = grad[:, piece.span].to(table.dtype)
+        for number, segment in enumerate(cut.segments):
+            read = _with_trained(segment.read, thresholds, number)
+            back = part @ segment.output.mT.to(table.dtype)
+            seen = _Seen(piece, table, segment, back, number)
+            if isinstance(read, ColumnThresholds):
+                _compare_back(seen, read, sums)
+            else:
+                _convert_back(seen, read, cut, sums)
 
 
 def _pieces(vectors: Tensor, table: Tensor, cut: LayerCut) -> Iterator[_VectorPiece]:

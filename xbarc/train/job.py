@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from xbarc.api import CompiledProgram, compile  # noqa: A004  # xbarc's own compile
 from xbarc.errors import InputError, MappingError, ModelError
-from xbarc.executor import Executor
+from xbarc.executor import Executor, check_feeds
 from xbarc.ir import (
     CrossbarStep,
     DigitalFragment,
@@ -78,7 +78,7 @@ class TrainJob(nn.Module):
 
     Args:
         compiled: the program to start from.
-        teacher: the float network, tensors to tensor.
+        teacher: the float network, tensors to tensor; a module is moved to where the inputs are.
         target: what the program was compiled for.
     """
 
@@ -88,7 +88,7 @@ class TrainJob(nn.Module):
         super().__init__()
         self.compiled = compiled
         self.target = target
-        # a teacher that is a module is not ours to train, move or save
+        # in a list, so that a teacher that is a module is neither trained nor saved
         self._teacher = [teacher]
         self._regularisers: list[tuple[float, Regulariser]] = []
         self._modules_of = {
@@ -131,35 +131,49 @@ class TrainJob(nn.Module):
         return outputs[0] if len(outputs) == 1 else outputs
 
     def _named(self, inputs: Sequence[Any]) -> dict[str, Tensor]:
-        names = [value.name for value in self.program.inputs]
+        kinds = {value.name: value.dtype for value in self.program.inputs}
         if len(inputs) == 1 and isinstance(inputs[0], Mapping):
-            return dict(inputs[0])
-        if len(inputs) != len(names):
+            given = {name: inputs[0][name] for name in kinds if name in inputs[0]}
+        elif len(inputs) == len(kinds):
+            given = dict(zip(kinds, inputs, strict=True))
+        else:
             raise InputError(
-                f"{len(inputs)} tensors were given, expected {len(names)}: {', '.join(names)}",
+                f"{len(inputs)} tensors were given, expected {len(kinds)}: {', '.join(kinds)}",
                 where=self.program.name,
             )
-        return dict(zip(names, inputs, strict=True))
+        # names and shapes are the program's; a tensor may be of any float type
+        check_feeds(
+            self.program.inputs,
+            {n: np.broadcast_to(np.zeros((), kinds[n]), t.shape) for n, t in given.items()},
+        )
+        return given
 
     def run(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Every value of the network by name."""
         known = dict(values)
-        for step in self.program.steps:
-            module = self._module(step)
-            if isinstance(step, DigitalFragment):
-                known.update(module({name: known[name] for name in step.inputs}))
-            else:
-                known[step.output] = module(known[step.input], known)
+        # sums of integers in half precision would be other sums
+        with torch.autocast(next(self.parameters()).device.type, enabled=False):
+            for step in self.program.steps:
+                module = self._module(step)
+                if isinstance(step, DigitalFragment):
+                    known.update(module({name: known[name] for name in step.inputs}))
+                else:
+                    known[step.output] = module(known[step.input], known)
         return known
 
     @torch.no_grad()
     def teach(self, *inputs: Any) -> Tensor:
-        """What the float network gives."""
+        """The first output of the float network."""
         teacher = self._teacher[0]
-        if isinstance(teacher, nn.Module):
-            teacher.eval()
         named = self._named(inputs)
-        return teacher(*(named[value.name] for value in self.program.inputs))
+        tensors = [named[value.name] for value in self.program.inputs]
+        if isinstance(teacher, nn.Module):
+            teacher.eval().to(tensors[0].device)
+        answer: Any = teacher(*tensors)
+        if isinstance(answer, Mapping):
+            answer = next(iter(answer.values()))
+        first: Tensor = answer[0] if isinstance(answer, tuple | list) else answer
+        return first
 
     # training
 
@@ -223,8 +237,16 @@ class TrainJob(nn.Module):
             note: how it was trained, for the settings of the program.
 
         Raises:
-            MappingError: the target's converter has too few bits for the trained cells.
+            MappingError: the target's converter has too few bits for the trained cells, or a
+                parameter is not a number.
         """
+        lost = [n for n, layer in self.layers.items() if not _is_finite(layer)]
+        if lost:
+            raise MappingError(
+                "cells, scales, biases or thresholds are NaN or infinite",
+                where=lost[0],
+                hint="training diverged: a smaller learning rate, from an earlier state",
+            )
         steps = tuple(
             self._trained(step) if isinstance(step, CrossbarStep) else step
             for step in self.program.steps
@@ -241,7 +263,7 @@ class TrainJob(nn.Module):
     @torch.no_grad()
     def _trained(self, step: CrossbarStep) -> CrossbarStep:
         layer = self.layers[step.name]
-        levels = torch.round(layer.cells.clamp(0.0, float(layer.top))).cpu().numpy()
+        levels = torch.round(layer.cells.clamp(0.0, float(layer.top))).cpu().float().numpy()
         made = replace(
             step, cells=pack_cells(levels.astype(np.uint8), step.cells.bits), fit=None, choice=None
         )
@@ -275,14 +297,17 @@ class TrainJob(nn.Module):
         executor = Executor(program)
         names = [name for step in program.steps for name in layer_outputs(step)]
         training = self.training
-        self.eval()
         samples = len(next(iter(feeds.values())))
+        if not samples:
+            raise InputError("no samples to compare on", where=self.program.name)
+        self.eval()
         differing, first = 0, len(names)
         for start in range(0, samples, batch):
             part = {name: array[start : start + batch] for name, array in feeds.items()}
             here = next(self.parameters()).device
-            seen = self.run({name: torch.from_numpy(a.copy()).to(here) for name, a in part.items()})
+            # first the program, which says what is wrong with data
             expected = dict(zip(names, executor.run(part, names), strict=True))
+            seen = self.run({name: torch.from_numpy(a.copy()).to(here) for name, a in part.items()})
             apart = {name: _differing(seen[name], expected[name]) for name in names}
             differing += sum(apart[value.name] for value in program.outputs if value.name in apart)
             first = min(first, next((i for i, n in enumerate(names) if apart[n]), first))
@@ -334,12 +359,14 @@ def prepare(
             where="--input-facts",
             hint="leave it out: it is none while training",
         )
+    teacher: Callable[..., Tensor]
     if isinstance(model, nn.Module):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.onnx"
-            path.write_bytes(_exported(model, example))
+            # a copy: modes of the user's modules, some frozen, stay as they are
+            teacher = own = copy.deepcopy(model).eval()
+            path.write_bytes(_export_module(own, example))
             compiled = _compiled(path, target, calibration, options)
-        teacher: Callable[..., Tensor] = copy.deepcopy(model).eval()
     else:
         path = Path(model)
         compiled = _compiled(path, target, calibration, options)
@@ -372,7 +399,7 @@ def _compiled(
     return compile(path, target, calibration=calibration, **options)
 
 
-def _exported(model: nn.Module, example: Tensor | tuple[Tensor, ...] | None) -> bytes:
+def _export_module(model: nn.Module, example: Tensor | tuple[Tensor, ...] | None) -> bytes:
     """The module as ONNX, its first axis a batch of any size."""
     if example is None:
         raise InputError(
@@ -383,13 +410,12 @@ def _exported(model: nn.Module, example: Tensor | tuple[Tensor, ...] | None) -> 
     inputs = example if isinstance(example, tuple) else (example,)
     names = [f"input{number}" for number in range(len(inputs))] if len(inputs) > 1 else ["input"]
     stream = io.BytesIO()
-    training = model.training
     try:
         with warnings.catch_warnings():
             # the exporter warns of its own successor, which needs another package
             warnings.simplefilter("ignore", DeprecationWarning)
             torch.onnx.export(
-                model.eval(),
+                model,
                 inputs,
                 stream,  # type: ignore[arg-type]
                 dynamo=False,
@@ -405,8 +431,6 @@ def _exported(model: nn.Module, example: Tensor | tuple[Tensor, ...] | None) -> 
             where=type(model).__name__,
             hint="export it to ONNX yourself and give prepare the file",
         ) from error
-    finally:
-        model.train(training)
     return stream.getvalue()
 
 
@@ -416,12 +440,16 @@ def _module_of(step: Step) -> nn.Module:
     return ProgramLayer(step, converters=step.adc.policy not in _FROM_CELLS)
 
 
+def _is_finite(layer: nn.Module) -> bool:
+    return all(bool(torch.isfinite(parameter).all()) for parameter in layer.parameters())
+
+
 def _levels(step: CrossbarStep) -> Tensor:
     return torch.from_numpy(step.cells.unpack().astype(np.float32))
 
 
 def _array(parameter: Tensor) -> AnyArray:
-    values: AnyArray = parameter.detach().cpu().numpy().copy()
+    values: AnyArray = parameter.detach().cpu().float().numpy().copy()
     return values
 
 
@@ -429,7 +457,9 @@ def _differing(seen: Tensor, expected: AnyArray) -> int:
     found = seen.detach().cpu().numpy()
     if found.shape != expected.shape:
         return max(found.size, expected.size)
-    same = (found.astype(expected.dtype) == expected) | (np.isnan(found) & np.isnan(expected))
+    same = (found == expected) | (np.isnan(found) & np.isnan(expected))
+    if found.dtype == expected.dtype and found.dtype.kind == "f":
+        same &= np.signbit(found) == np.signbit(expected)
     return int((~same).sum())
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -17,10 +19,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from xbarc.errors import InputError, MappingError
+from xbarc.ir import program_text
 from xbarc.numerics import AnyArray
 from xbarc.options import Training
 from xbarc.train.job import TrainJob
-from xbarc.train.losses import distill
+from xbarc.train.losses import answers_of, distill
 from xbarc.train.regularisers import adc_energy, lossless_levels
 
 Progress = Callable[[str, int, int], None]
@@ -137,7 +140,29 @@ class Trainer:
         )
         self._best: dict[str, Tensor] = {}
         measure = "top-1" if validation.labels is not None else "agreement with the float network"
+        for samples, where in ((data, "training data"), (validation, "samples held out")):
+            self._check_labels(samples, where)
         self.course = Course(measure, self._score(self._teacher_answers))
+
+    def _check_labels(self, samples: Samples, where: str) -> None:
+        labels = samples.labels
+        if labels is None:
+            return
+        inputs, _ = replace(samples, labels=None).take(np.arange(1)).tensors(self._device)
+        answers = self.job.teach(inputs)
+        expected, classes = (len(samples), *answers.shape[1:-1]), answers.shape[-1]
+        if labels.dtype.kind not in "iu" or labels.shape != expected:
+            raise InputError(
+                f"labels are {labels.dtype}{list(labels.shape)}, expected int64{list(expected)}",
+                where=where,
+                hint="one class number an answer",
+            )
+        if labels.min() < 0 or labels.max() >= classes:
+            raise InputError(
+                f"labels reach from {labels.min()} to {labels.max()}, expected 0 to {classes - 1}",
+                where=where,
+                hint=f"the network answers with {classes} classes",
+            )
 
     def run(self, progress: Progress | None = None) -> Course:
         """All epochs that are left.
@@ -233,21 +258,22 @@ class Trainer:
 
     @torch.no_grad()
     def _score(self, answers: Callable[[dict[str, Tensor]], Tensor]) -> float:
-        right = 0
+        right = count = 0
         for start in range(0, len(self.validation), _VALIDATED_AT_ONCE):
             index = np.arange(start, min(start + _VALIDATED_AT_ONCE, len(self.validation)))
             inputs, labels = self.validation.take(index).tensors(self._device)
-            wanted = self._teacher_answers(inputs) if labels is None else labels
+            wanted = self._teacher_answers(inputs) if labels is None else labels.flatten()
             right += int((answers(inputs) == wanted).sum())
-        return right / len(self.validation)
+            count += wanted.numel()
+        return right / count
 
     def _answers(self, inputs: dict[str, Tensor]) -> Tensor:
         self.job.eval()
-        answers: Tensor = _first(self.job(inputs)).argmax(-1)
+        answers: Tensor = answers_of(self.job(inputs)).argmax(-1)
         return answers
 
     def _teacher_answers(self, inputs: dict[str, Tensor]) -> Tensor:
-        return self.job.teach(inputs).argmax(-1)
+        return answers_of(self.job.teach(inputs)).argmax(-1)
 
     @torch.no_grad()
     def _restore(self, state: Mapping[str, Tensor]) -> None:
@@ -267,20 +293,33 @@ class Trainer:
         for number, parts in state.items():
             tensors |= {f"adam/{number}/{key}": part for key, part in parts.items()}
         about = {
-            "run": self._run_text(),
+            "run": self._run_text,
             "course": json.dumps(asdict(self.course)),
             "steps": str(self._schedule.last_epoch),
         }
         made = {n: t.detach().cpu().clone().contiguous() for n, t in tensors.items()}
         part = self.checkpoint.with_name(self.checkpoint.name + ".partial")
-        save_file(made, part, about)
-        part.replace(self.checkpoint)
+        try:
+            save_file(made, part, about)
+            part.replace(self.checkpoint)
+        except (OSError, SafetensorError) as error:
+            raise InputError(
+                f"the state of training cannot be written: {error}",
+                where=str(self.checkpoint),
+                hint="choose another -o",
+            ) from error
 
+    @cached_property  # hashing takes about a second a gigabyte
     def _run_text(self) -> str:
         """What has to be the same for a run to go on where it stopped."""
         options = self.training.model_dump(exclude={"hours"})
-        settings = [*self.job.program.settings, ("samples", str(len(self.data)))]
-        return json.dumps([self.job.program.source.sha256, settings, options], sort_keys=True)
+        digest = hashlib.sha256(program_text(self.job.program).encode())
+        for samples in (self.data, self.validation):
+            for array in (*samples.inputs.values(), samples.labels):
+                if array is not None:
+                    digest.update(np.ascontiguousarray(array).data)
+        about = [self.job.program.source.sha256, digest.hexdigest(), options]
+        return json.dumps(about, sort_keys=True)
 
     def _resume(self) -> bool:
         """Go on where a run with the same settings stopped; says whether there was one.
@@ -295,7 +334,7 @@ class Trainer:
         try:
             with safe_open(self.checkpoint, "pt") as file:
                 about = file.metadata() or {}
-                if about.get("run") != self._run_text():
+                if about.get("run") != self._run_text:
                     raise InputError(
                         "it keeps the state of a run with other settings, data or network",
                         where=where,
@@ -339,10 +378,6 @@ def _rate(step: int, total: int) -> float:
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
-
-
-def _first(outputs: Any) -> Any:
-    return outputs[0] if isinstance(outputs, tuple) else outputs
 
 
 def split_held_out(samples: Samples, share: float, seed: int) -> tuple[Samples, Samples]:

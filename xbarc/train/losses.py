@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 from torch.nn import functional
 
+from xbarc.errors import InputError
 from xbarc.train.job import TrainJob
 
 
@@ -15,18 +16,41 @@ def distill(
 ) -> Tensor:
     """Cross entropy with the float network's answers, and with the labels where there are any.
 
+    The network's first output is what counts; classes lie on its last axis.
+
     Args:
         job: the job; the float network is its teacher.
         x: input of the network, or a tuple of inputs.
-        labels: class numbers; axis: sample.
+        labels: class numbers; axes: those of the answers but the last.
         share: weight of the teacher's part.
         heat: both answers are divided by it before their softmax (Hinton, Vinyals and Dean, 2015).
+
+    Raises:
+        InputError: the answers have no axis of classes, or one class.
     """
     inputs = x if isinstance(x, tuple) else (x,)
-    answers = job(*inputs)
+    answers = answers_of(job(*inputs))
     softened = functional.log_softmax(answers / heat, dim=-1)
-    aim = functional.softmax(job.teach(*inputs) / heat, dim=-1)
+    aim = functional.softmax(answers_of(job.teach(*inputs)) / heat, dim=-1)
     taught = functional.kl_div(softened, aim, reduction="batchmean") * heat * heat
     if labels is None:
         return taught
-    return share * taught + (1 - share) * functional.cross_entropy(answers, labels)
+    return share * taught + (1 - share) * functional.cross_entropy(answers, labels.flatten())
+
+
+def answers_of(outputs: Any) -> Tensor:
+    """The first output as scores; axes: answer (sample, then what lies within one), class.
+
+    Raises:
+        InputError: there is no axis of classes, or one class.
+    """
+    first = outputs[0] if isinstance(outputs, tuple) else outputs
+    if first.ndim < 2 or first.shape[-1] < 2:
+        raise InputError(
+            f"answers have shape {list(first.shape)}, expected [sample, ..., class] and two "
+            "classes or more",
+            where="distill",
+            hint="train in a loop of your own with a loss for such answers: xbarc.train.prepare",
+        )
+    scores: Tensor = first.flatten(0, -2).float()
+    return scores
