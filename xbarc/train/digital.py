@@ -27,6 +27,14 @@ Inputs = Sequence[Tensor]
 Attributes = Mapping[str, Any]
 Operator = Callable[[Inputs, Attributes], Tensor | tuple[Tensor, ...]]
 
+# Attributes that an operator below does not heed, and the largest value that changes nothing.
+_NOT_HEEDED = {
+    "AveragePool": ("dilations", 1),
+    "BatchNormalization": ("training_mode", 0),
+    "DequantizeLinear": ("block_size", 0),
+    "QuantizeLinear": ("block_size", 0),
+}
+
 _ABSENT = torch.empty(0)
 """Stands for an optional input that a node leaves out."""
 
@@ -44,19 +52,19 @@ class TrainedFragment(nn.Module):
     def __init__(self, step: DigitalFragment) -> None:
         super().__init__()
         self.step = step
-        graph = onnx.load_from_string(step.model).graph
+        model = onnx.load_from_string(step.model)
+        graph = model.graph
         self._nodes = list(graph.node)
-        unknown = sorted({node.op_type for node in self._nodes} - set(OPERATORS))
+        self._opset = next((e.version for e in model.opset_import if not e.domain), 1)
+        read = {name for node in self._nodes for name in node.input}.union(step.outputs)
+        unknown = sorted(filter(None, (_unknown(node, read) for node in self._nodes)))
         if unknown:
             raise UnsupportedError(
                 f"training has no gradient of {', '.join(unknown)}",
                 where=step.name,
                 hint=f"it knows {', '.join(sorted(OPERATORS))}",
             )
-        self._constants = {
-            item.name: torch.from_numpy(numpy_helper.to_array(item).copy())
-            for item in graph.initializer
-        }
+        self._constants = {item.name: _tensor(item, step.name) for item in graph.initializer}
         self._session = OnnxSession(step.model, where=step.name)
 
     def forward(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -78,11 +86,36 @@ class TrainedFragment(nn.Module):
         known.update(values)
         for node in self._nodes:
             attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+            # what some operators know beside their attributes
+            attributes |= {"opset": self._opset, "outputs": len(node.output)}
             inputs = [known[name] if name else _ABSENT for name in node.input]
             made = OPERATORS[node.op_type](inputs, attributes)
             made = made if isinstance(made, tuple) else (made,)
             known.update(zip(node.output, made, strict=False))
         return {name: known[name] for name in self.step.outputs}
+
+
+def _unknown(node: onnx.NodeProto, read: set[str]) -> str:
+    """What of a node has no gradient here; empty where all has."""
+    if node.op_type not in OPERATORS:
+        return str(node.op_type)
+    if node.op_type != "Split" and not read.isdisjoint(filter(None, node.output[1:])):
+        return f"the second output of {node.op_type}"
+    name, harmless = _NOT_HEEDED.get(node.op_type, ("", 0))
+    for attribute in node.attribute:
+        if attribute.name == name and np.max(onnx.helper.get_attribute_value(attribute)) > harmless:
+            return f"{node.op_type} with {name}"
+    return ""
+
+
+def _tensor(item: onnx.TensorProto, where: str) -> Tensor:
+    try:
+        return torch.from_numpy(numpy_helper.to_array(item).copy())
+    except TypeError as error:
+        kind = onnx.TensorProto.DataType.Name(item.data_type)
+        raise UnsupportedError(
+            f"training has no numbers of type {kind}", where=f"{where}: {item.name}"
+        ) from error
 
 
 def _plain(function: Callable[..., Tensor]) -> Operator:
@@ -141,13 +174,14 @@ _MEAN_POOLS: dict[int, Callable[..., Tensor]] = {
 def _max_pool(inputs: Inputs, attributes: Attributes) -> Tensor:
     tensor = _bordered(inputs[0], attributes, float("-inf"))
     kernel = list(attributes["kernel_shape"])
-    return _MAX_POOLS[len(kernel)](
+    result = _MAX_POOLS[len(kernel)](
         tensor,
         kernel,
         stride=list(attributes.get("strides", [1] * len(kernel))),
         dilation=list(attributes.get("dilations", [1] * len(kernel))),
         ceil_mode=bool(attributes.get("ceil_mode", 0)),
     )
+    return _drop_border_windows(result, inputs[0], attributes)
 
 
 def _average_pool(inputs: Inputs, attributes: Attributes) -> Tensor:
@@ -157,10 +191,23 @@ def _average_pool(inputs: Inputs, attributes: Attributes) -> Tensor:
     ceil = bool(attributes.get("ceil_mode", 0))
     tensor = _bordered(inputs[0], attributes, 0.0)
     total = pool(tensor, kernel, stride=strides, ceil_mode=ceil)
-    if attributes.get("count_include_pad", 0) or tensor is inputs[0]:
-        return total
-    ones = _bordered(torch.ones_like(inputs[0][:1, :1]), attributes, 0.0)
-    return total / pool(ones, kernel, stride=strides, ceil_mode=ceil)
+    if not attributes.get("count_include_pad", 0) and tensor is not inputs[0]:
+        ones = _bordered(torch.ones_like(inputs[0][:1, :1]), attributes, 0.0)
+        total = total / pool(ones, kernel, stride=strides, ceil_mode=ceil)
+    return _drop_border_windows(total, inputs[0], attributes)
+
+
+def _drop_border_windows(result: Tensor, tensor: Tensor, attributes: Attributes) -> Tensor:
+    """Without windows that start in the border behind the tensor, which ONNX leaves out."""
+    if not attributes.get("ceil_mode", 0):
+        return result
+    rank = tensor.ndim - 2
+    pads = attributes.get("pads", [0] * rank)
+    strides = attributes.get("strides", [1] * rank)
+    for axis in range(rank):
+        most = -(-(tensor.shape[2 + axis] + pads[axis]) // strides[axis])
+        result = result.narrow(2 + axis, 0, min(most, result.shape[2 + axis]))
+    return result
 
 
 def _axes(inputs: Inputs, attributes: Attributes) -> list[int] | None:
@@ -246,7 +293,7 @@ def _split(inputs: Inputs, attributes: Attributes) -> tuple[Tensor, ...]:
     if given is not None:
         sizes = _numbers(given)
     if sizes is None:
-        count = attributes.get("num_outputs", 2)
+        count = attributes["outputs"]
         whole = inputs[0].shape[axis]
         size = -(-whole // count)
         sizes = [min(size, whole - start) for start in range(0, whole, size)]
@@ -265,8 +312,18 @@ def _gather(inputs: Inputs, attributes: Attributes) -> Tensor:
     return taken.reshape(shape)
 
 
+# Before this operator set, softmax ran over all axes from `axis` on together.
+_SOFTMAX_OF_ONE_AXIS = 13
+
+
 def _softmax(function: Callable[..., Tensor]) -> Operator:
-    return lambda inputs, attributes: function(inputs[0], attributes.get("axis", -1))
+    def apply(inputs: Inputs, attributes: Attributes) -> Tensor:
+        if attributes["opset"] >= _SOFTMAX_OF_ONE_AXIS:
+            return function(inputs[0], attributes.get("axis", -1))
+        flat = _flatten(inputs, attributes)
+        return function(flat, -1).reshape(inputs[0].shape)
+
+    return apply
 
 
 def _batch_norm(inputs: Inputs, attributes: Attributes) -> Tensor:
@@ -351,6 +408,11 @@ def _pad(inputs: Inputs, attributes: Attributes) -> Tensor:
     pads = list(attributes["pads"]) if "pads" in attributes else _numbers(inputs[1])
     given = _given(inputs, 2)
     fill = attributes.get("value", 0.0) if given is None else float(given)
+    along = _given(inputs, 3)
+    if along is not None:
+        ends = np.zeros((2, inputs[0].ndim), np.int64)
+        ends[:, _numbers(along)] = np.reshape(pads, (2, -1))
+        pads = ends.ravel().tolist()
     rank = len(pads) // 2
     flat = [end for axis in reversed(range(rank)) for end in (pads[axis], pads[rank + axis])]
     mode = attributes.get("mode", b"constant").decode()
@@ -381,6 +443,11 @@ def _where(test: Tensor, left: Tensor, right: Tensor) -> Tensor:
     return torch.where(test.bool(), left, right)
 
 
+def _divide(left: Tensor, right: Tensor) -> Tensor:
+    whole = not (left.is_floating_point() or right.is_floating_point())
+    return torch.div(left, right, rounding_mode="trunc" if whole else None)
+
+
 def _hard_swish(tensor: Tensor) -> Tensor:
     return functional.hardswish(tensor)
 
@@ -402,7 +469,11 @@ def _fold(function: Callable[[Tensor, Tensor], Tensor]) -> Operator:
 
 
 def _constant(_: Inputs, attributes: Attributes) -> Tensor:
-    return torch.from_numpy(numpy_helper.to_array(attributes["value"]).copy())
+    if "value" in attributes:
+        return _tensor(attributes["value"], "Constant")
+    given = next(values for name, values in attributes.items() if name.startswith("value_"))
+    integer = isinstance(given if not isinstance(given, list) else (given or [0])[0], int)
+    return torch.tensor(given, dtype=torch.int64 if integer else torch.float32)
 
 
 def _cast(inputs: Inputs, attributes: Attributes) -> Tensor:
@@ -422,7 +493,7 @@ OPERATORS: dict[str, Operator] = {
             {
                 "Abs": torch.abs,
                 "Add": torch.add,
-                "Div": torch.div,
+                "Div": _divide,
                 "Erf": torch.erf,
                 "Exp": torch.exp,
                 "Floor": torch.floor,
@@ -484,7 +555,9 @@ OPERATORS: dict[str, Operator] = {
     "ReduceMin": _reduce(torch.amin),
     "ReduceSum": _reduce(torch.sum),
     "Reshape": _reshape,
-    "Shape": lambda inputs, _: torch.tensor(inputs[0].shape),
+    "Shape": lambda inputs, attributes: torch.tensor(
+        inputs[0].shape[attributes.get("start", 0) : attributes.get("end")], dtype=torch.int64
+    ),
     "Sign": _sign,
     "Slice": _slice,
     "Softmax": _softmax(torch.softmax),
