@@ -69,3 +69,14 @@ def test_without_torch_the_extra_is_named(
     monkeypatch.delattr(package, "train", raising=False)
     monkeypatch.setitem(sys.modules, "torch", None)
     xbarc("train", model(), "--data", data).refused("torch", "xbarc[train]")
+
+
+def test_a_file_of_options_is_taken_and_the_command_line_wins(
+    xbarc: Run, model: Callable[..., Path], data: Path, tmp_path: Path
+) -> None:
+    out, file = tmp_path / "out.xbar", tmp_path / "o.toml"
+    file.write_text('[converters]\nadc = "calibrated:2"\n')
+    given = ("--data", data, "--options", file, "--epochs", 0, "-o", out)
+    for extra, policy in (((), "calibrated:2"), (("--adc", "lossless"), "lossless")):
+        assert xbarc("train", model(), *given, *extra).code == 0
+        assert {step.adc.policy for step in load_program(out).crossbar_steps} == {policy}

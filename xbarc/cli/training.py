@@ -28,6 +28,11 @@ _CALIBRATE = typer.Option(
     metavar="DATA.npz",
     help=f"inputs that choose ranges  [default: {_CALIBRATED} training samples]",
 )
+_FILE = typer.Option(
+    "--options",
+    metavar="FILE.toml",
+    help="a file of options of compile; options given here win over it",
+)
 _OUTPUT = typer.Option(
     "-o", "--output", metavar="OUT.xbar", help="[default: MODEL.xbar in this folder]"
 )
@@ -43,6 +48,7 @@ def train_command(
     validate: Annotated[Path | None, _VALIDATE] = None,
     calibrate: Annotated[Path | None, _CALIBRATE] = None,
     output: Annotated[Path | None, _OUTPUT] = None,
+    file: Annotated[Path | None, _FILE] = None,
     *,
     chip: TargetChoice,
     training: Training,
@@ -59,13 +65,15 @@ def train_command(
     train = _room()
     from xbarc.cli.progress import progress_bar
     from xbarc.ir import check_replaceable
+    from xbarc.options import read_options
 
     place = output or Path(f"{model.stem}.xbar")
     check_replaceable(place)
+    base = {} if file is None else read_options(file)
     arrays = _read(data)
     target = chip.load()
     calibration = _calibration(arrays) if calibrate is None else _read(calibrate)
-    job = train.prepare(model, target, calibration=calibration, **given)
+    job = train.prepare(model, target, calibration=calibration, **{**base, **given})
     samples = _samples(job, arrays, data)
     if validate is None:
         share, seed = training.held_out, training.train_seed

@@ -219,7 +219,7 @@ class Trainer:
             raise MappingError(
                 f"the loss is {value} in step {step + 1} of epoch {number}",
                 where="training",
-                hint="a smaller --cell-rate or --digital-rate; the best epoch so far is kept",
+                hint="a smaller --cell-rate or --digital-rate; the job holds the best epoch so far",
             )
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
