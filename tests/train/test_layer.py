@@ -122,12 +122,12 @@ def test_cells_move_between_their_levels_only() -> None:
         layer.cells.add_(100)
     layer.project()
     assert float(layer.cells.detach().max()) == layer.top
-    assert set(torch.unique(layer.programmed().detach()).tolist()) <= set(range(layer.top + 1))
+    assert set(torch.unique(layer.current_levels().detach()).tolist()) <= set(range(layer.top + 1))
     layer.train()
     layer.noise = 0.1
-    assert not torch.equal(layer.programmed(), layer.programmed())
+    assert not torch.equal(layer.current_levels(), layer.current_levels())
     layer.eval()
-    assert torch.equal(layer.programmed(), layer.programmed())
+    assert torch.equal(layer.current_levels(), layer.current_levels())
 
 
 def test_the_compiled_loops_are_the_operations_of_torch() -> None:

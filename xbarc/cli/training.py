@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 # Calibration takes its ranges from this many samples; the pages on accuracy use as many.
 _CALIBRATED = 256
 
-_VALIDATE = typer.Option(
-    metavar="VALID.npz",
-    help="samples that choose the epoch  [default: a share of the training data]",
-)
 _CALIBRATE = typer.Option(
     metavar="DATA.npz",
     help=f"inputs that choose ranges  [default: {_CALIBRATED} training samples]",
@@ -45,7 +41,6 @@ def train_command(
         Path,
         typer.Option(metavar="TRAIN.npz", help="arrays by input name, and labels if there are any"),
     ],
-    validate: Annotated[Path | None, _VALIDATE] = None,
     calibrate: Annotated[Path | None, _CALIBRATE] = None,
     output: Annotated[Path | None, _OUTPUT] = None,
     file: Annotated[Path | None, _FILE] = None,
@@ -75,11 +70,11 @@ def train_command(
     calibration = _calibration(arrays) if calibrate is None else _read(calibrate)
     job = train.prepare(model, target, calibration=calibration, **{**base, **given})
     samples = _samples(job, arrays, data)
-    if validate is None:
+    if training.validation is None:
         share, seed = training.held_out, training.train_seed
         samples, chosen = train.split_held_out(samples, share, seed)
     else:
-        chosen = _samples(job, _read(validate), validate)
+        chosen = _samples(job, _read(training.validation), training.validation)
     state = place.with_name(place.name + ".training")
     trainer = train.Trainer(job, samples, chosen, training, state)
     with progress_bar("train") as advance:
@@ -159,7 +154,7 @@ def _wrong(value: Value, inputs: dict[str, AnyArray]) -> str:
 
 def _note(training: Training, course: Course) -> str:
     """What the program says of its training."""
-    options = training.model_dump(exclude_none=True)
+    options = training.model_dump(exclude_none=True, exclude={"validation"})
     told = ", ".join(f"{name} {value}" for name, value in options.items())
     scores = f"{course.epochs[0].score:.4f} before, {course.epochs[course.best].score:.4f} after"
     return f"epoch {course.best} of {told}; validation {course.measure} {scores}"

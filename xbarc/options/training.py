@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from pathlib import Path
+from typing import Annotated, ClassVar
 
-from xbarc.options.base import Options, option
+from xbarc.options.base import Options, option, read_path, reads
 
 
 class Training(Options):
@@ -38,6 +39,13 @@ class Training(Options):
         "epoch that is kept is the best of those that reach it",
         metavar="TIMES",
         bounds=(1, 1e6),
+    )
+    validation: Annotated[Path | None, reads(read_path)] = option(
+        None,
+        "samples that choose the epoch",
+        metavar="VALID.npz",
+        flags=("--validate",),
+        unset="a share of the training data",
     )
     held_out: float = option(
         0.1,

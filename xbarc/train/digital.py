@@ -122,7 +122,7 @@ def _plain(function: Callable[..., Tensor]) -> Operator:
     return lambda inputs, _: function(*inputs)
 
 
-def _given(inputs: Inputs, place: int) -> Tensor | None:
+def _optional(inputs: Inputs, place: int) -> Tensor | None:
     """An optional input; None where the node leaves it out."""
     if place >= len(inputs) or inputs[place] is _ABSENT:
         return None
@@ -134,13 +134,13 @@ def _numbers(tensor: Tensor) -> list[int]:
 
 
 def _clip(inputs: Inputs, attributes: Attributes) -> Tensor:
-    low, high = _given(inputs, 1), _given(inputs, 2)
+    low, high = _optional(inputs, 1), _optional(inputs, 2)
     least = attributes.get("min") if low is None else float(low)
     most = attributes.get("max") if high is None else float(high)
     return inputs[0] if least is None and most is None else inputs[0].clamp(least, most)
 
 
-def _bordered(tensor: Tensor, attributes: Attributes, fill: float) -> Tensor:
+def _with_border(tensor: Tensor, attributes: Attributes, fill: float) -> Tensor:
     """The tensor with its border, since ONNX's pads may differ at both ends."""
     rank = tensor.ndim - 2
     pads = list(attributes.get("pads", [0] * 2 * rank))
@@ -172,7 +172,7 @@ _MEAN_POOLS: dict[int, Callable[..., Tensor]] = {
 
 
 def _max_pool(inputs: Inputs, attributes: Attributes) -> Tensor:
-    tensor = _bordered(inputs[0], attributes, float("-inf"))
+    tensor = _with_border(inputs[0], attributes, float("-inf"))
     kernel = list(attributes["kernel_shape"])
     result = _MAX_POOLS[len(kernel)](
         tensor,
@@ -189,10 +189,10 @@ def _average_pool(inputs: Inputs, attributes: Attributes) -> Tensor:
     strides = list(attributes.get("strides", [1] * len(kernel)))
     pool = _MEAN_POOLS[len(kernel)]
     ceil = bool(attributes.get("ceil_mode", 0))
-    tensor = _bordered(inputs[0], attributes, 0.0)
+    tensor = _with_border(inputs[0], attributes, 0.0)
     total = pool(tensor, kernel, stride=strides, ceil_mode=ceil)
     if not attributes.get("count_include_pad", 0) and tensor is not inputs[0]:
-        ones = _bordered(torch.ones_like(inputs[0][:1, :1]), attributes, 0.0)
+        ones = _with_border(torch.ones_like(inputs[0][:1, :1]), attributes, 0.0)
         total = total / pool(ones, kernel, stride=strides, ceil_mode=ceil)
     return _drop_border_windows(total, inputs[0], attributes)
 
@@ -211,7 +211,7 @@ def _drop_border_windows(result: Tensor, tensor: Tensor, attributes: Attributes)
 
 
 def _axes(inputs: Inputs, attributes: Attributes) -> list[int] | None:
-    given = _given(inputs, 1)
+    given = _optional(inputs, 1)
     if given is not None:
         return _numbers(given)
     axes = attributes.get("axes")
@@ -267,7 +267,7 @@ def _unsqueeze(inputs: Inputs, attributes: Attributes) -> Tensor:
 def _slice(inputs: Inputs, attributes: Attributes) -> Tensor:
     if len(inputs) > 1:
         starts, ends = _numbers(inputs[1]), _numbers(inputs[2])
-        along, by = _given(inputs, 3), _given(inputs, 4)
+        along, by = _optional(inputs, 3), _optional(inputs, 4)
         axes = None if along is None else _numbers(along)
         steps = None if by is None else _numbers(by)
     else:
@@ -289,7 +289,7 @@ def _slice(inputs: Inputs, attributes: Attributes) -> Tensor:
 def _split(inputs: Inputs, attributes: Attributes) -> tuple[Tensor, ...]:
     axis = attributes.get("axis", 0)
     sizes = attributes.get("split")
-    given = _given(inputs, 1)
+    given = _optional(inputs, 1)
     if given is not None:
         sizes = _numbers(given)
     if sizes is None:
@@ -337,7 +337,7 @@ def _layer_norm(inputs: Inputs, attributes: Attributes) -> Tensor:
     axis = attributes.get("axis", -1) % inputs[0].ndim
     shape = list(inputs[0].shape[axis:])
     return functional.layer_norm(
-        inputs[0], shape, inputs[1], _given(inputs, 2), attributes.get("epsilon", 1e-5)
+        inputs[0], shape, inputs[1], _optional(inputs, 2), attributes.get("epsilon", 1e-5)
     )
 
 
@@ -348,7 +348,7 @@ def _sign(inputs: Inputs, _: Attributes) -> Tensor:
 
 def _quantize(inputs: Inputs, attributes: Attributes) -> Tensor:
     tensor, scale = inputs[0], inputs[1]
-    zero = _given(inputs, 2)
+    zero = _optional(inputs, 2)
     kind = torch.uint8 if zero is None else zero.dtype
     info = torch.iinfo(kind)
     scaled = tensor / _along(scale, tensor, attributes)
@@ -359,7 +359,7 @@ def _quantize(inputs: Inputs, attributes: Attributes) -> Tensor:
 
 def _dequantize(inputs: Inputs, attributes: Attributes) -> Tensor:
     tensor, scale = inputs[0], inputs[1]
-    zero = _given(inputs, 2)
+    zero = _optional(inputs, 2)
     real = tensor.to(scale.dtype)
     if zero is not None:
         real = real - _along(zero, tensor, attributes).to(scale.dtype)
@@ -378,7 +378,7 @@ def _gemm(inputs: Inputs, attributes: Attributes) -> Tensor:
     left = inputs[0].mT if attributes.get("transA", 0) else inputs[0]
     right = inputs[1].mT if attributes.get("transB", 0) else inputs[1]
     result = (left @ right) * float(attributes.get("alpha", 1.0))
-    bias = _given(inputs, 2)
+    bias = _optional(inputs, 2)
     return result if bias is None else result + bias * float(attributes.get("beta", 1.0))
 
 
@@ -393,11 +393,11 @@ def _conv(inputs: Inputs, attributes: Attributes) -> Tensor:
     weight = inputs[1]
     rank = weight.ndim - 2
     with_kernel = {"kernel_shape": list(weight.shape[2:]), **attributes}
-    tensor = _bordered(inputs[0], with_kernel, 0.0)
+    tensor = _with_border(inputs[0], with_kernel, 0.0)
     return _CONVOLUTIONS[rank](
         tensor,
         weight,
-        _given(inputs, 2),
+        _optional(inputs, 2),
         stride=list(attributes.get("strides", [1] * rank)),
         dilation=list(attributes.get("dilations", [1] * rank)),
         groups=attributes.get("group", 1),
@@ -406,9 +406,9 @@ def _conv(inputs: Inputs, attributes: Attributes) -> Tensor:
 
 def _pad(inputs: Inputs, attributes: Attributes) -> Tensor:
     pads = list(attributes["pads"]) if "pads" in attributes else _numbers(inputs[1])
-    given = _given(inputs, 2)
+    given = _optional(inputs, 2)
     fill = attributes.get("value", 0.0) if given is None else float(given)
-    along = _given(inputs, 3)
+    along = _optional(inputs, 3)
     if along is not None:
         ends = np.zeros((2, inputs[0].ndim), np.int64)
         ends[:, _numbers(along)] = np.reshape(pads, (2, -1))

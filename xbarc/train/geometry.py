@@ -23,7 +23,7 @@ def first_axis_sample(tensor: Tensor, geometry: Geometry) -> Tensor:
     return moved.reshape(prod(moved.shape[:-1]), moved.shape[-1])
 
 
-def padded(codes: TorchCodes, geometry: Window) -> Tensor:
+def pad_codes(codes: TorchCodes, geometry: Window) -> Tensor:
     """Codes with a border of the code that means zero."""
     values = codes.values
     pads = window_pads(geometry, tuple(values.shape[2:]))

@@ -126,11 +126,11 @@ class TrainJob(nn.Module):
 
     def forward(self, *inputs: Any) -> Any:
         """The network's outputs: one tensor, or a tuple where it has several."""
-        values = self.run(self._named(inputs))
+        values = self.run(self._name_inputs(inputs))
         outputs = tuple(values[value.name] for value in self.program.outputs)
         return outputs[0] if len(outputs) == 1 else outputs
 
-    def _named(self, inputs: Sequence[Any]) -> dict[str, Tensor]:
+    def _name_inputs(self, inputs: Sequence[Any]) -> dict[str, Tensor]:
         kinds = {value.name: value.dtype for value in self.program.inputs}
         if len(inputs) == 1 and isinstance(inputs[0], Mapping):
             given = {name: inputs[0][name] for name in kinds if name in inputs[0]}
@@ -165,7 +165,7 @@ class TrainJob(nn.Module):
     def teach(self, *inputs: Any) -> Tensor:
         """The first output of the float network."""
         teacher = self._teacher[0]
-        named = self._named(inputs)
+        named = self._name_inputs(inputs)
         tensors = [named[value.name] for value in self.program.inputs]
         if isinstance(teacher, nn.Module):
             teacher.eval().to(tensors[0].device)
@@ -248,7 +248,7 @@ class TrainJob(nn.Module):
                 hint="training diverged: a smaller learning rate, from an earlier state",
             )
         steps = tuple(
-            self._trained(step) if isinstance(step, CrossbarStep) else step
+            self._step_as_trained(step) if isinstance(step, CrossbarStep) else step
             for step in self.program.steps
         )
         settings = dict(self.program.settings)
@@ -261,7 +261,7 @@ class TrainJob(nn.Module):
         return CompiledProgram(program, {}, self.compiled.cost_law)
 
     @torch.no_grad()
-    def _trained(self, step: CrossbarStep) -> CrossbarStep:
+    def _step_as_trained(self, step: CrossbarStep) -> CrossbarStep:
         layer = self.layers[step.name]
         levels = torch.round(layer.cells.clamp(0.0, float(layer.top))).cpu().float().numpy()
         made = replace(
@@ -308,7 +308,7 @@ class TrainJob(nn.Module):
             # first the program, which says what is wrong with data
             expected = dict(zip(names, executor.run(part, names), strict=True))
             seen = self.run({name: torch.from_numpy(a.copy()).to(here) for name, a in part.items()})
-            apart = {name: _differing(seen[name], expected[name]) for name in names}
+            apart = {name: _count_differing(seen[name], expected[name]) for name in names}
             differing += sum(apart[value.name] for value in program.outputs if value.name in apart)
             first = min(first, next((i for i, n in enumerate(names) if apart[n]), first))
         self.train(training)
@@ -366,10 +366,10 @@ def prepare(
             # a copy: modes of the user's modules, some frozen, stay as they are
             teacher = own = copy.deepcopy(model).eval()
             path.write_bytes(_export_module(own, example))
-            compiled = _compiled(path, target, calibration, options)
+            compiled = _compile_model(path, target, calibration, options)
     else:
         path = Path(model)
-        compiled = _compiled(path, target, calibration, options)
+        compiled = _compile_model(path, target, calibration, options)
         teacher = OnnxTeacher(path)
     return TrainJob(compiled, teacher, compiled.program.target)
 
@@ -388,7 +388,7 @@ class OnnxTeacher:
         return torch.from_numpy(first).to(inputs[0].device)
 
 
-def _compiled(
+def _compile_model(
     path: Path, target: str | Path | Target, calibration: Any, options: CompileKeywords
 ) -> CompiledProgram:
     if isinstance(calibration, Tensor):
@@ -453,7 +453,7 @@ def _array(parameter: Tensor) -> AnyArray:
     return values
 
 
-def _differing(seen: Tensor, expected: AnyArray) -> int:
+def _count_differing(seen: Tensor, expected: AnyArray) -> int:
     found = seen.detach().cpu().numpy()
     if found.shape != expected.shape:
         return max(found.size, expected.size)

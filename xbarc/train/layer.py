@@ -32,7 +32,7 @@ from xbarc.train.geometry import (
     dense_result,
     first_axis_sample,
     of_vectors,
-    padded,
+    pad_codes,
     scatter_sums,
     vectors_of,
     window_vectors,
@@ -91,7 +91,7 @@ class ProgramLayer(nn.Module):
 
     # what the cells are at this moment
 
-    def programmed(self) -> Tensor:
+    def current_levels(self) -> Tensor:
         """Levels as they would be written, straight-through; axes: group, row, column."""
         clamped = self.cells.clamp(0.0, float(self.top))
         levels = straight_through(clamped, torch.round(clamped))
@@ -101,7 +101,7 @@ class ProgramLayer(nn.Module):
 
     def table(self) -> Tensor:
         """`A` applied to the cells, so that a row times it is what conversions see."""
-        levels, periphery = self.programmed(), self.step.periphery
+        levels, periphery = self.current_levels(), self.step.periphery
         if not periphery.a_sign.size:
             return levels
         shape = (*levels.shape[:2], self.step.conversions)
@@ -186,7 +186,7 @@ class ProgramLayer(nn.Module):
         self, codes: TorchCodes, geometry: Window, table: Tensor, weight: Tensor | None
     ) -> Tensor:
         step = self.step
-        border = padded(codes, geometry)
+        border = pad_codes(codes, geometry)
         images = border.shape[0]
         if weight is not None and self.training and not self.converters:
             kernel = weight.transpose(1, 2).reshape(

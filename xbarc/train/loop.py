@@ -312,7 +312,7 @@ class Trainer:
     @cached_property  # hashing takes about a second a gigabyte
     def _run_text(self) -> str:
         """What has to be the same for a run to go on where it stopped."""
-        options = self.training.model_dump(exclude={"hours"})
+        options = self.training.model_dump(exclude={"hours", "validation"})
         digest = hashlib.sha256(program_text(self.job.program).encode())
         for samples in (self.data, self.validation):
             for array in (*samples.inputs.values(), samples.labels):
