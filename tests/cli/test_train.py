@@ -13,7 +13,9 @@ import xbarc as package
 from tests.cli.conftest import Run
 from xbarc.ir import load_program
 
-torch = pytest.importorskip("torch", reason="pip install 'xbarc[train]'")
+pytest.importorskip("torch", reason="pip install 'xbarc[train]'")
+
+from xbarc.train import Trainer  # needs torch
 
 
 @pytest.fixture
@@ -80,3 +82,40 @@ def test_a_file_of_options_is_taken_and_the_command_line_wins(
     for extra, policy in (((), "calibrated:2"), (("--adc", "lossless"), "lossless")):
         assert xbarc("train", model(), *given, *extra).code == 0
         assert {step.adc.policy for step in load_program(out).crossbar_steps} == {policy}
+
+
+def test_a_run_whose_time_is_over_goes_on_later(
+    xbarc: Run,
+    model: Callable[..., Path],
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = ("train", model(), "--data", data, "--adc", "calibrated:2", "--epochs", 3)
+    assert xbarc(*given, "-o", tmp_path / "whole.xbar").code == 0
+    out, state = tmp_path / "out.xbar", tmp_path / "out.xbar.training"
+
+    def is_over(trainer: Trainer, start: float) -> bool:
+        del start
+        return trainer.training.hours is not None and len(trainer.course.epochs) > 1
+
+    monkeypatch.setattr(Trainer, "_is_over", is_over)
+    done = xbarc(*given, "-o", out, "--hours", 0.1)
+    assert (done.code, out.exists(), state.exists()) == (0, True, True)
+    assert "0.1 hours are over" in done.out
+    assert xbarc(*given, "-o", out).code == 0
+    assert not state.exists()
+    assert _files(out) == _files(tmp_path / "whole.xbar")
+
+
+def test_the_printed_options_are_a_file_of_options(
+    xbarc: Run, model: Callable[..., Path], data: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "o.toml"
+    file.write_text(xbarc("options").out)
+    given = ("train", model(), "--data", data, "--options", file, "--epochs", 0)
+    assert xbarc(*given, "-o", tmp_path / "o.xbar").code == 0
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}

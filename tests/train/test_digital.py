@@ -14,7 +14,8 @@ from onnx.backend.test.case.node import collect_testcases
 from tests.frontend.onnx_models import parse
 from xbarc.errors import InputError, ModelError, UnsupportedError
 from xbarc.ir import DigitalFragment
-from xbarc.train.digital import OPERATORS, TrainedFragment
+from xbarc.train.digital import TrainedFragment
+from xbarc.train.operators import OPERATORS
 
 _PLAIN: tuple[str, ...] = (
     "Abs",

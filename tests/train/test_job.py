@@ -16,9 +16,10 @@ import xbarc.train as xt
 from tests.binary_models import conv_net, dense_net
 from tests.frontend.onnx_models import model_file
 from xbarc.errors import InputError, MappingError, ModelError, UnsupportedError
+from xbarc.evaluate import self_check
 from xbarc.ir import verify_program
 from xbarc.numerics import AnyArray
-from xbarc.options import Training
+from xbarc.options import InputFacts, Training
 
 
 class Net(nn.Module):
@@ -79,6 +80,38 @@ def test_a_disturbed_job_checks_to_the_bit(encoding: str, adc: str) -> None:
     assert job.check(images)
     verify_program(job.finish().program)
     assert max(job.changed_cells().values()) > 0.1
+
+
+@pytest.mark.parametrize("facts", ["all", "structure", "none"])
+@pytest.mark.parametrize("adc", ["lossless", "calibrated:2"])
+def test_what_is_known_of_inputs_holds_after_training(
+    facts: InputFacts, adc: str, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    path = model_file(
+        tmp_path,
+        """net (float[N, 8] x) => (float[N, 3] y) {
+        h = MatMul (x, w) r = Relu (h)
+        q = QuantizeLinear (r, s, z) d = DequantizeLinear (q, s, z)
+        y = MatMul (d, v) }""",
+        w=rng.normal(size=(8, 12)).astype(np.float32),
+        v=rng.normal(size=(12, 3)).astype(np.float32),
+        s=np.float32(0.04),
+        z=np.int8(0),
+    )
+    x = rng.normal(size=(60, 8)).astype(np.float32)
+    job = xt.prepare(path, calibration=x, input_facts=facts, adc=adc)
+    assert dict(job.program.settings)["input_facts"] == ("none" if facts == "none" else "structure")
+    # int8 behind a ReLU has seven bits, whatever the weights are
+    bits = job.program.crossbar_steps[1].input_bits
+    assert bits == (8 if facts == "none" else 7)
+    assert job.check(x)
+    _disturb(job, 2.0)
+    assert job.check(x)
+    assert not list(self_check(job.finish().program))  # claims are proven again
+    job.train()
+    xt.distill(job, torch.from_numpy(x)).backward()  # type: ignore[no-untyped-call]
+    assert all(float(layer.cells.grad.abs().max()) > 0 for layer in job.layers.values())  # type: ignore[union-attr]
 
 
 def test_ranges_of_run_time_check_to_the_bit() -> None:
@@ -194,6 +227,16 @@ def test_a_run_that_is_stopped_goes_on_to_the_same_cells(tmp_path: Path) -> None
         trainer(state).run()
 
 
+def test_a_value_that_is_no_number_stops_and_keeps_the_best(tmp_path: Path) -> None:
+    path, samples = small_mlp(tmp_path)
+    job = xt.prepare(path, calibration=samples.inputs)
+    before = _states(job)
+    options = Training(epochs=2, batch=16, digital_rate=3e37, cell_rate=0)
+    with pytest.raises((InputError, MappingError)):
+        xt.Trainer(job, samples, samples, options).run()
+    assert all(np.array_equal(before[name], values) for name, values in _states(job).items())
+
+
 def test_a_loss_that_is_no_number_stops_and_keeps_the_best(tmp_path: Path) -> None:
     path, samples = small_mlp(tmp_path)
     job = xt.prepare(path, calibration=samples.inputs)
@@ -226,8 +269,6 @@ def test_what_cannot_be_trained_is_named(tmp_path: Path) -> None:
     )
     with pytest.raises(UnsupportedError, match="CumSum"):
         xt.prepare(strange)
-    with pytest.raises(MappingError, match="input-facts"):
-        xt.prepare(strange, input_facts="all")
 
 
 def test_a_mapping_of_tensors_and_tensors_in_order_are_the_same(tmp_path: Path) -> None:

@@ -80,7 +80,8 @@ def train_command(
     with progress_bar("train") as advance:
         course = trainer.run(advance)
     job.finish(_note(training, course)).save(place)
-    state.unlink(missing_ok=True)
+    if not course.stopped:  # else the same command goes on later
+        state.unlink(missing_ok=True)
     _show(job, course, len(chosen))
     print(f"wrote {place}", file=sys.stderr)
     return EXIT_DONE

@@ -85,7 +85,7 @@ def row_conductances(
     if arrays is None:
         return total
     wide = target.array.columns + target.array.spare_columns
-    # Cells beyond the layer's columns hang on the same wordline and conduct like level 0.
+    # Cells beyond the layer's columns share its wordlines and conduct like level 0.
     idle = np.maximum(0, np.asarray(arrays) * wide - columns)
     result: Float64Array = total + idle * levels[0]
     return result

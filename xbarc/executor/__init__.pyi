@@ -14,7 +14,7 @@ from .senses import driven_rows
 from .sliced import SlicedLayer
 from .tap import Tap
 from .unconverted import UnconvertedLayer
-from .vectors import sample_axis_first, stack_axes, stack_index
+from .vectors import sample_axis_first, scatter_space, stack_axes, stack_index
 from .walk import Values, Walk, run_steps
 from .windows import block_extent, gather, window_blocks
 
@@ -57,6 +57,7 @@ __all__ = [
     "run_layer",
     "run_steps",
     "sample_axis_first",
+    "scatter_space",
     "split_batches",
     "stack_axes",
     "stack_index",

@@ -155,10 +155,10 @@ def largest_array(geometry: Geometry, groups: int, outputs: int, shape: tuple[in
             return max(result, prod((*shape[:2], *padded)))
         case Scatter():
             channels = groups * (outputs // prod(geometry.kernel))
-            return prod((shape[0], channels, *_scatter_space(geometry, shape[2:])))
+            return prod((shape[0], channels, *scatter_space(geometry, shape[2:])))
 
 
-def _scatter_space(geometry: Scatter, spatial: tuple[int, ...]) -> tuple[int, ...]:
+def scatter_space(geometry: Scatter, spatial: tuple[int, ...]) -> tuple[int, ...]:
     """Extent, before it is cropped, of the sums of overlapping windows."""
     extents, crops = scatter_extent(geometry, spatial)
     full = (
@@ -225,7 +225,7 @@ def scatter_add(acc: AnyArray, geometry: Scatter, groups: int, shape: tuple[int,
     channels = acc.shape[2] // prod(kernel)
     parts = acc.reshape(batch, *spatial, groups * channels, *kernel)
     extents, crops = scatter_extent(geometry, spatial)
-    need = _scatter_space(geometry, spatial)
+    need = scatter_space(geometry, spatial)
     # Windows overlap, so that a sum may be larger than any of its products.
     kind = np.int64 if acc.dtype.kind in "iu" else np.float64
     total = np.zeros((batch, *need, groups * channels), dtype=kind)

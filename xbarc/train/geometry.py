@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from xbarc.executor import stack_axes, stack_index
+from xbarc.executor import scatter_space, stack_axes, stack_index
 from xbarc.ir import Dense, Geometry, Scatter, Window, scatter_extent, window_pads
 from xbarc.train.inputs import TorchCodes
 
@@ -127,19 +127,7 @@ def scatter_sums(acc: Tensor, geometry: Scatter, shape: torch.Size) -> Tensor:
     channels = acc.shape[2] // prod(kernel)
     parts = acc.reshape(groups, images, *space, channels, *kernel)
     extents, crops = scatter_extent(geometry, space)
-    need = [
-        max(0, s * (n - 1) + d * (k - 1) + 1 + p, crop + extent)
-        for s, n, d, k, p, crop, extent in zip(
-            geometry.strides,
-            space,
-            geometry.dilations,
-            kernel,
-            geometry.output_padding,
-            crops,
-            extents,
-            strict=True,
-        )
-    ]
+    need = scatter_space(geometry, space)
     total = acc.new_zeros((groups, images, *need, channels))
     for place in product(*(range(k) for k in kernel)):
         region = tuple(

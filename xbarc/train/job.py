@@ -79,15 +79,11 @@ class TrainJob(nn.Module):
     Args:
         compiled: the program to start from.
         teacher: the float network, tensors to tensor; a module is moved to where the inputs are.
-        target: what the program was compiled for.
     """
 
-    def __init__(
-        self, compiled: CompiledProgram, teacher: Callable[..., Tensor], target: Target
-    ) -> None:
+    def __init__(self, compiled: CompiledProgram, teacher: Callable[..., Tensor]) -> None:
         super().__init__()
         self.compiled = compiled
-        self.target = target
         # in a list, so that a teacher that is a module is neither trained nor saved
         self._teacher = [teacher]
         self._regularisers: list[tuple[float, Regulariser]] = []
@@ -281,7 +277,7 @@ class TrainJob(nn.Module):
             limits = levels.astype(step.sense.thresholds.dtype)
             made = replace(made, sense=replace(step.sense, thresholds=limits))
         if step.adc.policy in _FROM_CELLS and step.sense is None:
-            made = replace(made, adc=adc_settings(made, self.target, step.adc.policy))
+            made = replace(made, adc=adc_settings(made, self.program.target, step.adc.policy))
         return made
 
     @torch.no_grad()
@@ -296,24 +292,29 @@ class TrainJob(nn.Module):
         program = self.finish().program
         executor = Executor(program)
         names = [name for step in program.steps for name in layer_outputs(step)]
-        training = self.training
         samples = len(next(iter(feeds.values())))
         if not samples:
             raise InputError("no samples to compare on", where=self.program.name)
-        self.eval()
         differing, first = 0, len(names)
         for start in range(0, samples, batch):
             part = {name: array[start : start + batch] for name, array in feeds.items()}
-            here = next(self.parameters()).device
             # first the program, which says what is wrong with data
             expected = dict(zip(names, executor.run(part, names), strict=True))
-            seen = self.run({name: torch.from_numpy(a.copy()).to(here) for name, a in part.items()})
+            seen = self._run_exactly(part)
             apart = {name: _count_differing(seen[name], expected[name]) for name in names}
             differing += sum(apart[value.name] for value in program.outputs if value.name in apart)
             first = min(first, next((i for i, n in enumerate(names) if apart[n]), first))
-        self.train(training)
         layer = "" if first == len(names) else _maker(program, names[first])
         return Checked(samples, differing, layer)
+
+    def _run_exactly(self, feeds: Mapping[str, AnyArray]) -> dict[str, Tensor]:
+        """Every value in `eval`, whatever mode the job is in and stays in."""
+        training, here = self.training, next(self.parameters()).device
+        self.eval()
+        try:
+            return self.run({n: torch.from_numpy(a.copy()).to(here) for n, a in feeds.items()})
+        finally:
+            self.train(training)
 
     def _arrays(self, data: Any) -> dict[str, AnyArray]:
         names = [value.name for value in self.program.inputs]
@@ -345,20 +346,15 @@ def prepare(
         example: input of the module, one sample or more; needed to export a module.
         calibration: arrays by input name, or the array of the only input. Activation ranges are
             taken from it, and the settings of converters that need data.
-        options: as `xbarc.compile` takes them. `input_facts` is `structure` or `none`: what is
+        options: as `xbarc.compile` takes them. `input_facts="all"` means `structure`: what is
             known of inputs from the weights of earlier layers ends with the first step.
 
     Raises:
         ModelError: the module cannot be exported.
         XbarcError: as `xbarc.compile`.
     """
-    found = options.setdefault("input_facts", "none")
-    if found != "none":
-        raise MappingError(
-            "facts about inputs follow from weights, which training changes",
-            where="--input-facts",
-            hint="leave it out: it is none while training",
-        )
+    if options.get("input_facts", "all") == "all":
+        options["input_facts"] = "structure"
     teacher: Callable[..., Tensor]
     if isinstance(model, nn.Module):
         with tempfile.TemporaryDirectory() as folder:
@@ -371,7 +367,7 @@ def prepare(
         path = Path(model)
         compiled = _compile_model(path, target, calibration, options)
         teacher = OnnxTeacher(path)
-    return TrainJob(compiled, teacher, compiled.program.target)
+    return TrainJob(compiled, teacher)
 
 
 class OnnxTeacher:

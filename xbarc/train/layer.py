@@ -261,6 +261,9 @@ class ProgramLayer(nn.Module):
 
     def _exact_type(self) -> torch.dtype:
         """The narrowest float in which no sum of this layer is rounded."""
+        # Other devices may take float32 products in fewer bits (TF32), if somebody allowed it.
+        if not self.cells.is_cpu:
+            return torch.float64
         step = self.step
         rows = int(np.diff(step.tiling.segment_bounds).max(initial=1))
         most = rows * self.top * ((1 << step.input_bits) - 1)

@@ -28,19 +28,17 @@ from xbarc.train.regularisers import adc_energy, lossless_levels
 
 Progress = Callable[[str, int, int], None]
 
-# Learning rates rise over the first tenth of the steps and fall as a half cosine to nothing. A
-# constant rate left the MLP of models/ half a point lower: cells then flip between two levels to
-# the end, and the epoch that is kept is a lucky one.
+# Learning rates rise over the first tenth of the steps and fall as a half cosine to nothing, so
+# that cells between two levels come to rest. Our choice; other courses were not compared.
 _WARM_UP = 0.1
 
 # The first price of energy makes all conversions together cost this much of a loss that starts
 # near 1; from then on an epoch raises or lowers it by how far its conversions are from the goal,
-# at most this many times.
+# at most this many times. Our choice, not tuned.
 _FIRST_SHARE = 0.1
 _FASTEST = 3.0  # as above
 
-# Samples of one step of validation: enough for the matrix products to fill the caches, while sums
-# of a convolution stay below a few hundred megabytes.
+# Samples of one step of validation; bounds memory, and nothing depends on it.
 _VALIDATED_AT_ONCE = 250
 
 
@@ -132,7 +130,6 @@ class Trainer:
         self._device = next(job.parameters()).device
         groups = job.parameter_groups(training.cell_rate, training.digital_rate)
         self._optimizer = torch.optim.Adam(groups)
-        # numbers that start an optimiser's state hold nothing that a resumed run needs to know
         self._steps = max(1, len(data) // training.batch)
         total = max(1, training.epochs * self._steps)
         self._schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -165,20 +162,23 @@ class Trainer:
             )
 
     def run(self, progress: Progress | None = None) -> Course:
-        """All epochs that are left.
+        """All epochs that are left; the job then holds the best one, whatever ended them.
 
         Raises:
-            MappingError: a loss is not a number; the job then holds the best epoch so far.
+            MappingError: a loss is not a number.
+            InputError: a value inside the network is not a number, or data do not fit it.
         """
         start = monotonic()
         if not self._resume():
             self._book(0, None, start)
-        while self.course.epochs[-1].number < self.training.epochs:
-            if self._is_over(start):
-                self.course.stopped = f"{self.training.hours:g} hours are over"
-                break
-            self._epoch(self.course.epochs[-1].number + 1, progress)
-        self._restore(self._best)
+        try:
+            while self.course.epochs[-1].number < self.training.epochs:
+                if self._is_over(start):
+                    self.course.stopped = f"{self.training.hours:g} hours are over"
+                    break
+                self._epoch(self.course.epochs[-1].number + 1, progress)
+        finally:
+            self._restore(self._best)
         return self.course
 
     def _is_over(self, start: float) -> bool:
@@ -215,7 +215,6 @@ class Trainer:
             loss = loss + self.course.price * adc_energy(self.job)
         value = float(loss.detach())
         if not math.isfinite(value):
-            self._restore(self._best)
             raise MappingError(
                 f"the loss is {value} in step {step + 1} of epoch {number}",
                 where="training",
