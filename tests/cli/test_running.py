@@ -501,6 +501,34 @@ def test_outputs_that_count_no_samples_see_all_at_once(xbarc: Run, tmp_path: Pat
     assert "holds one array, the model has 2 outputs" in several.err
 
 
+_MEETING = """<ir_version: 8, opset_import: ["" : 17]>
+meeting (float[batch, 4] x) => (float[batch, 3] y)
+<float[4, 3] w = {1, 0, 0, 0, 1, 0, 0, 0, 1, 1, 1, 1}> {
+  each = MatMul(x, w)
+  y = BODY
+}"""
+
+
+@pytest.mark.parametrize(
+    ("body", "meet"), [("Softmax<axis = 0>(each)", True), ("Softmax<axis = 1>(each)", False)]
+)
+def test_samples_that_depend_on_each_other_run_at_once(
+    xbarc: Run, tmp_path: Path, body: str, meet: bool
+) -> None:
+    text = _MEETING.replace("BODY", body)
+    onnx.save(onnx.parser.parse_model(text), tmp_path / "m.onnx")
+    x = np.random.default_rng(0).normal(size=(130, 4)).astype(np.float32)
+    np.savez(tmp_path / "in.npz", x=x)
+    program, data, out = tmp_path / "m.xbar", tmp_path / "in.npz", tmp_path / "out.npz"
+    assert xbarc("compile", tmp_path / "m.onnx", "-o", program).code == 0
+    done = xbarc("run", program, "--inputs", data, "--outputs", out)
+    assert done.code == 0
+    assert ("a sample alone gives other bits" in done.err) == meet
+    own = np.load(out)["y"]
+    assert xbarc("run", program, "--inputs", data, "--outputs", out, "--batch", 0).code == 0
+    assert np.array_equal(own, np.load(out)["y"])
+
+
 @pytest.mark.slow
 def test_memory_does_not_grow_with_samples(mlp: Path, tmp_path: Path) -> None:
     """A run of 8 times the samples takes what its inputs take more, and little else."""

@@ -27,9 +27,10 @@ _TRACE = typer.Option(
 _BATCH = typer.Option(
     metavar="N",
     min=0,
-    help="samples at a time, which bounds memory; 0 runs all at once, for models whose "
-    "samples depend on each other",
+    help="samples at a time, which bounds memory; 0 runs all at once  [default: 64, or all where "
+    "samples depend on each other]",
 )
+_BATCHED = 64  # as check and calibration take samples
 _PROGRAM = typer.Argument(metavar="PROGRAM.xbar", help="what xbarc compile wrote")
 
 
@@ -43,7 +44,7 @@ def run_command(
         Path, typer.Option(metavar="OUT.npz", help="where an array a model output goes")
     ],
     trace: Annotated[Path | None, _TRACE] = None,
-    batch: Annotated[int, _BATCH] = 64,
+    batch: Annotated[int | None, _BATCH] = None,
     *,
     execution: Execution,
     suffered: ChipEffects,
@@ -74,11 +75,10 @@ def run_command(
     # Codes of all conversions are large, and most runs want none.
     observer = None if trace is None else Trace(keep_codes=True)
     names = [value.name for value in loaded.outputs]
-    most = batch or sys.maxsize
-    if any(not _counts_samples(loaded, value) for value in loaded.outputs):
-        most = sys.maxsize
+    feeds = _feeds(loaded, inputs)
+    most = _samples_at_a_time(loaded, feeds, execution, batch)
     with progress_bar("run") as advance, spools(names, outputs) as parts:
-        found = run_chips(loaded, _feeds(loaded, inputs), chips, execution, most, observer)
+        found = run_chips(loaded, feeds, chips, execution, most, observer)
         for number, values in enumerate(found):
             for name, value in zip(names, values, strict=True):
                 parts[name].add(value)
@@ -90,6 +90,24 @@ def run_command(
 
         write_npz(trace, _trace_arrays(observer))
     return EXIT_DONE
+
+
+def _samples_at_a_time(
+    program: Program, feeds: dict[str, Any], how: Execution, asked: int | None
+) -> int:
+    """All at once where an output may depend on how samples are cut, unless the user says how."""
+    from xbarc.executor import split_batches
+    from xbarc.experiments import samples_meet
+
+    if asked == 0 or any(not _counts_samples(program, value) for value in program.outputs):
+        return sys.maxsize
+    if asked is not None or len(split_batches(program.inputs, feeds, _BATCHED)) == 1:
+        return asked or _BATCHED
+    if not samples_meet(program, feeds, how):
+        return _BATCHED
+    text = "a sample alone gives other bits than among others, so all run at once"
+    print(f"note: {text}; --batch {_BATCHED} takes less memory", file=sys.stderr)
+    return sys.maxsize
 
 
 def _counts_samples(program: Program, output: Value) -> bool:

@@ -1,6 +1,6 @@
 from .programming import can_read_back, program_chip
 from .robustness import MonteCarlo, Spread, monte_carlo
-from .running import Chips, run_chips
+from .running import Chips, run_chips, samples_meet
 from .sharing import Work, share_work
 from .study import LineStudy, StudyPoint, Sweep, held_back, picture, study_lines
 
@@ -18,6 +18,7 @@ __all__ = [
     "picture",
     "program_chip",
     "run_chips",
+    "samples_meet",
     "share_work",
     "study_lines",
 ]

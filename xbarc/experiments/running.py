@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from xbarc.executor import Executor, split_batches
 from xbarc.experiments.sharing import Piece, Work, cut_pieces, make_executor, share_work
 from xbarc.ir import Program, Trace
@@ -28,6 +30,30 @@ class Chips:
 
     effects: Effects | None = None
     samples: int = 1
+
+
+# Samples that run together, and two of them alone, to see whether they meet: more would only take
+# longer, and of two at least one differs wherever a maximum or a sum over samples counts.
+_TRIED = 4
+
+
+def samples_meet(program: Program, feeds: Mapping[str, AnyArray], how: Execution) -> bool:
+    """Whether a sample gives other bits alone than among others, as where a batch is normalised.
+
+    Args:
+        program: every output's first axis counts samples.
+        feeds: inputs by name.
+        how: the engine.
+    """
+    few = split_batches(program.inputs, feeds, _TRIED)[0]
+    alone = split_batches(program.inputs, few, 1)
+    executor = Executor(program, how.engine, how.budget, how.threads)
+    together = executor.run(few)
+    for place in {0, len(alone) - 1} if len(alone) > 1 else ():
+        for one, several in zip(executor.run(alone[place]), together, strict=True):
+            if not np.array_equal(one, several[place : place + 1], equal_nan=one.dtype.kind == "f"):
+                return True
+    return False
 
 
 def run_chips(
