@@ -21,7 +21,8 @@ from .converters.sizing_rules import Widths, converter_widths
 from .counts import WIDTHS, Counts, Histogram, full_steps, widths
 from .device import Estimate, device_estimates, level_zero_clipping, mean_conductance
 from .hardware import cells_of_array, chip_arrays, full_chip
-from .mesh.places import Item, Link, MeshPlacement, distances
+from .mesh.places import MeshPlacement, distances
+from .mesh.tile_traffic import Item, Link
 from .mesh.traffic import program_items, program_links
 from .operands import operand_energy
 from .parts import CostPart, area_parts, energy_parts, total, total_band, write_parts

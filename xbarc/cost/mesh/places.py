@@ -10,39 +10,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil, isqrt, sqrt
+from itertools import accumulate
+from math import ceil, fsum, isqrt, sqrt
 
 import numpy as np
 
 from xbarc.cost.mesh.tabu_search import improve_places
+from xbarc.cost.mesh.tile_traffic import Flow, Item, ItemTiles, Link, TileTraffic
 from xbarc.numerics import Float64Array, Int64Array
 
 _PARTS = (1.0, 1.3, 2.0)  # places a tile, of the parts of the mesh that are tried before all of it
 # A round of the search passes over tables of places by places, 0.3 MB each where 200 tiles fill
 # the mesh; larger programs keep the snake (docs: schedule).
 _MOST_TILES = 200
-
-
-@dataclass(frozen=True)
-class Item:
-    """What is placed: the arrays of all copies of a layer, and its sums of row blocks.
-
-    Attributes:
-        sums: bytes of partial sums that go to the layer's first tile, an inference.
-    """
-
-    name: str
-    arrays: int
-    sums: float
-
-
-@dataclass(frozen=True)
-class Link:
-    """Bytes from one item to another in an inference."""
-
-    source: str
-    target: str
-    size: float
+# Pairs of tiles whose traffic stands at once: 1 << 20 float64 are 8 MiB an array, and all pairs of
+# 1,024 tiles, whose bound is then one sum.
+_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -88,20 +71,13 @@ def snake(grid: tuple[int, int]) -> Int64Array:
     return table.reshape(-1)
 
 
-def fill_tiles(items: Sequence[Item], capacity: int) -> list[dict[str, int]]:
-    """Arrays of each item in each tile, one item after another."""
-    tiles: list[dict[str, int]] = []
-    room = 0
-    for item in items:
-        left = item.arrays
-        while left:
-            if not room:
-                tiles.append({})
-                room = capacity
-            taken = min(room, left)
-            tiles[-1][item.name] = taken
-            room, left = room - taken, left - taken
-    return tiles
+def fill_tiles(items: Sequence[Item], capacity: int) -> dict[str, ItemTiles]:
+    """Tiles of each item by its name, one item after another."""
+    before = accumulate((item.arrays for item in items), initial=0)
+    return {
+        item.name: ItemTiles.of_arrays(start, item.arrays, capacity)
+        for item, start in zip(items, before, strict=False)
+    }
 
 
 def place(
@@ -116,13 +92,20 @@ def place(
         chip_tiles: tiles of one chip.
     """
     tiles = fill_tiles(items, capacity)
-    grid = mesh_grid(max(chip_tiles, len(tiles)))
-    flows = list(links)
-    traffic = tile_traffic(tiles, items, flows)
-    start = snake(grid)[: len(tiles)]
-    searched = traffic.any() and len(tiles) <= _MOST_TILES
-    places = best_of_parts(traffic, grid) if searched else start
-    return _describe_placement(items, flows, tiles, places, grid, traffic)
+    count = max(held.end for held in tiles.values())
+    grid = mesh_grid(max(chip_tiles, count))
+    traffic = TileTraffic.between(tiles, items, links)
+    start = snake(grid)[:count]
+    searched = count <= _MOST_TILES and any(flow.size for flow in traffic.flows)
+    places = best_of_parts(traffic.rows(0, count), grid) if searched else start
+    carried = dict.fromkeys(tiles, 0.0)
+    for flow in traffic.flows:
+        carried[flow.name] += flow.size * mean_hops(flow, places, grid)
+    where = {
+        name: tuple(zip(places[held.first : held.end].tolist(), held.arrays.tolist(), strict=True))
+        for name, held in tiles.items()
+    }
+    return MeshPlacement(grid, where, carried, sum(carried.values()), lower_bound(traffic))
 
 
 def best_of_parts(traffic: Float64Array, grid: tuple[int, int]) -> Int64Array:
@@ -156,65 +139,41 @@ def distances(grid: tuple[int, int]) -> Int64Array:
     return apart
 
 
-def tile_traffic(
-    tiles: Sequence[Mapping[str, int]], items: Sequence[Item], links: Iterable[Link]
-) -> Float64Array:
-    """Bytes between any two tiles, both ways together, where items lie in equal parts."""
-    share = _shares(tiles, items)
-    total: Float64Array = np.zeros((len(tiles), len(tiles)))
-    # Only where items lie: all pairs of tiles for each link took minutes for thousands of tiles.
-    lies = {name: np.flatnonzero(part) for name, part in share.items()}
-    for link in links:
-        rows, columns = lies[link.source], lies[link.target]
-        pairs = np.outer(share[link.source][rows], share[link.target][columns])
-        total[np.ix_(rows, columns)] += link.size * pairs
-    for item in items:
-        rows = lies[item.name]
-        total[rows, rows[0]] += item.sums * share[item.name][rows]
-    return total + total.T
+def mean_hops(flow: Flow, places: Int64Array, grid: tuple[int, int]) -> float:
+    """Hops from an array of the source to one of the target, on average.
 
-
-def _shares(tiles: Sequence[Mapping[str, int]], items: Sequence[Item]) -> dict[str, Float64Array]:
-    return {
-        item.name: np.array([tile.get(item.name, 0) / item.arrays for tile in tiles])
-        for item in items
-    }
-
-
-def lower_bound(traffic: Float64Array) -> float:
-    """Every tile has at most four neighbours, eight places two hops away, and so on."""
-    count = len(traffic)
-    # 4 d places lie d hops away on an endless mesh; borders only have fewer.
-    near = np.repeat(np.arange(1, count + 1), 4 * np.arange(1, count + 1))[: max(0, count - 1)]
-    apart = traffic.copy()
-    np.fill_diagonal(apart, 0.0)
-    ranked = -np.sort(-apart, axis=1)[:, : len(near)]
-    return float((ranked * near).sum() / 2)
-
-
-def _describe_placement(
-    items: Sequence[Item],
-    links: Sequence[Link],
-    tiles: Sequence[Mapping[str, int]],
-    places: Int64Array,
-    grid: tuple[int, int],
-    traffic: Float64Array,
-) -> MeshPlacement:
-    share = _shares(tiles, items)
-    # As floats once: each product below would turn all of them again.
-    hops = distances(grid)[np.ix_(places, places)].astype(np.float64)
-    carried = dict.fromkeys((item.name for item in items), 0.0)
-    for link in links:
-        carried[link.target] += link.size * float(share[link.source] @ hops @ share[link.target])
-    for item in items:
-        home = int(np.flatnonzero(share[item.name])[0])
-        carried[item.name] += item.sums * float(share[item.name] @ hops[:, home])
-    where = {
-        item.name: tuple(
-            (int(place), tile[item.name])
-            for place, tile in zip(places, tiles, strict=True)
-            if item.name in tile
+    Arrays are whole, and so are hops: one division rounds. Products of shares as floats gave other
+    last digits with every BLAS.
+    """
+    total, source, target = 0, flow.source, flow.target
+    ends = [np.divmod(places[held.first : held.end], grid[1]) for held in (source, target)]
+    for axis, size in enumerate(grid):
+        # As Python's integers: arrays of two large items times hops exceed 64 bits.
+        one, other = (
+            np.bincount(end[axis], held.arrays, size).astype(np.int64).tolist()
+            for end, held in zip(ends, (source, target), strict=True)
         )
-        for item in items
-    }
-    return MeshPlacement(grid, where, carried, sum(carried.values()), lower_bound(traffic))
+        before_one = before_other = 0
+        # What lies on both sides of a border between two lines of the mesh crosses it.
+        for first, second in zip(one, other, strict=True):
+            before_one, before_other = before_one + first, before_other + second
+            total += before_one * (target.total - before_other)
+            total += (source.total - before_one) * before_other
+    return total / (source.total * target.total)
+
+
+def lower_bound(traffic: TileTraffic) -> float:
+    """Every tile has at most four neighbours, eight places two hops away, and so on."""
+    count = traffic.count
+    # 4 d places lie d hops away on an endless mesh; borders only have fewer.
+    rings = np.arange(1, isqrt(count) + 2)
+    near = np.repeat(rings, 4 * rings)[: count - 1]
+    block = max(1, _BLOCK // count)
+    found = []
+    for begin in range(0, count, block):
+        apart = traffic.rows(begin, min(count, begin + block))
+        np.fill_diagonal(apart[:, begin:], 0.0)
+        apart.sort(axis=1)
+        # Largest first; the tile's own zero is the one that is left over.
+        found.append(float((apart[:, :0:-1] * near).sum()))
+    return fsum(found) / 2

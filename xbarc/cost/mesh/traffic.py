@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from math import prod
 
 from xbarc.cost.hardware import arrays_of_step
-from xbarc.cost.mesh.places import Item, Link, MeshPlacement, place
+from xbarc.cost.mesh.places import MeshPlacement, place
+from xbarc.cost.mesh.tile_traffic import Item, Link
 from xbarc.cost.step_counts import accumulator_bytes
 from xbarc.cost.timing import input_grid, vector_grid
 from xbarc.ir import CrossbarStep, Program, dataflow
