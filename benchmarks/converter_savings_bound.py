@@ -185,7 +185,9 @@ def network_bound(model: Path, target: str, reach: int) -> dict[str, Float64Arra
     """
     sums = {name: np.zeros(3) for name in ("worst case", "found", "bound")}
     for law, name in enumerate(LAWS):
-        program = xbarc.compile(str(model), target=target, levers="all", lever_law=name).program
+        program = xbarc.compile(
+            str(model), target=target, adc_savings="all", conversion_cost=name
+        ).program
         for layer in program_cost(program).layers:
             rules = {item.rule: item for item in converter_widths(layer.step)}
             times = layer.positions or 1

@@ -30,8 +30,8 @@ EACH = (
     "none",
     "recode",
     "recode,centre",
-    "recode,centre,deal",
-    "deal",
+    "recode,centre,distribute",
+    "distribute",
     "centre",
 )
 CASES = (
@@ -53,7 +53,7 @@ CASES = (
 def measure(
     net: str,
     law: str,
-    levers: str,
+    adc_savings: str,
     encoding: str = "differential",
     bits: int = 8,
     *,
@@ -64,8 +64,8 @@ def measure(
     program = xbarc.compile(
         ROOT / "models" / f"{net}.onnx",
         target,
-        levers=levers,
-        lever_law=law,
+        adc_savings=adc_savings,
+        conversion_cost=law,
         encoding=encoding,
         weight_bits=bits,
     )
@@ -96,12 +96,12 @@ def each() -> Iterator[str]:
     nets = ("fashion-vgg", "fashion-mlp")
     yield "| savings | " + " | ".join(f"{net}, b | 2^b" for net in nets) + " |"
     yield "|---|" + "--:|" * (2 * len(nets))
-    for levers in EACH:
-        found = " | ".join(measure(net, "both", levers) for net in nets)
-        yield f"| `{levers}` | {found} |"
-    for levers in ("none", "group", "all"):
-        found = " | ".join(measure(net, "both", levers, early=False) for net in nets)
-        yield f"| `{levers}`, eight columns share a converter | {found} |"
+    for adc_savings in EACH:
+        found = " | ".join(measure(net, "both", adc_savings) for net in nets)
+        yield f"| `{adc_savings}` | {found} |"
+    for adc_savings in ("none", "group", "all"):
+        found = " | ".join(measure(net, "both", adc_savings, early=False) for net in nets)
+        yield f"| `{adc_savings}`, eight columns share a converter | {found} |"
 
 
 def nets() -> Iterator[str]:
@@ -110,10 +110,10 @@ def nets() -> Iterator[str]:
     yield "|---|---|--:|---|--:|--:|"
     for net, encoding, bits in CASES:
         laws = SHORT if encoding == "differential" else ("both",)
-        for levers, law in [("none", "both"), *(("all", law) for law in laws)]:
-            name = "none" if levers == "none" else f"`all`, `{law}`"
+        for adc_savings, law in [("none", "both"), *(("all", law) for law in laws)]:
+            name = "none" if adc_savings == "none" else f"`all`, `{law}`"
             try:
-                found = measure(net, law, levers, encoding, bits)
+                found = measure(net, law, adc_savings, encoding, bits)
             except XbarcError as error:
                 found = f"{str(error).splitlines()[0][:60]} | "
             yield f"| `{net}` | `{encoding}` | {bits} bits | {name} | {found} |"

@@ -27,7 +27,7 @@ from xbarc.mapping.converter_savings import savings
 from xbarc.mapping.recoding import encoding
 
 STAGES: dict[str, tuple[object, str]] = {
-    "deal": (savings, "deal_rows"),
+    "distribute": (savings, "deal_rows"),
     "centre": (savings, "centres"),
     "recode": (encoding, "recode"),
     "group": (savings, "order_columns"),
@@ -64,7 +64,7 @@ def measure(
     """Seconds of each stage, and what converters are against the worst case."""
     with timed() as spent:
         start = time.process_time()
-        program = xbarc.compile(str(model), target=target, levers=pulled, lever_law=law)
+        program = xbarc.compile(str(model), target=target, adc_savings=pulled, conversion_cost=law)
         spent["compile"] = time.process_time() - start
     rows = {row.rule: row for row in program.report().converters if row.layer == "all layers"}
     worst = rows["worst case"]
@@ -81,15 +81,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model")
     parser.add_argument("--target", default="rram128")
-    parser.add_argument("--levers", default="all")
-    parser.add_argument("--lever-law", default="both")
+    parser.add_argument("--adc-savings", default="all")
+    parser.add_argument("--conversion-cost", default="both")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         model = Path(arguments.model)
         if not model.exists():
             model = Path(folder) / "model.onnx"
             fill.fill(fill.light_model(arguments.model), model, 0)
-        spent, lines = measure(model, arguments.target, arguments.levers, arguments.lever_law)
+        spent, lines = measure(
+            model, arguments.target, arguments.adc_savings, arguments.conversion_cost
+        )
     for stage, seconds in spent.items():
         print(f"{stage:10} {seconds:8.1f} CPU s")
     solver = sum(spent[stage] for stage in STAGES)

@@ -7,7 +7,7 @@ Each option alone and each pair of different options is compiled by `xbarc compi
 images of Fashion-MNIST, which nothing was chosen by. Every case is a line of the log as soon as it
 is measured, so a run that was cut goes on where it was. Nothing is random.
 
-Placement and corrections fit a program to the target's wires: their pairs run with `--effects
+Placement and compensations fit a program to the target's wires: their pairs run with `--effects
 lines`. All other options set numbers for ideal cells: their pairs run on those. They run on wires
 as well, which no option of theirs knows of, as a warning.
 
@@ -76,12 +76,12 @@ class Option:
 
 OPTIONS = (
     Option("--placement optimal", fits=True),
-    Option("--correct gain", fits=True),
-    Option("--correct predistort,gain", fits=True),
+    Option("--compensate gain", fits=True),
+    Option("--compensate predistort,gain", fits=True),
     Option("--equalise channel"),
     Option("--feedback on"),
     Option("--prune 0.3", saves=True),
-    Option("--levers all", saves=True),
+    Option("--adc-savings all", saves=True),
     Option("--adc calibrated:5", saves=True),
     Option("--adc-budget 30dB", saves=True),
     Option("--encoding acm", saves=True),
@@ -210,7 +210,7 @@ def measured(options: argparse.Namespace, case: Case, test: dict[str, Any]) -> d
     settings = dict(program.settings)
     said = "; ".join(
         f"{name} {settings[name]}"
-        for name in ("placement", "corrections", "converters")
+        for name in ("placement", "compensate", "converters")
         if "(" in settings.get(name, "")
     )
     chip = Chip(program, Effects(frozenset({"lines"}))) if case.wired else None
@@ -252,7 +252,7 @@ def tables(found: dict[Case, Found]) -> str:
         lines.append(f"| {name} | {shown} | {_percent(wired[options])} | {wired[options].said} |")
     parts = {
         "on ideal cells": _rows(ideal, set(ideal)),
-        "with placement or corrections, on wires": _rows(wired, fitted),
+        "with placement or compensations, on wires": _rows(wired, fitted),
         "without, on wires that they were not made for": _rows(wired, apart),
     }
     for title, rows in parts.items():

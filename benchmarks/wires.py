@@ -2,11 +2,11 @@
 
     python benchmarks/wires.py SECTION ... [--images N] [--log FILE] [--markdown FILE]
 
-Sections: placement, corrections, levels, encodings, faults, matrix, gated, speed; `tables`
+Sections: placement, compensations, levels, encodings, faults, matrix, gated, speed; `tables`
 prints what the log holds. Each case is a line of the log as soon as it is measured, and is not
 measured again, so a run that was cut goes on where it was.
 
-Accuracy: the first N test images of Fashion-MNIST. Ranges, feedback, placement and corrections see
+Accuracy: the first N test images of Fashion-MNIST. Ranges, feedback, placement and compensation see
 512 training images drawn with seed 0, labels among them. Arrays of 64 x 64 cells where nothing
 else is said, levels at equal steps from 0 to 50 uS, signed pairs of one cell each, activations of 8
 bits, the same resistance on wordlines and bitlines and 10 ohm at drivers and sense sides,
@@ -39,7 +39,7 @@ from xbarc.circuit.equal_cells import line_ratio
 from xbarc.compiler import CompileOptions, compile_model
 from xbarc.experiments.study import top1
 from xbarc.ir.program import Program
-from xbarc.options.values import parse_corrections
+from xbarc.options.values import parse_compensations
 from xbarc.target import Target, load_target
 
 CALIBRATION = 512
@@ -92,9 +92,9 @@ def placement_cases() -> Iterator[Case]:
         yield from (replace(base, tile="even", placement=m) for m in ("none", "rows", "optimal"))
 
 
-def corrections_cases() -> Iterator[Case]:
+def compensation_cases() -> Iterator[Case]:
     """16 levels at the same resistance and at three times it."""
-    base = Case("corrections")
+    base = Case("compensations")
     yield replace(base, ohm=0.0)
     for ohm in (ONE, 3 * ONE):
         for correct in ("", "gain", "outputs", "predistort", "predistort,gain"):
@@ -136,7 +136,7 @@ def faults_cases() -> Iterator[Case]:
 
 SECTIONS = {
     "placement": placement_cases,
-    "corrections": corrections_cases,
+    "compensations": compensation_cases,
     "levels": levels_cases,
     "encodings": encodings_cases,
     "faults": faults_cases,
@@ -238,8 +238,8 @@ def measured(case: Case) -> dict[str, Any]:
     start = time.process_time()
     program = compiled(Case("", case.net, case.side, case.ohm, case.bits, case.encoding, case.tile))
     effects = _effects(case, program)
-    corrections = parse_corrections(case.correct)
-    chosen = FitOptions(case.placement, corrections, effects, judged=False)
+    compensations = parse_compensations(case.correct)
+    chosen = FitOptions(case.placement, compensations, effects, judged=False)
     compiling, start = time.process_time() - start, time.process_time()
     if case.placement != "none" or case.correct:
         program = fit_program(program, known(), chosen).program

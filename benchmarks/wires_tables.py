@@ -73,7 +73,7 @@ def _placement(records: list[Record]) -> list[str]:
     return [*lines, *_table("net, arrays | r T²/R_on> | order | top-1> | of the loss left>", rows)]
 
 
-def _by_correction(text: str) -> Callable[[list[Record]], list[str]]:
+def _by_compensation(text: str) -> Callable[[list[Record]], list[str]]:
     def make(records: list[Record]) -> list[str]:
         rows = []
         for record in records:
@@ -85,7 +85,7 @@ def _by_correction(text: str) -> Callable[[list[Record]], list[str]]:
             name = case["encoding"] if text == ENCODINGS else str(1 << case["bits"])
             rows.append(_row(name, ratio, kind, _percent(record["top1"]), lost))
         first = "encoding" if text == ENCODINGS else "levels>"
-        head = f"{first} | r T²/R_on> | `--correct` | top-1> | points lost>"
+        head = f"{first} | r T²/R_on> | `--compensate` | top-1> | points lost>"
         return [*_title(text, records), *_table(head, rows)]
 
     return make
@@ -174,9 +174,9 @@ def _speed(records: list[Record]) -> list[str]:
 ENCODINGS = "Encodings"
 SECTIONS: dict[str, Callable[[list[Record]], list[str]]] = {
     "placement": _placement,
-    "corrections": _by_correction("Corrections, 16 levels"),
-    "levels": _by_correction("Fewer levels"),
-    "encodings": _by_correction(ENCODINGS),
+    "compensations": _by_compensation("Compensations, 16 levels"),
+    "levels": _by_compensation("Fewer levels"),
+    "encodings": _by_compensation(ENCODINGS),
     "faults": _faults,
     "matrix": _matrix,
     "gated": _gated,

@@ -161,11 +161,11 @@ def _narrow(name):
     return "exact" if _is_exact(step, layer) else "no"
 
 
-def _levers(name):
+def _adc_savings(name):
     """Whether recoding of digits leaves other cells and the same weights."""
     layer = _integers(np.random.default_rng(4).integers(-128, 128, (1, 60, 8)), 8)
     plain = _map(layer, _target(), encoding=name)
-    pulled = _map(layer, _target(), encoding=name, levers=("recode",))
+    pulled = _map(layer, _target(), encoding=name, adc_savings=("recode",))
     if np.array_equal(plain.cells.data, pulled.cells.data):
         return "no"
     return "exact" if _is_exact(pulled, layer) else "no"
@@ -179,7 +179,7 @@ EFFECTS: tuple[tuple[str, Callable[[str], str]], ...] = (
     ("difference taken", _difference),
     ("groups, depthwise", _grouped),
     ("wider than an array", _narrow),
-    ("recoded digits", _levers),
+    ("recoded digits", _adc_savings),
 )
 
 

@@ -171,7 +171,7 @@ def test_nothing_is_claimed_without_facts(tmp_path: Path) -> None:
     _clipped(net, np.ones(6, np.float32))
     net.conv(2)
     path = net.save(tmp_path / "net.onnx", PICTURE)
-    program = compile_model(path, small_target(), options=CompileOptions(input_facts="none"))
+    program = compile_model(path, small_target(), options=CompileOptions(range_analysis="none"))
     assert list(self_check(program)) == []
 
 

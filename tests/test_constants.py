@@ -131,7 +131,7 @@ def check(seed: int, folder: Path) -> float:
         program = compile_model(path, target, options=options, calibration=data)
         fast, reference = _outputs(program, pictures)
         assert np.array_equal(fast, reference), f"seed {seed}, {adc}: engines differ"
-        plain = CompileOptions(encoding="differential", adc=adc, input_facts="none")
+        plain = CompileOptions(encoding="differential", adc=adc, range_analysis="none")
         other = compile_model(path, target, options=plain, calibration=data)
         assert np.array_equal(fast, _outputs(other, pictures)[0]), f"seed {seed}, {adc}: facts"
         assert not list(self_check(program)), f"seed {seed}, {adc}: verify"

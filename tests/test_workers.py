@@ -117,7 +117,7 @@ def test_jobs_change_no_byte(
     "command",
     [
         ["compare", "--encodings", "differential,unipolar", "--noise", "0.05", "--seeds", "1"],
-        ["study", "lines", "--scales", "1", "--placements", "none", "--corrections", "none,gain"],
+        ["study", "lines", "--scales", "1", "--placements", "none", "--compensations", "none,gain"],
     ],
 )
 def test_jobs_change_no_row(

@@ -160,21 +160,21 @@ def settings_of(plan: Plan, whole: Whole, *, calibrated: bool) -> tuple[tuple[st
         "activation_ranges": ranges,
         "adc": options.adc if isinstance(options.adc, str) else _converters(options.adc),
         "encoding": _describe_encoding(options),
-        "levers": _levers(options, plan.target),
+        "adc_savings": _adc_savings(options, plan.target),
         "placement": "none",  # what is placed later says so
         "rounding": "half_even",
     }
     law = law_of_costs(plan.target)
     if law is not None:
         found["cost_law"] = law_origin(law)
-    if "rows" in options.levers:
+    if "rows" in options.adc_savings:
         found["rows_latency"] = f"{options.rows_latency:g}"
     return tuple(sorted((found | _said_where_asked(options) | whole.settings()).items()))
 
 
 def _said_where_asked(options: CompileOptions) -> dict[str, str]:
     """Options that a program names where they are not left at their default, and do something."""
-    said = [*_SAID_WHERE_ASKED, *(["column_order"] if "group" in options.levers else [])]
+    said = [*_SAID_WHERE_ASKED, *(["column_order"] if "group" in options.adc_savings else [])]
     fields = CompileOptions.model_fields
     asked = {name: getattr(options, name) for name in said}
     return {name: str(value) for name, value in asked.items() if value != fields[name].default}
@@ -211,12 +211,12 @@ def _is_fixed(size: Dim) -> bool:
     return isinstance(size, int) and size >= 0
 
 
-def _levers(options: MapOptions, target: Target) -> str:
-    if not options.levers:
+def _adc_savings(options: MapOptions, target: Target) -> str:
+    if not options.adc_savings:
         return "none"
     idle = idle_savings(options, target)
     why = f"; no effect here: {', '.join(idle)}" if idle else ""
-    return f"{', '.join(options.levers)}; law {options.lever_law}{why}"
+    return f"{', '.join(options.adc_savings)}; conversion cost {options.conversion_cost}{why}"
 
 
 def _converters(given: Method) -> str:

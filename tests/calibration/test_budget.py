@@ -126,7 +126,8 @@ def test_calibrated_bits_hold_the_accuracy_that_a_cap_loses(data: dict[str, Any]
 @pytest.mark.slow
 def test_the_same_data_give_the_same_bytes(data: dict[str, Any]) -> None:
     first, second = (
-        xbarc.compile(MLP, calibration=data, adc="calibrated:5", levers="recode") for _ in range(2)
+        xbarc.compile(MLP, calibration=data, adc="calibrated:5", adc_savings="recode")
+        for _ in range(2)
     )
     for one, two in zip(first.program.crossbar_steps, second.program.crossbar_steps, strict=True):
         assert one.adc.lo.tobytes() == two.adc.lo.tobytes()

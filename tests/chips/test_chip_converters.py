@@ -1,4 +1,4 @@
-"""Converters from data are set on the sums that wires and corrections leave."""
+"""Converters from data are set on the sums that wires and compensations leave."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _on_wires(program: Program) -> Any:
     return np.asarray(Executor(program, chip=Chip(program, LINES)).run(_data(5, 256))[0])
 
 
-@pytest.mark.parametrize("options", [{"correct": {"gain"}}, {"placement": "rows"}])
+@pytest.mark.parametrize("options", [{"compensate": {"gain"}}, {"placement": "rows"}])
 def test_converters_are_set_on_the_sums_of_the_fitted_program(
     net: Path, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,11 +117,11 @@ def test_converters_that_are_worse_on_the_chip_are_left(
             made = replace_step(made, replace(step, adc=replace(step.adc, step=step.adc.step * 9)))
         return made
 
-    first = _compiled(net, adc="calibrated:4", correct={"gain"})
+    first = _compiled(net, adc="calibrated:4", compensate={"gain"})
     assert dict(first.settings)["converters"] == ON_CHIP
     monkeypatch.setattr(ConverterSetter, "on_chip", spoilt)
     monkeypatch.setattr("xbarc.chips.selection._try_omissions", lambda *_: {})
-    found = _compiled(net, adc="calibrated:4", correct={"gain"})
+    found = _compiled(net, adc="calibrated:4", compensate={"gain"})
     told = dict(found.settings)["converters"]
     assert told == f"{ON_IDEAL_CELLS} ({ON_CHIP}: worse on 60 held-back samples)"
     assert _settings(found) != _settings(first)
@@ -137,7 +137,7 @@ def test_a_budget_keeps_its_bits(net: Path, monkeypatch: pytest.MonkeyPatch) -> 
         return right(converters, placed)
 
     monkeypatch.setattr(ConverterCalibration, "kept_bits", watched)
-    found = _compiled(net, adc_budget="20dB", placement="heaviest", correct={"gain"})
+    found = _compiled(net, adc_budget="20dB", placement="heaviest", compensate={"gain"})
     assert dict(found.settings)["converters"] == ON_CHIP
     for after in found.crossbar_steps:
         before = given[after.name]

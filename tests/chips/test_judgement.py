@@ -1,4 +1,4 @@
-"""Orders are searched with the corrections that follow; what is worse than leaving it is left."""
+"""Orders are searched with the compensations that follow; what is worse than leaving it is left."""
 
 from __future__ import annotations
 
@@ -57,25 +57,25 @@ def _divergence(plain: Program, program: Program, data: dict[str, Any]) -> float
     return divergence(np.asarray(Executor(plain).run(data)[0], dtype=np.float64), found)
 
 
-def _fit(program: Program, placement: str, *corrections: str) -> Any:
-    chosen = FitOptions(placement, frozenset(corrections), LINES, swaps=1, judged=False)
+def _fit(program: Program, placement: str, *compensations: str) -> Any:
+    chosen = FitOptions(placement, frozenset(compensations), LINES, swaps=1, judged=False)
     return fit_program(program, _data(), chosen)
 
 
-@pytest.mark.parametrize("corrections", [(), ("gain",), ("outputs",)])
+@pytest.mark.parametrize("compensations", [(), ("gain",), ("outputs",)])
 def test_orders_are_judged_with_the_corrections_that_follow(
-    program: Program, corrections: tuple[str, ...]
+    program: Program, compensations: tuple[str, ...]
 ) -> None:
     """What the search took an order for is what the corrected program does."""
     images = some_images(_data(), 64, 256)
-    found = _fit(program, "optimal", *corrections)
-    before = _divergence(program, _fit(program, "none", *corrections).program, images)
+    found = _fit(program, "optimal", *compensations)
+    before = _divergence(program, _fit(program, "none", *compensations).program, images)
     after = _divergence(program, found.program, images)
-    near = 0.3 if "outputs" in corrections else 0.02  # expected from moments, then executed
+    near = 0.3 if "outputs" in compensations else 0.02  # expected from moments, then executed
     assert found.searched.before == pytest.approx(before, rel=near)
     assert found.searched.after == pytest.approx(after, rel=near)
     assert after <= before * 1.05
-    if corrections:
+    if compensations:
         assert before < 0.8 * _divergence(program, program, images)
 
 
@@ -86,10 +86,10 @@ def test_what_held_back_samples_show_to_be_worse_is_left(
         factor = np.linspace(-1, 1, len(placed.result.scale)).astype(np.float32)
         return replace(placed, result=replace(placed.result, scale=factor)), 1.0
 
-    monkeypatch.setattr("xbarc.chips.program_fit.correct_layer", spoilt)
+    monkeypatch.setattr("xbarc.chips.program_fit.compensate_layer", spoilt)
     found = fit_program(program, _data(), FitOptions("rows", frozenset({"gain"}), LINES))
     settings = dict(found.program.settings)
-    assert settings["corrections"].startswith("none (gain: worse on 24 held-back samples)")
+    assert settings["compensate"].startswith("none (gain: worse on 24 held-back samples)")
     assert found.judgement is not None
     assert found.judgement.divergence[found.judgement.kept] <= found.judgement.divergence[ASKED]
     pairs = zip(found.program.crossbar_steps, program.crossbar_steps, strict=True)
@@ -156,7 +156,7 @@ def test_outputs_that_are_no_scores_are_not_judged(tmp_path: Path) -> None:
     program = compile_model(path, small_target(), calibration=_data())
     found = fit_program(program, _data(), FitOptions("none", frozenset({"gain"}), LINES))
     assert found.judgement is None
-    assert dict(found.program.settings)["corrections"] == "gain"
+    assert dict(found.program.settings)["compensate"] == "gain"
 
 
 def test_converters_set_from_data_keep_their_rows() -> None:

@@ -71,8 +71,8 @@ def test_what_does_not_vary_keeps_its_factor() -> None:
 def test_zero_points_do_not_spoil_a_factor(kind: str, zero_point: int) -> None:
     """The codes of zeros go onto the wordlines, and wires take their share of them too."""
     program = _program(zero_point)
-    corrections = frozenset(kind.split(","))
-    fitted = fit_program(program, _feeds(), FitOptions("none", corrections, LINES)).program
+    compensations = frozenset(kind.split(","))
+    fitted = fit_program(program, _feeds(), FitOptions("none", compensations, LINES)).program
     test = {"x": np.random.default_rng(2).uniform(-1, 1, (200, 12)).astype(np.float32)}
     if not zero_point:
         test = {"x": abs(test["x"])}

@@ -1,4 +1,4 @@
-"""Placement and corrections of whole programs, on a net that is trained here in a moment."""
+"""Placement and compensations of whole programs, on a net that is trained here in a moment."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def _outputs(program: Program, effects: Effects | None = None) -> Any:
 
 
 @cache
-def _fit(placement: str, corrections: frozenset[str] = frozenset()) -> Any:
-    return fit_program(_program(), _data(), FitOptions(placement, corrections, LINES, swaps=2))
+def _fit(placement: str, compensations: frozenset[str] = frozenset()) -> Any:
+    return fit_program(_program(), _data(), FitOptions(placement, compensations, LINES, swaps=2))
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def _distance(program: Program) -> float:
 
 
 @pytest.mark.slow
-def test_corrections_bring_outputs_back() -> None:
+def test_compensations_bring_outputs_back() -> None:
     as_is = _distance(_program())
     gain = _distance(_fit("none", frozenset({"gain"})).program)
     outputs = _distance(_fit("none", frozenset({"outputs"})).program)
@@ -176,16 +176,18 @@ def test_pairs_are_needed_where_levels_change() -> None:
 
 
 @pytest.mark.parametrize(
-    ("placement", "corrections", "text"),
+    ("placement", "compensations", "text"),
     [
         ("nowhere", frozenset(), "not available"),
-        ("none", frozenset({"luck"}), "no correction"),
+        ("none", frozenset({"luck"}), "no compensation"),
         ("faults", frozenset(), "--fault-map"),
     ],
 )
-def test_unknown_names_are_refused(placement: str, corrections: frozenset[str], text: str) -> None:
+def test_unknown_names_are_refused(
+    placement: str, compensations: frozenset[str], text: str
+) -> None:
     with pytest.raises(InputError, match=text):
-        FitOptions(placement, corrections)
+        FitOptions(placement, compensations)
 
 
 @pytest.mark.slow
@@ -193,7 +195,7 @@ def test_a_study_tells_what_wires_take() -> None:
     sweep = Sweep((0.01, 8.0), ("none",), (frozenset(), frozenset({"gain"})), converters=False)
     held = shipped_images(200)
     study = study_lines(_program(), _data(), held, sweep)
-    by_case = {(p.scale, p.corrections): p.top1 for p in study.points}
+    by_case = {(p.scale, p.compensations): p.top1 for p in study.points}
     assert abs(by_case[0.01, "none"] - study.ideal) < 0.02
     assert by_case[8.0, "none"] < study.ideal - 0.05
     assert by_case[8.0, "gain"] > by_case[8.0, "none"]

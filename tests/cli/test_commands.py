@@ -133,7 +133,7 @@ def test_every_option_of_compile_is_recorded(
     options = "--weight-bits 4 --activation-bits 6 --encoding offset --adc 5 --tile even"
     more = (
         "--pack network --placement none --ranges minmax --shape x=2,5 --set array.active_rows=32"
-        " --weight-slices 3 --feedback on --input-facts structure"
+        " --weight-slices 3 --feedback on --range-analysis structure"
     )
     out = tmp_path / "a.xbar"
     done = xbarc(
@@ -144,11 +144,11 @@ def test_every_option_of_compile_is_recorded(
     assert dict(program["settings"]) == {
         "activation_bits": "6",
         "activation_ranges": "static (minmax)",
-        "input_facts": "structure",
+        "range_analysis": "structure",
         "adc": "5",
         "encoding": "offset",
         "feedback": "on",
-        "levers": "none",
+        "adc_savings": "none",
         "pack": "network",
         "placement": "none",
         "pruning": "none",

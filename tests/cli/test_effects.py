@@ -1,4 +1,4 @@
-"""`--effects` on run and check, `--placement` and `--correct` on compile, `xbarc study`."""
+"""`--effects` on run and check, `--placement` and `--compensate` on compile, `xbarc study`."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_ideal_converters_judge_the_cells_alone(xbarc: Run, mlp: Path, few: Path
 def test_placement_needs_data(xbarc: Run, tmp_path: Path) -> None:
     common = ("compile", MLP, "-o", tmp_path / "out.xbar")
     xbarc(*common, "--placement", "rows").refused("--placement", "--calibrate")
-    xbarc(*common, "--correct", "gain").refused("--correct", "--calibrate")
+    xbarc(*common, "--compensate", "gain").refused("--compensate", "--calibrate")
     xbarc(*common, "--placement", "nowhere").refused("--placement", "not available")
 
 
@@ -125,7 +125,7 @@ def test_a_map_needs_something_that_uses_it(
     program, known = load_program(mlp), tmp_path / "faults.npz"
     write_npz(known, random_faults(program.target, program.arrays + 1, 7).arrays())
     common = ("compile", MLP, "-o", tmp_path / "out.xbar", "--calibrate", few)
-    xbarc(*common, "--correct", "partner").refused("--correct partner", "--fault-map")
+    xbarc(*common, "--compensate", "partner").refused("--compensate partner", "--fault-map")
     xbarc(*common, "--placement", "faults").refused("--placement faults", "--fault-map")
     xbarc(*common, "--fault-map", known).refused("--fault-map", "--placement faults")
     run = ("run", mlp, "--inputs", few, "--outputs", tmp_path / "out.npz", "--effects", "faults")
@@ -141,12 +141,12 @@ def test_a_placed_program_says_what_was_done(
 ) -> None:
     out = tmp_path / "out.xbar"
     known = _labelled(npz, samples)
-    options = ("--placement", "optimal", "--correct", "predistort,gain", "--calibrate", known)
+    options = ("--placement", "optimal", "--compensate", "predistort,gain", "--calibrate", known)
     done = xbarc("compile", model(), "-o", out, *options)
     assert done.code == 0, done.err
     settings = dict(load_program(out).settings)
     assert settings["placement"] == "optimal"
-    assert settings["corrections"] == "gain, predistort"
+    assert settings["compensate"] == "gain, predistort"
     kept = json.loads((out / "placement.json").read_text())
     (layer,) = kept["layers"]
     assert layer["after"] <= layer["before"]
@@ -159,10 +159,10 @@ def test_a_study_of_lines(
 ) -> None:
     drawn, known = tmp_path / "study.svg", _labelled(npz, samples)
     common = ("study", "lines", model(), "--data", known, "--calibrate", known, "--quick")
-    cases = ("--scales", "0.1,1", "--placements", "none", "--corrections", "none,gain")
+    cases = ("--scales", "0.1,1", "--placements", "none", "--compensations", "none,gain")
     done = xbarc(*common, *cases, "--json", "--picture", drawn)
     points = done.json["points"]
-    assert [point["corrections"] for point in points] == ["none", "gain"] * 2
+    assert [point["compensations"] for point in points] == ["none", "gain"] * 2
     assert drawn.read_text().startswith("<svg")
     table = xbarc(*common, *cases).out
     assert "r T^2/R_on" in table
@@ -180,19 +180,19 @@ def test_a_study_of_lines(
 def test_a_study_shows_what_compile_and_check_give(
     xbarc: Run, model: Callable[..., Path], npz: Callable[..., Path], tmp_path: Path
 ) -> None:
-    """Converters, orders and corrections among it; at wires where each of them changes answers."""
+    """Converters, orders and compensation among it; at wires where each of them changes answers."""
     net, rng = model(BIASED), np.random.default_rng(0)
     x = rng.normal(size=(80, 5)).astype(np.float32)
     data = npz(x=x, labels=rng.integers(0, 3, 80))
     common = ("--calibrate", data, "--set=array.rows=16", "--set=array.active_rows=16")
-    cases = ("--scales", 8, "--placements", "none,rows", "--corrections", "none,gain,outputs")
+    cases = ("--scales", 8, "--placements", "none,rows", "--compensations", "none,gain,outputs")
     study = xbarc("study", "lines", net, "--data", data, *common, *cases, "--json")
     ohm = {"wordline": 3.131, "bitline": 1.044, "driver": 10, "sense": 10}  # of rram128
     wires = [f"--set=wires.{line}.value={value * 8}" for line, value in ohm.items()]
     out, found = tmp_path / "out.xbar", set()
     for point in study.json["points"]:
-        correct = "" if point["corrections"] == "none" else point["corrections"]
-        options = ("--placement", point["placement"], "--correct", correct, *common, *wires)
+        correct = "" if point["compensations"] == "none" else point["compensations"]
+        options = ("--placement", point["placement"], "--compensate", correct, *common, *wires)
         assert xbarc("compile", net, "-o", out, *options).code == 0
         done = xbarc("check", out, "--data", data, "--effects", "lines", "--json")
         assert done.json["top1_crossbar"] == point["top1"], point
@@ -213,7 +213,7 @@ def test_check_on_wires_says_that_converters_were_set_without(
         assert xbarc("compile", net, "-o", out, "--calibrate", data, "--adc", adc).code == 0
         done = xbarc("check", out, "--data", data, *effects)
         assert ("Converters were set on ideal cells" in done.err) is told
-    assert xbarc("compile", net, "-o", out, "--calibrate", data, "--correct", "gain").code == 0
+    assert xbarc("compile", net, "-o", out, "--calibrate", data, "--compensate", "gain").code == 0
     assert "note:" not in xbarc("check", out, "--data", data, "--effects", "lines").err
 
 
@@ -221,7 +221,9 @@ def test_a_study_without_data_of_its_own_to_calibrate(
     xbarc: Run, model: Callable[..., Path], npz: Callable[..., Path], samples: Any
 ) -> None:
     words = ("study", "lines", model(), "--data", _labelled(npz, samples), "--quick")
-    done = xbarc(*words, "--scales", "1", "--placements", "none", "--corrections", "none", "--json")
+    done = xbarc(
+        *words, "--scales", "1", "--placements", "none", "--compensations", "none", "--json"
+    )
     count = len(samples)
     assert done.json["samples"] == count - min(256, count // 4)
     assert "the other" in done.err

@@ -19,7 +19,7 @@ SETS = tuple(word for setting in SMALL for word in ("--set", setting))
 PATH = f"{HOME}:MinMax"
 
 
-@pytest.mark.parametrize("wires", [{}, {"placement": "rows", "correct": "gain"}])
+@pytest.mark.parametrize("wires", [{}, {"placement": "rows", "compensate": "gain"}])
 def test_a_program_names_it(
     xbarc: Run,
     model: Callable[..., Path],

@@ -26,6 +26,7 @@ from xbarc.options import (
     InputGroups,
     Options,
     Pruning,
+    RenamedWarning,
     about,
 )
 from xbarc.options.base import flags_of, kind_of
@@ -38,10 +39,10 @@ READ: dict[str, tuple[Any, ...]] = {
     "prune": ("0.5:free", 0.5, Pruning(0.5), None),
     "adc": ("calibrated:4", 6),
     "adc_budget": ("30dB", 0.5, Budget(0.5), None),
-    "levers": ("all,rows", ["recode", "rows"], ()),
-    "lever_law": ("bits", 24),
+    "adc_savings": ("all,rows", ["recode", "rows"], ()),
+    "conversion_cost": ("bits", 24),
     "column_order": ("layer", 5, ColumnRule(reach=5)),
-    "correct": ("gain,outputs", ["gain"], frozenset()),
+    "compensate": ("gain,outputs", ["gain"], frozenset()),
     "fault_map": ("faults.npz", Path("faults.npz"), {"array": np.zeros(1)}),
     "split": ("partition", "groups.npz", Path("g"), {"fc": np.zeros(3, int)}, InputGroups({})),
     "shapes": ({"x": [1, 3]}, ["x=1,3"], {}),
@@ -83,7 +84,7 @@ def test_keywords_have_the_types_of_the_options(name: str) -> None:
         assert given == field.annotation
         return
     for value in READ[name]:
-        extra = {"correct": "partner"} if name == "fault_map" else {}
+        extra = {"compensate": "partner"} if name == "fault_map" else {}
         CompileOptions(**{name: value, **extra})
     for literal in [kind for kind in _members(given) if get_origin(kind) is Literal]:
         for value in get_args(literal):
@@ -119,8 +120,13 @@ def test_the_printed_file_has_every_option_and_is_the_default(tmp_path: Path, xb
 CASES: tuple[dict[str, Any], ...] = (
     {},
     {"weight_bits": 4, "encoding": "acm", "tile": "even", "adc": 5, "weight_slices": 2},
-    {"levers": "all,rows", "rows_latency": 1.5, "lever_law": "bits", "input_facts": "none"},
-    {"placement": "rows", "correct": "gain,outputs", "ranges": "minmax", "duplicate": "balance"},
+    {
+        "adc_savings": "all,rows",
+        "rows_latency": 1.5,
+        "conversion_cost": "bits",
+        "range_analysis": "none",
+    },
+    {"placement": "rows", "compensate": "gain,outputs", "ranges": "minmax", "duplicate": "balance"},
     {"adc": "calibrated:4", "prune": "0.25:free", "feedback": "off", "column_order": "layer"},
     {"uniform": True, "equalise": "layer", "shapes": {"x": [2, 5]}},
 )
@@ -291,3 +297,50 @@ def test_models_of_options_are_frozen() -> None:
     kinds: tuple[type[Options], ...] = (*PANELS, CompileOptions)
     for kind in kinds:
         assert kind.model_config["frozen"]
+
+
+FORMER = {
+    old: name
+    for name, field in CompileOptions.model_fields.items()
+    for old in about(field).formerly
+}
+FORMER_VALUES = {"levers": "recode", "lever_law": "bits", "input_facts": "none", "correct": "gain"}
+
+
+@pytest.mark.parametrize("old", FORMER)
+def test_former_names_are_taken_with_a_note(
+    xbarc: Run, model: Callable[..., Path], npz: Callable[..., Path], tmp_path: Path, old: str
+) -> None:
+    """By the command, by Python and by a file; each says the present name."""
+    name, value = FORMER[old], FORMER_VALUES[old]
+    panel = next(panel for panel in PANELS if name in panel.model_fields)
+    file, data = tmp_path / "o.toml", npz(x=np.ones((4, 5), np.float32))
+    file.write_text(f"[{panel.table}]\n{old} = '{value}'\n", encoding="utf-8")
+    common = ("compile", model(), "--calibrate", data, "-o")
+    flag = f"--{old.replace('_', '-')}"
+    done = xbarc(*common, tmp_path / "a.xbar", flag, value)
+    assert done.code == 0
+    assert f"note: {flag} is now --{name.replace('_', '-')};" in done.err
+    done = xbarc(*common, tmp_path / "b.xbar", "--options", file)
+    assert done.code == 0
+    assert f"note: {old} is now {name};" in done.err
+    assert flag not in xbarc("compile", "--help").out
+    with pytest.warns(RenamedWarning, match=f"{old} is now {name}"):
+        assert CompileOptions.model_validate({old: value}).model_fields_set == {name}
+    assert tree(tmp_path / "a.xbar") == tree(tmp_path / "b.xbar")
+
+
+def test_one_option_by_both_names_is_refused(
+    xbarc: Run, model: Callable[..., Path], tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="one option"):
+        CompileOptions.model_validate({"levers": "all", "adc_savings": "all"})
+    file = tmp_path / "o.toml"
+    file.write_text("[converters]\nlevers = 'all'\nadc_savings = 'all'\n", encoding="utf-8")
+    xbarc("compile", model(), "--options", file).refused("o.toml", "one option")
+
+
+def test_a_former_value_is_taken_with_a_note() -> None:
+    with pytest.warns(RenamedWarning, match="deal is now distribute"):
+        found = CompileOptions.model_validate({"adc_savings": "deal"})
+    assert found.adc_savings == ("distribute",)

@@ -37,11 +37,11 @@ VALUES: dict[str, tuple[str, ...]] = {
     "prune": ("0.5", "0.5:free"),
     "adc_budget": ("20dB",),
     "equalise": ("layer", "channel"),
-    "levers": ("all", "recode", "centre", "deal", "group", "rows"),
+    "adc_savings": ("all", "recode", "centre", "distribute", "group", "rows"),
     "rows_latency": ("4",),
-    "lever_law": ("bits",),
+    "conversion_cost": ("bits",),
     "column_order": ("layer", "3"),
-    "input_facts": ("structure", "none"),
+    "range_analysis": ("structure", "none"),
     "tile": ("even",),
     "pack": ("network", "none"),
     "duplicate": ("balance", "budget=chip"),
@@ -52,9 +52,9 @@ VALUES: dict[str, tuple[str, ...]] = {
 
 _WITH = {
     "encoding_budget": ("--encoding", "auto"),
-    "rows_latency": ("--levers", "rows"),
-    "lever_law": ("--levers", "recode"),
-    "column_order": ("--levers", "group"),
+    "rows_latency": ("--adc-savings", "rows"),
+    "conversion_cost": ("--adc-savings", "recode"),
+    "column_order": ("--adc-savings", "group"),
 }
 """What an option needs to act."""
 
@@ -71,7 +71,7 @@ _ELSEWHERE = {
     "fix_input": "tests of branches",
     "uniform": "tests of one range",
     "placement": "tests of placement",
-    "correct": "tests of placement",
+    "compensate": "tests of placement",
     "cost_law": "tests of cost laws",
     "fault_map": "tests of placement",
     "split": "tests of binary layers",
@@ -90,7 +90,7 @@ _QUICK = {
     ("adc", "calibrated:4"),
     ("adc", "calibrated:9"),
     ("encoding", "offset"),
-    ("levers", "recode"),
+    ("adc_savings", "recode"),
     ("weight_slices", "1"),
 }
 """Those that run with the quick tests: each once had settings that were not true."""
@@ -168,7 +168,7 @@ def test_settings_say_what_was_built(
         _check_layer(program, step)
         slices = settings["weight_slices"]
         assert not slices.isdecimal() or step.weight_slices <= int(slices)
-        if settings["input_facts"] == "none":
+        if settings["range_analysis"] == "none":
             assert step.facts is None
             assert step.narrowed is None
     if settings["pack"] == "none":

@@ -126,8 +126,8 @@ def test_converter_policies(policy: str, tmp_path: Path, golden: Golden) -> None
 
 
 ASKED: dict[str, dict[str, Any]] = {
-    "savings": {"levers": ("recode", "centre", "deal", "group", "rows")},
-    "wires": {"placement": "optimal", "correct": "gain", "calibration": images(8, 32)},
+    "savings": {"adc_savings": ("recode", "centre", "distribute", "group", "rows")},
+    "wires": {"placement": "optimal", "compensate": "gain", "calibration": images(8, 32)},
 }
 
 
@@ -144,7 +144,7 @@ def test_every_stage(tmp_path: Path, golden: Golden) -> None:
         text = "skipped\n" if seconds is None else made.text()
         shown.append(f"== {stage.name}\n{text}")
 
-    options = CompileOptions(levers=("rows",), adc="lossless")
+    options = CompileOptions(adc_savings=("rows",), adc="lossless")
     target = load_target("rram128", TARGET)
     run_compiler(dense(tmp_path), target, options=options, observe=observe)
     assert len(shown) == len(STAGES)

@@ -36,7 +36,7 @@ def _inputs(*shape: int) -> dict[str, AnyArray]:
 def _dense(folder: Path) -> None:
     graph = "g (float[N,5] x) => (float[] y) { h = MatMul(x, w)  r = Relu(h)  y = MatMul(r, v) }"
     arrays = {"w": normal(5, 4), "v": normal(4, 3)}
-    _save(folder, graph, arrays, calibration=_inputs(16, 5), levers="all", adc="calibrated:6")
+    _save(folder, graph, arrays, calibration=_inputs(16, 5), adc_savings="all", adc="calibrated:6")
 
 
 def _records(folder: Path) -> None:

@@ -26,7 +26,7 @@ from xbarc.ir.program import CrossbarStep, Program
 from xbarc.ir.trace import LayerTrace
 from xbarc.ir.value_ranges import ValueRanges
 from xbarc.numerics.types import AnyArray, IntArray
-from xbarc.options import InputFacts
+from xbarc.options import RangeAnalysis
 
 
 class Net:
@@ -163,13 +163,13 @@ def _pictures(rng: np.random.Generator, count: int = 4) -> AnyArray:
 @settings(max_examples=40)
 @given(net=nets(), calibrated=st.booleans(), mode=st.sampled_from(["structure", "all"]))
 def test_no_code_lies_outside_its_interval(
-    tmp_path_factory: pytest.TempPathFactory, net: Net, calibrated: bool, mode: InputFacts
+    tmp_path_factory: pytest.TempPathFactory, net: Net, calibrated: bool, mode: RangeAnalysis
 ) -> None:
     path = net.save(tmp_path_factory.mktemp("net") / "net.onnx", ("n", 2, 6, 6))
     rng = np.random.default_rng(0)
     data = {"image": rng.normal(0, 1, (4, 2, 6, 6)).astype(np.float32)} if calibrated else None
     target = small_target(array__rows=16, array__columns=16, array__active_rows=16)
-    options = CompileOptions(input_facts=mode)
+    options = CompileOptions(range_analysis=mode)
     program = compile_model(path, target, options=options, calibration=data)
     ranges = ValueRanges(program.inputs, weights=mode == "all")
     facts = {}
@@ -191,7 +191,7 @@ def test_facts_change_no_result(tmp_path_factory: pytest.TempPathFactory, net: N
     image = _pictures(np.random.default_rng(1))
     results = []
     for mode in ("none", "all"):
-        program = compile_model(path, target, options=CompileOptions(input_facts=mode))
+        program = compile_model(path, target, options=CompileOptions(range_analysis=mode))
         values = {"image": image}
         runner = StepRunner(threads=1)
         for step in program.steps:
@@ -227,7 +227,7 @@ def test_a_clip_that_leaves_codes_unused_needs_fewer_bits(tmp_path: Path) -> Non
     assert (step.facts.low.min(), step.facts.high.max()) == (0, 60)
     assert step.facts.reasons[0].startswith("Clip 'clip")
     plain = compile_model(
-        path, small_target(input__dac_bits=4), options=CompileOptions(input_facts="none")
+        path, small_target(input__dac_bits=4), options=CompileOptions(range_analysis="none")
     )
     assert plain.crossbar_steps[1].input_bits == 8
     assert plain.crossbar_steps[1].adc.bits.max() >= step.adc.bits.max()
@@ -270,7 +270,7 @@ def test_dead_channels_are_found_from_weights(tmp_path: Path) -> None:
     assert not by_channel[1].any()
     assert (by_channel[[0, 2]] == 255).all()
     plain = compile_model(
-        _dead_channel(tmp_path), small_target(), options=CompileOptions(input_facts="structure")
+        _dead_channel(tmp_path), small_target(), options=CompileOptions(range_analysis="structure")
     )
     assert plain.crossbar_steps[1].facts is None
     assert program.crossbar_steps[1].adc.bits.max() < plain.crossbar_steps[1].adc.bits.max()
@@ -307,5 +307,5 @@ def test_unknown_mode_is_refused(tmp_path: Path) -> None:
         compile_model(
             _signed_relu(tmp_path),
             small_target(),
-            options=CompileOptions(input_facts="some"),  # type: ignore[arg-type]
+            options=CompileOptions(range_analysis="some"),  # type: ignore[arg-type]
         )

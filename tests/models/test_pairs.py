@@ -29,7 +29,7 @@ def pairs(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
 
 def _line(options: str, wrong: int, said: str = "", chip: str = "") -> str:
     """So many wrong answers, always the first images; fitted to wires, it runs on wires."""
-    fits = "--placement" in options or "--correct" in options
+    fits = "--placement" in options or "--compensate" in options
     chip = chip or ("wires" if fits else "ideal")
     right = np.arange(IMAGES) >= wrong
     packed = base64.b64encode(np.packbits(right).tobytes()).decode()
@@ -49,7 +49,7 @@ def _rows(pairs: ModuleType, tmp_path: Path, capsys: Any, *lines: str) -> str:
 ALONE = (
     *(_line("", 40, chip=chip) for chip in ("ideal", "wires")),
     _line("--placement optimal", 30),
-    _line("--correct gain", 20),
+    _line("--compensate gain", 20),
     *(_line("--prune 0.3", 60, chip=chip) for chip in ("ideal", "wires")),
     *(_line("--encoding acm", 70, chip=chip) for chip in ("ideal", "wires")),
 )
@@ -58,10 +58,10 @@ ALONE = (
 @pytest.mark.parametrize(
     ("pair", "wrong", "verdict"),
     [
-        ("--placement optimal --correct gain", 22, "fine"),  # two images: noise
-        ("--placement optimal --correct gain", 35, "**worse**"),
-        ("--correct gain --prune 0.3", 41, "fine"),  # the loss of pruning, and no more
-        ("--correct gain --prune 0.3", 80, "**worse**"),
+        ("--placement optimal --compensate gain", 22, "fine"),  # two images: noise
+        ("--placement optimal --compensate gain", 35, "**worse**"),
+        ("--compensate gain --prune 0.3", 41, "fine"),  # the loss of pruning, and no more
+        ("--compensate gain --prune 0.3", 80, "**worse**"),
         ("--prune 0.3 --encoding acm", 90, "fine"),
         ("--prune 0.3 --encoding acm", 130, "**worse**"),
     ],
@@ -85,4 +85,4 @@ def test_every_pair_of_different_options_is_a_case(pairs: ModuleType) -> None:
     wired = [case.options for case in pairs.cases([]) if case.wired]
     assert len([options for options in wired if len(options) == 1]) == count
     both = [options for options in wired if len(options) == 2]
-    assert len(both) == count * (count - 1) // 2 - 2  # two of --correct; --adc beside --adc-budget
+    assert len(both) == count * (count - 1) // 2 - 2  # --compensate; --adc beside budget

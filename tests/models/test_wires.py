@@ -53,8 +53,8 @@ def test_tables_are_made_from_the_log(wires: ModuleType, tmp_path: Path, capsys:
             _line("faults", 0.9 - lost, ohm=0.0, stuck_off=0.01, stuck_on=0.002, seed=seed)
             for seed, lost in enumerate((0.01, 0.03))
         ),
-        _line("corrections", 0.9, ohm=0.0),
-        _line("corrections", 0.899, correct="gain"),
+        _line("compensations", 0.9, ohm=0.0),
+        _line("compensations", 0.899, correct="gain"),
     ]
     log.write_text("\n".join(lines) + "\n")
     assert wires.main(["tables", "--log", str(log)]) == 0

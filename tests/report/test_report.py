@@ -298,9 +298,9 @@ def test_what_the_solver_found_is_in_every_report() -> None:
         ("calibrated:5", {"placement": "none"}, (), True),
         ("budget", {}, (), True),
         ("lossless", {}, (), False),
-        ("calibrated", {"corrections": "gain", "placement": "none"}, (), False),
+        ("calibrated", {"compensate": "gain", "placement": "none"}, (), False),
         ("calibrated", {"placement": "rows"}, (), False),
-        ("uniform", {"corrections": "gain"}, (), True),
+        ("uniform", {"compensate": "gain"}, (), True),
         ("calibrated", {}, ("wires.wordline.value=0.0", "wires.bitline.value=0.0"), False),
     ],
 )

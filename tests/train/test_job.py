@@ -19,7 +19,7 @@ from xbarc.errors import InputError, MappingError, ModelError, UnsupportedError
 from xbarc.evaluate import self_check
 from xbarc.ir import verify_program
 from xbarc.numerics import AnyArray
-from xbarc.options import InputFacts, Training
+from xbarc.options import RangeAnalysis, Training
 
 
 class Net(nn.Module):
@@ -85,7 +85,7 @@ def test_a_disturbed_job_checks_to_the_bit(encoding: str, adc: str) -> None:
 @pytest.mark.parametrize("facts", ["all", "structure", "none"])
 @pytest.mark.parametrize("adc", ["lossless", "calibrated:2"])
 def test_what_is_known_of_inputs_holds_after_training(
-    facts: InputFacts, adc: str, tmp_path: Path
+    facts: RangeAnalysis, adc: str, tmp_path: Path
 ) -> None:
     rng = np.random.default_rng(0)
     path = model_file(
@@ -100,8 +100,10 @@ def test_what_is_known_of_inputs_holds_after_training(
         z=np.int8(0),
     )
     x = rng.normal(size=(60, 8)).astype(np.float32)
-    job = xt.prepare(path, calibration=x, input_facts=facts, adc=adc)
-    assert dict(job.program.settings)["input_facts"] == ("none" if facts == "none" else "structure")
+    job = xt.prepare(path, calibration=x, range_analysis=facts, adc=adc)
+    assert dict(job.program.settings)["range_analysis"] == (
+        "none" if facts == "none" else "structure"
+    )
     # int8 behind a ReLU has seven bits, whatever the weights are
     bits = job.program.crossbar_steps[1].input_bits
     assert bits == (8 if facts == "none" else 7)

@@ -1,6 +1,6 @@
 """Cross-validation folds: no sample is judged by numbers that were fitted to it.
 
-Digital corrections of a layer are fitted to the data, and look better on the same data than they
+Digital compensations of a layer are fitted to the data, and look better on the same data than they
 are. So each fold is judged with numbers that were fitted to the other folds: all samples are
 judged, and none by its own fit. Ranges and steps of converters are few numbers from millions of
 sums, so they come from all folds.

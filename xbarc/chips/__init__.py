@@ -1,7 +1,7 @@
-"""Fitting a program to its chip at compile time: orders of rows and columns, and corrections.
+"""Fitting a program to its chip at compile time: orders of rows and columns, and compensations.
 
 `sensitivity` says what matters, `program_fit` finds orders of rows and columns (`placement_search`
-by the executed network, from `responses`), `corrections` compensates for wires.
+by the executed network, from `responses`), `compensations` compensates for wires.
 """
 
 import lazy_loader

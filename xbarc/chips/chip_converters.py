@@ -1,4 +1,4 @@
-"""Converters that are set from data, on the sums that wires and corrections leave.
+"""Converters that are set from data, on the sums that wires and compensations leave.
 
 Wires make sums smaller: ranges that were set on ideal cells are too wide for them, and steps too
 coarse. So a program is fitted to its wires with converters that lose nothing, and those from data

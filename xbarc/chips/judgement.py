@@ -1,6 +1,6 @@
 """Compare a fitted program with the same program unfitted, on samples that were held back.
 
-Orders and corrections are fitted on some samples and can be worse on others, each alone or both
+Orders and compensations are fitted on some samples and can be worse on others, each alone or both
 together. So each of them is left out in turn, the result is executed on the chip, and the program
 whose answers come nearest to those of the plain program is kept. Whole programs are compared with
 their converters, single layers without. Only differences beyond their noise count.

@@ -1,4 +1,4 @@
-"""Search for placements by the answers of the executed network, wires and corrections included.
+"""Search for placements by the answers of the executed network, wires and compensations included.
 
 Losses in wires all have the same sign, so squared errors of layers say little about answers. Here
 orders are proposed by the effect of each loss on the scores, sign included. An order is accepted if
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from xbarc.chips.corrections import DigitalScaling
+from xbarc.chips.compensation import DigitalScaling
 from xbarc.chips.responses import divergence, responses, run_from, some_images
 from xbarc.circuit import Chip, Effects, Importance, real_weights
 from xbarc.executor import Data, StepRunner, UnconvertedLayer, Values, Walk, labelled_batches

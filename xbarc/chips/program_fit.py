@@ -1,7 +1,7 @@
-"""Fit a compiled program to its chip: placement, and corrections for losses in wires.
+"""Fit a compiled program to its chip: placement, and compensations for losses in wires.
 
 Whole programs are fitted, layer by layer in execution order. Placement only changes where cells
-lie. Corrections change levels or scales for one kind of chip, so the settings name them. Parts that
+lie. Compensation changes levels or scales for one kind of chip, so the settings name it. Parts that
 held-back samples show to be worse than nothing are left out.
 """
 
@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from xbarc.chips.chip_converters import ConverterCalibration, ConverterSetter
-from xbarc.chips.corrections import ChipKnowledge, correct_layer, scaling_of
+from xbarc.chips.compensation import ChipKnowledge, compensate_layer, scaling_of
 from xbarc.chips.judgement import ASKED, Judge, Judgement, hold_back
 from xbarc.chips.paired_networks import Pairing
 from xbarc.chips.placement_search import ENOUGH, PlacementResult, search_orders
 from xbarc.chips.selection import (
     AS_MAPPED,
-    CORRECTIONS_ALONE,
+    COMPENSATIONS_ALONE,
     ON_CHIP,
     ORDER_ALONE,
     Kept,
@@ -47,7 +47,7 @@ from xbarc.mapping import (
     to_sense_side,
 )
 from xbarc.numerics import Float64Array, Int64Array
-from xbarc.options import CORRECTIONS, Method
+from xbarc.options import COMPENSATIONS, Method
 from xbarc.pipeline import Progress
 
 # Exchanges of an order on the exact matrix, for `optimal`: each solves the arrays of the layer.
@@ -116,15 +116,15 @@ class FitOptions:
 
     Attributes:
         placement: one of `METHODS`, or one from elsewhere, as `load_placement` takes it.
-        corrections: some of `CORRECTIONS`.
-        effects: of the chip that placement and corrections know: its wires and its fault map.
+        compensations: some of `COMPENSATIONS`.
+        effects: of the chip that placement and compensations know: its wires and its fault map.
         swaps: exchanges tried on the exact matrix, for `optimal`.
         judged: what held-back samples show to be worse than leaving it is left; otherwise all
             samples are fitted to, and everything is kept.
     """
 
     placement: str | Method = "none"
-    corrections: frozenset[str] = frozenset()
+    compensations: frozenset[str] = frozenset()
     effects: Effects = Effects(frozenset({"lines"}))  # noqa: RUF009  # frozen
     swaps: int = SWAPS
     judged: bool = True
@@ -138,12 +138,12 @@ class FitOptions:
                 where="--placement",
                 hint=f"one of {', '.join(METHODS)}",
             )
-        unknown = sorted(self.corrections - set(CORRECTIONS))
+        unknown = sorted(self.compensations - set(COMPENSATIONS))
         if unknown:
             raise InputError(
-                f"no correction '{unknown[0]}'",
-                where="--correct",
-                hint=f"some of {', '.join(CORRECTIONS)}",
+                f"no compensation '{unknown[0]}'",
+                where="--compensate",
+                hint=f"some of {', '.join(COMPENSATIONS)}",
             )
         if self.placement == "faults" and self.effects.fault_map is None:
             raise InputError("needs --fault-map", where="--placement faults")
@@ -176,19 +176,19 @@ def fit_program(
     if judge is None or not judge.samples:
         kept = Kept(reading.on_chip(made.corrected), None if converters is None else ON_CHIP)
         return _describe_fit(program, made, options, kept)
-    # Each part is fitted alone as well: corrections that suit one order may be worse than none in
+    # Each part is fitted alone as well: compensations that suit one order may be worse than none in
     # another, and an order may be worse than a factor.
     ways = {ASKED: made.corrected}
-    if options.corrections and options.placement != "none":
+    if options.compensations and options.placement != "none":
         alone = _fit_layers(program, fitting, replace(options, placement="none"), progress)
-        ways |= {CORRECTIONS_ALONE: alone.corrected, ORDER_ALONE: made.placed}
+        ways |= {COMPENSATIONS_ALONE: alone.corrected, ORDER_ALONE: made.placed}
     ways[AS_MAPPED] = program
     return _describe_fit(program, made, options, keep_best(judge, ways, reading))
 
 
 @dataclass(frozen=True, eq=False)
 class _Made:
-    """All that was asked, as fitted: orders alone, and corrections on top of them."""
+    """All that was asked, as fitted: orders alone, and compensations on top of them."""
 
     placed: Program
     corrected: Program
@@ -216,13 +216,13 @@ def _fit_layers(
         order, done = _place(found, step, importance, options, given.get(step.name))
         # `placed` has the orders alone, to be judged beside both.
         placed, found = replace_step(placed, order), replace_step(found, order)
-        if options.corrections:
+        if options.compensations:
             known = ChipKnowledge(
-                options.corrections, program.target, options.effects.fault_map, pairing
+                options.compensations, program.target, options.effects.fault_map, pairing
             )
             wired = _level_reader(found, options)
-            new, gain = correct_layer(order, step, plain[step.name], wired, known)
-            if "outputs" in options.corrections:
+            new, gain = compensate_layer(order, step, plain[step.name], wired, known)
+            if "outputs" in options.compensations:
                 pairing.put(new, wired(new))
             found, done = replace_step(found, new), replace(done, level_gain=gain)
         layers.append(done)
@@ -232,8 +232,8 @@ def _fit_layers(
 def _describe_fit(plain: Program, made: _Made, options: FitOptions, kept: Kept) -> ProgramFit:
     """The program that is kept, with settings that say what it holds of what was asked."""
     asked = {"placement": placement_text(options.placement)}
-    if options.corrections:
-        asked["corrections"] = ", ".join(c for c in CORRECTIONS if c in options.corrections)
+    if options.compensations:
+        asked["compensate"] = ", ".join(c for c in COMPENSATIONS if c in options.compensations)
     if options.placement != "none" and _has_same_places(plain, made.placed):
         asked["placement"] += " (changed nothing)"
     settings = {**dict(kept.program.settings), **asked, **kept.settings(asked)}
@@ -255,7 +255,7 @@ def _has_same_places(program: Program, other: Program) -> bool:
 
 
 def _drop_weight_facts(program: Program) -> Program:
-    """Drop facts that depend on weights, since corrections change those; resize converters."""
+    """Drop facts that depend on weights, since compensations change those; resize converters."""
     for step in program.crossbar_steps:
         if step.facts is not None and WEIGHTS in step.facts.reasons:
             program = replace_step(
@@ -317,7 +317,7 @@ def _place_together(
         "rows": rows,
         "exact": {name: found.step for name, found in exact.items()},
     }
-    kinds = options.corrections
+    kinds = options.compensations
     scalings = {s.name: scaling_of(s, importance[s.name], kinds) for s in steps}
     searched = search_orders(program, data, options.effects, scalings, starts, progress)
     return searched, {

@@ -1,4 +1,4 @@
-"""Select which of order, corrections and converters are kept, and say so in the settings."""
+"""Select which of order, compensations and converters are kept, and say so in the settings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from xbarc.chips.judgement import ASKED, Judge, Judgement
 from xbarc.ir import Program
 
 PARTLY = "as asked, some layers left"
-CORRECTIONS_ALONE = "corrections alone"
+COMPENSATIONS_ALONE = "compensation alone"
 ORDER_ALONE = "order alone"
 AS_MAPPED = "as mapped"
 ON_CHIP = "set on the sums of the fitted program"
@@ -83,7 +83,7 @@ def _list_changes(program: Program, other: Program) -> tuple[str, ...]:
 
 def _describe_omissions(asked: Mapping[str, str], judgement: Judgement) -> dict[str, str]:
     """What the settings say of parts that were left."""
-    left = {CORRECTIONS_ALONE: ("placement",), ORDER_ALONE: ("corrections",), AS_MAPPED: asked}
+    left = {COMPENSATIONS_ALONE: ("placement",), ORDER_ALONE: ("compensate",), AS_MAPPED: asked}
     parts = left.get(judgement.kept, ())
     worse = _say_worse(judgement)
     found = {part: f"none ({asked[part]}: {worse})" for part in parts if asked[part] != "none"}

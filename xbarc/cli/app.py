@@ -7,9 +7,11 @@ import errno
 import importlib
 import os
 import sys
+import warnings
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Any, cast
 
 import typer
 
@@ -56,7 +58,6 @@ _GROUPS = {
     "study": "Sweep a figure of the target.",
     "targets": "List, show and validate targets.",
 }
-_SECTIONED = ("compile", "train", "run", "check", "compare")
 
 
 def command_app(names: Collection[str] = tuple(_COMMANDS)) -> typer.Typer:
@@ -76,12 +77,10 @@ def command_app(names: Collection[str] = tuple(_COMMANDS)) -> typer.Typer:
         found = getattr(importlib.import_module(f"xbarc.cli.{file}"), attribute)
         if name in _GROUPS:
             app.add_typer(found, name=name, help=_GROUPS[name])
-        elif name in _SECTIONED:
-            from xbarc.cli.options import Sections
-
-            app.command(name, cls=Sections)(found)
         else:
-            app.command(name)(found)
+            from xbarc.cli.options import command_class
+
+            app.command(name, cls=command_class(found))(found)
     return app
 
 
@@ -141,6 +140,25 @@ def _same_environment() -> Iterator[None]:
             os.environ[_MEMORY] = before
 
 
+@contextlib.contextmanager
+def _notes_of_renames() -> Iterator[None]:
+    """Former names of options are told as a note, without a place in our code."""
+    from xbarc.options import RenamedWarning
+
+    with warnings.catch_warnings():
+        shown = warnings.showwarning
+        warnings.simplefilter("always", RenamedWarning)
+
+        def show(message: Warning | str, category: type[Warning], *where: Any) -> None:
+            if issubclass(category, RenamedWarning):
+                print(f"note: {message}", file=sys.stderr)
+            else:
+                shown(message, category, *where)
+
+        warnings.showwarning = cast("Any", show)
+        yield
+
+
 # What typer raises for wrong usage: the base of BadParameter that can show itself.
 _UsageProblem: type[Exception] = next(
     kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
@@ -176,7 +194,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: list[str], interrupts: Interrupts) -> int:
     hook = sys.excepthook  # typer puts its own in place
     try:
-        with interrupts, _same_environment():
+        with interrupts, _same_environment(), _notes_of_renames():
             app = command_app(_asked(arguments))
             code = app(args=arguments, prog_name="xbarc", standalone_mode=False)
     except typer.Exit as leave:

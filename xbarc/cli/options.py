@@ -6,13 +6,23 @@ import functools
 import inspect
 from collections.abc import Callable, Collection, Mapping
 from itertools import groupby
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_type_hints
 
 import typer
 from pydantic.fields import FieldInfo
 from typer.core import TyperCommand
 
-from xbarc.options import Options, about, default_text, flags_of, kind_of, metavar_of, option
+from xbarc.options import (
+    Option,
+    Options,
+    about,
+    default_text,
+    flags_of,
+    kind_of,
+    metavar_of,
+    option,
+    warn_renamed,
+)
 
 if TYPE_CHECKING:
     from xbarc.target import Target
@@ -94,6 +104,12 @@ def takes(
         parameters = [*plain, *(one for group in added.values() for one in group)]
         # typer asks for the signature and for the annotations; `functools.wraps` copied those of
         # the command.
+        run.facts = {  # type: ignore[attr-defined]
+            name: about(field)
+            for kinds in panels.values()
+            for panel in (kinds if isinstance(kinds, tuple) else (kinds,))
+            for name, field in panel.model_fields.items()
+        }
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": int}
         return run
@@ -124,6 +140,18 @@ def _parameter(
 class Sections(TyperCommand):
     """A command whose help has a section for each model of options."""
 
+    facts: ClassVar[Mapping[str, Option]] = {}
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the command line; flags of the last release are still taken, with a note."""
+        former = {
+            f"--{old.replace('_', '-')}": parameter.opts[0]
+            for parameter in self.params
+            if parameter.name in self.facts
+            for old in self.facts[parameter.name].formerly
+        }
+        return super().parse_args(ctx, _rename_flags(args, former))
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write arguments, then options by section."""
         shown = [(_name_panel(p), p.get_help_record(ctx)) for p in self.get_params(ctx)]
@@ -141,3 +169,19 @@ def _name_panel(parameter: Any) -> str:
     if parameter.param_type_name == "argument":
         return "Arguments"
     return getattr(parameter, "rich_help_panel", None) or "Options"
+
+
+def command_class(function: Command) -> type[TyperCommand]:
+    """What typer makes of a command, with what the options say about themselves."""
+    return type("XbarcCommand", (Sections,), {"facts": getattr(function, "facts", {})})
+
+
+def _rename_flags(words: list[str], former: Mapping[str, str]) -> list[str]:
+    """A command line with the present names of flags."""
+    renamed = []
+    for word in words:
+        flag, equals, value = word.partition("=")
+        if flag in former:
+            warn_renamed(flag, former[flag])
+        renamed.append(f"{former.get(flag, flag)}{equals}{value}")
+    return renamed

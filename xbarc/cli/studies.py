@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from xbarc.cli.options import Sections, TargetChoice, takes
+from xbarc.cli.options import TargetChoice, command_class, takes
 from xbarc.errors import EXIT_DONE, InputError
 from xbarc.options import Cells, Jobs, Options, PrecisionOptions, option, read_path, reads
 
@@ -24,8 +24,11 @@ class Cases(Options):
 
     scales: str = option("0.5,1,2,4", "factors on the target's wires", metavar="LIST")
     placements: str = option("none,rows", "as --placement of compile", metavar="LIST")
-    corrections: str = option(
-        "none,gain,outputs", "as --correct of compile; + joins several", metavar="LIST"
+    compensations: str = option(
+        "none,gain,outputs",
+        "as --compensate of compile; + joins several",
+        metavar="LIST",
+        formerly=("corrections",),
     )
     converters: bool = option(
         True,
@@ -50,7 +53,6 @@ def _studies() -> None:
     pass
 
 
-@app.command("lines", cls=Sections)
 @takes(
     chip=TargetChoice,
     shared=Jobs,
@@ -66,7 +68,7 @@ def lines_command(
         Path | None,
         typer.Option(
             metavar="DATA.npz",
-            help="what ranges, placement and corrections may see  [default: the first quarter of "
+            help="what ranges, placement and compensations may see  [default: the first quarter of "
             "--data, at most 256 samples, which then do not judge]",
         ),
     ] = None,
@@ -104,6 +106,9 @@ def lines_command(
     return EXIT_DONE
 
 
+app.command("lines", cls=command_class(lines_command))(lines_command)
+
+
 def _samples(data: Path, calibrate: Path | None) -> tuple[Data, Data]:
     """What may be seen, and what judges."""
     from xbarc.experiments import held_back
@@ -122,15 +127,15 @@ def _samples(data: Path, calibrate: Path | None) -> tuple[Data, Data]:
 def _sweep(cases: Cases) -> Sweep:
     from xbarc.experiments import Sweep
     from xbarc.mapping import load_placement
-    from xbarc.options import parse_corrections
+    from xbarc.options import parse_compensations
 
     try:
         factors = tuple(float(part) for part in cases.scales.split(","))
     except ValueError as error:
         raise InputError(f"'{cases.scales}' is not a list of numbers", where="--scales") from error
     chosen = tuple(
-        frozenset[str](parse_corrections(part.replace("+", ",")))
-        for part in cases.corrections.split(",")
+        frozenset[str](parse_compensations(part.replace("+", ",")))
+        for part in cases.compensations.split(",")
     )
     names = tuple(load_placement(part.strip()) for part in cases.placements.split(","))
     return Sweep(factors, names, chosen, cases.converters)

@@ -58,7 +58,7 @@ def lower_network(
     # Converters that clip, or are set later, make other sums than the cells say: then nothing is
     # known of what a layer gives.
     exact = plan.options.adc_policy == "lossless" and whole.one is None
-    facts = Facts(network.inputs, plan.options.input_facts, lossless=exact)
+    facts = Facts(network.inputs, plan.options.range_analysis, lossless=exact)
     for number, layer in enumerate(walk):
         progress(layer.name, number, len(network.layers))
         if isinstance(layer, DigitalFragment):

@@ -172,7 +172,7 @@ def _check_needs(options: CompileOptions) -> None:
         )
     if options.fits_wires:
         where = (
-            "--correct"
+            "--compensate"
             if options.placement == "none"
             else f"--placement {placement_name(options.placement)}"
         )
@@ -267,7 +267,7 @@ def _choose_rows(made: Compilation, _: Progress) -> Compilation:
     if made.whole.adc is not None:
         raise MappingError(
             "all layers share one converter setting, which depends on the rows driven at a time",
-            where="--levers rows",
+            where="--adc-savings rows",
             hint="--set array.active_rows=64 chooses them by hand",
         )
     steps, rows = choose_rows(made.steps, made.plan.target, made.plan.options.rows_latency)
@@ -323,7 +323,7 @@ def _fit_wires(made: Compilation, progress: Progress) -> Compilation:
     effects = Effects(
         frozenset({"lines"} if known is None else {"lines", "faults"}), fault_map=known
     )
-    asked = FitOptions(options.placement, options.correct, effects)
+    asked = FitOptions(options.placement, options.compensate, effects)
     program = made.program
     if made.unset:
         # Converters follow the order of columns: they are set again once columns have their places.
@@ -405,7 +405,7 @@ STAGES: tuple[Stage[Compilation], ...] = (
         "how many rows of each layer are driven at a time",
         "layers, times the numbers of rows that are tried",
         _choose_rows,
-        wanted=lambda made: "rows" in made.plan.options.levers,
+        wanted=lambda made: "rows" in made.plan.options.adc_savings,
     ),
     Stage(
         "converters",
@@ -424,9 +424,9 @@ STAGES: tuple[Stage[Compilation], ...] = (
     ),
     Stage(
         "wires",
-        "the program, calibration data, known faults; placement, correct",
+        "the program, calibration data, known faults; placement, compensate",
         "order of rows and columns, corrected levels and scales; converters set anew on the sums",
-        "calibration data, through the program for each order and correction that is tried",
+        "calibration data, through the program for each order and compensation that is tried",
         _fit_wires,
         wanted=lambda made: made.plan.options.fits_wires,
     ),

@@ -134,7 +134,7 @@ def program_chip(
 
 def can_read_back(step: CrossbarStep, options: MapOptions) -> bool:
     """Whether the rows of a layer can be chosen one after another, as they are read back."""
-    return stands_alone(encoding_of(options, step.encoding)) and not options.levers
+    return stands_alone(encoding_of(options, step.encoding)) and not options.adc_savings
 
 
 @dataclass(frozen=True, eq=False)

@@ -33,7 +33,7 @@ class StudyPoint(Row):
     scale: float = fact("how many times the target's wires resist")
     ratio: float = fact("`r T**2 / R_on`, how many times", head="r T^2/R_on>", text="{:.3g}")
     placement: str = fact("as `--placement`", head="placement")
-    corrections: str = fact("as `--correct`", head="corrections")
+    compensations: str = fact("as `--compensate`", head="compensations")
     top1: float = fact("share of labels met, 0 to 1", head="top-1>", text="{:.2%}")
 
 
@@ -69,14 +69,14 @@ class Sweep:
     Attributes:
         scales: factors on every resistance of the target's wires.
         placements: as `placement` of `xbarc.compile` takes them.
-        corrections: each a set of names as `--correct` takes them.
+        compensations: each a set of names as `--compensate` takes them.
         converters: with their rounding, as `xbarc check` counts it; without takes an eighth of the
             time, and attenuated sums lose less than they do.
     """
 
     scales: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
     placements: tuple[str | Method, ...] = ("none", "rows")
-    corrections: tuple[frozenset[str], ...] = (
+    compensations: tuple[frozenset[str], ...] = (
         frozenset(),
         frozenset({"gain"}),
         frozenset({"outputs"}),
@@ -87,7 +87,7 @@ class Sweep:
         if not all(np.isfinite(scale) and scale > 0 for scale in self.scales):
             raise InputError(f"{self.scales}, expected factors above 0", where="--scales")
         for placement in self.placements:
-            for chosen in self.corrections:
+            for chosen in self.compensations:
                 FitOptions(placement, chosen)
 
     @property
@@ -95,7 +95,7 @@ class Sweep:
         """Every program to make."""
         for scale in self.scales:
             for placement in self.placements:
-                for chosen in self.corrections:
+                for chosen in self.compensations:
                     yield scale, placement, chosen
 
 
@@ -113,7 +113,7 @@ def study_lines(
 
     Args:
         program: as it was compiled.
-        calibration: what placement and corrections may see.
+        calibration: what placement and compensations may see.
         data: inputs and `labels` to be judged by.
         sweep: the cases.
         progress: called with a case that is done, its number and the count of cases.
@@ -131,7 +131,7 @@ def study_lines(
         for number, point in enumerate(points):
             found.append(point)
             if progress is not None:
-                text = f"{point.placement} x{point.scale:g}, {point.corrections}"
+                text = f"{point.placement} x{point.scale:g}, {point.compensations}"
                 progress(text, number, len(cases))
     ideal = top1(program, data, Effects())
     return LineStudy(count, ideal, tuple(found), sweep.converters)
@@ -153,7 +153,7 @@ def _run_case(
 def held_back(data: Data) -> tuple[Data, Data]:
     """A quarter of the samples without labels, `HELD` at most, and all others with theirs.
 
-    What ranges, placement and corrections saw does not judge them.
+    What ranges, placement and compensations saw does not judge them.
 
     Raises:
         InputError: no labels, too few of them, or arrays that do not count samples first.
@@ -183,7 +183,7 @@ def _count_labels(data: Data, own: str) -> int:
 
 def _fit_case(program: Program, data: Data, options: FitOptions) -> Program:
     """Nothing is done where nothing was asked, as by `xbarc compile`."""
-    if options.placement == "none" and not options.corrections:
+    if options.placement == "none" and not options.compensations:
         return program
     # Orders depend on comparisons of sums: the last bit of a sum may choose another.
     with ordered_sums():
@@ -246,7 +246,7 @@ class _StudyFrame:
 
 
 def picture(study: LineStudy, size: tuple[int, int] = (760, 440)) -> str:
-    """Points of top-1 lost over `r T**2 / R_on` as SVG: a colour a placement, a dash a correction.
+    """Points of top-1 lost over `r T**2 / R_on` as SVG; colour: placement, dash: compensation.
 
     What is better than without wires, by chance, lies on the upper edge.
     """
@@ -266,18 +266,18 @@ def picture(study: LineStudy, size: tuple[int, int] = (760, 440)) -> str:
 
 
 def _lines(study: LineStudy, frame: _StudyFrame) -> list[str]:
-    """A line and an entry of the legend for each placement and correction."""
+    """A line and an entry of the legend for each placement and compensation."""
     placements = list(dict.fromkeys(p.placement for p in study.points))
-    kinds = list(dict.fromkeys(p.corrections for p in study.points))
+    kinds = list(dict.fromkeys(p.compensations for p in study.points))
     parts = []
     for turn, (i, j) in enumerate(np.ndindex(len(placements), len(kinds))):
         line = [
             f"{frame.x(p.ratio):.1f},{frame.y(100 * (study.ideal - p.top1)):.1f}"
             for p in study.points
-            if (p.placement, p.corrections) == (placements[i], kinds[j])
+            if (p.placement, p.compensations) == (placements[i], kinds[j])
         ]
-        # Colours tell placements apart and dashes corrections, so that a line is found without its
-        # neighbours.
+        # Colours tell placements apart and dashes compensations, so that a line is found
+        # without its neighbours.
         style = (
             f'stroke="{_COLOURS[i % len(_COLOURS)]}" stroke-width="1.6" fill="none"'
             f' stroke-dasharray="{_DASHES[j % len(_DASHES)]}"'

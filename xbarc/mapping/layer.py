@@ -60,9 +60,9 @@ def map_layer(
     Raises:
         MappingError: the layer cannot be mapped; the message says why and what would help.
     """
-    law = costs_by_law(options.lever_law, target)
+    law = costs_by_law(options.conversion_cost, target)
     job = apply_to_weights(
-        make_job(layer, target, options, arrangement), target, options.levers, law
+        make_job(layer, target, options, arrangement), target, options.adc_savings, law
     )
     unkept = _unkept(layer, target, options)
     cells, r_values = _encode(job)
@@ -87,10 +87,10 @@ def map_layer(
         # Reading all cells back is one more pass over the layer: only for code that is not ours.
         check_meaning(step, layer.weight.tensor.load())
     rule, shares = options.column_order, options.columns_share
-    step, solved = apply_to_columns(step, target, options.levers, rule, law, shares)
+    step, solved = apply_to_columns(step, target, options.adc_savings, rule, law, shares)
     # Rows are chosen later, and fewer rows need narrower converters: until then any width is
     # allowed.
-    room = wide(target) if "rows" in options.levers else target
+    room = wide(target) if "rows" in options.adc_savings else target
     step = replace(step, adc=replace(adc_settings(step, room, options.adc_policy), solved=solved))
     return with_gain(step, target, options.adc_policy)
 

@@ -6,6 +6,7 @@ Type, default, bounds and help stand at the field. The command line, the keyword
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -46,6 +47,7 @@ class Option:
         words: what a program says of False and of True.
         repeated: whether the command takes it several times.
         imports: whether `package:Name` brings a method from elsewhere; files may not say that.
+        formerly: names of the last release, which are still taken, with a warning.
     """
 
     help: str
@@ -59,6 +61,17 @@ class Option:
     words: tuple[str, str] = ("no", "yes")
     repeated: bool = False
     imports: bool = False
+    formerly: tuple[str, ...] = ()
+
+
+class RenamedWarning(FutureWarning):
+    """An option was given by a name that the next release drops."""
+
+
+def warn_renamed(old: str, new: str) -> None:
+    """Tell the user that a name goes away."""
+    # FutureWarning and not DeprecationWarning: Python hides the latter from users of a package.
+    warnings.warn(f"{old} is now {new}; the next release drops the old name", RenamedWarning, 3)
 
 
 def option(default: Any, about: str, **facts: Any) -> Any:
@@ -113,13 +126,31 @@ class Options(BaseModel):
     @classmethod
     def _explain(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         if isinstance(data, Mapping):  # numbers of numpy become numbers
-            data = {name: _plain(value) for name, value in data.items()}
+            data = cls.rename({name: _plain(value) for name, value in data.items()})
         try:
             return handler(data)
         except ValidationError as error:
             # `from None`: pydantic's text names classes and links that mean nothing to who wrote a
             # flag.
             raise join_problems(list(_problems(cls, error))) from None
+
+    @classmethod
+    def rename(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Options by their present names; warns of former ones.
+
+        Raises:
+            InputError: one option is given by both names.
+        """
+        found = dict(given)
+        for name, field in cls.model_fields.items():
+            for old in about(field).formerly:
+                if old not in found:
+                    continue
+                if name in found:
+                    raise InputError(f"'{old}' and '{name}' are one option", hint=f"keep {name}")
+                warn_renamed(old, name)
+                found[name] = found.pop(old)
+        return found
 
     def changed(self, **updates: Any) -> Self:
         """The same with other values, checked anew; what was not given stays not given."""

@@ -17,12 +17,12 @@ from xbarc.options.base import Options, option, read_path, reads
 from xbarc.options.values import (
     BY_BUDGET,
     CALIBRATED,
-    CORRECTIONS,
+    COMPENSATIONS,
+    AdcSaving,
     Budget,
     ColumnRule,
     ColumnShares,
-    Correction,
-    Lever,
+    Compensation,
     Method,
     Pruning,
     Shape,
@@ -30,11 +30,11 @@ from xbarc.options.values import (
     column_rule,
     is_own_adc,
     parse_adc,
+    parse_adc_savings,
     parse_budget,
-    parse_corrections,
+    parse_compensations,
+    parse_conversion_cost,
     parse_fixed,
-    parse_law,
-    parse_levers,
     parse_pruning,
     parse_shapes,
     parse_split,
@@ -43,7 +43,7 @@ from xbarc.plugins import is_import_path, names_in
 
 RangeMethod = Literal["mse", "percentile", "minmax"]
 Share = Literal["none", "layer", "channel"]
-InputFacts = Literal["all", "structure", "none"]
+RangeAnalysis = Literal["all", "structure", "none"]
 Feedback = Literal["auto", "on", "off"]
 Tile = Literal["fill", "even"]
 Pack = Literal["layer", "network", "none"]
@@ -193,39 +193,42 @@ class Converters(Options):
             example="0.5",
         )
     )
-    levers: Annotated[tuple[Lever, ...], reads(parse_levers)] = option(
+    adc_savings: Annotated[tuple[AdcSaving, ...], reads(parse_adc_savings)] = option(
         (),
-        "optimisations that make converters narrower at the same results, of recode, centre, deal "
-        "and group, which all stands for, and rows, which costs cycles",
+        "optimisations that narrow converters without changing a result: recode, centre, "
+        "distribute, group (all four: all), and rows, which costs cycles",
         metavar="none|all|NAMES",
         unset="none",
+        formerly=("levers",),
     )
     rows_latency: float = option(
         2.0,
-        "with --levers rows: how many times as long arrays may work when fewer rows are driven at "
-        "a time",
+        "with --adc-savings rows: how many times as long an array may work when fewer rows are "
+        "driven at a time",
         metavar="FACTOR",
         unit="times as long",
         bounds=(1, None),
     )
-    lever_law: Annotated[str, reads(parse_law)] = option(
+    conversion_cost: Annotated[str, reads(parse_conversion_cost)] = option(
         "both",
-        "what a conversion costs when --levers compares: its bits, its levels, both (or a bit "
+        "what --adc-savings takes a conversion to cost: its bits, its levels, both (or a bit "
         "counted as so many LEVELS), or the energy of the target's converter",
         metavar="both|bits|levels|target|LEVELS",
+        formerly=("lever_law",),
     )
     column_order: Annotated[ColumnRule, reads(column_rule)] = option(
         ColumnRule(),
-        "with --levers group: one order of columns for each array, one for all arrays of a layer, "
-        "or none that moves a column further than REACH bitlines",
+        "with --adc-savings group: one order of columns for each array, one for all arrays of a "
+        "layer, or none that moves a column further than REACH bitlines",
         metavar="array|layer|REACH",
         unset="array",
     )
-    input_facts: InputFacts = option(
+    range_analysis: RangeAnalysis = option(
         "all",
         "range analysis of the inputs of layers saves input bits and converter bits: use all that "
         "it finds, only what does not depend on weights, or nothing",
-        setting="input_facts",
+        setting="range_analysis",
+        formerly=("input_facts",),
     )
 
     @property
@@ -260,12 +263,12 @@ class MapOptions(Cells, Converters):
     def _check_rows(self) -> MapOptions:
         """Rows are chosen where every choice gives the same results."""
         # Lossless converters give the same sums however many rows are driven at once, so the choice
-        # is one of cost. All others saturate or round, and the accuracy would change with a lever
+        # is one of cost. All others saturate or round, and the accuracy would change with a saving
         # that promises not to.
-        if "rows" in self.levers and self.adc_policy not in ("lossless", "worst-case"):
+        if "rows" in self.adc_savings and self.adc_policy not in ("lossless", "worst-case"):
             raise MappingError(
                 f"rows are not chosen for --adc {self.adc_name}, whose results depend on them",
-                where="--levers rows",
+                where="--adc-savings rows",
                 hint="leave --adc out, or choose by hand: --set array.active_rows=64",
             )
         return self
@@ -287,7 +290,7 @@ def _read_placement(given: object) -> object:
 
 
 class WireOptions(Options):
-    """Order of rows and columns on the chip, and corrections for its wires and faults."""
+    """Order of rows and columns on the chip, and compensations for its wires and faults."""
 
     table: ClassVar[str] = "wires"
 
@@ -298,12 +301,13 @@ class WireOptions(Options):
         metavar=f"{'|'.join(get_args(PlacementName))}|package:Name",
         imports=True,
     )
-    correct: Annotated[frozenset[Correction], reads(parse_corrections)] = option(
+    compensate: Annotated[frozenset[Compensation], reads(parse_compensations)] = option(
         frozenset(),
-        f"compensate for wires and known faults: some of {', '.join(CORRECTIONS)}; needs "
+        f"compensate for wires and known faults: some of {', '.join(COMPENSATIONS)}; needs "
         "calibration data",
         metavar="LIST",
         unset="none",
+        formerly=("correct",),
     )
     fault_map: Annotated[Path | Mapping[str, Any] | None, reads(read_path)] = option(
         None,
@@ -389,8 +393,8 @@ class ScheduleOptions(Options):
     cost_law: str | Method | None = option(
         None,
         "what converters cost, in place of the target's figures, in reports and wherever a choice "
-        "is made by price (--adc-budget, rows of --levers, --lever-law target); by the name that "
-        "an installed package registers, or as package:Name",
+        "is made by price (--adc-budget, --adc-savings rows, --conversion-cost target); by the "
+        "name that an installed package registers, or as package:Name",
         metavar="NAME|package:Name",
         imports=True,
         unset="the target's",
@@ -440,27 +444,27 @@ class CompileOptions(
         # Here and not where they work: a compilation runs for minutes before it places anything.
         if self.placement == "faults" and self.fault_map is None:
             raise InputError("needs --fault-map", where="--placement faults")
-        if "partner" in self.correct and self.fault_map is None:
-            raise InputError("needs --fault-map", where="--correct partner")
+        if "partner" in self.compensate and self.fault_map is None:
+            raise InputError("needs --fault-map", where="--compensate partner")
         if self.fault_map is not None and not self.fits_wires:
-            hint = "--placement faults, --correct partner or both"
+            hint = "--placement faults, --compensate partner or both"
             raise InputError("no option uses it", where="--fault-map", hint=hint)
         return self
 
     @property
     def fits_wires(self) -> bool:
         """Whether a program is placed or corrected for its chip."""
-        return self.placement != "none" or bool(self.correct)
+        return self.placement != "none" or bool(self.compensate)
 
     @property
     def columns_share(self) -> ColumnShares:
         """Where wires count, columns that are subtracted stay neighbours: those lose the same.
 
-        `--levers group` asks for an order by width, whatever wires do.
+        `--adc-savings group` asks for an order by width, whatever wires do.
         """
         # An order by sign would part the two columns of a pair, and wires far apart lose differing
         # shares of them, which no subtraction cancels.
-        wired = self.from_data and self.fits_wires and "group" not in self.levers
+        wired = self.from_data and self.fits_wires and "group" not in self.adc_savings
         return "slice" if wired else super().columns_share
 
 

@@ -48,8 +48,9 @@ def read_options(path: Path) -> dict[str, Any]:
             continue
         # Wrong keys are taken out first, so that the model checks the rest, and one run names every
         # mistake in the file.
-        good = {key: value for key, value in table.items() if key in panel.model_fields}
-        problems += [_misplaced_error(name, key) for key in table if key not in good]
+        given = _current_names(panel, table, problems)
+        good = {key: value for key, value in given.items() if key in panel.model_fields}
+        problems += [_misplaced_error(name, key) for key in given if key not in good]
         problems += _imports(panel, good)
         try:
             checked = panel(**good)
@@ -63,6 +64,17 @@ def read_options(path: Path) -> dict[str, Any]:
     if problems:
         raise join_problems(problems, where=str(path))
     return {key: _from_folder(value, path.parent) for key, value in values.items()}
+
+
+def _current_names(
+    panel: type[Options], table: dict[str, Any], problems: list[XbarcError]
+) -> dict[str, Any]:
+    """Options by their present names; what is given twice joins the problems."""
+    try:
+        return panel.rename(table)
+    except InputError as error:
+        problems.append(error)
+        return {}
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

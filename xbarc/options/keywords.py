@@ -10,7 +10,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
-from xbarc.options.values import Budget, ColumnRule, Correction, InputGroups, Lever, Method, Pruning
+from xbarc.options.values import (
+    AdcSaving,
+    Budget,
+    ColumnRule,
+    Compensation,
+    InputGroups,
+    Method,
+    Pruning,
+)
 
 
 class CompileKeywords(TypedDict, total=False):
@@ -31,13 +39,13 @@ class CompileKeywords(TypedDict, total=False):
     pack: Literal["layer", "network", "none"]
     adc: Literal["lossless", "worst-case", "calibrated"] | str | int | Method
     adc_budget: str | float | Budget | None
-    levers: str | Iterable[Lever]
+    adc_savings: str | Iterable[AdcSaving]
     rows_latency: float
-    lever_law: Literal["both", "bits", "levels", "target"] | str | int
+    conversion_cost: Literal["both", "bits", "levels", "target"] | str | int
     column_order: Literal["array", "layer"] | str | int | ColumnRule
-    input_facts: Literal["all", "structure", "none"]
+    range_analysis: Literal["all", "structure", "none"]
     placement: Literal["none", "heaviest", "srs", "drs", "rows", "optimal", "faults"] | str | Method
-    correct: str | Iterable[Correction]
+    compensate: str | Iterable[Compensation]
     fault_map: str | Path | Mapping[str, Any] | None
     split: (
         Literal["strided", "partition", "consecutive"]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 from xbarc.errors import InputError, MappingError
+from xbarc.options.base import warn_renamed
 from xbarc.plugins import is_import_path, names_in
 
 
@@ -21,32 +22,43 @@ class Method(Protocol):
         """What programs and reports call it."""
 
 
-Lever = Literal["recode", "centre", "deal", "group", "rows"]
+AdcSaving = Literal["recode", "centre", "distribute", "group", "rows"]
 ColumnShares = Literal["width", "kind", "slice"]
 """What columns of one converter have in common: width alone, slice and sign first, or slice."""
-EVERY_LEVER: tuple[Lever, ...] = get_args(Lever)
-LEVERS: tuple[Lever, ...] = tuple(lever for lever in EVERY_LEVER if lever != "rows")
-"""Levers that cost no time: what `all` means."""
+ADC_SAVINGS: tuple[AdcSaving, ...] = get_args(AdcSaving)
+FREE_ADC_SAVINGS: tuple[AdcSaving, ...] = tuple(
+    saving for saving in ADC_SAVINGS if saving != "rows"
+)
+"""ADC savings that cost no time: what `all` means."""
 
 
-def parse_levers(given: str | Iterable[str]) -> tuple[Lever, ...]:
-    """Levers by name: `none`, `all` that cost no time, or names, in text with commas between.
+def parse_adc_savings(given: str | Iterable[str]) -> tuple[AdcSaving, ...]:
+    """ADC savings by name: `none`, `all` that cost no time, or names with commas between.
 
     Raises:
         MappingError: an unknown name.
     """
-    names = _names(given)
+    names = [_current_saving(name) for name in _names(given)]
     if "all" in names:
-        names = [*LEVERS, *(name for name in names if name != "all")]
-    wrong = [name for name in names if name not in EVERY_LEVER]
+        names = [*FREE_ADC_SAVINGS, *(name for name in names if name != "all")]
+    wrong = [name for name in names if name not in ADC_SAVINGS]
     if wrong:
-        known = ", ".join(EVERY_LEVER)
+        known = ", ".join(ADC_SAVINGS)
         raise MappingError(
-            f"'{wrong[0]}' is not available", where="--levers", hint=f"none, all, or of {known}"
+            f"'{wrong[0]}' is not available",
+            where="--adc-savings",
+            hint=f"none, all, or of {known}",
         )
     # In our order whatever the user's: two ways to write one choice give the same program, byte for
     # byte.
-    return tuple(lever for lever in EVERY_LEVER if lever in names)
+    return tuple(saving for saving in ADC_SAVINGS if saving in names)
+
+
+def _current_saving(name: str) -> str:
+    if name != "deal":
+        return name
+    warn_renamed("deal", "distribute")
+    return "distribute"
 
 
 @dataclass(frozen=True)
@@ -214,7 +226,7 @@ def parse_adc(given: str | int | Method) -> str | Method:
 LAWS = ("both", "bits", "levels", "target")
 
 
-def parse_law(given: str | int) -> str:
+def parse_conversion_cost(given: str | int) -> str:
     """A law's name, or how many levels a bit counts: `both`, `bits`, `levels`, `target`, `24`.
 
     Raises:
@@ -223,26 +235,26 @@ def parse_law(given: str | int) -> str:
     text = str(given)
     if text not in LAWS and not (text.isdecimal() and len(text) <= 6):
         hint = ", ".join(LAWS) + ", or how many levels a bit counts"
-        raise MappingError(f"'{text[:20]}' is not available", where="--lever-law", hint=hint)
+        raise MappingError(f"'{text[:20]}' is not available", where="--conversion-cost", hint=hint)
     return text
 
 
-Correction = Literal["gain", "outputs", "predistort", "feedback", "partner"]
-CORRECTIONS: tuple[Correction, ...] = get_args(Correction)
+Compensation = Literal["gain", "outputs", "predistort", "feedback", "partner"]
+COMPENSATIONS: tuple[Compensation, ...] = get_args(Compensation)
 
 
-def parse_corrections(given: str | Iterable[str]) -> frozenset[Correction]:
-    """Corrections by name, in text with commas between; `none` and nothing mean none.
+def parse_compensations(given: str | Iterable[str]) -> frozenset[Compensation]:
+    """Compensations by name, in text with commas between; `none` and nothing mean none.
 
     Raises:
         InputError: an unknown name.
     """
     names = _names(given)
-    wrong = sorted(name for name in names if name not in CORRECTIONS)
+    wrong = sorted(name for name in names if name not in COMPENSATIONS)
     if wrong:
-        hint = f"some of {', '.join(CORRECTIONS)}"
-        raise InputError(f"no correction '{wrong[0]}'", where="--correct", hint=hint)
-    return frozenset(name for name in CORRECTIONS if name in names)
+        hint = f"some of {', '.join(COMPENSATIONS)}"
+        raise InputError(f"no compensation '{wrong[0]}'", where="--compensate", hint=hint)
+    return frozenset(name for name in COMPENSATIONS if name in names)
 
 
 SplitName = Literal["strided", "partition", "consecutive"]

@@ -3,9 +3,9 @@ from .binary import widen_binary
 from .dead import remove_dead_layers
 from .equalise import apply_scales, balance_weights
 from .given_steps import LayerSteps, with_input_step, with_weight_step
-from .input_facts import Facts, with_codes_of
 from .one_range import Bits, OneRange, choose_one_range
 from .prune import prune_weights
+from .range_analysis import Facts, with_codes_of
 from .weights import quantize_weights
 
 __all__ = [

@@ -114,7 +114,9 @@ class Report(Document):
         "layers of whose inputs something is known whatever the network reads", FACTS, default=()
     )
     rows: Rows[RowsPoint] = section(
-        "choices of rows driven at a time; empty without the lever rows", ACTIVE_ROWS, default=()
+        "choices of rows driven at a time; empty without --adc-savings rows",
+        ACTIVE_ROWS,
+        default=(),
     )
     solver: Rows[SolverRow] = section(
         "stages that a solver decided, with what it proved", SOLVER, default=()

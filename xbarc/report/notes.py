@@ -121,7 +121,7 @@ def of_converters(program: Program) -> tuple[str, ...]:
 def _set_on_ideal_cells(program: Program) -> tuple[str, ...]:
     """What converters from data do not know: the wires of a target that the program ignores."""
     settings, wires = dict(program.settings), program.target.wires
-    fitted = "corrections" in settings or settings.get("placement", "none") != "none"
+    fitted = "compensate" in settings or settings.get("placement", "none") != "none"
     policies = {step.adc.policy.partition(":")[0] for step in program.crossbar_steps}
     # On ideal wires there is nothing that converters could miss.
     if not (wires.wordline.value or wires.bitline.value):
@@ -138,7 +138,7 @@ def _set_on_ideal_cells(program: Program) -> tuple[str, ...]:
         return ()
     told = (
         "Converters were set on ideal cells. Wires (`--effects lines`) make sums smaller, and what"
-        " that costs can grow with error feedback or equalised channels; `--correct gain` adapts"
+        " that costs can grow with error feedback or equalised channels; `--compensate gain` adapts"
         " the program to its wires, and sets converters on the sums that are left."
     )
     return (told,)
@@ -158,8 +158,8 @@ def _coarse_chains(program: Program) -> tuple[str, ...]:
         f"Adjacent columns with converters of a fixed width, in {len(coarse)} layers: each output"
         " is the difference of two rounded sums that are larger than it, so the same bits cost more"
         " than on pairs of columns: 4 points of top-1 where we measured 5 bits (fashion-mlp), 9 on"
-        " wires (`--effects lines`) with `--correct gain` and most answers without; `--adc-budget`"
-        " refuses what keeps too little, differential needs less."
+        " wires (`--effects lines`) with `--compensate gain` and most answers without;"
+        " `--adc-budget` refuses what keeps too little, differential needs less."
     )
     return (told,)
 

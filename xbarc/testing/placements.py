@@ -74,8 +74,8 @@ def _cases() -> Iterator[tuple[str, Program, AnyArray]]:
     )
     weights = np.random.default_rng(9).integers(-9, 10, (1, 21, 11))
     inputs = np.random.default_rng(8).integers(0, 256, (3, 21)).astype(np.uint8)
-    for name, levers in (("no groups", ()), ("columns in groups", ("group",))):
-        made = mapped(int_layer(weights, weight_bits=5), target, levers=levers)
+    for name, adc_savings in (("no groups", ()), ("columns in groups", ("group",))):
+        made = mapped(int_layer(weights, weight_bits=5), target, adc_savings=adc_savings)
         yield name, _program(made, target, inputs), inputs
 
 

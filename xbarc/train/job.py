@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Unpack, cast
 
 import numpy as np
 import torch
@@ -30,7 +30,7 @@ from xbarc.ir import (
 )
 from xbarc.mapping import adc_settings
 from xbarc.numerics import AnyArray, pack_cells
-from xbarc.options import CompileKeywords
+from xbarc.options import CompileKeywords, CompileOptions
 from xbarc.runtime import OnnxSession
 from xbarc.target import Target
 from xbarc.train.digital import TrainedFragment
@@ -346,15 +346,16 @@ def prepare(
         example: input of the module, one sample or more; needed to export a module.
         calibration: arrays by input name, or the array of the only input. Activation ranges are
             taken from it, and the settings of converters that need data.
-        options: as `xbarc.compile` takes them. `input_facts="all"` means `structure`: what is
+        options: as `xbarc.compile` takes them. `range_analysis="all"` means `structure`: what is
             known of inputs from the weights of earlier layers ends with the first step.
 
     Raises:
         ModelError: the module cannot be exported.
         XbarcError: as `xbarc.compile`.
     """
-    if options.get("input_facts", "all") == "all":
-        options["input_facts"] = "structure"
+    given = cast("CompileKeywords", CompileOptions.rename(options))
+    if given.get("range_analysis", "all") == "all":
+        given["range_analysis"] = "structure"
     teacher: Callable[..., Tensor]
     if isinstance(model, nn.Module):
         with tempfile.TemporaryDirectory() as folder:
@@ -362,10 +363,10 @@ def prepare(
             # a copy: modes of the user's modules, some frozen, stay as they are
             teacher = own = copy.deepcopy(model).eval()
             path.write_bytes(_export_module(own, example))
-            compiled = _compile_model(path, target, calibration, options)
+            compiled = _compile_model(path, target, calibration, given)
     else:
         path = Path(model)
-        compiled = _compile_model(path, target, calibration, options)
+        compiled = _compile_model(path, target, calibration, given)
         teacher = OnnxTeacher(path)
     return TrainJob(compiled, teacher)
 

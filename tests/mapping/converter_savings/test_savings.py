@@ -27,7 +27,7 @@ from xbarc.mapping.converter_savings.dealing import deal_rows
 from xbarc.mapping.converter_savings.grouping import sorted_places
 from xbarc.mapping.recoding import Spelling, digit_sums, recode
 from xbarc.numerics.types import IntArray
-from xbarc.options import LEVERS, ColumnRule, column_rule, parse_levers
+from xbarc.options import FREE_ADC_SAVINGS, ColumnRule, column_rule, parse_adc_savings
 
 RNG = np.random.default_rng(5)
 
@@ -39,18 +39,20 @@ def gaussian(rows: int, outputs: int, seed: int = 0) -> IntArray:
 
 @given(
     cases(),
-    st.sets(st.sampled_from(LEVERS)),
+    st.sets(st.sampled_from(FREE_ADC_SAVINGS)),
     st.sampled_from(["array", "layer", "1", "3"]),
 )
-def test_savings_keep_the_matrix_and_both_engines(case: Case, levers: set[str], order: str) -> None:
-    chosen = tuple(lever for lever in LEVERS if lever in levers)
+def test_savings_keep_the_matrix_and_both_engines(
+    case: Case, adc_savings: set[str], order: str
+) -> None:
+    chosen = tuple(saving for saving in FREE_ADC_SAVINGS if saving in adc_savings)
     rule = column_rule(order)
     quick = ColumnRule(rule.common, rule.reach, 0.02)
     layer, target = case.layer, case.target
     options = case.options
     try:
         plain = mapped(layer, target, **options)
-        step = mapped(layer, target, levers=chosen, column_order=quick, **options)
+        step = mapped(layer, target, adc_savings=chosen, column_order=quick, **options)
     except MappingError:  # wider than any converter, or weights that an encoding cannot hold
         return
     assert np.array_equal(effective_weights(step), effective_weights(plain))
@@ -115,7 +117,7 @@ def test_each_saving_lowers_the_levels(saving: str) -> None:
     target = small_target(adc__stops_early="false" if saving == "group" else "true")
     weights = gaussian(300, 32) + 9
     plain = mapped(int_layer(np.clip(weights, -127, 127)), target)
-    step = mapped(int_layer(np.clip(weights, -127, 127)), target, levers=(saving,))
+    step = mapped(int_layer(np.clip(weights, -127, 127)), target, adc_savings=(saving,))
     assert (
         np.exp2(step.adc.bits.astype(float)).mean()
         < np.exp2(np.broadcast_to(plain.adc.bits, (1, 3, 256, 1)).astype(float)).mean()
@@ -138,7 +140,8 @@ def test_dealing_never_costs_more_than_the_natural_order() -> None:
 
 def test_recoding_twice_gives_the_same_bytes() -> None:
     first, second = (
-        mapped(int_layer(gaussian(200, 40)), small_target(), levers=LEVERS) for _ in range(2)
+        mapped(int_layer(gaussian(200, 40)), small_target(), adc_savings=FREE_ADC_SAVINGS)
+        for _ in range(2)
     )
     assert np.array_equal(first.cells.data, second.cells.data)
     assert np.array_equal(first.adc.bits, second.adc.bits)
@@ -180,7 +183,7 @@ def test_reach_keeps_columns_near_their_place() -> None:
     step = mapped(
         int_layer(gaussian(64, 16)),
         small_target(),
-        levers=("group",),
+        adc_savings=("group",),
         column_order=column_rule("9"),
     )
     order = step.tiling.column_order
@@ -201,7 +204,9 @@ def test_adversarial_inputs_reach_the_bound_and_one_bit_fewer_saturates(
     adc = case.target.adc.model_copy(update={"columns_per_adc": 1})
     target = case.target.model_copy(update={"adc": adc})
     try:
-        step = mapped(case.layer, target, levers=LEVERS if saves else (), **case.options)
+        step = mapped(
+            case.layer, target, adc_savings=FREE_ADC_SAVINGS if saves else (), **case.options
+        )
     except MappingError:  # wider than any converter: refused, as another test holds
         return
     _, high = cell_ranges(step)
@@ -225,10 +230,10 @@ def test_adversarial_inputs_reach_the_bound_and_one_bit_fewer_saturates(
 
 
 def test_savings_and_orders_by_name() -> None:
-    assert parse_levers("none") == ()
-    assert parse_levers("all") == LEVERS
-    assert parse_levers("group, recode") == ("recode", "group")
+    assert parse_adc_savings("none") == ()
+    assert parse_adc_savings("all") == FREE_ADC_SAVINGS
+    assert parse_adc_savings("group, recode") == ("recode", "group")
     with pytest.raises(MappingError, match="'magic' is not available"):
-        parse_levers("magic")
+        parse_adc_savings("magic")
     with pytest.raises(MappingError, match="'up' is not available"):
         column_rule("up")

@@ -21,7 +21,7 @@ from tests.builders import int_layer, mapped, small_target
 from xbarc.cost.converters.sizing_rules import converter_widths
 from xbarc.mapping.converters.width_costs import BOTH
 from xbarc.numerics.types import Float64Array, IntArray
-from xbarc.options import LEVERS
+from xbarc.options import FREE_ADC_SAVINGS
 
 
 def bound(weights: IntArray, slices: int, cell_bits: int) -> Float64Array:
@@ -72,7 +72,9 @@ def test_the_bound_is_met_where_there_is_one_way() -> None:
 def test_a_layer_with_all_savings_is_not_below_its_bound() -> None:
     rng = np.random.default_rng(4)
     weights = np.clip(np.rint(rng.normal(3, 35, (1, 150, 6))), -127, 127).astype(np.int64)
-    step = mapped(int_layer(weights), small_target(adc__stops_early="true"), levers=LEVERS)
+    step = mapped(
+        int_layer(weights), small_target(adc__stops_early="true"), adc_savings=FREE_ADC_SAVINGS
+    )
     found = {item.rule: item for item in converter_widths(step)}["from cells"]
     here, anywhere = layer_bound(step, 0), layer_bound(step, 2)
     assert (anywhere <= here).all()

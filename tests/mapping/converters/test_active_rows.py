@@ -20,7 +20,7 @@ from xbarc.ir.effective import is_lossless
 from xbarc.ir.program import CrossbarStep
 from xbarc.mapping.converters import choose_rows
 from xbarc.mapping.converters.active_rows import RowOption, row_options
-from xbarc.options import parse_levers
+from xbarc.options import parse_adc_savings
 from xbarc.report.sections.active_rows import rows_notes
 from xbarc.target import Target, load_target
 
@@ -35,7 +35,9 @@ def _steps(seed: int, target: Target, count: int = 3, **options: Any) -> list[Cr
         rows, columns = (int(rng.integers(1, top)) for top in (150, 9))
         weights = rng.integers(-127, 128, (1, rows, columns))
         weights[rng.random(weights.shape) < rng.choice([0.0, 0.9])] = 0
-        step = mapped(int_layer(weights, name=f"l{number}"), target, levers=("rows",), **options)
+        step = mapped(
+            int_layer(weights, name=f"l{number}"), target, adc_savings=("rows",), **options
+        )
         steps.append(replace(step, input_shape=(int(rng.integers(1, 5)), rows)))
     return steps
 
@@ -84,7 +86,7 @@ def _time(pick: tuple[RowOption, ...]) -> float:
 
 def test_energy_is_that_of_the_report() -> None:
     """All but what waits, priced by conversions that stop where they are wide enough."""
-    program = xbarc.compile(MLP, levers="rows")
+    program = xbarc.compile(MLP, adc_savings="rows")
     report, points = program.report(), {point.kind: point for point in program.program.rows}
     chosen = points["all rows at once"]
     rows = {row.rule: row for row in report.converters if row.layer == "all layers"}
@@ -111,9 +113,9 @@ def test_least_by_each_law_is_least() -> None:
 def test_a_target_that_refuses_compiles_with_fewer_rows(tmp_path: Path) -> None:
     with pytest.raises(MappingError, match="the ADC of rram128 has 6") as caught:
         xbarc.compile(MLP, target=load_target("rram128", ["adc.max_bits=6"]))
-    assert "--levers rows" in caught.value.hint
+    assert "--adc-savings rows" in caught.value.hint
     narrow = load_target("rram128", ["adc.max_bits=6"])
-    made = xbarc.compile(MLP, target=narrow, levers="rows", rows_latency=8)
+    made = xbarc.compile(MLP, target=narrow, adc_savings="rows", rows_latency=8)
     steps = made.program.crossbar_steps
     assert max(int(step.adc.bits.max()) for step in steps) <= 6
     assert {int(np.diff(step.tiling.segment_bounds).max()) for step in steps} == {32}
@@ -129,19 +131,19 @@ def test_a_target_that_refuses_compiles_with_fewer_rows(tmp_path: Path) -> None:
 
 
 def test_notes_say_when_fewer_rows_never_win() -> None:
-    program = xbarc.compile(MLP, levers="rows").program
+    program = xbarc.compile(MLP, adc_savings="rows").program
     notes = rows_notes(program)
     assert notes[0] == "by b fewer rows at a time never win: all rows at once is cheapest"
     assert len(notes) == 3
     assert {int(np.diff(s.tiling.segment_bounds).max()) for s in program.crossbar_steps} == {128}
     hopeless = load_target("rram128", ["adc.max_bits=6"])
-    tight = xbarc.compile(MLP, target=hopeless, levers="rows", rows_latency=1)
+    tight = xbarc.compile(MLP, target=hopeless, adc_savings="rows", rows_latency=1)
     assert "keep --rows-latency" in rows_notes(tight.program)[-1]
 
 
 def test_no_rows_are_few_enough() -> None:
     with pytest.raises(MappingError, match="conversions of 1 rows at a time need 2 bits"):
-        xbarc.compile(MLP, target=load_target("rram128", ["adc.max_bits=1"]), levers="rows")
+        xbarc.compile(MLP, target=load_target("rram128", ["adc.max_bits=1"]), adc_savings="rows")
 
 
 @pytest.mark.parametrize(
@@ -153,10 +155,10 @@ def test_no_rows_are_few_enough() -> None:
 )
 def test_misuse_is_refused(options: dict[str, Any], words: str) -> None:
     with pytest.raises(MappingError, match=words):
-        xbarc.compile(MLP, levers="rows", **options)
+        xbarc.compile(MLP, adc_savings="rows", **options)
 
 
 def test_rows_are_asked_for_by_name() -> None:
-    assert "rows" not in parse_levers("all")
-    assert parse_levers("all,rows") == (*parse_levers("all"), "rows")
-    assert parse_levers("rows") == ("rows",)
+    assert "rows" not in parse_adc_savings("all")
+    assert parse_adc_savings("all,rows") == (*parse_adc_savings("all"), "rows")
+    assert parse_adc_savings("rows") == ("rows",)

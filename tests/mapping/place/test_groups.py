@@ -11,7 +11,7 @@ from xbarc.mapping.converters.adc import converter_keys
 from xbarc.mapping.place.groups import arrange_groups
 from xbarc.mapping.place.layer import arrange_columns
 from xbarc.mapping.place.permute import resize_converters
-from xbarc.options import parse_levers
+from xbarc.options import parse_adc_savings
 from xbarc.target import Target
 
 TARGET = small_target(
@@ -22,7 +22,7 @@ TARGET = small_target(
 def _step(target: Target = TARGET, rows: int = 40, **options: Any) -> CrossbarStep:
     rng = np.random.default_rng(0)
     weights = rng.integers(-128, 128, (1, rows, 9)) // rng.integers(1, 60, 9)
-    return mapped(int_layer(weights), target, levers=parse_levers("group"), **options)
+    return mapped(int_layer(weights), target, adc_savings=parse_adc_savings("group"), **options)
 
 
 def _weight(step: CrossbarStep, seed: int = 1) -> Any:

@@ -27,7 +27,7 @@ from xbarc.mapping.recoding import (
 )
 from xbarc.mapping.recoding.digits import start_prices
 from xbarc.numerics.types import IntArray
-from xbarc.options import LEVERS, parse_law
+from xbarc.options import FREE_ADC_SAVINGS, parse_conversion_cost
 from xbarc.target import load_target
 
 NAMES = ["both", "bits", "levels", "target", "40"]
@@ -58,17 +58,17 @@ def test_a_target_without_energy_of_converters_has_both_laws() -> None:
 
 @pytest.mark.parametrize("text", ["", "b", "-1", "1.5", "9999999", "bits,levels"])
 def test_an_unknown_law_is_refused(text: str) -> None:
-    with pytest.raises(MappingError, match="lever-law"):
-        parse_law(text)
+    with pytest.raises(MappingError, match="saving-law"):
+        parse_conversion_cost(text)
 
 
 @pytest.mark.parametrize("name", NAMES)
-@given(st.sets(st.sampled_from(LEVERS)), st.integers(0, 2**32 - 1))
+@given(st.sets(st.sampled_from(FREE_ADC_SAVINGS)), st.integers(0, 2**32 - 1))
 @settings(max_examples=5)
-def test_no_law_changes_the_matrix(name: str, levers: set[str], seed: int) -> None:
+def test_no_law_changes_the_matrix(name: str, adc_savings: set[str], seed: int) -> None:
     weights = gaussian(70, 5, seed)
-    chosen = tuple(lever for lever in LEVERS if lever in levers)
-    step = mapped(int_layer(weights), small_target(), levers=chosen, lever_law=name)
+    chosen = tuple(saving for saving in FREE_ADC_SAVINGS if saving in adc_savings)
+    step = mapped(int_layer(weights), small_target(), adc_savings=chosen, conversion_cost=name)
     assert np.array_equal(effective_weights(step), weights)
     assert is_lossless(step)
 
@@ -77,14 +77,18 @@ def test_the_same_law_gives_the_same_bytes() -> None:
     layer = int_layer(gaussian(200, 40))
     for name in ("bits", "target"):
         first, second = (
-            mapped(layer, small_target(), levers=LEVERS, lever_law=name) for _ in range(2)
+            mapped(layer, small_target(), adc_savings=FREE_ADC_SAVINGS, conversion_cost=name)
+            for _ in range(2)
         )
         assert np.array_equal(first.cells.data, second.cells.data)
 
 
 def test_each_law_is_best_at_what_it_makes_small() -> None:
     layer, target = int_layer(gaussian(256, 24)), small_target(adc__stops_early="true")
-    found = {name: widths(mapped(layer, target, levers=LEVERS, lever_law=name)) for name in NAMES}
+    found = {
+        name: widths(mapped(layer, target, adc_savings=FREE_ADC_SAVINGS, conversion_cost=name))
+        for name in NAMES
+    }
     assert found["bits"].bits == min(item.bits for item in found.values())
     assert found["levels"].levels == min(item.levels for item in found.values())
     assert found["bits"].bits < 0.85 * found["levels"].bits

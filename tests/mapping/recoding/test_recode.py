@@ -100,10 +100,10 @@ def test_the_limit_costs_less_than_a_hundredth_with_four_slices(
 
 def test_pieces_of_a_large_layer_are_held_to_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     layer, target = int_layer(gaussian(128, 8)), load_target("rram128")
-    free = mapped(layer, target, levers=("recode",))
+    free = mapped(layer, target, adc_savings=("recode",))
     monkeypatch.setattr(savings, "MANY_WEIGHTS", 128 * 8 - 1)
     monkeypatch.setattr(digits_module, "_SWEEPS_OF_MANY", 2)
-    held = mapped(layer, target, levers=("recode",))
+    held = mapped(layer, target, adc_savings=("recode",))
     assert np.array_equal(effective_weights(held), effective_weights(free))
     assert not np.array_equal(held.cells.data, free.cells.data)
 

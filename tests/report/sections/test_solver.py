@@ -86,7 +86,10 @@ def test_bits_of_a_budget_are_a_row() -> None:
 def test_the_order_of_columns_of_a_layer_is_a_row() -> None:
     weights = np.random.default_rng(1).integers(-99, 100, (1, 64, 16))
     step = mapped(
-        int_layer(weights), small_target(), levers=("group",), column_order=column_rule("layer")
+        int_layer(weights),
+        small_target(),
+        adc_savings=("group",),
+        column_order=column_rule("layer"),
     )
     (run,) = step.adc.solved
     assert run.unit.startswith("levels")

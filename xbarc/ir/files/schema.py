@@ -4,6 +4,7 @@ History of the format number:
     1  first format
     2  `seal`: every byte of `program.json` is checked, as those of the other files are
     3  `reported`: whether `report.json` is what this program is counted as
+    4  settings have the names that options have now: `adc_savings`, `range_analysis`, `compensate`
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from xbarc.ir.quantizers import BinaryInput, DynamicInput, IntegerInput, StaticI
 from xbarc.target import Target
 
 # Raised where older files would be misread; each number has its line above.
-FORMAT: Literal[3] = 3
+FORMAT: Literal[4] = 4
 ARRAYS = "cells.safetensors"
 
 Text = str
@@ -206,7 +207,7 @@ class SourceRecord(StrictRecord):
 class ProgramRecord(StrictRecord):
     """The whole of `program.json`."""
 
-    format: Literal[3] = Field(description="number of the format")
+    format: Literal[4] = Field(description="number of the format")
     name: Text = Field(description="name of the network")
     source: SourceRecord = Field(description="the model")
     target: Target = Field(description="[the whole target](targets.md), sources included")

@@ -1,4 +1,4 @@
-"""Converter savings: the same results with narrower lossless converters; the option `--levers`.
+"""ADC savings: the same results with narrower lossless converters; the option `--adc-savings`.
 
 `savings` applies what was asked for: `centring` subtracts a number from all weights of an output,
 `dealing` chooses which inputs share a row block, `grouping` which columns share a converter (its

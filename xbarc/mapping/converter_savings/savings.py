@@ -1,13 +1,13 @@
 """Savings that make column sums small, so that lossless converters need few bits.
 
 None changes a result: a lossless program gives the same bits with and without them. The option
-`--levers` names them:
+`--adc-savings` names them:
 
-    recode  signed digits of the slices of a differential pair are chosen together
-    centre  each output's weights are moved by a number that a digital input sum puts back
-    deal    inputs are distributed over row blocks in the order that needs fewest bits
-    group   columns of similar width share a converter
-    rows    fewer wordlines at a time where that is worth the cycles; see `active_rows`
+    recode      signed digits of the slices of a differential pair are chosen together
+    centre      each output's weights are moved by a number that a digital input sum puts back
+    distribute  inputs go to the row blocks in the order that needs fewest bits
+    group       columns of similar width share a converter
+    rows        fewer wordlines at a time where that is worth the cycles; see `active_rows`
 """
 
 from __future__ import annotations
@@ -25,28 +25,30 @@ from xbarc.mapping.encodings import encoding_of
 from xbarc.mapping.job import Job
 from xbarc.mapping.recoding import MANY_WEIGHTS, Recoded, Spelling, layer_start
 from xbarc.mapping.tiling import segment_bounds
-from xbarc.options import AUTO, ColumnRule, ColumnShares, Lever, MapOptions
+from xbarc.options import AUTO, AdcSaving, ColumnRule, ColumnShares, MapOptions
 from xbarc.target import Target
 
 # Digits are kept as int8, with a sign.
 _WIDEST_DIGIT = 7
 
 
-def idle_savings(options: MapOptions, target: Target) -> tuple[Lever, ...]:
+def idle_savings(options: MapOptions, target: Target) -> tuple[AdcSaving, ...]:
     """Savings that change nothing on any layer: they act on pairs of columns."""
     paired = options.encoding == AUTO or encoding_of(options).is_paired()
     if paired and target.cell.bits <= _WIDEST_DIGIT:
         return ()
-    return tuple(name for name in options.levers if name in ("recode", "centre", "deal"))
+    return tuple(name for name in options.adc_savings if name in ("recode", "centre", "distribute"))
 
 
-def apply_to_weights(job: Job, target: Target, levers: tuple[Lever, ...], law: WidthCosts) -> Job:
+def apply_to_weights(
+    job: Job, target: Target, adc_savings: tuple[AdcSaving, ...], law: WidthCosts
+) -> Job:
     """Apply the savings that act on weights; those that do not suit the encoding do nothing.
 
     Args:
         job: the layer as it would be mapped without savings.
         target: the chip.
-        levers: which to apply.
+        adc_savings: which to apply.
         law: the costs that they lower.
     """
     encodings = [part.encoding for part in job.cut.parts]
@@ -55,14 +57,14 @@ def apply_to_weights(job: Job, target: Target, levers: tuple[Lever, ...], law: W
         return job
     joined = encodings[0].adjacent() > 1  # halves are subtracted before the converter
     # One row block can be dealt in one way only.
-    if "deal" in levers and job.weights.shape[1] > target.array.rows:
+    if "distribute" in adc_savings and job.weights.shape[1] > target.array.rows:
         active = target.array.active_rows
         order = deal_rows(job.weights, job.bounds, active, target.cell.bits, law)
         before = order if job.row_input is None else job.row_input[order]
         job = replace(job, weights=job.weights[:, order], row_input=before)
-    if "centre" in levers:
+    if "centre" in adc_savings:
         job = _subtract_centres(job, target, law, joined=joined)
-    if "recode" in levers and job.slices > 1:
+    if "recode" in adc_savings and job.slices > 1:
         job = _choose_digits(job, target, law, joined=joined)
     return job
 
@@ -96,13 +98,13 @@ def _subtract_centres(job: Job, target: Target, law: WidthCosts, *, joined: bool
 def apply_to_columns(
     step: CrossbarStep,
     target: Target,
-    levers: tuple[Lever, ...],
+    adc_savings: tuple[AdcSaving, ...],
     rule: ColumnRule,
     law: WidthCosts,
     shares: ColumnShares,
 ) -> tuple[CrossbarStep, tuple[SolverRun, ...]]:
     """The layer with its columns in the order that suits its converters, and how it was found."""
-    if "group" not in levers and shares == "width":
+    if "group" not in adc_savings and shares == "width":
         return step, ()
     found = order_columns(step, target, rule, law, shares)
     if found.order is None:

@@ -209,7 +209,7 @@ def _check_width(step: CrossbarStep, target: Target, needed: int, policy: str) -
     fewer = rows >> (needed - have)
     times = -(-rows // fewer) if fewer else 0
     by_hand = f"--set array.active_rows={fewer} ({times} times the cycles)"
-    slower = f"--levers rows, {by_hand}, " if fewer else ""
+    slower = f"--adc-savings rows, {by_hand}, " if fewer else ""
     kind = f"conversions with --adc {policy}" if policy.isdecimal() else f"{policy} conversions"
     raise MappingError(
         f"{kind} of {rows} rows need {needed} bits, the ADC of {target.name} has {have}",

@@ -58,7 +58,7 @@ def costs_by_law(name: str, target: Target) -> WidthCosts:
     """The costs behind a name.
 
     Args:
-        name: as `parse_law` takes it.
+        name: as `parse_conversion_cost` takes it.
         target: its converter's energy is the law `target`; `both` where it has none.
     """
     if name == "target":

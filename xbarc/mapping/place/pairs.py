@@ -51,7 +51,7 @@ def find_pairs(step: CrossbarStep) -> Pairs:
     refused = MappingError(
         f"{step.encoding} puts no weights on pairs",
         where=step.name,
-        hint="--encoding differential, or correct with gain or outputs only",
+        hint="--encoding differential, or compensate with gain or outputs only",
     )
     if step.periphery.r_code.shape[:2] != (1, 1):
         raise refused

@@ -1,6 +1,6 @@
 """What facts about inputs of layers are worth: conversions, bits and cycles with and without them.
 
-    python benchmarks/input_facts.py [NET ...] [--target rram128] [--set key=value ...]
+    python benchmarks/range_analysis.py [NET ...] [--target rram128] [--set key=value ...]
 
 Networks of `models/` as they are, with ranges at run time and from calibration data, and as
 ONNX Runtime quantises them (QDQ): signed and symmetric, signed with a zero point, unsigned.
@@ -74,7 +74,7 @@ def quantised(model: Path, kind: str, folder: Path) -> Path:
 def compiled(model: Path, target: Target, kind: str, facts: str) -> CompiledProgram:
     """One program; calibrated where the kind says so."""
     data = calibration() if kind == "calibrated" else None
-    return xbarc.compile(model, target=target, calibration=data, input_facts=facts)
+    return xbarc.compile(model, target=target, calibration=data, range_analysis=facts)
 
 
 def measured(program: CompiledProgram) -> tuple[float, float, float, float]:

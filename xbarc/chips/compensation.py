@@ -1,4 +1,4 @@
-"""Corrections that compensate for wires and stuck cells, each of them optional.
+"""Compensations that compensate for wires and stuck cells, each of them optional.
 
 `gain` is one digital factor per layer, `outputs` a factor and an offset per output. Both are folded
 into the numbers that scale a layer's result anyway. `predistort` chooses levels of signed pairs so
@@ -41,10 +41,10 @@ _OF_SCALES = frozenset({"gain", "outputs"})
 
 @dataclass(frozen=True, eq=False)
 class ChipKnowledge:
-    """What corrections may know about the chip and the data.
+    """What compensations may know about the chip and the data.
 
     Attributes:
-        kinds: some of `CORRECTIONS`.
+        kinds: some of `COMPENSATIONS`.
         target: whose cells.
         faults: the map of stuck cells.
         pairing: the network, plain and on the chip, up to the layer.
@@ -64,7 +64,7 @@ class DigitalScaling:
         original: the layer as it was compiled.
         wanted: its matrix; axes: group, input, output.
         importance: of its inputs and outputs.
-        kinds: some of `CORRECTIONS`; `gain` and `outputs` count here.
+        kinds: some of `COMPENSATIONS`; `gain` and `outputs` count here.
     """
 
     original: CrossbarStep
@@ -121,14 +121,14 @@ class DigitalScaling:
         )
 
 
-def correct_layer(
+def compensate_layer(
     placed: CrossbarStep,
     original: CrossbarStep,
     importance: Importance,
     wired: Wired,
     known: ChipKnowledge,
 ) -> tuple[CrossbarStep, float]:
-    """A layer with its corrections, and the share of its weights that its levels aim at.
+    """A layer with its compensations, and the share of its weights that its levels aim at.
 
     Args:
         placed: the layer in its order.
@@ -212,5 +212,5 @@ def _scale_result(
             raise MappingError(
                 "its result leaves no room for gains and offsets",
                 where=step.name,
-                hint="correct with predistort, feedback or partner only",
+                hint="compensate with predistort, feedback or partner only",
             )
