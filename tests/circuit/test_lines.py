@@ -250,14 +250,6 @@ def test_empty_arrays() -> None:
     assert effective_conductance(np.zeros((0, 2, 3)), LineModel(1, 1)).shape == (0, 2, 3)
 
 
-def test_agrees_with_badcrossbar() -> None:
-    badcrossbar = pytest.importorskip("badcrossbar", reason="pip install badcrossbar")
-    cells = _cells(12, 9)
-    solved = badcrossbar.compute(np.eye(12), 1 / cells, r_i_word_line=3.0, r_i_bit_line=1.0)
-    found = effective_conductance(cells, LineModel(3.0, 1.0))
-    assert _error(found, np.asarray(solved.currents.output)) < 1e-6
-
-
 def test_wires_that_hardly_conduct_are_refused() -> None:
     with pytest.raises(ValueError, match="hardly conduct"):
         chebyshev(1.0, 1e-9)
