@@ -36,6 +36,8 @@ COMMANDS = (
     ("place",),
     ("print",),
     ("passes",),
+    ("doctor",),
+    ("study", "lines"),
     ("targets", "list"),
     ("targets", "show"),
     ("targets", "cost"),
@@ -67,7 +69,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def commands() -> str:
-    """What `xbarc COMMAND --help` prints, a section a command."""
+    """What `xbarc COMMAND --help-all` prints, a section a command."""
     parts = []
     for command in COMMANDS:
         name = " ".join(command)
@@ -81,7 +83,7 @@ def _help(command: tuple[str, ...]) -> str:
     os.environ["COLUMNS"] = "92"  # the same width on every machine
     try:
         with contextlib.redirect_stdout(out):
-            main([*command, "--help"])
+            main([*command, "--help-all"])
     finally:
         if before is None:
             del os.environ["COLUMNS"]

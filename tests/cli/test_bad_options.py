@@ -87,8 +87,34 @@ def test_compile(
 def test_usage(xbarc: Run, arguments: str) -> None:
     done = xbarc(*arguments.split())
     assert done.code == 2
-    assert "Usage: xbarc" in done.err or "Error: " in done.err
+    if arguments == "targets":  # a group alone shows its help
+        assert "Usage: xbarc targets" in done.err
+    else:
+        done.refused("hint: ")
     assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "right"),
+    [
+        ("compil net.onnx", "compile"),
+        ("target list", "targets"),
+        ("targets lst", "list"),
+        ("compile net.onnx --calibrat x", "--calibrate"),
+        ("compile net.onnx --weight-bit 4", "--weight-bits"),
+        ("compile net.onnx --adc-saving all", "--adc-savings"),
+        ("compile net.onnx --compensation gain", "--compensate"),
+        ("check net.xbar --sample 3", "--samples"),
+        ("inspect net.xbar --layers a", "--layer"),
+        ("targets new a --form rram128", "--from"),
+    ],
+)
+def test_a_wrong_word_is_answered_with_the_right_one(
+    xbarc: Run, arguments: str, right: str
+) -> None:
+    done = xbarc(*arguments.split())
+    done.refused(right)
+    assert "ean " in done.err
 
 
 @pytest.mark.parametrize(

@@ -5,20 +5,28 @@ from __future__ import annotations
 import csv
 import io
 import json
+import platform
 from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
+import typer
 
+import xbarc as xbarc_api
 from tests.cli.conftest import FASHION, MLP, Run, tree
 from xbarc import __version__
+from xbarc.cli import doctor
+from xbarc.cli.app import command_app
+from xbarc.cli.help import EXAMPLES
 from xbarc.compiler import STAGES
 from xbarc.mapping.encodings import encoding_names
-from xbarc.options import Pack, PlacementName, RangeMethod, Tile
+from xbarc.options import CompileOptions, Pack, PlacementName, RangeMethod, Tile
+from xbarc.options.base import flags_of
 from xbarc.target import target_folder, target_names
 
+FIELDS = CompileOptions.model_fields.items()
 COMMANDS = (
     "compile",
     "train",
@@ -34,6 +42,7 @@ COMMANDS = (
     "import",
     "options",
     "passes",
+    "doctor",
     "study",
     "targets",
 )
@@ -47,6 +56,7 @@ def test_help_names_every_command(xbarc: Run) -> None:
         assert f"\n  {name} " in shown.out
     assert "130 interrupted" in shown.out
     assert "..." not in shown.out.partition("Commands:")[2]
+    assert xbarc("-h").out == shown.out
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, "targets list", "targets show", "targets validate"])
@@ -54,10 +64,35 @@ def test_each_command_has_help(xbarc: Run, command: str) -> None:
     shown = xbarc(*command.split(), "--help")
     assert shown.code == 0
     assert shown.out.startswith(f"Usage: xbarc {command} ")
+    assert xbarc(*command.split(), "-h").out == shown.out
+    if command not in ("study", "targets"):
+        assert f"Examples:\n  xbarc {command}" in shown.out
+
+
+def test_examples_are_commands_that_parse(xbarc: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each names a command, and only options that this command has."""
+    everything = typer.main.get_command(command_app())
+    for name, lines in EXAMPLES.items():
+        for line in lines:
+            words = line.partition("    ")[0].partition(" > ")[0].partition(" | ")[0].split()[1:]
+            command: Any = everything
+            while words and hasattr(command, "commands"):
+                command = command.commands[words.pop(0)]
+            known = {flag for one in command.params for flag in (*one.opts, *one.secondary_opts)}
+            assert {word for word in words if word.startswith("-")} <= known, (name, line)
+
+
+def test_compile_help_fits_a_screen(xbarc: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = xbarc("compile", "--help").out.splitlines()
+    assert len(lines) <= 45
+    assert max(map(len, lines)) <= 80
+    every = xbarc("compile", "--help-all").out
+    assert all(f"{flags_of(name, field)[0].partition('/')[0]} " in every for name, field in FIELDS)
 
 
 def test_compile_help_has_every_choice_and_default(xbarc: Run) -> None:
-    words = " ".join(xbarc("compile", "--help").out.split()).replace("- ", "-")  # broken names
+    words = " ".join(xbarc("compile", "--help-all").out.split()).replace("- ", "-")  # broken names
     for name in (*encoding_names(), *get_args(RangeMethod), *get_args(Tile), *get_args(Pack)):
         assert name in words
     assert f"--placement {'|'.join(get_args(PlacementName))}" in words
@@ -66,7 +101,70 @@ def test_compile_help_has_every_choice_and_default(xbarc: Run) -> None:
 
 
 def test_version(xbarc: Run) -> None:
-    assert xbarc("--version").out == f"xbarc {__version__}\n"
+    lines = xbarc("--version").out.splitlines()
+    assert lines[0] == f"xbarc {__version__}"
+    assert f"numpy {np.__version__}" in lines
+    assert f"python {platform.python_version()}" in lines
+
+
+def test_doctor(xbarc: Run) -> None:
+    done = xbarc("doctor", "--json")
+    assert done.code == 0
+    states = {row["name"]: row["state"] for row in done.json}
+    assert states["xbarc"] == states["numpy"] == states["threads"] == "ok"
+    assert set(states.values()) <= {"ok", "missing"}
+    assert "compiled loops in" in xbarc("doctor").out
+
+
+def test_doctor_says_what_is_missing(xbarc: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_version", lambda name: None if name == "scipy" else "1")
+    done = xbarc("doctor", "--json")
+    assert done.code == 1
+    assert [row["name"] for row in done.json if row["state"] == "PROBLEM"] == ["scipy"]
+
+
+def test_quiet_and_verbose(xbarc: Run, model: Callable[..., Path], tmp_path: Path) -> None:
+    words = ("compile", model(), "-o", tmp_path / "a.xbar")
+    assert xbarc(*words, "-q").err == ""
+    told = xbarc(*words, "-v").err
+    assert all(f"{stage.name} " in told for stage in STAGES[:2])
+    assert "wrote" in told
+    assert "Totals" in xbarc(*words, "-v").out
+
+
+@pytest.mark.parametrize("goal", ["accuracy", "energy", "area"])
+@pytest.mark.parametrize("target", ["rram128", "hermes256", "iot2"])
+def test_a_preset_sets_what_it_says(
+    xbarc: Run,
+    model: Callable[..., Path],
+    npz: Callable[..., Path],
+    tmp_path: Path,
+    goal: str,
+    target: str,
+) -> None:
+    """The flags that it prints, given by hand, make the same program."""
+    data = npz(x=np.random.default_rng(0).normal(size=(40, 5)).astype(np.float32))
+    ways = [(), ("--calibrate", data)]
+    for number, known in enumerate(ways if target == "rram128" else ways[1:]):
+        words = ("compile", model(), "--target", target, *known, "-o")
+        done = xbarc(*words, tmp_path / f"{number}a.xbar", "--for", goal)
+        assert done.code == 0, done.err
+        said = done.err.splitlines()[0].partition(f"--for {goal} sets ")[2]
+        flags = [] if said == "nothing here" else said.split()
+        assert xbarc(*words, tmp_path / f"{number}b.xbar", *flags).code == 0
+        assert tree(tmp_path / f"{number}a.xbar") == tree(tmp_path / f"{number}b.xbar")
+
+
+def test_what_is_given_wins_over_a_preset(
+    xbarc: Run, model: Callable[..., Path], tmp_path: Path
+) -> None:
+    file = tmp_path / "o.toml"
+    file.write_text('[cells]\npack = "none"\n', encoding="utf-8")
+    words = ("compile", model(), "-o", tmp_path / "a.xbar", "--for", "area", "--options", file)
+    done = xbarc(*words, "--encoding", "offset")
+    settings = dict(xbarc_api.load(tmp_path / "a.xbar").program.settings)
+    assert (settings["encoding"], settings["pack"]) == ("offset", "none")
+    assert "sets --adc-savings all\n" in done.err
 
 
 def test_compile_writes_a_program_and_a_short_report(
@@ -75,7 +173,9 @@ def test_compile_writes_a_program_and_a_short_report(
     done = xbarc("compile", model(), "-o", tmp_path / "a.xbar")
     assert done.code == 0
     assert done.err == f"wrote {tmp_path / 'a.xbar'}\n"
-    assert "Totals" in done.out
+    lines = done.out.rstrip().splitlines()
+    assert [line.split()[0] for line in lines[-4:]] == ["accuracy", "energy", "area", "latency"]
+    assert "uJ per inference" in lines[-3]
     assert set(tree(tmp_path / "a.xbar")) == {
         "program.json",
         "cells.safetensors",

@@ -15,7 +15,10 @@ from typing import Any, cast
 
 import typer
 
+from xbarc.cli.help import XbarcGroup, usage_error
 from xbarc.cli.interrupts import Interrupts
+from xbarc.cli.messages import tell
+from xbarc.cli.options import add_command
 from xbarc.errors import (
     EXIT_BUG,
     EXIT_DONE,
@@ -26,6 +29,7 @@ from xbarc.errors import (
     XbarcError,
     visible,
 )
+from xbarc.options import RenamedWarning, nearest
 
 _CODES = (
     "Exit codes: 0 done; 1 done, and the answer is no; 2 wrong use or bad input; "
@@ -51,6 +55,7 @@ _COMMANDS = {
     "export": ("splitting", "export_command"),
     "import": ("splitting", "import_command"),
     "passes": ("compiling", "passes_command"),
+    "doctor": ("doctor", "doctor_command"),
     "study": ("studies", "app"),
     "targets": ("targets", "app"),
 }
@@ -66,8 +71,9 @@ def command_app(names: Collection[str] = tuple(_COMMANDS)) -> typer.Typer:
         name="xbarc",
         help="Compile trained ONNX networks onto analog crossbar tiles, and run them bit for bit.",
         epilog=_CODES,
+        cls=XbarcGroup,
+        context_settings={"help_option_names": ["-h", "--help"]},
         no_args_is_help=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
@@ -78,27 +84,36 @@ def command_app(names: Collection[str] = tuple(_COMMANDS)) -> typer.Typer:
         if name in _GROUPS:
             app.add_typer(found, name=name, help=_GROUPS[name])
         else:
-            from xbarc.cli.options import command_class
-
-            app.command(name, cls=command_class(found))(found)
+            add_command(app, name, found)
     return app
 
 
 def _asked(arguments: Sequence[str]) -> Collection[str]:
-    """The command of a command line; all of them where it names none, for help and for errors."""
+    """The command of a command line; all of them where it names none, for the help.
+
+    Raises:
+        InputError: there is no such command.
+    """
     words = iter(arguments)
     for word in words:
         if word == "--memory":
             next(words, None)
+        elif word.endswith("-completion"):
+            break
         elif not word.startswith("-"):
-            return (word,) if word in _COMMANDS else tuple(_COMMANDS)
-        elif word == "--help":
+            if word not in _COMMANDS:
+                hint = nearest(word, _COMMANDS) or "xbarc --help lists the commands"
+                raise InputError(f"no command '{word[:40]}'", hint=hint)
+            return (word,)
+        elif word in ("--help", "-h"):
             break
     return tuple(_COMMANDS)
 
 
 def _root(
-    version: bool = typer.Option(False, "--version", help="Print the version and exit."),
+    version: bool = typer.Option(
+        False, "--version", help="Print the versions of xbarc and its parts, and exit."
+    ),
     memory: str = typer.Option(
         "",
         metavar="SIZE",
@@ -107,9 +122,9 @@ def _root(
 ) -> None:
     _check_memory(memory)
     if version:
-        from xbarc import __version__
+        from xbarc.cli.doctor import versions_text
 
-        print(f"xbarc {__version__}")
+        print(versions_text())
         raise typer.Exit(EXIT_DONE)
 
 
@@ -143,15 +158,13 @@ def _same_environment() -> Iterator[None]:
 @contextlib.contextmanager
 def _notes_of_renames() -> Iterator[None]:
     """Former names of options are told as a note, without a place in our code."""
-    from xbarc.options import RenamedWarning
-
     with warnings.catch_warnings():
         shown = warnings.showwarning
         warnings.simplefilter("always", RenamedWarning)
 
         def show(message: Warning | str, category: type[Warning], *where: Any) -> None:
             if issubclass(category, RenamedWarning):
-                print(f"note: {message}", file=sys.stderr)
+                tell(f"note: {message}")
             else:
                 shown(message, category, *where)
 
@@ -200,8 +213,10 @@ def _run(arguments: list[str], interrupts: Interrupts) -> int:
     except typer.Exit as leave:
         code = leave.exit_code
     except _UsageProblem as problem:
-        getattr(problem, "show")()  # noqa: B009  # defined on the base class only
-        return EXIT_USER
+        if type(problem).__name__ == "NoArgsIsHelpError":  # a group alone: its help is the answer
+            getattr(problem, "show")()  # noqa: B009  # defined on the base class only
+            return EXIT_USER
+        raise usage_error(problem) from problem
     finally:
         sys.excepthook = hook
     if code == EXIT_INTERRUPTED:  # typer turns a KeyboardInterrupt into this code, and is silent

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from xbarc.cli.messages import tell
 from xbarc.cli.options import takes
 from xbarc.errors import EXIT_BUG, EXIT_DONE, EXIT_NO, InputError, ModelError, ProgramError, visible
 from xbarc.options import ChipEffects, Execution
@@ -106,7 +107,7 @@ def _samples_at_a_time(
     if not samples_meet(program, feeds, how):
         return _BATCHED
     text = "a sample alone gives other bits than among others, so all run at once"
-    print(f"note: {text}; --batch {_BATCHED} takes less memory", file=sys.stderr)
+    tell(f"note: {text}; --batch {_BATCHED} takes less memory")
     return sys.maxsize
 
 
@@ -213,7 +214,7 @@ def _print_notes(program: Program, level_db: float | None, *, with_lines: bool) 
 
     told = of_rounding(program) if level_db is not None and level_db < _EXPLAINED_DB else ()
     for note in (*told, *(of_converters(program) if with_lines else ())):
-        print(f"note: {note}", file=sys.stderr)
+        tell(f"note: {note}")
 
 
 def _answer(agreement: float | None, least: float | None) -> int:

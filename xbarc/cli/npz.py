@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from xbarc.cli.files import whole_file
+from xbarc.cli.messages import tell
 from xbarc.errors import InputError, visible
 from xbarc.numerics import AnyArray
 
@@ -51,7 +51,7 @@ def write_npz(path: Path, arrays: Mapping[str, Any]) -> None:
     names = member_names(plain)
     for name, safe in names.items():
         if name != safe:
-            print(f"note: '{visible(name)}' is written as '{safe}'", file=sys.stderr)
+            tell(f"note: '{name}' is written as '{safe}'")
     with whole_file(path) as file, zipfile.ZipFile(file, "w", allowZip64=True) as archive:
         for name, array in plain.items():
             member = zipfile.ZipInfo(f"{names[name]}.npy")  # dated 1980, as numpy does

@@ -4,25 +4,15 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Collection, Mapping
-from itertools import groupby
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_type_hints
 
 import typer
 from pydantic.fields import FieldInfo
-from typer.core import TyperCommand
 
-from xbarc.options import (
-    Option,
-    Options,
-    about,
-    default_text,
-    flags_of,
-    kind_of,
-    metavar_of,
-    option,
-    warn_renamed,
-)
+from xbarc.cli.help import command_class, show_all
+from xbarc.cli.messages import loudness
+from xbarc.options import Options, about, default_text, flags_of, kind_of, metavar_of, option
 
 if TYPE_CHECKING:
     from xbarc.target import Target
@@ -34,6 +24,8 @@ Panels = type[Options] | tuple[type[Options], ...]
 class TargetChanges(Options):
     """Fields of a target that differ for one command."""
 
+    panel: ClassVar[str] = "Model and data"
+
     settings: list[str] = option(
         [],
         "change a field of the target; may be repeated",
@@ -41,6 +33,7 @@ class TargetChanges(Options):
         metavar="key.path=value",
         repeated=True,
         unset=" ",
+        brief="change a field of the target",
     )
 
 
@@ -48,7 +41,10 @@ class TargetChoice(TargetChanges):
     """What to compile for."""
 
     target: str = option(
-        "rram128", "what to compile for; see xbarc targets list", metavar="NAME|FILE.toml"
+        "rram128",
+        "chip to compile for; xbarc targets list shows them",
+        metavar="NAME|FILE.toml",
+        brief="chip to compile for  [default: rram128]",
     )
 
     def load(self) -> Target:
@@ -68,7 +64,7 @@ def takes(
     unset: Mapping[str, str] | None = None,
     **panels: Panels,
 ) -> Callable[[Command], Command]:
-    """Give a command the options of models.
+    """Give a command the options of models, and those that every command has.
 
     Args:
         only: names of options; empty takes all.
@@ -79,8 +75,7 @@ def takes(
     added = {
         parameter: [
             _parameter(panel, name, field, (unset or {}).get(name))
-            for panel in (kinds if isinstance(kinds, tuple) else (kinds,))
-            for name, field in panel.model_fields.items()
+            for panel, name, field in _fields(kinds)
             # Models without a table are the command's own, and are never cut.
             if not only or name in only or not panel.table
         ]
@@ -95,26 +90,34 @@ def takes(
 
         @functools.wraps(command)
         def run(**values: Any) -> int:
+            values.pop("help_all")
             for parameter, kinds in panels.items():
                 asked = {one.name: values.pop(one.name) for one in added[parameter]}
                 given = {name: value for name, value in asked.items() if value not in (None, [])}
                 values[parameter] = given if isinstance(kinds, tuple) else kinds(**given)
-            return command(**values)
+            with loudness(quiet=values.pop("quiet"), verbose=values.pop("verbose")):
+                return command(**values)
 
-        parameters = [*plain, *(one for group in added.values() for one in group)]
+        parameters = [*plain, *(one for group in added.values() for one in group), *_COMMON]
+        # What `help` shows, and which former flags are taken.
+        run.facts = {  # type: ignore[attr-defined]
+            name: (panel, about(field))
+            for kinds in panels.values()
+            for panel, name, field in _fields(kinds)
+        }
         # typer asks for the signature and for the annotations; `functools.wraps` copied those of
         # the command.
-        run.facts = {  # type: ignore[attr-defined]
-            name: about(field)
-            for kinds in panels.values()
-            for panel in (kinds if isinstance(kinds, tuple) else (kinds,))
-            for name, field in panel.model_fields.items()
-        }
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": int}
         return run
 
     return decorate
+
+
+def _fields(kinds: Panels) -> Iterator[tuple[type[Options], str, FieldInfo]]:
+    for panel in kinds if isinstance(kinds, tuple) else (kinds,):
+        for name, field in panel.model_fields.items():
+            yield panel, name, field
 
 
 def _parameter(
@@ -126,62 +129,38 @@ def _parameter(
         *flags_of(name, field),
         metavar=metavar_of(field) or None,
         help=f"{said.help}  [default: {default}]" if default else said.help,
-        rich_help_panel=f"Options: {panel.table}" if panel.table else None,
+        rich_help_panel=panel.panel,
         show_default=False,
     )
     kind: Any = list[str] if said.repeated else kind_of(field)
-    annotation = Annotated[kind | None, made]
-    where = inspect.Parameter.KEYWORD_ONLY
     # None for all: a value that was not given must be told from one that equals the default, for a
     # file of options may say otherwise.
-    return inspect.Parameter(name, where, default=None, annotation=annotation)
+    return _keyword(name, None, Annotated[kind | None, made])
 
 
-class Sections(TyperCommand):
-    """A command whose help has a section for each model of options."""
-
-    facts: ClassVar[Mapping[str, Option]] = {}
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Read the command line; flags of the last release are still taken, with a note."""
-        former = {
-            f"--{old.replace('_', '-')}": parameter.opts[0]
-            for parameter in self.params
-            if parameter.name in self.facts
-            for old in self.facts[parameter.name].formerly
-        }
-        return super().parse_args(ctx, _rename_flags(args, former))
-
-    def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write arguments, then options by section."""
-        shown = [(_name_panel(p), p.get_help_record(ctx)) for p in self.get_params(ctx)]
-        shown = [row for row in shown if row[1] is not None]
-        # Sections in the order of their first option; typer would mix those of one heading with
-        # others.
-        order = list(dict.fromkeys(heading for heading, _ in shown))
-        shown.sort(key=lambda row: order.index(row[0]))
-        for heading, group in groupby(shown, key=lambda row: row[0]):
-            with formatter.section(heading):
-                formatter.write_dl([record for _, record in group])
+def _keyword(name: str, default: object, annotation: object) -> inspect.Parameter:
+    where = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(name, where, default=default, annotation=annotation)
 
 
-def _name_panel(parameter: Any) -> str:
-    if parameter.param_type_name == "argument":
-        return "Arguments"
-    return getattr(parameter, "rich_help_panel", None) or "Options"
+def _switch(*flags: str, about: str, **facts: Any) -> Any:
+    made = typer.Option(*flags, help=about, rich_help_panel="Output", **facts)
+    return Annotated[bool, made]
 
 
-def command_class(function: Command) -> type[TyperCommand]:
-    """What typer makes of a command, with what the options say about themselves."""
-    return type("XbarcCommand", (Sections,), {"facts": getattr(function, "facts", {})})
+_COMMON = (
+    _keyword("quiet", False, _switch("-q", "--quiet", about="print results and errors only")),
+    _keyword("verbose", False, _switch("-v", "--verbose", about="print each step and its time")),
+    _keyword(
+        "help_all",
+        False,
+        _switch("--help-all", about="show every option", is_eager=True, callback=show_all),
+    ),
+)
+"""Options of every command."""
 
 
-def _rename_flags(words: list[str], former: Mapping[str, str]) -> list[str]:
-    """A command line with the present names of flags."""
-    renamed = []
-    for word in words:
-        flag, equals, value = word.partition("=")
-        if flag in former:
-            warn_renamed(flag, former[flag])
-        renamed.append(f"{former.get(flag, flag)}{equals}{value}")
-    return renamed
+def add_command(app: typer.Typer, name: str, function: Command) -> None:
+    """Register a command, with the options that every command has."""
+    whole = function if hasattr(function, "facts") else takes()(function)
+    app.command(name, cls=command_class(whole))(whole)

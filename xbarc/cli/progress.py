@@ -6,6 +6,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator
 
+from xbarc.cli.messages import is_quiet, is_verbose, tell
 from xbarc.errors import visible
 
 Advance = Callable[[str, int, int], None]
@@ -14,8 +15,9 @@ Advance = Callable[[str, int, int], None]
 @contextlib.contextmanager
 def progress_bar(title: str) -> Iterator[Advance]:
     """A function that takes what is worked on, how much is done, and how much there is."""
-    if not sys.stderr.isatty():  # before rich, whose import takes .1 CPU seconds
-        yield lambda _name, _done, _total: None
+    # Before rich, whose import takes .1 CPU seconds.
+    if is_quiet() or not sys.stderr.isatty():
+        yield _steps(title) if is_verbose() else lambda _name, _done, _total: None
         return
     from rich.console import Console
     from rich.progress import (
@@ -41,3 +43,16 @@ def progress_bar(title: str) -> Iterator[Advance]:
             bars.update(task, description=f"{title} {visible(name)}", completed=done, total=total)
 
         yield advance
+
+
+def _steps(title: str) -> Advance:
+    """A line for each new step, where a log is kept and nobody looks at a bar."""
+    last = ""
+
+    def advance(name: str, done: int, total: int) -> None:
+        nonlocal last
+        if name != last:
+            last = name
+            tell(f"{title} {name}: {done} of {total}" if total else f"{title} {name}")
+
+    return advance

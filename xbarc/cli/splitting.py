@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from xbarc.cli.messages import tell
 from xbarc.errors import EXIT_DONE, InputError
 
 
@@ -21,7 +21,7 @@ def export_command(
     from xbarc.ir import load_program
 
     write_bytes(output, split_model(load_program(program)))
-    print(f"wrote {output}", file=sys.stderr)
+    tell(f"wrote {output}")
     return EXIT_DONE
 
 
@@ -45,5 +45,5 @@ def import_command(
     # A trainer may give any numbers: what came back is verified as a file from outside is.
     check_program(changed, str(tuned))
     CompiledProgram(changed).save(output)
-    print(f"wrote {output}", file=sys.stderr)
+    tell(f"wrote {output}")
     return EXIT_DONE

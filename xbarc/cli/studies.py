@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from xbarc.cli.options import TargetChoice, command_class, takes
+from xbarc.cli.help import XbarcGroup
+from xbarc.cli.messages import tell
+from xbarc.cli.options import TargetChoice, add_command, takes
 from xbarc.errors import EXIT_DONE, InputError
 from xbarc.options import Cells, Jobs, Options, PrecisionOptions, option, read_path, reads
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from xbarc.executor import Data
     from xbarc.experiments import LineStudy, Sweep
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, cls=XbarcGroup)
 
 
 class Cases(Options):
@@ -98,7 +99,7 @@ def lines_command(
         found = study_lines(program, known, judged, sweep, advance, shared.jobs)
     if picture is not None:
         write_text(picture, drawn(found))
-        print(f"wrote {picture}", file=sys.stderr)
+        tell(f"wrote {picture}")
     if shown.as_json:
         print(dumps(found.as_json(), indent=1, allow_nan=False))
     else:
@@ -106,7 +107,7 @@ def lines_command(
     return EXIT_DONE
 
 
-app.command("lines", cls=command_class(lines_command))(lines_command)
+add_command(app, "lines", lines_command)
 
 
 def _samples(data: Path, calibrate: Path | None) -> tuple[Data, Data]:
@@ -120,7 +121,7 @@ def _samples(data: Path, calibrate: Path | None) -> tuple[Data, Data]:
     seen, rest = len(next(iter(known.values()))), len(judged[labels_in(judged)])
     text = f"the first {seen} samples calibrate, without their labels; the other {rest:,} judge"
     # Told, since it changes what the figures mean: samples that were seen must not judge.
-    print(f"{text} (--calibrate DATA.npz: all judge)", file=sys.stderr)
+    tell(f"{text} (--calibrate DATA.npz: all judge)")
     return known, judged
 
 

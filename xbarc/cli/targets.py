@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from xbarc.cli.options import TargetChanges, takes
+from xbarc.cli.help import XbarcGroup
+from xbarc.cli.options import TargetChanges, add_command, takes
 from xbarc.errors import EXIT_DONE, visible
 
 if TYPE_CHECKING:
     from xbarc.target import Target
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, cls=XbarcGroup)
 
 
-@app.command("list")
 def list_command(
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> int:
@@ -48,7 +48,6 @@ def list_command(
     return EXIT_DONE
 
 
-@app.command("show")
 @takes(changes=TargetChanges)
 def show_command(
     name: Annotated[str, typer.Argument(metavar="NAME|FILE.toml", help="which target")],
@@ -66,7 +65,6 @@ def show_command(
     return EXIT_DONE
 
 
-@app.command("cost")
 @takes(changes=TargetChanges)
 def cost_command(
     name: Annotated[str, typer.Argument(metavar="NAME|FILE.toml", help="which target")],
@@ -86,7 +84,6 @@ def cost_command(
     return EXIT_DONE
 
 
-@app.command("validate")
 def validate_command(
     path: Annotated[Path, typer.Argument(metavar="FILE.toml", help="the file to check")],
 ) -> int:
@@ -105,7 +102,6 @@ def _list(target: Target) -> str:
     return ", ".join(target.changed) or "none"
 
 
-@app.command("new")
 @takes(changes=TargetChanges)
 def new_command(
     name: Annotated[str, typer.Argument(metavar="NAME", help="name of the new target")],
@@ -128,3 +124,10 @@ def new_command(
     write_new_text(path, new_target(name, base, path, changes.settings))
     print(visible(f"{path}: target '{name}', based on {base}"))
     return EXIT_DONE
+
+
+add_command(app, "list", list_command)
+add_command(app, "show", show_command)
+add_command(app, "cost", cost_command)
+add_command(app, "validate", validate_command)
+add_command(app, "new", new_command)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from xbarc.cli.messages import tell
 from xbarc.cli.options import TargetChoice, takes
 from xbarc.errors import EXIT_DONE, InputError
 from xbarc.options import PANELS, Training
@@ -83,7 +83,7 @@ def train_command(
     if not course.stopped:  # else the same command goes on later
         state.unlink(missing_ok=True)
     _show(job, course, len(chosen))
-    print(f"wrote {place}", file=sys.stderr)
+    tell(f"wrote {place}")
     return EXIT_DONE
 
 

@@ -1,5 +1,5 @@
 from .blas_threads import ordered_sums
-from .compiling import compiled
+from .compiling import compiled, loops_folder
 from .cores import THREADS, available_cores
 from .exact import FLOAT32_EXACT, FLOAT64_EXACT, exact_matmul
 from .formats import IntFormat, bits_for, magnitude_bits, narrowest_format
@@ -55,6 +55,7 @@ __all__ = [
     "exact_matmul",
     "is_worth_loops",
     "limit_in_words",
+    "loops_folder",
     "magnitude_bits",
     "memory_limit",
     "narrowest_format",

@@ -105,3 +105,10 @@ def compiled(**options: Any) -> Callable[[Any], Any]:
         return loop
 
     return compile_function
+
+
+def loops_folder() -> Path | None:
+    """Where compiled loops are kept between processes; None where no folder can be written."""
+    with suppress(RuntimeError):  # numba found no place
+        return Path(_KernelCache(loops_folder).cache_path)
+    return None

@@ -35,6 +35,7 @@ from .compiling import (
 )
 from .files import options_text, read_options
 from .keywords import CompileKeywords, ReportKeywords
+from .presets import Goal, preset_flags, preset_options
 from .running import DAY_S, ChipEffects, Effect, Execution, Jobs
 from .training import Training
 from .values import (
@@ -87,6 +88,7 @@ __all__ = [
     "Effect",
     "Execution",
     "Feedback",
+    "Goal",
     "InputGroups",
     "Jobs",
     "MapOptions",
@@ -124,6 +126,8 @@ __all__ = [
     "parse_compensations",
     "parse_conversion_cost",
     "parse_pruning",
+    "preset_flags",
+    "preset_options",
     "read_options",
     "read_path",
     "reads",

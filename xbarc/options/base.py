@@ -48,6 +48,10 @@ class Option:
         repeated: whether the command takes it several times.
         imports: whether `package:Name` brings a method from elsewhere; files may not say that.
         formerly: names of the last release, which are still taken, with a warning.
+        brief: what `--help` says of an everyday option, in under 50 letters; empty: only
+            `--help-all` lists it, unless its model has no table.
+        advanced: whether only `--help-all` lists it, though its model has no table.
+        brief_metavar: what `--help` writes behind it; empty: as `metavar`.
     """
 
     help: str
@@ -62,6 +66,9 @@ class Option:
     repeated: bool = False
     imports: bool = False
     formerly: tuple[str, ...] = ()
+    brief: str = ""
+    brief_metavar: str = ""
+    advanced: bool = False
 
 
 class RenamedWarning(FutureWarning):
@@ -110,7 +117,8 @@ class Options(BaseModel):
     """Options that belong together; a wrong one is told with its flag, all of them at once.
 
     Attributes:
-        table: their table in a file of options.
+        table: their table in a file of options; empty where a command alone has them.
+        panel: the heading above them in the help of a command.
     """
 
     model_config = ConfigDict(
@@ -121,6 +129,7 @@ class Options(BaseModel):
         allow_inf_nan=False,
     )
     table: ClassVar[str] = ""
+    panel: ClassVar[str] = "Options"
 
     @model_validator(mode="wrap")
     @classmethod

@@ -63,6 +63,7 @@ class PrecisionOptions(Options):
     """Bits of weights and inputs, and what layers share."""
 
     table: ClassVar[str] = "precision"
+    panel: ClassVar[str] = "Precision"
 
     weight_bits: int | None = option(
         None,
@@ -72,6 +73,7 @@ class PrecisionOptions(Options):
         unset="the target's",
         example=8,
         setting="weight_bits",
+        brief="bits of float weights, 2 to 16",
     )
     activation_bits: int | None = option(
         None,
@@ -81,6 +83,7 @@ class PrecisionOptions(Options):
         unset="the target's",
         example=8,
         setting="activation_bits",
+        brief="bits of float activations, 1 to 16",
     )
     ranges: RangeMethod = option("mse", "how calibration data choose the range of an input")
     equalise: Share | None = option(
@@ -120,6 +123,7 @@ class Cells(Options):
     """How weights sit on cells, and layers on arrays."""
 
     table: ClassVar[str] = "cells"
+    panel: ClassVar[str] = "Cells and encoding"
 
     encoding: str | Method | None = option(
         None,
@@ -132,6 +136,8 @@ class Cells(Options):
         imports=True,
         unset="the target's",
         example="differential",
+        brief="how cells hold signed weights; auto chooses",
+        brief_metavar="NAME",
     )
     encoding_budget: float = option(
         0.01,
@@ -150,6 +156,7 @@ class Cells(Options):
         unset="as needed",
         example=2,
         setting="weight_slices",
+        brief="cells per weight and sign",
     )
     feedback: Feedback = option(
         "auto",
@@ -172,6 +179,7 @@ class Converters(Options):
     """Width, range and step of converters, and what makes them narrow."""
 
     table: ClassVar[str] = "converters"
+    panel: ClassVar[str] = "Converters"
 
     adc: Annotated[str | Method, reads(parse_adc)] = option(
         "lossless",
@@ -182,6 +190,8 @@ class Converters(Options):
         metavar="lossless|worst-case|calibrated[:BITS]|BITS|package:Name",
         imports=True,
         setting="adc",
+        brief="lossless, worst-case, calibrated[:BITS], BITS",
+        brief_metavar="WIDTH",
     )
     adc_budget: Annotated[Budget | None, reads(lambda v: v if v is None else parse_budget(v))] = (
         option(
@@ -191,6 +201,7 @@ class Converters(Options):
             metavar="POINTS|NNdB",
             unset="none",
             example="0.5",
+            brief="accuracy that fewer ADC bits may cost",
         )
     )
     adc_savings: Annotated[tuple[AdcSaving, ...], reads(parse_adc_savings)] = option(
@@ -200,6 +211,7 @@ class Converters(Options):
         metavar="none|all|NAMES",
         unset="none",
         formerly=("levers",),
+        brief="narrower converters, same results",
     )
     rows_latency: float = option(
         2.0,
@@ -293,6 +305,7 @@ class WireOptions(Options):
     """Order of rows and columns on the chip, and compensations for its wires and faults."""
 
     table: ClassVar[str] = "wires"
+    panel: ClassVar[str] = "Wires and faults"
 
     placement: Annotated[PlacementName | str | Method, reads(_read_placement)] = option(
         "none",
@@ -300,6 +313,8 @@ class WireOptions(Options):
         "elsewhere, by the name that an installed package registers or as package:Name",
         metavar=f"{'|'.join(get_args(PlacementName))}|package:Name",
         imports=True,
+        brief="order of rows and columns against wire loss",
+        brief_metavar="NAME",
     )
     compensate: Annotated[frozenset[Compensation], reads(parse_compensations)] = option(
         frozenset(),
@@ -308,6 +323,7 @@ class WireOptions(Options):
         metavar="LIST",
         unset="none",
         formerly=("correct",),
+        brief="compensate for wires and known faults",
     )
     fault_map: Annotated[Path | Mapping[str, Any] | None, reads(read_path)] = option(
         None,
@@ -322,6 +338,7 @@ class SenseOptions(Options):
     """Binary layers on sense amplifiers: how they are split and compared."""
 
     table: ClassVar[str] = "binary"
+    panel: ClassVar[str] = "Binary networks"
 
     split: Annotated[Split, reads(parse_split)] = option(
         "strided",
@@ -383,6 +400,7 @@ class ScheduleOptions(Options):
     """What reports count with."""
 
     table: ClassVar[str] = "schedule"
+    panel: ClassVar[str] = "Costs and schedule"
 
     duplicate: str = option(
         "none",
@@ -406,6 +424,7 @@ class ModelInputs(Options):
     """What the model leaves open."""
 
     table: ClassVar[str] = "model"
+    panel: ClassVar[str] = "Model and data"
 
     shapes: Annotated[dict[str, Shape], reads(parse_shapes)] = option(
         {},

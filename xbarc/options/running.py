@@ -18,11 +18,13 @@ class Jobs(Options):
     """How many processes share the work; results do not depend on it."""
 
     table: ClassVar[str] = "execution"
+    panel: ClassVar[str] = "Execution"
 
     jobs: int = option(
         1,
-        "processes that share the work, and the cores; 0 takes one a core",
+        "processes that share the work, and the cores; 0 takes one per core",
         metavar="N",
+        brief="processes that share the work; 0: one per core",
         bounds=(0, 1024),
     )
 
@@ -47,12 +49,14 @@ class ChipEffects(Options):
     """What a chip suffers from."""
 
     table: ClassVar[str] = "effects"
+    panel: ClassVar[str] = "Deviating chips"
 
     effects: Annotated[frozenset[str], reads(parse_names)] = option(
         frozenset(),
         f"some of {', '.join(get_args(Effect))}; commas between",
         metavar="LIST",
         unset="none",
+        brief="variation, faults, noise, drift, lines, ...",
     )
     device: str | Method | None = option(
         None,
@@ -62,8 +66,12 @@ class ChipEffects(Options):
         unset="the target's",
         imports=True,
     )
-    seed: int = option(0, "of everything random", metavar="N", bounds=(0, None))
-    samples: int = option(1, "chips to draw", metavar="K", bounds=(1, 100_000))
+    seed: int = option(
+        0, "seed of everything random", metavar="N", bounds=(0, None), brief="seed of the draws"
+    )
+    samples: int = option(
+        1, "chips to draw", metavar="K", bounds=(1, 100_000), brief="chips to draw"
+    )
     time: float = option(DAY_S, "since programming, for drift", metavar="SECONDS")
     fault_map: Annotated[Path | None, reads(read_path)] = option(
         None,

@@ -12,10 +12,21 @@ class Training(Options):
     """How `xbarc train` goes through the data."""
 
     table: ClassVar[str] = "training"
+    panel: ClassVar[str] = "Training"
 
-    epochs: int = option(3, "passes over the training data", metavar="N", bounds=(0, 100_000))
+    epochs: int = option(
+        3,
+        "passes over the training data",
+        metavar="N",
+        bounds=(0, 100_000),
+        brief="passes over the training data",
+    )
     hours: float | None = option(
-        None, "stop after the epoch at work once so much time is over", metavar="H", unset="none"
+        None,
+        "stop after this many hours, at the end of an epoch",
+        metavar="H",
+        unset="none",
+        brief="stop after this many hours",
     )
     batch: int = option(128, "samples of one step", metavar="N", bounds=(1, 1 << 20))
     cell_rate: float = option(
@@ -38,12 +49,14 @@ class Training(Options):
         "make lossless conversions this many times cheaper on average (energy as 2**bits); the "
         "epoch that is kept is the best of those that reach it",
         metavar="TIMES",
+        brief="make conversions this many times cheaper",
         bounds=(1, 1e6),
     )
     validation: Annotated[Path | None, reads(read_path)] = option(
         None,
         "samples that choose the epoch",
         metavar="VALID.npz",
+        brief="samples that choose the epoch",
         flags=("--validate",),
         unset="a share of the training data",
     )

@@ -2,6 +2,7 @@ from .chip import ChipReport, chip_report, render_chip_json, render_chip_text
 from .collector import collect
 from .formats.html import render_html
 from .formats.json_and_csv import render_csv, render_json
+from .formats.summary import render_summary
 from .formats.text import render_text, rich_table
 from .inspection.heat_map import block_picture, layer_picture, png_bytes, write_png
 from .inspection.json_and_html import (
@@ -64,6 +65,7 @@ __all__ = [
     "render_layer_text",
     "render_places_json",
     "render_places_text",
+    "render_summary",
     "render_target_json",
     "render_target_text",
     "render_text",

@@ -16,6 +16,7 @@ _KINDS = {
 }
 # By how they begin: a note is one sentence in one place, and the brief report leaves out what holds
 # for every program on the target.
+_OF_A_LAYER = "Converters of layer "
 _OF_THE_PROGRAM = (
     "Declared integers of layer ",
     "The links of the chip",
@@ -25,7 +26,7 @@ _OF_THE_PROGRAM = (
     "Layer ",
     "The ADC law was fitted",
     "Input ranges found",
-    "Converters of layer ",
+    _OF_A_LAYER,
     "Converters were set on ideal cells",
     "Adjacent columns with converters",
     "Error feedback was forced",
@@ -79,6 +80,11 @@ def specific(notes: Sequence[str]) -> tuple[str, ...]:
     return tuple(note for note in notes if note.startswith(_OF_THE_PROGRAM))
 
 
+def warnings(notes: Sequence[str]) -> tuple[str, ...]:
+    """Those that a user may have to act on: no account of every layer's converters."""
+    return tuple(note for note in specific(notes) if not note.startswith(_OF_A_LAYER))
+
+
 def _integers(program: Program) -> tuple[str, ...]:
     """Integers that the model declares and that a layer computes without."""
     return tuple(item.note(step.name) for step in program.crossbar_steps for item in step.unkept)
@@ -87,7 +93,7 @@ def _integers(program: Program) -> tuple[str, ...]:
 def _solver_notes(program: Program) -> tuple[str, ...]:
     """What a solver found and proved for each layer's converters."""
     return tuple(
-        f"Converters of layer {step.name}: {note}"
+        f"{_OF_A_LAYER}{step.name}: {note}"
         for step in program.crossbar_steps
         for note in step.adc.notes
     )
