@@ -21,14 +21,12 @@ from tests.binary_models import (
 )
 from tests.frontend.onnx_models import model_file
 from xbarc.cli import main
-from xbarc.errors import UnsupportedError
 from xbarc.executor import Executor
-from xbarc.frontend import split_model
+from xbarc.frontend import program_model
 from xbarc.ir.files import load_program, save_program
 from xbarc.ir.program import CrossbarStep, Program
 from xbarc.mapping.place import permute_columns
 from xbarc.runtime import OnnxSession
-from xbarc.target import load_target
 
 
 def _data(*shape: int) -> np.typing.NDArray[np.float32]:
@@ -36,7 +34,7 @@ def _data(*shape: int) -> np.typing.NDArray[np.float32]:
 
 
 def _equal(program: Program, **feeds: object) -> None:
-    session = OnnxSession(split_model(program), where="split", threads=1)
+    session = OnnxSession(program_model(program), where="split", threads=1)
     names = [value.name for value in program.outputs]
     found = session.run(feeds, names)
     for one, other in zip(found, Executor(program).run(feeds), strict=True):
@@ -101,8 +99,3 @@ def test_tuned_numbers_come_back(tmp_path: Path) -> None:
     wanted = OnnxSession(split, where="split").run({"b0": x})
     assert np.array_equal(Executor(load_program(again)).run({"b0": x})[0], wanted[0])
     assert main(["import", str(again), str(tmp_path / "model.onnx"), "-o", str(again)]) == 2
-
-
-def test_converters_are_not_exported(tmp_path: Path) -> None:
-    with pytest.raises(UnsupportedError, match="read by converters"):
-        split_model(compiled(dense_net(tmp_path), load_target("rram128")))

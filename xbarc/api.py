@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Unpack
 
 from xbarc.compiler import run_compiler
 from xbarc.cost import parse_policy, price_program
-from xbarc.ir import Program, load_program, program_text, save_program
+from xbarc.frontend import program_model
+from xbarc.ir import Program, load_program, program_text, save_program, whole_file
 from xbarc.mapping import full_load
 from xbarc.numerics import AnyArray
 from xbarc.options import CompileKeywords, CompileOptions, Method, ReportKeywords, ScheduleOptions
@@ -48,6 +49,19 @@ class CompiledProgram:
         files = {"report.json": report, **self.extra}
         by = VERSION if self.cost_law is None else ""
         save_program(self.program, Path(path), files, counted_by=by)
+
+    def export(self, path: str | Path) -> None:
+        """Write the program as an ONNX model that compiles to the same cells.
+
+        ONNX Runtime gives what lossless converters give, up to the rounding of float32 sums.
+
+        Raises:
+            UnsupportedError: a layer has a form that is not written, or all of it is too large for
+                one file.
+            InputError: the path cannot be written.
+        """
+        with whole_file(Path(path)) as file:
+            file.write(program_model(self.program))
 
     def report(self, **options: Unpack[ReportKeywords]) -> Report:
         """Counts and costs; renders itself in a notebook.

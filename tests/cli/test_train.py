@@ -46,6 +46,23 @@ def test_a_trained_program_says_how_it_was_made(
     assert (out / "program.json").read_bytes() == first
 
 
+def test_a_trained_program_is_written_as_onnx_too(
+    xbarc: Run, model: Callable[..., Path], data: Path, tmp_path: Path
+) -> None:
+    trained, again = tmp_path / "trained.xbar", tmp_path / "again.xbar"
+    first, second = tmp_path / "first.onnx", tmp_path / "second.onnx"
+    given = ("--data", data, "--epochs", 1, "-o", trained, "--onnx", first)
+    assert xbarc("train", model(), *given, "--encoding", "acm").code == 0
+    assert xbarc("compile", first, "--carried-mapping", "require", "-o", again).code == 0
+    cells = [(path / "cells.safetensors").read_bytes() for path in (trained, again)]
+    assert cells[0] == cells[1]
+    assert xbarc("export", again, "-o", second).code == 0
+    assert first.read_bytes() == second.read_bytes()
+    refused = xbarc("export", again, "-o", tmp_path / "none" / "x.onnx")
+    assert refused.code == 2
+    assert "folder does not exist" in refused.err
+
+
 def test_bad_data_is_refused_before_training(
     xbarc: Run, model: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -116,6 +116,25 @@ def test_what_is_known_of_inputs_holds_after_training(
     assert all(float(layer.cells.grad.abs().max()) > 0 for layer in job.layers.values())  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("adc", ["lossless", "calibrated:2"])
+def test_an_exported_job_compiles_to_the_trained_cells(adc: str, tmp_path: Path) -> None:
+    images, _ = _data()
+    job = xt.prepare(
+        _net(), example=images[:1], calibration=images, encoding="acm", adc=adc, weight_slices=1
+    )
+    _disturb(job)
+    job.export(tmp_path / "net.onnx")
+    wanted, again = job.finish(), xbarc.compile(tmp_path / "net.onnx", carried_mapping="require")
+    for one, other in zip(wanted.program.crossbar_steps, again.program.crossbar_steps, strict=True):
+        assert np.array_equal(one.cells.data, other.cells.data)
+    x = {"input": images.numpy()}
+    assert np.array_equal(wanted.session().run(None, x)[0], again.session().run(None, x)[0])
+    # training goes on from there
+    resumed = xt.prepare(tmp_path / "net.onnx", calibration=images, carried_mapping="require")
+    assert resumed.check(images)
+    assert resumed.finish().program.crossbar_steps[0].encoding == "acm"
+
+
 def test_ranges_of_run_time_check_to_the_bit() -> None:
     images, _ = _data()
     job = xt.prepare(_net(), example=images[:1])

@@ -57,12 +57,11 @@ def run_command(
     A model with a fixed batch runs as often as the samples in IN.npz need. `labels` in IN.npz are
     left out where the model has no such input. OUT may end in .npy where the model has one output.
     """
-    from xbarc.cli.files import check_writable
     from xbarc.cli.npz import write_outputs
     from xbarc.cli.progress import progress_bar
     from xbarc.cli.spool import spools
     from xbarc.experiments import Chips, run_chips
-    from xbarc.ir import Trace, load_program
+    from xbarc.ir import Trace, check_writable, load_program
 
     for path in (outputs, *([] if trace is None else [trace])):
         check_writable(path)

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.lib import format as npy
 
-from xbarc.cli.files import whole_file
 from xbarc.cli.messages import tell
 from xbarc.errors import InputError, visible
+from xbarc.ir import whole_file
 from xbarc.numerics import AnyArray
 
 _DRIVE = re.compile("^[A-Za-z]:")  # the root of a disk on some systems

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from xbarc.cli.files import check_writable, write_bytes, write_text
+from xbarc.cli.files import write_bytes, write_text
 from xbarc.cli.options import takes
 from xbarc.errors import EXIT_DONE, InputError
+from xbarc.ir import check_writable
 from xbarc.options import ScheduleOptions
 
 if TYPE_CHECKING:

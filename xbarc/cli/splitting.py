@@ -1,4 +1,4 @@
-"""`xbarc export` and `xbarc import`: split binary networks, out to a trainer and back."""
+"""`xbarc export` and `xbarc import`: programs out as ONNX, split binary networks back."""
 
 from __future__ import annotations
 
@@ -12,15 +12,19 @@ from xbarc.errors import EXIT_DONE, InputError
 
 
 def export_command(
-    program: Annotated[Path, typer.Argument(metavar="OUT.xbar", help="a compiled binary network")],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="SPLIT.onnx")],
+    program: Annotated[Path, typer.Argument(metavar="OUT.xbar", help="a compiled network")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="NET.onnx")],
 ) -> int:
-    """Write a split binary network as ONNX, for any trainer."""
-    from xbarc.cli.files import write_bytes
-    from xbarc.frontend import split_model
-    from xbarc.ir import load_program
+    """Write a program as ONNX that compiles to the same cells.
 
-    write_bytes(output, split_model(load_program(program)))
+    Layers become integers with scales; where sense amplifiers read them, comparisons that any
+    trainer can tune. The metadata carry the mapping.
+    """
+    from xbarc.api import load
+    from xbarc.ir import check_writable
+
+    check_writable(output)
+    load(program).export(output)
     tell(f"wrote {output}")
     return EXIT_DONE
 

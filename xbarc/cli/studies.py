@@ -83,11 +83,12 @@ def lines_command(
     """Sweep the resistance of wires: top-1 as mapped, placed and corrected."""
     from json import dumps
 
-    from xbarc.cli.files import check_writable, write_text
+    from xbarc.cli.files import write_text
     from xbarc.cli.progress import progress_bar
     from xbarc.compiler import CompileOptions, compile_model
     from xbarc.experiments import picture as drawn
     from xbarc.experiments import study_lines
+    from xbarc.ir import check_writable
 
     sweep = _sweep(cases)
     picture = shown.picture

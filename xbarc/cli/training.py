@@ -10,7 +10,7 @@ import typer
 from xbarc.cli.messages import tell
 from xbarc.cli.options import TargetChoice, takes
 from xbarc.errors import EXIT_DONE, InputError
-from xbarc.options import PANELS, Training
+from xbarc.options import PANELS, Options, Training, option, read_path, reads
 
 if TYPE_CHECKING:
     from xbarc.ir import Value
@@ -29,12 +29,24 @@ _FILE = typer.Option(
     metavar="FILE.toml",
     help="a file of options of compile; options given here win over it",
 )
-_OUTPUT = typer.Option(
-    "-o", "--output", metavar="OUT.xbar", help="[default: MODEL.xbar in this folder]"
-)
 
 
-@takes(chip=TargetChoice, training=Training, given=PANELS)
+class TrainedFiles(Options):
+    """What the command writes."""
+
+    output: Annotated[Path | None, reads(read_path)] = option(
+        None,
+        "the trained program",
+        metavar="OUT.xbar",
+        flags=("-o", "--output"),
+        unset="MODEL.xbar in this folder",
+    )
+    onnx: Annotated[Path | None, reads(read_path)] = option(
+        None, "the same as ONNX, as xbarc export writes it", metavar="NET.onnx", unset="none"
+    )
+
+
+@takes(chip=TargetChoice, training=Training, files=TrainedFiles, given=PANELS)
 def train_command(
     model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="the trained network")],
     data: Annotated[
@@ -42,11 +54,11 @@ def train_command(
         typer.Option(metavar="TRAIN.npz", help="arrays by input name, and labels if there are any"),
     ],
     calibrate: Annotated[Path | None, _CALIBRATE] = None,
-    output: Annotated[Path | None, _OUTPUT] = None,
     file: Annotated[Path | None, _FILE] = None,
     *,
     chip: TargetChoice,
     training: Training,
+    files: TrainedFiles,
     given: dict[str, Any],
 ) -> int:
     """Compile a network and fine-tune its cells on data.
@@ -59,11 +71,13 @@ def train_command(
     """
     train = _room()
     from xbarc.cli.progress import progress_bar
-    from xbarc.ir import check_replaceable
+    from xbarc.ir import check_replaceable, check_writable
     from xbarc.options import read_options
 
-    place = output or Path(f"{model.stem}.xbar")
+    place = files.output or Path(f"{model.stem}.xbar")
     check_replaceable(place)
+    if files.onnx is not None:
+        check_writable(files.onnx)
     base = {} if file is None else read_options(file)
     arrays = _read(data)
     target = chip.load()
@@ -79,11 +93,15 @@ def train_command(
     trainer = train.Trainer(job, samples, chosen, training, state)
     with progress_bar("train") as advance:
         course = trainer.run(advance)
-    job.finish(_note(training, course)).save(place)
+    program = job.finish(_note(training, course))
+    program.save(place)
+    if files.onnx is not None:
+        program.export(files.onnx)
     if not course.stopped:  # else the same command goes on later
         state.unlink(missing_ok=True)
     _show(job, course, len(chosen))
-    tell(f"wrote {place}")
+    written = [str(path) for path in (place, files.onnx) if path is not None]
+    tell(f"wrote {' and '.join(written)}")
     return EXIT_DONE
 
 

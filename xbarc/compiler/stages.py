@@ -20,6 +20,7 @@ from xbarc.calibration import (
 )
 from xbarc.chips import ConverterCalibration, FitOptions, fit_program
 from xbarc.circuit import Effects, FaultMap, program_faults
+from xbarc.compiler.carrying import choose_carried, said_of_carried
 from xbarc.compiler.lowering import lower_network
 from xbarc.cost import without_law
 from xbarc.errors import InputError, MappingError, VerifyError
@@ -83,6 +84,9 @@ class Compilation:
         front: converter bits that were weighed.
         rows: numbers of driven rows that were weighed.
         files: further files of the program's folder, by name.
+        given: the options as the user gave them; None: none.
+        carried: what the settings say of a mapping that the model carries.
+        taken: whether the steps are those of that mapping.
     """
 
     path: Path
@@ -96,6 +100,9 @@ class Compilation:
     front: tuple[FrontPoint, ...] = ()
     rows: tuple[RowsPoint, ...] = ()
     files: Mapping[str, bytes] = field(default_factory=dict)
+    given: CompileOptions | None = None
+    carried: Mapping[str, str] = field(default_factory=dict)
+    taken: bool = False
 
     @property
     def whole(self) -> Whole:
@@ -161,7 +168,7 @@ def start_compilation(
     plan = make_plan(options or CompileOptions(), target)
     if calibration is None:
         _check_needs(plan.options)
-    return Compilation(Path(path), plan, calibration)
+    return Compilation(Path(path), plan, calibration, given=options)
 
 
 def _check_needs(options: CompileOptions) -> None:
@@ -194,6 +201,34 @@ def _read(made: Compilation, _: Progress) -> Compilation:
 
 def _check_network(made: Compilation) -> None:
     verify_network(made.network)
+
+
+def _may_carry(made: Compilation) -> bool:
+    asked = made.plan.options.carried_mapping
+    return asked == "require" or (asked == "use" and made.network.carries_mapping)
+
+
+def _take_carried(made: Compilation, _: Progress) -> Compilation:
+    options = made.plan.options
+    asked = dict(settings_of(made.plan, made.whole, calibrated=bool(made.calibration)))
+    asked |= dict(shape_settings(made.network.inputs, options.shapes))
+    given = made.given or CompileOptions()
+    program, reason = choose_carried(made.path, made.plan.target, given, asked)
+    carried = said_of_carried(program, reason)
+    if program is None:
+        return replace(made, carried=carried)
+    if options.exact_weights:
+        check_integers(program.steps)
+    return replace(
+        made,
+        steps=program.steps,
+        arrays=program.arrays,
+        settings=tuple(sorted((dict(program.settings) | carried).items())),
+        front=program.front,
+        rows=program.rows,
+        carried=carried,
+        taken=True,
+    )
 
 
 def _simplify(made: Compilation, _: Progress) -> Compilation:
@@ -258,7 +293,7 @@ def _map(made: Compilation, progress: Progress) -> Compilation:
         check_integers(steps)
     fixed = made.plan.options.fix_input
     said = [(FIXED, fixed_text(fixed))] if fixed else []
-    settings = tuple(sorted([*settings, *shapes, *said]))
+    settings = tuple(sorted([*settings, *shapes, *said, *made.carried.items()]))
     return replace(made, steps=steps, arrays=arrays, settings=settings)
 
 
@@ -358,7 +393,12 @@ def _known_faults(made: Compilation) -> FaultMap | None:
     return program_faults(given, made.program, "--fault-map")
 
 
-STAGES: tuple[Stage[Compilation], ...] = (
+def _unless_taken(stage: Stage[Compilation]) -> Stage[Compilation]:
+    """A stage that has nothing to do where the mapping that the model carries was taken."""
+    return replace(stage, wanted=lambda made: not made.taken and stage.wanted(made))
+
+
+_READ: tuple[Stage[Compilation], ...] = (
     Stage(
         "read",
         "the ONNX file; shapes, fixed inputs, sign of zero",
@@ -367,6 +407,17 @@ STAGES: tuple[Stage[Compilation], ...] = (
         _read,
         check=_check_network,
     ),
+    Stage(
+        "carried",
+        "the metadata of the ONNX file; carried_mapping, and whether other options ask for another",
+        "all steps, where the model carries a mapping that is its own; then nothing else is done",
+        "weights and cells, where there is such a mapping",
+        _take_carried,
+        wanted=_may_carry,
+    ),
+)
+
+_MAPPED: tuple[Stage[Compilation], ...] = (
     Stage(
         "simplify",
         "the network",
@@ -431,6 +482,8 @@ STAGES: tuple[Stage[Compilation], ...] = (
         wanted=lambda made: made.plan.options.fits_wires,
     ),
 )
+
+STAGES: tuple[Stage[Compilation], ...] = (*_READ, *map(_unless_taken, _MAPPED))
 """In the order in which they run."""
 
 CompileObserver = Observer[Compilation]

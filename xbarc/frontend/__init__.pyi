@@ -1,16 +1,26 @@
 from .binary import BinaryOptions
-from .export import read_classifier, read_split, split_model, with_classifier, with_features
+from .export import (
+    CARRIED_SETTING,
+    program_model,
+    read_carried,
+    read_classifier,
+    read_split,
+    with_classifier,
+    with_features,
+)
 from .reader import fixed_feeds, read_network, runnable_model, source_digest
 
 __all__ = [
+    "CARRIED_SETTING",
     "BinaryOptions",
     "fixed_feeds",
+    "program_model",
+    "read_carried",
     "read_classifier",
     "read_network",
     "read_split",
     "runnable_model",
     "source_digest",
-    "split_model",
     "with_classifier",
     "with_features",
 ]

@@ -27,7 +27,7 @@ from xbarc.frontend.loading import BROKEN, load_model, reason
 from xbarc.frontend.matching import match_layers
 from xbarc.frontend.quantised import Views
 from xbarc.frontend.scales import free_scales
-from xbarc.ir import Dim, ModelSource, Network, Value
+from xbarc.ir import CARRIED_KEY, Dim, ModelSource, Network, Value
 from xbarc.numerics import AnyArray
 
 
@@ -69,6 +69,8 @@ def read_network(
         if scales:
             found = free_scales(normal.model.graph, network.layers, shapes)
             network = replace(network, scales=found)
+        if CARRIED_KEY in loaded.model.metadata_props:
+            network = replace(network, carries_mapping=True)
         return network  # noqa: TRY300  # the handlers below guard all of it
     except XbarcError as error:
         raise relocate_error(error, str(path)) from error

@@ -14,11 +14,13 @@ from .effective import (
     weight_sums,
 )
 from .facts import WEIGHTS, InputFacts, Narrowed
+from .files.carried import CARRIED_KEY, pack_program, unpack_program
 from .files.folder import check_replaceable
 from .files.manifest import read_kept_report
 from .files.npz import read_npz
 from .files.partial import PARTIAL, locked_file, remove_leftovers
 from .files.programs import is_program, load_program, save_program
+from .files.whole_file import check_writable, file_beside, whole_file
 from .geometry import (
     AutoPad,
     Dense,
@@ -102,6 +104,7 @@ from .verify.rules import (
 
 __all__ = [
     "ABSENT",
+    "CARRIED_KEY",
     "DOWN",
     "LABELS",
     "PARTIAL",
@@ -171,6 +174,7 @@ __all__ = [
     "cell_ranges",
     "check_program",
     "check_replaceable",
+    "check_writable",
     "conversion_exponents",
     "conversion_kinds",
     "conversion_matrix",
@@ -178,6 +182,7 @@ __all__ = [
     "effective_weights",
     "encode_r",
     "every_code",
+    "file_beside",
     "input_tops",
     "is_countable",
     "is_lossless",
@@ -193,6 +198,7 @@ __all__ = [
     "lossless_conversions",
     "network_text",
     "output_matrix",
+    "pack_program",
     "positions",
     "program_text",
     "quantize",
@@ -208,9 +214,11 @@ __all__ = [
     "stackable",
     "sum_ranges",
     "to_values",
+    "unpack_program",
     "verify_network",
     "verify_program",
     "weight_sums",
+    "whole_file",
     "window_output",
     "window_pads",
 ]

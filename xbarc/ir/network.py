@@ -203,6 +203,7 @@ class Network:
 
     Attributes:
         scales: which channels may be scaled, where the reader was asked to find out.
+        carries_mapping: whether the model's metadata say how it was mapped before.
     """
 
     name: str
@@ -211,6 +212,7 @@ class Network:
     outputs: tuple[Value, ...]
     layers: tuple[Layer, ...]
     scales: FreeScales | None = None
+    carries_mapping: bool = False
 
     @property
     def matrix_layers(self) -> tuple[MatrixLayer, ...]:

@@ -51,6 +51,7 @@ PlacementName = Literal["none", "heaviest", "srs", "drs", "rows", "optimal", "fa
 Thresholds = Literal["calibrated", "mean", "even"]
 SenseRows = Literal["complementary", "zero-one"]
 SignOfZero = Literal["onnx", "plus", "minus"]
+CarriedMapping = Literal["use", "require", "ignore"]
 AUTO = "auto"
 """The encoding that is chosen for each layer by itself."""
 # Weights have at most 16 bits (`precision.weight_bits`), and a cell holds at least one of them.
@@ -441,6 +442,12 @@ class ModelInputs(Options):
         metavar="INPUT=16000",
         unset="none",
         repeated=True,
+    )
+    carried_mapping: CarriedMapping = option(
+        "use",
+        "mapping that a model carries, as xbarc export writes it: take it where it is that of the "
+        "graph and the target and no option asks for another (use), refuse models where it cannot "
+        "be taken (require), or map all layers anew (ignore)",
     )
 
 

@@ -66,6 +66,7 @@ class CompileKeywords(TypedDict, total=False):
     cost_law: str | Method | None
     shapes: Mapping[str, Iterable[int]] | Iterable[str]
     fix_input: Mapping[str, Any] | Iterable[str]
+    carried_mapping: Literal["use", "require", "ignore"]
 
 
 class ReportKeywords(TypedDict, total=False):

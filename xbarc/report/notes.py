@@ -32,6 +32,7 @@ _OF_THE_PROGRAM = (
     "Error feedback was forced",
     "Converter bits were judged",
     "The output error of the chosen",
+    "The mapping that the model carries",
 )
 # What no figure of ours can tell, whatever the program. Two decimals in a table look like
 # certainty.
@@ -66,6 +67,7 @@ def notes(program: Program, cost: ProgramCost) -> tuple[str, ...]:
         *_samples(program),
         *_links(target, cost),
         *_converters(target, cost),
+        *_mapped_anew(program),
         *_integers(program),
         *_zeros_of_signs(program),
         *_ranges(program),
@@ -88,6 +90,18 @@ def warnings(notes: Sequence[str]) -> tuple[str, ...]:
 def _integers(program: Program) -> tuple[str, ...]:
     """Integers that the model declares and that a layer computes without."""
     return tuple(item.note(step.name) for step in program.crossbar_steps for item in step.unkept)
+
+
+def _mapped_anew(program: Program) -> tuple[str, ...]:
+    """Why a mapping that the model carries was not taken."""
+    taken, _, reason = dict(program.settings).get("carried_mapping", "").partition(": ")
+    if taken != "not taken":
+        return ()
+    told = (
+        f"The mapping that the model carries was not taken, since {reason}: layers were mapped anew"
+        " from its integers."
+    )
+    return (told,)
 
 
 def _solver_notes(program: Program) -> tuple[str, ...]:

@@ -256,6 +256,20 @@ class TrainJob(nn.Module):
         # further files of the folder tell what placement found with the cells of before
         return CompiledProgram(program, {}, self.compiled.cost_law)
 
+    def export(self, path: str | Path, note: str = "in Python") -> None:
+        """Write the program as it is now as ONNX that compiles to the same cells.
+
+        Args:
+            path: of the model.
+            note: as `finish` takes it.
+
+        Raises:
+            MappingError: as `finish` says.
+            UnsupportedError: a layer has a form that is not written.
+            InputError: the path cannot be written.
+        """
+        self.finish(note).export(path)
+
     @torch.no_grad()
     def _step_as_trained(self, step: CrossbarStep) -> CrossbarStep:
         layer = self.layers[step.name]

@@ -1,6 +1,15 @@
-"""Models written back: a split network for a trainer, and the classifier that follows it."""
+"""Programs written back as models: runnable anywhere, for a trainer, and with their mapping."""
 
 from xbarc.frontend.export.classifier import read_classifier, with_classifier, with_features
-from xbarc.frontend.export.split_export import read_split, split_model
+from xbarc.frontend.export.program_export import CARRIED_SETTING, program_model, read_carried
+from xbarc.frontend.export.split_export import read_split
 
-__all__ = ["read_classifier", "read_split", "split_model", "with_classifier", "with_features"]
+__all__ = [
+    "CARRIED_SETTING",
+    "program_model",
+    "read_carried",
+    "read_classifier",
+    "read_split",
+    "with_classifier",
+    "with_features",
+]

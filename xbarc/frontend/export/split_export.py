@@ -1,6 +1,6 @@
-"""A program of comparisons written back as ONNX: what a trainer needs to tune a split network.
+"""Layers of comparisons written back as ONNX: what a trainer needs to tune a split network.
 
-Every layer becomes planes of its two values (and of left-out inputs), one convolution or product
+Each becomes planes of its two values (and of left-out inputs), one convolution or product
 that gives the sums of all groups, comparisons with `LAYER/thresholds`, a sum of votes and a
 comparison with `LAYER/votes`. ONNX Runtime gives the program's own values on it.
 """
@@ -8,7 +8,6 @@ comparison with `LAYER/votes`. ONNX Runtime gives the program's own values on it
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from itertools import pairwise, product
 from math import prod
 from pathlib import Path
@@ -17,10 +16,10 @@ from typing import Any
 import numpy as np
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from onnx import helper, numpy_helper
+from onnx import numpy_helper
 
 from xbarc.errors import ModelError, UnsupportedError
-from xbarc.frontend.graph import EMITTED_IR
+from xbarc.frontend.export.model_graph import ModelGraph
 from xbarc.ir import (
     ABSENT,
     DOWN,
@@ -28,63 +27,19 @@ from xbarc.ir import (
     BinaryInput,
     CrossbarStep,
     Dense,
-    DigitalFragment,
     FloatResult,
-    Program,
     Sense,
     SignResult,
-    Value,
     Window,
     conversion_matrix,
 )
 from xbarc.numerics import AnyArray, Float32Array
 
-# From opset 13 ReduceSum and Squeeze read axes as inputs, the form that the export writes.
-_OLDEST = 13
 _STATES = (UP, DOWN, ABSENT)
 
 
-@dataclass(eq=False)
-class _Graph:
-    opset: int = _OLDEST
-    nodes: list[onnx.NodeProto] = field(default_factory=list)
-    initializers: dict[str, onnx.TensorProto] = field(default_factory=dict)
-
-    def node(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
-        self.nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
-        return output
-
-    def constant(self, name: str, array: AnyArray) -> str:
-        self.initializers[name] = numpy_helper.from_array(np.ascontiguousarray(array), name)
-        return name
-
-
-def split_model(program: Program) -> bytes:
-    """The program as one ONNX model, with the model's own inputs and outputs.
-
-    Raises:
-        UnsupportedError: a layer is read by converters, or has a form that is not written.
-    """
-    graph = _Graph()
-    for step in program.steps:
-        if isinstance(step, DigitalFragment):
-            _fragment(step, graph)
-        else:
-            _layer(step, graph)
-    if graph.opset < _OLDEST:
-        raise UnsupportedError(f"opset {graph.opset}, at least {_OLDEST} is needed", where="export")
-    inputs, outputs = (
-        [_port(value) for value in side] for side in (program.inputs, program.outputs)
-    )
-    held = list(graph.initializers.values())
-    made = helper.make_graph(graph.nodes, "split", inputs, outputs, held)
-    opset = [helper.make_opsetid("", graph.opset)]
-    model = helper.make_model(made, opset_imports=opset, ir_version=EMITTED_IR)
-    return bytes(model.SerializeToString(deterministic=True))
-
-
 def read_split(path: Path) -> dict[str, tuple[AnyArray, AnyArray]]:
-    """Thresholds and votes by layer name, from a model that `split_model` wrote.
+    """Thresholds and votes by layer name, from a model that `xbarc export` wrote.
 
     Raises:
         ModelError: the file is no such model.
@@ -105,21 +60,12 @@ def _parts(name: str, arrays: Mapping[str, AnyArray]) -> tuple[AnyArray, AnyArra
     return arrays[f"{name}/thresholds"].reshape(-1), votes.reshape(-1)
 
 
-def _port(value: Value) -> onnx.ValueInfoProto:
-    kind = helper.np_dtype_to_tensor_dtype(np.dtype(value.dtype))
-    return helper.make_tensor_value_info(value.name, kind, value.shape)
+def write_comparisons(step: CrossbarStep, graph: ModelGraph) -> None:
+    """Add a layer that sense amplifiers read.
 
-
-def _fragment(step: DigitalFragment, graph: _Graph) -> None:
-    model = onnx.ModelProto.FromString(step.model)
-    if model.functions or any(item.domain for item in model.opset_import):
-        raise UnsupportedError("operators outside standard ONNX", where=step.name)
-    graph.opset = model.opset_import[0].version
-    graph.nodes.extend(model.graph.node)
-    graph.initializers.update({tensor.name: tensor for tensor in model.graph.initializer})
-
-
-def _layer(step: CrossbarStep, graph: _Graph) -> None:
+    Raises:
+        UnsupportedError: it has a form that is not written.
+    """
     sense, quantizer = step.sense, step.quantizer
     if sense is None or not isinstance(quantizer, BinaryInput):
         raise UnsupportedError("the layer is read by converters", where=step.name)
@@ -146,11 +92,11 @@ def _layer(step: CrossbarStep, graph: _Graph) -> None:
     _result(step, graph, count, spread[1:], quantizer)
 
 
-def _axis(graph: _Graph) -> str:
-    return graph.constant("split/axis", np.array([0], np.int64))
+def _axis(graph: ModelGraph) -> str:
+    return graph.shared("split/axis", np.array([0], np.int64))
 
 
-def _planes(step: CrossbarStep, quantizer: BinaryInput, graph: _Graph) -> str:
+def _planes(step: CrossbarStep, quantizer: BinaryInput, graph: ModelGraph) -> str:
     """Where the input is high, low, or neither, one after another along channels.
 
     What a left-out input counts as is lowered by one: then it is 0 outside the picture, as
@@ -162,7 +108,7 @@ def _planes(step: CrossbarStep, quantizer: BinaryInput, graph: _Graph) -> str:
         limit = graph.constant(f"{name}/{kind}_value", np.array(number, np.float32))
         same = graph.node("Equal", [step.input, limit], f"{name}/is_{kind}")
         parts.append(graph.node("Cast", [same], f"{name}/{kind}", to=onnx.TensorProto.FLOAT))
-    one = graph.constant("split/one", np.array(1, np.float32))
+    one = graph.shared("split/one", np.array(1, np.float32))
     either = graph.node("Add", parts, f"{name}/either")
     parts.append(graph.node("Sub", [one, either], f"{name}/absent"))
     outside = _STATES.index(quantizer.zero_code)
@@ -173,7 +119,7 @@ def _planes(step: CrossbarStep, quantizer: BinaryInput, graph: _Graph) -> str:
     return _by_group(step, graph, planes) if step.groups > 1 else planes
 
 
-def _by_group(step: CrossbarStep, graph: _Graph, planes: str) -> str:
+def _by_group(step: CrossbarStep, graph: ModelGraph, planes: str) -> str:
     """The planes of one group side by side, as a grouped convolution reads them."""
     channels = step.inputs // prod(_window(step).kernel)
     number = np.arange(3 * step.groups * channels).reshape(3, step.groups, channels)
@@ -204,7 +150,7 @@ def _cells(step: CrossbarStep, sense: Sense) -> Float32Array:
 
 
 def _product(
-    step: CrossbarStep, graph: _Graph, planes: str, cells: Float32Array, outside: Float32Array
+    step: CrossbarStep, graph: ModelGraph, planes: str, cells: Float32Array, outside: Float32Array
 ) -> str:
     """Sums of all groups.
 
@@ -235,7 +181,7 @@ def _product(
     return graph.node("Conv", [planes, weights, start], name, group=step.groups, **loop)
 
 
-def _add_votes(step: CrossbarStep, graph: _Graph, codes: str, segments: int) -> str:
+def _add_votes(step: CrossbarStep, graph: ModelGraph, codes: str, segments: int) -> str:
     name = f"{step.name}/count"
     once = np.zeros((step.conversions, step.outputs), np.float32)
     once[step.periphery.r_conversion, step.periphery.r_output] = 1
@@ -252,7 +198,7 @@ def _add_votes(step: CrossbarStep, graph: _Graph, codes: str, segments: int) -> 
 
 def _result(
     step: CrossbarStep,
-    graph: _Graph,
+    graph: ModelGraph,
     count: str,
     spread: tuple[int, ...],
     quantizer: BinaryInput,
@@ -265,7 +211,7 @@ def _result(
         )
         high = graph.constant(f"{name}/result_high", np.array(result.high, result.dtype))
         low = graph.constant(f"{name}/result_low", np.array(result.low, result.dtype))
-        graph.node("Where", [fires, high, low], step.output)
+        graph.last("Where", [fires, high, low], step.output)
     elif isinstance(result, FloatResult):
         unit = float(np.float32(quantizer.scale))
         scale = (result.scale.astype(np.float64) * unit).astype(np.float32).reshape(spread)
@@ -273,4 +219,6 @@ def _result(
             "Mul", [count, graph.constant(f"{name}/slope", scale)], f"{name}/scaled"
         )
         bias = graph.constant(f"{name}/start", result.bias.astype(np.float32).reshape(spread))
-        graph.node("Add", [scaled, bias], step.output)
+        graph.last("Add", [scaled, bias], step.output)
+    else:
+        raise UnsupportedError(f"comparisons with a {result.kind} result", where=name)

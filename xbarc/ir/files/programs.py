@@ -179,12 +179,13 @@ def _arrays(program: Program) -> dict[str, AnyArray]:
     arrays: dict[str, AnyArray] = {}
     for index, step in enumerate(program.steps):
         if isinstance(step, CrossbarStep):
-            for name, array in _step_arrays(step).items():
+            for name, array in step_arrays(step).items():
                 arrays[f"{index:05d}.{name}"] = np.ascontiguousarray(array)
     return arrays
 
 
-def _step_arrays(step: CrossbarStep) -> dict[str, AnyArray]:
+def step_arrays(step: CrossbarStep) -> dict[str, AnyArray]:
+    """The arrays of a crossbar step by name, as `load_crossbar` takes them."""
     arrays: dict[str, AnyArray] = {"cells": step.cells.data}
     arrays.update({f"tiling.{name}": getattr(step.tiling, name) for name in names_of("tiling")})
     if step.tiling.column_order is not None:
@@ -216,7 +217,7 @@ def _record(program: Program, files: dict[str, str]) -> ProgramRecord:
         target=program.target,
         inputs=[value_record(value) for value in program.inputs],
         outputs=[value_record(value) for value in program.outputs],
-        steps=[_step_record(index, step) for index, step in enumerate(program.steps)],
+        steps=[step_record(index, step) for index, step in enumerate(program.steps)],
         arrays=program.arrays,
         settings=list(program.settings),
         front=list(program.front),
@@ -227,7 +228,8 @@ def _record(program: Program, files: dict[str, str]) -> ProgramRecord:
     )
 
 
-def _step_record(index: int, step: Step) -> CrossbarRecord | DigitalRecord:
+def step_record(index: int, step: Step) -> CrossbarRecord | DigitalRecord:
+    """Everything of a step but its arrays, or its model."""
     if isinstance(step, DigitalFragment):
         return DigitalRecord(**_same(step, DigitalRecord), file=f"digital/{index:05d}.onnx")
     return CrossbarRecord(
@@ -252,18 +254,27 @@ def _load_step(
     path: Path, arrays: Mapping[str, AnyArray], index: int, record: CrossbarRecord | DigitalRecord
 ) -> Step:
     if isinstance(record, DigitalRecord):
-        return DigitalFragment(
-            **_same(record, DigitalRecord), model=(path / record.file).read_bytes()
-        )
+        return load_fragment(record, (path / record.file).read_bytes())
     own = {
         name.removeprefix(f"{index:05d}."): array
         for name, array in arrays.items()
         if name.startswith(f"{index:05d}.")
     }
-    return _load_crossbar(record, own)
+    return load_crossbar(record, own)
 
 
-def _load_crossbar(record: CrossbarRecord, own: Mapping[str, AnyArray]) -> CrossbarStep:
+def load_fragment(record: DigitalRecord, model: bytes) -> DigitalFragment:
+    """Build a digital step from its record and its model."""
+    return DigitalFragment(**_same(record, DigitalRecord), model=model)
+
+
+def load_crossbar(record: CrossbarRecord, own: Mapping[str, AnyArray]) -> CrossbarStep:
+    """Build a crossbar step from its record and its arrays.
+
+    Raises:
+        KeyError: an array is missing.
+        ValueError: an array does not fit.
+    """
     # A file may hold any integer type; engines index with the types that the compiler writes.
     own = hold_arrays(record.name, own)
     data = own["cells"]

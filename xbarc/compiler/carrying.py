@@ -1,0 +1,77 @@
+"""A mapping that the model carries: whether it is what was asked for, and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from xbarc.errors import ModelError, ProgramError
+from xbarc.frontend import CARRIED_SETTING, read_carried
+from xbarc.ir import Program
+from xbarc.options import CompileOptions, about, flag_of
+from xbarc.target import Target
+
+Settings = Mapping[str, str]
+
+# Settings under another name than the option that they tell of.
+_KEYS = {"ranges": "activation_ranges", "conversion_cost": "adc_savings", "prune": "pruning"}
+# Work on the mapping itself, which is done anew whatever was done before.
+_ANEW = ("placement", "correct", "fault_map", "fix_input", "split")
+# What changes no cell.
+_HARMLESS = ("carried_mapping", "exact_weights")
+
+
+def choose_carried(
+    path: Path, target: Target, given: CompileOptions, asked: Settings
+) -> tuple[Program | None, str]:
+    """The program whose mapping a model carries, where it is taken.
+
+    Args:
+        path: a model that was read without an error.
+        target: what is compiled for.
+        given: the options as the user gave them.
+        asked: what the settings of a program mapped anew would say of them.
+
+    Returns:
+        The program, or None where layers are mapped anew, and why; empty where none is carried.
+
+    Raises:
+        ModelError: it is required, and cannot be taken.
+    """
+    try:
+        program = read_carried(path, target)
+        reason = "the model carries none" if program is None else _refusal(program, given, asked)
+    except ProgramError as error:
+        program, reason = None, f"it {error.message}"
+        carries = True
+    else:
+        carries = program is not None
+    if given.carried_mapping == "require" and reason:
+        raise ModelError(
+            f"its mapping cannot be taken: {reason}",
+            where=str(path),
+            hint="--carried-mapping use maps the layers anew",
+        )
+    if not carries:
+        return None, ""
+    return (None, reason) if reason else (program, "")
+
+
+def said_of_carried(program: Program | None, reason: str) -> dict[str, str]:
+    """What the settings say of it; nothing where the model carries none."""
+    if program is not None:
+        return {CARRIED_SETTING: "taken"}
+    return {CARRIED_SETTING: f"not taken: {reason}"} if reason else {}
+
+
+def _refusal(program: Program, given: CompileOptions, asked: Settings) -> str:
+    """Which option asks for another mapping; empty where none does."""
+    fields, held = CompileOptions.model_fields, dict(program.settings)
+    for name in sorted(given.model_fields_set):
+        if name in _HARMLESS or getattr(given, name) == fields[name].default:
+            continue
+        key = _KEYS.get(name, about(fields[name]).setting or name)
+        carried = held.get(key, "").partition("; built: ")[0]
+        if name in _ANEW or carried != asked.get(key):
+            return f"{flag_of(name, fields[name])} asks for another one"
+    return ""
