@@ -1,9 +1,11 @@
 """A layer without converters is one product with the real weights of its cells, rounded once."""
 
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 from tests.builders import int_layer, mapped, small_target
 from xbarc.circuit import real_weights
@@ -46,3 +48,30 @@ def test_whole_levels_give_the_integer_product() -> None:
     assert np.array_equal(layer.accumulate(vectors), wanted)
     assert np.array_equal(layer.accumulate(np.asfortranarray(vectors)), wanted)
     assert layer.accumulate(vectors[:0]).shape == (0, 1, 2)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_threads_change_nothing(threads: int) -> None:
+    step = mapped(int_layer(np.random.default_rng(3).integers(-9, 9, (2, 40, 5))), small_target())
+    rng = np.random.default_rng(4)
+    levels = step.cells.unpack((slice(None),)) + rng.normal(0, 0.2, step.cells.shape)
+    vectors = rng.integers(0, 256, (20_000, 2, 40)).astype(np.uint8)
+    wanted = UnconvertedLayer(step, levels, 1).accumulate(vectors)
+    found = UnconvertedLayer(step, levels, threads).accumulate(vectors)
+    assert np.array_equal(found, wanted)
+
+
+def test_blas_works_on_one_thread_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads are those asked for, not those that BLAS would add to each of them."""
+    layer, vectors, _ = _layer(200)
+    seen: list[int] = []
+    plain = np.matmul
+
+    def look(*arguments: Any, **options: Any) -> Any:
+        seen.extend(one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas")
+        return plain(*arguments, **options)
+
+    monkeypatch.setattr(np, "matmul", look)
+    layer.accumulate(vectors)
+    assert seen
+    assert set(seen) == {1}

@@ -36,7 +36,14 @@ from xbarc.executor.noise import NOISE_BITS, NOISE_EFFECT, Noise, numbers_of_vec
 from xbarc.executor.reference import adc_at
 from xbarc.ir import CrossbarStep, LayerTrace, conversion_matrix
 from xbarc.lazy import lazy_module
-from xbarc.numerics import AnyArray, Float64Array, Int64Array, IntArray, available_cores
+from xbarc.numerics import (
+    AnyArray,
+    Float64Array,
+    Int64Array,
+    IntArray,
+    available_cores,
+    ordered_sums,
+)
 
 if TYPE_CHECKING:
     from xbarc.executor import analog_loop
@@ -291,12 +298,13 @@ class AnalogLayer(Accumulate):
 
     def _share(self, work: Callable[[slice], None], spans: list[slice]) -> None:
         threads = min(self._threads, len(spans))
-        if threads < 2:
-            for span in spans:
-                work(span)
-            return
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(work, spans))
+        with ordered_sums():  # BLAS would add threads of its own to each of these
+            if threads < 2:
+                for span in spans:
+                    work(span)
+                return
+            with ThreadPoolExecutor(threads) as pool:
+                list(pool.map(work, spans))
 
 
 def on_grid(seen: Float64Array, dac_bits: int) -> AnyArray:

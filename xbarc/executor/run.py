@@ -68,7 +68,7 @@ def chip_layer(
     if step.sense is not None:
         return analog_senses.AnalogSenses(step, chip.levels(step), chip.offsets(step), own, threads)
     if not effects.converters:
-        return unconverted.UnconvertedLayer(step, chip.levels(step))
+        return unconverted.UnconvertedLayer(step, chip.levels(step), threads)
     return analog.AnalogLayer(step, chip.levels(step), own, threads)
 
 
