@@ -61,6 +61,7 @@ check: lint types layers
 lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/codespell -D - -D docs/words.txt
 
 fmt: $(STAMP)
 	$(BIN)/ruff format .

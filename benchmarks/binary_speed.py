@@ -2,7 +2,7 @@
 
     python benchmarks/binary_speed.py [--vectors 4096] [--images 1000]
 
-Prints a line a layer: vectors a second of the comparisons, and how many times that is of 8-bit
+Prints a line per layer: vectors a second of the comparisons, and how many times that is of 8-bit
 layers whose converters are lossless (one integer product in ONNX Runtime) and capped at 6 bits.
 Then the same for the binary layers of a whole network beside their 8-bit twins: Sign turned into
 Relu, weights into real numbers. Its other layers and fragments are left out on both sides.

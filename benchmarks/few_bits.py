@@ -1,4 +1,4 @@
-"""Top-1 with one few-bit cell a weight: every net, every encoding, 1 to 4 bits.
+"""Top-1 with one few-bit cell per weight: every net, every encoding, 1 to 4 bits.
 
     python benchmarks/few_bits.py [--images N] [--calibration N] [--bits 1,2] [--encodings a,b]
                                   [--feedback auto|on|off] [--seed S]
@@ -100,7 +100,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description="Accuracy with one few-bit cell a weight.")
+    parser = argparse.ArgumentParser(description="Accuracy with one few-bit cell per weight.")
     parser.add_argument("--images", type=int, default=10_000, help="test images, at most")
     parser.add_argument("--calibration", type=int, default=2_000, help="training images")
     parser.add_argument("--bits", type=_numbers, default=BITS, help="of a cell, such as 1,2")
@@ -142,7 +142,7 @@ def measure(
     data: tuple[dict[str, Any], dict[str, Any]],
     feedback: str,
 ) -> Row:
-    """Compile with one cell a weight, and count right answers."""
+    """Compile with one cell per weight, and count right answers."""
     start = time.perf_counter()
     model, (test, known) = MODELS / f"{net}.onnx", data
     mapping = CompileOptions(

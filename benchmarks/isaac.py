@@ -52,7 +52,7 @@ def main() -> int:
     lines += [line(layer) for layer in cost.layers]
     text = "\n".join(lines) + "\n"
     ours, formula = rate(cost)
-    print(text, f"{ours:,.1f} inferences a second, {formula:,.1f} by formula", sep="\n")
+    print(text, f"{ours:,.1f} inferences per second, {formula:,.1f} by formula", sep="\n")
     print(f"{cost.counts.arrays:,.0f} arrays, {cost.counts.chips:.0f} chips")
     if write:
         TABLE.write_text(text)

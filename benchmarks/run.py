@@ -286,7 +286,7 @@ sys.exit(code)
 
 
 def _commands(model: Path, weights: int, goals: dict[str, str]) -> list[Row]:
-    """A row a command, start-up included; each runs twice, since the first may compile loops."""
+    """A row per command, start-up included; each runs twice, since the first may compile loops."""
     output = model.with_suffix(".xbar")
     asked = {"compile": (str(model), "-o", str(output)), "verify": (str(output),)}
     rows = []
@@ -333,7 +333,7 @@ COLUMNS = {
     "theirs_s": "other, s",
     "ratio": "ratio",
     "peak_GB": "peak GB",
-    "bytes_a_weight": "bytes a weight",
+    "bytes_a_weight": "bytes per weight",
 }
 
 

@@ -1,4 +1,4 @@
-"""Encodings side by side: the same network, target and data, a row an encoding.
+"""Encodings side by side: the same network, target and data, a row per encoding.
 
 Nothing is measured here that the single commands do not give: a row holds what `compile`, `report`
 and `check` say of that encoding, and with device noise what `check` says of the same chips.
@@ -120,10 +120,10 @@ class EncodingRow(Row):
     )
     arrays: int | None = fact("arrays in use, count", default=None, head="arrays>")
     conversions: int | None = fact(
-        "conversions, count an inference", default=None, head="conversions>"
+        "conversions, count per inference", default=None, head="conversions>"
     )
     area_mm2: float | None = fact("area, mm2", default=None, head="area mm2>")
-    energy_uj: float | None = fact("energy, uJ an inference", default=None, head="energy uJ>")
+    energy_uj: float | None = fact("energy, uJ per inference", default=None, head="energy uJ>")
     weight_error: Accuracy | None = fact(
         "root of the mean square error of the weights over that of the weights, 0 to 1 and beyond",
         default=None,

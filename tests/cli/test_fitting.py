@@ -1,4 +1,4 @@
-"""Few cells a weight from the command line, with and without data, whole and in pipes."""
+"""Few cells per weight from the command line, with and without data, whole and in pipes."""
 
 from __future__ import annotations
 

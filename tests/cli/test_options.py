@@ -205,7 +205,7 @@ def xbarc_settings(path: Path) -> tuple[tuple[str, str], ...]:
         ("[cell]\ntile = 'even'", ["no table [cell]", "did you mean cells?"]),
         (
             "[cells]\ntile = 'odd'\nweight_slices = 0\n[converters]\nadc = 'wide'\n[wires]\na = 1",
-            ["4 wrong options", "'odd'", "0 cells a weight", "'wide'", "no option 'a'"],
+            ["4 wrong options", "'odd'", "0 cells per weight", "'wide'", "no option 'a'"],
         ),
         ("[precision]\nweight_bits = '4'", ["--weight-bits", "expected a whole number"]),
         ("[precision]\nuniform = 1", ["--uniform", "expected true or false"]),

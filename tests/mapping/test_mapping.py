@@ -29,7 +29,7 @@ def _random(rows: int, outputs: int, groups: int = 1, seed: int = 0) -> MatrixLa
 
 
 def test_differential_counts_by_hand() -> None:
-    """300 x 37 int8 weights, 2-bit cells: 4 slices, 8 columns an output, 16 outputs an array."""
+    """300 x 37 int8 weights, 2-bit cells: 4 slices, 8 columns per output, 16 outputs an array."""
     step = mapped(_random(300, 37), small_target())
     assert step.weight_slices == 4
     assert step.tiling.row_bounds.tolist() == [0, 128, 256, 300]

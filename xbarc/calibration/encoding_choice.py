@@ -48,7 +48,7 @@ class _Tried:
 
 
 def candidates(target: Target, slices: int | None) -> tuple[str, ...]:
-    """Encodings that make sense: with few cells a weight, some have no levels left.
+    """Encodings that make sense: with few cells per weight, some have no levels left.
 
     Args:
         target: gives the bits of a cell.

@@ -38,8 +38,8 @@ def deal_folds(batches: int) -> Folds:
     """Assign batches to folds at random, so that ordered data is spread; always the same way."""
     count = max(1, min(FOLDS, batches))
     # Whole batches, not samples: engines execute a batch at once.
-    dealt = np.arange(batches, dtype=np.int64) % count
-    return Folds(np.random.default_rng(0).permutation(dealt), count)
+    part = np.arange(batches, dtype=np.int64) % count
+    return Folds(np.random.default_rng(0).permutation(part), count)
 
 
 def run_in_folds(fit: Fitting, origin: Int64Array, folds: Folds, values: Sequence[Values]) -> None:

@@ -167,7 +167,7 @@ def _shares(task: LevelTask, step: CrossbarStep, wired: Float64Array) -> Float64
 def _spread_over_zeros(share: Float64Array, known: Any) -> Float64Array:
     """Cells without any conductance take the share of their row and column."""
     count = known.sum(axis=2, keepdims=True), known.sum(axis=1, keepdims=True)
-    # What two wires lose is nearly a product of one number a row and one a column, so their
+    # What two wires lose is nearly a product of one number per row and one per column, so their
     # logarithms add up.
     kept = np.where(known, np.log(np.maximum(share, 1e-12)), 0.0)
     overall = (

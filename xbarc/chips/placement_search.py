@@ -99,7 +99,7 @@ def search_orders(
     search.begin(starts[start], by_start[start])
     if any(scaling.is_asked for scaling in scalings.values()):
         search.round(search.others)
-    # With a factor an output no output is short of anything, and losses have no sign to follow.
+    # With a factor per output no output is short of anything, and losses have no sign to follow.
     if not any("outputs" in scaling.kinds for scaling in scalings.values()):
         for _ in range(ROUNDS):
             search.round(search.proposals)

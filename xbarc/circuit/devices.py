@@ -67,7 +67,7 @@ class TargetVariation(DeviceModel):
         return "variation"
 
     def program(self, levels: IntArray, cell: CellModel, drawn: Float64Array) -> Float64Array:
-        """A normal number a cell, by the law of the target."""
+        """A normal number per cell, by the law of the target."""
         real = cell.position[levels]
         sigma = np.hypot(cell.sigma[levels], cell.relative * (real + cell.floor))
         return vary(real, sigma, drawn[0], cell.floor, cell.law)

@@ -26,7 +26,7 @@ _compiled = compiled(error_model="numpy", fastmath={"contract"})
 
 # Columns that are worked on at once, and the fixed distance between rows in memory: with both known
 # to the compiler it vectorises, where a distance known at run time left it with scalar code (18 to
-# 22 against 8 to 10 G operations a second; 128 and 256 were slower on small rectangles).
+# 22 against 8 to 10 G operations per second; 128 and 256 were slower on small rectangles).
 TILE = 64
 # Number of a tile and place in it, for columns counted through: `>> _SHIFT`, `& _MASK`.
 _SHIFT, _MASK = 6, 63

@@ -1,4 +1,4 @@
-"""The command line: one function a command, one file a group of commands.
+"""The command line: one function a command, one file per group of commands.
 
 `main(argv)` returns an exit code and never prints a traceback for bad input. Results go to stdout,
 everything else to stderr. Heavy imports sit inside the commands, so that `xbarc --help` is quick.

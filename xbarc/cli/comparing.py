@@ -51,7 +51,7 @@ class DeviatingChips(Options):
         imports=True,
     )
     seeds: int = option(3, "chips to draw", metavar="K", bounds=(1, 10_000))
-    seed: int = option(0, "of the chips", bounds=(0, None))
+    seed: int = option(0, "seed of the chips", bounds=(0, None))
 
 
 class Compared(Options):
@@ -174,7 +174,7 @@ def _print(found: Comparison) -> None:
 
 
 def tables(found: Comparison) -> tuple[TableData, ...]:
-    """A row an encoding, a row for each way to program it, and what did not fit."""
+    """A row per encoding, a row for each way to program it, and what did not fit."""
     from xbarc.encoding_comparison import EncodingRow
     from xbarc.rows import TableData, table_of
 

@@ -39,10 +39,10 @@ _PROGRAM = typer.Argument(metavar="PROGRAM.xbar", help="what xbarc compile wrote
 def run_command(
     program: Annotated[Path, _PROGRAM],
     inputs: Annotated[
-        Path, typer.Option(metavar="IN.npz", help="an array a model input, by the input's name")
+        Path, typer.Option(metavar="IN.npz", help="one array per model input, by its name")
     ],
     outputs: Annotated[
-        Path, typer.Option(metavar="OUT.npz", help="where an array a model output goes")
+        Path, typer.Option(metavar="OUT.npz", help="file for the outputs, one array each")
     ],
     trace: Annotated[Path | None, _TRACE] = None,
     batch: Annotated[int | None, _BATCH] = None,

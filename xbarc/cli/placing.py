@@ -78,7 +78,7 @@ def _phases_row(program: Program, loads: tuple[Load, ...], found: Phases) -> Pha
     staying = sum(size[name] for name in found.stays)
     cells = found.written * array.rows * (array.columns + array.spare_columns)
     times = sum(any(name not in found.stays for name in names) for names in found.phases)
-    energy, time, bears = costs.write_energy, costs.write_time, costs.endurance
+    energy, time, endurance = costs.write_energy, costs.write_time, costs.endurance
     return PhasesRow(
         stays=found.stays,
         phases=tuple(
@@ -95,5 +95,5 @@ def _phases_row(program: Program, loads: tuple[Load, ...], found: Phases) -> Pha
         # Rows of one array are written one after another, arrays side by side: a phase that writes
         # at all takes the rows of one.
         write_time_us=None if time is None else time.value * array.rows * times / 1e3,
-        inferences_borne=None if bears is None or not times else bears.value / times,
+        inferences_borne=None if endurance is None or not times else endurance.value / times,
     )

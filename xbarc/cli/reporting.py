@@ -37,14 +37,14 @@ def report_command(
         ),
     ],
     format: Annotated[  # noqa: A002
-        str, typer.Option("--format", metavar="text|json|csv|html", help="csv: one row a layer")
+        str, typer.Option("--format", metavar="text|json|csv|html", help="csv: one row per layer")
     ] = "text",
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="[default: stdout]")
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(metavar="DATA.npz", help="inputs that give energies of arrays by operands"),
+        typer.Option(metavar="DATA.npz", help="inputs to compute the energy of arrays from"),
     ] = None,
     *,
     given: dict[str, str],

@@ -69,7 +69,7 @@ def lines_command(
         Path | None,
         typer.Option(
             metavar="DATA.npz",
-            help="what ranges, placement and compensations may see  [default: the first quarter of "
+            help="samples for ranges, placement and compensation  [default: the first quarter of "
             "--data, at most 256 samples, which then do not judge]",
         ),
     ] = None,
@@ -80,7 +80,7 @@ def lines_command(
     shared: Jobs,
     given: dict[str, Any],
 ) -> int:
-    """Sweep the resistance of wires: top-1 as mapped, placed and corrected."""
+    """Sweep the resistance of wires: top-1 as mapped, placed and compensated."""
     from json import dumps
 
     from xbarc.cli.files import write_text

@@ -51,7 +51,7 @@ class ChipCost:
 
     @property
     def gops(self) -> float:
-        """Two operations a multiply-accumulate, at full load."""
+        """Two operations per multiply-accumulate, at full load."""
         return 2 * self.macs / self.timing.vector_ns
 
     @property
@@ -66,7 +66,7 @@ class FullLoad:
 
     Attributes:
         outputs: weights along one wordline; a part of one where a weight takes several arrays.
-        conversions: of one read, count an array.
+        conversions: of one read, count per array.
         columns_per_conversion: columns that share a converter over the conversions it makes of
             them in a cycle: 2 where pairs are subtracted before it.
     """

@@ -55,7 +55,7 @@ def _sum(values: Iterable[float | None]) -> float | None:
 
 
 def energy_parts(counts: Counts, target: Target) -> tuple[CostPart, ...]:
-    """Energy of one inference in pJ, by component."""
+    """Energy per inference in pJ, by component."""
     costs = target.costs
     rows = (
         ("array read", counts.array_reads, "array_energy", costs.array_energy),

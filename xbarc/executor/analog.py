@@ -273,7 +273,7 @@ class AnalogLayer(Accumulate):
         return planes
 
     def _add_noise(self, segment: Segment, power: AnyArray, sums: AnyArray, span: slice) -> None:
-        """A number a conversion, by the vector's place in the run and the conversion's own.
+        """A number per conversion, by the vector's place in the run and the conversion's own.
 
         Args:
             segment: what is read.

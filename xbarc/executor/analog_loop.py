@@ -64,7 +64,7 @@ def add_noise(sums, drawn, quantiles, cells, reads, converters):
         sums: is added to; axes: conversion, input slice, vector.
         drawn: index into `quantiles`; axes: vector, input slices of all conversions.
         quantiles: equally likely values of a standard normal.
-        cells: variance that one cell a row adds; axes: input slice, vector.
+        cells: variance that one cell per row adds; axes: input slice, vector.
         reads: cells that a conversion sees of each row; axis: conversion.
         converters: variance of the converter; axes: conversion, input slice or 1.
     """

@@ -52,7 +52,7 @@ _ROUNDING = 2.0**-20
 # of 128 levels.
 _WIDEST_WINDOW = 1 / 64
 
-# Different spreads of one segment; each takes 64 bytes a vector.
+# Different spreads of one segment; each takes 64 bytes per vector.
 _MOST_KINDS = 8
 
 _NO_FLOOR = np.zeros(0, dtype=np.int32)

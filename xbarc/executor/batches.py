@@ -39,7 +39,7 @@ def labelled_batches(program: Program, data: Mapping[str, AnyArray]) -> list[Lab
         raise InputError(
             f"{name} are {labels.dtype}{list(labels.shape)}, expected int64[{sum(sizes)}]",
             where="data",
-            hint="one class number a sample",
+            hint="one class number per sample",
         )
     # Batches may differ in size: the last one holds what is left.
     ends = np.cumsum(sizes)

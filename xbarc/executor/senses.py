@@ -224,7 +224,7 @@ class SenseLayer(Accumulate):
         bitplanes.unpack(flat, acc)
 
     def _lists(self, group: int, number: int, rows: slice) -> _Segment:
-        """Which wordlines each conversion adds up, and which ones it takes off.
+        """Which wordlines each conversion adds up, and which ones it subtracts.
 
         A wordline that is subtracted counts as one that is not driven, less one always.
         """

@@ -303,7 +303,7 @@ def lane_order() -> list[int]:
 def pack_nibble(
     _context: Any, _first: Any, _second: Any, _third: Any, _fourth: Any, _out: Any, _stride: Any
 ) -> tuple[Any, Any]:
-    """Bits of four wordlines of 32 lanes as numbers 0 to 15, one vector of bytes a bit plane.
+    """Bits of four wordlines of 32 lanes as numbers 0 to 15, one vector of bytes per bit plane.
 
     The first four arguments are addresses of 32 codes of one byte; plane `p` is stored at
     `out + p * stride`. Runs on every CPU.

@@ -33,7 +33,7 @@ _CHUNK_CELLS = 1 << 24
 
 def conversion_matrix(periphery: Periphery, conversions: int, columns: int) -> sparse.csr_array:
     """Build `A` as a sparse matrix; axes: conversion, column."""
-    # An identity is stored as no entries: most encodings have a conversion a column.
+    # An identity is stored as no entries: most encodings have a conversion per column.
     if not periphery.a_sign.size:
         if conversions != columns:
             raise ValueError(f"A is the identity, but {columns} columns give {conversions} sums")

@@ -21,7 +21,7 @@ def conversion_kinds(step: CrossbarStep) -> tuple[Int64Array, Float64Array]:
     # A conversion may enter several outputs with either sign, and its sign may differ by row block:
     # the majority names it.
     np.add.at(sign, periphery.r_conversion, np.sign(code).sum(axis=0))
-    # One number a kind: sorted, it goes by weight, plus before minus.
+    # One number per kind: sorted, it goes by weight, plus before minus.
     names = 2 * exponent + (sign < 0)
     found, kinds = np.unique(names, return_inverse=True)
     energy = np.zeros(step.conversions)

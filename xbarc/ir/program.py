@@ -1,4 +1,4 @@
-"""`Program`: where every weight sits and what every converter reads, as arrays a layer.
+"""`Program`: where every weight sits and what every converter reads, as arrays per layer.
 
 The meaning, for one layer with inputs `x`, cells `g` and input slices `u_s` (design.md, section 2):
 

@@ -92,7 +92,7 @@ def _crossbar(step: CrossbarStep) -> Iterator[str]:
     )
     if step.sense is not None:
         thresholds = checksum(step.sense.thresholds)
-        yield f"    sense, {step.sense.levels} comparisons a conversion, thresholds {thresholds}"
+        yield f"    sense, {step.sense.levels} comparisons per conversion, thresholds {thresholds}"
         return
     low, high = _ends(step.adc.bits)
     yield f"    adc {step.adc.policy}, {low} to {high} bits"

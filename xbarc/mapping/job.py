@@ -72,9 +72,9 @@ def make_job(
         weights = weights >> shift
     bounds = row_bounds(layer.rows, target.array, options.tile)
     # Before regions, which ask for signs within each row block.
-    dealt = encoding.rows(weights, bounds)
-    if dealt is not None:
-        weights, bounds = weights[:, dealt[0]], dealt[1]
+    order = encoding.rows(weights, bounds)
+    if order is not None:
+        weights, bounds = weights[:, order[0]], order[1]
     parts = encoding.regions(weights, bounds) or (_all(encoding, layer.outputs),)
     slices, cut, places = _fit(layer, target, options, (weights, parts, bits, arrangement))
     plain = bool((places.order[:-1] < places.order[1:]).all() and (places.signs == 1).all())
@@ -90,7 +90,7 @@ def make_job(
         shift,
         centre,
         cut,
-        None if dealt is None else dealt[0],
+        None if order is None else order[0],
     )
 
 
@@ -130,7 +130,7 @@ def _fit(
     most = options.weight_slices or _MOST_CELL_BITS // cell_bits
     raise MappingError(
         f"weights from {low} to {high} do not fit {encoding.name} with {most} cells of"
-        f" {cell_bits} bits a weight",
+        f" {cell_bits} bits per weight",
         where=layer.name,
         hint=_remedy(least, options.weight_slices),
     )

@@ -19,7 +19,7 @@ UNIT, POSITIVE, TRUTH = (0.0, 1.0), (0.0, INF), (0.0, 1.0)
 ALWAYS, SINCE_11 = Kernels(0, 0), Kernels(11, 11)
 NIBBLES = Kernels(0, 0, nibbles=True)
 
-# A row a line, so that they can be compared.
+# A row per line, so that they can be compared.
 # fmt: off
 ROWS: tuple[Operator, ...] = (
     # functions of one entry, which ONNX Runtime computes exactly

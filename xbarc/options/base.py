@@ -260,7 +260,7 @@ class WrongOptionsError(InputError):
     """Several options are wrong.
 
     Attributes:
-        problems: an error an option.
+        problems: an error per option.
     """
 
     problems: tuple[XbarcError, ...] = ()

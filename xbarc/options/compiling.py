@@ -152,7 +152,7 @@ class Cells(Options):
         None,
         "cells of one sign per weight; with fewer than a weight needs, the nearest value that fits "
         "is stored",
-        unit="cells a weight",
+        unit="cells per weight",
         bounds=(1, _MOST_SLICES),
         unset="as needed",
         example=2,
@@ -406,7 +406,7 @@ class ScheduleOptions(Options):
     duplicate: str = option(
         "none",
         "weight duplication that reports count with: as many copies as balance the layers, reach "
-        "N inferences a second, or are fastest within N arrays (or chip)",
+        "N inferences per second, or are fastest within N arrays (or chip)",
         metavar="none|balance|throughput=N|budget=N",
     )
     cost_law: str | Method | None = option(

@@ -72,7 +72,7 @@ class ChipEffects(Options):
     samples: int = option(
         1, "chips to draw", metavar="K", bounds=(1, 100_000), brief="chips to draw"
     )
-    time: float = option(DAY_S, "since programming, for drift", metavar="SECONDS")
+    time: float = option(DAY_S, "time since programming, for drift", metavar="SECONDS")
     fault_map: Annotated[Path | None, reads(read_path)] = option(
         None,
         "stuck cells as arrays array, row, column and level, instead of the target's rates",

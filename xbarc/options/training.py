@@ -67,5 +67,5 @@ class Training(Options):
         bounds=(0, 0.9),
     )
     train_seed: int = option(
-        0, "of the order of samples, and of noise", metavar="N", bounds=(0, None)
+        0, "seed of the order of samples, and of noise", metavar="N", bounds=(0, None)
     )

@@ -1,4 +1,4 @@
-"""What inputs of layers provably are: fewer input bits, and intervals that narrow converters."""
+"""Range analysis of inputs: fewer input bits, and intervals that narrow converters."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ def render_chip_text(report: ChipReport) -> Group:
     power = parts_table(
         "Power of the chip, every array at work",
         whole.energy,
-        "count a vector>",
+        "count per vector>",
         "mW",
         whole.vector_ns,
     )

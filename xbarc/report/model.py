@@ -126,7 +126,7 @@ class Report(Document):
         "when each layer works; null where a shape is not known", SCHEDULE
     )
     operands: Shown[OperandsRow] | None = section(
-        "energies by data; null where no data was given", OPERANDS, default=None
+        "energy from operands; null where no data was given", OPERANDS, default=None
     )
     adc_models: Rows[AdcOpinion] = section(
         "converters in use by several models, the target's own first", ADC_MODELS

@@ -50,9 +50,9 @@ class PhasesRow(Row):
     arrays_written: int = fact("arrays that are written an inference, count")
     arrays_bound: int = fact("no choice with so many phases writes fewer, count")
     bytes_waiting: float = fact("how many bytes wait from a phase to a later one, an inference")
-    write_energy_uj: float | None = fact("energy of that writing, uJ an inference")
+    write_energy_uj: float | None = fact("energy of that writing, uJ per inference")
     write_time_us: float | None = fact(
-        "time of that writing, arrays of a phase side by side, us an inference"
+        "time of that writing, arrays of a phase side by side, us per inference"
     )
     inferences_borne: float | None = fact("how many inferences until the cells are worn out")
 

@@ -35,10 +35,10 @@ class AdcCosts(Strict):
     # (`cost.converters`).
     replaced: ClassVar[bool] = False
 
-    energy_linear: PicoJoule = Field(description="energy a bit of a conversion")
+    energy_linear: PicoJoule = Field(description="energy per bit of a conversion")
     energy_exponential: PicoJoule = Field(description="energy a level of a conversion")
     energy_scale: Ratio = Field(description="factor on the energy law for this design")
-    area_linear: SquareMicron = Field(description="area a bit of the converter")
+    area_linear: SquareMicron = Field(description="area per bit of the converter")
     area_exponential: SquareMicron = Field(description="area a level of the converter")
     comparator_energy: PicoJoule = Field(description="energy of a 1-bit decision")
     comparator_area: SquareMicron = Field(description="area of a sense amplifier")

@@ -155,7 +155,7 @@ class Adc(Strict):
     reference: Literal["static", "per-cycle"] = Field(
         description="whether range and step may differ from one input slice to the next"
     )
-    rate: GigaSample = Field(description="conversions a second of one converter")
+    rate: GigaSample = Field(description="conversions per second of one converter")
     stops_early: bool = Field(
         description="whether a converter makes only the bits that each column needs (a SAR that "
         "stops early), or as many for every column that shares it",

@@ -354,7 +354,7 @@ def test_a_weight_that_does_not_fit_is_named(name: str) -> None:
         map_layer(layer, target, options, ArrayPool(target.array, "layer"), _arrangement(3))
     message = str(caught.value)
     assert message.startswith("conv7: weights from ")
-    assert f"do not fit {name} with 3 cells of 2 bits a weight" in message
+    assert f"do not fit {name} with 3 cells of 2 bits per weight" in message
     assert "hint: --weight-slices " in message
     least = int(message.split("--weight-slices ")[1].split(" or more", maxsplit=1)[0])
     chained = find_encoding(name).is_chained()  # the columns of three outputs take a bit more

@@ -23,7 +23,7 @@ class SparsityRow(Row, title="Cells at level 0"):
 
 
 def sparsity_rows(subject: Subject) -> tuple[SparsityRow, ...]:
-    """A row a layer."""
+    """A row per layer."""
     return tuple(
         SparsityRow(layer.step.name, float(layer.levels[0] / layer.levels.sum()), 5e5)
         for layer in subject.cost.layers

@@ -67,7 +67,7 @@ class Policy:
     """What `--duplicate` asks for.
 
     Attributes:
-        amount: arrays of a budget, inferences a second of a throughput; 0 otherwise.
+        amount: arrays of a budget, inferences per second of a throughput; 0 otherwise.
     """
 
     kind: Kind = "none"
@@ -167,7 +167,7 @@ def balance_copies(layers: Sequence[Stand]) -> dict[str, int]:
 
 
 def at_rate(layers: Sequence[Stand], rate: float) -> dict[str, int]:
-    """Fewest arrays for so many inferences a second.
+    """Fewest arrays for so many inferences per second.
 
     Raises:
         MappingError: a layer is too slow with a copy for every position.
@@ -180,7 +180,7 @@ def at_rate(layers: Sequence[Stand], rate: float) -> dict[str, int]:
     if slow is not None and None in found.values():
         best = 1e12 / slow.time(slow.most)
         raise MappingError(
-            f"{rate:g} inferences a second are out of reach: {slow.name} does at most {best:.4g} "
+            f"{rate:g} inferences per second are out of reach: {slow.name} does at most {best:.4g} "
             f"with {slow.most} copies",
             where="--duplicate",
             hint=f"throughput={best:.4g} or less",

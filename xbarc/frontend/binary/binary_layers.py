@@ -1,7 +1,7 @@
 """Layers of binary networks: +-1 inputs and weights, and thresholds in place of Sign.
 
 A layer is binary when its input provably holds two values and its weights are plus or minus one
-number an output. What follows it up to the next two-valued tensor (BatchNormalization, Mul by a
+number per output. What follows it up to the next two-valued tensor (BatchNormalization, Mul by a
 scale, MaxPool, Sign in any form) is run, in ONNX Runtime, on every sum that the layer can have; if
 that is a step, the step is an integer threshold and takes the place of those operators.
 """

@@ -1,4 +1,4 @@
-"""Gemms in one form: vectors in rows, and an addend that is one number an output."""
+"""Gemms in one form: vectors in rows, and an addend that is one number per output."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def write_comparisons(step: CrossbarStep, graph: ModelGraph) -> None:
     levels = sense.levels
     thresholds = sense.thresholds.reshape(-1, levels).T
     stacked = thresholds.astype(np.float32).reshape(levels, *spread)
-    # All levels at once, along a new first axis: a trainer sees one tensor of thresholds a layer.
+    # All levels at once, along a new first axis: a trainer sees one tensor of thresholds per layer.
     limits = graph.constant(f"{step.name}/thresholds", stacked)
     wide = graph.node("Unsqueeze", [sums, _axis(graph)], f"{step.name}/wide")
     reached = graph.node("GreaterOrEqual", [wide, limits], f"{step.name}/reached")

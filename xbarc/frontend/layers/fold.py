@@ -96,7 +96,7 @@ def _fold_step(layer: MatrixLayer, step: _Affine) -> MatrixLayer | None:
 
 
 def _scale_weights(layer: MatrixLayer, factor: Float64Array) -> FloatWeight:
-    """Weights times a factor an output: products in float64, rounded once."""
+    """Weights times a factor per output: products in float64, rounded once."""
     tensor = layer.weight.tensor
     lost = getattr(layer.weight, "lost", "")
     if np.all(factor == 1):

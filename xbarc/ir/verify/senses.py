@@ -74,7 +74,7 @@ def sense_thresholds(step: CrossbarStep) -> Iterator[str]:
         yield f"thresholds have shape {found.shape}, expected {lead} and levels"
         return
     if not 1 <= found.shape[3] <= 7:
-        yield f"{found.shape[3]} comparisons a conversion, expected 1 to 7"
+        yield f"{found.shape[3]} comparisons per conversion, expected 1 to 7"
     if np.any(np.diff(found.astype(np.int64), axis=3) < 0):
         yield "thresholds fall along levels"
     if np.abs(found.astype(np.int64)).max(initial=0) > _LARGEST:

@@ -56,7 +56,7 @@ def apply_to_weights(
     if not paired or target.cell.bits > _WIDEST_DIGIT or not job.weights.size:
         return job
     joined = encodings[0].adjacent() > 1  # halves are subtracted before the converter
-    # One row block can be dealt in one way only.
+    # One row block leaves nothing to distribute.
     if "distribute" in adc_savings and job.weights.shape[1] > target.array.rows:
         active = target.array.active_rows
         order = deal_rows(job.weights, job.bounds, active, target.cell.bits, law)

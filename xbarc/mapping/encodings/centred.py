@@ -49,7 +49,7 @@ class Centred(ByWeight):
         return self._pairs.slices(weights_low, weights_high, weight_bits, cell_bits)
 
     def width(self, outputs: int, slices: int) -> int:
-        """Two columns a slice and output."""
+        """Two columns per slice and output."""
         return self._pairs.width(outputs, slices)
 
     def pattern(self, outputs: int, slices: int) -> Pattern:

@@ -39,7 +39,7 @@ class TwosComplement(ByWeight):
         return slice_count(bits, cell_bits) + 1
 
     def width(self, outputs: int, slices: int) -> int:
-        """One column a slice and output."""
+        """One column per slice and output."""
         return outputs * slices
 
     def pattern(self, outputs: int, slices: int) -> Pattern:

@@ -40,7 +40,7 @@ class Differential(ByWeight):
         return slice_count(bits_for(max(-weights_low, weights_high, 0)), cell_bits)
 
     def width(self, outputs: int, slices: int) -> int:
-        """Two columns a slice and output."""
+        """Two columns per slice and output."""
         return 2 * outputs * slices
 
     def adjacent(self) -> int:

@@ -38,7 +38,7 @@ class Offset(Encoding):
         return slice_count(weight_bits, cell_bits)
 
     def width(self, outputs: int, slices: int) -> int:
-        """One column a slice and output, and the unit column."""
+        """One column per slice and output, and the unit column."""
         return outputs * slices + 1
 
     def shared(self) -> int:

@@ -27,7 +27,7 @@ from xbarc.numerics import (
 
 @dataclass(frozen=True)
 class Single(ByWeight):
-    """One column a slice and output, the sign of each row block flipped digitally."""
+    """One column per slice and output, the sign of each row block flipped digitally."""
 
     @property
     def name(self) -> str:
@@ -40,7 +40,7 @@ class Single(ByWeight):
         return slice_count(bits_for(max(-weights_low, weights_high, 0)), cell_bits)
 
     def width(self, outputs: int, slices: int) -> int:
-        """One column a slice and output."""
+        """One column per slice and output."""
         return outputs * slices
 
     def pattern(self, outputs: int, slices: int) -> Pattern:

@@ -3,7 +3,7 @@
 Vertices are columns, edges are outputs: `w[o] = m[plus(o)] - m[minus(o)]`. A star is a bias column
 that all outputs share, a path is the adjacent connection matrix (ACM, arXiv 2004.06094), where each
 output is the difference of neighbours, and a path cut every k outputs is its segmented form. With
-`analog` the difference is taken before the converter: a conversion an output instead of one a
+`analog` the difference is taken before the converter: a conversion per output instead of one a
 column, with a negative lower end.
 
 An integer row of weights fixes the levels of a tree up to one constant, which is chosen such that
@@ -66,7 +66,7 @@ class Tree(Encoding):
         return levels_needed(forest, rows) <= 1 << (cell_bits * slices)
 
     def width(self, outputs: int, slices: int) -> int:
-        """A column a slice and vertex."""
+        """A column per slice and vertex."""
         return self.grow(outputs).vertices * slices
 
     def adjacent(self) -> int:

@@ -1,4 +1,4 @@
-"""One column an output: positive weights only, and what was added is subtracted digitally.
+"""One column per output: positive weights only, and what was added is subtracted digitally.
 
 The least weight of an output is subtracted from all its weights and given back through the digital
 sum of the inputs: `W = W' - o 1`, with `W' >= 0` (after arXiv 1910.13850, whose nets are trained
@@ -20,7 +20,7 @@ _SINGLE = Single()
 
 @dataclass(frozen=True)
 class Unipolar(ByWeight):
-    """A column a slice and output; the offset of each output goes through `beta`."""
+    """A column per slice and output; the offset of each output goes through `beta`."""
 
     @property
     def name(self) -> str:
@@ -44,7 +44,7 @@ class Unipolar(ByWeight):
         return slice_count(max(1, int(weights_high - weights_low).bit_length()), cell_bits)
 
     def width(self, outputs: int, slices: int) -> int:
-        """One column a slice and output."""
+        """One column per slice and output."""
         return _SINGLE.width(outputs, slices)
 
     def pattern(self, outputs: int, slices: int) -> Pattern:

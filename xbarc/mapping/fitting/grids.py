@@ -130,7 +130,7 @@ class Coupled(RowGrid):
 
 
 def _solver(forest: Forest, levels: int, weight: Float64Array) -> Nearest:
-    """One block: a row a group by encoders that are prepared for it, many rows at once.
+    """One block: a row per group by encoders that are prepared for it, many rows at once.
 
     Args:
         forest: columns and outputs.

@@ -45,7 +45,7 @@ class Recoded(Encoding):
         return self.plain.slices(weights_low, weights_high, weight_bits, cell_bits)
 
     def width(self, outputs: int, slices: int) -> int:
-        """Two columns a slice and output."""
+        """Two columns per slice and output."""
         return self.plain.width(outputs, slices)
 
     def adjacent(self) -> int:

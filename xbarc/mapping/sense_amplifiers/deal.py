@@ -61,7 +61,7 @@ def read_groups(arrays: Mapping[str, AnyArray]) -> InputGroups:
         array = np.asarray(given)
         if array.ndim != 1 or array.dtype.kind not in "iu" or array.min(initial=0) < 0:
             raise InputError(
-                f"'{name}' is {array.dtype}{list(array.shape)}, expected a group number an input",
+                f"'{name}' is {array.dtype}{list(array.shape)}, expected a group number per input",
                 where="--split",
             )
         groups[name] = array.astype(np.int64)
@@ -73,7 +73,7 @@ def fill_up(parts: list[Int64Array], turn: Int64Array, capacity: int) -> list[In
 
     Args:
         parts: groups that together hold every input once.
-        turn: the order in which inputs were dealt; axis: input.
+        turn: the order in which inputs were distributed; axis: input.
         capacity: inputs that a group takes, or all of them.
     """
     uses = np.ones(len(turn), dtype=np.int64)

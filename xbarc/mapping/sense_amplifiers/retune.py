@@ -47,7 +47,7 @@ def _retune_step(step: CrossbarStep, thresholds: AnyArray, votes: AnyArray) -> C
         )
     levels = old.shape[3]
     whole = np.ceil(np.clip(thresholds, -(2**30), 2**30)).astype(np.int32)
-    # The export writes levels first, for one tensor of thresholds a layer; the program has them
+    # The export writes levels first, for one tensor of thresholds per layer; the program has them
     # last.
     shaped = whole.reshape(levels, *old.shape[:3]).transpose(1, 2, 3, 0)
     sense = replace(step.sense, thresholds=np.sort(np.ascontiguousarray(shaped), axis=3))

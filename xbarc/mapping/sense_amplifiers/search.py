@@ -100,7 +100,7 @@ def mean_thresholds(seen: SplitSums, share: Float64Array, places: Float64Array) 
 
     Args:
         seen: sums.
-        share: what is to be dealt out, the layer's threshold less the mean total, in sums; axes:
+        share: what is to be distributed, the layer's threshold less the mean total, in sums; axes:
             group, output.
         places: where the levels lie, in standard deviations.
 
@@ -123,7 +123,7 @@ def fit_counts(seen: SplitSums, thresholds: IntArray) -> tuple[Float64Array, Flo
     """Slope and start of the line from counts to the wanted real sums, by least squares.
 
     Returns:
-        One number an output of all groups, each.
+        One number per output of all groups, each.
     """
     counts = np.zeros(seen.wanted.shape, dtype=np.float64)
     for segment in range(seen.sums.shape[2]):

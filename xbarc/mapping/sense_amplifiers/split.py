@@ -22,7 +22,7 @@ class Wordlines:
         inputs: input of each wordline; axis: row.
         drive: codes that drive it; axis: row.
         bounds: first row of each group, and the end.
-        copies: wordlines an input.
+        copies: wordlines per input.
         share: how often an input stands in a group, on average; 1 where no two groups overlap.
     """
 

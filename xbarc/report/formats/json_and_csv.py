@@ -21,7 +21,7 @@ def render_json(report: Report) -> str:
 
 
 def render_csv(report: Report) -> str:
-    """A line a layer and a last one with the totals; unknown numbers are empty."""
+    """A line per layer and a last one with the totals; unknown numbers are empty."""
     out = io.StringIO()
     # The standard's CRLF would make files differ from what `git` and `diff` expect.
     writer = csv.writer(out, lineterminator="\n")

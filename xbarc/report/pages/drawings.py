@@ -25,12 +25,12 @@ def pictures(
 ) -> tuple[str, ...]:
     """Every drawing with its heading; those without data are left out."""
     drawn = (
-        ("Energy by component", _pie("Energy", components.energy, "uJ an inference")),
+        ("Energy by component", _pie("Energy", components.energy, "uJ per inference")),
         ("Area by component", _pie("Area", components.area, "mm2")),
         ("Pipeline of one inference, strong: critical path", _timeline(plan)),
         ("Roofline", _roofline(layers, totals, chip)),
         ("Conversions of one inference by ADC bits", _bits(layers)),
-        ("Filling of arrays, a square each", _filling_picture(layers)),
+        ("Utilisation of arrays, one square per array", _filling_picture(layers)),
     )
     return tuple(page.render_heading(title) + "\n" + svg for title, svg in drawn if svg)
 
@@ -39,7 +39,7 @@ def bars(layers: Sequence[LayerRow], components: Components) -> tuple[str, ...]:
     """Energy by layer, then energy and area by component, as bars."""
     return (
         _layer_bars(layers),
-        _part_bars("Energy by component, pJ an inference", components.energy),
+        _part_bars("Energy by component, pJ per inference", components.energy),
         _part_bars("Area by component, um2", components.area),
     )
 
@@ -98,7 +98,7 @@ def _bits(layers: Sequence[LayerRow]) -> str:
 
 def _filling_picture(layers: Sequence[LayerRow]) -> str:
     rows = [(r.name, r.filling, r.arrays, r.copies) for r in layers[:_MOST_LAYERS]]
-    return charts.draw_filling("Filling of arrays", rows)
+    return charts.draw_filling("Utilisation of arrays", rows)
 
 
 def _layer_bars(layers: Sequence[LayerRow]) -> str:

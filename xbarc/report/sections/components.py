@@ -17,7 +17,7 @@ class Components(Row):
     """Every total, by component."""
 
     area: tuple[CostPart, ...] = fact("parts of the area, um2")
-    energy: tuple[CostPart, ...] = fact("parts of the energy of one inference, pJ")
+    energy: tuple[CostPart, ...] = fact("parts of the energy per inference, pJ")
     write: tuple[CostPart, ...] = fact("parts of the energy of programming, pJ")
 
 
@@ -38,7 +38,7 @@ def sum_parts(parts: Iterable[CostPart], divisor: float) -> float | None:
 
 
 def energy_uj(subject: Subject) -> float | None:
-    """Energy of one inference; None where no layer can be counted, or a figure is missing."""
+    """Energy per inference; None where no layer can be counted, or a figure is missing."""
     cost = subject.cost
     if not cost.crossbars_counted:
         return None
@@ -49,7 +49,7 @@ def component_tables(found: Components) -> tuple[TableData, ...]:
     """Area and energy."""
     return (
         parts_table("Area by component", found.area),
-        parts_table("Energy of one inference by component", found.energy),
+        parts_table("Energy per inference by component", found.energy),
     )
 
 

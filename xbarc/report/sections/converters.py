@@ -27,7 +27,7 @@ class ConverterRow(Row, title="Converters, as set and by other rules"):
         head="mean 2^b>",
         text="{:.1f}",
     )
-    energy_uj: float | None = fact("by the target's converter, uJ an inference", head="energy uJ>")
+    energy_uj: float | None = fact("by the target's converter, uJ per inference", head="energy uJ>")
     histogram: dict[int, int] = fact(
         "readings by width in bits, count, of one input vector or an inference; those "
         "of 0 bits make no conversion",

@@ -25,9 +25,9 @@ class DigitalRow(Row, title="Digital fragments"):
         "how often each operator stands in it, count", head="operators", text=operators
     )
     macs: int | None = fact(
-        "multiply-accumulates, count an inference", head="MACs>", of=_digital_macs
+        "multiply-accumulates, count per inference", head="MACs>", of=_digital_macs
     )
-    energy_uj: float | None = fact("energy of the multiply-accumulates, uJ an inference")
+    energy_uj: float | None = fact("energy of the multiply-accumulates, uJ per inference")
     notes: tuple[str, ...] = fact(
         "why matrix operators are in it, one entry each",
         head="why matrix operators are here",
@@ -39,7 +39,7 @@ class DigitalRow(Row, title="Digital fragments"):
 
 
 def digital_rows(subject: Subject) -> tuple[DigitalRow, ...]:
-    """A row a fragment, in execution order."""
+    """A row per fragment, in execution order."""
     return tuple(_digital_row(step, subject.target) for step in subject.program.digital_steps)
 
 

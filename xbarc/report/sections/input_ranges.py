@@ -1,4 +1,4 @@
-"""What inputs of layers provably are, and what converters gain by it."""
+"""Range analysis of the inputs of layers, and what converters gain by it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from xbarc.report.section import Section, Subject
 from xbarc.rows import Row, fact, number, shows
 
 
-class FactsRow(Row, title="What inputs provably are"):
+class FactsRow(Row, title="Range analysis of inputs"):
     """A layer of whose inputs something is known, whatever the network reads."""
 
     layer: str = fact("name of the layer", head="layer")

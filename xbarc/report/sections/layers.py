@@ -96,12 +96,12 @@ class LayerRow(Row):
     adc: AdcRow = fact("converter widths")
     timing: Timing = fact("time of one input vector")
     positions: int | None = fact("input vectors of one inference, count", head="positions>")
-    macs: int | None = fact("multiply-accumulates, count an inference")
+    macs: int | None = fact("multiply-accumulates, count per inference")
     conversions_per_vector: int = fact("conversions of one input vector, count", csv=False)
-    conversions: int | None = fact("conversions, count an inference", head="conversions>")
-    buffer_bytes: int | None = fact("bytes through buffers, count an inference", csv=False)
+    conversions: int | None = fact("conversions, count per inference", head="conversions>")
+    buffer_bytes: int | None = fact("bytes through buffers, count per inference", csv=False)
     energy_uj: float | None = fact(
-        "energy of the layer's share of the components, uJ an inference",
+        "energy of the layer's share of the components, uJ per inference",
         head="energy uJ>",
     )
     latency_us: float | None = fact(
@@ -118,7 +118,7 @@ class LayerRow(Row):
 
 
 def layer_rows(subject: Subject) -> tuple[LayerRow, ...]:
-    """A row a layer, in execution order."""
+    """A row per layer, in execution order."""
     return tuple(_layer_row(layer, subject.target) for layer in subject.cost.layers)
 
 
@@ -233,7 +233,7 @@ def placement_table(layers: Sequence[LayerRow]) -> TableData:
 
 
 def chosen_table(layers: Sequence[LayerRow]) -> TableData:
-    """What was chosen, a row a layer."""
+    """What was chosen, a row per layer."""
     rows = tuple(
         (row.name, row.encoding, row.choice.reason, _MEASURES[row.choice.measure])
         for row in layers

@@ -19,15 +19,15 @@ class OperandRow(Row):
     )
     mean_level: Share = fact("mean level of an input slice, 0 to 1", head="mean level>")
     array_uj: float | None = fact(
-        "arrays by `t sum V**2 G`, uJ an inference; null without a read pulse", head="array uJ>"
+        "arrays by `t sum V**2 G`, uJ per inference; null without a read pulse", head="array uJ>"
     )
     array_constant_uj: float = fact(
-        "arrays by the constant figure, uJ an inference", head="constant>"
+        "arrays by the constant figure, uJ per inference", head="constant>"
     )
     driver_uj: float = fact(
-        "drivers of lines that are not zero, uJ an inference", head="driver uJ>"
+        "drivers of lines that are not zero, uJ per inference", head="driver uJ>"
     )
-    driver_constant_uj: float = fact("drivers of all lines, uJ an inference", head="constant>")
+    driver_constant_uj: float = fact("drivers of all lines, uJ per inference", head="constant>")
 
 
 class OperandsRow(Row):
@@ -35,7 +35,7 @@ class OperandsRow(Row):
 
     vectors: int = fact("input vectors of all layers that were looked at, count")
     energy_uj: float | None = fact(
-        "energy of one inference with these in place of the constant ones, uJ"
+        "energy per inference with these in place of the constant ones, uJ"
     )
     layers: tuple[OperandRow, ...] = fact("layers, in execution order")
 

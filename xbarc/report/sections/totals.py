@@ -50,14 +50,16 @@ class Totals(Row):
     tiles: int = fact("tiles in use, count")
     chips: int = fact("chips in use, count")
     fits_one_chip: bool = fact("whether one chip is enough")
-    macs_crossbar: int | None = fact("multiply-accumulates on crossbars, count an inference")
-    macs_digital: int | None = fact("multiply-accumulates of digital fragments, count an inference")
-    conversions: int | None = fact("conversions of all converters, count an inference")
+    macs_crossbar: int | None = fact("multiply-accumulates on crossbars, count per inference")
+    macs_digital: int | None = fact(
+        "multiply-accumulates of digital fragments, count per inference"
+    )
+    conversions: int | None = fact("conversions of all converters, count per inference")
     area_mm2: float | None = fact("sum of `components.area`, mm2")
     area_low_mm2: float | None = fact("area by the least of the sources that disagree, mm2")
     area_high_mm2: float | None = fact("area by the largest of them, mm2")
     energy_uj: float | None = fact(
-        "sum of `components.energy`, uJ an inference at full rate: what is always on "
+        "sum of `components.energy`, uJ per inference at full rate: what is always on "
         "is charged for the interval between two inferences"
     )
     energy_alone_uj: float | None = fact(
@@ -86,7 +88,7 @@ class Totals(Row):
     inferences_per_s: float | None = fact(
         "at full rate: the busiest array, link or digital unit decides, 1/s"
     )
-    tops_per_watt: float | None = fact("2 operations a multiply-accumulate, TOPS/W")
+    tops_per_watt: float | None = fact("2 operations per multiply-accumulate, TOPS/W")
     unknown: dict[str, str] = fact("why a total is not known, by its name")
 
 
@@ -225,8 +227,8 @@ def totals_table(
     policy = "" if plan is None else f"--duplicate {plan.duplicate}"
     rows: tuple[tuple[str, ...], ...] = (
         ("arrays", number(totals.arrays), room),
-        ("arrays of one copy of everything", number(totals.arrays_once), policy),
-        ("arrays without packing", number(totals.arrays_without_packing), "one a block"),
+        ("arrays without duplication", number(totals.arrays_once), policy),
+        ("arrays without packing", number(totals.arrays_without_packing), "one per block"),
         ("macros, tiles, chips", _join_numbers(totals.macros, totals.tiles, totals.chips), ""),
         ("cells in use", number(totals.cells), f"{percent(totals.cell_utilization)} of the arrays"),
         ("converters", number(totals.adcs), f"{number(totals.adc_settings)} settings"),
@@ -234,21 +236,26 @@ def totals_table(
         _row(totals, "MACs digital", "macs_digital", ""),
         _row(totals, "conversions", "conversions", ""),
         _row(totals, "area", "area_mm2", f"mm2{_band(totals.area_low_mm2, totals.area_high_mm2)}"),
-        ("area from figures that were read", percent(totals.area_confirmed), ""),
+        ("area from confirmed sources", percent(totals.area_confirmed), ""),
         _row(
             totals,
-            "energy of one inference",
+            "energy per inference",
             "energy_uj",
             f"uJ{_band(totals.energy_low_uj, totals.energy_high_uj)}",
         ),
-        _row(totals, "energy of a single one", "energy_alone_uj", "uJ, what is on for its latency"),
-        ("energy from figures that were read", percent(totals.energy_confirmed), ""),
+        _row(
+            totals,
+            "energy of a lone inference",
+            "energy_alone_uj",
+            "uJ, what is on for its latency",
+        ),
+        ("energy from confirmed sources", percent(totals.energy_confirmed), ""),
         _row(totals, "energy of programming", "write_energy_uj", "uJ"),
         _row(totals, "time of programming", "write_time_us", "us"),
         _row(totals, "endurance of cells", "writes_borne", "times"),
         _row(totals, "latency of one inference", "latency_us", "us"),
         _row(totals, "time of digital work", "digital_time_us", "us, in the latency"),
-        _row(totals, "inferences a second", "inferences_per_s", "pipelined"),
+        _row(totals, "inferences per second", "inferences_per_s", "pipelined"),
         _row(totals, "efficiency", "tops_per_watt", "TOPS/W"),
     )
     if left:
