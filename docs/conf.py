@@ -26,7 +26,6 @@ exclude_patterns = [
     "transcripts",
     # included by pages, no pages themselves
     "reference/_generated/commands.md",
-    "reference/_generated/effects.md",
     "reference/_generated/options.md",
     "reference/_generated/effects-of-all.md",
     "reference/_generated/program-arrays.md",

@@ -1,6 +1,6 @@
 """Tables and pictures of encodings, found by mapping small layers and looking at the result.
 
-    python docs/effects.py    # writes the table between its marks in README.md
+    python docs/effects.py    # writes the table between its marks in reference/encodings.md
 
 `generate.py` writes the same table and the pictures at every build of the docs. Nothing here is
 known by heart: a column says what an encoding did when it was asked to.
@@ -31,7 +31,7 @@ from xbarc.options import ADC_POLICIES, MapOptions, PlacementName
 from xbarc.passes import quantize_weights
 from xbarc.target import load_target
 
-README = Path(__file__).resolve().parents[1] / "README.md"
+PAGE = Path(__file__).resolve().parent / "reference" / "encodings.md"
 BEGIN = "<!-- effects: begin, written by docs/effects.py -->"
 END = "<!-- effects: end -->"
 BITS = 3
@@ -184,7 +184,7 @@ EFFECTS: tuple[tuple[str, Callable[[str], str]], ...] = (
 
 
 def table():
-    """Effect by encoding, a row an encoding."""
+    """Effect by encoding, a row per encoding."""
     heads = ["encoding", *(title for title, _ in EFFECTS)]
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     lines += [
@@ -258,14 +258,14 @@ def _terms(row, symbol):
     return text.removeprefix(" + ").strip()
 
 
-def write_readme(readme=README):
+def write_page(page=PAGE):
     """Put the table between its two marks."""
-    before, _, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
+    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
     if not after:
-        raise SystemExit(f"{readme} has no marks for the table")
-    readme.write_text(f"{before}{BEGIN}\n\n{table()}\n{END}{after}", encoding="utf-8")
+        raise SystemExit(f"{page} has no marks for the table")
+    page.write_text(f"{before}{BEGIN}\n\n{table()}\n{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    sys.exit(write_readme())
+    sys.exit(write_page())

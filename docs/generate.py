@@ -56,7 +56,6 @@ def write_all(folder: Path) -> None:
     _write(folder / "report-fields.md", report_fields())
     _write(folder / "program-keys.md", file_format.key_tables())
     _write(folder / "program-arrays.md", file_format.array_table())
-    _write(folder / "effects.md", effects.table())
     _write(folder / "effects-of-all.md", effects.same_for_all())
     for name, text in effects.pictures().items():
         _write(folder / f"encoding-{name}.txt", text)

@@ -1,6 +1,7 @@
 """Run the commands that the pages show and keep what they print under `transcripts/`.
 
-    python docs/transcripts.py
+    python docs/transcripts.py             # all of them
+    python docs/transcripts.py compile     # only these, which may need earlier ones
 
 The pages include these files, and `README.md` gets a tour made of some of them, so what is shown is
 always the output of a real run.
@@ -42,7 +43,7 @@ class Run:
 RUNS = (
     Run(
         "compile",
-        "xbarc compile models/fashion-vgg.onnx --target rram128"
+        "xbarc compile models/fashion-vgg.onnx"
         " --calibrate models/fashion-calibration-256.npz -o fashion-vgg.xbar",
     ),
     Run("check", "xbarc check fashion-vgg.xbar --data models/fashion-test-1000.npz"),
@@ -53,7 +54,7 @@ RUNS = (
     Run(
         "report-energy",
         "xbarc report fashion-vgg.xbar",
-        first="Energy of one inference",
+        first="Energy per inference",
         until="One whole chip",
     ),
     Run("report-csv", "xbarc report fashion-vgg.xbar --format csv", lines=3),
@@ -66,7 +67,7 @@ RUNS = (
 )
 
 
-TOUR = (("compile", "Layers on crossbars"), ("check", ""), ("verify", ""), ("inspect-layer", ""))
+TOUR = ("compile", "check", "verify")
 BEGIN, END = "<!-- tour: begin, written by docs/transcripts.py -->", "<!-- tour: end -->"
 
 
@@ -76,7 +77,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         for name in ("models", "targets"):
             (Path(folder) / name).symlink_to(ROOT / name)
-        for run in RUNS:
+        for run in [run for run in RUNS if run.name in (sys.argv[1:] or [run.name])]:
             text = _run(run, Path(folder))
             (OUT / f"{run.name}.txt").write_text(text, encoding="utf-8")
             print(f"{run.name}: {len(text.splitlines())} lines")
@@ -87,9 +88,9 @@ def main() -> int:
 def _write_tour(readme: Path) -> None:
     """Put the transcripts of the tour between its two marks."""
     parts = []
-    for name, until in TOUR:
+    for name in TOUR:
         text = (OUT / f"{name}.txt").read_text(encoding="utf-8")
-        shown = text.split(f"\n{until}")[0].rstrip() + "\n..." if until else text.rstrip()
+        shown = text.split("\nLayers, with errors")[0].rstrip()
         parts.append(f"```console\n{shown}\n```")
     before, _, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)

@@ -1,4 +1,4 @@
-"""The table of effects and encodings is found, not known: README shows what the code does."""
+"""The table of effects and encodings is found, not known: the page shows what the code does."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def effects() -> ModuleType:
     return module
 
 
-def test_readme_shows_the_table_of_today(effects: ModuleType) -> None:
-    shown = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_page_shows_the_table_of_today(effects: ModuleType) -> None:
+    shown = (ROOT / "docs" / "reference" / "encodings.md").read_text(encoding="utf-8")
     _, _, rest = shown.partition(effects.BEGIN)
     table, _, _ = rest.partition(effects.END)
     assert table.strip() == effects.table().strip(), "run python docs/effects.py"
