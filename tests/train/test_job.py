@@ -198,7 +198,8 @@ def test_training_wins_back_what_few_bits_lost(tmp_path: Path) -> None:
     job = xt.prepare(
         path, calibration=taught.inputs, adc="calibrated:1", weight_slices=1, activation_bits=3
     )
-    course = xt.Trainer(job, taught, chosen, Training(epochs=8, batch=50, cell_rate=0.06)).run()
+    options = Training(epochs=8, batch=50, cell_rate=0.03, digital_rate=0.01)
+    course = xt.Trainer(job, taught, chosen, options).run()
     first, last = course.epochs[0].score, course.epochs[course.best].score
     assert last >= first + 0.04, (first, last)
     job.finish("a test").save(tmp_path / "net.xbar")

@@ -11,14 +11,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-import xbarc.train.crossbar_loop as loops
 from tests.builders import int_layer, mapped, program_of, small_target
 from tests.executor.test_engines import draw_adc, mapped_or_none
 from tests.strategies import Case, cases
 from xbarc.executor import Executor
 from xbarc.ir import CrossbarStep, StaticInput
 from xbarc.numerics import AnyArray, pack_cells
-from xbarc.train import ProgramLayer, crossbar
+from xbarc.train import ProgramLayer, crossbar, crossbar_loop
+from xbarc.train.crossbar import ActiveRows, ColumnConverters, LayerCut
 
 
 def _program(step: CrossbarStep, case: Case) -> AnyArray:
@@ -132,18 +132,55 @@ def test_cells_move_between_their_levels_only() -> None:
 
 def test_the_compiled_loops_are_the_operations_of_torch() -> None:
     rng = np.random.default_rng(5)
-    sums = torch.from_numpy(rng.integers(-40, 200, (2, 9, 7)).astype(np.float32))
-    low, step, top = (
-        torch.from_numpy(rng.integers(*ends, (2, 7)).astype(np.float32))
-        for ends in ((-9, 9), (1, 12), (0, 16))
+    sums = torch.from_numpy(rng.integers(-40, 200, (2, 9, 7)).astype(np.int32))
+    settings = torch.stack(
+        [
+            torch.from_numpy(rng.integers(*ends, (2, 7)).astype(np.float32))
+            for ends in ((-9, 9), (1, 12), (0, 16))
+        ]
     )
-    settings = (low, step, top)
-    total = torch.zeros_like(sums)
-    loops.read_sums(sums.numpy(), *(a.numpy() for a in settings), 4, total.numpy())
-    assert torch.equal(total, crossbar._read_on_device(sums.clone(), settings, 4))
-    back, passed, shared = torch.randn_like(sums), torch.empty_like(sums), torch.zeros_like(sums)
-    arrays = [a.numpy() for a in (sums, *settings, back)]
-    loops.pass_gradient(*arrays, 0.25, passed.numpy(), shared.numpy())
-    assert torch.equal(passed, crossbar._pass_on_device(sums.clone(), settings, back))
-    assert torch.equal(shared, 0.25 * passed)
-    assert 0 < int((passed != 0).sum()) < passed.numel()
+    total, passed = torch.zeros(sums.shape), torch.zeros(sums.shape, dtype=torch.uint8)
+    crossbar_loop.read_sums(sums.numpy(), settings.numpy(), 4, 12, total.numpy(), passed.numpy())
+    value, inside = crossbar._read_on_device(sums, settings)
+    assert torch.equal(total, 4 * value)
+    assert torch.equal(passed, 12 * inside)
+    assert 0 < int(inside.sum()) < inside.numel()
+
+
+@pytest.mark.parametrize("dac_bits", [1, 2])
+def test_the_gradient_of_cut_codes_is_that_of_their_planes(dac_bits: int) -> None:
+    rng = np.random.default_rng(2)
+    cut = LayerCut((), dac_bits, 4 // dac_bits, torch.float32, 3)
+    codes = torch.from_numpy(rng.integers(0, 16, (2, 9, 5)).astype(np.uint8))
+    table, back = torch.zeros(2, 5, 7), torch.from_numpy(rng.normal(size=(2, 9, 7))).float()
+    slices = rng.integers(0, 2, (cut.slices, 2, 9, 7))
+    slices[:, :, 4:] = 1  # most conversions are in their range
+    passed = torch.from_numpy(
+        np.sum([s * cut.bits_of(n) for n, s in enumerate(slices)], axis=0).astype(np.uint8)
+    )
+    segment = ActiveRows(slice(0, 5), torch.arange(5), table[0], _NOT_READ, first=0)
+    piece = crossbar._VectorPiece(codes.float(), codes, slice(0, 9))
+    seen = crossbar._Seen(piece, table, segment, back, 0)
+    found = torch.zeros(2, 5, 7)
+    shared = crossbar._add_to_cells(seen, codes, passed, cut, found)
+    torch.testing.assert_close(shared, back * passed / 15)
+    wanted = torch.zeros(2, 5, 7)
+    for number, inside in enumerate(slices):
+        plane = (codes >> (dac_bits * number)) & ((1 << dac_bits) - 1)
+        assert torch.equal(crossbar._plane(codes, number, torch.int8, cut).int(), plane.int())
+        wanted += 2 ** (dac_bits * number) * plane.float().mT @ (back * torch.from_numpy(inside))
+    torch.testing.assert_close(found, wanted)
+
+
+_NOT_READ = ColumnConverters(torch.zeros(1), torch.zeros(1), torch.zeros(1))
+
+
+def test_products_of_bytes_are_the_products_of_floats(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = _layer(encoding="acm", adc="3")
+    tensor = torch.linspace(-0.3, 1.4, 60).reshape(3, 20)
+    results = []
+    for fast in (True, False):
+        monkeypatch.setattr(crossbar, "_HAS_BYTE_PRODUCTS", fast)
+        results.append((layer.eval()(tensor), *_gradients(layer, tensor)))
+    for in_bytes, in_floats in zip(*results, strict=True):
+        assert torch.equal(in_bytes, in_floats)

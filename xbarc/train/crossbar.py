@@ -3,9 +3,12 @@
     S = u table,   q = clamp(floor((S - lo) / step + 1/2), 0, 2**bits - 1),   acc += 2**(d s) R S'
 
 All numbers are integers held in floats: a float32 product is exact while no sum reaches 2**24, a
-float64 product while none reaches 2**53, and the layer picks the type by that bound. The sums of
-a convolution are many times larger than its result, so nothing of them is kept: backward makes
-them again, a piece of vectors at a time.
+float64 product while none reaches 2**53, and the layer picks the type by that bound. Products of
+bytes are exact in 32 bits, and taken where the CPU has instructions for them.
+
+The sums of a convolution are many times larger than its result, so none of them is kept. Backward
+needs only which slices of a conversion passed: the bits of an input code that they drive, one or
+two bytes a conversion.
 """
 
 from __future__ import annotations
@@ -14,15 +17,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import llvmlite.binding as llvm
 import torch
 from torch import Tensor
 
 import xbarc.train.crossbar_loop as loops
 from xbarc.numerics import AnyArray
 
-# Sums in flight: 2**19 float32 are 2 MiB, which a core's own cache about holds between the product
-# that makes them and the pass that reads them.
-_SUMS_AT_ONCE = 1 << 19
+# Sums in flight: 2**18 of four bytes are 1 MiB, which a core's own cache of 2 MiB holds between the
+# product that makes them and the pass that reads them, with what is read back beside them.
+_SUMS_AT_ONCE = 1 << 18
+
+# What `_int_mm` of torch needs to be faster than a product of floats: four times on a CPU with
+# AVX-512 VNNI. Without such instructions oneDNN may fall back to plain loops.
+_HAS_BYTE_PRODUCTS = any(
+    llvm.get_host_cpu_features().get(name, False) for name in ("avx512vnni", "avxvnni")
+)
+_LARGEST_BYTE = 127
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,12 +118,34 @@ class LayerCut:
         segments: all segments of the layer.
         dac_bits, slices: how codes are cut into planes.
         joined: float type in which accumulators are summed.
+        largest: the largest magnitude of a whole number in the table; None where cells deviate.
     """
 
     segments: tuple[ActiveRows, ...]
     dac_bits: int
     slices: int
     joined: torch.dtype
+    largest: int | None
+
+    @property
+    def all_bits(self) -> int:
+        """Every bit of an input code."""
+        return (1 << (self.dac_bits * self.slices)) - 1
+
+    def bits_of(self, number: int) -> int:
+        """Bits of an input code that one slice drives."""
+        return ((1 << self.dac_bits) - 1) << (self.dac_bits * number)
+
+    @property
+    def code_type(self) -> torch.dtype:
+        """Integers that hold an input code."""
+        return torch.uint8 if self.all_bits < 1 << 8 else torch.int32
+
+    @property
+    def fits_bytes(self) -> bool:
+        """Whether planes and table are whole numbers of a signed byte."""
+        wires = (1 << self.dac_bits) - 1
+        return self.largest is not None and max(self.largest, wires) <= _LARGEST_BYTE
 
 
 class _Convert(torch.autograd.Function):
@@ -124,13 +157,19 @@ class _Convert(torch.autograd.Function):
     ) -> Tensor:
         """Every conversion of every vector; float64 sums where `table` is float64."""
         ctx.save_for_backward(vectors, table, thresholds)
-        ctx.cut = cut
+        ctx.cut, ctx.passed = cut, []
+        tables = [_SegmentTable.make(table, segment, cut) for segment in cut.segments]
         parts = []
         for piece in _pieces(vectors, table, cut):
             total = torch.zeros((), dtype=cut.joined, device=table.device)
             for number, segment in enumerate(cut.segments):
                 read = _with_trained(segment.read, thresholds, number)
-                codes = _read_segment(piece, table, segment, read, cut)
+                if isinstance(read, ColumnThresholds):
+                    codes = _compare(piece.vectors, tables[number].cells, segment, read)
+                else:
+                    codes, passed = _convert_slices(piece, tables[number], segment, cut)
+                    if any(ctx.needs_input_grad):
+                        ctx.passed.append(passed)
                 total = total + codes.to(cut.joined) @ segment.output.to(cut.joined)
             parts.append(total)
         return torch.cat(parts, dim=1)
@@ -175,11 +214,40 @@ class _Gradients:
 
 @dataclass(frozen=True, eq=False)
 class _VectorPiece:
-    """Some input vectors, and their input slices where converters read them."""
+    """Some input vectors; as integer codes too where converters read them."""
 
     vectors: Tensor
-    planes: list[Tensor]
+    codes: Tensor | None
     span: slice
+
+    def codes_of(self, segment: ActiveRows) -> Tensor:
+        """Codes of a segment's rows; axes: group, vector, row."""
+        if self.codes is None:
+            raise ValueError("signs drive these rows")
+        return segment.take(self.codes)
+
+
+@dataclass(frozen=True, eq=False)
+class _SegmentTable:
+    """The table of one segment's rows, and as signed bytes where these do.
+
+    Attributes:
+        settings: `lo`, `step` and largest code of each input slice; axes: which, group, conversion.
+            Empty for sense amplifiers.
+    """
+
+    cells: Tensor
+    bytes: Tensor | None
+    settings: tuple[Tensor, ...]
+
+    @classmethod
+    def make(cls, table: Tensor, segment: ActiveRows, cut: LayerCut) -> _SegmentTable:
+        cells = table[:, segment.rows].contiguous()
+        if isinstance(segment.read, ColumnThresholds):
+            return cls(cells, None, ())
+        in_bytes = cells.is_cpu and _HAS_BYTE_PRODUCTS and cut.fits_bytes
+        settings = tuple(_settings(segment.read, n, cells) for n in range(cut.slices))
+        return cls(cells, cells.to(torch.int8) if in_bytes else None, settings)
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,6 +264,7 @@ class _Seen:
 def _sum_gradients(grad: Tensor, ctx: Any, sums: _Gradients) -> None:
     vectors, table, thresholds = ctx.saved_tensors
     cut: LayerCut = ctx.cut
+    passed = iter(ctx.passed)
     for piece in _pieces(vectors, table, cut):
         part = grad[:, piece.span].to(table.dtype)
         for number, segment in enumerate(cut.segments):
@@ -205,7 +274,7 @@ def _sum_gradients(grad: Tensor, ctx: Any, sums: _Gradients) -> None:
             if isinstance(read, ColumnThresholds):
                 _compare_back(seen, read, sums)
             else:
-                _convert_back(seen, read, cut, sums)
+                _convert_back(seen, next(passed), cut, sums)
 
 
 def _pieces(vectors: Tensor, table: Tensor, cut: LayerCut) -> Iterator[_VectorPiece]:
@@ -215,7 +284,7 @@ def _pieces(vectors: Tensor, table: Tensor, cut: LayerCut) -> Iterator[_VectorPi
     for start in range(0, max(count, 1), size):
         piece = vectors[:, start : start + size].to(table.dtype)
         span = slice(start, start + piece.shape[1])
-        yield _VectorPiece(piece, _planes(piece, cut) if sliced else [], span)
+        yield _VectorPiece(piece, piece.to(cut.code_type) if sliced else None, span)
 
 
 def _with_trained(
@@ -226,58 +295,66 @@ def _with_trained(
     return ColumnThresholds(trained[number], read.width)
 
 
-def _read_segment(
-    piece: _VectorPiece,
-    table: Tensor,
-    segment: ActiveRows,
-    read: ColumnConverters | ColumnThresholds,
-    cut: LayerCut,
-) -> Tensor:
-    """Codes read back and joined over input slices; axes: group, vector, conversion."""
-    cells = table[:, segment.rows]
-    if isinstance(read, ColumnThresholds):
-        sums = segment.wires(piece.vectors) @ cells
-        return torch.stack([sums >= level for level in read.level]).sum(0).to(sums.dtype)
-    total = cells.new_zeros((*piece.vectors.shape[:2], cells.shape[2]))
-    for number, plane in enumerate(piece.planes):
-        settings = _settings(read, number, cells)
-        sums = segment.take(plane) @ cells
-        weight = 1 << (cut.dac_bits * number)
+def _compare(vectors: Tensor, cells: Tensor, segment: ActiveRows, read: ColumnThresholds) -> Tensor:
+    """How many levels each sum reaches; axes: group, vector, conversion."""
+    sums = segment.wires(vectors) @ cells
+    return torch.stack([sums >= level for level in read.level]).sum(0).to(sums.dtype)
+
+
+def _convert_slices(
+    piece: _VectorPiece, table: _SegmentTable, segment: ActiveRows, cut: LayerCut
+) -> tuple[Tensor, Tensor]:
+    """Codes read back and joined over input slices, and the bits of inputs that passed.
+
+    Both have the axes group, vector, conversion.
+    """
+    codes = piece.codes_of(segment)
+    shape = (*codes.shape[:2], table.cells.shape[2])
+    total, passed = table.cells.new_zeros(shape), codes.new_zeros(shape)
+    for number, settings in enumerate(table.settings):
+        sums = _slice_sums(codes, table, number, cut)
+        weight, bits = 1 << (cut.dac_bits * number), cut.bits_of(number)
         if sums.is_cpu:
-            loops.read_sums(*_arrays(sums, *settings), weight, total.numpy())
+            loops.read_sums(*_arrays(sums, settings), weight, bits, total.numpy(), passed.numpy())
         else:
-            total += _read_on_device(sums, settings, weight)
-    return total
+            value, inside = _read_on_device(sums, settings)
+            total += value * weight
+            passed |= torch.where(inside, bits, 0).to(passed.dtype)
+    return total, passed
 
 
-def _read_on_device(sums: Tensor, settings: tuple[Tensor, ...], weight: int) -> Tensor:
-    """As `read_sums` of `crossbar_loop`, in torch's operations; `sums` is overwritten."""
-    low, step, top = (values[:, None] for values in settings)
-    # one division and one floor, both exact: |S - lo| is far below 2**22, so the rounding of the
-    # quotient never crosses the next multiple of 1/2
-    codes = sums.sub_(low).div_(step).add_(0.5).floor_().clamp_(min=0.0).minimum(top)
-    return codes.mul_(step).add_(low).mul_(weight)
+def _slice_sums(codes: Tensor, table: _SegmentTable, number: int, cut: LayerCut) -> Tensor:
+    """Sums of one input slice; axes: group, vector, conversion."""
+    if table.bytes is None:
+        return _plane(codes, number, table.cells.dtype, cut) @ table.cells
+    plane = _plane(codes, number, torch.int8, cut)
+    products = [torch._int_mm(*pair) for pair in zip(plane, table.bytes, strict=True)]
+    return products[0][None] if len(products) == 1 else torch.stack(products)
 
 
-def _planes(piece: Tensor, cut: LayerCut) -> list[Tensor]:
-    """All input slices of the codes, least significant first; axes of each: as `piece`."""
-    size, planes = float(1 << cut.dac_bits), []
-    for number in range(cut.slices):
-        if piece.is_cpu:
-            plane = torch.empty_like(piece, memory_format=torch.contiguous_format)
-            loops.take_plane(*_arrays(piece), size, number, plane.numpy())
-        else:
-            above = torch.floor(piece / size**number)
-            plane = above - torch.floor(above / size) * size
-        planes.append(plane)
-    return planes
+def _plane(codes: Tensor, number: int, dtype: torch.dtype, cut: LayerCut) -> Tensor:
+    """One input slice of the codes, the least significant first; axes as `codes`."""
+    below, size = cut.dac_bits * number, 1 << cut.dac_bits
+    if not codes.is_cpu:
+        return ((codes >> below) & (size - 1)).to(dtype)
+    plane = torch.empty(codes.shape, dtype=dtype)
+    loops.take_plane(codes.numpy(), below, size, plane.numpy())
+    return plane
 
 
-def _settings(read: ColumnConverters, number: int, cells: Tensor) -> tuple[Tensor, ...]:
-    """`lo`, `step` and largest code of one input slice; axes: group, conversion."""
+def _read_on_device(sums: Tensor, settings: Tensor) -> tuple[Tensor, Tensor]:
+    """As `read_sums` of `crossbar_loop`, in torch's operations; values, and which are in range."""
+    low, step, top = settings[:, :, None]
+    codes = torch.floor((sums - low) / step + 0.5)
+    near = codes.clamp(min=0.0).minimum(top)
+    return near * step + low, near == codes
+
+
+def _settings(read: ColumnConverters, number: int, cells: Tensor) -> Tensor:
+    """`lo`, `step` and largest code of one input slice; axes: which, group, conversion."""
     shape = (cells.shape[0], cells.shape[2])
     parts = (values[number if values.shape[0] > 1 else 0][:, 0] for values in read.settings)
-    return tuple(part.expand(shape).contiguous() for part in parts)
+    return torch.stack([part.expand(shape) for part in parts])
 
 
 def _arrays(*tensors: Tensor) -> tuple[AnyArray, ...]:
@@ -285,32 +362,39 @@ def _arrays(*tensors: Tensor) -> tuple[AnyArray, ...]:
     return tuple(tensor.detach().contiguous().numpy() for tensor in tensors)
 
 
-def _convert_back(seen: _Seen, read: ColumnConverters, cut: LayerCut, sums: _Gradients) -> None:
-    cells = seen.table[:, seen.segment.rows]
-    largest = (1 << (cut.dac_bits * cut.slices)) - 1
-    shared, passed = torch.zeros_like(seen.back), torch.empty_like(seen.back)
-    for number, whole in enumerate(seen.piece.planes):
-        settings = _settings(read, number, cells)
-        plane = seen.segment.take(whole)
-        columns, weight = plane @ cells, 1 << (cut.dac_bits * number)
+def _convert_back(seen: _Seen, passed: Tensor, cut: LayerCut, sums: _Gradients) -> None:
+    cells, codes = seen.table[:, seen.segment.rows], seen.piece.codes_of(seen.segment)
+    place = sums.table[:, seen.segment.rows]
+    if seen.back.is_cpu:
+        shared = _add_to_cells(seen, codes, passed, cut, place)
+    else:
         # an input moves all its planes; each counts by its weight, so that an unsaturated layer
         # gets exactly the gradient of the plain product
-        share = weight * ((1 << cut.dac_bits) - 1) / largest
-        if columns.is_cpu:
-            given = _arrays(columns, *settings, seen.back)
-            loops.pass_gradient(*given, share, passed.numpy(), shared.numpy())
-        else:
-            passed = _pass_on_device(columns, settings, seen.back)
-            shared += share * passed
-        sums.table[:, seen.segment.rows] += plane.mT @ passed * weight
+        shared = seen.back * (passed / cut.all_bits)
+        for number in range(cut.slices):
+            near = ((passed & cut.bits_of(number)) != 0) * seen.back
+            weight = 1 << (cut.dac_bits * number)
+            place += _plane(codes, number, cells.dtype, cut).mT @ near * weight
     _add_to_inputs(seen, shared, cells, sums)
 
 
-def _pass_on_device(columns: Tensor, settings: tuple[Tensor, ...], back: Tensor) -> Tensor:
-    """As `pass_gradient` of `crossbar_loop`, in torch's operations; `columns` is overwritten."""
-    low, step, top = (values[:, None] for values in settings)
-    scaled = columns.sub_(low).div_(step)
-    return ((scaled > -0.5) & (scaled < top + 0.5)) * back
+def _add_to_cells(
+    seen: _Seen, codes: Tensor, passed: Tensor, cut: LayerCut, place: Tensor
+) -> Tensor:
+    """Add the cells' gradient to `place`; gives the gradient that goes on to the inputs.
+
+    A conversion of which every slice passes counts in one product with whole codes: these are
+    most, and there are as many planes as slices. The others are added one by one.
+    """
+    back = seen.back.contiguous()
+    shared, whole = torch.empty_like(back), torch.empty_like(back)
+    given = _arrays(back, passed)
+    loops.split_gradient(*given, cut.all_bits, shared.numpy(), whole.numpy())
+    place += seen.segment.take(seen.piece.vectors).mT @ whole
+    rest = torch.zeros(place.mT.shape, dtype=place.dtype)
+    loops.add_cut_inputs(*_arrays(codes, passed), cut.all_bits, *given[:1], rest.numpy())
+    place += rest.mT
+    return shared
 
 
 def _compare_back(seen: _Seen, read: ColumnThresholds, sums: _Gradients) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from itertools import product
 from math import prod
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+import xbarc.train.crossbar_loop as loops
 from xbarc.executor import scatter_space, stack_axes, stack_index
 from xbarc.ir import Dense, Geometry, Scatter, Window, scatter_extent, window_pads
+from xbarc.numerics import AnyArray
 from xbarc.train.inputs import TorchCodes
 
 
@@ -29,8 +32,10 @@ def pad_codes(codes: TorchCodes, geometry: Window) -> Tensor:
     pads = window_pads(geometry, tuple(values.shape[2:]))
     if not any(amount for pad in pads for amount in pad):
         return values
-    zero = codes.zero.to(values.dtype).reshape((-1,) + (1,) * (values.ndim - 1))
     flat = [amount for pad in reversed(pads) for amount in pad]
+    if not bool(codes.zero.any()):
+        return nn.functional.pad(values, flat)
+    zero = codes.zero.to(values.dtype).reshape((-1,) + (1,) * (values.ndim - 1))
     return nn.functional.pad(values - zero, flat) + zero
 
 
@@ -40,18 +45,58 @@ def window_vectors(border: Tensor, geometry: Window, groups: int) -> tuple[Tenso
     Returns:
         The vectors, and the extent of the result along each spatial axis.
     """
-    view = border
-    for axis, (kernel, stride, dilation) in enumerate(
-        zip(geometry.kernel, geometry.strides, geometry.dilations, strict=True)
-    ):
-        view = view.unfold(2 + axis, dilation * (kernel - 1) + 1, stride)[..., ::dilation]
-    rank = len(geometry.kernel)
-    extent = list(view.shape[2 : 2 + rank])
-    images, channels = view.shape[:2]
-    view = view.reshape(images, groups, channels // groups, prod(extent), prod(geometry.kernel))
+    space = tuple(border.shape[2:])
+    places, extent = _window_places(geometry, space)
+    flat = border.flatten(2)
+    if flat.is_cpu:
+        gathered: Tensor = _Windows.apply(flat, places, groups)  # type: ignore[no-untyped-call]
+        return gathered, extent
+    images, channels = flat.shape[:2]
+    view = flat[:, :, torch.from_numpy(places).to(flat.device)]
+    view = view.reshape(images, groups, channels // groups, *places.shape)
     vectors = view.permute(1, 0, 3, 2, 4)
-    inputs = channels // groups * prod(geometry.kernel)
-    return vectors.reshape(groups, images * prod(extent), inputs), extent
+    return vectors.reshape(groups, images * len(places), -1), extent
+
+
+def _window_places(geometry: Window, space: tuple[int, ...]) -> tuple[AnyArray, list[int]]:
+    """Which places of a channel a window reads; axes: position, kernel place."""
+    rank = len(space)
+    extent = [
+        (size - dilation * (kernel - 1) - 1) // stride + 1
+        for size, kernel, stride, dilation in zip(
+            space, geometry.kernel, geometry.strides, geometry.dilations, strict=True
+        )
+    ]
+    index = np.zeros((1,) * 2 * rank, np.int64)
+    for axis, size in enumerate(extent):
+        first = np.arange(size) * geometry.strides[axis]
+        inside = np.arange(geometry.kernel[axis]) * geometry.dilations[axis]
+        shape = [1] * 2 * rank
+        shape[axis], shape[rank + axis] = size, geometry.kernel[axis]
+        along = (first[:, None] + inside).reshape(shape)
+        index = index + along * prod(space[axis + 1 :])
+    return np.ascontiguousarray(index.reshape(prod(extent), prod(geometry.kernel))), extent
+
+
+class _Windows(torch.autograd.Function):
+    """Windows on the CPU: torch's own way back from overlapping windows is ten times slower."""
+
+    @staticmethod
+    def forward(ctx: Any, border: Tensor, places: AnyArray, groups: int) -> Tensor:
+        """Axes: group, vector, input."""
+        ctx.places, ctx.shape = places, border.shape
+        images, channels = border.shape[:2]
+        inputs = channels // groups * places.shape[1]
+        vectors = border.new_empty((groups, images * places.shape[0], inputs))
+        loops.gather_windows(border.detach().contiguous().numpy(), places, vectors.numpy())
+        return vectors
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        """Sums over the windows that read a place."""
+        border = grad.new_zeros(ctx.shape)
+        loops.scatter_windows(grad.contiguous().numpy(), ctx.places, border.numpy())
+        return border, None, None
 
 
 def vectors_of(

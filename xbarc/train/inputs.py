@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
 
+import xbarc.train.digital_loop as loops
 from xbarc.errors import InputError, ProgramError
 from xbarc.ir import (
     DOWN,
@@ -19,7 +21,7 @@ from xbarc.ir import (
     Quantizer,
     StaticInput,
 )
-from xbarc.numerics import Rounding
+from xbarc.numerics import AnyArray, Rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,38 +49,89 @@ def read_codes(
     Raises:
         InputError: a value is not a number or infinite.
     """
-    if not torch.isfinite(tensor).all():
-        raise InputError(
-            "the input holds NaN or infinity, which no DAC can feed",
-            where=where,
-            hint="training diverged, or the data holds such values: a smaller learning rate",
-        )
     match quantizer:
         case StaticInput():
             scale = torch.tensor([quantizer.scale], dtype=torch.float32, device=tensor.device)
             zero = torch.tensor([quantizer.zero_point], device=tensor.device)
-            return _codes(tensor, scale, zero, quantizer.bits, quantizer.rounding)
+            return _codes(tensor, quantizer, scale, zero, where)
         case DynamicInput():
+            _check_finite(tensor, where)
             scale, zero = _measure(tensor.detach(), quantizer.bits)
-            return _codes(tensor, scale, zero, quantizer.bits, quantizer.rounding)
+            return _codes(tensor, quantizer, scale, zero, where)
         case IntegerInput():
+            _check_finite(tensor, where)
             return _from_integers(tensor, quantizer, values)
         case BinaryInput() | FloatInput():
             raise ProgramError(f"a {quantizer.kind} input feeds no DAC", where=where)
 
 
 def _codes(
-    tensor: Tensor, scale: Tensor, zero: Tensor, bits: int, rounding: Rounding
+    tensor: Tensor, quantizer: StaticInput | DynamicInput, scale: Tensor, zero: Tensor, where: str
 ) -> TorchCodes:
-    top = float((1 << bits) - 1)
+    top = float((1 << quantizer.bits) - 1)
+    if _compiled(tensor, quantizer):
+        made: Tensor = _Codes.apply(  # type: ignore[no-untyped-call]
+            tensor.float(), scale, zero.float(), top, where
+        )
+        return TorchCodes(made, zero, scale.double())
+    _check_finite(tensor, where)
     spread = (-1,) + (1,) * (tensor.ndim - 1)
     # tensors on both sides: a division by a Python number may become a product with its inverse
     scaled = tensor.float() / scale.reshape(spread)
     shift = zero.to(torch.float32).reshape(spread)
     clamped = (scaled + shift).clamp(0.0, top)
-    exact = (round_as(scaled.detach(), rounding) + shift).clamp(0.0, top)
+    exact = (round_as(scaled.detach(), quantizer.rounding) + shift).clamp(0.0, top)
     values = straight_through(clamped, exact)
     return TorchCodes(values, zero, scale.double())
+
+
+def _compiled(tensor: Tensor, quantizer: StaticInput | DynamicInput) -> bool:
+    """Whether the compiled pass knows this case."""
+    return tensor.is_cpu and quantizer.rounding == "half_even"
+
+
+def _check_finite(tensor: Tensor, where: str) -> None:
+    if not torch.isfinite(tensor).all():
+        _refuse(where)
+
+
+def _refuse(where: str) -> NoReturn:
+    raise InputError(
+        "the input holds NaN or infinity, which no DAC can feed",
+        where=where,
+        hint="training diverged, or the data holds such values: a smaller learning rate",
+    )
+
+
+class _Codes(torch.autograd.Function):
+    """The usual case of `_codes` in one pass over memory."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, tensor: Tensor, scale: Tensor, zero: Tensor, top: float, where: str
+    ) -> Tensor:
+        tensor = tensor.contiguous()
+        ctx.save_for_backward(tensor, scale, zero)
+        ctx.top = top
+        codes = torch.empty_like(tensor)
+        if not loops.round_codes(*_by_sample(tensor, scale, zero), top, *_by_sample(codes)):
+            _refuse(where)
+        return codes
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None, None]:
+        tensor, scale, zero = ctx.saved_tensors
+        back = torch.empty_like(tensor)
+        given = _by_sample(tensor, scale, zero)
+        loops.pass_codes(*given, ctx.top, *_by_sample(grad.contiguous(), back))
+        return back, None, None, None, None
+
+
+def _by_sample(tensor: Tensor, *more: Tensor) -> tuple[AnyArray, ...]:
+    """Arrays of the same memory; a tensor of several axes has two, the first one the sample."""
+    return tuple(
+        t.detach().flatten(1).numpy() if t.ndim > 1 else t.detach().numpy() for t in (tensor, *more)
+    )
 
 
 class _StraightThrough(torch.autograd.Function):
@@ -107,7 +160,7 @@ def straight_through(soft: Tensor, exact: Tensor) -> Tensor:
 def _measure(tensor: Tensor, bits: int) -> tuple[Tensor, Tensor]:
     """Scale and zero point of each sample, as `DynamicQuantizeLinear` takes them."""
     top = torch.tensor(float((1 << bits) - 1), device=tensor.device)
-    flat = tensor.reshape(tensor.shape[0], -1).float()
+    flat = tensor.flatten(1).float()
     none = torch.zeros((), device=tensor.device)
     low = torch.minimum(flat.min(1).values, none) if flat.shape[1] else flat.sum(1)
     high = torch.maximum(flat.max(1).values, none) if flat.shape[1] else flat.sum(1)

@@ -7,7 +7,6 @@ so whatever a program can hold, an encoding of a third party included, can be tr
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import pairwise
 from math import prod
 
 import numpy as np
@@ -38,6 +37,8 @@ from xbarc.train.geometry import (
     window_vectors,
 )
 from xbarc.train.inputs import TorchCodes, binary_wires, read_codes, straight_through
+from xbarc.train.results import real_values
+from xbarc.train.weights import WeightEntries, round_levels
 
 _CONVOLUTIONS = {1: nn.functional.conv1d, 2: nn.functional.conv2d, 3: nn.functional.conv3d}
 
@@ -68,13 +69,15 @@ class ProgramLayer(nn.Module):
         self.cells = nn.Parameter(torch.from_numpy(cells))
         self._add_digital(step)
         # only conversions one by one need `R` as a matrix
-        reads = converters or step.sense is not None
-        segments = [_tensor(part) for part in _outputs(step)] if reads else []
+        self._reads = converters or step.sense is not None
+        segments = [_tensor(part) for part in _outputs(step)] if self._reads else []
         self._outputs = nn.ParameterList(
             [nn.Parameter(part, requires_grad=False) for part in segments]
         )
         self.register_buffer("constant", torch.from_numpy(step.periphery.constant.copy()))
         self.register_buffer("input_sum", torch.from_numpy(step.periphery.input_sum.copy()))
+        self._has_input_sum = bool(step.periphery.input_sum.any())
+        self._entries = WeightEntries.of(step)
         self.register_buffer("row_input", torch.from_numpy(_int64(step.tiling.row_input)))
 
     def _add_digital(self, step: CrossbarStep) -> None:
@@ -93,15 +96,14 @@ class ProgramLayer(nn.Module):
 
     def current_levels(self) -> Tensor:
         """Levels as they would be written, straight-through; axes: group, row, column."""
-        clamped = self.cells.clamp(0.0, float(self.top))
-        levels = straight_through(clamped, torch.round(clamped))
+        levels = round_levels(self.cells, self.top)
         if self.training and self.noise:
             levels = levels + self.noise * self.top * torch.randn_like(levels)
         return levels
 
-    def table(self) -> Tensor:
-        """`A` applied to the cells, so that a row times it is what conversions see."""
-        levels, periphery = self.current_levels(), self.step.periphery
+    def table(self, levels: Tensor | None = None) -> Tensor:
+        """`A` applied to levels, the current ones if none are given: what conversions see."""
+        levels, periphery = self.current_levels() if levels is None else levels, self.step.periphery
         if not periphery.a_sign.size:
             return levels
         shape = (*levels.shape[:2], self.step.conversions)
@@ -112,25 +114,13 @@ class ProgramLayer(nn.Module):
         )
         return levels.new_zeros(shape).index_add(2, conversion, levels[:, :, column] * sign)
 
-    def weight(self, table: Tensor) -> Tensor:
-        """The matrix that the cells stand for; axes: group, input, output."""
-        step, places = self.step, self.step.periphery
-        weight = table.new_zeros((step.groups, step.inputs, step.outputs))
-        weight = weight + self.input_sum.to(table.dtype).reshape(step.groups, 1, step.outputs)
-        output, conversion = (
-            torch.from_numpy(_int64(a)).to(table.device)
-            for a in (places.r_output, places.r_conversion)
-        )
-        value = torch.from_numpy(places.r_value).to(table)
-        bounds = [int(bound) for bound in step.tiling.row_bounds]
-        # entry by entry: `R` as a matrix would take conversions times outputs a row, nearly all 0
-        for block, (first, last) in enumerate(pairwise(bounds)):
-            entries = value[:, block if value.shape[1] > 1 else 0, None]
-            terms = table[:, first:last, conversion] * entries
-            shape = (step.groups, last - first, step.outputs)
-            part = table.new_zeros(shape).index_add(2, output, terms)
-            weight = weight.index_add(1, self.row_input[first:last], part)
-        return weight
+    def weight(self, levels: Tensor) -> Tensor:
+        """The matrix that levels stand for; axes: group, input, output."""
+        matrix = self._entries.matrix(levels)
+        if not self._has_input_sum:
+            return matrix
+        beta = self.input_sum.to(levels.dtype)
+        return matrix + beta.reshape(self.step.groups, 1, self.step.outputs)
 
     # from tensor to tensor
 
@@ -138,15 +128,18 @@ class ProgramLayer(nn.Module):
         """The layer's output for its input tensor; `values` holds zero points of run time."""
         step = self.step
         samples = first_axis_sample(tensor, step.geometry)
-        table = self.table()
+        levels = self.current_levels()
         if not self.training:
-            table = table.to(self._exact_type())
+            levels = levels.to(self._exact_type())
+        weight = None
         if step.sense is not None:
             codes = binary_wires(samples, step.quantizer, step.name)
-            weight = None
         else:
             codes = read_codes(samples, step.quantizer, values or {}, step.name)
-            weight = self.weight(table)
+            # with converters it only says what the zero point adds
+            if not self.converters or bool(codes.zero.any()):
+                weight = self.weight(levels)
+        table = self.table(levels) if self._reads else levels
         match step.geometry:
             case Window() as geometry:
                 return self._window(codes, geometry, table, weight)
@@ -157,7 +150,8 @@ class ProgramLayer(nn.Module):
                 zero = of_vectors(codes.zero, scatter, step.groups, tensor.shape)
                 acc = self._less_zero(acc, zero, weight)
                 total = scatter_sums(acc, scatter, tensor.shape)
-                return self._values(total, _spread(codes.scale, total.ndim))
+                none = total.new_zeros((1, total.shape[1]))
+                return self._values(total, none, codes.scale[:, None])
             case Dense() as dense:
                 return self._dense(codes, dense, tensor.shape, table, weight)
 
@@ -175,11 +169,10 @@ class ProgramLayer(nn.Module):
         scale = of_vectors(codes.scale, geometry, groups, shape)
         acc = self._less_zero(acc, zero, weight)
         acc = acc.transpose(0, 1).reshape(acc.shape[1], groups * outputs)
-        acc = acc + self.constant.to(acc.dtype)
         spread = scale.expand(groups if geometry.batch else 1, -1, 1).transpose(0, 1)
         if spread.shape[1] > 1:
             spread = spread.repeat_interleave(outputs, dim=1)
-        flat = self._values(acc, spread.reshape(spread.shape[0], -1))
+        flat = self._values(acc, self.constant[None], spread.reshape(spread.shape[0], -1))
         return dense_result(flat.reshape(-1, groups, outputs).transpose(0, 1), geometry, shape)
 
     def _window(
@@ -206,39 +199,44 @@ class ProgramLayer(nn.Module):
             moved = split.permute(1, 0, 3, 2)
             acc = moved.reshape(images, step.groups * step.outputs, *extent)
         offset = self.constant.to(acc.dtype)[None]
-        if weight is not None:
+        if weight is not None and bool(codes.zero.any()):
             sums = weight.sum(1).reshape(1, -1).to(acc.dtype)
             offset = offset - codes.zero.to(acc.dtype).reshape(-1, 1) * sums
-        acc = acc + offset.reshape(*offset.shape, *(1,) * (acc.ndim - 2))
-        return self._values(acc, _spread(codes.scale, acc.ndim))
+        return self._values(acc, offset, codes.scale[:, None])
 
     def _products(self, vectors: Tensor, table: Tensor, weight: Tensor | None) -> Tensor:
         """Accumulators without `a`; axes: group, vector, output."""
-        if weight is not None and not self.converters:
+        if weight is not None and not self._reads:
             exact = weight if self.training else weight.double()
             return vectors.to(exact.dtype) @ exact
         levels = None
         if self.step.sense is not None:
             levels = straight_through(self.levels, torch.round(self.levels)).to(table.dtype)
         acc = convert(vectors, table, levels, self._cut(table))
-        if weight is None:
+        if not self._has_input_sum:
             return acc
         beta = self.input_sum.to(acc.dtype).reshape(self.step.groups, 1, self.step.outputs)
         return acc + vectors.to(acc.dtype).sum(2, keepdim=True) * beta
 
     def _less_zero(self, acc: Tensor, zero: Tensor, weight: Tensor | None) -> Tensor:
-        if weight is None:
+        if weight is None or not bool(zero.any()):
             return acc
         return acc - zero.to(acc.dtype) * weight.sum(1, keepdim=True).to(acc.dtype)
 
-    def _values(self, acc: Tensor, scale: Tensor) -> Tensor:
+    def _values(self, acc: Tensor, offset: Tensor, scale: Tensor) -> Tensor:
+        """The layer's result.
+
+        Args:
+            acc: axes: sample, channel, further ones.
+            offset: to be added to it; axes: sample or 1, channel.
+            scale: real value of an input's step; axes: sample or 1, channel or 1.
+        """
         result = self.step.result
+        if isinstance(result, FloatResult):
+            kind = getattr(torch, result.dtype)
+            return real_values(acc, offset, scale, self.scale, self.bias, kind)
+        acc = acc + offset.to(acc.dtype).reshape(*offset.shape, *(1,) * (acc.ndim - 2))
         match result:
-            case FloatResult():
-                # float64 arithmetic rounded once, as the program does it
-                factor = scale * _by_channel(self.scale.double(), acc.ndim)
-                real = acc.double() * factor + _by_channel(self.bias.double(), acc.ndim)
-                return real.to(getattr(torch, result.dtype))
             case IntegerResult():
                 return acc
             case RequantizedResult():
@@ -267,13 +265,10 @@ class ProgramLayer(nn.Module):
         step = self.step
         rows = int(np.diff(step.tiling.segment_bounds).max(initial=1))
         most = rows * self.top * ((1 << step.input_bits) - 1)
-        reach = 1
-        if step.periphery.a_sign.size:
-            reach = int(np.bincount(_int64(step.periphery.a_conversion)).max())
         # in 64 bits: programs keep ranges in 32, where these sums may not fit
         low, wide, bits = (_int64(a) for a in (step.adc.lo, step.adc.step, step.adc.bits))
         codes = int(np.abs(low).max()) + int((wide << bits).max())
-        most = max(most * reach, codes << step.input_bits)
+        most = max(most * self._reach, codes << step.input_bits)
         return torch.float32 if most < 1 << 22 else torch.float64
 
     def _cut(self, table: Tensor) -> LayerCut:
@@ -294,7 +289,17 @@ class ProgramLayer(nn.Module):
             )
         )
         joined = table.dtype if self.training else torch.float64
-        return LayerCut(segments, step.dac_bits, step.input_slices, joined)
+        deviate = self.training and self.noise
+        largest = None if deviate else self.top * self._reach
+        return LayerCut(segments, step.dac_bits, step.input_slices, joined, largest)
+
+    @property
+    def _reach(self) -> int:
+        """How many cells of one row a conversion sees at most."""
+        step = self.step
+        if not step.periphery.a_sign.size:
+            return 1
+        return int(np.bincount(_int64(step.periphery.a_conversion)).max())
 
     @torch.no_grad()
     def project(self) -> None:
@@ -357,10 +362,6 @@ def _segment(values: AnyArray, segment: int) -> AnyArray:
     """Settings of one segment; axes: input slice or 1, group or 1, vector (1), conversion or 1."""
     one = values[:, segment if values.shape[1] > 1 else 0]
     return np.ascontiguousarray(np.moveaxis(one, 2, 0)[:, :, None])
-
-
-def _spread(scale: Tensor, rank: int) -> Tensor:
-    return scale.reshape((-1,) + (1,) * (rank - 1))
 
 
 def _by_channel(values: Tensor, rank: int) -> Tensor:

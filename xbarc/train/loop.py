@@ -129,7 +129,8 @@ class Trainer:
         self.checkpoint = checkpoint
         self._device = next(job.parameters()).device
         groups = job.parameter_groups(training.cell_rate, training.digital_rate)
-        self._optimizer = torch.optim.Adam(groups)
+        # one pass over cells and their moments where the default makes a dozen
+        self._optimizer = torch.optim.Adam(groups, fused=True)
         self._steps = max(1, len(data) // training.batch)
         total = max(1, training.epochs * self._steps)
         self._schedule = torch.optim.lr_scheduler.LambdaLR(
