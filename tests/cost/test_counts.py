@@ -18,7 +18,7 @@ from tests.report.programs import (
     small_target,
 )
 from xbarc.cost import WIDTHS, Counts, full_chip, program_cost, step_timing, widths
-from xbarc.cost.step_counts import vector_counts
+from xbarc.cost.step_counts import join_segments, segments_of_block, vector_counts
 from xbarc.target import load_target
 
 
@@ -30,6 +30,18 @@ def counts(draw: st.DrawFn) -> Counts:
         wide = field.name in ("conversions", "adcs", "bit_steps")
         values[field.name] = tuple(draw(whole) for _ in range(WIDTHS)) if wide else draw(whole)
     return Counts(**values)
+
+
+def test_segments_of_a_block_join() -> None:
+    """Two in the first block and one in the second, or one in each: as a loop over them does."""
+    step = dense_step()
+    alone = replace(step.tiling, segment_bounds=step.tiling.row_bounds)
+    for one in (step, replace(step, tiling=alone)):
+        ends = np.cumsum(segments_of_block(one))
+        values = np.arange(2 * ends[-1] * 3).reshape(2, -1, 3)
+        wanted = [part.sum(axis=1) for part in np.split(values, ends[:-1], axis=1)]
+        assert np.array_equal(join_segments(one, np.add, values), np.stack(wanted, axis=1))
+    assert segments_of_block(step).tolist() == [2, 1]
 
 
 @given(counts(), counts(), counts())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -11,16 +13,27 @@ from hypothesis import strategies as st
 
 from tests.builders import int_layer, mapped, program_of, small_target
 from tests.strategies import Case, cases
+from xbarc import evaluate
 from xbarc.errors import InputError, MappingError
-from xbarc.executor import Executor, PlainLayer, ReferenceLayer
+from xbarc.evaluate import self_check
+from xbarc.executor import Executor, FastLayer, PlainLayer, ReferenceLayer
 from xbarc.executor.adc import convert, read_back, saturates
-from xbarc.ir.effective import effective_weights, is_lossless, sum_ranges
+from xbarc.instruments.probe import Met
+from xbarc.ir import effective
+from xbarc.ir.effective import (
+    effective_weights,
+    is_lossless,
+    lossless_conversions,
+    slice_ranges,
+    sum_ranges,
+)
 from xbarc.ir.geometry import Dense, Window
 from xbarc.ir.program import AdcSettings, CrossbarStep
 from xbarc.ir.quantizers import DynamicInput, FloatResult, IntegerInput, StaticInput
 from xbarc.ir.trace import Trace
 from xbarc.ir.verify import verify_program
 from xbarc.numerics.types import AnyArray
+from xbarc.runtime import IntegerProduct
 
 
 def mapped_or_none(case: Case) -> CrossbarStep | None:
@@ -66,6 +79,75 @@ def test_fast_equals_reference_whatever_the_converters(case: Case, data: st.Data
     counts = [(t.layer("layer").conversions, t.layer("layer").vectors) for t in seen.values()]
     assert counts[0] == counts[1]
     assert seen["fast"].layer("layer").saturated == seen["reference"].layer("layer").saturated
+
+
+@given(cases(), st.data())
+def test_what_is_lossless_is_decided_some_segments_at_a_time(
+    case: Case, data: st.DataObject
+) -> None:
+    step = mapped_or_none(case)
+    if step is None:
+        return
+    step = draw_adc(step, data)
+    low, high = slice_ranges(step)
+    top = step.adc.lo + (np.int64(1) << step.adc.bits.astype(np.int64)) - 1
+    wanted = ((low >= step.adc.lo) & (high <= top) & (step.adc.step == 1)).all(axis=3)
+    with patch.object(effective, "_CHUNK_SUMS", data.draw(st.integers(0, 200))):
+        assert np.array_equal(lossless_conversions(step), wanted)
+
+
+@pytest.mark.parametrize("convolution", [False, True])
+def test_products_in_onnx_runtime_hold_every_weight_and_code(convolution: bool) -> None:
+    """Weights stay where they are, also when nobody else keeps them."""
+    rng = np.random.default_rng(5)
+    weights = rng.integers(-128, 128, (3, 300, 7)).astype(np.int8)
+    weights[0, :2, 0] = [-128, 127]
+    codes = rng.integers(0, 256, (3, 5, 300))
+    codes[:, 0] = 255
+    wanted = codes @ weights.astype(np.int64)
+    if convolution:  # of a kernel of 1: channels of three groups at five places
+        kernels = weights.transpose(0, 2, 1).reshape(21, 300, 1)
+        product = IntegerProduct(kernels, {"kernel_shape": [1], "group": 3}, 1)
+        codes = codes.transpose(0, 2, 1).reshape(1, 900, 5)
+        wanted = wanted.transpose(0, 2, 1).reshape(1, 21, 5)
+        del kernels
+    else:
+        product = IntegerProduct(weights, threads=1)
+    del weights
+    gc.collect()
+    for _ in range(3):
+        assert np.array_equal(product.run(codes), wanted)
+
+
+@pytest.mark.parametrize("inputs", [1, 2, 40])
+def test_verify_finds_a_single_wrong_weight(inputs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two vectors do for a layer without loss: any weight differs on the one of most."""
+    monkeypatch.setattr(evaluate, "_INPUTS", inputs)
+    rng = np.random.default_rng(inputs)
+    weights = rng.integers(-128, 128, (1, 40, 5))
+    target = small_target()
+    step = mapped(int_layer(weights), target)
+    program = program_of([step], target, [1, 40])
+    assert not list(self_check(program, met={"layer": Met(16)}))
+    for group, row, output in rng.integers(0, (1, 40, 5), (9, 3)):
+        engine = FastLayer(step)
+        changed = engine.weights
+        assert changed is not None
+        changed[group, row, output] ^= 1
+        found = dict(self_check(program, met={"layer": Met(16, engine=engine)}))
+        assert found.keys() == {"fast == reference", "lossless == product"}
+
+
+def test_verify_finds_weights_of_two_inputs_exchanged() -> None:
+    weights = np.random.default_rng(3).integers(-128, 128, (1, 40, 5))
+    step = mapped(int_layer(weights), small_target())
+    program = program_of([step], small_target(), [1, 40])
+    engine = FastLayer(step)
+    changed = engine.weights
+    assert changed is not None
+    changed[:, [3, 4]] = changed[:, [4, 3]]
+    found = dict(self_check(program, met={"layer": Met(16, engine=engine)}))
+    assert found.keys() == {"fast == reference", "lossless == product"}
 
 
 def draw_adc(step: CrossbarStep, data: st.DataObject) -> CrossbarStep:

@@ -55,6 +55,10 @@ def test_packing_round_trips(data: st.DataObject, bits: int, columns: int) -> No
     assert packed.shape == cells.shape
     assert np.array_equal(packed.unpack(), cells)
     assert np.array_equal(packed.unpack((1, slice(1, 3))), cells[1, 1:3])
+    for dtype in (np.float32, np.float64, np.int32, np.int64):
+        found = packed.unpack_as(dtype, (slice(None), slice(1, 3)))
+        assert found.dtype == dtype
+        assert np.array_equal(found, cells[:, 1:3])
 
 
 @given(

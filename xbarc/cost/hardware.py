@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from xbarc.cost.counts import WIDTHS, Counts, Histogram, widths
-from xbarc.cost.step_counts import conversions_made, segments_of_block
+from xbarc.cost.step_counts import conversions_made, join_segments, segments_of_block
 from xbarc.ir import CrossbarStep, Program
 from xbarc.numerics import Float64Array, Int64Array, IntArray, UInt8Array
 from xbarc.target import Target
@@ -118,13 +118,10 @@ def _bits_of_block(step: CrossbarStep, shape: tuple[int, ...]) -> Float64Array:
     bits = step.adc.bits
     repeats = step.input_slices if bits.shape[3] == 1 else 1
     sums = bits.sum(axis=3, dtype=np.int64) * repeats
-    segments = segments_of_block(step)
     if sums.shape[1] == 1:
-        sums = sums * segments[None, :, None]
+        sums = sums * segments_of_block(step)[None, :, None]
     else:
-        # Segments of a row block lie side by side: their first index is the running sum less their
-        # own count.
-        sums = np.add.reduceat(sums, np.cumsum(segments) - segments, axis=1)
+        sums = join_segments(step, np.add, sums)
     return np.broadcast_to(sums, shape).astype(np.float64)
 
 
@@ -184,9 +181,7 @@ def _widest(step: CrossbarStep, shape: tuple[int, ...]) -> UInt8Array:
         return np.ones(shape, dtype=np.uint8)
     bits = step.adc.bits.max(axis=3, initial=0)
     if bits.shape[1] > 1:
-        segments = segments_of_block(step)
-        starts = np.cumsum(segments) - segments
-        bits = np.maximum.reduceat(bits, starts, axis=1)
+        bits = join_segments(step, np.maximum, bits)
     return np.broadcast_to(bits, shape)
 
 

@@ -8,11 +8,23 @@ import numpy as np
 
 from xbarc.cost.counts import WIDTHS, Counts, Histogram, widths
 from xbarc.ir import AdcSettings, CrossbarStep
-from xbarc.numerics import BoolArray, Int64Array, bits_for
+from xbarc.numerics import AnyArray, BoolArray, Int64Array, bits_for
 from xbarc.target import Target
 
 # `bincount` makes int64 of what it counts: 32 MiB a chunk.
 _CHUNK = 1 << 22
+
+
+def join_segments(step: CrossbarStep, operation: np.ufunc, values: AnyArray) -> AnyArray:
+    """Reduce over the segments of each row block; axis 1: segment -> row block."""
+    segments = segments_of_block(step)
+    # A segment a block is the usual case, and copying every value through `reduceat` is slow.
+    if (segments == 1).all():
+        return values
+    # Segments of a row block lie side by side: their first index is the running sum less their own
+    # count.
+    joined: AnyArray = operation.reduceat(values, np.cumsum(segments) - segments, axis=1)
+    return joined
 
 
 def vector_counts(step: CrossbarStep, target: Target) -> Counts:
@@ -131,11 +143,10 @@ def conversions_made(step: CrossbarStep) -> Int64Array:
     """
     made = is_converted(step)
     cycles = made.sum(axis=3, dtype=np.int64) * (step.input_slices if made.shape[3] == 1 else 1)
-    segments = segments_of_block(step)
     if cycles.shape[1] == 1:
-        cycles = cycles * segments[None, :, None]
+        cycles = cycles * segments_of_block(step)[None, :, None]
     else:
-        cycles = np.add.reduceat(cycles, np.cumsum(segments) - segments, axis=1)
+        cycles = join_segments(step, np.add, cycles)
     return np.broadcast_to(cycles, (*cycles.shape[:2], step.conversions))
 
 

@@ -58,6 +58,11 @@ class FastLayer(Accumulate):
         """Whether tables execute conversions that may saturate; making them loads loops."""
         return self._saturating is not None and not self._by_definition
 
+    @property
+    def weights(self) -> IntArray | None:
+        """What the layer multiplies by, where one product is all of it; group, input, output."""
+        return None if self._saturating is not None or not self._product else self._product.weights
+
     @cached_property
     def tables(self) -> SlicedLayer | None:
         """What executes conversions that may saturate, if tables do."""
@@ -118,19 +123,24 @@ class CollapsedLayer(Accumulate):
         step: the layer.
         lossless: conversions to collapse; axes: group, segment, conversion.
         threads: of the product.
+
+    Attributes:
+        weights: what these conversions multiply by; axes: group, input, output.
     """
 
     def __init__(self, step: CrossbarStep, lossless: AnyArray, threads: int = 0) -> None:
         self.step = step
         self._threads = threads
-        self._weights = effective_weights(step, lossless)
+        weights = effective_weights(step, lossless)
         top = (1 << step.input_bits) - 1
-        self._bound = largest_sum(self._weights) * top
-        low, high = self._weights.min(initial=0), self._weights.max(initial=0)
-        narrow = -128 <= low <= high <= 127 and step.input_bits <= 8
+        self._bound = largest_sum(weights) * top
+        narrow = bool(-128 <= weights.min(initial=0) <= weights.max(initial=0) <= 127)
+        # A quarter of the memory for as long as the layer lives.
+        self.weights: IntArray = weights.astype(np.int8) if narrow else weights
+        narrow = narrow and step.input_bits <= 8
         # Weights go in as uint8 (see `IntegerProduct`), so that a product is at most 255 * 255, and
         # kernels add in int32.
-        self._fits_int8 = bool(narrow and step.inputs * 255 * 255 < 1 << 31)
+        self._fits_int8 = narrow and step.inputs * 255 * 255 < 1 << 31
         self._dense: IntegerProduct | None = None
         self._conv: IntegerProduct | None = None
         self._float: AnyArray | None = None
@@ -142,12 +152,12 @@ class CollapsedLayer(Accumulate):
         by_group = vectors.transpose(1, 0, 2)
         if self._fits_int8 and vectors.size:
             if self._dense is None:
-                self._dense = IntegerProduct(self._weights, threads=self._threads)
+                self._dense = IntegerProduct(self.weights, threads=self._threads)
             return self._dense.run(by_group).transpose(1, 0, 2)
         if self._float is None:
             # Half the memory and a shorter product, wherever no sum can leave 24 bits.
             dtype = np.float32 if self._bound < FLOAT32_EXACT else np.float64
-            self._float = self._weights.astype(dtype)
+            self._float = self.weights.astype(dtype)
         return exact_matmul(by_group, self._float, self._bound).transpose(1, 0, 2)
 
     def convolve(
@@ -169,9 +179,9 @@ class CollapsedLayer(Accumulate):
 
     def _kernels(self, geometry: Window) -> IntArray:
         """Axes of Conv: channel, input of the group, kernel."""
-        groups, inputs, outputs = self._weights.shape
+        groups, inputs, outputs = self.weights.shape
         shape = (groups * outputs, inputs // prod(geometry.kernel), *geometry.kernel)
-        return self._weights.transpose(0, 2, 1).reshape(shape)
+        return self.weights.transpose(0, 2, 1).reshape(shape)
 
     def _attributes(self, geometry: Window) -> dict[str, object]:
         return {

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from xbarc.executor.adc import convert, read_back, saturates
 from xbarc.executor.layer import Accumulate
 from xbarc.ir import CrossbarStep, LayerTrace, conversion_matrix, output_matrix
-from xbarc.numerics import Int64Array, IntArray, UInt8Array, exact_matmul, slice_inputs
+from xbarc.numerics import AnyArray, Int64Array, IntArray, exact_matmul, exact_type, slice_inputs
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -78,8 +78,9 @@ class ReferenceLayer(Accumulate):
         wires = vectors[:, step.tiling.row_input[first:last]].astype(np.int64)
         planes = slice_inputs(wires, step.dac_bits, step.input_slices)
         top = ((1 << step.dac_bits) - 1) * ((1 << step.cells.bits) - 1)
-        flat = planes.reshape(-1, last - first)
-        sums = exact_matmul(flat, self.levels(group, segment), (last - first) * top)
+        flat, bound = planes.reshape(-1, last - first), (last - first) * top
+        levels = self.levels(group, segment, exact_type(bound))
+        sums = exact_matmul(flat, levels, bound)
         return sums.reshape(step.input_slices, len(vectors), sums.shape[1])
 
     def _read(
@@ -108,10 +109,10 @@ class ReferenceLayer(Accumulate):
         seen: Int64Array = (self._a @ columns.T).T
         return seen
 
-    def levels(self, group: int, segment: int) -> UInt8Array:
+    def levels(self, group: int, segment: int, dtype: type[np.number[Any]] = np.uint8) -> AnyArray:
         """Cells of one group and segment; axes: row, column."""
         first, last, _ = self._segments[segment]
-        return self.step.cells.unpack((group, slice(first, last)))
+        return self.step.cells.unpack_as(dtype, (group, slice(first, last)))
 
     def _periphery(self, group: int, block: int) -> sparse.csr_array:
         if (group, block) not in self._r:

@@ -87,7 +87,7 @@ class SenseReference(Accumulate):
         """What the comparisons of one segment see; axes: vector, conversion."""
         first, last = (int(b) for b in self.step.tiling.segment_bounds[segment : segment + 2])
         driven = driven_rows(self.step, self.sense, codes, slice(first, last)).astype(np.int64)
-        cells = self.step.cells.unpack((group, slice(first, last))).astype(np.int64)
+        cells = self.step.cells.unpack_as(np.int64, (group, slice(first, last)))
         sums: Int64Array = (self._a @ (driven @ cells).T).T
         return sums
 
@@ -229,7 +229,7 @@ class SenseLayer(Accumulate):
         A wordline that is subtracted counts as one that is not driven, less one always.
         """
         step = self.step
-        cells = step.cells.unpack((group, rows)).astype(np.int64)
+        cells = step.cells.unpack_as(np.int64, (group, rows))
         seen = conversion_matrix(step.periphery, step.conversions, step.cells.columns) @ cells.T
         conversion, row = np.nonzero(seen)
         taken = seen[conversion, row] < 0
@@ -307,7 +307,7 @@ def _adds_codes(step: CrossbarStep) -> bool:
 
 def _at_most_one(step: CrossbarStep) -> bool:
     a = conversion_matrix(step.periphery, step.conversions, step.cells.columns)
-    blocks = [step.cells.unpack((group,)).astype(np.int64) for group in range(step.groups)]
+    blocks = [step.cells.unpack_as(np.int64, (group,)) for group in range(step.groups)]
     return all(int(np.abs(a @ cells.T).max(initial=0)) <= 1 for cells in blocks)
 
 

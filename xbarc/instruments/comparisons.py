@@ -67,7 +67,7 @@ def _sums(step: CrossbarStep, sense: Sense, vectors: IntArray) -> IntArray:
 
 def _sign_cells(step: CrossbarStep, group: int, rows: slice) -> Float32Array:
     """Cells as the comparisons see them; sums stay far below what float32 holds exactly."""
-    cells = step.cells.unpack((group, rows)).astype(np.float32)
+    cells = step.cells.unpack_as(np.float32, (group, rows))
     return cells if not step.periphery.a_sign.size else cells[:, 0::2] - cells[:, 1::2]
 
 

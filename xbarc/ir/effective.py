@@ -29,6 +29,9 @@ else:
 
 # Unpacked as int32 these are 64 MiB, whatever the layer's size.
 _CHUNK_CELLS = 1 << 24
+# Sums whose ranges are compared with converters at a time: 2 MiB in int64 stay near, where those of
+# all segments of a layer are hundreds of MB.
+_CHUNK_SUMS = 1 << 18
 
 
 def conversion_matrix(periphery: Periphery, conversions: int, columns: int) -> sparse.csr_array:
@@ -71,7 +74,7 @@ def effective_weights(step: CrossbarStep, chosen: BoolArray | None = None) -> ND
         if tables is not None:
             tables.join(step.cells, (group, rows), weights[group], to)
             continue
-        cells = step.cells.unpack((group, rows)).astype(np.int32)
+        cells = step.cells.unpack_as(np.int32, (group, rows))
         weights[group, to] += (matrix @ cells.T).T.astype(np.int32)
     return weights
 
@@ -187,6 +190,8 @@ def slice_ranges(
     if step.facts is None or step.sense is not None:
         low, high = cell_ranges(step, segments)
         tops = input_tops(step)
+        if (tops == 1).all():
+            return low[..., None], high[..., None]
         tops = tops[:1] if (tops == tops[0]).all() else tops
         return low[..., None] * tops, high[..., None] * tops
     least, most = slice_drives(step.facts, step.dac_bits, step.input_slices)
@@ -214,7 +219,7 @@ def _driven_ranges(
         for group in range(step.groups):
             # float64 products run in BLAS, and are exact: `accumulators_fit` bounds every sum, and
             # a column sum is far below 2**53.
-            cells = step.cells.unpack((group, slice(first, last))).astype(np.float64)
+            cells = step.cells.unpack_as(np.float64, (group, slice(first, last)))
             row = group if len(least) > 1 else 0
             down, up = (end[row, first:last].astype(np.float64) for end in (least, most))
             if step.periphery.a_sign.size:
@@ -241,7 +246,7 @@ def cell_ranges(step: CrossbarStep, segments: slice = slice(None)) -> tuple[Int6
     bounds = _bounds_of(step, segments)
     if not step.periphery.a_sign.size:
         high = sum_columns(step.cells, bounds)
-        return np.zeros_like(high), high
+        return np.broadcast_to(np.int64(0), high.shape), high
     a = conversion_matrix(step.periphery, step.conversions, step.cells.columns)
     plus, minus = a.maximum(0), (-a).maximum(0)
     shape = (step.groups, len(bounds) - 1, step.conversions)
@@ -273,11 +278,20 @@ def lossless_conversions(step: CrossbarStep) -> BoolArray:
         # A comparison keeps no sum.
         segments = len(step.tiling.segment_bounds) - 1
         return np.zeros((step.groups, segments, step.conversions), dtype=np.bool_)
-    low, high = slice_ranges(step)
-    lo = step.adc.lo.astype(np.int64)
-    top = lo + (np.int64(1) << step.adc.bits.astype(np.int64)) - 1
-    covered = (low >= lo) & (high <= top) & (step.adc.step == 1)
-    kept: BoolArray = covered.all(axis=3)
+    segments = len(step.tiling.segment_bounds) - 1
+    kept = np.empty((step.groups, segments, step.conversions), dtype=np.bool_)
+    chunk = max(1, _CHUNK_SUMS // max(1, step.groups * step.conversions))
+    for first in range(0, segments, chunk):
+        part = slice(first, min(segments, first + chunk))
+        low, high = slice_ranges(step, part)
+        # An axis of length 1 holds for all segments.
+        lo, width, bits = (
+            array[:, part if array.shape[1] > 1 else slice(None)]
+            for array in (step.adc.lo, step.adc.step, step.adc.bits)
+        )
+        top = lo + (np.int64(1) << bits.astype(np.int64)) - 1
+        covered = (low >= lo) & (high <= top) & (width == 1)
+        np.all(covered, axis=3, out=kept[:, part])
     return kept
 
 

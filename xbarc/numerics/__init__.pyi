@@ -1,7 +1,7 @@
 from .blas_threads import ordered_sums
 from .compiling import compiled, loops_folder
 from .cores import THREADS, available_cores
-from .exact import FLOAT32_EXACT, FLOAT64_EXACT, exact_matmul
+from .exact import FLOAT32_EXACT, FLOAT64_EXACT, exact_matmul, exact_type
 from .formats import IntFormat, bits_for, magnitude_bits, narrowest_format
 from .joining import ByteTables
 from .memory import ANOTHER_LIMIT, limit_in_words, memory_limit, show_size
@@ -53,6 +53,7 @@ __all__ = [
     "compiled",
     "count_levels",
     "exact_matmul",
+    "exact_type",
     "is_worth_loops",
     "limit_in_words",
     "loops_folder",

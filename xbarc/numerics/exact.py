@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from xbarc.numerics.types import AnyArray, Int64Array
@@ -24,19 +26,22 @@ def exact_matmul(left: AnyArray, right: AnyArray, bound: int) -> Int64Array:
     Raises:
         ValueError: the bound says that int64 could overflow.
     """
+    dtype = exact_type(bound)
+    product = np.matmul(left.astype(dtype, copy=False), right.astype(dtype, copy=False))
+    exact: Int64Array = product.astype(np.int64, copy=False)
+    return exact
+
+
+def exact_type(bound: int) -> type[np.number[Any]]:
+    """The type in which `exact_matmul` multiplies.
+
+    Raises:
+        ValueError: the bound says that int64 could overflow.
+    """
     if bound >= 1 << 63:
         raise ValueError(f"sums up to {bound} do not fit 64 bits")
     # Partial sums of either sign stay within the bound, so every addition is exact in any order, on
     # any number of threads.
     if bound < FLOAT32_EXACT:
-        return _product(left, right, np.float32)
-    if bound < FLOAT64_EXACT:
-        return _product(left, right, np.float64)
-    slow: Int64Array = np.matmul(left.astype(np.int64), right.astype(np.int64))
-    return slow
-
-
-def _product(left: AnyArray, right: AnyArray, dtype: type[np.floating]) -> Int64Array:
-    product = np.matmul(left.astype(dtype, copy=False), right.astype(dtype, copy=False))
-    exact: Int64Array = product.astype(np.int64)
-    return exact
+        return np.float32
+    return np.float64 if bound < FLOAT64_EXACT else np.int64

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xbarc.lazy import lazy_module
-from xbarc.numerics.packing import ALIGNED, PackedCells, protect, unpack_cells
+from xbarc.numerics.packing import ALIGNED, PackedCells, levels_of_bytes, protect
 from xbarc.numerics.types import AnyArray, IntArray
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class ByteTables:
         kinds, kind = np.unique(counts, axis=0, return_inverse=True)
         if len(kinds) > _MOST_TABLES:
             return None
-        levels = unpack_cells(np.arange(256, dtype=np.uint8)[:, None], bits, per).astype(np.int64)
+        levels = levels_of_bytes(bits).astype(np.int64)
         tables = (kinds @ levels.T).astype(np.int32)
         order = _apart(meets % outputs)
         byte, output = meets[order] // outputs, meets[order] % outputs

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -59,6 +60,13 @@ class PackedCells:
         """Cell levels as bytes; `index` picks from the leading axes."""
         return unpack_cells(self.data[index], self.bits, self.columns)
 
+    def unpack_as(self, dtype: type[np.number[Any]], index: tuple[slice | int, ...]) -> AnyArray:
+        """Cell levels as numbers of a type; `index` picks from the leading axes."""
+        data = self.data[index]
+        if self.bits not in ALIGNED or self.bits == 8:
+            return unpack_cells(data, self.bits, self.columns).astype(dtype)
+        return _look_up_levels(data, levels_of_bytes(self.bits).astype(dtype), self.columns)
+
 
 def sum_columns(cells: PackedCells, bounds: IntArray, *, nonzero: bool = False) -> Int64Array:
     """Sum the levels of each column over each run of rows.
@@ -108,8 +116,7 @@ def protect(data: AnyArray) -> AnyArray:
 
 def _levels_of_byte(bits: int) -> Int64Array:
     """Cells of each level in each byte; axes: byte, level."""
-    every = np.arange(256, dtype=np.uint8)[:, None]
-    places = unpack_cells(every, bits, 8 // bits)
+    places = levels_of_bytes(bits)
     hits: Int64Array = (places[:, :, None] == np.arange(1 << bits)).sum(axis=1, dtype=np.int64)
     return hits
 
@@ -212,12 +219,24 @@ def unpack_cells(data: UInt8Array, bits: int, columns: int) -> UInt8Array:
         return data[..., :columns]
     if bits not in ALIGNED:
         return _unpack_bits(data, bits, columns)
-    per_byte = 8 // bits
-    out = np.empty((*data.shape, per_byte), dtype=np.uint8)
-    mask = (1 << bits) - 1
-    for place in range(per_byte):
-        out[..., place] = (data >> (bits * place)) & mask
-    return out.reshape(*data.shape[:-1], data.shape[-1] * per_byte)[..., :columns]
+    return _look_up_levels(data, levels_of_bytes(bits), columns)
+
+
+@cache
+def levels_of_bytes(bits: int) -> UInt8Array:
+    """Levels of the cells of each byte, the lowest bits first; axes: byte, cell."""
+    every = np.arange(256, dtype=np.uint8)[:, None]
+    mask = np.uint8((1 << bits) - 1)
+    levels: UInt8Array = (every >> np.arange(0, 8, bits, dtype=np.uint8)) & mask
+    levels.flags.writeable = False
+    return levels
+
+
+def _look_up_levels(data: UInt8Array, levels: AnyArray, columns: int) -> AnyArray:
+    """Cells of whole bytes: one copy of a table's row a byte takes half of shifts and masks."""
+    # A byte is always inside the table; the check of the default mode goes by way of a buffer.
+    cells = np.take(levels, data, axis=0, mode="clip")
+    return cells.reshape(*data.shape[:-1], -1)[..., :columns]
 
 
 def _pack_aligned(cells: UInt8Array, bits: int) -> UInt8Array:

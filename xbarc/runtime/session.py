@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from xbarc.errors import InputError, ModelError, UnsupportedError, XbarcError
-from xbarc.numerics import THREADS, IntArray, available_cores
+from xbarc.numerics import THREADS, AnyArray, IntArray, available_cores
 
 _NUMPY_NAMES = {
     "float": "float32",
@@ -55,13 +55,22 @@ class OnnxSession:
         model: serialised model, or the path of a model file (needed for external data).
         where: what the model is, for error messages.
         threads: threads of one operator; 0 lets ONNX Runtime choose.
+        shared: arrays of initialisers that the model declares as external, by name. They are used
+            where they lie, and never copied into the model.
 
     Raises:
         UnsupportedError: ONNX Runtime has no kernel for an operator, or its type.
         ModelError: the model is not valid.
     """
 
-    def __init__(self, model: bytes | Path, *, where: str, threads: int = 0) -> None:
+    def __init__(
+        self,
+        model: bytes | Path,
+        *,
+        where: str,
+        threads: int = 0,
+        shared: Mapping[str, AnyArray] | None = None,
+    ) -> None:
         import onnxruntime as ort  # noqa: PLC0415  # --help must not load it
 
         options = ort.SessionOptions()
@@ -72,6 +81,13 @@ class OnnxSession:
         options.log_severity_level = 4
         options.intra_op_num_threads = threads or _default_threads()
         self.where = where
+        # ONNX Runtime reads them for as long as the session lives.
+        self._shared = {
+            name: ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array))
+            for name, array in (shared or {}).items()
+        }
+        if self._shared:
+            options.add_external_initializers([*self._shared], [*self._shared.values()])
         source = str(model) if isinstance(model, Path) else model
         try:
             self._session = ort.InferenceSession(
@@ -191,9 +207,18 @@ class IntegerProduct:
         import onnx  # noqa: PLC0415  # --help must not load it
         from onnx import helper, numpy_helper  # noqa: PLC0415
 
-        shifted = (weights.astype(np.int16) + 128).astype(np.uint8)
+        # In two's complement the highest bit alone says which half: turning it adds 128.
+        shifted = weights.astype(np.int8, copy=False).view(np.uint8) ^ np.uint8(128)
+        outside = onnx.TensorProto(
+            name="w",
+            data_type=onnx.TensorProto.UINT8,
+            dims=shifted.shape,
+            data_location=onnx.TensorProto.EXTERNAL,
+        )
+        # No file: the array is handed over when the session is made.
+        outside.external_data.add(key="location", value="w")
         constants = [
-            numpy_helper.from_array(shifted, "w"),
+            outside,
             numpy_helper.from_array(np.array(0, np.uint8), "x_zero"),
             numpy_helper.from_array(np.array(128, np.uint8), "w_zero"),
         ]
@@ -207,7 +232,10 @@ class IntegerProduct:
         opset = [helper.make_opsetid("", 13)]
         model = helper.make_model(graph, opset_imports=opset, ir_version=8)
         self._session = OnnxSession(
-            model.SerializeToString(), where="integer product", threads=threads
+            model.SerializeToString(),
+            where="integer product",
+            threads=threads,
+            shared={"w": shifted},
         )
 
     def run(self, codes: IntArray) -> IntArray:

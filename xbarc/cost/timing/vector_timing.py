@@ -9,7 +9,13 @@ import numpy as np
 
 from xbarc.cost.converters import LawCosts
 from xbarc.cost.hardware import adc_places
-from xbarc.cost.step_counts import is_converted, reads_of_arrays, segments_of_block, slice_widths
+from xbarc.cost.step_counts import (
+    is_converted,
+    join_segments,
+    reads_of_arrays,
+    segments_of_block,
+    slice_widths,
+)
 from xbarc.ir import CrossbarStep
 from xbarc.numerics import BoolArray, IntArray
 from xbarc.rows import Row, fact
@@ -136,9 +142,7 @@ def _in_any_segment(step: CrossbarStep, made: BoolArray) -> BoolArray:
     """Whether a conversion is made in some segment of its row block; axis 1: row block or 1."""
     if made.shape[1] == 1:
         return made
-    segments = segments_of_block(step)
-    found: BoolArray = np.logical_or.reduceat(made, np.cumsum(segments) - segments, axis=1)
-    return found
+    return join_segments(step, np.logical_or, made)
 
 
 def _longest_run(places: IntArray) -> int:

@@ -77,7 +77,7 @@ def _row_moments(step: CrossbarStep) -> tuple[Float64Array, Float64Array]:
     total, square = np.zeros(shape), np.zeros(shape)
     for segment in range(shape[1]):
         first, last = (int(b) for b in step.tiling.segment_bounds[segment : segment + 2])
-        cells = step.cells.unpack((slice(None), slice(first, last))).astype(np.int32)
+        cells = step.cells.unpack_as(np.int32, (slice(None), slice(first, last)))
         for group in range(shape[0]):
             rows = (signed @ cells[group].T).astype(np.float64)
             total[group, segment], square[group, segment] = rows.sum(axis=1), (rows**2).sum(axis=1)
