@@ -32,6 +32,7 @@ exclude_patterns = [
     "reference/_generated/program-keys.md",
     "reference/_generated/report-fields.md",
     "reference/_generated/target-list.md",
+    "appendix/pairs-table.md",
     "reference/isaac-table.md",
     "reference/converter-savings-front.md",
     "reference/converter-savings-each.md",
