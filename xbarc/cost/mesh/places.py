@@ -16,7 +16,7 @@ from math import ceil, fsum, isqrt, sqrt
 import numpy as np
 
 from xbarc.cost.mesh.tabu_search import improve_places
-from xbarc.cost.mesh.tile_traffic import Flow, Item, ItemTiles, Link, TileTraffic
+from xbarc.cost.mesh.tile_traffic import Item, ItemTiles, Link, TileFlow, TileTraffic
 from xbarc.numerics import Float64Array, Int64Array
 
 _PARTS = (1.0, 1.3, 2.0)  # places a tile, of the parts of the mesh that are tried before all of it
@@ -139,7 +139,7 @@ def distances(grid: tuple[int, int]) -> Int64Array:
     return apart
 
 
-def mean_hops(flow: Flow, places: Int64Array, grid: tuple[int, int]) -> float:
+def mean_hops(flow: TileFlow, places: Int64Array, grid: tuple[int, int]) -> float:
     """Hops from an array of the source to one of the target, on average.
 
     Arrays are whole, and so are hops: one division rounds. Products of shares as floats gave other

@@ -79,7 +79,7 @@ class ItemTiles:
 
 
 @dataclass(frozen=True)
-class Flow:
+class TileFlow:
     """Bytes that all tiles of an item send to others in equal parts.
 
     Attributes:
@@ -101,7 +101,7 @@ class TileTraffic:
         count: how many tiles there are.
     """
 
-    flows: tuple[Flow, ...]
+    flows: tuple[TileFlow, ...]
     count: int
 
     @classmethod
@@ -110,10 +110,12 @@ class TileTraffic:
     ) -> TileTraffic:
         """Traffic of items in their tiles."""
         flows = [
-            Flow(link.target, tiles[link.source], tiles[link.target], link.size) for link in links
+            TileFlow(link.target, tiles[link.source], tiles[link.target], link.size)
+            for link in links
         ]
         flows += [
-            Flow(item.name, tiles[item.name], tiles[item.name].home, item.sums) for item in items
+            TileFlow(item.name, tiles[item.name], tiles[item.name].home, item.sums)
+            for item in items
         ]
         return cls(tuple(flows), max(held.end for held in tiles.values()))
 
