@@ -151,6 +151,13 @@ def test_predicted_error_is_what_happens() -> None:
     assert 0.5 < off.astype(float).var(axis=0).mean() / predicted < 2
 
 
+def test_a_choice_that_costs_nothing_is_taken() -> None:
+    costs, errors = np.array([[0.0, 1.0], [0.0, 2.0]]), np.array([[0.1, 0.0], [0.1, 0.0]])
+    picked = pick(costs, errors, 1.0)
+    assert picked.choice.tolist() == [0, 0]
+    assert picked.cost == picked.bound == 0
+
+
 def test_the_knapsack_agrees_with_trying_everything() -> None:
     for seed in range(8):
         rng = np.random.default_rng(seed)

@@ -56,10 +56,10 @@ def pick(costs: Float64Array, errors: Float64Array, limit: float, effort: float 
     guess = choose_by_price(costs, errors, limit)
     rows = np.arange(len(costs))
     greedy = float(costs[rows, guess].sum())
-    # Not even the least errors keep the limit: there is nothing to choose.
-    if float(errors[rows, guess].sum()) > limit:
+    # Not even the least errors keep the limit, or the guess is free already: nothing to choose.
+    if float(errors[rows, guess].sum()) > limit or greedy <= 0:
         return _as_picked(costs, errors, guess, greedy, greedy, 0.0)
-    unit = max(greedy, 1e-300) / _COST_UNITS
+    unit = greedy / _COST_UNITS
     model = cp_model.CpModel()
     chosen = _choices(model, errors, guess, limit)
     terms = [(variable, item, option) for item, row in chosen for option, variable in row]
