@@ -237,6 +237,43 @@ def test_quantised_models_come_back(tmp_path: Path) -> None:
         assert np.array_equal(array, wanted[name])
 
 
+def test_a_constant_that_two_fragments_read_is_written_once(tmp_path: Path) -> None:
+    path = model_file(
+        tmp_path,
+        """net (float[N, 4] x) => (float[N, 4] y) {
+        k = Constant <value = float[4] {1.0, 2.0, 3.0, 4.0}> ()
+        b = Max (x, k) c = Min (b, t) d = MatMul (c, w) e = Max (d, k) f = Min (e, t)
+        g = MatMul (f, v) y = Max (g, k) }""",
+        t=_real(4),
+        w=_real(4, 4),
+        v=_real(4, 4),
+    )
+    x = RNG.normal(size=(8, 4)).astype(np.float32)
+    made = xbarc.compile(path, calibration={"x": x})
+    assert len(made.program.digital_steps) == 3
+    again = _check_round_trip(tmp_path, made.program, load_target("rram128"), {"x": x})
+    models = [[s.model for s in p.program.digital_steps] for p in (made, again)]
+    assert models[0] == models[1]
+    names = [t.name for t in onnx.load(tmp_path / "first.onnx").graph.initializer]
+    assert len(names) == len(set(names))
+
+
+def test_old_opsets_are_written_in_newer_ones(tmp_path: Path) -> None:
+    path = model_file(
+        tmp_path,
+        """net (float[N, 4] x) => (float[N, 3] y) {
+        a = MatMul (x, w) b = Unsqueeze <axes = [2]> (a) c = Squeeze <axes = [2]> (b)
+        d = Softmax (c) y = MatMul (d, v) }""",
+        '<ir_version: 8, opset_import: ["": 11]>',
+        w=_real(4, 5),
+        v=_real(5, 3),
+    )
+    x = RNG.normal(size=(8, 4)).astype(np.float32)
+    made = xbarc.compile(path, calibration={"x": x})
+    _check_round_trip(tmp_path, made.program, load_target("rram128"), {"x": x})
+    assert onnx.load(tmp_path / "first.onnx").opset_import[0].version == 13
+
+
 # what the model carries, and what is asked for
 
 

@@ -11,6 +11,7 @@ from benchmarks.real_files import row_of
 from models.fetch import CACHE, REAL_FILES
 from xbarc.api import compile as compile_program
 from xbarc.evaluate import evaluate
+from xbarc.runtime import OnnxSession
 
 LEAST_DB = 45.0
 """With 16 bits; the SQNR with 8 bits stands in docs/reference/real-files.md."""
@@ -30,6 +31,22 @@ def test_real_files(path: Path) -> None:
     assert not row.refused
     assert row.precise is None or row.precise >= LEAST_DB
     assert row.decibels is None or row.precise is None or row.precise >= row.decibels
+
+
+@pytest.mark.slow
+@pytest.mark.data
+@pytest.mark.skipif(not SMALL, reason="no real files: run python models/fetch.py real-files")
+@pytest.mark.parametrize("path", SMALL, ids=[path.name for path in SMALL])
+def test_real_files_come_back_from_their_exports(path: Path, tmp_path: Path) -> None:
+    made = compile_program(path)
+    first, second = tmp_path / "first.onnx", tmp_path / "second.onnx"
+    made.export(first)
+    OnnxSession(first, where="export")
+    again = compile_program(first, carried_mapping="require")
+    for one, other in zip(made.program.crossbar_steps, again.program.crossbar_steps, strict=True):
+        assert np.array_equal(one.cells.data, other.cells.data)
+    again.export(second)
+    assert first.read_bytes() == second.read_bytes()
 
 
 SILERO = CACHE / "silero-vad" / "silero_vad" / "data" / "silero_vad.onnx"

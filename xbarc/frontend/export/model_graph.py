@@ -28,14 +28,18 @@ class ModelGraph:
         opsets: versions by domain.
         taken: names that new values must not have.
         kinds: types of values at the borders of steps, by name.
+        fragments: the digital fragments that are still to be added, by name.
+        made: which node of a fragment makes a value.
     """
 
     opsets: dict[str, int]
     taken: set[str]
     kinds: dict[str, onnx.TypeProto]
+    fragments: dict[str, onnx.ModelProto]
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     initializers: dict[str, onnx.TensorProto] = field(default_factory=dict)
     functions: dict[tuple[str, str], onnx.FunctionProto] = field(default_factory=dict)
+    made: dict[str, onnx.NodeProto] = field(default_factory=dict)
 
     @property
     def opset(self) -> int:
@@ -85,18 +89,35 @@ class ModelGraph:
         return len(kind.tensor_type.shape.dim)
 
     def add_fragment(self, step: DigitalFragment) -> None:
-        """Add the nodes of a digital fragment under their own names."""
-        model = read_fragment(step)
+        """Add the nodes of a digital fragment under their own names.
+
+        Fragments that read one constant each hold it, as an initialiser or as a node: it is added
+        once. Two that hold other numbers under one name (a refitted classifier) are told apart.
+        """
+        model = self.fragments.pop(step.name)
         self.functions |= {(f.domain, f.name): f for f in model.functions}
-        moved = {}
+        moved: dict[str, str] = {}
         for tensor in model.graph.initializer:
-            held = self.initializers.setdefault(tensor.name, tensor)
-            if held != tensor:
-                # Two fragments may hold other numbers under one name: a refitted classifier.
-                moved[tensor.name] = self.constant(tensor.name, numpy_helper.to_array(tensor))
+            if self.initializers.get(tensor.name) != tensor:
+                self._add_constant(tensor, moved)
         for node in model.graph.node:
             _rename_reads(node, moved)
-        self.nodes.extend(model.graph.node)
+            if node != self.made.get(_first_output(node)):
+                self._add_node(node, moved)
+
+    def _add_constant(self, tensor: onnx.TensorProto, moved: dict[str, str]) -> None:
+        name = tensor.name
+        if name in self.initializers or name in self.made:
+            moved[name] = self.constant(name, numpy_helper.to_array(tensor))
+        else:
+            self.initializers[name] = tensor
+
+    def _add_node(self, node: onnx.NodeProto, moved: dict[str, str]) -> None:
+        for place, name in enumerate(node.output):
+            if name in self.initializers or name in self.made:
+                moved[name] = node.output[place] = self.fresh(name)
+        self.made |= {name: node for name in node.output if name}
+        self.nodes.append(node)
 
     def model(self, program: Program, name: str) -> onnx.ModelProto:
         """The model, with the inputs and outputs of a program."""
@@ -134,9 +155,9 @@ def start_graph(program: Program) -> ModelGraph:
     Raises:
         UnsupportedError: a fragment is older than what is written, and cannot be made newer.
     """
-    models = [read_fragment(step) for step in program.digital_steps]
+    models = {step.name: _read_fragment(step) for step in program.digital_steps}
     opsets = {"": OLDEST_WRITTEN}
-    for item in (item for model in models for item in model.opset_import):
+    for item in (item for model in models.values() for item in model.opset_import):
         opsets[item.domain] = max(opsets.get(item.domain, 1), item.version)
     ports = [*program.inputs, *program.outputs]
     taken = {value.name for value in ports}
@@ -146,14 +167,14 @@ def start_graph(program: Program) -> ModelGraph:
     for step in program.crossbar_steps:
         element = helper.np_dtype_to_tensor_dtype(np.dtype(step.result.dtype))
         kinds.setdefault(step.output, helper.make_tensor_type_proto(element, None))
-    for model in models:
+    for model in models.values():
         taken |= set(_names(model.graph))
         for port in (*model.graph.input, *model.graph.output):
             kinds.setdefault(port.name, port.type)
-    return ModelGraph(opsets, taken, kinds)
+    return ModelGraph(opsets, taken, kinds, models)
 
 
-def read_fragment(step: DigitalFragment) -> onnx.ModelProto:
+def _read_fragment(step: DigitalFragment) -> onnx.ModelProto:
     """A fragment as a model of a version that is written.
 
     Raises:
@@ -195,6 +216,10 @@ def _bodies(node: onnx.NodeProto) -> Iterable[onnx.GraphProto]:
         if attribute.type == onnx.AttributeProto.GRAPH:
             yield attribute.g
         yield from attribute.graphs
+
+
+def _first_output(node: onnx.NodeProto) -> str:
+    return next((name for name in node.output if name), "")
 
 
 def _rename_reads(node: onnx.NodeProto, names: Mapping[str, str]) -> None:

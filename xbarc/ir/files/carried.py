@@ -134,7 +134,8 @@ def unpack_program(text: str, target: Target, restore: Callable[[bytes], bytes])
     arrays = _unpack_arrays(record)
     try:
         steps = tuple(
-            _load_step(index, step, arrays, restore) for index, step in enumerate(record.steps)
+            _load_step(step, arrays[f"{index:05d}"], restore)
+            for index, step in enumerate(record.steps)
         )
     except KeyError as error:
         raise ProgramError(f"lacks the array {error}", where=CARRIED_KEY) from error
@@ -183,8 +184,8 @@ def _check_hardware(carried: HardwareRecord, wanted: HardwareRecord) -> None:
         raise ProgramError(f"was made for another target: {'; '.join(differ)}", where=CARRIED_KEY)
 
 
-def _unpack_arrays(record: CarriedRecord) -> Mapping[str, AnyArray]:
-    """Arrays by name.
+def _unpack_arrays(record: CarriedRecord) -> Mapping[str, Mapping[str, AnyArray]]:
+    """Arrays by name, by the number of their step.
 
     Raises:
         ProgramError: they are damaged, or larger than memory.
@@ -199,23 +200,23 @@ def _unpack_arrays(record: CarriedRecord) -> Mapping[str, AnyArray]:
         data = zlib.decompressobj().decompress(packed, record.size + 1)
         if len(data) != record.size or hashlib.sha256(data).hexdigest() != record.digest:
             raise ProgramError("is damaged: its digest differs", where=CARRIED_KEY)
-        return load(data)
+        arrays = load(data)
     except (binascii.Error, zlib.error, SafetensorError, KeyError, ValueError) as error:
         raise ProgramError(f"is damaged: {error}", where=CARRIED_KEY) from error
+    found: dict[str, dict[str, AnyArray]] = {
+        f"{index:05d}": {} for index in range(len(record.steps))
+    }
+    for name, array in arrays.items():
+        number, _, own = name.partition(".")
+        found.setdefault(number, {})[own] = array
+    return found
 
 
 def _load_step(
-    index: int,
     record: CrossbarRecord | DigitalRecord,
-    arrays: Mapping[str, AnyArray],
+    own: Mapping[str, AnyArray],
     restore: Callable[[bytes], bytes],
 ) -> Step:
-    prefix = f"{index:05d}."
-    own = {
-        name.removeprefix(prefix): array
-        for name, array in arrays.items()
-        if name.startswith(prefix)
-    }
     if isinstance(record, CrossbarRecord):
         return load_crossbar(record, own)
     return load_fragment(record, restore(own[_MODEL].tobytes()))
