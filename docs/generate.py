@@ -36,6 +36,8 @@ COMMANDS = (
     ("place",),
     ("print",),
     ("passes",),
+    ("explore",),
+    ("sweep",),
     ("doctor",),
     ("study", "lines"),
     ("targets", "list"),

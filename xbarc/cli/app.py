@@ -55,6 +55,8 @@ _COMMANDS = {
     "export": ("splitting", "export_command"),
     "import": ("splitting", "import_command"),
     "passes": ("compiling", "passes_command"),
+    "explore": ("exploring", "explore_command"),
+    "sweep": ("exploring", "sweep_command"),
     "doctor": ("doctor", "doctor_command"),
     "study": ("studies", "app"),
     "targets": ("targets", "app"),

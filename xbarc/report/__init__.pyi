@@ -23,8 +23,10 @@ from .program_comparison import (
     render_comparison_json,
     render_comparison_text,
 )
+from .section import Subject
 from .sections.layers import layers_table, placement_table
 from .sections.sources import source_rows
+from .sections.totals import Totals, totals_row
 from .targets import render_target_json, render_target_text, target_reference
 
 __all__ = [
@@ -35,6 +37,8 @@ __all__ = [
     "PhasesRow",
     "ProgramComparison",
     "Report",
+    "Subject",
+    "Totals",
     "block_picture",
     "chip_report",
     "collect",
@@ -72,5 +76,6 @@ __all__ = [
     "rich_table",
     "source_rows",
     "target_reference",
+    "totals_row",
     "write_png",
 ]

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.cost.mesh.best_places import best_places
+from xbarc.cost.mesh import exchange_arrays, exchange_loop, tabu_search
 from xbarc.cost.mesh import places as mesh_places
 from xbarc.cost.mesh.places import (
     best_of_parts,
@@ -217,3 +218,17 @@ def test_traffic_counts_both_ways_once() -> None:
     items = [Item("a", 2, 0.0), Item("b", 2, 0.0)]
     traffic = traffic_of(items, [Link("a", "b", 7.0)], 2).rows(0, 2)
     assert traffic.tolist() == [[0, 7], [7, 0]]
+
+
+@pytest.mark.parametrize("count", [13, 60])
+def test_compiled_rounds_take_the_same_way(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(count)
+    # Thirds: sums that are rounded, so that another order of adding would show.
+    sent = rng.integers(0, 900, (count, count)) * (rng.random((count, count)) < 0.3) / 3
+    traffic, grid = sent + sent.T, mesh_grid(count + 3)
+    found = []
+    for rounds in (exchange_arrays, exchange_loop):
+        monkeypatch.setattr(tabu_search._Search, "rounds", rounds)
+        found.append(improve_places(traffic, distances(grid), snake(grid)[:count]))
+    assert found[0].tolist() == found[1].tolist()
+    assert found[0].tolist() != snake(grid)[:count].tolist()

@@ -8,10 +8,21 @@ takes a few passes over a table of places by places. Nothing is drawn at random.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from xbarc.cost.mesh import exchange_arrays
+from xbarc.lazy import is_loaded, lazy_module
 from xbarc.numerics import BoolArray, Float64Array, Int64Array
+
+if TYPE_CHECKING:
+    import numba
+
+    from xbarc.cost.mesh import exchange_loop
+else:
+    numba = lazy_module("numba")
+    exchange_loop = lazy_module("xbarc.cost.mesh.exchange_loop")
 
 PATIENCE = 300
 """Rounds without a better placement after which the search ends."""
@@ -35,30 +46,24 @@ class _Search:
     until: Int64Array
     free: BoolArray
 
-    def gains(self) -> Float64Array:
-        """Change of the total when two tiles change places; axes: one, other."""
-        own = np.diag(self.moved)
-        gain: Float64Array = self.moved + self.moved.T - own[:, None] - own[None, :]
-        # the two stay as far apart as they were, which the sums above counted as distance 0
-        gain += 2 * self.traffic * self.hops
-        gain[self.free] = np.inf
-        return gain
+    @property
+    def rounds(self) -> Any:
+        """Compiled rounds where compiled code is loaded anyway; loading it would take longer.
 
-    def barred_exchanges(self, number: int) -> BoolArray:
-        """Exchanges that bring a tile back too early."""
-        early = self.until[:, self.order] > number
-        return np.asarray(early | early.T, dtype=np.bool_)
+        Both give the same places.
+        """
+        return exchange_loop if is_loaded(numba) else exchange_arrays
+
+    def tables(self) -> tuple[Float64Array, Float64Array, Float64Array, BoolArray]:
+        """What the compiled rounds read and write."""
+        return self.traffic, self.hops, self.moved, self.free
 
     def exchange(self, a: int, b: int, number: int) -> None:
         """Let two tiles change places, and keep them from going back for a while."""
         # 7919 is prime: stays differ from round to round without random numbers, against cycles
         stay = len(self.order) // 2 + number * 7919 % len(self.order)
         self.until[a, self.order[a]] = self.until[b, self.order[b]] = number + stay
-        sent = self.traffic[:, a] - self.traffic[:, b]
-        self.moved += np.outer(sent, self.hops[b] - self.hops[a])
-        self.moved[:, [a, b]] = self.moved[:, [b, a]]
-        self.hops[[a, b]] = self.hops[[b, a]]
-        self.hops[:, [a, b]] = self.hops[:, [b, a]]
+        self.rounds.exchange(self.tables(), a, b)
         self.order[[a, b]] = self.order[[b, a]]
 
 
@@ -79,15 +84,14 @@ def improve_places(
     # `now` is a sum of rounded gains: less than this is no better placement
     slack = 1e-9 * max(1.0, float(search.traffic.sum()))
     while number - last < patience:
-        gain = search.gains()
-        # The usual aspiration: a barred exchange is allowed where it leads to the best placement
-        # yet.
-        gain[search.barred_exchanges(number) & (now + gain >= best - slack)] = np.inf
-        chosen = int(np.argmin(gain))
-        if not np.isfinite(gain.flat[chosen]):
+        bounds = (now, best - slack)
+        one, other, gain = search.rounds.best_exchange(
+            search.tables(), search.order, search.until, number, bounds
+        )
+        if not np.isfinite(gain):
             break
-        now += float(gain.flat[chosen])
-        search.exchange(*divmod(chosen, len(search.order)), number)
+        now += gain
+        search.exchange(one, other, number)
         number += 1
         if now < best - slack:
             best, last, kept = now, number, search.order.copy()

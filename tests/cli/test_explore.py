@@ -1,0 +1,108 @@
+"""`xbarc explore` and `xbarc sweep`."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.cli.conftest import Run
+from tests.explore.conftest import write_net
+
+STUDY = """
+models = ["net.onnx"]
+data = "test.npz"
+calibrate = "cal.npz"
+[knobs]
+"array.columns" = [64, 128]
+adc = ["lossless", 4]
+[objectives]
+top1 = "max"
+energy_uj = "min"
+[search]
+images = [20, "all"]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    rng = np.random.default_rng(3)
+    np.savez(
+        tmp_path / "test.npz",
+        x=rng.normal(size=(60, 12)).astype(np.float32),
+        labels=rng.integers(0, 5, 60),
+    )
+    np.savez(tmp_path / "cal.npz", x=rng.normal(size=(40, 12)).astype(np.float32))
+    write_net(tmp_path / "net.onnx")
+    (tmp_path / "study.toml").write_text(STUDY)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_study_writes_page_table_and_data(xbarc: Run, folder: Path) -> None:
+    done = xbarc("explore", "study.toml")
+    assert done.code == 0, done.err
+    assert "no other beats" in done.out
+    assert "proved" in done.out
+    assert max(map(len, done.out.splitlines())) <= 80
+    data = json.loads((folder / "study.json").read_text())
+    rows = list(csv.DictReader((folder / "study.csv").read_text().splitlines()))
+    assert len(rows) == len(data["designs"]) == 5
+    page = (folder / "study.html").read_text()
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert "src=" not in page
+    before = {path.name: path.read_bytes() for path in folder.glob("study.*[lnv]")}
+    assert xbarc("explore", "study.toml").code == 0  # everything is in the store
+    for name, content in before.items():
+        assert (folder / name).read_bytes() == content
+    explained = xbarc("explore", "study.toml", "--explain", 1)
+    assert "design 1: " in explained.out
+    assert "xbarc compile net.onnx" in explained.out
+
+
+def test_the_command_of_a_design_makes_it(xbarc: Run, folder: Path) -> None:
+    xbarc("explore", "study.toml")
+    for row in json.loads((folder / "study.json").read_text())["designs"]:
+        words = row["commands"][0].split()[1:]
+        done = xbarc(*words, "-o", "out.xbar", "--json")
+        assert done.code == 0, done.err
+        assert done.json["totals"]["energy_uj"] == row["figures"]["energy_uj"]
+
+
+def test_a_sweep_needs_no_file(xbarc: Run, folder: Path) -> None:
+    varied = ("--vary", "array.columns=64,128", "--vary", "adc=4..5")
+    words = (*varied, "--set", "array.rows=64", "--set", "array.active_rows=64")
+    costs = xbarc("sweep", "net.onnx", *words)
+    assert costs.code == 0, costs.err
+    assert "costs only" in costs.out
+    judged = xbarc("sweep", "net.onnx", *words, "--data", "test.npz", "--calibrate", "cal.npz")
+    assert judged.code == 0, judged.err
+    assert "of 4 designs" in judged.out
+    assert (folder / "net-sweep.html").is_file()
+    assert xbarc("sweep", "net.onnx", *words, "--json").json["possible"] == 4
+
+
+def test_a_dry_run_counts(xbarc: Run, folder: Path) -> None:
+    done = xbarc("explore", "study.toml", "--dry-run")
+    assert "designs" in done.out
+    assert not (folder / "study.db").exists()
+
+
+def test_what_is_wrong_is_said_before_any_work(xbarc: Run, folder: Path) -> None:
+    xbarc("explore", "none.toml").refused("no such file")
+    (folder / "bad.toml").write_text(STUDY.replace("top1", "top2"))
+    xbarc("explore", "bad.toml").refused("no figure 'top2'", "top1")
+    (folder / "bad.toml").write_text(STUDY.replace("net.onnx", "gone.onnx"))
+    xbarc("explore", "bad.toml").refused("gone.onnx")
+    (folder / "bad.toml").write_text(STUDY.replace("test.npz", "net.onnx"))
+    xbarc("explore", "bad.toml").refused("net.onnx")
+    xbarc("sweep", "net.onnx", "--vary", "adc").refused("--vary")
+    xbarc("sweep", "net.onnx", "--vary", "adc=4", "--objectives", "energy_uj:less").refused("less")
+    xbarc("sweep", "net.onnx", "--vary", "adc=4", "--images", "x", "--data", "test.npz").refused(
+        "--images"
+    )
+    xbarc("explore", "study.toml", "-o", "none/study").refused("none")
+    xbarc("explore", "study.toml", "--store", "study.toml").refused("study.toml")

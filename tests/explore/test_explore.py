@@ -1,0 +1,215 @@
+"""Whole studies, beside a loop that anybody would write."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.explore.conftest import MakeStudy, write_net
+from xbarc.api import compile as compile_program
+from xbarc.errors import InputError
+from xbarc.evaluate import evaluate
+from xbarc.explore import Study, StudyResult, explore, render_explanation
+from xbarc.ir import read_npz
+from xbarc.target import load_target
+
+
+def by_hand(study: Study, values: dict[str, Any]) -> dict[str, float]:
+    """One design, compiled, reported and checked as a user would."""
+    model = study.models[0]
+    settings = [f"{name}={value}" for name, value in values.items() if "." in name]
+    options = {name: value for name, value in values.items() if "." not in name}
+    assert study.calibrate is not None
+    assert study.data is not None
+    made = compile_program(
+        model,
+        load_target(study.target, settings),
+        calibration=read_npz(study.calibrate),
+        **options,
+    )
+    totals = made.report().totals
+    found = evaluate(made.program, read_npz(study.data), model)
+    assert found.agreement is not None
+    assert found.top1_crossbar is not None
+    assert totals.energy_uj is not None
+    assert totals.area_mm2 is not None
+    return {
+        "agreement": found.agreement,
+        "top1": found.top1_crossbar,
+        "energy_uj": totals.energy_uj,
+        "area_mm2": totals.area_mm2,
+        "sqnr_db": found.output_sqnr_db or float("inf"),
+    }
+
+
+def test_figures_are_those_of_a_loop_over_compile_and_check(study: MakeStudy) -> None:
+    made = study(search={"images": ("all",)})
+    result = explore(made)
+    assert len(result.rows) == 7
+    for row in result.rows:
+        wanted = by_hand(made, dict(row.values))
+        for name, value in wanted.items():
+            assert row.figures[name] == pytest.approx(value, rel=1e-12), (row.values, name)
+    assert {row.proof for row in result.rows} == {"measured", "proved"}
+
+
+def test_giving_up_changes_no_front(study: MakeStudy) -> None:
+    knobs = {"array.columns": [64, 128], "adc": ["lossless", 5, 4, 3, 2, 1]}
+    whole = explore(study(knobs=knobs, search={"images": ("all",)}))
+    halved = explore(study(knobs=knobs, search={"images": (20, 60, "all")}))
+    assert [row.values for row in halved.front] == [row.values for row in whole.front]
+    assert any(row.state == "given up" for row in halved.rows)
+    assert halved.executed < whole.executed
+
+
+class Counted:
+    """Does the work here, counts it, and stops after so much of it."""
+
+    def __init__(self, most: int = 10**9) -> None:
+        self.done: list[Any] = []
+        self.most = most
+
+    def __call__(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+        for item in items:
+            if len(self.done) == self.most:
+                raise KeyboardInterrupt
+            self.done.append(item)
+            yield function(item)
+
+
+def test_nothing_is_computed_twice(study: MakeStudy, tmp_path: Path) -> None:
+    made, path = study(), tmp_path / "s.db"
+    whole = Counted()
+    wanted = explore(made, share=whole)
+    for most in (0, 3, len(whole.done) - 1):
+        path = tmp_path / f"{most}.db"
+        broken = Counted(most)
+        with pytest.raises(KeyboardInterrupt):
+            explore(made, store=path, share=broken)
+        again = Counted()
+        found = explore(made, store=path, share=again)
+        assert plain(found) == plain(wanted)
+        # A result that was handed over is kept: the one that was interrupted is all that is lost.
+        assert len(broken.done) + len(again.done) <= len(whole.done) + 1
+    last = Counted()
+    explore(made, store=path, share=last)
+    assert not last.done
+
+
+def plain(result: StudyResult) -> dict[str, Any]:
+    return result.as_json()
+
+
+def test_processes_change_nothing(study: MakeStudy) -> None:
+    made = study()
+    assert plain(explore(made, jobs=2)) == plain(explore(made))
+
+
+def test_cells_that_are_shared_change_no_figure(
+    study: MakeStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fields of a target that only cost something take over cells: the same as compiled anew."""
+    knobs = {
+        "hierarchy.arrays_per_macro": [4, 16],
+        "duplicate": ["none", "balance"],
+    }
+    shared = explore(study(knobs=knobs))
+    monkeypatch.setattr("xbarc.explore.work._PRICED", ())
+    monkeypatch.setattr("xbarc.explore.work._REPORTED", frozenset())
+    apart = explore(study(knobs=knobs))
+    assert plain(shared) == plain(apart)
+    assert len({json.dumps(dict(row.figures)) for row in shared.rows}) > 1
+
+
+def test_a_design_that_does_not_map_is_a_result(study: MakeStudy) -> None:
+    result = explore(study(knobs={"array.rows": [64, 128], "array.active_rows": [128]}))
+    states = {row.values.get("array.rows"): row for row in result.rows}
+    assert states[64].state == "does not map"
+    assert "active_rows" in states[64].reason
+    assert states[128].state != "does not map"
+
+
+def test_constraints_and_an_unknown_figure(study: MakeStudy) -> None:
+    result = explore(study(constraints={"agreement": ">= float - 0.03", "arrays": "<= 3"}))
+    for row in result.rows:
+        if row.state == "breaks":
+            assert "agreement" in row.reason or "arrays" in row.reason
+        elif row.state == "front":
+            assert (row.figures["agreement"] or 0) >= 0.97
+    assert any(row.state == "breaks" for row in result.rows)
+    none = explore(study(constraints={"write_energy_uj": "<= 3"}))
+    assert not none.front  # rram128 has no figure of it
+    for bad in ({"energy": "<= 3"}, {"energy_uj": "less"}, {"energy_uj": "<= float"}):
+        with pytest.raises(InputError, match="constraints"):
+            explore(study(constraints=bad))
+
+
+def test_data_that_cannot_judge(study: MakeStudy, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="need samples"):
+        explore(study(data=None))
+    np.savez(tmp_path / "bare.npz", x=np.ones((4, 12), np.float32))
+    with pytest.raises(InputError, match="needs an array `labels`"):
+        explore(study(data=tmp_path / "bare.npz", objectives={"top1": "max"}))
+    costs = explore(study(data=None, objectives={"energy_uj": "min"}))
+    assert costs.conditions == "costs only; no sample ran"
+    assert costs.front
+
+
+def test_chips_that_deviate_share_nothing(study: MakeStudy) -> None:
+    knobs = {"array.columns": [64, 128]}
+    search = {"images": ("all",), "effects": "variation", "seeds": 2}
+    result = explore(study(knobs=knobs, search=search))
+    assert "2 chips with variation" in result.conditions
+    digests = [row.answered_by for row in result.rows]
+    assert digests[1] != digests[2]
+
+
+def test_one_chip_for_several_models(study: MakeStudy, tmp_path: Path) -> None:
+    nets = (write_net(tmp_path / "one.onnx", 1), write_net(tmp_path / "two.onnx", 2, hidden=90))
+    rows = {}
+    for across in ("worst", "mean", "each"):
+        result = explore(study(models=nets, across=across))
+        rows[across] = result.rows[1]
+        assert set(result.rows[1].by_model) == {"one", "two"}
+    each = [one["energy_uj"] for one in rows["worst"].by_model.values()]
+    known = [value for value in each if value is not None]
+    assert rows["worst"].figures["energy_uj"] == max(known)
+    assert rows["mean"].figures["energy_uj"] == pytest.approx(np.mean(known))
+
+
+def test_samplers_find_designs_of_the_grid(study: MakeStudy) -> None:
+    knobs = {"array.columns": [64, 128], "adc": ["lossless", 5, 4, 3], "weight_bits": [8, 4]}
+    grid = {row.number: row for row in explore(study(knobs=knobs)).rows}
+    by_values = {json.dumps(dict(row.values)): row.figures for row in grid.values()}
+    for sampler in ("random", "tpe", "nsga2"):
+        if sampler != "random":
+            pytest.importorskip("optuna", reason="pip install 'xbarc[explore]'")
+        search = {"images": (20, "all"), "sampler": sampler, "designs": 6}
+        found = explore(study(knobs=knobs, search=search))
+        assert sum(bool(row.values) for row in found.rows) == 6
+        if sampler == "tpe":
+            assert plain(found) == plain(explore(study(knobs=knobs, search=search)))
+        for row in found.rows:
+            assert by_values[json.dumps(dict(row.values))]["energy_uj"] == row.figures["energy_uj"]
+
+
+def test_time_that_is_over_ends_a_study(study: MakeStudy) -> None:
+    made = study()
+    late = made.model_copy(update={"search": made.search.model_copy(update={"budget": 0.0})})
+    result = explore(late)
+    assert len(result.rows) <= 1
+
+
+def test_an_explanation_names_the_proof_and_the_command(study: MakeStudy) -> None:
+    result = explore(study())
+    proved = next(row for row in result.rows if row.proof == "proved")
+    text = render_explanation(result, proved.number)
+    assert f"proved equal to design {proved.answered_by}" in text
+    assert "xbarc compile" in text
+    with pytest.raises(InputError, match="no design 99"):
+        render_explanation(result, 99)

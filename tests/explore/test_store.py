@@ -1,0 +1,100 @@
+"""The store: whole or not there, one driver, nothing that is not its own."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from xbarc.errors import InputError
+from xbarc.explore import Store
+from xbarc.explore.work import Answers, DesignCosts
+
+
+def answers(first: int, last: int) -> Answers:
+    index = np.arange(first, last)
+    return Answers(
+        classes=index.astype(np.int32) % 7,
+        expected=index.astype(np.int32) % 5,
+        labels=index.astype(np.int64) % 3,
+        error=(index / 3).astype(np.float64),
+        signal=(index * 2.0).astype(np.float64),
+    )
+
+
+def test_what_is_put_is_found_again(tmp_path: Path) -> None:
+    found = DesignCosts({"area_mm2": 1.25, "energy_uj": None}, {"energy_uj": "why"}, "d", "p", True)
+    with Store(tmp_path / "s.db") as store:
+        store.put_priced("key", found)
+        for first, last in ((0, 20), (20, 50), (50, 51)):
+            store.put_answers("class", first, answers(first, last))
+    with Store(tmp_path / "s.db") as store:
+        assert store.priced("key") == found
+        assert store.priced("other") is None
+        got = store.answers("class", 3, 51)
+        assert got is not None
+        for name in ("classes", "expected", "labels", "error", "signal"):
+            assert np.array_equal(getattr(got, name), getattr(answers(3, 51), name))
+        assert store.answers("class", 0, 52) is None
+        assert store.answers("other", 0, 1) is None
+
+
+def test_a_gap_is_no_answer(tmp_path: Path) -> None:
+    with Store(tmp_path / "s.db") as store:
+        store.put_answers("class", 0, answers(0, 10))
+        store.put_answers("class", 11, answers(11, 20))
+        assert store.answers("class", 0, 20) is None
+        assert store.answers("class", 12, 15) is not None
+
+
+def test_a_second_driver_is_told_who_the_first_is(tmp_path: Path) -> None:
+    text = (
+        "import sys; from pathlib import Path; from xbarc.explore import Store\n"
+        "store = Store(Path(sys.argv[1])); print('open', flush=True); sys.stdin.read()"
+    )
+    path = tmp_path / "s.db"
+    with subprocess.Popen(
+        [sys.executable, "-c", text, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"open\n"
+        with pytest.raises(InputError, match=f"process {other.pid} on .* is working on it"):
+            Store(path)
+        other.kill()
+        other.wait()
+    # Whoever was killed left no lock, and what it wrote is there.
+    with Store(path) as store:
+        store.put_priced("key", DesignCosts())
+
+
+@pytest.mark.parametrize("what", ["text", "foreign", "format", "row", "folder", "nowhere"])
+def test_what_is_no_store_is_refused(tmp_path: Path, what: str) -> None:
+    path = tmp_path / "s.db"
+    if what == "text":
+        path.write_bytes(b"no database at all, and long enough to be looked at" * 30)
+    elif what == "folder":
+        path.mkdir()
+    elif what == "nowhere":
+        path = tmp_path / "none" / "s.db"
+    elif what == "foreign":
+        with sqlite3.connect(path) as base:
+            base.execute("CREATE TABLE other (x)")
+    else:
+        with Store(path) as store:
+            store.put_priced("key", DesignCosts())
+        with sqlite3.connect(path) as base:
+            if what == "format":
+                base.execute("PRAGMA user_version = 99")
+            else:
+                base.execute("UPDATE priced SET body = '{\"no\": 1}'")
+    before = path.read_bytes() if path.is_file() else b""
+    # A row is only read when it is asked for.
+    with pytest.raises(InputError) as caught, Store(path) as store:
+        store.priced("key")
+    assert str(path) in str(caught.value)
+    if what in ("text", "foreign"):
+        assert path.read_bytes() == before

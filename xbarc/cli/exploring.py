@@ -1,0 +1,226 @@
+"""`xbarc explore` and `xbarc sweep`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from xbarc.cli.options import TargetChoice, takes
+from xbarc.errors import EXIT_DONE, InputError
+from xbarc.options import Jobs, Options, option, read_path, reads
+
+if TYPE_CHECKING:
+    from xbarc.explore import Study, StudyResult
+
+
+class ExploreOutput(Options):
+    """Where results go."""
+
+    output: Annotated[Path | None, reads(read_path)] = option(
+        None,
+        "name of the files that are written: NAME.html, NAME.csv and NAME.json",
+        metavar="NAME",
+        flags=("-o", "--output"),
+        unset="the study's",
+    )
+    store: Annotated[Path | None, reads(read_path)] = option(
+        None,
+        "file that keeps results for this study and later ones; a study that was stopped goes on "
+        "from it",
+        metavar="FILE.db",
+        unset="NAME.db",
+    )
+    as_json: bool = option(False, "print the answer as JSON", flags=("--json",), unset=" ")
+
+
+class Wanted(Options):
+    """What is best."""
+
+    objectives: str = option(
+        "top1:max,energy_uj:min,area_mm2:min",
+        "figures, and whether less or more is better",
+        metavar="FIGURE:min|max,...",
+    )
+    images: str = option(
+        "64,256,1024,all", "samples that designs are judged on, rung after rung", metavar="LIST"
+    )
+    designs: int | None = option(
+        None, "designs that are looked at, at most", metavar="N", bounds=(1, None), unset="all"
+    )
+    effects: str = option("", "as --effects of check", metavar="LIST", unset="none")
+    seeds: int = option(1, "with --effects: chips to draw", metavar="K", bounds=(1, 10_000))
+
+
+@takes(shared=Jobs, shown=ExploreOutput)
+def explore_command(
+    file: Annotated[Path, typer.Argument(metavar="STUDY.toml", help="what to vary, and for what")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="say how many designs there are, and stop")
+    ] = False,
+    explain: Annotated[
+        int | None,
+        typer.Option(metavar="DESIGN", help="one design by its number: figures, proof, command"),
+    ] = None,
+    *,
+    shared: Jobs,
+    shown: ExploreOutput,
+) -> int:
+    """Find the designs that no other beats.
+
+    A study says what to vary, what is better and what must hold. Designs whose outputs are provably
+    equal share one accuracy, and a design that cannot win is not run to the end. Results are kept,
+    so a study that was stopped goes on where it was when it is started again.
+    """
+    from xbarc.explore import read_study
+
+    study = read_study(file)
+    place = shown.output or Path(file.stem)
+    if dry_run:
+        print(_describe(study))
+        return EXIT_DONE
+    result = _run(study, shown.store or place.with_name(place.name + ".db"), shared.jobs)
+    if explain is not None:
+        from xbarc.explore import render_explanation
+
+        print(render_explanation(result, explain), end="")
+        return EXIT_DONE
+    _write(result, place)
+    _show(result, shown)
+    return EXIT_DONE
+
+
+@takes(chip=TargetChoice, wanted=Wanted, shared=Jobs, shown=ExploreOutput)
+def sweep_command(
+    model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="the trained network")],
+    vary: Annotated[
+        list[str],
+        typer.Option(
+            "--vary",
+            metavar="NAME=VALUES",
+            help="an option, or a field of the target: array.rows=64,128,256 or adc=4..8; may be "
+            "repeated",
+        ),
+    ],
+    data: Annotated[
+        Path | None, typer.Option(metavar="DATA.npz", help="samples and labels to judge by")
+    ] = None,
+    calibrate: Annotated[
+        Path | None,
+        typer.Option(metavar="DATA.npz", help="samples that set ranges and converters"),
+    ] = None,
+    *,
+    chip: TargetChoice,
+    wanted: Wanted,
+    shared: Jobs,
+    shown: ExploreOutput,
+) -> int:
+    """Vary options and fields of the target: a table and a plot, without a file.
+
+    The short form of xbarc explore. Without --data only costs are compared.
+    """
+    from xbarc.explore import make_study
+    from xbarc.explore import vary as read_varied
+
+    goals = _read_goals(wanted.objectives, judged=data is not None)
+    study = make_study(
+        {
+            "models": (model,),
+            "data": data,
+            "calibrate": calibrate,
+            "target": str(chip.target),
+            "fixed": _read_fixed(chip),
+            "knobs": read_varied(vary),
+            "objectives": goals,
+            "search": {
+                "images": _read_images(wanted.images),
+                "designs": wanted.designs,
+                "effects": wanted.effects,
+                "seeds": wanted.seeds,
+            },
+        },
+        where="sweep",
+    )
+    place = shown.output or Path(f"{model.stem}-sweep")
+    result = _run(study, shown.store or place.with_name(place.name + ".db"), shared.jobs)
+    _write(result, place)
+    _show(result, shown)
+    return EXIT_DONE
+
+
+def _read_fixed(chip: TargetChoice) -> dict[str, Any]:
+    from xbarc.explore import read_value
+
+    pairs = [text.partition("=") for text in chip.settings]
+    return {name.strip(): read_value(value.strip()) for name, _, value in pairs}
+
+
+def _read_goals(text: str, *, judged: bool) -> dict[str, str]:
+    """Objectives of a command line; those that need samples go where there are none."""
+    from xbarc.explore import known_figures
+
+    found = {}
+    for part in text.split(","):
+        name, _, way = part.strip().partition(":")
+        found[name] = way or ("max" if name in ("top1", "agreement", "sqnr_db") else "min")
+    wrong = [way for way in found.values() if way not in ("min", "max")]
+    if wrong:
+        raise InputError(f"'{wrong[0][:20]}', expected min or max", where="--objectives")
+    if judged:
+        return found
+    counted = [name for name in known_figures() if name not in ("top1", "agreement", "sqnr_db")]
+    return {name: way for name, way in found.items() if name in counted}
+
+
+def _read_images(text: str) -> tuple[int | str, ...]:
+    found: list[int | str] = []
+    for part in text.split(","):
+        if part.strip() != "all" and not part.strip().isdecimal():
+            raise InputError(f"'{part[:20]}', expected a number or all", where="--images")
+        found.append("all" if part.strip() == "all" else int(part))
+    return tuple(found)
+
+
+def _describe(study: Study) -> str:
+    """How many designs there are, knob by knob."""
+    knobs = study.variables()
+    lines = [f"{knob.name:24} {len(knob.choices):6} values" for knob in knobs]
+    count = 1
+    for knob in knobs:
+        count *= len(knob.choices)
+    lines.append(f"{'designs':24} {count:6} on {len(study.models)} models")
+    return "\n".join(lines)
+
+
+def _run(study: Study, store: Path, jobs: int) -> StudyResult:
+    from xbarc.cli.progress import progress_bar
+    from xbarc.explore import explore
+
+    with progress_bar("explore") as advance:
+        return explore(study, store=store, jobs=jobs, progress=advance)
+
+
+def _write(result: StudyResult, place: Path) -> None:
+    """All files of an answer, each whole or absent."""
+    from xbarc.cli.files import write_text
+    from xbarc.explore import render_page
+
+    for ending, text in (
+        (".csv", result.csv_text()),
+        (".json", result.json_text()),
+        (".html", render_page(result, place.name)),
+    ):
+        write_text(place.with_name(place.name + ending), text)
+
+
+def _show(result: StudyResult, shown: ExploreOutput) -> None:
+    from xbarc.cli.reporting import emit
+    from xbarc.explore import render_result
+
+    if shown.as_json:
+        emit(result.json_text())
+        return
+    emit(render_result(result))
+    print("wrote the page, and all designs as CSV and JSON", file=sys.stderr)

@@ -1,0 +1,297 @@
+"""What a study came to: a row a design, the front, and what every knob does."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from xbarc.errors import InputError
+from xbarc.explore.candidates import TriedDesign
+from xbarc.explore.driver import Explorer
+from xbarc.explore.figures import JUDGED, known_figures
+from xbarc.explore.goals import Figures
+from xbarc.explore.knobs import count_designs, values_of
+from xbarc.version import VERSION
+
+# Of the JSON; raised when readers of older ones would misread it.
+FORMAT = 1
+
+# Figures that every table has, beside those that the study asks for.
+_SHOWN = ("energy_uj", "area_mm2", "latency_us", "arrays", "chips")
+
+# States of a design, the word that tables and files use.
+FRONT, BEATEN, GIVEN_UP, BROKEN, FAILED = "front", "beaten", "given up", "breaks", "does not map"
+LATE = "not judged"
+
+
+@dataclass(frozen=True)
+class DesignRow:
+    """One design that was looked at.
+
+    Attributes:
+        number: its name in tables and pages; 0: the target as it is.
+        values: of every knob; empty for the target as it is.
+        figures: of one model, or joined over several as the study says.
+        state: `front`; `beaten` by another design; `given up` once it could not win; `breaks` a
+            constraint; `does not map`; or `not judged` before time was over.
+        reason: what it breaks, why it does not map, or after how many samples it was given up.
+        proof: `measured` where its own answers were taken, `proved` where they are those of
+            another design, beyond doubt; empty where nothing was judged.
+        because: why they are equal.
+        answered_by: number of the design that answered for it.
+        samples: answered.
+        commands: what to type for its program, one a model.
+        by_model: figures of each model, where there are several.
+    """
+
+    number: int
+    values: Mapping[str, Any]
+    figures: Figures
+    state: str
+    reason: str = ""
+    proof: str = ""
+    because: str = ""
+    answered_by: int | None = None
+    samples: int = 0
+    commands: tuple[str, ...] = ()
+    by_model: Mapping[str, Figures] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """The answer to a study.
+
+    Attributes:
+        knobs: names.
+        objectives: figures with their direction.
+        constraints: as the study states them.
+        models: that every design was judged on.
+        conditions: data, samples, effects and seeds, in words.
+        floats: what the float models reach, by figure.
+        rows: every design that was looked at, the target as it is first.
+        possible: designs that there are.
+        classes: groups of designs with provably equal answers.
+        executed: samples that ran in this run; those of the store are not among them.
+        effect: of every knob on each objective: the mean change between its best and worst choice.
+    """
+
+    knobs: tuple[str, ...]
+    objectives: Mapping[str, str]
+    constraints: Mapping[str, str]
+    models: tuple[str, ...]
+    conditions: str
+    floats: Figures
+    rows: tuple[DesignRow, ...]
+    possible: int
+    classes: int
+    executed: int
+    effect: Mapping[str, Mapping[str, float]]
+
+    @property
+    def front(self) -> tuple[DesignRow, ...]:
+        """Designs that no other beats, the best by the first objective first."""
+        name, way = next(iter(self.objectives.items()))
+        sign = 1.0 if way == "min" else -1.0
+        best = [row for row in self.rows if row.state == FRONT]
+        return tuple(sorted(best, key=lambda row: sign * (row.figures.get(name) or 0.0)))
+
+    @property
+    def proved_share(self) -> float | None:
+        """Share of designs with known answers that are proved, not executed."""
+        known = [row for row in self.rows if row.proof]
+        return sum(row.proof == "proved" for row in known) / len(known) if known else None
+
+    def row(self, number: int) -> DesignRow:
+        """A design by its number.
+
+        Raises:
+            InputError: there is none.
+        """
+        for row in self.rows:
+            if row.number == number:
+                return row
+        raise InputError(f"no design {number}", hint=f"0 to {len(self.rows) - 1}")
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data; numbers that JSON does not know are text."""
+        return {
+            "format": FORMAT,
+            "xbarc": VERSION,
+            "knobs": list(self.knobs),
+            "objectives": dict(self.objectives),
+            "constraints": dict(self.constraints),
+            "models": list(self.models),
+            "conditions": self.conditions,
+            "float": _plain(self.floats),
+            "possible": self.possible,
+            "classes": self.classes,
+            "proved_share": self.proved_share,
+            "effect": {name: _plain(one) for name, one in self.effect.items()},
+            "designs": [_row_json(row) for row in self.rows],
+        }
+
+    def json_text(self) -> str:
+        """The same as text."""
+        return json.dumps(self.as_json(), indent=1, allow_nan=False) + "\n"
+
+    def csv_text(self) -> str:
+        """A line a design."""
+        names = list(dict.fromkeys(name for row in self.rows for name in row.figures))
+        head = ["design", *self.knobs, "state", "proof", "samples", *names, "reason"]
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(head)
+        for row in self.rows:
+            values = [row.values.get(name, "") for name in self.knobs]
+            figures = ["" if row.figures.get(n) is None else row.figures[n] for n in names]
+            writer.writerow(
+                [row.number, *values, row.state, row.proof, row.samples, *figures, row.reason]
+            )
+        return out.getvalue()
+
+
+def _row_json(row: DesignRow) -> dict[str, Any]:
+    found = {
+        name: value for name, value in vars(row).items() if name not in ("figures", "by_model")
+    }
+    found["values"] = dict(row.values)
+    found["commands"] = list(row.commands)
+    found["figures"] = _plain(row.figures)
+    found["by_model"] = {name: _plain(one) for name, one in row.by_model.items()}
+    return found
+
+
+def _plain(figures: Mapping[str, float | None]) -> dict[str, Any]:
+    return {
+        name: value if value is None or math.isfinite(value) else str(value)
+        for name, value in figures.items()
+    }
+
+
+def result_of(explorer: Explorer) -> StudyResult:
+    """Gather what a run of a study found."""
+    study, goals = explorer.study, explorer.goals
+    items = list(explorer.candidates.values())
+    number = {id(item): place for place, item in enumerate(items)}
+    front = {id(item) for item in explorer.front()}
+    rows = tuple(_row_of(explorer, item, number, front) for item in items)
+    return StudyResult(
+        knobs=tuple(knob.name for knob in explorer.knobs),
+        objectives=dict(goals.objectives),
+        constraints=dict(study.constraints),
+        models=goals.models,
+        conditions=_conditions_of(explorer),
+        floats=_floats_of(explorer),
+        rows=rows,
+        possible=count_designs(explorer.knobs),
+        classes=len(explorer.classes),
+        executed=explorer.executed,
+        effect=_effects_of(explorer, rows),
+    )
+
+
+def _row_of(
+    explorer: Explorer, item: TriedDesign, number: Mapping[int, int], front: set[int]
+) -> DesignRow:
+    each = explorer.figures_of(item)
+    names = [name for name in known_figures() if name in _SHOWN or name in _asked(explorer)]
+    shown = [{name: one.get(name) for name in names} for one in each]
+    made = None if item.error else explorer.classes[item.key]
+    own = made is not None and made.members[0] is item
+    judged = made is not None and made.samples > 0
+    state, reason = _state_of(explorer, item, front)
+    return DesignRow(
+        number=number[id(item)],
+        values=values_of(explorer.knobs, item.design) if item.design else {},
+        figures=_joined(explorer, shown) if shown else {},
+        state=state,
+        reason=reason,
+        proof=("measured" if own else "proved") if judged else "",
+        because=item.priced[0].proof if judged and item.priced else "",
+        answered_by=number[id(made.members[0])] if made is not None and judged else None,
+        samples=made.samples if made is not None else 0,
+        commands=tuple(recipe.command() for recipe in item.recipes),
+        by_model=dict(zip(explorer.goals.models, shown, strict=True)) if len(shown) > 1 else {},
+    )
+
+
+def _asked(explorer: Explorer) -> set[str]:
+    goals = explorer.goals
+    rules = {rule.figure for rule in goals.constraints}
+    judged = set(JUDGED) if explorer.rungs else set()
+    return {name for name, _ in goals.objectives} | rules | judged
+
+
+def _state_of(explorer: Explorer, item: TriedDesign, front: set[int]) -> tuple[str, str]:
+    if item.error:
+        return FAILED, item.error
+    if item.broken:
+        return BROKEN, "; ".join(item.broken)
+    if id(item) in front:
+        return FRONT, ""
+    if explorer.is_whole(item):
+        return BEATEN, ""
+    if item.given_up:
+        return GIVEN_UP, f"after {item.given_up} samples a cheaper design was surely no worse"
+    return LATE, ""
+
+
+def _joined(explorer: Explorer, each: Sequence[Figures]) -> Figures:
+    """Figures of several models as one: worst in the direction of the objective, or the mean."""
+    if len(each) == 1:
+        return each[0]
+    ways = dict(explorer.goals.objectives)
+    mean = explorer.goals.across == "mean"
+    found: dict[str, float | None] = {}
+    for name in each[0]:
+        values = [value for one in each if (value := one[name]) is not None]
+        if len(values) < len(each):
+            found[name] = None
+        elif mean:
+            found[name] = float(np.mean(values))
+        else:
+            more = ways.get(name, "max" if name in JUDGED else "min") == "max"
+            found[name] = min(values) if more else max(values)
+    return found
+
+
+def _conditions_of(explorer: Explorer) -> str:
+    study, search = explorer.study, explorer.study.search
+    if not explorer.rungs:
+        return "costs only; no sample ran"
+    text = f"{explorer.rungs[-1]} samples of {study.data}, drawn with seed {search.seed}"
+    if explorer.conditions.kinds:
+        kinds = ", ".join(sorted(explorer.conditions.kinds))
+        text += f"; {search.seeds} chips with {kinds}, seed {search.seed}"
+    return text
+
+
+def _floats_of(explorer: Explorer) -> Figures:
+    whole = [
+        c for c in explorer.classes.values() if explorer.rungs and c.samples == explorer.rungs[-1]
+    ]
+    return _joined(explorer, [one.floats for one in whole[0].judged]) if whole else {}
+
+
+def _effects_of(explorer: Explorer, rows: Sequence[DesignRow]) -> dict[str, dict[str, float]]:
+    """How far each knob moves each objective, on average over its choices."""
+    found: dict[str, dict[str, float]] = {}
+    for knob in explorer.knobs:
+        own: dict[str, float] = {}
+        for name, _ in explorer.goals.objectives:
+            groups: dict[str, list[float]] = {}
+            for row in rows:
+                value = row.figures.get(name)
+                if row.values and value is not None and math.isfinite(value):
+                    groups.setdefault(str(row.values[knob.name]), []).append(value)
+            means = [float(np.mean(group)) for group in groups.values()]
+            own[name] = max(means) - min(means) if len(means) > 1 else 0.0
+        found[knob.name] = own
+    return found

@@ -1,0 +1,113 @@
+"""Designs that were looked at, classes of equal ones among them, and digests of results."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from xbarc.errors import InputError
+from xbarc.explore.digests import code_digest, digest_of
+from xbarc.explore.judging import Judged
+from xbarc.explore.knobs import Design
+from xbarc.explore.recipe import Recipe
+from xbarc.explore.study import Study
+from xbarc.explore.work import Answers, Conditions, DesignCosts
+from xbarc.frontend import source_digest
+from xbarc.target import load_target
+
+
+@dataclass(eq=False)
+class TriedDesign:
+    """A design that was looked at.
+
+    Attributes:
+        design: empty for the target as it is.
+        recipes: one a model.
+        priced: one a model.
+        broken: constraints that are broken.
+        given_up: samples after which it could not win; 0: it was judged to the end, or never.
+    """
+
+    design: Design
+    recipes: tuple[Recipe, ...]
+    priced: tuple[DesignCosts, ...] = ()
+    broken: tuple[str, ...] = ()
+    given_up: int = 0
+
+    @property
+    def error(self) -> str:
+        """Why there is no program; empty: there is one on every model."""
+        return next((one.error for one in self.priced if one.error), "")
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can still win."""
+        return not (self.error or self.broken or self.given_up)
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Its class: the digest of what it computes on each model."""
+        return tuple(one.digest for one in self.priced)
+
+
+@dataclass(eq=False)
+class EqualClass:
+    """Designs with provably equal answers.
+
+    Attributes:
+        recipes: of the design that answers for all of them, one a model.
+        members: all of them.
+        answers: by number of the model and of the chip.
+        judged: one a model; empty before any sample ran.
+        samples: answered so far, on the model with the most data.
+    """
+
+    recipes: tuple[Recipe, ...]
+    members: list[TriedDesign] = field(default_factory=list)
+    answers: dict[tuple[int, int], Answers] = field(default_factory=dict)
+    judged: tuple[Judged, ...] = ()
+    samples: int = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether any of its designs can still win."""
+        return any(item.is_open for item in self.members)
+
+
+class ResultKeys:
+    """Digests of exactly what a result is made from."""
+
+    def __init__(self, study: Study) -> None:
+        self._models = {model: source_digest(model) for model in study.models}
+        self._files = {path: _file_digest(path) for path in (study.data, study.calibrate) if path}
+        self._targets: dict[str, str] = {}
+        self._code = code_digest()
+
+    def priced(self, recipe: Recipe, conditions: Conditions) -> str:
+        """Of what a design costs, and what it computes."""
+        if recipe.target not in self._targets:
+            self._targets[recipe.target] = load_target(recipe.target).model_dump_json()
+        data = None if recipe.calibrate is None else self._files[recipe.calibrate]
+        made = (self._models[recipe.model], data, self._targets[recipe.target])
+        told = (recipe.overrides, [[name, repr(value)] for name, value in recipe.options])
+        return digest_of("priced", self._code, made, told, bool(conditions.kinds))
+
+    def answers(self, digest: str, chip: int, conditions: Conditions) -> str:
+        """Of what a class says of the data."""
+        data = "" if conditions.data is None else self._files[conditions.data]
+        chips = (sorted(conditions.kinds), conditions.seed, chip) if conditions.kinds else ()
+        # The float model's answers are stored beside: they belong to the models of this study.
+        models = sorted(self._models.values())
+        return digest_of("answers", self._code, digest, data, conditions.order, chips, models)
+
+
+def _file_digest(path: Path) -> str:
+    digest = digest_of()
+    try:
+        with path.open("rb") as file:
+            for block in iter(partial(file.read, 1 << 20), b""):
+                digest = digest_of(digest, block)
+    except OSError as error:
+        raise InputError(error.strerror or str(error), where=str(path)) from error
+    return digest

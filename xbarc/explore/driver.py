@@ -1,0 +1,261 @@
+"""The loop of a study: propose designs, price them, judge the classes that can still win."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+
+import numpy as np
+
+from xbarc.errors import InputError
+from xbarc.explore.candidates import EqualClass, ResultKeys, TriedDesign
+from xbarc.explore.front import on_front
+from xbarc.explore.goals import Figures, read_goals
+from xbarc.explore.judging import join_answers, judge
+from xbarc.explore.knobs import Design, Knob, count_designs, settings_of
+from xbarc.explore.recipe import Recipe, make_recipe
+from xbarc.explore.samplers import choose_sampler, neighbours
+from xbarc.explore.store import Store
+from xbarc.explore.study import Study
+from xbarc.explore.tournament import Tournament
+from xbarc.explore.work import (
+    Answers,
+    Conditions,
+    DesignCosts,
+    Question,
+    answer,
+    load_samples,
+    price,
+)
+from xbarc.workers import WorkerMap
+
+Progress = Callable[[str, int, int], None]
+
+# Samples of one question: a worker answers them in seconds, and an interruption loses no more.
+_SAMPLES = 256
+
+# Rounds of neighbours that are looked at behind a sampler: each follows the front a step further,
+# and few change it after the third.
+_ROUNDS = 3
+
+
+class Explorer:
+    """One run of a study.
+
+    Args:
+        study: what is asked.
+        store: where results are kept.
+        share: who does the work.
+        progress: told what is done, its number and the count.
+    """
+
+    def __init__(
+        self, study: Study, store: Store, share: WorkerMap, progress: Progress | None = None
+    ) -> None:
+        self.study, self.goals = study, read_goals(study)
+        self.knobs: tuple[Knob, ...] = study.variables()
+        self.classes: dict[tuple[str, ...], EqualClass] = {}
+        self.candidates: dict[Design, TriedDesign] = {}
+        self.executed = 0
+        self._store, self._share = store, share
+        self._tell = progress or (lambda *_: None)
+        search = study.search
+        self.conditions = Conditions(study.data, search.kinds, search.seed, search.seed)
+        self._end = None if search.budget is None else time.monotonic() + 3600 * search.budget
+        self._keys = ResultKeys(study)
+        self._tournament = Tournament(self.goals, self.classes)
+        self.rungs = self._find_rungs()
+
+    def _find_rungs(self) -> tuple[int, ...]:
+        """Samples that are answered, rung after rung."""
+        if not self.goals.judged:
+            return ()
+        if self.study.data is None:
+            raise InputError(
+                f"{', '.join(sorted(self.goals.judged))} need samples",
+                where="study",
+                hint="data = DATA.npz, or objectives that only count costs",
+            )
+        data, order = load_samples(self.study.data, self.study.search.seed)
+        if "top1" in self.goals.judged and not any(name.startswith("labels") for name in data):
+            raise InputError("top1 needs an array `labels`", where=str(self.study.data))
+        counts = [len(order) if n == "all" else n for n in self.study.search.images]
+        return tuple(sorted({min(count, len(order)) for count in counts}))
+
+    def run(self) -> None:
+        """Look at designs until the sampler has no more, or time is over."""
+        self._look_at([()])  # the target as it is, which every table compares with
+        sampler = choose_sampler(self.study.search, self.knobs, len(self.goals.names))
+        while not self._is_late():
+            designs = sampler.ask()
+            if not designs:
+                break
+            self._look_at(designs)
+            for design in designs:
+                if design in self.candidates:
+                    sampler.tell(design, self._told(self.candidates[design]))
+        if len(self.candidates) - 1 < count_designs(self.knobs):
+            self._look_round()
+
+    def _look_round(self) -> None:
+        """Look at the neighbours of the front, as far as designs are left to look at."""
+        most = self.study.search.designs
+        for _ in range(_ROUNDS):
+            front = [item for item in self.front() if item.design]
+            near = dict.fromkeys(
+                found for item in front for found in neighbours(self.knobs, item.design)
+            )
+            new = [design for design in near if design not in self.candidates]
+            if most is not None:
+                new = new[: max(0, most - len(self.candidates) + 1)]
+            if not new or self._is_late():
+                return
+            self._look_at(new)
+
+    def _is_late(self) -> bool:
+        return self._end is not None and time.monotonic() >= self._end
+
+    def _told(self, item: TriedDesign) -> list[float] | None:
+        values = self.values_of(item)
+        return None if item.broken or item.error or np.isnan(values).any() else values
+
+    def _look_at(self, designs: Sequence[Design]) -> None:
+        """Price designs, all of them first; then judge those that can win."""
+        new = list(self._price(designs))
+        for item in new:
+            self.candidates[item.design] = item
+            if item.error:
+                continue
+            item.broken = tuple(self.goals.broken([one.totals for one in item.priced], ()))
+            made = self.classes.setdefault(item.key, EqualClass(item.recipes))
+            made.members.append(item)
+        self._judge({item.key for item in new if not item.error and not item.broken})
+
+    def _recipes(self, design: Design) -> tuple[Recipe, ...]:
+        study = self.study
+        settings = {**study.fixed, **(settings_of(self.knobs, design) if design else {})}
+        return tuple(
+            make_recipe(model, study.calibrate, study.target, settings) for model in study.models
+        )
+
+    def _price(self, designs: Sequence[Design]) -> Iterator[TriedDesign]:
+        items = [TriedDesign(design, self._recipes(design)) for design in designs]
+        keys = [[self._keys.priced(recipe, self.conditions) for recipe in i.recipes] for i in items]
+        known: dict[str, DesignCosts] = {}
+        missing: dict[str, Recipe] = {}
+        for item, own in zip(items, keys, strict=True):
+            for recipe, key in zip(item.recipes, own, strict=True):
+                found = self._store.priced(key)
+                if found is not None:
+                    known[key] = found
+                else:
+                    missing[key] = recipe
+        # Neighbours share cells: a worker that prices one has the cells of the next.
+        order = sorted(missing, key=lambda key: repr(missing[key]))
+        work = self._share(partial(price, self.conditions), self._until_late(missing, order))
+        for number, (key, found) in enumerate(zip(order, work, strict=False)):
+            self._store.put_priced(key, found)
+            known[key] = found
+            self._tell("designs priced", number + 1, len(order))
+        for item, own in zip(items, keys, strict=True):
+            if all(key in known for key in own):  # the others come after the end
+                item.priced = tuple(known[key] for key in own)
+                yield item
+
+    def _until_late(self, items: Mapping[str, Recipe], order: Iterable[str]) -> Iterator[Recipe]:
+        for key in order:
+            if self._is_late():
+                return
+            yield items[key]
+
+    def _judge(self, fresh: set[tuple[str, ...]]) -> None:
+        """Answer rung after rung; after each, give up what cannot win."""
+        for count in self.rungs:
+            alive = [key for key in fresh if self.classes[key].is_open]
+            # The order of keys is that of digests, the same on every machine.
+            self._answer(sorted(alive), count)
+            if count != self.rungs[-1]:
+                self._tournament.give_up(count)
+        for made in self.classes.values():
+            self._check_judged(made)
+
+    def _answer(self, keys: Sequence[tuple[str, ...]], count: int) -> None:
+        """Bring classes to this number of samples."""
+        asked: list[tuple[tuple[str, ...], int, Question]] = []
+        for key in keys:
+            made = self.classes[key]
+            for place, recipe in enumerate(made.recipes):
+                for chip in range(self._chips()):
+                    for first in range(made.samples, count, _SAMPLES):
+                        last = min(count, first + _SAMPLES)
+                        asked.append((key, place, Question(recipe, first, last, chip)))
+        found = self._ask([(key[place], question) for key, place, question in asked])
+        grown: dict[tuple[str, ...], dict[tuple[int, int], list[Answers]]] = {}
+        for (key, place, question), one in zip(asked, found, strict=True):
+            grown.setdefault(key, {}).setdefault((place, question.chip), []).append(one)
+        for key, parts in grown.items():
+            made = self.classes[key]
+            for where, more in parts.items():
+                known = made.answers.get(where)
+                made.answers[where] = join_answers([*([] if known is None else [known]), *more])
+            made.judged = tuple(
+                judge([made.answers[place, chip] for chip in range(self._chips())])
+                for place in range(len(made.recipes))
+            )
+            made.samples = count
+
+    def _ask(self, asked: Sequence[tuple[str, Question]]) -> list[Answers]:
+        """Answers from the store, or from workers."""
+        keys = [self._keys.answers(digest, one.chip, self.conditions) for digest, one in asked]
+        found: list[Answers | None] = [
+            self._store.answers(key, question.first, question.last)
+            for key, (_, question) in zip(keys, asked, strict=True)
+        ]
+        left = [number for number, one in enumerate(found) if one is None]
+        work = self._share(partial(answer, self.conditions), (asked[n][1] for n in left))
+        for done, (number, one) in enumerate(zip(left, work, strict=True)):
+            self._store.put_answers(keys[number], asked[number][1].first, one)
+            found[number] = one
+            self.executed += len(one.classes)
+            self._tell("samples answered", done + 1, len(left))
+        return [one for one in found if one is not None]
+
+    def _chips(self) -> int:
+        return self.study.search.seeds if self.conditions.kinds else 1
+
+    def _check_judged(self, made: EqualClass) -> None:
+        """Constraints on what samples say, once all of them are answered."""
+        if not made.judged or made.samples < self.rungs[-1]:
+            return
+        floats = [one.floats for one in made.judged]
+        broken = self.goals.broken([one.figures for one in made.judged], floats)
+        for item in made.members:
+            item.broken = tuple(dict.fromkeys((*item.broken, *broken)))
+
+    def figures_of(self, item: TriedDesign) -> list[Figures]:
+        """All that is known of a design, one mapping a model."""
+        if item.error:
+            return []
+        made = self.classes[item.key]
+        said: Sequence[Figures] = [one.figures for one in made.judged] or [{}] * len(item.priced)
+        return [{**one.totals, **more} for one, more in zip(item.priced, said, strict=True)]
+
+    def values_of(self, item: TriedDesign) -> list[float]:
+        """Its objectives, less is better; NaN where one is unknown."""
+        figures = self.figures_of(item)
+        return self.goals.values(figures) if figures else [float("nan")] * len(self.goals.names)
+
+    def is_whole(self, item: TriedDesign) -> bool:
+        """Whether all that the study asks of a design is known."""
+        return not item.error and (
+            not self.rungs or self.classes[item.key].samples >= self.rungs[-1]
+        )
+
+    def front(self) -> list[TriedDesign]:
+        """Designs that meet all constraints, and of which no other is better at everything."""
+        good = [i for i in self.candidates.values() if self.is_whole(i) and not i.broken]
+        if not good:
+            return []
+        values = np.array([self.values_of(item) for item in good])
+        return [item for item, kept in zip(good, on_front(values), strict=True) if kept]

@@ -1,0 +1,224 @@
+"""What is varied: knobs with their choices, and designs, which take one choice of each."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from xbarc.errors import InputError
+from xbarc.options import CompileOptions, nearest
+
+_SET, _VALUE = "set", "value"
+_RANGE = {"from", "to", "step"}
+# A knob with more choices than this is a mistake in `to` or `step`, and would fill memory.
+_MOST_CHOICES = 100_000
+TARGET = "target"
+# Of options that name a file or code: a study is plain data, and says neither.
+_REFUSED = ("fault_map",)
+
+Design = tuple[int, ...]
+"""The number of the choice taken of each knob."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One position of a knob.
+
+    Attributes:
+        value: what tables and pages show.
+        settings: options, and fields of the target with dots in their names, with their values.
+    """
+
+    value: Any
+    settings: tuple[tuple[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Knob:
+    """One thing that is varied.
+
+    Attributes:
+        name: an option, a field of the target, or any name where each choice is a table of fields.
+        choices: its positions.
+    """
+
+    name: str
+    choices: tuple[Choice, ...]
+
+    @property
+    def ordered(self) -> bool:
+        """Whether its values are numbers in rising order."""
+        values = [choice.value for choice in self.choices]
+        numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+        return numbers and values == sorted(values)
+
+
+def read_knobs(
+    listed: Mapping[str, Any], tied: Sequence[Any], fixed: Mapping[str, Any]
+) -> tuple[Knob, ...]:
+    """Knobs of a study.
+
+    Args:
+        listed: values by the name of a knob: a list, or a table with `from`, `to` and `step`.
+        tied: names that always take the same value; one of them is a knob, the others follow.
+        fixed: settings of all designs, which no knob may change.
+
+    Raises:
+        InputError: knobs are wrong; all of them are named.
+    """
+    problems: list[str] = []
+    knobs: list[Knob] = []
+    followers = _followers(listed, tied, problems)
+    for name, values in listed.items():
+        try:
+            choices = [_read_choice(name, value) for value in _list_values(name, values)]
+        except InputError as error:
+            problems.append(str(error))
+            continue
+        knobs.append(Knob(name, tuple(_tie(choice, followers.get(name, ())) for choice in choices)))
+    problems += _find_conflicts(knobs, fixed)
+    if problems:
+        raise InputError("; ".join(problems), where="knobs")
+    return tuple(knobs)
+
+
+def _followers(
+    listed: Mapping[str, Any], tied: Sequence[Any], problems: list[str]
+) -> dict[str, tuple[str, ...]]:
+    """Names that follow each knob."""
+    found: dict[str, tuple[str, ...]] = {}
+    for group in tied:
+        names = [str(name) for name in group] if isinstance(group, list | tuple) else [str(group)]
+        leaders = [name for name in names if name in listed]
+        if len(leaders) != 1 or len(names) == 1:
+            text = f"tied {names}: {len(leaders)} of them have values"
+            problems.append(f"{text}, expected one, which the others follow")
+            continue
+        rest = tuple(name for name in names if name != leaders[0])
+        found[leaders[0]] = (*found.get(leaders[0], ()), *rest)
+    return found
+
+
+def _list_values(name: str, values: Any) -> list[Any]:
+    """Values one by one.
+
+    Raises:
+        InputError: there are none, or more than anybody wants.
+    """
+    if isinstance(values, Mapping):
+        if not {"from", "to"} <= set(values) <= _RANGE:
+            raise InputError("expected a list, or a table with from, to and step", where=name)
+        values = _span(name, values["from"], values["to"], values.get("step", 1))
+    if not isinstance(values, list | tuple) or not values:
+        raise InputError(f"{values!r:.40} found, expected a list of values", where=name)
+    return list(values)
+
+
+def _span(name: str, first: Any, last: Any, step: Any) -> list[Any]:
+    """Numbers from the first to the last, both included."""
+    for value in (first, last, step):
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not math.isfinite(value)
+        ):
+            raise InputError(f"{value!r:.40} found, expected a number", where=name)
+    if step <= 0 or last < first:
+        raise InputError("expected from <= to, and a step above 0", where=name)
+    count = int((last - first) / step + 1e-9) + 1
+    if count > _MOST_CHOICES:
+        raise InputError(f"{count} values, expected at most {_MOST_CHOICES}", where=name)
+    return [first + number * step for number in range(count)]
+
+
+def _read_choice(name: str, value: Any) -> Choice:
+    """A plain value of the knob's own field, or a table of fields that go together."""
+    if not isinstance(value, Mapping):
+        return Choice(value, ((check_name(name), value),))
+    extra = set(value) - {_SET, _VALUE}
+    fields = value.get(_SET, {})
+    if extra or not isinstance(fields, Mapping) or not (fields or _VALUE in value):
+        raise InputError(f"{dict(value)!r:.60} found, expected value, set or both", where=name)
+    own = ((check_name(name), value[_VALUE]),) if _VALUE in value else ()
+    others = tuple((check_name(field), item) for field, item in _flatten(fields))
+    label = value.get(_VALUE)
+    if label is None:
+        label = ", ".join(f"{field}={item}" for field, item in others)
+    return Choice(label, own + others)
+
+
+def _flatten(fields: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Fields with dotted names, of a table or of tables in a table."""
+    for name, value in fields.items():
+        path = f"{above}{name}"
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{path}.")
+        else:
+            yield path, value
+
+
+def check_name(name: str) -> str:
+    """An option by its Python name, or a dotted field of a target, which `load_target` checks.
+
+    Raises:
+        InputError: there is no such option.
+    """
+    if name == TARGET:
+        return name
+    if "." in name:
+        if re.fullmatch(r"[A-Za-z_][\w]*(\.[\w]+)+", name) is None:
+            raise InputError(f"'{name[:40]}' is no field of a target", where="knobs")
+        return name
+    plain = name.replace("-", "_")
+    if plain in _REFUSED or plain not in CompileOptions.model_fields:
+        hint = nearest(plain, CompileOptions.model_fields) or "fields of a target have a dot"
+        raise InputError(f"no option '{name[:40]}'", where="knobs", hint=hint)
+    return plain
+
+
+def _tie(choice: Choice, names: Sequence[str]) -> Choice:
+    """The choice, which other fields follow."""
+    if not names:
+        return choice
+    more = tuple((check_name(name), choice.value) for name in names)
+    return Choice(choice.value, choice.settings + more)
+
+
+def _find_conflicts(knobs: Sequence[Knob], fixed: Mapping[str, Any]) -> Iterator[str]:
+    """Fields that two knobs change, or a knob and what is fixed."""
+    owner = {name.replace("-", "_") if "." not in name else name: "fixed" for name in fixed}
+    for knob in knobs:
+        for field in sorted({name for choice in knob.choices for name, _ in choice.settings}):
+            other = owner.setdefault(field, knob.name)
+            if other != knob.name:
+                yield f"'{field}' is changed by {other} and by {knob.name}"
+
+
+def count_designs(knobs: Sequence[Knob]) -> int:
+    """How many designs there are."""
+    return math.prod(len(knob.choices) for knob in knobs)
+
+
+def all_designs(knobs: Sequence[Knob]) -> Iterator[Design]:
+    """Every design, the last knob turning fastest."""
+    return product(*(range(len(knob.choices)) for knob in knobs))
+
+
+def settings_of(knobs: Sequence[Knob], design: Design) -> dict[str, Any]:
+    """Options and fields of the target that a design sets, by name."""
+    return {
+        name: value
+        for knob, number in zip(knobs, design, strict=True)
+        for name, value in knob.choices[number].settings
+    }
+
+
+def values_of(knobs: Sequence[Knob], design: Design) -> dict[str, Any]:
+    """What a table shows of a design: the value of each knob."""
+    return {
+        knob.name: knob.choices[number].value for knob, number in zip(knobs, design, strict=True)
+    }

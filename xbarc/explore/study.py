@@ -1,0 +1,221 @@
+"""The file of a study: what is varied, what is wanted, and how to look for it."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from xbarc.errors import InputError
+from xbarc.explore.knobs import Knob, read_knobs
+from xbarc.options import ChipEffects, nearest
+
+TIED = "tied"
+Direction = Literal["min", "max"]
+Across = Literal["worst", "mean", "each"]
+Sampler = Literal["auto", "grid", "random", "tpe", "nsga2"]
+
+# A study of ten thousand designs takes a few KiB; nothing larger is read into memory.
+_LARGEST = 1 << 20
+_HOURS = {"s": 1 / 3600, "min": 1 / 60, "m": 1 / 60, "h": 1.0, "d": 24.0}
+
+
+def _read_hours(value: object) -> object:
+    """Text such as `90s`, `15min` or `2h` becomes hours."""
+    if not isinstance(value, str):
+        return value
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|m|h|d)\s*", value)
+    if found is None:
+        raise PydanticCustomError("budget", "expected a time such as 90s, 15min or 2h")
+    return float(found[1]) * _HOURS[found[2]]
+
+
+class Search(BaseModel):
+    """How designs are looked for, and on how much data they are judged.
+
+    Attributes:
+        sampler: `grid` takes every design, the others propose some; `auto` takes the grid where it
+            is small enough, and `tpe` where it is not.
+        designs: how many are looked at, at most; None: all of a grid, some hundreds otherwise.
+        budget: hours after which no new design is begun; None: no limit.
+        images: samples on which designs are judged, rung after rung; `all` for all there are.
+        seeds: chips that each design is judged on, with effects.
+        effects: as `--effects` of `xbarc check`.
+        seed: of everything that is drawn.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sampler: Sampler = "auto"
+    designs: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+    budget: Annotated[float | None, BeforeValidator(_read_hours)] = None
+    images: tuple[Annotated[int, Field(ge=1)] | Literal["all"], ...] = (64, 256, 1024, "all")
+    seeds: Annotated[int, Field(ge=1, le=10_000)] = 1
+    effects: str = ""
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _check(self) -> Search:
+        if not self.images:
+            raise PydanticCustomError("images", "expected at least one number of samples")
+        counts = [count for count in self.images if count != "all"]
+        rising = counts == sorted(set(counts)) and "all" not in self.images[:-1]
+        if not rising:
+            raise PydanticCustomError("images", "expected growing numbers, with `all` last if ever")
+        return self
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """Effects by name.
+
+        Raises:
+            InputError: there is no such effect.
+        """
+        return (
+            ChipEffects.model_validate({"effects": self.effects}).effects
+            if self.effects
+            else frozenset()
+        )
+
+
+class Study(BaseModel):
+    """One question: which design is best at what, under which conditions.
+
+    Attributes:
+        models: ONNX files; a design is judged on all of them.
+        across: how figures of several models become one.
+        data: samples that judge accuracy, with labels for `top1`.
+        calibrate: samples that set ranges and converters; never the same as `data`.
+        target: the chip that knobs change.
+        fixed: options, or fields of the target, that all designs share.
+        knobs: what is varied.
+        objectives: figures, and whether less or more is better.
+        constraints: figures, and what they must be.
+        search: how to look.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    models: tuple[Path, ...] = Field(min_length=1)
+    across: Across = "worst"
+    data: Path | None = None
+    calibrate: Path | None = None
+    target: str = "rram128"
+    fixed: dict[str, Any] = Field(default_factory=dict)
+    knobs: dict[str, Any] = Field(min_length=1)
+    objectives: dict[str, Direction] = Field(min_length=1)
+    constraints: dict[str, str] = Field(default_factory=dict)
+    search: Search = Search()
+
+    def variables(self) -> tuple[Knob, ...]:
+        """The knobs, each with its choices.
+
+        Raises:
+            InputError: one of them is wrong; all that are wrong are named.
+        """
+        listed = {name: values for name, values in self.knobs.items() if name != TIED}
+        return read_knobs(listed, self.knobs.get(TIED, ()), self.fixed)
+
+
+def read_study(path: Path) -> Study:
+    """Read a study from a TOML file; paths in it are taken from its folder.
+
+    Raises:
+        InputError: the file cannot be read, or fields are wrong; all of them are named.
+    """
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise InputError(f"more than {_LARGEST >> 20} MiB, expected a study", where=str(path))
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError("no such file", where=str(path)) from error
+    except OSError as error:
+        raise InputError(error.strerror or str(error), where=str(path)) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"no TOML: {error}", where=str(path)) from error
+    study = make_study(data, where=str(path))
+    folder = path.parent
+    found: dict[str, Any] = {"models": tuple(folder / model for model in study.models)}
+    for name in ("data", "calibrate"):
+        place = getattr(study, name)
+        found[name] = None if place is None else folder / place
+    if study.target.endswith(".toml"):
+        found["target"] = str(folder / study.target)
+    return study.model_copy(update=found)
+
+
+def make_study(data: Mapping[str, Any], where: str = "study") -> Study:
+    """Check plain data.
+
+    Raises:
+        InputError: fields are wrong; all of them are named.
+    """
+    try:
+        study = Study.model_validate(dict(data))
+    except ValidationError as error:
+        raise InputError("; ".join(_problems(error)), where=where) from None
+    study.variables()  # told now, before anything is read
+    study.search.kinds  # noqa: B018  # raises where an effect is unknown
+    return study
+
+
+def _problems(error: ValidationError) -> Iterator[str]:
+    """A line a wrong field: where, what was found, what was expected."""
+    for found in error.errors(include_url=False):
+        *path, last = [str(part) for part in found["loc"]] or ["study"]
+        field = ".".join([*path, last])
+        if found["type"] == "extra_forbidden":
+            known = Search.model_fields if path == ["search"] else Study.model_fields
+            near = nearest(last, known)
+            yield f"no field '{field[:60]}'" + (f" ({near})" if near else "")
+        elif found["type"] == "missing":
+            yield f"'{field}' is missing"
+        else:
+            yield f"{field}: {found['input']!r:.40} found, {_expected(found['msg'])}"
+
+
+def _expected(message: str) -> str:
+    """Pydantic's own words, as part of a sentence."""
+    text = message.removeprefix("Input ").removeprefix("should be ")
+    return text if text.startswith("expected") else f"expected {text[0].lower()}{text[1:]}"
+
+
+def vary(texts: Sequence[str]) -> dict[str, Any]:
+    """Knobs of a command line, such as `array.rows=64,128,256` or `adc=4..8`.
+
+    Raises:
+        InputError: a text is no knob.
+    """
+    knobs: dict[str, Any] = {}
+    for text in texts:
+        name, found, values = text.partition("=")
+        if not found or not name.strip() or not values.strip():
+            raise InputError(
+                f"'{text[:40]}', expected NAME=VALUE,VALUE or NAME=FIRST..LAST", where="--vary"
+            )
+        knobs[name.strip()] = [item for part in values.split(",") for item in _read_values(part)]
+    return knobs
+
+
+def _read_values(text: str) -> list[Any]:
+    """One value, or all whole numbers of a range."""
+    ends = text.split("..")
+    if len(ends) == 2 and all(re.fullmatch(r"\s*-?\d+\s*", end) for end in ends):
+        first, last = int(ends[0]), int(ends[1])
+        step = 1 if last >= first else -1
+        return list(range(first, last + step, step))
+    return [read_value(text.strip())]
+
+
+def read_value(text: str) -> Any:
+    """A number or a truth value as TOML writes it; everything else is text."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

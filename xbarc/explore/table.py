@@ -1,0 +1,192 @@
+"""The answer to a study in a terminal: the front as a table, and a small plot of it."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from xbarc.explore.answer import (
+    BEATEN,
+    BROKEN,
+    FAILED,
+    FRONT,
+    GIVEN_UP,
+    LATE,
+    DesignRow,
+    StudyResult,
+)
+from xbarc.explore.figures import JUDGED
+from xbarc.report import rich_table
+from xbarc.rows import TableData
+
+# Rows of a table in a terminal; files hold all of them.
+_SHOWN = 20
+
+# Characters of the plot, without its axes: it fits a terminal of 80 columns with a row to spare.
+_WIDE, _HIGH = 60, 12
+
+# Reasons why designs do not map that are told; most often one knob has a wrong value.
+_REASONS = 2
+
+_SHARES = frozenset({"top1", "agreement"})
+
+
+def render_result(result: StudyResult) -> Group:
+    """Front, counts and plot."""
+    parts: list[RenderableType] = [rich_table(_front_table(result)), Text(_summary(result))]
+    plot = plot_text(result)
+    if plot:
+        parts.append(Text("\n" + plot))
+    return Group(*parts)
+
+
+def _front_table(result: StudyResult) -> TableData:
+    """The front, and the target as it is above it."""
+    names = _figure_names(result)
+    heads = ("design>", *result.knobs, *(f"{heading(name)}>" for name in names), "")
+    rows = [_line(row, result, names) for row in result.front[:_SHOWN]]
+    first = result.rows[0]
+    if first.figures and first.state != FRONT:
+        rows.insert(0, _line(first, result, names))
+    left = len(result.front) - _SHOWN
+    more = f"; {left} more in the files" if left > 0 else ""
+    count = len(result.front)
+    title = f"{count} design{'s' if count != 1 else ''} that no other beats{more}"
+    return TableData(title, heads, tuple(rows))
+
+
+def _figure_names(result: StudyResult) -> list[str]:
+    rules = [name for name in result.constraints if name not in result.objectives]
+    return [*result.objectives, *rules]
+
+
+def _line(row: DesignRow, result: StudyResult, names: Sequence[str]) -> tuple[str, ...]:
+    values = [str(row.values.get(name, "")) for name in result.knobs]
+    figures = [figure_text(name, row.figures.get(name)) for name in names]
+    said = "as it is" if not row.values else row.proof
+    return (str(row.number), *values, *figures, said)
+
+
+def heading(name: str) -> str:
+    """A figure with its unit, as tables write it."""
+    for end, unit in (("_uj", "uJ"), ("_mm2", "mm2"), ("_us", "us"), ("_db", "dB")):
+        if name.endswith(end):
+            return f"{name.removesuffix(end)} {unit}"
+    return name.replace("_", " ")
+
+
+def figure_text(name: str, value: float | None) -> str:
+    """A figure for people; shares as per cent."""
+    if value is None:
+        return "-"
+    if math.isinf(value):
+        return "exact" if name == "sqnr_db" else str(value)
+    return f"{100 * value:.2f} %" if name in _SHARES else f"{value:.5g}"
+
+
+def _summary(result: StudyResult) -> str:
+    """How many designs came to what, and what was run for it."""
+    rows = [row for row in result.rows if row.values]
+    counts = Counter(row.state for row in rows)
+    states = (FRONT, BEATEN, GIVEN_UP, BROKEN, FAILED, LATE)
+    told = ", ".join(f"{counts[state]} {state}" for state in states if counts[state])
+    lines = [f"{len(rows)} of {result.possible} designs: {told}"]
+    reasons = Counter(row.reason for row in rows if row.state == FAILED)
+    lines += [f"  does not map, {count}: {why}" for why, count in reasons.most_common(_REASONS)]
+    share = result.proved_share
+    if share is not None:
+        known = sum(bool(row.proof) for row in result.rows)
+        lines.append(
+            f"answers of {known} designs from {result.classes} classes of equal ones: "
+            f"{100 * share:.1f} % proved"
+        )
+        lines.append(f"the rest executed, {result.executed:,} samples of it now")
+    top1 = result.floats.get("top1")
+    floats = "" if top1 is None else f"; float model: top1 {figure_text('top1', top1)}"
+    lines.append(f"{result.conditions}{floats}")
+    return "\n".join(lines) + "\n"
+
+
+def plot_text(result: StudyResult) -> str:
+    """The first judged objective over the first cost; empty where there are no two objectives."""
+    names = list(result.objectives)
+    if len(names) < 2:
+        return ""
+    up = next((name for name in names if name in JUDGED), names[0])
+    across = next(name for name in names if name != up)
+    points = [
+        (x, y, row.state == FRONT)
+        for row in result.rows
+        if (x := row.figures.get(across)) is not None
+        and (y := row.figures.get(up)) is not None
+        and math.isfinite(x + y)
+    ]
+    if len({point[:2] for point in points}) < 2:
+        return ""
+    return "\n".join(_grid(points, heading(across), heading(up), up))
+
+
+def _grid(
+    points: Sequence[tuple[float, float, bool]], across: str, up: str, name: str
+) -> list[str]:
+    """Lines of the plot, with the ends of both axes."""
+    xs, ys = [p[0] for p in points], [p[1] for p in points]
+    (left, right), (low, high) = (min(xs), max(xs)), (min(ys), max(ys))
+    field = [[" "] * _WIDE for _ in range(_HIGH)]
+    for x, y, best in sorted(points, key=lambda point: point[2]):  # the front is drawn last
+        column = round((x - left) / ((right - left) or 1) * (_WIDE - 1))
+        line = _HIGH - 1 - round((y - low) / ((high - low) or 1) * (_HIGH - 1))
+        field[line][column] = "o" if best else "."
+    ends = {0: figure_text(name, high), _HIGH - 1: figure_text(name, low)}
+    width = max(len(text) for text in ends.values())
+    lines = [f"{up}  (o: the front)"]
+    lines += [f"{ends.get(n, ''):>{width}} |{''.join(row).rstrip()}" for n, row in enumerate(field)]
+    lines.append(f"{'':>{width}} +{'-' * _WIDE}")
+    first, last = f"{left:.4g}", f"{right:.4g}"
+    space = _WIDE - len(first) - len(last)
+    lines.append(f"{'':>{width}}  {first}{across:^{max(1, space)}}{last}")
+    return lines
+
+
+def render_explanation(result: StudyResult, number: int) -> str:
+    """One design: its knobs, its figures, where its accuracy comes from, how to rebuild it.
+
+    Raises:
+        InputError: there is no such design.
+    """
+    row = result.row(number)
+    lines = [f"design {number}: {row.state}" + (f" ({row.reason})" if row.reason else "")]
+    lines += [f"  {name} = {value}" for name, value in row.values.items()]
+    lines += ["", *(f"  {heading(n):16} {figure_text(n, v)}" for n, v in row.figures.items())]
+    if row.proof == "measured":
+        lines.append(f"\nmeasured on {row.samples} samples")
+    elif row.proof:
+        lines.append(
+            f"\nproved equal to design {row.answered_by}, which answered {row.samples} samples:"
+        )
+        lines.append(f"  {row.because}")
+    if row.state == BEATEN:
+        lines.append(
+            f"\nbeaten by {', '.join(map(str, _beaten_by(result, row))) or 'equal designs'}"
+        )
+    lines += ["", *row.commands]
+    return "\n".join(lines) + "\n"
+
+
+def _beaten_by(result: StudyResult, row: DesignRow) -> list[int]:
+    """Designs of the front that are at least as good at everything."""
+    found = []
+    for best in result.front:
+        pairs = [
+            ((a, b) if way == "min" else (b, a))
+            for name, way in result.objectives.items()
+            if (a := best.figures.get(name)) is not None
+            and (b := row.figures.get(name)) is not None
+        ]
+        if all(mine <= other for mine, other in pairs):
+            found.append(best.number)
+    return found

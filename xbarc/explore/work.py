@@ -1,0 +1,307 @@
+"""What a worker does: price a design, and answer samples with it. Both are pure functions.
+
+Items and results are small and picklable; programs, data and float answers are kept in the process
+that made them, so that a design that is answered right after it was priced is compiled once.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from time import process_time
+from typing import Any, TypeVar
+
+import numpy as np
+
+from xbarc.circuit import Chip, Effects
+from xbarc.compiler import compile_model
+from xbarc.cost import parse_policy, program_cost
+from xbarc.errors import InputError, XbarcError
+from xbarc.executor import Executor, split_batches
+from xbarc.explore.figures import totals_of
+from xbarc.explore.meaning import chip_digest, meaning_of
+from xbarc.explore.recipe import Recipe
+from xbarc.frontend import fixed_feeds, runnable_model
+from xbarc.ir import Program, read_npz, split_labels
+from xbarc.numerics import AnyArray, Float64Array, IntArray
+from xbarc.options import CompileOptions
+from xbarc.oracle import Oracle
+from xbarc.target import Target
+
+# Cells of the programs that a process keeps, packed: some hundred small networks, or one ImageNet
+# network.
+_KEPT_BYTES = 256 << 20
+
+# Float outputs that a process keeps, so that designs judged on the same samples share one run.
+_FLOAT_BYTES = 64 << 20
+
+# Options that only reports read: programs that differ in nothing else are one program. Where a
+# choice is made by price they count (`_by_price`).
+_REPORTED = frozenset({"duplicate", "cost_law"})
+
+# Tables of a target that no cell, converter or order depends on, unless a choice is made by price.
+_PRICED = ("costs", "hierarchy", "peak", "sources", "name", "description", "changed", "base")
+
+_Kept = TypeVar("_Kept")
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What designs are judged on.
+
+    Attributes:
+        data: samples that judge; None where only costs are asked for.
+        kinds: effects that chips suffer.
+        seed: of everything random.
+        order: seed of the order in which samples are taken.
+    """
+
+    data: Path | None
+    kinds: frozenset[str] = frozenset()
+    seed: int = 0
+    order: int = 0
+
+
+@dataclass(frozen=True)
+class DesignCosts:
+    """What is known of a design before any sample runs.
+
+    Attributes:
+        totals: figures of the report, by name; null where one is unknown.
+        unknown: why, by name.
+        digest: equal for designs with provably equal answers; empty for one that failed.
+        proof: why they are equal.
+        lossless: whether the program is its quantised network exactly.
+        error: why there is no program; empty: there is one.
+        seconds: CPU time that it took.
+    """
+
+    totals: Mapping[str, float | None] = field(default_factory=dict)
+    unknown: Mapping[str, str] = field(default_factory=dict)
+    digest: str = ""
+    proof: str = ""
+    lossless: bool = False
+    error: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a program says of some samples, in the order of the study; axis: sample.
+
+    Attributes:
+        classes: index of the largest score of the first output; -1 where it has no scores.
+        expected: the same of the float model.
+        labels: class numbers of the data; -1 where there are none.
+        error, signal: squared error against the float outputs, and their squares, summed.
+    """
+
+    classes: IntArray
+    expected: IntArray
+    labels: IntArray
+    error: Float64Array
+    signal: Float64Array
+    seconds: float = 0.0
+
+
+def price(conditions: Conditions, recipe: Recipe) -> DesignCosts:
+    """Compile a design and count what it costs. A design that does not map is a result too."""
+    start = process_time()
+    try:
+        program = _program_of(recipe)
+        options = recipe.compile_options()
+        policy = parse_policy(options.duplicate, program.target)
+        totals, unknown = totals_of(program, program_cost(program, policy))
+    except XbarcError as error:
+        return DesignCosts(error=str(error), seconds=process_time() - start)
+    meaning = meaning_of(program)
+    digest, proof = meaning.digest, meaning.reason
+    if conditions.kinds:
+        # Chips deviate place by place, so nothing but the same program is equal.
+        digest, proof = chip_digest(program), "the same program on the same chips"
+    spent = process_time() - start
+    return DesignCosts(totals, unknown, digest, proof, not meaning.lossy, "", spent)
+
+
+@dataclass(frozen=True)
+class Question:
+    """Samples that a design is to answer, on one chip."""
+
+    recipe: Recipe
+    first: int
+    last: int
+    chip: int = 0
+
+
+def answer(conditions: Conditions, question: Question) -> Answers:
+    """Run some samples through a design and through the float model."""
+    start = process_time()
+    program = _program_of(question.recipe)
+    feeds, labels = _samples(conditions, question)
+    # Sizes of batches, and whether samples fill them, are the model's business.
+    batches = split_batches(program.inputs, feeds)
+    names = [value.name for value in program.outputs]
+    wanted = _float_outputs(question, batches, names, conditions)
+    executor = Executor(program, chip=_chip(program, conditions, question.chip))
+    parts = [
+        _compare(executor.run(batch, names), floats)
+        for batch, floats in zip(batches, wanted, strict=True)
+    ]
+    classes, expected, error, signal = (
+        np.concatenate(column) for column in zip(*parts, strict=True)
+    )
+    return Answers(classes, expected, labels, error, signal, process_time() - start)
+
+
+def _chip(program: Program, conditions: Conditions, sample: int) -> Chip | None:
+    if not conditions.kinds:
+        return None
+    return Chip(program, Effects(conditions.kinds, conditions.seed, sample))
+
+
+def _compare(found: list[Any], wanted: list[AnyArray]) -> tuple[AnyArray, ...]:
+    """Classes of both, and error and signal; a row a sample."""
+    count = len(wanted[0])
+    error, signal = np.zeros(count), np.zeros(count)
+    for mine, floats in zip(found, wanted, strict=True):
+        if floats.dtype.kind not in "fiub" or np.shape(mine) != floats.shape:
+            continue
+        exact = floats.reshape(count, -1).astype(np.float64)
+        with np.errstate(over="ignore", invalid="ignore"):  # infinite values have no ratio
+            signal += np.square(exact).sum(axis=1)
+            error += np.square(exact - np.asarray(mine).reshape(count, -1)).sum(axis=1)
+    return _classes(found[0], count), _classes(wanted[0], count), error, signal
+
+
+def _classes(scores: Any, count: int) -> IntArray:
+    array = np.asarray(scores)
+    if array.ndim < 2 or array.dtype.kind not in "fiub" or not array.size:
+        return np.full(count, -1, dtype=np.int32)
+    found: IntArray = array.reshape(count, -1).argmax(axis=1).astype(np.int32)
+    return found
+
+
+def _samples(conditions: Conditions, question: Question) -> tuple[dict[str, AnyArray], IntArray]:
+    """Inputs and labels of the samples asked for, in the order of the study."""
+    program = _program_of(question.recipe)
+    if conditions.data is None:
+        raise InputError("no data to judge by", where="study", hint="data = DATA.npz")
+    data, order = load_samples(conditions.data, conditions.order)
+    index = order[question.first : question.last]
+    feeds, labels = split_labels(program.inputs, data)
+    chosen = {name: array[index] for name, array in feeds.items()}
+    if labels is None or labels.ndim != 1 or labels.dtype.kind not in "iu":
+        return chosen, np.full(len(index), -1, dtype=np.int64)
+    return chosen, labels[index].astype(np.int64)
+
+
+@lru_cache(maxsize=2)
+def load_samples(path: Path, seed: int) -> tuple[dict[str, AnyArray], IntArray]:
+    """Arrays of a file, and the order in which their samples are taken.
+
+    Raises:
+        InputError: the file is no such file, or arrays differ in their number of samples.
+    """
+    data = read_npz(path)
+    sizes = {len(array) if array.ndim else 0 for array in data.values()}
+    if len(sizes) != 1 or not min(sizes):
+        found = ", ".join(f"{name} {array.shape}" for name, array in data.items())
+        raise InputError(
+            f"arrays with different numbers of samples, or none: {found or 'no array'}",
+            where=str(path),
+            hint="the first axis of every array counts the samples",
+        )
+    # A file may be sorted by class: the first samples of a drawn order stand for all of them.
+    return data, np.random.default_rng(seed).permutation(min(sizes))
+
+
+class _Shelf:
+    """Values by key, the oldest put away first once they are too many bytes."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._bytes = 0
+        self._items: OrderedDict[Hashable, tuple[int, Any]] = OrderedDict()
+
+    def get(self, key: Hashable) -> Any:
+        """What is kept; None where nothing is."""
+        if key not in self._items:
+            return None
+        self._items.move_to_end(key)
+        return self._items[key][1]
+
+    def put(self, key: Hashable, value: _Kept, size: int) -> _Kept:
+        """Keep a value, and give it back."""
+        self._items[key] = (size, value)
+        self._bytes += size
+        while self._bytes > self._most and len(self._items) > 1:
+            self._bytes -= self._items.popitem(last=False)[1][0]
+        return value
+
+
+_programs = _Shelf(_KEPT_BYTES)
+_floats = _Shelf(_FLOAT_BYTES)
+
+
+def _program_of(recipe: Recipe) -> Program:
+    """The program of a design; cells that another design has already are taken over."""
+    target, options = recipe.load_target(), recipe.compile_options()
+    key: Hashable = (recipe.model, recipe.calibrate, *_cells_key(target, options, recipe))
+    kept: Program | None = _programs.get(key)
+    if kept is None:
+        kept = compile_model(
+            recipe.model, target, options=options, calibration=_calibration(recipe.calibrate)
+        )
+        _programs.put(key, kept, sum(step.cells.data.nbytes for step in kept.crossbar_steps))
+    return replace(kept, target=target)
+
+
+def _cells_key(target: Target, options: CompileOptions, recipe: Recipe) -> tuple[Hashable, ...]:
+    """What a program's steps depend on."""
+    if _by_price(options):
+        return (target.model_dump_json(), recipe.options)
+    kept = tuple((name, value) for name, value in recipe.options if name not in _REPORTED)
+    return (target.model_dump_json(exclude=set(_PRICED)), repr(kept))
+
+
+def _by_price(options: CompileOptions) -> bool:
+    """Whether the compiler chooses anything by what it costs."""
+    return (
+        options.adc_budget is not None
+        or bool(options.adc_savings)
+        or options.encoding == "auto"
+        or options.fits_wires
+    )
+
+
+@lru_cache(maxsize=2)
+def _calibration(path: Path | None) -> dict[str, AnyArray] | None:
+    return None if path is None else read_npz(path)
+
+
+@lru_cache(maxsize=4)
+def _oracle(model: Path, fixed: tuple[tuple[str, Any], ...]) -> tuple[Oracle, dict[str, AnyArray]]:
+    return Oracle(runnable_model(model)), fixed_feeds(model, dict(fixed))
+
+
+def _float_outputs(
+    question: Question,
+    batches: list[dict[str, AnyArray]],
+    names: list[str],
+    conditions: Conditions,
+) -> list[list[AnyArray]]:
+    """Outputs of the float model by these names, batch by batch."""
+    recipe = question.recipe
+    key = (recipe.model, conditions.data, question.first, question.last, repr(recipe.options))
+    found: list[list[AnyArray]] | None = _floats.get(key)
+    if found is None:
+        fixed = recipe.compile_options().fix_input
+        oracle, constants = _oracle(recipe.model, tuple(sorted(fixed.items())))
+        values = [oracle.run({**batch, **constants}) for batch in batches]
+        found = [[one[name] for name in names] for one in values]
+        size = sum(int(np.asarray(item).nbytes) for floats in found for item in floats)
+        _floats.put(key, found, size)
+    return found
