@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import platform
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
@@ -176,6 +177,7 @@ def test_compile_writes_a_program_and_a_short_report(
     lines = done.out.rstrip().splitlines()
     assert [line.split()[0] for line in lines[-4:]] == ["accuracy", "energy", "area", "latency"]
     assert "uJ per inference" in lines[-3]
+    assert max(map(len, lines[-4:])) <= 80
     assert set(tree(tmp_path / "a.xbar")) == {
         "program.json",
         "cells.safetensors",
@@ -183,6 +185,22 @@ def test_compile_writes_a_program_and_a_short_report(
         "digital/00001.onnx",
     }
     assert sorted(item.name for item in tmp_path.iterdir()) == ["a.xbar", "model.onnx"]
+
+
+def test_compile_says_how_accurate_the_program_is(
+    xbarc: Run, model: Callable[..., Path], npz: Callable[..., Path], tmp_path: Path
+) -> None:
+    """On some of the calibration samples, with labels and without."""
+    x = np.random.default_rng(0).normal(size=(40, 5)).astype(np.float32)
+    words = ("compile", model(), "-o", tmp_path / "a.xbar", "--calibrate")
+    plain = xbarc(*words, npz(x=x)).out
+    assert "dB output SQNR" in plain
+    assert "on 32 calibration samples" in plain
+    known = xbarc(*words, npz(x=x, labels=np.zeros(40, np.int64))).out
+    assert re.search(r"top-1 \d+ of 32 right, float model \d+", known)
+    assert max(map(len, known.splitlines())) <= 80
+    assert "not measured" in xbarc(*words[:-1]).out
+    assert xbarc(*words, npz(x=x), "-q").err == ""
 
 
 def test_compile_names_its_output_after_the_model(

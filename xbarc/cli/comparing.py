@@ -45,8 +45,7 @@ class DeviatingChips(Options):
     )
     device: str | Method | None = option(
         None,
-        "in place of --noise: chips whose cells deviate by this device model, by the name that an "
-        "installed package registers, or as package:Name",
+        "in place of --noise: a device model, by name or as package:Name",
         metavar="NAME|package:Name",
         imports=True,
     )

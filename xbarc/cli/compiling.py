@@ -238,14 +238,14 @@ def _accuracy(judged: Evaluation | None) -> tuple[str, str]:
     """Accuracy for the summary: the figure, and what it was measured on."""
     if judged is None:
         return "not measured", "xbarc check measures it on data"
-    from xbarc.rows import accuracy, decibels
+    from xbarc.rows import decibels
 
     found = f"{decibels(judged.output_sqnr_db, judged.identical)} output SQNR"
-    where = f"on {judged.samples} calibration samples"
     if judged.top1_crossbar is None:
-        return found, where
-    both = f"top-1 {accuracy(judged.top1_crossbar)}, float {accuracy(judged.top1_float)}"
-    return found, f"{where}; {both}"
+        return found, f"on {judged.samples} calibration samples"
+    right = (judged.top1_crossbar, judged.top1_float or 0.0)
+    of_program, of_model = (f"{round(share * judged.samples)}" for share in right)
+    return found, f"top-1 {of_program} of {judged.samples} right, float model {of_model}"
 
 
 def options_command() -> int:

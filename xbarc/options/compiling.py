@@ -115,8 +115,8 @@ class PrecisionOptions(Options):
     )
     exact_weights: bool = option(
         False,
-        "refuse a model whose declared integers are not all kept; otherwise the report notes each "
-        "layer, why, and how large the error is",
+        "refuse a model whose declared integers cannot all be kept; otherwise the report names "
+        "each layer, the reason and the error",
     )
 
 
@@ -131,8 +131,8 @@ class Cells(Options):
         "how signed weights are stored on cells: differential, differential-analog, offset, "
         "offset-unflipped, bias-column, bias-column-analog, bias-column-mid, acm, acm-analog, "
         "segmented:4, segmented:4-analog (or any count), one-signed, unipolar, twos-complement, "
-        "centre or centre-analog; auto chooses the cheapest for each layer; or one from elsewhere, "
-        "by the name that an installed package registers or as package:Name",
+        "centre or centre-analog; auto chooses the cheapest for each layer; or a plug-in, by "
+        "name or as package:Name",
         metavar="NAME|package:Name",
         imports=True,
         unset="the target's",
@@ -150,8 +150,8 @@ class Cells(Options):
     )
     weight_slices: int | None = option(
         None,
-        "cells of one sign per weight; with fewer than a weight needs, the nearest value that fits "
-        "is stored",
+        "cells per weight and sign; where they are too few for a weight, the nearest value that "
+        "fits is stored",
         unit="cells per weight",
         bounds=(1, _MOST_SLICES),
         unset="as needed",
@@ -164,8 +164,14 @@ class Cells(Options):
         "with calibration data, let later rows compensate for the rounding of earlier ones",
         setting="feedback",
     )
-    tile: Tile = option("fill", "fill arrays first, or cut layers evenly", setting="tile")
-    pack: Pack = option("layer", "which small blocks may share arrays", setting="pack")
+    tile: Tile = option(
+        "fill", "cut layers into blocks that fill arrays, or into equal blocks", setting="tile"
+    )
+    pack: Pack = option(
+        "layer",
+        "small blocks that may share an array: of one layer, of the network, or none",
+        setting="pack",
+    )
 
     @property
     def encoding_name(self) -> str:
@@ -186,8 +192,7 @@ class Converters(Options):
         "lossless",
         "width of the converters: what the cells need (lossless), what any cells could need "
         "(worst-case), range and step from calibration data (calibrated), or at most BITS, "
-        "saturating; or a policy from elsewhere that sets them from the same data, by the name "
-        "that an installed package registers or as package:Name",
+        "saturating; or a plug-in that sets them from data, by name or as package:Name",
         metavar="lossless|worst-case|calibrated[:BITS]|BITS|package:Name",
         imports=True,
         setting="adc",
@@ -216,8 +221,8 @@ class Converters(Options):
     )
     rows_latency: float = option(
         2.0,
-        "with --adc-savings rows: how many times as long an array may work when fewer rows are "
-        "driven at a time",
+        "with --adc-savings rows: how many times longer an array may take, driving fewer rows at a "
+        "time",
         metavar="FACTOR",
         unit="times as long",
         bounds=(1, None),
@@ -238,8 +243,8 @@ class Converters(Options):
     )
     range_analysis: RangeAnalysis = option(
         "all",
-        "range analysis of the inputs of layers saves input bits and converter bits: use all that "
-        "it finds, only what does not depend on weights, or nothing",
+        "range analysis of inputs, which saves input bits and converter bits: use all of it, only "
+        "what does not depend on weights, or none",
         setting="range_analysis",
         formerly=("input_facts",),
     )
@@ -310,8 +315,8 @@ class WireOptions(Options):
 
     placement: Annotated[PlacementName | str | Method, reads(_read_placement)] = option(
         "none",
-        "order of rows and columns in an array; all but none need calibration data; or one from "
-        "elsewhere, by the name that an installed package registers or as package:Name",
+        "order of rows and columns in an array; all but none need calibration data; or a plug-in, "
+        "by name or as package:Name",
         metavar=f"{'|'.join(get_args(PlacementName))}|package:Name",
         imports=True,
         brief="order of rows and columns against wire loss",
@@ -328,7 +333,7 @@ class WireOptions(Options):
     )
     fault_map: Annotated[Path | Mapping[str, Any] | None, reads(read_path)] = option(
         None,
-        "stuck cells that are known, as arrays array, row, column and level",
+        "known stuck cells: a file of the arrays array, row, column and level",
         metavar="FAULTS.npz",
         unset="none",
         example="faults.npz",
@@ -352,14 +357,14 @@ class SenseOptions(Options):
     )
     extra_groups: float = option(
         0.0,
-        "groups beyond the fewest that fit, as a share of these",
+        "groups beyond the fewest that fit, as a share of them",
         metavar="SHARE",
         bounds=(0, _MOST_EXTRA),
         setting="extra_groups",
     )
     spare_columns: bool = option(
         False,
-        "compare as often as the array has columns per output, up to 3 times",
+        "use empty columns of an array for more comparisons per output, up to 3 in all",
         setting="spare_columns",
         words=("unused", "compared"),
     )
@@ -368,8 +373,8 @@ class SenseOptions(Options):
     )
     thresholds: Thresholds = option(
         "calibrated",
-        "thresholds of groups: from data over thresholds and votes together (calibrated), from "
-        "mean sums (mean), or equal shares (even); without calibration data always even",
+        "thresholds of groups: searched on data together with votes (calibrated), from mean sums "
+        "(mean), or equal shares (even); without calibration data always even",
         setting="thresholds",
     )
     sense_bits: int = option(
@@ -405,15 +410,15 @@ class ScheduleOptions(Options):
 
     duplicate: str = option(
         "none",
-        "weight duplication that reports count with: as many copies as balance the layers, reach "
-        "N inferences per second, or are fastest within N arrays (or chip)",
+        "weight duplication in reports: none, balance the layers, reach N inferences per second, "
+        "or be fastest within N arrays (budget=chip: within one chip)",
         metavar="none|balance|throughput=N|budget=N",
     )
     cost_law: str | Method | None = option(
         None,
-        "what converters cost, in place of the target's figures, in reports and wherever a choice "
-        "is made by price (--adc-budget, --adc-savings rows, --conversion-cost target); by the "
-        "name that an installed package registers, or as package:Name",
+        "a plug-in that prices conversions in place of the target's figures, in reports and in "
+        "choices by price (--adc-budget, --adc-savings rows, --conversion-cost target); by name or "
+        "as package:Name",
         metavar="NAME|package:Name",
         imports=True,
         unset="the target's",
@@ -429,7 +434,7 @@ class ModelInputs(Options):
 
     shapes: Annotated[dict[str, Shape], reads(parse_shapes)] = option(
         {},
-        "input shape to count with, where the model leaves axes open; may be repeated",
+        "shape of an input whose axes the model leaves open, for counting; may be repeated",
         metavar="INPUT=1,3,224,224",
         flags=("--shape",),
         unset="the model's",
@@ -437,8 +442,8 @@ class ModelInputs(Options):
     )
     fix_input: Annotated[dict[str, Any], reads(parse_fixed)] = option(
         {},
-        "an input that holds this number, or these numbers, for good: it becomes a constant of the "
-        "program, and an If that depends on it becomes one of its branches; may be repeated",
+        "fix an input to a number or numbers: it becomes a constant, and an If that depends on it "
+        "keeps one branch; may be repeated",
         metavar="INPUT=16000",
         unset="none",
         repeated=True,

@@ -60,8 +60,8 @@ class ChipEffects(Options):
     )
     device: str | Method | None = option(
         None,
-        "with --effects variation: how programmed cells deviate, in place of the target's figures; "
-        "by the name that an installed package registers, or as package:Name",
+        "with --effects variation: a plug-in that says how programmed cells deviate, in place of "
+        "the target's figures; by name or as package:Name",
         metavar="NAME|package:Name",
         unset="the target's",
         imports=True,
@@ -80,7 +80,8 @@ class ChipEffects(Options):
     )
     gated: float = option(
         1.0,
-        "lines of 1T1R rows that are cut off while they read 0: the share of rows that read 1",
+        "with --effects lines: the share of rows that are driven, where the transistors of the "
+        "others cut their cells off",
         metavar="SHARE",
     )
     ideal_converters: bool = option(

@@ -43,9 +43,9 @@ def render_summary(report: Report, accuracy: tuple[str, str]) -> Group:
 
 def _size(report: Report) -> str:
     totals = report.totals
-    room = "on one chip" if totals.fits_one_chip else f"on {totals.chips} chips"
-    used = f"{percent(totals.cell_utilization)} of their cells in use"
-    return f"{len(report.layers)} layers in {number(totals.arrays)} arrays {room}, {used}"
+    room = "1 chip" if totals.fits_one_chip else f"{number(totals.chips)} chips"
+    used = f"{percent(totals.cell_utilization)} of cells used"
+    return f"{len(report.layers)} layers, {number(totals.arrays)} arrays, {room}, {used}"
 
 
 def _largest(parts: Sequence[CostPart]) -> str:
