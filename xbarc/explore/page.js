@@ -38,7 +38,7 @@ function isShown(design) {
 }
 
 // ---- the front -----------------------------------------------------------------------------
-const plot = $("plot"), margin = { left: 74, right: 16, top: 14, bottom: 44 };
+const plot = $("plot"), margin = { left: 86, right: 16, top: 14, bottom: 44 };
 let dots = [];
 function prepare(canvas, height) {
   const ratio = window.devicePixelRatio || 1, width = canvas.clientWidth;
@@ -139,7 +139,9 @@ function pick(design) {
 
 // ---- parallel coordinates ------------------------------------------------------------------
 const lines = $("lines");
-const axes = [...study.knobs.map((name) => ({ name, knob: true, values: [...new Set(designs.filter((d) => name in d.values).map((d) => String(d.values[name])))] })), ...goals.map((name) => ({ name, knob: false }))];
+// Numbers by size, words behind them as they come.
+function byValue(a, b) { const x = Number(a), y = Number(b); return Number.isNaN(x) || Number.isNaN(y) ? Number.isNaN(x) - Number.isNaN(y) : x - y; }
+const axes = [...study.knobs.map((name) => ({ name, knob: true, values: [...new Set(designs.filter((d) => name in d.values).map((d) => String(d.values[name])))].sort(byValue) })), ...goals.map((name) => ({ name, knob: false }))];
 for (const axis of axes) if (!axis.knob) axis.range = range(designs.map((d) => figure(d, axis.name)).filter(Number.isFinite).concat([0].slice(0, designs.some((d) => Number.isFinite(figure(d, axis.name))) ? 0 : 1)));
 function place(axis, design) {
   if (axis.knob) { const at = axis.values.indexOf(String(design.values[axis.name])); return at < 0 ? NaN : axis.values.length > 1 ? at / (axis.values.length - 1) : 0.5; }
