@@ -104,3 +104,18 @@ def test_nothing_is_proven_about_a_chain_that_there_is(
     assert found.answer != "none"
     if found.answer == "found":
         assert_fits(found, weights, lengths, levels)
+
+
+@pytest.mark.parametrize("lengths", [[3], [2, 3], [4, 0], []])
+def test_chains_hold_all_outputs(lengths: list[int]) -> None:
+    with pytest.raises(ValueError, match="for 4 outputs"):
+        find_order(np.ones((2, 4), np.int64), lengths, 4)
+
+
+def test_chains_of_several_lengths_stand_where_they_were_asked_for() -> None:
+    lengths = [3, 7, 1, 7, 2]
+    rng = np.random.default_rng(1)
+    cells = [rng.integers(0, 4, (40, length + 1)) for length in lengths]
+    weights = np.concatenate([part[:, :-1] - part[:, 1:] for part in cells], axis=1)
+    shuffled = weights[:, rng.permutation(20)] * rng.choice([-1, 1], 20)
+    assert_fits(find_order(shuffled, lengths, 4), shuffled, lengths, 4)

@@ -12,23 +12,27 @@ neighbours that it hardly ever turns back.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
 from xbarc.lazy import lazy_module
 from xbarc.mapping.chains.loop_arguments import (
-    FIRST,
-    LAST,
-    SEED,
-    ChainReach,
+    CHAIN,
+    FOUND,
+    FRAME,
+    NONE,
+    PUT,
+    RANKED,
+    UNKNOWN,
+    ChainSearch,
     FollowerNoise,
     Free,
+    GrownChains,
     Links,
-    Ranked,
-    Tip,
+    OpenMoves,
 )
 from xbarc.numerics import Int64Array, IntArray
 
@@ -48,7 +52,7 @@ _PAIRS_WORK: Final = 2_000_000_000
 _WORK: Final = 400_000_000
 """Rows looked at in one attempt: a few tenths of a second."""
 _MOVES: Final = 10_000
-"""Moves of one attempt, each some 60 microseconds beside its rows."""
+"""Moves of one attempt, each some 5 microseconds beside its rows."""
 _ATTEMPTS: Final = 4
 """The first goes strictly by the fewest ways on, the others with some noise.
 
@@ -64,6 +68,7 @@ _KEPT: Final = 64
 """Ways on that are tried at a place, best first."""
 
 Answer = Literal["found", "none", "unknown"]
+_ANSWERS: Final[dict[int, Answer]] = {NONE: "none", FOUND: "found", UNKNOWN: "unknown"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,28 +86,6 @@ class ChainOrder:
     signs: IntArray
 
 
-@dataclass(frozen=True)
-class _Move:
-    """A step of the search: another output at an end, a closed end, or a new chain."""
-
-    side: int
-    item: int
-    sign: int
-    length: int = 0
-
-
-@dataclass(eq=False)
-class _GrowingChain:
-    """A chain that grows."""
-
-    length: int
-    ends: IntArray
-    low: IntArray
-    high: IntArray
-    items: list[tuple[int, int]] = field(default_factory=list)
-    closed: set[int] = field(default_factory=set)
-
-
 def find_order(
     weights: IntArray, lengths: Sequence[int], levels: int, *, dense: bool = True
 ) -> ChainOrder:
@@ -110,29 +93,35 @@ def find_order(
 
     Args:
         weights: axes: row, output.
-        lengths: outputs of each chain, in the order of positions.
+        lengths: outputs of each chain, in the order of positions; together all outputs.
         levels: of a cell, or of all cells of a weight together.
         dense: whether to search too where most outputs can be neighbours.
 
     The same weights give the same answer: work is counted, never timed.
+
+    Raises:
+        ValueError: chains without outputs, or for more or fewer outputs than there are.
     """
+    if min(lengths, default=1) < 1 or sum(lengths) != weights.shape[1]:
+        raise ValueError(f"chains of {list(lengths)[:8]} for {weights.shape[1]} outputs")
     limit = levels - 1
     if weights.size and int(np.abs(weights.astype(np.int64)).max()) > limit:
         return _answer("none")
     # Equal rows ask for the same, and rows of zeros for nothing.
     rows = np.unique(weights, axis=0)
-    columns = np.ascontiguousarray(rows[np.any(rows != 0, axis=1)].T, dtype=np.int32)
+    rows = rows[np.any(rows != 0, axis=1)]
+    # Rows with large weights first: what does not fit shows there.
+    by_size = np.argsort(-np.abs(rows.astype(np.int64)).sum(axis=1), kind="stable")
+    columns = np.ascontiguousarray(rows[by_size].T, dtype=np.int32)
     small = 0 < columns.size <= _LARGEST and levels <= _MOST_LEVELS
     links = _links(columns, limit, dense=dense) if small else None
     if links is None:
         return _answer("unknown")
     for attempt in range(_ATTEMPTS):
-        search = _ChainSearch(
-            columns, list(lengths), limit, links, _NOISE if attempt else 0.0, attempt
-        )
-        answer = search.run()
+        search = _start_search(columns, lengths, limit, links, attempt)
+        answer = _ANSWERS[kernels.search_order(search, _MOVES, _WORK)]
         if answer == "found":
-            return _join_chains(search.chains, lengths)
+            return _join_chains(search, lengths)
         # Proven by trying all: another attempt would only repeat it.
         if answer == "none":
             return _answer("none")
@@ -153,129 +142,51 @@ def _links(columns: IntArray, limit: int, *, dense: bool) -> Links | None:
     return None if total < 0 else Links(start, other[:total].copy(), sign[:total].copy())
 
 
-def _join_chains(chains: list[_GrowingChain], lengths: Sequence[int]) -> ChainOrder:
+def _join_chains(search: ChainSearch, lengths: Sequence[int]) -> ChainOrder:
     """Chains at the positions that have their lengths."""
-    free = list(chains)
-    order: list[tuple[int, int]] = []
-    for length in lengths:
-        chain = next(chain for chain in free if chain.length == length)
-        free.remove(chain)
-        order += chain.items
-    found = np.array(order, dtype=np.int64).reshape(-1, 2)
-    return ChainOrder("found", found[:, 0].copy(), found[:, 1].astype(np.int8))
+    chains = search.chains
+    # Chains of a length in the order in which they were begun.
+    free = np.argsort(chains.table["size"], kind="stable")
+    rank = np.argsort(np.argsort(-np.asarray(lengths, dtype=np.int64), kind="stable"))
+    own = chains.table[free[rank]]
+    items = np.concatenate(
+        [chains.items[first:stop] for first, stop in zip(own["first"], own["stop"], strict=True)]
+    )
+    return ChainOrder("found", items["item"].astype(np.int64), items["sign"].astype(np.int8))
 
 
-class _ChainSearch:
-    """One attempt."""
+def _start_search(
+    columns: IntArray, lengths: Sequence[int], limit: int, links: Links, attempt: int
+) -> ChainSearch:
+    """An attempt before its first move."""
+    each, left = np.unique(-np.asarray(lengths, dtype=np.int64), return_counts=True)
+    return ChainSearch(
+        columns,
+        links,
+        limit,
+        -each,
+        left.astype(np.int64),
+        Free(np.zeros(len(columns), np.bool_), np.diff(links.start).astype(np.int64)),
+        FollowerNoise(_NOISE if attempt else 0.0, np.array([attempt + 1], np.uint64)),
+        np.empty((2, _KEPT), RANKED),
+        _empty_chains(columns, len(lengths)),
+        _empty_frames(),
+        np.zeros(3, np.int64),
+    )
 
-    def __init__(
-        self,
-        columns: IntArray,
-        lengths: list[int],
-        limit: int,
-        links: Links,
-        noise: float,
-        seed: int,
-    ) -> None:
-        self.columns, self.limit, self.links = columns, limit, links
-        self.left = sorted(lengths, reverse=True)
-        self.chains: list[_GrowingChain] = []
-        self.free = Free(np.zeros(len(columns), np.bool_), np.diff(links.start).astype(np.int64))
-        self.chance = FollowerNoise(noise, np.array([seed + 1], np.uint64))
-        self.ranked = Ranked(np.empty(_KEPT, np.int64), np.empty(_KEPT, np.int64), np.empty(_KEPT))
-        self.work = 0
-        self.cut_short = False
 
-    def run(self) -> Answer:
-        """Search until an order is found, all are tried, or the work is used up."""
-        frames, done = [self._moves()], list[_Move]()
-        for _ in range(_MOVES):
-            while (move := next(frames[-1], None)) is None:
-                frames.pop()
-                if not frames:
-                    return "unknown" if self.cut_short else "none"
-                self._undo(done.pop())
-            self._apply(move)
-            done.append(move)
-            if not self.left and len(self.chains[-1].items) == self.chains[-1].length:
-                return "found"
-            # Counted, not timed, so that the answer does not depend on the machine.
-            if self.work > _WORK:
-                break
-            stuck = kernels.is_stuck(*self.free, len(self.left))
-            frames.append(iter(()) if stuck else self._moves())
-        return "unknown"
+def _empty_chains(columns: IntArray, count: int) -> GrownChains:
+    """No chain, and room for all; what is not used takes no memory."""
+    items, rows = columns.shape
+    return GrownChains(
+        np.zeros(count, CHAIN),
+        np.empty(2 * items, PUT),
+        np.empty((count, 2, rows), np.int32),
+        np.empty((items + count, 2, rows), np.int16),
+    )
 
-    def _moves(self) -> Iterator[_Move]:
-        """What can be done next, best first."""
-        chain = self.chains[-1] if self.chains else None
-        if chain is None or len(chain.items) == chain.length:
-            seed = kernels.best_seed(*self.free, *self.chance)
-            for length in sorted(set(self.left), reverse=True):
-                yield _Move(SEED, int(seed), 1, length)
-            return
-        ways = {side: self._ways(chain, side) for side in (LAST, FIRST) if side not in chain.closed}
-        if not any(ways.values()):
-            return
-        # The end with fewer ways on first: what cannot be decided there ends this branch soonest.
-        side = min(ways, key=lambda each: len(ways[each]))
-        yield from ways[side]
-        # Complete only if the end may also stay as it is, and the chain go on at the other.
-        if len(ways) == 2:
-            yield _Move(side, -1, 0)
 
-    def _ways(self, chain: _GrowingChain, side: int) -> list[_Move]:
-        tip, sign = chain.items[-1 if side == LAST else 0]
-        length = len(chain.items)
-        kept, every, used = kernels.find_followers(
-            self.columns,
-            self.links,
-            Tip(tip, sign, side),
-            ChainReach(chain.ends, chain.low[length], chain.high[length], self.limit),
-            self.free,
-            self.chance,
-            self.ranked,
-        )
-        self.work += used
-        # Some ways were left out, so that finding none proves nothing.
-        self.cut_short |= kept < every
-        items, signs = self.ranked.items[:kept].tolist(), self.ranked.signs[:kept].tolist()
-        return [_Move(side, item, turn) for item, turn in zip(items, signs, strict=True)]
-
-    def _apply(self, move: _Move) -> None:
-        if move.item < 0:
-            self.chains[-1].closed.add(move.side)
-            return
-        if move.side == SEED:
-            self.left.remove(move.length)
-            self.chains.append(self._chain(move.length))
-        chain, row = self.chains[-1], self.columns[move.item]
-        length = len(chain.items)
-        kernels.put(row, move.sign, move.side, chain.ends, chain.low, chain.high, length)
-        chain.items.insert(0 if move.side == FIRST else length, (move.item, move.sign))
-        self._count(move.item, placed=True)
-
-    def _undo(self, move: _Move) -> None:
-        chain = self.chains[-1]
-        if move.item < 0:
-            chain.closed.remove(move.side)
-            return
-        kernels.take(self.columns[move.item], move.sign, move.side, chain.ends)
-        chain.items.pop(0 if move.side == FIRST else -1)
-        self._count(move.item, placed=False)
-        if move.side == SEED:
-            self.chains.pop()
-            self.left = sorted([*self.left, move.length], reverse=True)
-
-    def _count(self, item: int, *, placed: bool) -> None:
-        self.free.placed[item] = placed
-        kernels.mark(item, -1 if placed else 1, *self.links[:2], self.free.degree)
-
-    def _chain(self, length: int) -> _GrowingChain:
-        rows = self.columns.shape[1]
-        return _GrowingChain(
-            length,
-            np.zeros((2, rows), np.int32),
-            np.zeros((length + 1, rows), np.int16),
-            np.zeros((length + 1, rows), np.int16),
-        )
+def _empty_frames() -> OpenMoves:
+    """One for every move that an attempt may make, and one to begin with."""
+    depth = _MOVES + 1
+    return OpenMoves(np.zeros(depth, FRAME), np.empty((depth, _KEPT + 1), PUT))
