@@ -11,11 +11,12 @@ import pytest
 
 import xbarc as package
 from tests.cli.conftest import Run
+from xbarc.errors import MappingError
 from xbarc.ir import load_program
 
 pytest.importorskip("torch", reason="pip install 'xbarc[train]'")
 
-from xbarc.train import Trainer  # needs torch
+from xbarc.train import Samples, Trainer  # need torch
 
 
 @pytest.fixture
@@ -44,6 +45,42 @@ def test_a_trained_program_says_how_it_was_made(
     first = (out / "program.json").read_bytes()
     assert xbarc("train", model(), *given).code == 0
     assert (out / "program.json").read_bytes() == first
+
+
+def test_after_a_loss_that_is_no_number_the_best_program_is_written_and_goes_on(
+    xbarc: Run,
+    model: Callable[..., Path],
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out, state = tmp_path / "out.xbar", tmp_path / "out.xbar.training"
+    given = ("train", model(), "--data", data, "--epochs", 3, "--batch", 16, "-o", out)
+    step = Trainer._step
+
+    def fail(trainer: Trainer, batch: Samples, number: int, place: int) -> float:
+        if number == 2 and trainer.training.cell_rate > 0.01:
+            raise MappingError("the loss is nan", where="training")
+        return step(trainer, batch, number, place)
+
+    monkeypatch.setattr(Trainer, "_step", fail)
+    failed = xbarc(*given)
+    assert failed.code == 2
+    assert "the loss is nan" in failed.err
+    assert "the best before training failed" in failed.err
+    assert state.exists()
+    assert xbarc("verify", out).code == 0
+    done = xbarc(*given, "--cell-rate", 0.01)
+    assert (done.code, state.exists()) == (0, False)
+    assert "SQNR" in done.out
+
+
+def test_training_that_changed_no_cell_says_so(
+    xbarc: Run, model: Callable[..., Path], data: Path, tmp_path: Path
+) -> None:
+    done = xbarc("train", model(), "--data", data, "--cell-rate", 0, "-o", tmp_path / "o.xbar")
+    assert "no cell holds another level" in done.err
+    assert "--cell-rate" in done.err
 
 
 def test_a_trained_program_is_written_as_onnx_too(

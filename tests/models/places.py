@@ -62,9 +62,17 @@ def fashion_training(count: int, seed: int = 0) -> dict[str, AnyArray]:
 
 def fashion_labelled(count: int, seed: int = 0) -> dict[str, AnyArray]:
     """As `fashion_training`, with labels."""
+    return _fashion_train(np.random.default_rng(seed).permutation(55_000)[:count])
+
+
+def fashion_held_out(count: int) -> dict[str, AnyArray]:
+    """The first of the 5,000 training images that no net was trained on, with labels."""
+    return _fashion_train(np.arange(55_000, 55_000 + min(count, 5_000)))
+
+
+def _fashion_train(chosen: AnyArray) -> dict[str, AnyArray]:
     pixels = _read_idx(_present(_FASHION / "train-images-idx3-ubyte.gz"), 16)
     labels = _read_idx(_present(_FASHION / "train-labels-idx1-ubyte.gz"), 8)
-    chosen = np.random.default_rng(seed).permutation(55_000)[:count]
     images = pixels.reshape(-1, 1, 28, 28)[chosen].astype(np.float32) / np.float32(255)
     return {"image": images, "labels": labels[chosen].astype(np.int64)}
 

@@ -259,6 +259,70 @@ def test_a_value_that_is_no_number_stops_and_keeps_the_best(tmp_path: Path) -> N
     assert all(np.array_equal(before[name], values) for name, values in _states(job).items())
 
 
+@pytest.mark.parametrize("size", [1, 4])
+def test_models_of_a_fixed_batch_are_trained_so_many_samples_at_a_time(
+    size: int, tmp_path: Path
+) -> None:
+    text = """net (float[{}, 8] x) => (float[{}, 3] y) {{
+        h = MatMul (x, w) r = Relu (h) y = MatMul (r, v) }}"""
+    rng = np.random.default_rng(0)
+    w, v = (rng.normal(size=shape).astype(np.float32) for shape in ((8, 12), (12, 3)))
+    samples = xt.Samples({"x": rng.normal(size=(24, 8)).astype(np.float32)}, None)
+    cells: list[AnyArray] = []
+    for batch in (size, "N"):
+        (tmp_path / str(batch)).mkdir()
+        path = model_file(tmp_path / str(batch), text.format(batch, batch), w=w, v=v)
+        job = xt.prepare(path, calibration=samples.inputs, adc="calibrated:2")
+        xt.Trainer(job, samples, samples, Training(epochs=1, batch=8, cell_rate=0.1)).run()
+        assert job.check(samples.inputs)
+        cells.append(np.concatenate([a.ravel() for a in _states(job).values()]))
+        if batch == 4:
+            with pytest.raises(InputError, match="takes 4 at a time"):
+                xt.Trainer(job, samples.take(np.arange(22)), samples, Training(batch=8))
+    np.testing.assert_allclose(cells[0], cells[1], atol=1e-3)
+
+
+class HalfLevels(xbarc.DeviceModel):
+    """Every cell lies a half level lower than written, or a random share of that."""
+
+    @property
+    def name(self) -> str:
+        return "half-levels"
+
+    def program(self, levels: AnyArray, cell: object, drawn: AnyArray) -> AnyArray:
+        del cell
+        made: AnyArray = np.maximum(0, levels - 0.5 * np.abs(np.tanh(drawn[0])))
+        return made
+
+
+def test_cells_of_a_device_model_are_drawn_while_training_alone(tmp_path: Path) -> None:
+    path, samples = small_mlp(tmp_path)
+    x = torch.from_numpy(samples.inputs["x"])
+    job = xt.prepare(path, calibration=samples.inputs, adc="calibrated:3")
+    layer = next(iter(job.layers.values()))
+    written = layer.eval().current_levels().detach()
+    job.set_device(HalfLevels())
+    torch.manual_seed(0)
+    seen = layer.train().current_levels()
+    assert bool((seen <= written).all() and (seen >= written - 0.5).all())
+    assert 0 < float((written - seen.detach()).mean()) < 0.5
+    assert not torch.equal(seen, layer.current_levels())
+    seen.sum().backward()  # type: ignore[no-untyped-call]
+    assert layer.cells.grad is not None
+    assert bool((layer.cells.grad == 1).all())
+    assert job.check(x)  # eval has the cells as they should be
+    job.set_device()  # the target's own spread, on both sides
+    spread = layer.train().current_levels().detach() - written
+    assert float(spread.min()) < 0 < float(spread.max())
+    with pytest.raises(MappingError):
+        job.set_device("no-such-model")
+    job.set_device(None)
+    assert torch.equal(layer.current_levels(), written)
+    options = Training(epochs=1, batch=16, noise_device=HalfLevels())
+    xt.Trainer(job, samples, samples, options, tmp_path / "state").run()
+    assert job.check(x)
+
+
 def test_a_loss_that_is_no_number_stops_and_keeps_the_best(tmp_path: Path) -> None:
     path, samples = small_mlp(tmp_path)
     job = xt.prepare(path, calibration=samples.inputs)

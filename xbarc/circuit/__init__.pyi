@@ -1,5 +1,13 @@
 from .chip import Chip, bitlines, blocks_by_array
-from .devices import CellModel, DeviceModel, device_origin, draw_numbers, load_device, program_cells
+from .devices import (
+    CellModel,
+    DeviceModel,
+    count_numbers,
+    device_origin,
+    draw_numbers,
+    load_device,
+    program_cells,
+)
 from .effects import KINDS, Effects, adc_noise, cell_model, names_of
 from .equal_cells import far_losses, line_ratio
 from .faults import FaultMap, program_faults, random_faults
@@ -23,6 +31,7 @@ __all__ = [
     "blocks_by_array",
     "cell_model",
     "column_shares",
+    "count_numbers",
     "device_origin",
     "draw_numbers",
     "far_losses",

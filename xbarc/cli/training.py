@@ -9,13 +9,18 @@ import typer
 
 from xbarc.cli.messages import tell
 from xbarc.cli.options import TargetChoice, takes
-from xbarc.errors import EXIT_DONE, InputError
+from xbarc.errors import EXIT_DONE, InputError, XbarcError
 from xbarc.options import PANELS, Options, Training, option, read_path, reads
 
 if TYPE_CHECKING:
+    from xbarc.api import CompiledProgram
+    from xbarc.evaluate import Evaluation
     from xbarc.ir import Value
     from xbarc.numerics import AnyArray
     from xbarc.train import Course, Samples, TrainJob
+
+# Samples on which layers are compared with the float network: two batches, seconds for small nets.
+_COMPARED = 128
 
 # Calibration takes its ranges from this many samples; the pages on accuracy use as many.
 _CALIBRATED = 256
@@ -65,12 +70,14 @@ def train_command(
 
     The float network is the teacher, so labels are not needed. The epoch that does best on samples
     held out is kept. A run that was stopped goes on after its last whole epoch when it is started
-    again; its state stands beside the program, in OUT.xbar.training.
+    again; its state stands beside the program, in OUT.xbar.training. So does one whose loss was no
+    longer a number: its best program is written, and it goes on with the rates given then.
 
     Needs the extra xbarc[train].
     """
     train = _room()
     from xbarc.cli.progress import progress_bar
+    from xbarc.evaluate import evaluate
     from xbarc.ir import check_replaceable, check_writable
     from xbarc.options import read_options
 
@@ -91,18 +98,32 @@ def train_command(
         chosen = _samples(job, _read(training.validation), training.validation)
     state = place.with_name(place.name + ".training")
     trainer = train.Trainer(job, samples, chosen, training, state)
-    with progress_bar("train") as advance:
-        course = trainer.run(advance)
-    program = job.finish(_note(training, course))
+    try:
+        with progress_bar("train") as advance:
+            course = trainer.run(advance)
+    except XbarcError:
+        # the job holds its best epoch again, and the state of the last whole one is kept
+        if trainer.course.epochs:
+            _write(job, files, place, _note(training, trainer.course))
+            tell(f"it is epoch {trainer.course.best}, the best before training failed")
+        raise
+    program = _write(job, files, place, _note(training, course))
+    if not course.stopped:  # else the same command goes on later
+        state.unlink(missing_ok=True)
+    _show(course, len(chosen))
+    first = {name: array[:_COMPARED] for name, array in chosen.inputs.items()}
+    _show_layers(job, evaluate(program.program, first, model))
+    return EXIT_DONE
+
+
+def _write(job: TrainJob, files: TrainedFiles, place: Path, note: str) -> CompiledProgram:
+    program = job.finish(note)
     program.save(place)
     if files.onnx is not None:
         program.export(files.onnx)
-    if not course.stopped:  # else the same command goes on later
-        state.unlink(missing_ok=True)
-    _show(job, course, len(chosen))
     written = [str(path) for path in (place, files.onnx) if path is not None]
     tell(f"wrote {' and '.join(written)}")
-    return EXIT_DONE
+    return program
 
 
 def _room() -> Any:
@@ -179,8 +200,8 @@ def _note(training: Training, course: Course) -> str:
     return f"epoch {course.best} of {told}; validation {course.measure} {scores}"
 
 
-def _show(job: TrainJob, course: Course, count: int) -> None:
-    """Scores before and after, and what became of the cells of each layer."""
+def _show(course: Course, count: int) -> None:
+    """Scores before and after."""
     before, after = course.epochs[0].score, course.epochs[course.best].score
     print(f"{course.measure} of {count} samples that chose the epoch:")
     print(f"  float network         {100 * course.teacher:6.2f} %")
@@ -191,7 +212,20 @@ def _show(job: TrainJob, course: Course, count: int) -> None:
         print(f"mean 2**bits of a lossless conversion: {first:.1f} before, {last:.1f} after")
     if course.stopped:
         print(f"  stopped early: {course.stopped}")
-    width = max(len(name) for name in job.layers)
-    print(f"\n{'layer':<{width}}  cells written anew")
-    for name, share in job.changed_cells().items():
-        print(f"{name:<{width}}  {100 * share:6.2f} %")
+
+
+def _show_layers(job: TrainJob, found: Evaluation) -> None:
+    """Cells that changed, and how far each layer's values are from the float network's."""
+    noise = {layer.name: layer.sqnr_db for layer in found.layers}
+    changed = job.changed_cells()
+    width = max(len(name) for name in changed)
+    print(f"\n{'layer':<{width}}  cells written anew  SQNR, with errors of earlier layers")
+    for name, share in changed.items():
+        decibels = noise.get(name)
+        quality = "not compared" if decibels is None else f"{decibels:.1f} dB"
+        print(f"{name:<{width}}  {100 * share:16.2f} %  {quality}")
+    if not any(changed.values()):
+        tell(
+            "no cell holds another level than before: more --epochs, or a larger --cell-rate "
+            "(a cell moves by about that share of a level in one step)"
+        )

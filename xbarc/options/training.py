@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar
 
 from xbarc.options.base import Options, option, read_path, reads
+from xbarc.options.values import Method
 
 
 class Training(Options):
@@ -43,6 +44,14 @@ class Training(Options):
         "let every cell deviate by a normal share of its range while training, drawn at each step",
         metavar="SHARE",
         bounds=(0, 1),
+    )
+    noise_device: str | Method | None = option(
+        None,
+        "let cells hold what this device model makes of their levels, drawn at each step: "
+        "variation is the target's own spread, else as --device of check",
+        metavar="variation|NAME|package:Name",
+        unset="none",
+        imports=True,
     )
     prune_energy: float = option(
         1.0,

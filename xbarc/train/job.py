@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from xbarc.api import CompiledProgram, compile  # noqa: A004  # xbarc's own compile
+from xbarc.circuit import Effects, cell_model, load_device
 from xbarc.errors import InputError, MappingError, ModelError
 from xbarc.executor import Executor, check_feeds
 from xbarc.ir import (
@@ -30,7 +31,7 @@ from xbarc.ir import (
 )
 from xbarc.mapping import adc_settings
 from xbarc.numerics import AnyArray, pack_cells
-from xbarc.options import CompileKeywords, CompileOptions
+from xbarc.options import CompileKeywords, CompileOptions, Method
 from xbarc.runtime import OnnxSession
 from xbarc.target import Target
 from xbarc.train.digital import TrainedFragment
@@ -43,6 +44,9 @@ _FROM_CELLS = ("lossless", "worst-case")
 # The oldest operator set that all operators of torch's exporter know; 17 also holds
 # LayerNormalization as one operator.
 _OPSET = 17
+
+OWN_DEVICE = "variation"
+"""What the target's own spread is called where a device model is named."""
 
 Regulariser = Callable[["TrainJob"], Tensor]
 
@@ -114,6 +118,12 @@ class TrainJob(nn.Module):
     def stayed_digital(self) -> tuple[str, ...]:
         """Why matrix operators are not on crossbars, a line each."""
         return tuple(note for step in self.program.digital_steps for note in step.notes)
+
+    @property
+    def fixed_batch(self) -> int:
+        """How many samples the model takes at a time; 0 where its inputs leave that open."""
+        sizes = [value.shape[0] for value in self.program.inputs if value.shape]
+        return next((size for size in sizes if isinstance(size, int)), 0)
 
     def _module(self, step: Step) -> nn.Module:
         return self.get_submodule(self._modules_of[step.name])
@@ -208,6 +218,24 @@ class TrainJob(nn.Module):
         for layer in self.layers.values():
             layer.noise = share
 
+    def set_device(self, device: str | Method | None = OWN_DEVICE) -> None:
+        """Let every cell hold what programming makes of its level, drawn anew at each call.
+
+        Args:
+            device: a device model, its name or `package:Name`; `variation` is the target's own
+                spread. None writes cells as they should be.
+
+        Raises:
+            MappingError: there is no such model.
+        """
+        cell = None
+        if device is not None:
+            chosen = None if device == OWN_DEVICE else load_device(device)
+            effects = Effects(frozenset({"variation"}), device=chosen)
+            cell = cell_model(self.program.target, effects)
+        for layer in self.layers.values():
+            layer.programming = cell
+
     def project(self) -> None:
         """Keep latent cells in the range of their levels; call it after each optimiser step."""
         for layer in self.layers.values():
@@ -300,9 +328,10 @@ class TrainJob(nn.Module):
 
         Args:
             data: a tensor or array of the model's only input, or a mapping by input name.
-            batch: samples at a time.
+            batch: samples at a time, where the model leaves that open.
         """
         feeds = self._arrays(data)
+        batch = self.fixed_batch or batch
         program = self.finish().program
         executor = Executor(program)
         names = [name for step in program.steps for name in layer_outputs(step)]

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from xbarc.circuit import CellModel, count_numbers, program_cells
 from xbarc.ir import (
     CrossbarStep,
     Dense,
@@ -64,6 +65,7 @@ class ProgramLayer(nn.Module):
         self.step = step
         self.converters = converters
         self.noise = 0.0
+        self.programming: CellModel | None = None
         cells = step.cells.unpack().astype(np.float32)
         self.top = (1 << step.cells.bits) - 1
         self.cells = nn.Parameter(torch.from_numpy(cells))
@@ -97,7 +99,11 @@ class ProgramLayer(nn.Module):
     def current_levels(self) -> Tensor:
         """Levels as they would be written, straight-through; axes: group, row, column."""
         levels = round_levels(self.cells, self.top)
-        if self.training and self.noise:
+        if not self.training:
+            return levels
+        if self.programming is not None:
+            levels = _program_cells(levels, self.programming)
+        if self.noise:
             levels = levels + self.noise * self.top * torch.randn_like(levels)
         return levels
 
@@ -289,7 +295,7 @@ class ProgramLayer(nn.Module):
             )
         )
         joined = table.dtype if self.training else torch.float64
-        deviate = self.training and self.noise
+        deviate = self.training and (self.noise or self.programming is not None)
         largest = None if deviate else self.top * self._reach
         return LayerCut(segments, step.dac_bits, step.input_slices, joined, largest)
 
@@ -305,6 +311,14 @@ class ProgramLayer(nn.Module):
     def project(self) -> None:
         """Clamp the latent cells to the levels there are; call it after each step."""
         self.cells.clamp_(0.0, float(self.top))
+
+
+def _program_cells(levels: Tensor, cell: CellModel) -> Tensor:
+    """What a device model makes of levels, drawn by torch; the gradient goes straight through."""
+    whole = levels.detach().cpu().numpy().astype(np.int64)
+    drawn = torch.randn((count_numbers(cell.device), *whole.shape), dtype=torch.float64).numpy()
+    real = torch.from_numpy(program_cells(cell.device, whole, cell, drawn))
+    return straight_through(levels, real.to(levels))
 
 
 def _first_of_run(inputs: AnyArray) -> int | None:

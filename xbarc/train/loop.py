@@ -38,6 +38,9 @@ _WARM_UP = 0.1
 _FIRST_SHARE = 0.1
 _FASTEST = 3.0  # as above
 
+# What a run that goes on may be given anew.
+_MAY_CHANGE = ("hours", "validation", "cell_rate", "digital_rate")
+
 # Samples of one step of validation; bounds memory, and nothing depends on it.
 _VALIDATED_AT_ONCE = 250
 
@@ -137,16 +140,28 @@ class Trainer:
             self._optimizer, lambda step: _rate(step, total)
         )
         self._best: dict[str, Tensor] = {}
+        self._at_once = job.fixed_batch
         measure = "top-1" if validation.labels is not None else "agreement with the float network"
         for samples, where in ((data, "training data"), (validation, "samples held out")):
+            self._check_count(samples, where)
             self._check_labels(samples, where)
         self.course = Course(measure, self._score(self._teacher_answers))
+
+    def _check_count(self, samples: Samples, where: str) -> None:
+        if self._at_once and (len(samples) % self._at_once or self.training.batch % self._at_once):
+            raise InputError(
+                f"{len(samples)} samples and steps of {self.training.batch}, and the model takes "
+                f"{self._at_once} at a time",
+                where=where,
+                hint="a multiple of that, or a model whose first axis is open",
+            )
 
     def _check_labels(self, samples: Samples, where: str) -> None:
         labels = samples.labels
         if labels is None:
             return
-        inputs, _ = replace(samples, labels=None).take(np.arange(1)).tensors(self._device)
+        few = samples.take(np.arange(self._at_once or 1))
+        inputs, _ = replace(few, labels=None).tensors(self._device)
         answers = self.job.teach(inputs)
         expected, classes = (len(samples), *answers.shape[1:-1]), answers.shape[-1]
         if labels.dtype.kind not in "iu" or labels.shape != expected:
@@ -190,6 +205,7 @@ class Trainer:
         start = monotonic()
         self.job.train()
         self.job.set_noise(self.training.noise)
+        self.job.set_device(self.training.noise_device)
         # order and noise follow from the epoch's number, so that a resumed run is the same run
         torch.manual_seed(self.training.train_seed * 1_000_003 + number)
         losses = []
@@ -210,23 +226,35 @@ class Trainer:
             yield self.data.take(np.sort(order[start : start + size]))
 
     def _step(self, batch: Samples, number: int, step: int) -> float:
-        inputs, labels = batch.tensors(self._device)
-        loss = distill(self.job, (inputs,), labels) + self.job.regulariser()
+        value = 0.0
+        for part in self._runs(batch):
+            inputs, labels = part.tensors(self._device)
+            loss = distill(self.job, (inputs,), labels) * (len(part) / len(batch))
+            loss.backward()  # type: ignore[no-untyped-call]
+            value += float(loss.detach())
+        terms = self.job.regulariser()
         if self.course.price:
-            loss = loss + self.course.price * adc_energy(self.job)
-        value = float(loss.detach())
+            terms = terms + self.course.price * adc_energy(self.job)
+        if terms.requires_grad:
+            terms.backward()  # type: ignore[no-untyped-call]
+        value += float(terms.detach())
         if not math.isfinite(value):
             raise MappingError(
                 f"the loss is {value} in step {step + 1} of epoch {number}",
                 where="training",
                 hint="a smaller --cell-rate or --digital-rate; the job holds the best epoch so far",
             )
-        loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
         self._schedule.step()
         self._optimizer.zero_grad()
         self.job.project()
         return value
+
+    def _runs(self, samples: Samples) -> Iterator[Samples]:
+        """Samples as many at a time as the model takes, all at once where that is open."""
+        size = self._at_once or len(samples)
+        for start in range(0, len(samples), size):
+            yield samples.take(np.arange(start, min(start + size, len(samples))))
 
     def _book(self, number: int, loss: float | None, start: float) -> None:
         """Measure an epoch, and keep its cells where none was better."""
@@ -259,8 +287,9 @@ class Trainer:
     @torch.no_grad()
     def _score(self, answers: Callable[[dict[str, Tensor]], Tensor]) -> float:
         right = count = 0
-        for start in range(0, len(self.validation), _VALIDATED_AT_ONCE):
-            index = np.arange(start, min(start + _VALIDATED_AT_ONCE, len(self.validation)))
+        size = self._at_once or _VALIDATED_AT_ONCE
+        for start in range(0, len(self.validation), size):
+            index = np.arange(start, min(start + size, len(self.validation)))
             inputs, labels = self.validation.take(index).tensors(self._device)
             wanted = self._teacher_answers(inputs) if labels is None else labels.flatten()
             right += int((answers(inputs) == wanted).sum())
@@ -312,7 +341,9 @@ class Trainer:
     @cached_property  # hashing takes about a second a gigabyte
     def _run_text(self) -> str:
         """What has to be the same for a run to go on where it stopped."""
-        options = self.training.model_dump(exclude={"hours", "validation"})
+        # rates may change: after a loss that is no number, training goes on with smaller ones
+        options = self.training.model_dump(exclude={*_MAY_CHANGE, "noise_device"})
+        options["noise_device"] = str(self.training.noise_device)
         digest = hashlib.sha256(program_text(self.job.program).encode())
         for samples in (self.data, self.validation):
             for array in (*samples.inputs.values(), samples.labels):
