@@ -9,8 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xbarc.mapping.encodings import ByWeight, Differential, find_encoding
+from tests.strategies import Case, cases
+from xbarc.errors import MappingError
+from xbarc.mapping import layer
+from xbarc.mapping.encodings import ByWeight, Differential, Offset, find_encoding
+from xbarc.mapping.job import make_job
 from xbarc.numerics import WeightCodes, pack_cells, packed_bytes, packing
+from xbarc.options import MapOptions
 
 NAMES = ("differential", "differential-analog", "unipolar", "twos-complement", "centre")
 
@@ -37,7 +42,7 @@ def test_a_table_packs_what_the_encoding_gives(
     bounds = np.array([0, 2, 3])
     cells = encoding.encode(weights[:, :, None], bounds, 12, cell_bits, slices).cells[:, :, 0]
     columns = cells.shape[2]
-    codes = encoding.codes(low, high, cell_bits, slices)
+    codes = encoding.codes(low, high, 12, cell_bits, slices)
     if codes is None:
         assert columns // (first + second) * cell_bits > 56
         return
@@ -48,10 +53,39 @@ def test_a_table_packs_what_the_encoding_gives(
     assert np.array_equal(packed, pack_cells(cells, cell_bits).data)
 
 
+@given(cases(), st.sampled_from(["offset", "offset-unflipped", None]), st.booleans())
+def test_layers_packed_by_tables_are_those_packed_cell_by_cell(
+    case: Case, name: str | None, loops: bool
+) -> None:
+    """Cells and entries of `R`: blocks that begin at any bit, groups, cut rows, flipped columns."""
+    options = MapOptions(**{**case.options, **({} if name is None else {"encoding": name})})
+    try:
+        job = make_job(case.layer, case.target, options, None)
+    except MappingError:
+        return
+    with patch.object(packing, "is_worth_loops", return_value=loops):
+        found, entries = layer._encode(job)
+    with patch.object(layer, "pack_by_weight", return_value=None):
+        wanted, others = layer._encode(job)
+    assert np.array_equal(found.data, wanted.data)
+    assert (found.bits, found.columns) == (wanted.bits, wanted.columns)
+    for entry, other in zip(entries, others, strict=True):
+        assert entry.shape == other.shape
+        assert np.array_equal(entry, other)
+
+
+@pytest.mark.parametrize("cell_bits", [1, 2, 3, 4])
+def test_offset_has_a_table_of_each_weight(cell_bits: int) -> None:
+    codes = Offset().codes(-128, 127, 8, cell_bits, -(-8 // cell_bits))
+    assert codes is not None
+    assert codes.codes.tolist() == list(range(256))
+    assert Offset().codes(-(1 << 15), 1 << 15, 17, 8, 3) is None
+
+
 def test_too_many_weights_or_cells_have_no_table() -> None:
     pairs = Differential()
-    assert pairs.codes(-(1 << 15), (1 << 15) - 1, 8, 2) is not None
-    assert pairs.codes(-(1 << 15), 1 << 15, 8, 3) is None
+    assert pairs.codes(-(1 << 15), (1 << 15) - 1, 16, 8, 2) is not None
+    assert pairs.codes(-(1 << 15), 1 << 15, 16, 8, 3) is None
     assert WeightCodes.of(0, np.zeros((1, 57), dtype=np.uint8), 1) is None
 
 

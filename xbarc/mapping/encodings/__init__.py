@@ -128,6 +128,7 @@ __all__ = [
     "Differential",
     "Encoded",
     "Encoding",
+    "Offset",
     "Pattern",
     "Region",
     "Tree",

@@ -13,7 +13,7 @@ from xbarc.numerics import Int64Array, IntArray, UInt8Array, WeightCodes
 
 # Weights of which a table is made: all of 16 bits, 512 KiB of codes. Wider ones are rare, and
 # their table would no longer fit the second-level cache.
-_MOST_CODES = 1 << 16
+MOST_CODES = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,10 +176,13 @@ class ByWeight(Encoding):
     ) -> Int64Array:
         """Entries of `R` as `Encoded.r_value`; axes of weights: group, row, block, output."""
 
-    def codes(self, low: int, high: int, cell_bits: int, slices: int) -> WeightCodes | None:
+    def codes(
+        self, low: int, high: int, weight_bits: int, cell_bits: int, slices: int
+    ) -> WeightCodes | None:
         """Packed cells of all weights of a range; None where the table would be too large."""
+        del weight_bits
         # By the range of the layer: entries for weights that do not occur would be made in vain.
-        if high - low >= _MOST_CODES:
+        if high - low >= MOST_CODES:
             return None
         every = np.arange(low, high + 1, dtype=np.int64)
         return WeightCodes.of(low, self.cells_of(every, cell_bits, slices), cell_bits)

@@ -12,8 +12,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xbarc.mapping.encodings.base import Encoded, Encoding, Pattern
-from xbarc.numerics import BoolArray, Int64Array, IntArray, UInt8Array, slice_count, slice_weights
+from xbarc.mapping.encodings.base import MOST_CODES, Encoded, Encoding, Pattern
+from xbarc.numerics import (
+    BoolArray,
+    Int64Array,
+    IntArray,
+    UInt8Array,
+    WeightCodes,
+    slice_count,
+    slice_weights,
+)
 
 
 @dataclass(frozen=True)
@@ -68,22 +76,56 @@ class Offset(Encoding):
         slices: int,
     ) -> Encoded:
         """Biased slices, complemented where that halves the largest sum, and the unit column."""
-        biased = weights.astype(np.int32) + (1 << (weight_bits - 1))
-        parts = slice_weights(biased, cell_bits, slices)
-        plain = np.moveaxis(parts, 0, 4).reshape(*weights.shape[:3], -1)
-        flips = self._flips(plain, row_bounds, cell_bits)
+        plain = _slice_biased(weights, weight_bits, cell_bits, slices)
+        sums = np.add.reduceat(plain, row_bounds[:-1], axis=1, dtype=np.int64)
+        flips = self.flips(sums, row_bounds, cell_bits)
         cells = _complement(plain, flips, row_bounds, cell_bits)
         unit = np.ones((*weights.shape[:3], 1), dtype=np.uint8)
-        entries = _entries(flips, weights.shape[3], weight_bits, cell_bits, slices)
+        entries = self.entries(flips, weight_bits, cell_bits, slices)
         return Encoded(np.concatenate([cells, unit], axis=3), entries)
 
-    def _flips(self, cells: UInt8Array, row_bounds: IntArray, cell_bits: int) -> BoolArray:
-        """Which columns are stored as complements; axes: group, row block, block, column."""
-        rows = np.diff(row_bounds)
-        sums = np.add.reduceat(cells, row_bounds[:-1], axis=1, dtype=np.int64)
-        half = (rows * ((1 << cell_bits) - 1)).reshape(1, -1, 1, 1)
+    def codes(
+        self, low: int, high: int, weight_bits: int, cell_bits: int, slices: int
+    ) -> WeightCodes | None:
+        """Packed slices of all weights of a range, before any column is flipped.
+
+        None where the table would be too large.
+        """
+        if high - low >= MOST_CODES:
+            return None
+        every = np.arange(low, high + 1)[:, None]
+        return WeightCodes.of(low, _slice_biased(every, weight_bits, cell_bits, slices), cell_bits)
+
+    def flips(self, sums: Int64Array, row_bounds: IntArray, cell_bits: int) -> BoolArray:
+        """Which columns are stored as complements.
+
+        Args:
+            sums: of the levels of each column; axes: group, row block, block, column.
+            row_bounds: first row of each row block, and the end.
+            cell_bits: bits of a cell.
+        """
+        half = (np.diff(row_bounds) * ((1 << cell_bits) - 1)).reshape(1, -1, 1, 1)
         # Exactly half is left alone: flipping would gain nothing.
         return np.logical_and(self.flip, 2 * sums > half)
+
+    def entries(
+        self, flips: BoolArray, weight_bits: int, cell_bits: int, slices: int
+    ) -> Int64Array:
+        """Of `R`: slices, offset, then `2**(b (j+1)) - 2**(b j)` of the sum for each flip."""
+        outputs = flips.shape[3] // slices
+        scale = np.tile(np.int64(1) << (cell_bits * np.arange(slices, dtype=np.int64)), outputs)
+        offset = np.full((*flips.shape[:3], outputs), -(1 << (weight_bits - 1)), dtype=np.int64)
+        direct = np.where(flips, -scale, scale)
+        high = np.where(flips, scale << cell_bits, 0)
+        low = np.where(flips, -scale, 0)
+        return np.concatenate([direct, offset, high, low], axis=3)
+
+
+def _slice_biased(weights: IntArray, weight_bits: int, cell_bits: int, slices: int) -> UInt8Array:
+    """Slices of biased weights; the last axis becomes the columns of its outputs."""
+    biased = weights.astype(np.int32) + (1 << (weight_bits - 1))
+    parts = slice_weights(biased, cell_bits, slices)
+    return np.moveaxis(parts, 0, -1).reshape(*weights.shape[:-1], -1)
 
 
 def _complement(
@@ -91,15 +133,3 @@ def _complement(
 ) -> UInt8Array:
     by_row = np.repeat(flips, np.diff(row_bounds), axis=1)
     return np.where(by_row, np.uint8((1 << cell_bits) - 1) - cells, cells)
-
-
-def _entries(
-    flips: BoolArray, outputs: int, weight_bits: int, cell_bits: int, slices: int
-) -> Int64Array:
-    """Entries of `R`: slices, offset, then `2**(b (j+1)) - 2**(b j)` of the sum for each flip."""
-    scale = np.tile(np.int64(1) << (cell_bits * np.arange(slices, dtype=np.int64)), outputs)
-    offset = np.full((*flips.shape[:3], outputs), -(1 << (weight_bits - 1)), dtype=np.int64)
-    direct = np.where(flips, -scale, scale)
-    high = np.where(flips, scale << cell_bits, 0)
-    low = np.where(flips, -scale, 0)
-    return np.concatenate([direct, offset, high, low], axis=3)
