@@ -6,7 +6,7 @@ Nets with random weights, target rram128 and isaac; budgets are one chip and som
 one copy needs. `--write` puts the table into docs/reference/duplication-table.md.
 The rules are ours, after what their papers say: `ratio` scales ISAAC's ratio of positions down
 until it fits, `slowest` adds copies to the slowest layer until the next one does not fit, `saving`
-adds the copy that saves most time an array.
+adds the copy that saves most time per array.
 """
 
 from __future__ import annotations

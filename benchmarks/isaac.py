@@ -1,4 +1,4 @@
-"""ISAAC's own arithmetic on VGG-16: conversions a MAC, balance of the pipeline, rate.
+"""ISAAC's own arithmetic on VGG-16: conversions per MAC, balance of the pipeline, rate.
 
     python benchmarks/isaac.py [--write]
 
@@ -47,7 +47,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         program = duplication.compiled("vgg16", "isaac", Path(folder))
     cost = program_cost(program, Policy("balance"))
-    head = "| layer | matrix | vectors | copies | rounds | works, us | full | conversions a MAC "
+    head = "| layer | matrix | vectors | copies | rounds | works, us | full | conversions per MAC "
     lines = [head + "| of full arrays, less the unit column |", "|---" * 9 + "|"]
     lines += [line(layer) for layer in cost.layers]
     text = "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""ISAAC's own arithmetic on nets: conversions a MAC, balance, and the formula of the rate."""
+"""ISAAC's own arithmetic on nets: conversions per MAC, balance, and the formula of the rate."""
 
 from __future__ import annotations
 

@@ -163,7 +163,7 @@ def _chip(program: Program, conditions: Conditions, sample: int) -> Chip | None:
 
 
 def _compare(found: list[Any], wanted: list[AnyArray]) -> tuple[AnyArray, ...]:
-    """Classes of both, and error and signal; a row a sample."""
+    """Classes of both, and error and signal; a row per sample."""
     count = len(wanted[0])
     error, signal = np.zeros(count), np.zeros(count)
     for mine, floats in zip(found, wanted, strict=True):

@@ -109,7 +109,7 @@ class Costs(Strict):
         default=None,
     )
     read_pulse: Nanosecond | None = Field(
-        description="time in which cells conduct during a read of `cycle`, for energies by "
+        description="time in which cells conduct during a read of `cycle`, for the energy from "
         "operands; left out: those are unknown",
         default=None,
     )
@@ -119,7 +119,7 @@ class Costs(Strict):
         default=None,
     )
     vector_time: Nanosecond | None = Field(
-        description="time an input vector beside its reads, when the arrays wait; left out: none",
+        description="time per input vector beside its reads, when the arrays wait; left out: none",
         default=None,
     )
     fill: Nanosecond | None = Field(

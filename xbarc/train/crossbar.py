@@ -8,7 +8,7 @@ bytes are exact in 32 bits, and taken where the CPU has instructions for them.
 
 The sums of a convolution are many times larger than its result, so none of them is kept. Backward
 needs only which slices of a conversion passed: the bits of an input code that they drive, one or
-two bytes a conversion.
+two bytes per conversion.
 """
 
 from __future__ import annotations

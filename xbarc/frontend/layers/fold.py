@@ -21,7 +21,7 @@ from xbarc.numerics import AnyArray, Float64Array
 
 @dataclass(frozen=True, eq=False)
 class _Affine:
-    """`y * factor + shift`, one entry an output, that gives `output`."""
+    """`y * factor + shift`, one entry per output, that gives `output`."""
 
     factor: Float64Array
     shift: Float64Array
@@ -164,7 +164,7 @@ def _arithmetic(node: ir.Node, index: int, found: Matched, context: GraphContext
 
 
 def _per_output(array: AnyArray, layer: MatrixLayer, rank: int | None) -> Float64Array | None:
-    """A constant operand as one entry an output, or None where it is no such thing."""
+    """A constant operand as one entry per output, or None where it is no such thing."""
     # Integers beside real sums do not pass ONNX's checker.
     if array.dtype.kind != "f":
         return None

@@ -77,12 +77,12 @@ class Layout:
 
     @property
     def entries(self) -> int:
-        """Length of arrays with one entry an output."""
+        """Length of arrays with one entry per output."""
         rest = [n for axis, n in enumerate(self.source) if axis not in self.summed]
         return int(np.prod(rest, dtype=np.int64)) * self.repeat
 
     def per_output(self, array: AnyArray) -> AnyArray | None:
-        """One entry an output, or None where the array differs along a summed axis."""
+        """One entry per output, or None where the array differs along a summed axis."""
         rank = len(self.source)
         if array.size == 1:
             return np.full(self.entries, array.reshape(-1)[0])
@@ -103,7 +103,7 @@ class Layout:
         return np.tile(full.reshape(-1), self.repeat)
 
     def _per_group(self, array: AnyArray) -> AnyArray | None:
-        """One entry an output, where the first axis holds the inputs of all groups."""
+        """One entry per output, where the first axis holds the inputs of all groups."""
         rows = self.source[0] // self.repeat
         full = np.broadcast_to(array, (self.source[0], *array.shape[1:]))
         apart = replace(

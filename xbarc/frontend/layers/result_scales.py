@@ -1,4 +1,4 @@
-"""What happens to a layer's accumulators: scales and biases, one entry an output."""
+"""What happens to a layer's accumulators: scales and biases, one entry per output."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def float_result(
 def output_vector(
     context: GraphContext, value: ir.Value | None, layout: Layout, *, shared: bool = False
 ) -> AnyArray | None:
-    """A constant with one entry an output; where `shared`, one number may serve all of them."""
+    """A constant with one entry per output; where `shared`, one number may serve all of them."""
     if value is None:
         return None
     if not context.constants.holds(value):

@@ -150,7 +150,7 @@ def adc_reference_allowed(program: Program) -> Iterator[str]:
         # An axis of length 1 already says that slices share their settings.
         told = max(array.shape[3] for array in (step.adc.bits, step.adc.lo, step.adc.step))
         if told > 1 and (step.facts is None or not _one_reference(step.adc)):
-            yield f"{step.name}: settings an input slice on a converter with a static reference"
+            yield f"{step.name}: settings per input slice on a converter with a static reference"
 
 
 def _one_reference(adc: AdcSettings) -> bool:

@@ -92,7 +92,7 @@ class Table:
     worth: Float64Array
 
     def with_settings(self, bits: Int64Array, lo: Int64Array, step: Int64Array) -> Table:
-        """One setting a group, whatever bits are asked for; axes: row block, group, slice."""
+        """One setting per group, whatever bits are asked for; axes: row block, group, slice."""
         error, outside = np.zeros(bits.shape), np.zeros(bits.shape)
         for at in np.ndindex(*bits.shape):
             asked = (int(lo[at]), int(step[at]), int(bits[at]))

@@ -15,7 +15,9 @@ class LevelRow(Row, title="The target at full load"):
     level: str = fact("array, macro, tile or chip", head="level")
     power_mw: float | None = fact("power, every array at work, mW", head="mW>")
     area_mm2: float | None = fact("area, mm2", head="mm2>")
-    gops: float = fact("peak at the target's own precision, 2 operations a MAC, GOPS", head="GOPS>")
+    gops: float = fact(
+        "peak at the target's own precision, 2 operations per MAC, GOPS", head="GOPS>"
+    )
     capacity_mib: float = fact("what the cells hold, MiB", head="MiB>")
     vector_ns: float = fact("one input vector, ns", head="vector ns>")
     conversions_per_mac: float = fact("how many conversions a MAC takes")

@@ -125,7 +125,7 @@ def layer_rows(subject: Subject) -> tuple[LayerRow, ...]:
 def _layer_row(layer: LayerCost, target: Target) -> LayerRow:
     """What a layer is, how it sits on arrays, and what it costs."""
     step, known = layer.step, layer.positions is not None
-    # `array` has an entry a block, which is the number of the array that it stands on.
+    # `array` has an entry per block, which is the number of the array that it stands on.
     groups, row_blocks, column_blocks = step.tiling.array.shape
     # Arrays that are touched, packed ones too: several small layers may count the same one, and
     # only the totals know of that.
