@@ -83,6 +83,17 @@ def test_examples_are_commands_that_parse(xbarc: Run, monkeypatch: pytest.Monkey
             assert {word for word in words if word.startswith("-")} <= known, (name, line)
 
 
+def test_every_command_has_examples() -> None:
+    waiting: list[tuple[str, Any]] = [("", typer.main.get_command(command_app()))]
+    names = set()
+    while waiting:
+        name, command = waiting.pop()
+        inner = getattr(command, "commands", {})
+        names |= set() if inner else {name}
+        waiting += [(f"{name} {one}".strip(), found) for one, found in inner.items()]
+    assert names == set(EXAMPLES) - {""}
+
+
 def test_compile_help_fits_a_screen(xbarc: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     lines = xbarc("compile", "--help").out.splitlines()

@@ -117,7 +117,9 @@ def sweep_command(
     shared: Jobs,
     shown: ExploreOutput,
 ) -> int:
-    """Vary options and fields of the target: a table and a plot, without a file.
+    """Vary options and target fields: a table and a plot.
+
+    It needs no study file.
 
     The short form of xbarc explore. Without --data only costs are compared.
     """

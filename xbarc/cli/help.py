@@ -73,9 +73,17 @@ EXAMPLES = {
     ),
     "place": ("xbarc place net.xbar", "xbarc place net.xbar --phases 3"),
     "print": ("xbarc print net.onnx", "xbarc print net.xbar | less"),
-    "export": ("xbarc export net.xbar -o split.onnx",),
+    "export": (
+        "xbarc export net.xbar -o net.onnx",
+        "xbarc compile net.onnx -o same.xbar",
+    ),
     "import": ("xbarc import net.xbar tuned.onnx -o tuned.xbar",),
-    "passes": ("xbarc passes", "xbarc compile net.onnx --print-after lower"),
+    "passes": ("xbarc passes", "xbarc compile net.onnx --print-after map"),
+    "explore": ("xbarc explore study.toml --dry-run", "xbarc explore study.toml --jobs 0"),
+    "sweep": (
+        "xbarc sweep net.onnx --vary adc=4..8 --data test.npz",
+        "xbarc sweep net.onnx --vary array.rows=64,128 --vary encoding=acm,differential",
+    ),
     "doctor": ("xbarc doctor", "xbarc doctor --json"),
     "study lines": (
         "xbarc study lines net.onnx --data test.npz --quick",
