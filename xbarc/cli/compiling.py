@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from xbarc.target import Target
 
 
-# Calibration samples that a finished program is compared on, at most this many and this many
-# conversions in all: a second of the fast engine. `xbarc check` is for a measurement.
+# Calibration samples that a finished program is compared on: enough to see that something is
+# wrong. `xbarc check` is for a measurement.
 _JUDGED = 32
+# Of all of them: a fraction of a second of the fast engine, which does 1 to 2 G a CPU second, so
+# that large networks are judged on fewer samples, or not at all.
 _JUDGED_CONVERSIONS = 2e8
 
 

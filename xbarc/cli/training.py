@@ -25,6 +25,8 @@ _COMPARED = 128
 # Calibration takes its ranges from this many samples; the pages on accuracy use as many.
 _CALIBRATED = 256
 
+_MODEL = typer.Argument(metavar="MODEL.onnx", help="the trained network")
+_DATA = typer.Option(metavar="TRAIN.npz", help="arrays by input name, and labels if there are any")
 _CALIBRATE = typer.Option(
     metavar="DATA.npz",
     help=f"inputs that choose ranges  [default: {_CALIBRATED} training samples]",
@@ -53,11 +55,8 @@ class TrainedFiles(Options):
 
 @takes(chip=TargetChoice, training=Training, files=TrainedFiles, given=PANELS)
 def train_command(
-    model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="the trained network")],
-    data: Annotated[
-        Path,
-        typer.Option(metavar="TRAIN.npz", help="arrays by input name, and labels if there are any"),
-    ],
+    model: Annotated[Path, _MODEL],
+    data: Annotated[Path, _DATA],
     calibrate: Annotated[Path | None, _CALIBRATE] = None,
     file: Annotated[Path | None, _FILE] = None,
     *,
