@@ -92,9 +92,9 @@ def test_a_sound_one_passes_and_loses_less() -> None:
 @pytest.mark.parametrize(
     ("fault", "error", "words"),
     [
-        ("twice", MappingError, "rows are no permutation of 0 to"),
-        ("short", MappingError, "rows are no permutation of 0 to"),
-        ("floats", MappingError, "rows are no permutation of 0 to"),
+        ("twice", MappingError, "rows are not a permutation of 0 to"),
+        ("short", MappingError, "rows are not a permutation of 0 to"),
+        ("floats", MappingError, "rows are not a permutation of 0 to"),
         ("range", MappingError, r"rows 0 to \d+ must stay among themselves"),
         ("unit", MappingError, "of a unit must stay side by side"),
         ("line", MappingError, "leave their line, 0 to|of a unit must stay"),

@@ -19,7 +19,7 @@ from xbarc.target import target_folder, target_names
         ("--target no.toml", ["no.toml: no such file"]),
         ("--set array.rows=many", ["array.rows", "'many'"]),
         ("--set array.rose=3", ["array.rose"]),
-        ("--set nowhere.rows=3", ["'nowhere.rows' is no field"]),
+        ("--set nowhere.rows=3", ["'nowhere.rows' is not a field"]),
         ("--set array.rows", ["'array.rows' is not key.path=value"]),
         ("--set =3", ["'=3' is not key.path=value"]),
         ("--set array.rows=-1", ["array.rows"]),
@@ -123,7 +123,7 @@ def test_a_wrong_word_is_answered_with_the_right_one(
         ("report {} --format pdf", ["--format: no format 'pdf'", "csv, html, json, text"]),
         ("report {} -o /proc/none/x", ["/proc/none/x: cannot be written"]),
         ("report {} -o .", ["cannot be written: it is a folder"]),
-        ("inspect {} --layer fc9", ["--layer: 'fc9' is no layer"]),
+        ("inspect {} --layer fc9", ["--layer: 'fc9' is not a layer"]),
         ("inspect {} --block 0,0", ["--layer: name the layer"]),
         ("inspect {} --html a.html", ["--layer: name the layer"]),
         ("inspect {} --block a,b", ["--block: 'a,b' is not I,J"]),
@@ -138,8 +138,8 @@ def test_a_wrong_word_is_answered_with_the_right_one(
             ["--engine: 'slow' is not available"],
         ),
         ("check {} --data a.npz --engine slow", ["--engine: 'slow' is not available"]),
-        ("check {} --data a.npz --min-agreement 80", ["--min-agreement: 80.0 is no share"]),
-        ("check {} --data a.npz --min-agreement nan", ["--min-agreement: nan is no share"]),
+        ("check {} --data a.npz --min-agreement 80", ["--min-agreement: 80.0 is not a share"]),
+        ("check {} --data a.npz --min-agreement nan", ["--min-agreement: nan is not a share"]),
         ("check {} --data a.npz", ["a.npz: no such file"]),
         ("check {} --data a.npz --model b.onnx", ["a.npz: no such file"]),
         ("run {} --inputs a.npz --outputs b.npz", ["a.npz: no such file"]),
@@ -165,8 +165,8 @@ def test_other_commands(
 def test_no_program(xbarc: Run, tmp_path: Path, command: str) -> None:
     (tmp_path / "file").write_text("x")
     xbarc(command, tmp_path / "none.xbar").refused("none.xbar: no such program", "xbarc compile")
-    xbarc(command, tmp_path / "file").refused("file: is no folder")
-    xbarc(command, tmp_path).refused("is no program: it holds no program.json")
+    xbarc(command, tmp_path / "file").refused("file: is not a folder")
+    xbarc(command, tmp_path).refused("is not a program: it holds no program.json")
 
 
 def test_a_target_with_three_wrong_fields_names_all_three(xbarc: Run, tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ def test_an_encoding_that_does_not_fit_leaves_the_others(
         ("--noise -1", ["--noise"]),
         ("--noise nan", ["--noise"]),
         ("--noise 0.1:volt", ["--noise: '0.1:volt'"]),
-        ("--encoding-budget 7", ["--encoding-budget: 7 is no share"]),
+        ("--encoding-budget 7", ["--encoding-budget: 7 is not a share"]),
     ],
 )
 def test_wrong_options(xbarc: Run, files: dict[str, Path], options: str, parts: list[str]) -> None:

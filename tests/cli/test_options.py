@@ -200,7 +200,7 @@ def xbarc_settings(path: Path) -> tuple[tuple[str, str], ...]:
     ("text", "parts"),
     [
         ("[cells]\nencodin = 1", ["1 wrong option", "[cells] no option 'encodin'", "encoding?"]),
-        ("[cells]\nadc = 4", ["'adc' is no option of [cells]", "it belongs in [converters]"]),
+        ("[cells]\nadc = 4", ["'adc' is not an option of [cells]", "it belongs in [converters]"]),
         ("adc = 4", ["'adc' stands in no table", "it belongs in [converters]"]),
         ("[cell]\ntile = 'even'", ["no table [cell]", "did you mean cells?"]),
         (
@@ -245,7 +245,7 @@ def test_paths_in_a_file_are_taken_from_its_folder(tmp_path: Path) -> None:
             "2 wrong options: .*'odd' is not available.* no option 'wait'",
         ),
         ({"weight_bits": 17}, "--weight-bits: 17 bits, expected 2 to 16"),
-        ({"encoding_budget": float("nan")}, "--encoding-budget: nan is no share"),
+        ({"encoding_budget": float("nan")}, "--encoding-budget: nan is not a share"),
         ({"placement": "faults"}, "needs --fault-map"),
         ({"placement": "rows"}, "needs data"),
     ],

@@ -18,14 +18,14 @@ def test_an_existing_file_is_not_replaced(
     xbarc: Run, model: Callable[..., Path], tmp_path: Path
 ) -> None:
     (tmp_path / "out.xbar").write_text("mine")
-    xbarc("compile", model(), "-o", tmp_path / "out.xbar").refused("exists and is no program")
+    xbarc("compile", model(), "-o", tmp_path / "out.xbar").refused("exists and is not a program")
     assert (tmp_path / "out.xbar").read_text() == "mine"
 
 
 def test_a_link_is_not_replaced(xbarc: Run, model: Callable[..., Path], own: Path) -> None:
     link = own.with_name("link.xbar")
     link.symlink_to(own)
-    xbarc("compile", model(), "-o", link).refused("exists and is no program")
+    xbarc("compile", model(), "-o", link).refused("exists and is not a program")
 
 
 def test_a_folder_of_other_things_is_not_replaced(
@@ -37,7 +37,7 @@ def test_a_folder_of_other_things_is_not_replaced(
     done.refused("a folder that holds no program", "choose another -o")
     (own / "notes.txt").write_text("mine")
     done = xbarc("compile", model(), "-o", own)
-    done.refused("holds 'notes.txt', which is no part of a program and would be lost")
+    done.refused("holds 'notes.txt', which is not part of a program and would be lost")
     assert (own / "notes.txt").read_text() == "mine"
 
 

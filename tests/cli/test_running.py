@@ -122,7 +122,7 @@ def test_a_fixed_batch_that_does_not_divide(
     program = tmp_path / "a.xbar"
     assert xbarc("compile", model(FIXED.replace("[1,", "[2,")), "-o", program).code == 0
     done = xbarc("run", program, "--inputs", npz(x=samples), "--outputs", tmp_path / "o.npz")
-    done.refused("7 samples are no multiple of the model's fixed batch of 2")
+    done.refused("7 samples are not a multiple of the model's fixed batch of 2")
 
 
 @pytest.mark.parametrize("count", [0, 1, 7])
@@ -217,7 +217,7 @@ def test_an_output_that_is_no_tensor(
         *("run", program, "--inputs", npz(x=np.ones(2, np.float32))),
         *("--outputs", tmp_path / "o.npz"),
     )
-    done.refused("output 'y' is no tensor", "InferenceSession")
+    done.refused("output 'y' is not a tensor", "InferenceSession")
     assert not (tmp_path / "o.npz").exists()
 
 

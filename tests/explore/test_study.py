@@ -39,7 +39,7 @@ def test_every_wrong_field_is_named() -> None:
         ({"adc": [4], "x": [{"set": {"adc": 5}}]}, ("'adc' is changed by adc and by x",)),
         ({"fault_map": ["f.npz"]}, ("no option 'fault_map'",)),
         ({"array.rows": [1], "tied": [["a.b", "c.d"]]}, ("0 of them have values",)),
-        ({"array.rows; DROP": [1]}, ("is no field",)),
+        ({"array.rows; DROP": [1]}, ("is not a field",)),
     ],
 )
 def test_wrong_knobs(knobs: dict[str, Any], parts: tuple[str, ...]) -> None:

@@ -118,7 +118,7 @@ def test_damage_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"format": 99}, "has format 99, this xbarc reads 3"),
+        ({"format": 99}, "has format 99, this xbarc reads 4"),
         ({"arrays": -1}, "arrays: Input should be greater than or equal to 0"),
         ({"surprise": 1}, "surprise: Extra inputs are not permitted"),
         ({"files": {"../../etc/passwd": "0" * 64}}, "gives no checksum of 'cells.safetensors'"),

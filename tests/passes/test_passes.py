@@ -181,7 +181,7 @@ def test_batches_follow_the_models_fixed_batch() -> None:
     data = {"a": np.arange(18, dtype=np.float32).reshape(6, 3)}
     parts = split_batches(inputs, data)
     assert [len(part["a"]) for part in parts] == [2, 2, 2]
-    with pytest.raises(InputError, match="5 samples are no multiple of the model's fixed batch"):
+    with pytest.raises(InputError, match="5 samples are not a multiple of the model's fixed batch"):
         split_batches(inputs, {"a": data["a"][:5]})
 
 

@@ -90,7 +90,7 @@ def layer_sensitivity(
     index = next(i for i, step in enumerate(program.steps) if step.name == name)
     step = program.steps[index]
     if not isinstance(step, CrossbarStep):
-        raise TypeError(f"{name} is no crossbar layer")
+        raise TypeError(f"{name} is not a crossbar layer")
     tallies: list[_Changes] = []
     for feeds, labels, count in labelled_batches(program, _first(data, images)):
         values: Values = dict(feeds)

@@ -182,7 +182,9 @@ def check_command(
     from xbarc.ir import load_program, read_npz
 
     if min_agreement is not None and not 0 <= min_agreement <= 1:
-        raise InputError(f"{min_agreement} is no share, expected 0 to 1", where="--min-agreement")
+        raise InputError(
+            f"{min_agreement} is not a share, expected 0 to 1", where="--min-agreement"
+        )
     loaded = load_program(program)
     source = model or _source_model(loaded, program)
     arrays = read_npz(data)

@@ -92,6 +92,6 @@ def _plain(name: str, value: Any) -> AnyArray:
     if isinstance(value, np.ndarray) and all(isinstance(item, str) for item in value.flat):
         return value.astype(np.str_)
     raise InputError(
-        f"output '{name}' is no tensor and cannot be written to npz",
+        f"output '{name}' is not a tensor and cannot be written to npz",
         hint="xbarc.InferenceSession gives it as a Python value",
     )

@@ -98,7 +98,7 @@ def split_batches(
         return [dict(feeds)]
     if fixed and total % size:
         raise InputError(
-            f"{total} samples are no multiple of the model's fixed batch of {size}",
+            f"{total} samples are not a multiple of the model's fixed batch of {size}",
             hint="cut the data, or export the model with a dynamic batch",
         )
     return [

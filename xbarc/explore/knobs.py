@@ -171,7 +171,7 @@ def check_name(name: str) -> str:
         return name
     if "." in name:
         if re.fullmatch(r"[A-Za-z_][\w]*(\.[\w]+)+", name) is None:
-            raise InputError(f"'{name[:40]}' is no field of a target", where="knobs")
+            raise InputError(f"'{name[:40]}' is not a field of a target", where="knobs")
         return name
     plain = name.replace("-", "_")
     if plain in _REFUSED or plain not in CompileOptions.model_fields:

@@ -92,7 +92,7 @@ def _toml_value(value: Any) -> str:
         return f'"{value}"' if not value.isidentifier() else value
     if isinstance(value, int | float):
         return repr(value)
-    raise InputError(f"{value!r:.40} is no value of a field", where="knobs")
+    raise InputError(f"{value!r:.40} is not a value of a field", where="knobs")
 
 
 def _flag_words(name: str, value: Any) -> list[str]:

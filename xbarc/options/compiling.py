@@ -145,7 +145,7 @@ class Cells(Options):
         "with --encoding auto: error that a cheaper encoding may add to a layer, as squared error "
         "of its products over their variance",
         metavar="SHARE",
-        unit="is no share",
+        unit="is not a share",
         bounds=(0, 1),
     )
     weight_slices: int | None = option(

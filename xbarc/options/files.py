@@ -122,7 +122,7 @@ def _unknown_table(name: str) -> InputError:
 def _misplaced_error(table: str, name: str) -> InputError:
     if name in CompileOptions.model_fields:
         return InputError(
-            f"'{name}' is no option of [{table}]", hint=f"it belongs in {_home(name)}"
+            f"'{name}' is not an option of [{table}]", hint=f"it belongs in {_home(name)}"
         )
     error = unknown_option(name, CompileOptions.model_fields)
     return InputError(f"[{table}] {error.message}", hint=error.hint)

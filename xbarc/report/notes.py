@@ -124,7 +124,7 @@ def of_rounding(program: Program) -> tuple[str, ...]:
         f"{len(bits)} of {len(program.crossbar_steps)} layers round their inputs to"
         f" {min(bits)} bits, over ranges taken at run time: `--activation-bits` and"
         " `--weight-bits` up to 16 make steps finer, `--calibrate DATA.npz` chooses ranges from"
-        " data. Compiled with 16 bits, what is left is no rounding."
+        " data. Compiled with 16 bits, what is left is not rounding."
     )
     return (told,)
 

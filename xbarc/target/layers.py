@@ -228,7 +228,7 @@ def _override(data: dict[str, Any], text: str) -> None:
     if not isinstance(node, dict):
         path = key.strip()
         raise TargetError(
-            f"'{path}' is no field of the target", where="--set", hint=guess(path.split("."))
+            f"'{path}' is not a field of the target", where="--set", hint=guess(path.split("."))
         )
     new = _toml_value(value.strip())
     # `costs.cycle.value=50` means the figure as `costs.cycle=50` does; a bare new value would stand

@@ -221,7 +221,7 @@ def test_wrong_arguments() -> None:
     fine = np.ones((2, 2))
     with pytest.raises(ValueError, match="not finite"):
         arrange(np.array([[np.inf]]), 1)
-    with pytest.raises(ValueError, match="no matrix"):
+    with pytest.raises(ValueError, match="not a matrix"):
         arrange(np.ones(3), 1)
     with pytest.raises(ValueError, match="chains of 0"):
         arrange(fine, 0)

@@ -57,11 +57,11 @@ def _describe(value: ir.Value) -> str:
 
 def _array(given: Any, value: ir.Value) -> AnyArray:
     if value.dtype is None or value.dtype == ir.DataType.STRING:
-        raise _misfit(value, "it is no tensor of numbers, which alone can be fixed")
+        raise _misfit(value, "it is not a tensor of numbers, which alone can be fixed")
     try:
         plain = np.asarray(given)
     except (ValueError, OverflowError) as error:
-        raise _misfit(value, f"the lists given are no array: {error}") from error
+        raise _misfit(value, f"the lists given are not an array: {error}") from error
     return _give_type(_give_shape(plain, value), value, value.dtype.numpy())
 
 

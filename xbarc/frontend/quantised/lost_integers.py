@@ -175,7 +175,7 @@ def _own_reason(node: ir.Node, views: Views) -> str:
     if not views.constants.holds(scale) or (zero is not None and not views.constants.holds(zero)):
         return "their scale or zero point is not constant"
     if integer_format(views.element_type(zero) or views.element_type(node.inputs[0])) is None:
-        return f"they are no integers of at most {WIDEST} bits"
+        return f"they are not integers of at most {WIDEST} bits"
     return _MANY
 
 

@@ -31,7 +31,7 @@ def check_replaceable(path: Path) -> None:
     where = str(path)
     try:
         if path.is_symlink() or (path.exists() and not path.is_dir()):
-            raise ProgramError("exists and is no program", where=where, hint="choose another -o")
+            raise ProgramError("exists and is not a program", where=where, hint="choose another -o")
         if path.is_dir():
             _check_content(path)
         elif not path.resolve().parent.is_dir():
@@ -55,7 +55,7 @@ def _check_content(path: Path) -> None:
     strange = sorted(n for n in names if n != MANIFEST and not FILE_NAME.fullmatch(n))
     if strange:
         raise ProgramError(
-            f"holds '{strange[0]}', which is no part of a program and would be lost",
+            f"holds '{strange[0]}', which is not part of a program and would be lost",
             where=str(path),
             hint="move it away, or choose another -o",
         )

@@ -178,7 +178,7 @@ def _check_seal(raw: bytes, data: object, where: str) -> None:
 def _no_program(path: Path) -> ProgramError:
     what = "no such program"
     if path.exists():
-        what = f"is no program: it holds no {MANIFEST}" if path.is_dir() else "is no folder"
+        what = f"is not a program: it holds no {MANIFEST}" if path.is_dir() else "is not a folder"
     hint = "xbarc compile MODEL.onnx -o OUT.xbar makes a program"
     return ProgramError(what, where=str(path), hint=hint)
 
@@ -189,7 +189,7 @@ def _size(path: Path, name: str) -> int:
         raise ProgramError(f"names a strange file {name!r}", where=str(path / MANIFEST))
     file = path / name
     if not file.is_file():
-        what = "is no plain file" if file.exists() else "is missing"
+        what = "is not a plain file" if file.exists() else "is missing"
         raise ProgramError(what, where=str(file), hint=_AGAIN)
     return file.stat().st_size
 

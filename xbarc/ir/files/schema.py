@@ -46,7 +46,7 @@ class ValueRecord(StrictRecord):
 
     name: Text = Field(description="the tensor's name in the model")
     dtype: ElementType = Field(
-        description="element type, by numpy's name; `other` where it is no tensor of numbers"
+        description="element type, by numpy's name; `other` where it is not a tensor of numbers"
     )
     shape: list[Count | str | None] | None = Field(
         description=(

@@ -33,7 +33,7 @@ def open_arrays(path: Path) -> dict[str, AnyArray]:
         body = data[8 + length :]
         return {name: _view(body, header[name]) for name in sorted(names)}
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ProgramError(f"is no array file: {error}", where=str(path)) from error
+        raise ProgramError(f"is not an array file: {error}", where=str(path)) from error
 
 
 def _view(body: AnyArray, entry: Mapping[str, Any]) -> AnyArray:

@@ -115,7 +115,7 @@ def geometry_faults(geometry: Geometry, groups: int, inputs: int, outputs: int) 
     # A window's kernel multiplies the inputs of the matrix, a transposed one its outputs.
     windowed = inputs if isinstance(geometry, Window) else outputs
     if windowed % prod(geometry.kernel):
-        yield f"{windowed} is no multiple of the kernel's {prod(geometry.kernel)} positions"
+        yield f"{windowed} is not a multiple of the kernel's {prod(geometry.kernel)} positions"
 
 
 def _scatter(geometry: Scatter, rank: int) -> Iterator[str]:

@@ -166,7 +166,7 @@ def facts_sound(step: CrossbarStep) -> Iterator[str]:
         return
     low, high = facts.low.astype(np.int64), facts.high.astype(np.int64)
     if (low < 0).any() or (low > high).any() or (high >> step.input_bits).any():
-        yield f"facts are no intervals of codes of {step.input_bits} bits"
+        yield f"facts are not intervals of codes of {step.input_bits} bits"
     # A binary code says which wordlines are driven: there is no interval of them.
     if step.sense is not None:
         yield "facts for comparisons"

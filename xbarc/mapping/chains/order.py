@@ -121,7 +121,7 @@ def arrange(
 
 def _check(weights: Float64Array, cut: int, levels: int | None) -> None:
     if weights.ndim != 2 or not np.isfinite(weights).all():
-        raise ValueError(f"weights of shape {weights.shape} that are no matrix or not finite")
+        raise ValueError(f"weights of shape {weights.shape} that are not a matrix, or not finite")
     if cut < 1:
         raise ValueError(f"chains of {cut} outputs")
     if levels is not None and levels < 2:

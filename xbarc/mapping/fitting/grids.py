@@ -153,5 +153,5 @@ def _solver(forest: Forest, levels: int, weight: Float64Array) -> Nearest:
 def _forest(part: ColumnPart) -> Forest:
     forest = part.encoding.forest(part.outputs)
     if forest is None:
-        raise ValueError(f"{part.encoding.name} is no forest of columns")
+        raise ValueError(f"{part.encoding.name} is not a forest of columns")
     return forest

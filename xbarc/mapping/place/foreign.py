@@ -153,7 +153,7 @@ def _permutation(found: Order, kind: str, step: CrossbarStep) -> IntArray | None
     order, count = np.asarray(given), step.cells.shape[1 if kind == "rows" else 2]
     # Sorted and compared: a number that occurs twice would lose a column without a word.
     if order.dtype.kind not in "iu" or not np.array_equal(np.sort(order), np.arange(count)):
-        raise ValueError(f"{kind} are no permutation of 0 to {count - 1}")
+        raise ValueError(f"{kind} are not a permutation of 0 to {count - 1}")
     return order.astype(np.int64)
 
 

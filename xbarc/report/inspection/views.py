@@ -84,7 +84,7 @@ def find_layer(program: Program, name: str) -> CrossbarStep:
         return step
     names = [item.name for item in program.crossbar_steps]
     digital = {item.name for item in program.digital_steps}
-    what = "is a digital fragment" if name in digital else "is no layer of the program"
+    what = "is a digital fragment" if name in digital else "is not a layer of the program"
     raise InputError(f"'{name}' {what}", where="--layer", hint=_one_of(names))
 
 
