@@ -49,6 +49,10 @@ VALIDATED = 2_000
 CALIBRATED = 256
 CHIPS = 20
 _AT_ONCE = 500
+_HEADS = (
+    *("case", "net", "float", "lossless", "mapped", "trained", "under lossless"),
+    *("images", "epochs", "step", "seeds", "CPU s"),
+)
 
 
 @dataclass(frozen=True)
@@ -265,10 +269,8 @@ def _read(log: Path) -> list[Row]:
 
 def markdown(rows: Sequence[Row]) -> str:
     """A line a case, net and length of training: means over seeds, and their spread."""
-    heads = ("case", "net", "float", "lossless", "mapped", "trained", "under lossless")
-    heads += ("images", "epochs", "step", "seeds", "CPU s")
     lines = [
-        f"| {' | '.join(heads)} |",
+        f"| {' | '.join(_HEADS)} |",
         "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
 

@@ -1,6 +1,8 @@
 """Write the small image files beside the models: test images with labels, calibration images.
 
-    python models/make_npz.py [--cache DIR] [--out DIR]
+    python models/make_npz.py [--cache DIR] [--out DIR] [--train N]
+
+With `--train N` it writes the first N training images with labels, and nothing else.
 
 numpy stamps every member of an .npz with the same date, so the same images give the same bytes.
 """
@@ -22,8 +24,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Write the image files beside the models.")
     parser.add_argument("--cache", type=Path, default=CACHE, help="default: .cache/data")
     parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parent)
+    parser.add_argument("--train", type=int, metavar="N", help="training images with labels")
     options = parser.parse_args(arguments)
     fetch("fashion-mnist", options.cache)
+    if options.train is not None:
+        images, labels = fashion_mnist(options.cache, "train")
+        np.savez_compressed(
+            options.out / f"fashion-train-{options.train}.npz",
+            image=as_input(images[: options.train]),
+            labels=labels[: options.train].astype(np.int64),
+        )
+        return 0
     images, labels = fashion_mnist(options.cache, "test")
     np.savez_compressed(
         options.out / f"fashion-test-{TEST_IMAGES}.npz",

@@ -19,6 +19,7 @@ from xbarc.train.operators import OPERATORS
 
 _PLAIN: tuple[str, ...] = (
     "Abs",
+    "Ceil",
     "Erf",
     "Exp",
     "Floor",
@@ -27,6 +28,7 @@ _PLAIN: tuple[str, ...] = (
     "Neg",
     "Reciprocal",
     "Relu",
+    "Round",
 )
 _PLAIN += ("Sigmoid", "Sign", "Softplus", "Tanh", "Dropout")
 

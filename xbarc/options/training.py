@@ -30,12 +30,18 @@ class Training(Options):
         brief="stop after this many hours",
     )
     batch: int = option(128, "samples of one step", metavar="N", bounds=(1, 1 << 20))
+    # The MLP behind 2-bit converters, 3 epochs of 20,000 images, one seed, validation images: these
+    # two rates gave 88.0 % (shares of .03 88.0 too, with more loss); cells of .02 and one absolute
+    # rate for all scales and biases 87.5 (1e-3) and 87.6 (5e-3); cells of .05 with 1e-3 87.3; cells
+    # of .1 and shares of .01 87.1. A net of 8 inputs behind 1-bit converters, 5 seeds, gained 10.1
+    # points with these, 8.1 with shares of .03, 9.6 with cells of .1.
     cell_rate: float = option(
-        0.02, "largest learning rate of cells, in levels", metavar="RATE", bounds=(0, None)
+        0.05, "largest learning rate of cells, in levels", metavar="RATE", bounds=(0, None)
     )
     digital_rate: float = option(
-        1e-3,
-        "largest learning rate of scales, biases and thresholds",
+        0.1,
+        "largest learning rate of scales and biases, as a share of their mean in the layer; of "
+        "thresholds, in sums",
         metavar="RATE",
         bounds=(0, None),
     )

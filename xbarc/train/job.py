@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from xbarc import frontend
 from xbarc.api import CompiledProgram, compile  # noqa: A004  # xbarc's own compile
 from xbarc.circuit import Effects, cell_model, load_device
 from xbarc.errors import InputError, MappingError, ModelError
@@ -31,7 +32,7 @@ from xbarc.ir import (
 )
 from xbarc.mapping import adc_settings
 from xbarc.numerics import AnyArray, pack_cells
-from xbarc.options import CompileKeywords, CompileOptions, Method
+from xbarc.options import CompileKeywords, CompileOptions, Method, Training, fixed_of
 from xbarc.runtime import OnnxSession
 from xbarc.target import Target
 from xbarc.train.digital import TrainedFragment
@@ -44,6 +45,11 @@ _FROM_CELLS = ("lossless", "worst-case")
 # The oldest operator set that all operators of torch's exporter know; 17 also holds
 # LayerNormalization as one operator.
 _OPSET = 17
+
+_RATES = Training()
+
+# Parameters that are numbers of a sum's units.
+_IN_SUMS = ("levels", "threshold")
 
 OWN_DEVICE = "variation"
 """What the target's own spread is called where a device model is named."""
@@ -183,24 +189,26 @@ class TrainJob(nn.Module):
 
     # training
 
-    def parameter_groups(self, cells: float = 0.015, digital: float = 1e-3) -> list[dict[str, Any]]:
-        """Groups for a torch optimiser.
+    def parameter_groups(
+        self, cells: float = _RATES.cell_rate, digital: float = _RATES.digital_rate
+    ) -> list[dict[str, Any]]:
+        """Groups for Adam or one of its kin, which move a number by about its rate in a step.
+
+        Scales differ by orders of magnitude between layers, so each has a rate of its own.
 
         Args:
-            cells: learning rate of cells, in levels; Adam moves a cell by about this much a step.
-            digital: learning rate of scales, biases and thresholds.
+            cells: learning rate of cells, in levels.
+            digital: of scales and biases, as a share of their mean magnitude in the layer; of
+                thresholds, in units of the sums that they compare.
         """
-        return [
-            {"params": [layer.cells for layer in self.layers.values()], "lr": cells},
-            {
-                "params": [
-                    parameter
-                    for name, parameter in self.named_parameters()
-                    if parameter.requires_grad and not name.endswith(".cells")
-                ],
-                "lr": digital,
-            },
-        ]
+        groups: list[dict[str, Any]] = []
+        for layer in self.layers.values():
+            groups.append({"params": [layer.cells], "lr": cells})
+            for name, parameter in layer.named_parameters():
+                if parameter.requires_grad and name != "cells":
+                    unit = 1.0 if name in _IN_SUMS else layer.digital_unit(name)
+                    groups.append({"params": [parameter], "lr": digital * unit})
+        return groups
 
     def regularise(self, regulariser: Regulariser, weight: float) -> None:
         """Add a term to `regulariser()`: `weight` times what it gives for this job."""
@@ -410,22 +418,34 @@ def prepare(
     else:
         path = Path(model)
         compiled = _compile_model(path, target, calibration, given)
-        teacher = OnnxTeacher(path)
+        teacher = OnnxTeacher(path, compiled.program)
     return TrainJob(compiled, teacher)
 
 
 class OnnxTeacher:
-    """The float model in ONNX Runtime, tensors to tensor."""
+    """The float model in ONNX Runtime, tensors to tensor.
 
-    def __init__(self, path: Path) -> None:
-        self._session = OnnxSession(path, where=str(path))
+    Args:
+        path: of the model.
+        program: says which inputs are given, in which order, and which it holds fixed.
+    """
+
+    def __init__(self, path: Path, program: Program) -> None:
+        self._session = _float_session(path)
+        self._names = [value.name for value in program.inputs]
+        self._fixed = frontend.fixed_feeds(path, fixed_of(dict(program.settings)))
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         """The model's first output."""
         arrays = [tensor.detach().cpu().numpy() for tensor in inputs]
-        names = [value.name for value in self._session.inputs]
-        first: AnyArray = self._session.run(dict(zip(names, arrays, strict=True)))[0]
+        feeds = dict(zip(self._names, arrays, strict=True)) | self._fixed
+        first: AnyArray = self._session.run(feeds)[0]
         return torch.from_numpy(first).to(inputs[0].device)
+
+
+def _float_session(path: Path) -> OnnxSession:
+    """The model as ONNX Runtime runs it: operators of QONNX spelled out, integer products exact."""
+    return OnnxSession(frontend.runnable_model(path), where=str(path))
 
 
 def _compile_model(
@@ -434,7 +454,7 @@ def _compile_model(
     if isinstance(calibration, Tensor):
         calibration = calibration.detach().cpu().numpy()
     if calibration is not None and not isinstance(calibration, Mapping):
-        name = OnnxSession(path, where=str(path)).inputs[0].name
+        name = _float_session(path).inputs[0].name
         calibration = {name: np.asarray(calibration)}
     return compile(path, target, calibration=calibration, **options)
 

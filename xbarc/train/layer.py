@@ -308,6 +308,13 @@ class ProgramLayer(nn.Module):
         return int(np.bincount(_int64(step.periphery.a_conversion)).max())
 
     @torch.no_grad()
+    def digital_unit(self, name: str) -> float:
+        """Mean magnitude of the scales or biases; of the scales where all biases are zero."""
+        values = [getattr(self, part) for part in (name, "scale")]
+        means = [float(part.abs().mean()) for part in values if part.numel()]
+        return next((mean for mean in means if mean > 0), 1.0)
+
+    @torch.no_grad()
     def project(self) -> None:
         """Clamp the latent cells to the levels there are; call it after each step."""
         self.cells.clamp_(0.0, float(self.top))

@@ -343,7 +343,8 @@ class Trainer:
         """What has to be the same for a run to go on where it stopped."""
         # rates may change: after a loss that is no number, training goes on with smaller ones
         options = self.training.model_dump(exclude={*_MAY_CHANGE, "noise_device"})
-        options["noise_device"] = str(self.training.noise_device)
+        device = self.training.noise_device
+        options["noise_device"] = getattr(device, "name", device)
         digest = hashlib.sha256(program_text(self.job.program).encode())
         for samples in (self.data, self.validation):
             for array in (*samples.inputs.values(), samples.labels):

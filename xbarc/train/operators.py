@@ -271,6 +271,11 @@ def _sign(inputs: Inputs, _: Attributes) -> Tensor:
     return straight_through(inputs[0].clamp(-1.0, 1.0), torch.sign(inputs[0]))
 
 
+def _straight(function: Callable[[Tensor], Tensor]) -> Operator:
+    """A rounding; the gradient goes straight through, since quantisers are spelled out with it."""
+    return lambda inputs, _: straight_through(inputs[0], function(inputs[0]))
+
+
 def _quantize(inputs: Inputs, attributes: Attributes) -> Tensor:
     tensor, scale = inputs[0], inputs[1]
     zero = _optional(inputs, 2)
@@ -421,7 +426,6 @@ OPERATORS: dict[str, Operator] = {
                 "Div": _divide,
                 "Erf": torch.erf,
                 "Exp": torch.exp,
-                "Floor": torch.floor,
                 "HardSwish": _hard_swish,
                 "Identity": _same,
                 "Log": torch.log,
@@ -483,6 +487,9 @@ OPERATORS: dict[str, Operator] = {
     "Shape": lambda inputs, attributes: torch.tensor(
         inputs[0].shape[attributes.get("start", 0) : attributes.get("end")], dtype=torch.int64
     ),
+    "Ceil": _straight(torch.ceil),
+    "Floor": _straight(torch.floor),
+    "Round": _straight(torch.round),
     "Sign": _sign,
     "Slice": _slice,
     "Softmax": _softmax(torch.softmax),
