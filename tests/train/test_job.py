@@ -466,6 +466,39 @@ def test_mixed_precision_leaves_every_sum_as_it_is(adc: str) -> None:
         job(images).sum().backward()
 
 
+@pytest.mark.parametrize("adc", ["lossless", "calibrated:2"])
+@pytest.mark.parametrize("bits", [4, 8, 10])
+def test_the_operations_for_other_devices_give_what_the_compiled_ones_give(
+    adc: str, bits: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, _ = _data()
+    job = xt.prepare(
+        _net(),
+        example=images[:1],
+        calibration=images,
+        adc=adc,
+        encoding="acm",
+        weight_slices=1,
+        activation_bits=bits,
+    )
+    _disturb(job)
+    results = []
+    for compiled in (True, False):
+        if not compiled:
+            monkeypatch.setattr(torch.Tensor, "is_cpu", False)
+        exact = job.eval()(images).detach()
+        job.zero_grad()
+        given = images.clone().requires_grad_()
+        job.train()(given).square().sum().backward()
+        gradients = [p.grad for p in job.parameters() if p.grad is not None]
+        results.append([exact, given.grad, *gradients])
+    monkeypatch.undo()
+    assert torch.equal(results[0][0], results[1][0])
+    assert len(results[0]) == len(results[1]) == 2 + 3 * len(job.layers)
+    for seen, wanted in zip(*results, strict=True):
+        torch.testing.assert_close(seen, wanted, rtol=1e-4, atol=1e-5)
+
+
 def test_a_copy_of_a_job_and_a_state_are_the_same_job() -> None:
     images, _ = _data()
     job = xt.prepare(_net(), example=images[:1], calibration=images)
