@@ -380,7 +380,7 @@ def test_pipes_get_whole_rows(
     """Whatever the terminal behind the pipe is, and however long the names are."""
     monkeypatch.setenv("COLUMNS", "80")
     path, name = model(DENSE.replace("h", "h" * 150)), f"MatMul:{'h' * 150}"
-    shown = [xbarc("compile", path, "-o", tmp_path / "a.xbar").out]
+    shown = [xbarc("compile", path, "-v", "-o", tmp_path / "a.xbar").out]
     shown += [xbarc(command, tmp_path / "a.xbar").out for command in ("report", "inspect")]
     for out in shown:
         (line,) = [line for line in out.splitlines() if line.strip().startswith(name)][:1]

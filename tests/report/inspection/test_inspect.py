@@ -111,7 +111,7 @@ def test_widest_conversion_of_each_block() -> None:
 def test_unknown_layers_name_those_there_are() -> None:
     program = small_program()
     assert find_layer(program, "dense").name == "dense"
-    with pytest.raises(InputError, match="no layer of the program; hint: one of dense, grouped"):
+    with pytest.raises(InputError, match="not a layer of the program; hint: one of dense, grouped"):
         find_layer(program, "dens")
     with pytest.raises(InputError, match="'rest' is a digital fragment"):
         find_layer(program, "rest")
