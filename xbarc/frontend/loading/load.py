@@ -17,6 +17,7 @@ from xbarc.errors import ModelError
 from xbarc.frontend.loading.external_data import place_data
 from xbarc.frontend.loading.file_checks import check_proto, inner_graphs
 from xbarc.frontend.loading.foreign_formats import refuse_foreign, refuse_foreign_folder
+from xbarc.frontend.loading.inside_weights import shrink_model
 from xbarc.frontend.loading.tensors import (
     element_count,
     external_entries,
@@ -45,7 +46,7 @@ class LoadedModel:
 
 
 def load_model(path: Path) -> LoadedModel:
-    """Read and check a model file; external data stays on disk.
+    """Read and check a model file; large weights stay on disk, inside the file or beside it.
 
     Raises:
         ModelError: the file is not a sound ONNX model.
@@ -54,7 +55,7 @@ def load_model(path: Path) -> LoadedModel:
         proto = _read_proto(path)
         # Before onnx_ir sees it: it repairs some damage silently and gives tracebacks for other.
         check_proto(proto, path.parent)
-        external = _external_files(proto, path.parent)
+        external = [one for one in _external_files(proto, path.parent) if one != path]
         _fill_sparse(proto.graph)
         open_negative_axes(proto.graph)
         model = ir.serde.deserialize_model(proto)
@@ -74,7 +75,7 @@ def _read_proto(path: Path) -> onnx.ModelProto:
         refuse_foreign_folder(path)
         what = "is a directory" if path.is_dir() else "does not exist"
         raise ModelError(f"the model file {what}")
-    data = path.read_bytes()
+    data = shrink_model(path) or path.read_bytes()
     if not data:
         raise ModelError("the file is empty")
     try:

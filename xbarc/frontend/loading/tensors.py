@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 import onnx
@@ -27,6 +29,8 @@ _FIELDS: dict[int, str] = {
     onnx.TensorProto.UINT32: "uint64_data",
     onnx.TensorProto.UINT64: "uint64_data",
 }
+# Arrays that were read and are still in use: who asks again gets the same one.
+_IN_USE: WeakValueDictionary[tuple[object, ...], AnyArray] = WeakValueDictionary()
 _PAIRED = (onnx.TensorProto.COMPLEX64, onnx.TensorProto.COMPLEX128)
 
 
@@ -200,7 +204,23 @@ def _map_file(tensor: ir.ExternalTensor) -> AnyArray | None:
     # Packed types have no numpy type to map, and an empty file part cannot be mapped.
     if tensor.dtype.bitwidth < 8 or not math.prod(shape):
         return None
-    mapped: AnyArray = np.memmap(
-        tensor.path, tensor.dtype.numpy(), "r", offset=tensor.offset or 0, shape=shape
-    )
+    dtype, offset = tensor.dtype.numpy(), tensor.offset or 0
+    if offset % dtype.alignment:
+        return _read_file(Path(tensor.path), dtype, offset, tuple(shape))
+    mapped: AnyArray = np.memmap(tensor.path, dtype, "r", offset=offset, shape=shape)
     return mapped
+
+
+def _read_file(path: Path, dtype: np.dtype[Any], offset: int, shape: tuple[int, ...]) -> AnyArray:
+    """Numbers that begin at an odd byte, as they do inside a model file.
+
+    Compiled loops take aligned arrays alone. They are read and not copied from mapped pages, which
+    would hold them twice.
+    """
+    state = path.stat()
+    key = (path, state.st_mtime_ns, state.st_size, dtype, offset, shape)
+    array = _IN_USE.get(key)
+    if array is None:
+        array = np.fromfile(path, dtype, math.prod(shape), offset=offset).reshape(shape)
+        _IN_USE[key] = array
+    return array
