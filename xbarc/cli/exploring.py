@@ -33,6 +33,12 @@ class ExploreOutput(Options):
         metavar="FILE.db",
         unset="NAME.db",
     )
+    scheduler: str | None = option(
+        None,
+        "a Dask scheduler whose workers do the work, in place of --jobs",
+        metavar="tcp://HOST:PORT",
+        unset="none",
+    )
     as_json: bool = option(False, "print the answer as JSON", flags=("--json",), unset=" ")
 
 
@@ -81,7 +87,7 @@ def explore_command(
     if dry_run:
         print(_describe(study))
         return EXIT_DONE
-    result = _run(study, shown.store or place.with_name(place.name + ".db"), shared.jobs)
+    result = _run(study, place, shown, shared.jobs)
     if explain is not None:
         from xbarc.explore import render_explanation
 
@@ -146,7 +152,7 @@ def sweep_command(
         where="sweep",
     )
     place = shown.output or Path(f"{model.stem}-sweep")
-    result = _run(study, shown.store or place.with_name(place.name + ".db"), shared.jobs)
+    result = _run(study, place, shown, shared.jobs)
     _write(result, place)
     _show(result, shown)
     return EXIT_DONE
@@ -196,12 +202,22 @@ def _describe(study: Study) -> str:
     return "\n".join(lines)
 
 
-def _run(study: Study, store: Path, jobs: int) -> StudyResult:
-    from xbarc.cli.progress import progress_bar
-    from xbarc.explore import explore
+def _run(study: Study, place: Path, shown: ExploreOutput, jobs: int) -> StudyResult:
+    from contextlib import ExitStack
 
-    with progress_bar("explore") as advance:
-        return explore(study, store=store, jobs=jobs, progress=advance)
+    from xbarc.cli.progress import progress_bar
+    from xbarc.explore import cluster_map, explore
+    from xbarc.ir import check_writable
+
+    # First of all: hours of work must not end at a folder that is not there.
+    check_writable(place.with_name(place.name + ".html"))
+    store = shown.store or place.with_name(place.name + ".db")
+    with ExitStack() as stack:
+        share = (
+            None if shown.scheduler is None else stack.enter_context(cluster_map(shown.scheduler))
+        )
+        advance = stack.enter_context(progress_bar("explore"))
+        return explore(study, store=store, jobs=jobs, share=share, progress=advance)
 
 
 def _write(result: StudyResult, place: Path) -> None:

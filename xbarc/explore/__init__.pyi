@@ -1,4 +1,5 @@
 from .answer import DesignRow, StudyResult, result_of
+from .cluster import cluster_map
 from .driver import Explorer
 from .figures import known_figures
 from .front import hypervolume, on_front
@@ -17,6 +18,7 @@ __all__ = [
     "Store",
     "Study",
     "StudyResult",
+    "cluster_map",
     "explore",
     "hypervolume",
     "known_figures",
