@@ -72,6 +72,7 @@ _ELSEWHERE = {
     "print_after": "what is printed",
     "file": "holds options, which are tried",
     "exact_weights": "tests of declared integers",
+    "carried_mapping": "tests of carried mappings",
     "fix_input": "tests of branches",
     "uniform": "tests of one range",
     "placement": "tests of placement",

@@ -12,7 +12,8 @@ import typer
 
 from tests.cli.conftest import Run
 from xbarc.cli.app import command_app
-from xbarc.options import options_text
+from xbarc.options import CompileOptions, options_text
+from xbarc.options.base import flags_of
 
 ROOT = Path(__file__).parents[2]
 _RATES = "second|inference|layer|output|converter|array|conversion|cycle|weight|cell|sample"
@@ -82,3 +83,10 @@ def test_help_of_every_command(xbarc: Run) -> None:
 def test_reports() -> None:
     for path in sorted((ROOT / "tests" / "golden" / "report").iterdir()):
         assert list(wrong_words(path.read_text(encoding="utf-8"))) == [], path.name
+
+
+def test_the_glossary_has_every_option() -> None:
+    glossary = (ROOT / "docs" / "reference" / "glossary.md").read_text(encoding="utf-8")
+    fields = CompileOptions.model_fields.items()
+    flags = [flags_of(name, field)[0].partition("/")[0] for name, field in fields]
+    assert [flag for flag in flags if f"`{flag}`" not in glossary] == []
