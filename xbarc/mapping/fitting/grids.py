@@ -16,10 +16,9 @@ from xbarc.numerics import BoolArray, Float64Array
 Nearest = Callable[[Float64Array], Float64Array]
 """Integers for targets in units of each output's step; axes: group, output."""
 # Up to here, encoders that are prepared once for each group are called row by row; above, one call
-# encodes all rows. On a chain of 64 outputs one row takes half the time of a call, four rows take
-# as long, and 16 take 1.2 to 1.7 times as long: not tuned, it also bounds the encoders that are
-# kept.
-_FEW_ROWS = 16
+# encodes all rows. On chains of 31 to 64 outputs one row takes a third to a half of the time of a
+# call, three rows nearly the same, and 16 rows 1.3 to 2.1 times as long. The integers are the same.
+_FEW_ROWS = 3
 
 
 class RowGrid(Protocol):
