@@ -48,6 +48,26 @@ def test_shuffled_chains_are_found(count: int, cut: int, levels: int, rows: int)
     assert_fits(find_order(weights, lengths, levels), weights, lengths, levels)
 
 
+@pytest.mark.parametrize(
+    ("count", "rows", "levels"), [(64, 9, 2), (127, 9, 2), (64, 12, 4), (64, 16, 2)]
+)
+def test_chains_of_few_rows_are_found(count: int, rows: int, levels: int) -> None:
+    weights, lengths = chains(count, rows, levels, count, seed=3)
+    found = find_order(weights, lengths, levels)
+    assert_fits(found, weights, lengths, levels)
+    again = find_order(weights, lengths, levels)
+    assert np.array_equal(found.order, again.order)
+    assert np.array_equal(found.signs, again.signs)
+
+
+def test_a_long_chain_that_is_cut_is_found() -> None:
+    """Its outputs have no ends where shorter chains must have theirs."""
+    for seed in range(3):
+        weights, _ = chains(127, 27, 16, 127, seed)
+        lengths = [63, 63, 1]
+        assert_fits(find_order(weights, lengths, 16), weights, lengths, 16)
+
+
 @settings(max_examples=80)
 @given(
     count=st.integers(1, 5),

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 
 from xbarc.lazy import lazy_module
+from xbarc.mapping.chains.beam import find_wide_order
 from xbarc.mapping.chains.loop_arguments import (
     CHAIN,
     FOUND,
@@ -117,6 +118,14 @@ def find_order(
     links = _links(columns, limit, dense=dense) if small else None
     if links is None:
         return _answer("unknown")
+    found = _try_orders(columns, lengths, limit, links)
+    if found.answer != "unknown" or not dense:
+        return found
+    return _find_whole_chain(columns, lengths, limit, links)
+
+
+def _try_orders(columns: IntArray, lengths: Sequence[int], limit: int, links: Links) -> ChainOrder:
+    """Attempts until one finds an order or proves that there is none."""
     for attempt in range(_ATTEMPTS):
         search = _start_search(columns, lengths, limit, links, attempt)
         answer = _ANSWERS[kernels.search_order(search, _MOVES, _WORK)]
@@ -126,6 +135,22 @@ def find_order(
         if answer == "none":
             return _answer("none")
     return _answer("unknown")
+
+
+def _find_whole_chain(
+    columns: IntArray, lengths: Sequence[int], limit: int, links: Links
+) -> ChainOrder:
+    """One chain of all outputs: wherever it is cut, its parts fit too.
+
+    Integers that were made on one chain and are cut into several have no ends where chains must
+    end, so that chains of given lengths nearly always begin in the middle of each other.
+    """
+    if len(lengths) > 1:
+        found = _try_orders(columns, [len(columns)], limit, links)
+        if found.answer == "found":
+            return found
+    order, signs = find_wide_order(columns, limit, links)
+    return ChainOrder("found", order, signs) if len(order) else _answer("unknown")
 
 
 def _answer(answer: Answer) -> ChainOrder:
