@@ -33,7 +33,7 @@ _SUMS_AT_ONCE = 1 << 18
 _HAS_BYTE_PRODUCTS = any(
     llvm.get_host_cpu_features().get(name, False) for name in ("avx512vnni", "avxvnni")
 )
-_LARGEST_BYTE = 127
+_LARGEST_BYTE = 127  # of a signed byte, which `_int_mm` takes
 
 
 @dataclass(frozen=True, eq=False)
