@@ -22,7 +22,7 @@ from tests.binary_models import bnn_target, conv_net, dense_net
 from tests.frontend.onnx_models import model_file
 from tests.fuzz.forgeries import EXTREMES, leaves, put
 from xbarc.errors import ModelError, XbarcError
-from xbarc.ir import CARRIED_KEY, CrossbarStep, Program, verify_program
+from xbarc.ir import CARRIED_KEY, CrossbarStep, Program, effective_weights, verify_program
 from xbarc.mapping import adc_settings, encoding_names
 from xbarc.numerics import AnyArray, pack_cells
 from xbarc.oracle import Oracle
@@ -285,6 +285,25 @@ def exported(tmp_path: Path) -> Path:
     path = tmp_path / "exported.onnx"
     made.export(path)
     return path
+
+
+@pytest.mark.parametrize("net", NETS)
+def test_integers_and_answers_stay_without_the_metadata(net: str, tmp_path: Path) -> None:
+    """Any tool may drop metadata: the graph alone holds all that lossless converters give."""
+    x, target = {"x": _data(net)}, load_target("rram128", ["adc.max_bits=16"])
+    made = xbarc.compile(_net(tmp_path, net), target, calibration=x, range_analysis="structure")
+    for program in (made.program, _with_any_cells(made.program, 1)):
+        path = tmp_path / "plain.onnx"
+        xbarc.CompiledProgram(program).export(path)
+        _edit(path, lambda model: model.metadata_props.pop())
+        again = xbarc.compile(path, target)
+        assert not _said(again)
+        pairs = zip(program.crossbar_steps, again.program.crossbar_steps, strict=True)
+        for one, other in pairs:
+            assert np.array_equal(effective_weights(one), effective_weights(other))
+        answers = xbarc.CompiledProgram(program).session().run(None, x)
+        for old, new in zip(answers, again.session().run(None, x), strict=True):
+            assert np.array_equal(old, new)
 
 
 def _said(program: xbarc.CompiledProgram) -> str:
