@@ -58,7 +58,7 @@ def test_a_target_without_energy_of_converters_has_both_laws() -> None:
 
 @pytest.mark.parametrize("text", ["", "b", "-1", "1.5", "9999999", "bits,levels"])
 def test_an_unknown_law_is_refused(text: str) -> None:
-    with pytest.raises(MappingError, match="saving-law"):
+    with pytest.raises(MappingError, match="conversion-cost"):
         parse_conversion_cost(text)
 
 
