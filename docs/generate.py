@@ -39,6 +39,7 @@ COMMANDS = (
     ("explore",),
     ("sweep",),
     ("doctor",),
+    ("warm",),
     ("study", "lines"),
     ("targets", "list"),
     ("targets", "show"),

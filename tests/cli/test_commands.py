@@ -44,6 +44,7 @@ COMMANDS = (
     "options",
     "passes",
     "doctor",
+    "warm",
     "study",
     "targets",
 )

@@ -13,7 +13,7 @@ from numba.core import caching
 from xbarc.numerics import compiling
 
 _LOOP = """
-    from xbarc.numerics import compiled
+    from xbarc.numerics import WARM_MARK, compiled
 
     @compiled()
     def add(pair):
@@ -64,7 +64,7 @@ def test_kept_code_survives_classes_that_are_renamed(
 
 _FROZEN = """
     from xbarc.constants_of_test import ADDED
-    from xbarc.numerics import compiled
+    from xbarc.numerics import WARM_MARK, compiled
 
     @compiled()
     def add(value):
@@ -99,7 +99,7 @@ def _refuse(cache: object) -> None:
 
 
 _TRIPLE = """
-    from xbarc.numerics import compiled
+    from xbarc.numerics import WARM_MARK, compiled
     {lines}
     @compiled()
     def triple(number):
@@ -148,6 +148,34 @@ def test_a_package_that_cannot_be_written_keeps_code_with_its_user(
         assert triple(2) == 6
         assert Path(triple.stats.cache_path).is_relative_to(tmp_path / "user")
         assert sum(triple.stats.cache_hits.values()) == hits
+    _forget()
+
+
+def test_a_warm_folder_is_read_where_it_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An image is filled by root and run by others."""
+
+    def refuse(self: object) -> None:
+        raise OSError("read-only file system")
+
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
+    _write(tmp_path, "loop_of_test", _TRIPLE.format(lines="\n"))
+    _forget()
+    assert import_module("loop_of_test").triple(2) == 6
+    kept = tmp_path / "__pycache__"
+    before = sorted(kept.iterdir())
+    for name in (name for name in vars(caching) if "CacheLocator" in name):
+        monkeypatch.setattr(getattr(caching, name), "ensure_cache_path", refuse)
+    (kept / compiling.WARM_MARK).touch()
+    _forget()
+    triple = import_module("loop_of_test").triple
+    assert triple(2) == 6
+    assert sum(triple.stats.cache_hits.values()) == 1
+    assert sorted(kept.iterdir()) == sorted([*before, kept / compiling.WARM_MARK])
     _forget()
 
 

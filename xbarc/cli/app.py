@@ -58,6 +58,7 @@ _COMMANDS = {
     "explore": ("exploring", "explore_command"),
     "sweep": ("exploring", "sweep_command"),
     "doctor": ("doctor", "doctor_command"),
+    "warm": ("warming", "warm_command"),
     "study": ("studies", "app"),
     "targets": ("targets", "app"),
 }

@@ -85,6 +85,7 @@ EXAMPLES = {
         "xbarc sweep net.onnx --vary array.rows=64,128 --vary encoding=acm,differential",
     ),
     "doctor": ("xbarc doctor", "xbarc doctor --json"),
+    "warm": ("xbarc warm", "xbarc warm --cache /opt/xbarc-loops"),
     "study lines": (
         "xbarc study lines net.onnx --data test.npz --quick",
         "xbarc study lines net.onnx --data test.npz --picture lines.svg",

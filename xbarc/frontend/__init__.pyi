@@ -9,6 +9,7 @@ from .export import (
     with_features,
 )
 from .reader import fixed_feeds, read_network, runnable_model, source_digest
+from .sample_networks import write_sample_networks
 
 __all__ = [
     "CARRIED_SETTING",
@@ -23,4 +24,5 @@ __all__ = [
     "source_digest",
     "with_classifier",
     "with_features",
+    "write_sample_networks",
 ]

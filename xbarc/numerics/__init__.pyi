@@ -1,5 +1,5 @@
 from .blas_threads import ordered_sums
-from .compiling import compiled, loops_folder
+from .compiling import WARM_MARK, compiled, kept_loops, loops_folder
 from .cores import THREADS, available_cores
 from .exact import FLOAT32_EXACT, FLOAT64_EXACT, exact_matmul, exact_type
 from .formats import IntFormat, bits_for, magnitude_bits, narrowest_format
@@ -34,6 +34,7 @@ __all__ = [
     "FLOAT32_EXACT",
     "FLOAT64_EXACT",
     "THREADS",
+    "WARM_MARK",
     "AnyArray",
     "BoolArray",
     "ByteTables",
@@ -55,6 +56,7 @@ __all__ = [
     "exact_matmul",
     "exact_type",
     "is_worth_loops",
+    "kept_loops",
     "limit_in_words",
     "loops_folder",
     "magnitude_bits",

@@ -14,12 +14,42 @@ from typing import Any
 from numba import njit
 from numba.core.caching import FunctionCache
 
+from xbarc.version import VERSION
+
 # What unpickling raises where a class of a signature was renamed, moved or removed since.
 _GONE = (AttributeError, ImportError)
 
 
+WARM_MARK = f"xbarc-{VERSION}.warm"
+"""A file in a folder that `xbarc warm` filled."""
+# Grows as files of loops are loaded; nothing that is computed depends on it.
+_FOLDERS: set[Path] = set()
 _PACKAGE = Path(__file__).parents[1]
 _IMPORT = re.compile(r"^from xbarc([.\w]*) import (\([^)]*\)|.*)", re.MULTILINE)
+
+
+def _allow_reading(locator: Any) -> Any:
+    """A place of numba's for machine code, taken too where it is warm and cannot be written.
+
+    Numba would look for another place, and compile everything again for each user: an image is
+    filled by root and run by others, often on a file system that is read-only.
+    """
+
+    class Readable(locator):  # type: ignore[misc]  # numba has no types
+        def ensure_cache_path(self) -> None:
+            if not Path(self.get_cache_path(), WARM_MARK).is_file():
+                super().ensure_cache_path()
+
+    return Readable
+
+
+_Numbas: Any = FunctionCache._impl_class
+
+
+class _Places(_Numbas):  # type: ignore[misc]  # numba has no types
+    """Where numba keeps machine code."""
+
+    _locator_classes = tuple(map(_allow_reading, _Numbas._locator_classes))
 
 
 class _KernelCache(FunctionCache):
@@ -32,8 +62,11 @@ class _KernelCache(FunctionCache):
     before anything is asked: after an upgrade that renamed such a class every call would fail.
     """
 
+    _impl_class = _Places
+
     def __init__(self, function: Any) -> None:
         super().__init__(function)
+        _FOLDERS.add(Path(self.cache_path))
         file = self._cache_file
         file._source_stamp = (file._source_stamp, _digest_sources(function.__code__.co_filename))
 
@@ -48,7 +81,7 @@ class _KernelCache(FunctionCache):
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keep the code for a signature, and nothing of the function's older places."""
-        with suppress(*_GONE):
+        with suppress(*_GONE, OSError):  # as above
             super().save_overload(sig, data)
         self._remove_older()
 
@@ -112,3 +145,8 @@ def loops_folder() -> Path | None:
     with suppress(RuntimeError):  # numba found no place
         return Path(_KernelCache(loops_folder).cache_path)
     return None
+
+
+def kept_loops() -> list[Path]:
+    """Files of machine code that lie where the loops loaded so far are kept, sorted."""
+    return sorted(file for folder in _FOLDERS for file in folder.glob("*.nb[ic]"))
