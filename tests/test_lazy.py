@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -101,3 +102,15 @@ def test_packages_around_a_module_load_with_it(
     finally:
         for name in ("lazy_outer.inner.leaf", "lazy_outer.inner", "lazy_outer"):
             sys.modules.pop(name, None)
+
+
+def test_a_part_of_the_compiler_loads_after_the_places_of_tiles() -> None:
+    """A lazy numba was found half loaded by files that import a part of it."""
+    code = "import numpy; from xbarc.cost.mesh import tabu_search; tabu_search._Search; "
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}from numba.core import types; types.boolean"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

@@ -7,21 +7,19 @@ takes a few passes over a table of places by places. Nothing is drawn at random.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from xbarc.cost.mesh import exchange_arrays
-from xbarc.lazy import is_loaded, lazy_module
+from xbarc.lazy import lazy_module
 from xbarc.numerics import BoolArray, Float64Array, Int64Array
 
 if TYPE_CHECKING:
-    import numba
-
     from xbarc.cost.mesh import exchange_loop
 else:
-    numba = lazy_module("numba")
     exchange_loop = lazy_module("xbarc.cost.mesh.exchange_loop")
 
 PATIENCE = 300
@@ -52,7 +50,8 @@ class _Search:
 
         Both give the same places.
         """
-        return exchange_loop if is_loaded(numba) else exchange_arrays
+        # Not a lazy module: a file that imports a part of numba would find the package half loaded.
+        return exchange_loop if "numba.core" in sys.modules else exchange_arrays
 
     def tables(self) -> tuple[Float64Array, Float64Array, Float64Array, BoolArray]:
         """What the compiled rounds read and write."""
