@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import datetime
+import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from xbarc.errors import InputError
-from xbarc.explore import make_study, read_study, vary
+from xbarc.explore import Study, make_study, read_study, read_value, vary
 from xbarc.explore.knobs import all_designs, count_designs, settings_of
+from xbarc.explore.recipe import make_recipe
 
 GOOD: dict[str, Any] = {
     "models": ["a.onnx"],
     "knobs": {"array.rows": [64, 128]},
     "objectives": {"energy_uj": "min"},
 }
+
+
+def made(**fields: Any) -> Study:
+    return make_study({**GOOD, **fields})
 
 
 def test_every_wrong_field_is_named() -> None:
@@ -104,3 +113,77 @@ def test_paths_are_those_of_the_file(tmp_path: Path) -> None:
         read_study(file)
     with pytest.raises(InputError, match="no such file"):
         read_study(tmp_path / "none.toml")
+
+
+def test_tables_without_quotes_are_fields() -> None:
+    """To TOML `array.rows = [64]` is a table in a table, under knobs and under what is fixed."""
+    study = made(
+        knobs={"array": {"rows": [64, 128]}, "adc": {"from": 4, "to": 5}},
+        fixed={"cell": {"bits": 2}, "weight-bits": 4, "shapes": {"x": [1, 3]}},
+    )
+    assert [knob.name for knob in study.variables()] == ["array.rows", "adc"]
+    assert study.settings() == {"cell.bits": 2, "weight_bits": 4, "shapes": {"x": [1, 3]}}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"fixed": {"adcc": 8}},
+        {"fixed": {"weight-bits": 4, "weight_bits": 5}},
+        {"fixed": {"fault_map": "faults.npz"}},
+        {"knobs": {"rows_latency": [float("nan")]}},
+        {"knobs": {"cell.bits": [float("inf")]}},
+        {"knobs": {"adc": [datetime.date(2020, 1, 1)]}},
+        {"knobs": {"encoding": [object()]}},
+        {"knobs": {"adc": [{"set": {"cell.bits": float("nan")}}]}},
+    ],
+)
+def test_settings_are_checked_before_any_work(fields: dict[str, Any]) -> None:
+    with pytest.raises(InputError):
+        made(**fields)
+
+
+def test_steps_are_decimals() -> None:
+    choices = made(knobs={"rows_latency": {"from": 1.1, "to": 1.5, "step": 0.1}}).variables()
+    assert [choice.value for choice in choices[0].choices] == [1.1, 1.2, 1.3, 1.4, 1.5]
+
+
+def test_files_of_targets_lie_beside_the_study(tmp_path: Path) -> None:
+    path = tmp_path / "study.toml"
+    path.write_text(
+        'models = ["net.onnx"]\nobjectives = {energy_uj = "min"}\ntarget = "a.toml"\n'
+        '[knobs]\ntarget = ["isaac", "my chip.toml", {value = "b.toml"}]\n'
+    )
+    study = read_study(path)
+    assert study.target == str(tmp_path / "a.toml")
+    values = [choice.value for choice in study.variables()[0].choices]
+    assert values == ["isaac", str(tmp_path / "my chip.toml"), str(tmp_path / "b.toml")]
+
+
+def test_commas_in_quotes_and_brackets_belong_to_a_value() -> None:
+    texts = ['adc_savings=none,"recode,centre",[\'recode\', "centre"]', "cell.read=0.1,true,a"]
+    found = vary(texts)
+    assert found["adc_savings"] == ["none", "recode,centre", ["recode", "centre"]]
+    assert found["cell.read"] == [0.1, True, "a"]
+    with pytest.raises(InputError, match="twice"):
+        vary(["adc=4", "adc=5"])
+
+
+@settings(max_examples=60)
+@given(
+    st.one_of(
+        st.text(st.characters(exclude_categories=("Cc", "Cs")), max_size=12),
+        st.sampled_from(["true", "inf", "nan", "1979-05-27", "0x10", "'", '"', "a\\b"]),
+        st.booleans(),
+        st.integers(-(10**12), 10**12),
+        st.floats(allow_nan=False, allow_infinity=False),
+        st.lists(st.floats(0, 9), max_size=3),
+    )
+)
+def test_a_printed_setting_is_read_back_as_itself(value: Any) -> None:
+    recipe = make_recipe(Path("a b.onnx"), None, "my chip.toml", {"cell.field": value})
+    words = shlex.split(recipe.command())
+    assert words[2:5] == ["a b.onnx", "--target", "my chip.toml"]
+    text = words[words.index("--set") + 1].removeprefix("cell.field=")
+    assert read_value(text) == value
+    assert type(read_value(text)) is type(value)

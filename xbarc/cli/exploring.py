@@ -161,25 +161,30 @@ def sweep_command(
 def _read_fixed(chip: TargetChoice) -> dict[str, Any]:
     from xbarc.explore import read_value
 
-    pairs = [text.partition("=") for text in chip.settings]
-    return {name.strip(): read_value(value.strip()) for name, _, value in pairs}
+    found: dict[str, Any] = {}
+    for text in chip.settings:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise InputError(f"'{text[:40]}' is not key.path=value", where="--set")
+        found[name.strip()] = read_value(value.strip())
+    return found
 
 
 def _read_goals(text: str, *, judged: bool) -> dict[str, str]:
     """Objectives of a command line; those that need samples go where there are none."""
-    from xbarc.explore import known_figures
+    from xbarc.explore import JUDGED
 
     found = {}
     for part in text.split(","):
         name, _, way = part.strip().partition(":")
-        found[name] = way or ("max" if name in ("top1", "agreement", "sqnr_db") else "min")
+        found[name] = way or ("max" if name in JUDGED else "min")
     wrong = [way for way in found.values() if way not in ("min", "max")]
     if wrong:
         raise InputError(f"'{wrong[0][:20]}', expected min or max", where="--objectives")
-    if judged:
-        return found
-    counted = [name for name in known_figures() if name not in ("top1", "agreement", "sqnr_db")]
-    return {name: way for name, way in found.items() if name in counted}
+    counted = {name: way for name, way in found.items() if name not in JUDGED}
+    if not judged and not counted:
+        raise InputError("accuracy needs samples", where="--objectives", hint="add --data")
+    return found if judged else counted
 
 
 def _read_images(text: str) -> tuple[int | str, ...]:
@@ -193,12 +198,12 @@ def _read_images(text: str) -> tuple[int | str, ...]:
 
 def _describe(study: Study) -> str:
     """How many designs there are, knob by knob."""
-    knobs = study.variables()
+    from xbarc.explore import count_designs
+
+    knobs, models = study.variables(), len(study.models)
     lines = [f"{knob.name:24} {len(knob.choices):6} values" for knob in knobs]
-    count = 1
-    for knob in knobs:
-        count *= len(knob.choices)
-    lines.append(f"{'designs':24} {count:6} on {len(study.models)} models")
+    on = f"on {models} model{'s' if models != 1 else ''}"
+    lines.append(f"{'designs':24} {count_designs(knobs):6} {on}")
     return "\n".join(lines)
 
 
@@ -209,6 +214,8 @@ def _run(study: Study, place: Path, shown: ExploreOutput, jobs: int) -> StudyRes
     from xbarc.explore import cluster_map, explore
     from xbarc.ir import check_writable
 
+    if not place.name:
+        raise InputError("names a folder", where=f"--output {place}", hint="--output FOLDER/NAME")
     # First of all: hours of work must not end at a folder that is not there.
     check_writable(place.with_name(place.name + ".html"))
     store = shown.store or place.with_name(place.name + ".db")

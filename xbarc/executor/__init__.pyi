@@ -1,5 +1,12 @@
 from .analog import AnalogLayer
-from .batches import Data, LabelledBatch, calibration_batches, labelled_batches, split_batches
+from .batches import (
+    Data,
+    LabelledBatch,
+    calibration_batches,
+    fill_batch,
+    labelled_batches,
+    split_batches,
+)
 from .byte_ops import HAS_SHUFFLE
 from .exact import ExactLayer, layer_vectors, real_codes
 from .fast import CollapsedLayer, FastLayer
@@ -47,6 +54,7 @@ __all__ = [
     "check_feeds",
     "chip_layer",
     "driven_rows",
+    "fill_batch",
     "fits_lookup",
     "gather",
     "labelled_batches",

@@ -107,6 +107,22 @@ def split_batches(
     ]
 
 
+def fill_batch(inputs: Sequence[Value], feeds: Mapping[str, AnyArray]) -> Values:
+    """The same samples, some of them again behind the last, until they fill the model's own batch.
+
+    Feeds of a model that fixes no batch come back as they are.
+    """
+    batched = _inputs_of_samples(inputs, feeds)
+    size = _batch_size(batched)
+    if not size:
+        return dict(feeds)
+    found = dict(feeds)
+    for value in batched:
+        array = feeds[value.name]
+        found[value.name] = array[np.arange(-(-len(array) // size) * size) % len(array)]
+    return found
+
+
 def _inputs_of_samples(inputs: Sequence[Value], feeds: Mapping[str, AnyArray]) -> list[Value]:
     """Inputs whose first axis counts samples."""
     fed = [value for value in inputs if _is_batched(value, feeds)]

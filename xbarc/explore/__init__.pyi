@@ -1,8 +1,9 @@
 from .answer import DesignRow, StudyResult, result_of
 from .cluster import cluster_map
 from .driver import Explorer
-from .figures import known_figures
+from .figures import JUDGED, known_figures
 from .front import hypervolume, on_front
+from .knobs import count_designs
 from .meaning import Meaning, meaning_of, same_meaning
 from .page import render_page
 from .run import explore
@@ -11,6 +12,7 @@ from .study import Search, Study, make_study, read_study, read_value, vary
 from .table import render_explanation, render_result
 
 __all__ = [
+    "JUDGED",
     "DesignRow",
     "Explorer",
     "Meaning",
@@ -19,6 +21,7 @@ __all__ = [
     "Study",
     "StudyResult",
     "cluster_map",
+    "count_designs",
     "explore",
     "hypervolume",
     "known_figures",

@@ -12,7 +12,7 @@ from xbarc.explore.judging import Judged
 from xbarc.explore.knobs import Design
 from xbarc.explore.recipe import Recipe
 from xbarc.explore.study import Study
-from xbarc.explore.work import Answers, Conditions, DesignCosts
+from xbarc.explore.work import Answers, Conditions, DesignCosts, Question
 from xbarc.frontend import source_digest
 from xbarc.target import load_target
 
@@ -91,15 +91,27 @@ class ResultKeys:
         data = None if recipe.calibrate is None else self._files[recipe.calibrate]
         made = (self._models[recipe.model], data, self._targets[recipe.target])
         told = (recipe.overrides, [[name, repr(value)] for name, value in recipe.options])
-        return digest_of("priced", self._code, made, told, bool(conditions.kinds))
+        read = (recipe.methods(), self._split_of(recipe))
+        return digest_of("priced", self._code, made, told, read, bool(conditions.kinds))
 
-    def answers(self, digest: str, chip: int, conditions: Conditions) -> str:
-        """Of what a class says of the data."""
+    def _split_of(self, recipe: Recipe) -> str:
+        """Of the file that `split` may name, the only option that names one."""
+        value = dict(recipe.options).get("split")
+        path = Path(value) if isinstance(value, str) else None
+        if path is None or not path.is_file():
+            return ""
+        if path not in self._files:
+            self._files[path] = _file_digest(path)
+        return self._files[path]
+
+    def answers(self, digest: str, question: Question, conditions: Conditions) -> str:
+        """Of what a class says of the data, beside the float model that it is compared with."""
         data = "" if conditions.data is None else self._files[conditions.data]
-        chips = (sorted(conditions.kinds), conditions.seed, chip) if conditions.kinds else ()
-        # The float model's answers are stored beside: they belong to the models of this study.
-        models = sorted(self._models.values())
-        return digest_of("answers", self._code, digest, data, conditions.order, chips, models)
+        drawn = (sorted(conditions.kinds), conditions.seed, question.chip)
+        chip = drawn if conditions.kinds else ()
+        # Two models may be one program: what a float model says is stored beside it.
+        model = self._models[question.recipe.model]
+        return digest_of("answers", self._code, digest, data, conditions.order, chip, model)
 
 
 def _file_digest(path: Path) -> str:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import struct
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import lru_cache
+from importlib.machinery import PathFinder
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import xbarc
+from xbarc.plugins import is_import_path
 from xbarc.version import VERSION
 
-# Rooms on which no program and no answer depends; what is left is the version of every stage.
-_ASIDE = frozenset({"cli", "explore", "train", "testing", "report", "experiments"})
+# Rooms on which no program, no figure and no answer depends; what is left is the version of every
+# stage. Totals are the report's, and proofs are this room's own.
+_ASIDE = frozenset({"cli", "train", "testing", "experiments"})
 
 
 # The first that fits: a truth value is an int to Python. Floats by their bits and not as text: -0.0
@@ -119,3 +124,28 @@ def code_digest() -> str:
             digest.add(place.as_posix())
             digest.add(path.read_bytes())
     return digest.text()
+
+
+@lru_cache(maxsize=64)
+def method_digest(name: str) -> str:
+    """The source behind a method of another package; empty for a name that is ours, or of nothing.
+
+    Args:
+        name: what an option was given: a registered name, or `package:Name`.
+    """
+    paths = [name] if is_import_path(name) else [one.value for one in _registered(name)]
+    digest = Digest()
+    for path in sorted(paths):
+        spec = PathFinder.find_spec(path.partition(":")[0].partition(".")[0], sys.path)
+        if spec is None:
+            continue  # told when it is loaded
+        folders = [Path(place) for place in spec.submodule_search_locations or ()]
+        own = [] if folders or spec.origin is None else [Path(spec.origin)]
+        for file in sorted([*own, *(one for folder in folders for one in folder.rglob("*.py"))]):
+            digest.add(file.name)
+            digest.add(file.read_bytes())
+    return digest.text() if paths else ""
+
+
+def _registered(name: str) -> list[Any]:
+    return [point for point in entry_points(name=name) if point.group.startswith("xbarc.")]

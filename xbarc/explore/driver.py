@@ -25,9 +25,11 @@ from xbarc.explore.work import (
     DesignCosts,
     Question,
     answer,
+    check_labels,
     load_samples,
     price,
 )
+from xbarc.ir import labels_in
 from xbarc.workers import WorkerMap
 
 Progress = Callable[[str, int, int], None]
@@ -55,6 +57,7 @@ class Explorer:
     ) -> None:
         self.study, self.goals = study, read_goals(study)
         self.knobs: tuple[Knob, ...] = study.variables()
+        self._fixed = study.settings()
         self.classes: dict[tuple[str, ...], EqualClass] = {}
         self.candidates: dict[Design, TriedDesign] = {}
         self.executed = 0
@@ -78,8 +81,11 @@ class Explorer:
                 hint="data = DATA.npz, or objectives that only count costs",
             )
         data, order = load_samples(self.study.data, self.study.search.seed)
-        if "top1" in self.goals.judged and not any(name.startswith("labels") for name in data):
-            raise InputError("top1 needs an array `labels`", where=str(self.study.data))
+        if "top1" in self.goals.judged:
+            labels = data.get(labels_in(data))
+            if labels is None:
+                raise InputError("top1 needs an array `labels`", where=str(self.study.data))
+            check_labels(labels, self.study.data)
         counts = [len(order) if n == "all" else n for n in self.study.search.images]
         return tuple(sorted({min(count, len(order)) for count in counts}))
 
@@ -134,7 +140,7 @@ class Explorer:
 
     def _recipes(self, design: Design) -> tuple[Recipe, ...]:
         study = self.study
-        settings = {**study.fixed, **(settings_of(self.knobs, design) if design else {})}
+        settings = {**self._fixed, **(settings_of(self.knobs, design) if design else {})}
         return tuple(
             make_recipe(model, study.calibrate, study.target, settings) for model in study.models
         )
@@ -207,7 +213,7 @@ class Explorer:
 
     def _ask(self, asked: Sequence[tuple[str, Question]]) -> list[Answers]:
         """Answers from the store, or from workers."""
-        keys = [self._keys.answers(digest, one.chip, self.conditions) for digest, one in asked]
+        keys = [self._keys.answers(digest, one, self.conditions) for digest, one in asked]
         found: list[Answers | None] = [
             self._store.answers(key, question.first, question.last)
             for key, (_, question) in zip(keys, asked, strict=True)

@@ -60,7 +60,7 @@ class Goals:
         for name, way in self.objectives:
             if only is not None and name not in only:
                 continue
-            each = [_number(signed(way, _known(one.get(name)))) for one in figures]
+            each = [signed(way, _known(one.get(name))) for one in figures]
             found += each if self.across == "each" else [self._join(each)]
         return found
 
@@ -87,10 +87,6 @@ class Goals:
 
 def _known(value: float | None) -> float:
     return float("nan") if value is None else value
-
-
-def _number(value: float) -> float:
-    return value
 
 
 def read_goals(study: Study) -> Goals:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xbarc.explore.work import Answers
+from xbarc.explore.work import NO_LABEL, Answers
 from xbarc.numerics import BoolArray, Float64Array
 
 # Standard errors by which one design must lead another before the other is given up: at three, one
@@ -52,7 +52,7 @@ def judge(chips: Sequence[Answers]) -> Judged:
     floats: dict[str, Float64Array] = {}
     if bool((first.expected >= 0).all()):
         truths = {"agreement": first.expected}
-        if bool((first.labels >= 0).all()):
+        if bool((first.labels != NO_LABEL).all()):
             truths["top1"] = first.labels
         for name, truth in truths.items():
             right[name] = np.mean([one.classes == truth for one in chips], axis=0)

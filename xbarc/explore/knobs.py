@@ -6,18 +6,20 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import product
 from typing import Any
 
 from xbarc.errors import InputError
 from xbarc.options import CompileOptions, nearest
+from xbarc.target import Target
 
 _SET, _VALUE = "set", "value"
 _RANGE = {"from", "to", "step"}
 # A knob with more choices than this is a mistake in `to` or `step`, and would fill memory.
 _MOST_CHOICES = 100_000
 TARGET = "target"
-# Of options that name a file or code: a study is plain data, and says neither.
+# A file of the faults of one chip: a study compares designs of many.
 _REFUSED = ("fault_map",)
 
 Design = tuple[int, ...]
@@ -72,18 +74,35 @@ def read_knobs(
     """
     problems: list[str] = []
     knobs: list[Knob] = []
+    # `array.rows = [64]` without quotes is a table in a table to TOML.
+    listed = dict(_flatten(listed))
     followers = _followers(listed, tied, problems)
     for name, values in listed.items():
         try:
             choices = [_read_choice(name, value) for value in _list_values(name, values)]
         except InputError as error:
-            problems.append(str(error))
+            problems.append(str(error).removeprefix("knobs: "))
             continue
         knobs.append(Knob(name, tuple(_tie(choice, followers.get(name, ())) for choice in choices)))
-    problems += _find_conflicts(knobs, fixed)
+    problems += _find_conflicts(knobs, read_fixed(fixed))
     if problems:
         raise InputError("; ".join(problems), where="knobs")
     return tuple(knobs)
+
+
+def read_fixed(fixed: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of all designs, by the names that knobs have.
+
+    Raises:
+        InputError: there is no such option, or a value is none of plain data.
+    """
+    found: dict[str, Any] = {}
+    for name, value in _flatten(fixed):
+        plain = check_name(name)
+        if plain in found:
+            raise InputError(f"'{plain}' is there twice", where="fixed")
+        found[plain] = check_value(name, value)
+    return found
 
 
 def _followers(
@@ -132,19 +151,25 @@ def _span(name: str, first: Any, last: Any, step: Any) -> list[Any]:
     count = int((last - first) / step + 1e-9) + 1
     if count > _MOST_CHOICES:
         raise InputError(f"{count} values, expected at most {_MOST_CHOICES}", where=name)
-    return [first + number * step for number in range(count)]
+    # As decimals: 0.1 + 2 * 0.1 is 0.30000000000000004 in floating point.
+    start, by = Decimal(str(first)), Decimal(str(step))
+    whole = isinstance(first, int) and isinstance(step, int)
+    kind = int if whole else float
+    return [kind(start + number * by) for number in range(count)]
 
 
 def _read_choice(name: str, value: Any) -> Choice:
     """A plain value of the knob's own field, or a table of fields that go together."""
     if not isinstance(value, Mapping):
-        return Choice(value, ((check_name(name), value),))
+        return Choice(value, ((check_name(name), check_value(name, value)),))
     extra = set(value) - {_SET, _VALUE}
     fields = value.get(_SET, {})
     if extra or not isinstance(fields, Mapping) or not (fields or _VALUE in value):
         raise InputError(f"{dict(value)!r:.60} found, expected value, set or both", where=name)
-    own = ((check_name(name), value[_VALUE]),) if _VALUE in value else ()
-    others = tuple((check_name(field), item) for field, item in _flatten(fields))
+    own = ((check_name(name), check_value(name, value[_VALUE])),) if _VALUE in value else ()
+    others = tuple(
+        (check_name(field), check_value(field, item)) for field, item in _flatten(fields)
+    )
     label = value.get(_VALUE)
     if label is None:
         label = ", ".join(f"{field}={item}" for field, item in others)
@@ -155,14 +180,37 @@ def _flatten(fields: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, 
     """Fields with dotted names, of a table or of tables in a table."""
     for name, value in fields.items():
         path = f"{above}{name}"
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and not _is_value(path, value):
             yield from _flatten(value, f"{path}.")
         else:
             yield path, value
 
 
+def _is_value(name: str, table: Mapping[str, Any]) -> bool:
+    """Whether a table is a range, or what an option such as `shapes` takes."""
+    return bool(_RANGE & set(table)) or name.replace("-", "_") in CompileOptions.model_fields
+
+
+def check_value(name: str, value: Any) -> Any:
+    """The value, which is what TOML and JSON both can say.
+
+    Raises:
+        InputError: it is not.
+    """
+    inside = value.values() if isinstance(value, Mapping) else value
+    if isinstance(value, Mapping | list | tuple):
+        for item in inside:
+            check_value(name, item)
+    elif not isinstance(value, bool | int | float | str | None):
+        text = f"{value!r:.40} found, expected a number, text, true or false, or a list of them"
+        raise InputError(text, where=name)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise InputError(f"{value} found, expected a finite number", where=name)
+    return value
+
+
 def check_name(name: str) -> str:
-    """An option by its Python name, or a dotted field of a target, which `load_target` checks.
+    """An option by its Python name, or a field of a target, which `load_target` checks.
 
     Raises:
         InputError: there is no such option.
@@ -174,7 +222,12 @@ def check_name(name: str) -> str:
             raise InputError(f"'{name[:40]}' is not a field of a target", where="knobs")
         return name
     plain = name.replace("-", "_")
-    if plain in _REFUSED or plain not in CompileOptions.model_fields:
+    if plain in Target.model_fields and plain not in CompileOptions.model_fields:
+        return plain
+    if plain in _REFUSED:
+        hint = "faults are those of one chip, and designs are compared on others"
+        raise InputError(f"no option '{plain}' in a study", where="knobs", hint=hint)
+    if plain not in CompileOptions.model_fields:
         hint = nearest(plain, CompileOptions.model_fields) or "fields of a target have a dot"
         raise InputError(f"no option '{name[:40]}'", where="knobs", hint=hint)
     return plain
@@ -190,7 +243,7 @@ def _tie(choice: Choice, names: Sequence[str]) -> Choice:
 
 def _find_conflicts(knobs: Sequence[Knob], fixed: Mapping[str, Any]) -> Iterator[str]:
     """Fields that two knobs change, or a knob and what is fixed."""
-    owner = {name.replace("-", "_") if "." not in name else name: "fixed" for name in fixed}
+    owner = dict.fromkeys(fixed, "fixed")
     for knob in knobs:
         for field in sorted({name for choice in knob.choices for name, _ in choice.settings}):
             other = owner.setdefault(field, knob.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from xbarc.errors import InputError
+from xbarc.explore.digests import method_digest
 from xbarc.explore.knobs import TARGET
-from xbarc.options import CompileOptions, flags_of
+from xbarc.explore.study import read_value
+from xbarc.options import CompileOptions, about, flags_of
 from xbarc.target import Target, load_target
 
 
@@ -47,7 +50,21 @@ class Recipe:
         Raises:
             XbarcError: an option is wrong, or options do not go together.
         """
-        return CompileOptions(**dict(self.options))
+        given = dict(self.options)
+        for name, value in given.items():
+            # One text where the command may have several of them.
+            if isinstance(value, str) and about(CompileOptions.model_fields[name]).repeated:
+                given[name] = [value]
+        return CompileOptions(**given)
+
+    def methods(self) -> tuple[str, ...]:
+        """The source of every method of another package that an option names, as a digest."""
+        found = (
+            method_digest(value)
+            for name, value in self.options
+            if isinstance(value, str) and about(CompileOptions.model_fields[name]).imports
+        )
+        return tuple(digest for digest in found if digest)
 
     def command(self) -> str:
         """What to type for this program."""
@@ -69,7 +86,7 @@ def make_recipe(
     for name, value in settings.items():
         if name == TARGET:
             target = str(value)
-        elif "." in name:
+        elif name not in CompileOptions.model_fields:
             overrides.append(f"{name}={_toml_value(value)}")
         else:
             options.append((name, value))
@@ -89,21 +106,32 @@ def _toml_value(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_toml_value(item) for item in value) + "]"
     if isinstance(value, str):
-        return f'"{value}"' if not value.isidentifier() else value
+        # Bare where it stays a text: `true` and `inf` would not, nor do quotes and backslashes.
+        bare = value.isidentifier() and read_value(value) == value
+        return value if bare else json.dumps(value, ensure_ascii=False)
     if isinstance(value, int | float):
         return repr(value)
     raise InputError(f"{value!r:.40} is not a value of a field", where="knobs")
 
 
 def _flag_words(name: str, value: Any) -> list[str]:
-    """An option as it is typed."""
-    flags = flags_of(name, CompileOptions.model_fields[name])
+    """An option as it is typed; none where the target's own was asked for."""
+    field = CompileOptions.model_fields[name]
+    flags, repeated = flags_of(name, field), about(field).repeated
+    if value is None:
+        return []
     if isinstance(value, bool):
         # A switch is spelt `--on/--off` in one text.
         on, _, off = flags[0].partition("/")
         return [on if value else off]
-    if isinstance(value, list | tuple):
-        return [flags[0], ",".join(str(item) for item in value)]
     if isinstance(value, Mapping):
-        return [word for key, item in value.items() for word in (flags[0], f"{key}={item}")]
-    return [flags[0], str(value)]
+        value = [f"{key}={_joined(item)}" for key, item in value.items()]
+    if repeated:
+        texts = value if isinstance(value, list | tuple) else [value]
+        return [word for text in texts for word in (flags[0], str(text))]
+    return [flags[0], _joined(value)]
+
+
+def _joined(value: Any) -> str:
+    """A list with commas; anything else as it is."""
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

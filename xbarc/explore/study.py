@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_core import PydanticCustomError
 
 from xbarc.errors import InputError
-from xbarc.explore.knobs import Knob, read_knobs
+from xbarc.explore.knobs import TARGET, Knob, read_fixed, read_knobs
 from xbarc.options import ChipEffects, nearest
 
 TIED = "tied"
@@ -22,6 +22,8 @@ Sampler = Literal["auto", "grid", "random", "tpe", "nsga2"]
 
 # A study of ten thousand designs takes a few KiB; nothing larger is read into memory.
 _LARGEST = 1 << 20
+# Between commas; those in quotes or brackets belong to a value.
+_PART = re.compile(r"""(?:"[^"]*"|'[^']*'|\[[^\]]*\]|[^,])+""")
 _HOURS = {"s": 1 / 3600, "min": 1 / 60, "m": 1 / 60, "h": 1.0, "d": 24.0}
 
 
@@ -122,6 +124,10 @@ class Study(BaseModel):
         listed = {name: values for name, values in self.knobs.items() if name != TIED}
         return read_knobs(listed, self.knobs.get(TIED, ()), self.fixed)
 
+    def settings(self) -> dict[str, Any]:
+        """What all designs share, by the names that knobs have."""
+        return read_fixed(self.fixed)
+
 
 def read_study(path: Path) -> Study:
     """Read a study from a TOML file; paths in it are taken from its folder.
@@ -139,15 +145,26 @@ def read_study(path: Path) -> Study:
         raise InputError(error.strerror or str(error), where=str(path)) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"no TOML: {error}", where=str(path)) from error
-    study = make_study(data, where=str(path))
     folder = path.parent
+    study = make_study(_place_targets(data, folder), where=str(path))
     found: dict[str, Any] = {"models": tuple(folder / model for model in study.models)}
     for name in ("data", "calibrate"):
         place = getattr(study, name)
         found[name] = None if place is None else folder / place
-    if study.target.endswith(".toml"):
-        found["target"] = str(folder / study.target)
     return study.model_copy(update=found)
+
+
+def _place_targets(value: Any, folder: Path, *, named: bool = False) -> Any:
+    """The same, with files of targets taken from a folder; `named`: the value is a target's."""
+    if isinstance(value, Mapping):
+        return {
+            name: _place_targets(item, folder, named=name == TARGET or (named and name == "value"))
+            for name, item in value.items()
+        }
+    if isinstance(value, list):
+        return [_place_targets(item, folder, named=named) for item in value]
+    is_file = named and isinstance(value, str) and value.endswith(".toml")
+    return str(folder / value) if is_file else value
 
 
 def make_study(data: Mapping[str, Any], where: str = "study") -> Study:
@@ -190,7 +207,7 @@ def vary(texts: Sequence[str]) -> dict[str, Any]:
     """Knobs of a command line, such as `array.rows=64,128,256` or `adc=4..8`.
 
     Raises:
-        InputError: a text is no knob.
+        InputError: a text is no knob, or two of them are of one name.
     """
     knobs: dict[str, Any] = {}
     for text in texts:
@@ -199,7 +216,14 @@ def vary(texts: Sequence[str]) -> dict[str, Any]:
             raise InputError(
                 f"'{text[:40]}', expected NAME=VALUE,VALUE or NAME=FIRST..LAST", where="--vary"
             )
-        knobs[name.strip()] = [item for part in values.split(",") for item in _read_values(part)]
+        if name.strip() in knobs:
+            raise InputError(
+                f"'{name.strip()[:40]}' is there twice",
+                where="--vary",
+                hint="one --vary with all values, commas between",
+            )
+        parts = _PART.findall(values)
+        knobs[name.strip()] = [item for part in parts for item in _read_values(part)]
     return knobs
 
 

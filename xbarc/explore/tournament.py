@@ -34,7 +34,7 @@ class Tournament:
         """
         judged = self.goals.judged
         # A figure without bounds could still turn any comparison round.
-        if not judged or not judged <= set(BOUNDED):
+        if not judged or not judged <= set(BOUNDED) or not self._more_is_better():
             return
         # Every class that came this far, also earlier: what was found stays a rival.
         keys = [key for key, made in self.classes.items() if made.samples >= count]
@@ -49,6 +49,12 @@ class Tournament:
             rivals = [costs[other] for other in np.flatnonzero(wins[:, number])]
             if rivals and self.classes[key].samples == count:
                 self._drop(self.classes[key], np.concatenate(rivals), count)
+
+    def _more_is_better(self) -> bool:
+        """Whether no design gains anything by answers that are worse."""
+        ways = [way for name, way in self.goals.objectives if name in BOUNDED]
+        rules = [one.rule for one in self.goals.constraints if one.figure in BOUNDED]
+        return all(way == "max" for way in ways) and all(rule in (">=", ">") for rule in rules)
 
     def _drop(self, made: EqualClass, rivals: Float64Array, count: int) -> None:
         beaten = [

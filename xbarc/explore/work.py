@@ -18,9 +18,10 @@ import numpy as np
 
 from xbarc.circuit import Chip, Effects
 from xbarc.compiler import compile_model
-from xbarc.cost import parse_policy, program_cost
+from xbarc.cost import parse_policy, price_program, program_cost
 from xbarc.errors import InputError, XbarcError
-from xbarc.executor import Executor, split_batches
+from xbarc.executor import Executor, fill_batch, split_batches
+from xbarc.explore.digests import digest_of
 from xbarc.explore.figures import totals_of
 from xbarc.explore.meaning import chip_digest, meaning_of
 from xbarc.explore.recipe import Recipe
@@ -44,6 +45,9 @@ _REPORTED = frozenset({"duplicate", "cost_law"})
 
 # Tables of a target that no cell, converter or order depends on, unless a choice is made by price.
 _PRICED = ("costs", "hierarchy", "peak", "sources", "name", "description", "changed", "base")
+
+# Stands for a label where data have none: every other number is one, -1 too, which no class has.
+NO_LABEL = np.iinfo(np.int64).min
 
 _Kept = TypeVar("_Kept")
 
@@ -95,7 +99,7 @@ class Answers:
     Attributes:
         classes: index of the largest score of the first output; -1 where it has no scores.
         expected: the same of the float model.
-        labels: class numbers of the data; -1 where there are none.
+        labels: class numbers of the data; `NO_LABEL` where there are none.
         error, signal: squared error against the float outputs, and their squares, summed.
     """
 
@@ -113,8 +117,9 @@ def price(conditions: Conditions, recipe: Recipe) -> DesignCosts:
     try:
         program = _program_of(recipe)
         options = recipe.compile_options()
-        policy = parse_policy(options.duplicate, program.target)
-        totals, unknown = totals_of(program, program_cost(program, policy))
+        priced = price_program(program, options.cost_law)
+        policy = parse_policy(options.duplicate, priced.target)
+        totals, unknown = totals_of(priced, program_cost(priced, policy))
     except XbarcError as error:
         return DesignCosts(error=str(error), seconds=process_time() - start)
     meaning = meaning_of(program)
@@ -122,6 +127,8 @@ def price(conditions: Conditions, recipe: Recipe) -> DesignCosts:
     if conditions.kinds:
         # Chips deviate place by place, so nothing but the same program is equal.
         digest, proof = chip_digest(program), "the same program on the same chips"
+    # Answers are compared with the float model's, in which these inputs are constants too.
+    digest = digest_of(digest, options.fix_input)
     spent = process_time() - start
     return DesignCosts(totals, unknown, digest, proof, not meaning.lossy, "", spent)
 
@@ -141,8 +148,8 @@ def answer(conditions: Conditions, question: Question) -> Answers:
     start = process_time()
     program = _program_of(question.recipe)
     feeds, labels = _samples(conditions, question)
-    # Sizes of batches, and whether samples fill them, are the model's business.
-    batches = split_batches(program.inputs, feeds)
+    # A rung may end within the batch that a model fixes.
+    batches = split_batches(program.inputs, fill_batch(program.inputs, feeds))
     names = [value.name for value in program.outputs]
     wanted = _float_outputs(question, batches, names, conditions)
     executor = Executor(program, chip=_chip(program, conditions, question.chip))
@@ -151,7 +158,7 @@ def answer(conditions: Conditions, question: Question) -> Answers:
         for batch, floats in zip(batches, wanted, strict=True)
     ]
     classes, expected, error, signal = (
-        np.concatenate(column) for column in zip(*parts, strict=True)
+        np.concatenate(column)[: len(labels)] for column in zip(*parts, strict=True)
     )
     return Answers(classes, expected, labels, error, signal, process_time() - start)
 
@@ -193,9 +200,24 @@ def _samples(conditions: Conditions, question: Question) -> tuple[dict[str, AnyA
     index = order[question.first : question.last]
     feeds, labels = split_labels(program.inputs, data)
     chosen = {name: array[index] for name, array in feeds.items()}
-    if labels is None or labels.ndim != 1 or labels.dtype.kind not in "iu":
-        return chosen, np.full(len(index), -1, dtype=np.int64)
+    if labels is None:
+        return chosen, np.full(len(index), NO_LABEL)
+    check_labels(labels, conditions.data)
     return chosen, labels[index].astype(np.int64)
+
+
+def check_labels(labels: AnyArray, path: Path) -> None:
+    """Refuse labels that are no class numbers, as `xbarc check` does.
+
+    Raises:
+        InputError: they are not whole numbers, one a sample.
+    """
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise InputError(
+            f"labels are {labels.dtype}{list(labels.shape)}, expected int64[{len(labels)}]",
+            where=str(path),
+            hint="one class number per sample",
+        )
 
 
 @lru_cache(maxsize=2)
@@ -261,18 +283,18 @@ def _program_of(recipe: Recipe) -> Program:
 
 def _cells_key(target: Target, options: CompileOptions, recipe: Recipe) -> tuple[Hashable, ...]:
     """What a program's steps depend on."""
-    if _by_price(options):
-        return (target.model_dump_json(), recipe.options)
+    if _by_price(options, target) or recipe.methods():
+        return (target.model_dump_json(), repr(recipe.options))
     kept = tuple((name, value) for name, value in recipe.options if name not in _REPORTED)
     return (target.model_dump_json(exclude=set(_PRICED)), repr(kept))
 
 
-def _by_price(options: CompileOptions) -> bool:
+def _by_price(options: CompileOptions, target: Target) -> bool:
     """Whether the compiler chooses anything by what it costs."""
     return (
         options.adc_budget is not None
         or bool(options.adc_savings)
-        or options.encoding == "auto"
+        or "auto" in (options.encoding, target.precision.encoding)
         or options.fits_wires
     )
 
@@ -283,8 +305,8 @@ def _calibration(path: Path | None) -> dict[str, AnyArray] | None:
 
 
 @lru_cache(maxsize=4)
-def _oracle(model: Path, fixed: tuple[tuple[str, Any], ...]) -> tuple[Oracle, dict[str, AnyArray]]:
-    return Oracle(runnable_model(model)), fixed_feeds(model, dict(fixed))
+def _oracle(model: Path) -> Oracle:
+    return Oracle(runnable_model(model))
 
 
 def _float_outputs(
@@ -295,11 +317,11 @@ def _float_outputs(
 ) -> list[list[AnyArray]]:
     """Outputs of the float model by these names, batch by batch."""
     recipe = question.recipe
-    key = (recipe.model, conditions.data, question.first, question.last, repr(recipe.options))
+    fixed = recipe.compile_options().fix_input
+    key = (recipe.model, conditions.data, question.first, question.last, repr(fixed))
     found: list[list[AnyArray]] | None = _floats.get(key)
     if found is None:
-        fixed = recipe.compile_options().fix_input
-        oracle, constants = _oracle(recipe.model, tuple(sorted(fixed.items())))
+        oracle, constants = _oracle(recipe.model), fixed_feeds(recipe.model, fixed)
         values = [oracle.run({**batch, **constants}) for batch in batches]
         found = [[one[name] for name in names] for one in values]
         size = sum(int(np.asarray(item).nbytes) for floats in found for item in floats)
