@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Unpack
 
 from xbarc.compiler import run_compiler
 from xbarc.cost import parse_policy, price_program
-from xbarc.frontend import program_model
+from xbarc.errors import InputError, XbarcError
+from xbarc.frontend import program_model, source_digest
 from xbarc.ir import Program, load_program, program_text, save_program, whole_file
 from xbarc.mapping import full_load
 from xbarc.numerics import AnyArray
@@ -58,10 +59,26 @@ class CompiledProgram:
         Raises:
             UnsupportedError: a layer has a form that is not written, or all of it is too large for
                 one file.
-            InputError: the path cannot be written.
+            InputError: the path cannot be written, or holds the model that was compiled.
         """
-        with whole_file(Path(path)) as file:
-            file.write(program_model(self.program))
+        place, model = Path(path), program_model(self.program)
+        if self._is_source(place) and place.read_bytes() != model:
+            raise InputError(
+                "is the model that the program was compiled from, and would be lost",
+                where=str(place),
+                hint="choose another path",
+            )
+        with whole_file(place) as file:
+            file.write(model)
+
+    def _is_source(self, path: Path) -> bool:
+        """Whether a file is the model that was compiled, under whatever name."""
+        if not path.is_file():
+            return False
+        try:
+            return source_digest(path) == self.program.source.sha256
+        except (XbarcError, OSError):  # some other file, which may be replaced
+            return False
 
     def report(self, **options: Unpack[ReportKeywords]) -> Report:
         """Counts and costs; renders itself in a notebook.

@@ -104,7 +104,9 @@ def load_method(door: Door, name: str, ours: Iterable[str]) -> object:
         raise MappingError(
             f"no {door.kind} '{visible(name)[:60]}'",
             where=door.option,
-            hint=f"one of {known}, or package:Name",
+            hint=f"one of {known}, or package:Name"
+            if known
+            else "no package registers one; package:Name names its class",
         )
     return _make(door, path)
 

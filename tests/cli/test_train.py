@@ -75,6 +75,71 @@ def test_after_a_loss_that_is_no_number_the_best_program_is_written_and_goes_on(
     assert "SQNR" in done.out
 
 
+def test_a_failure_before_the_first_whole_epoch_leaves_an_older_program_alone(
+    xbarc: Run,
+    model: Callable[..., Path],
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out = tmp_path / "out.xbar"
+    given = ("train", model(), "--data", data, "--epochs", 1, "--batch", 16, "-o", out)
+    assert xbarc(*given).code == 0
+    before = _files(out)
+    xbarc(*given, "--adc", "calibrated:2", "--noise-device", "morse").refused(
+        "no device model 'morse'", "no package registers one"
+    )
+    assert _files(out) == before
+
+    def fail(trainer: Trainer, batch: Samples, number: int, place: int) -> float:
+        raise MappingError("the loss is nan", where="training")
+
+    monkeypatch.setattr(Trainer, "_step", fail)
+    failed = xbarc(*given, "--adc", "calibrated:2")
+    assert failed.code == 2
+    assert "wrote" not in failed.err
+    assert _files(out) == before
+
+
+def test_what_is_read_is_never_written_over(
+    xbarc: Run, model: Callable[..., Path], data: Path, tmp_path: Path
+) -> None:
+    net = model()
+    link = tmp_path / "link.onnx"
+    link.symlink_to(net)
+    before = net.read_bytes(), data.read_bytes()
+    for place in (net, data, link):
+        xbarc("train", net, "--data", data, "--onnx", place).refused("--onnx", "would be lost")
+    assert (net.read_bytes(), data.read_bytes()) == before
+    program = tmp_path / "net.xbar"
+    assert xbarc("compile", net, "-o", program).code == 0
+    xbarc("export", program, "-o", net).refused("would be lost")
+    assert net.read_bytes() == before[0]
+
+
+def test_a_goal_that_no_epoch_met_is_told(
+    xbarc: Run, model: Callable[..., Path], data: Path, tmp_path: Path
+) -> None:
+    given = ("train", model(), "--data", data, "--epochs", 1, "-o", tmp_path / "o.xbar")
+    assert "no epoch made" in xbarc(*given, "--prune-energy", 50).err
+    assert "no epoch made" not in xbarc(*given).err
+
+
+def test_cells_that_training_does_not_start_from_are_told(
+    xbarc: Run, model: Callable[..., Path], data: Path, tmp_path: Path
+) -> None:
+    net, carried = tmp_path / "net.xbar", tmp_path / "carried.onnx"
+    for analysis, told in (("all", True), ("structure", False)):
+        given = ("--encoding", "acm", "--range-analysis", analysis, "-o", net)
+        assert xbarc("compile", model(), *given).code == 0
+        assert xbarc("export", net, "-o", carried).code == 0
+        out = tmp_path / "o.xbar"
+        done = xbarc("train", carried, "--data", data, "--epochs", 0, "-o", out)
+        assert done.code == 0, done.err
+        assert ("mapped anew" in done.err) == told
+        assert ("--range-analysis structure" in done.err) == told
+
+
 def test_training_that_changed_no_cell_says_so(
     xbarc: Run, model: Callable[..., Path], data: Path, tmp_path: Path
 ) -> None:

@@ -21,7 +21,7 @@ import xbarc
 from tests.binary_models import bnn_target, conv_net, dense_net
 from tests.frontend.onnx_models import model_file
 from tests.fuzz.forgeries import EXTREMES, leaves, put
-from xbarc.errors import ModelError, XbarcError
+from xbarc.errors import InputError, ModelError, XbarcError
 from xbarc.ir import CARRIED_KEY, CrossbarStep, Program, effective_weights, verify_program
 from xbarc.mapping import adc_settings, encoding_names
 from xbarc.numerics import AnyArray, pack_cells
@@ -317,6 +317,31 @@ def test_options_that_say_the_same_are_no_other_wish(exported: Path) -> None:
     assert _said(xbarc.compile(exported, carried_mapping="require")) == "taken"
 
 
+def test_a_default_that_is_typed_out_is_a_wish(exported: Path) -> None:
+    made = xbarc.compile(exported, adc="lossless")
+    assert _said(made) == "not taken: --adc asks for another one"
+    assert {step.adc.policy for step in made.program.crossbar_steps} == {"lossless"}
+    with pytest.raises(ModelError, match="--adc asks for another"):
+        xbarc.compile(exported, adc="lossless", carried_mapping="require")
+    # what was asked for with data is the same wish without
+    same: dict[str, Any] = {"feedback": "auto", "ranges": "mse", "placement": "none"}
+    assert _said(xbarc.compile(exported, tile="fill", refit=True, **same)) == "taken"
+
+
+def test_an_export_never_takes_the_place_of_the_model_that_was_compiled(tmp_path: Path) -> None:
+    path = _net(tmp_path, "mlp")
+    before = path.read_bytes()
+    made = xbarc.compile(path)
+    with pytest.raises(InputError, match="would be lost"):
+        made.export(path)
+    assert path.read_bytes() == before
+    other = tmp_path / "other.onnx"
+    other.write_text("any other file may be replaced")
+    made.export(other)
+    xbarc.compile(other).export(other)  # the same bytes: nothing is lost
+    assert _said(xbarc.compile(other)) == "taken"
+
+
 def test_options_that_ask_for_another_mapping_get_it(exported: Path) -> None:
     made = xbarc.compile(exported, encoding="offset")
     assert _said(made) == "not taken: --encoding asks for another one"
@@ -438,6 +463,9 @@ def test_a_changed_graph_is_compiled_as_it_is_now(
         (lambda d: d["steps"][0].update(output="z"), "values_flow"),
         (lambda d: d.update(arrays=7), "arrays"),
         (lambda d: d["steps"].pop(), "values_flow"),
+        (lambda d: d["settings"].append(["shapes", "x"]), "a setting that is none"),
+        (lambda d: d["settings"].append(["duplicate", "\x1b[31m"]), "a setting that is none"),
+        (lambda d: d["settings"].append(["fix_input", "[" * 5000]), "a setting that is none"),
         (lambda d: _edit_arrays(d, lambda a: a.pop(sorted(a)[0])), "lacks the array"),
         (lambda d: _edit_arrays(d, lambda a: a.update({"00000.cells": a["00000.cells"][:0]})), ""),
     ],

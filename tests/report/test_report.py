@@ -226,6 +226,7 @@ def test_a_fixed_batch_is_told() -> None:
         (None, (), False),
         (4, (), True),
         (None, (("shapes", f"{value.name}=3,20"),), True),
+        (None, (("shapes", f"{value.name}=\x1b[31m"),), False),  # a file may hold anything
     ]:
         shaped = replace(value, shape=(size, *(value.shape or (None,))[1:]))
         report = collect(replace(program, inputs=(shaped,), settings=settings))

@@ -74,8 +74,8 @@ EXAMPLES = {
     "place": ("xbarc place net.xbar", "xbarc place net.xbar --phases 3"),
     "print": ("xbarc print net.onnx", "xbarc print net.xbar | less"),
     "export": (
-        "xbarc export net.xbar -o net.onnx",
-        "xbarc compile net.onnx -o same.xbar",
+        "xbarc export net.xbar -o mapped.onnx",
+        "xbarc compile mapped.onnx -o same.xbar",
     ),
     "import": ("xbarc import net.xbar tuned.onnx -o tuned.xbar",),
     "passes": ("xbarc passes", "xbarc compile net.onnx --print-after map"),

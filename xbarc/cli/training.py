@@ -84,11 +84,13 @@ def train_command(
     check_replaceable(place)
     if files.onnx is not None:
         check_writable(files.onnx)
+        _check_apart(files.onnx, [model, data, calibrate, file, training.validation])
     base = {} if file is None else read_options(file)
     arrays = _read(data)
     target = chip.load()
     calibration = _calibration(arrays) if calibrate is None else _read(calibrate)
     job = train.prepare(model, target, calibration=calibration, **{**base, **given})
+    _tell_carried(job)
     samples = _samples(job, arrays, data)
     if training.validation is None:
         share, seed = training.held_out, training.train_seed
@@ -101,8 +103,9 @@ def train_command(
         with progress_bar("train") as advance:
             course = trainer.run(advance)
     except XbarcError:
-        # the job holds its best epoch again, and the state of the last whole one is kept
-        if trainer.course.epochs:
+        # the job holds its best epoch again, and the state of the last whole one is kept; before
+        # there is one, a program that stands at the place may be better than ours
+        if len(trainer.course.epochs) > 1:
             _write(job, files, place, _note(training, trainer.course))
             tell(f"it is epoch {trainer.course.best}, the best before training failed")
         raise
@@ -110,6 +113,7 @@ def train_command(
     if not course.stopped:  # else the same command goes on later
         state.unlink(missing_ok=True)
     _show(course, len(chosen))
+    _tell_goal(course, training.prune_energy)
     first = {name: array[:_COMPARED] for name, array in chosen.inputs.items()}
     _show_layers(job, evaluate(program.program, first, model))
     return EXIT_DONE
@@ -123,6 +127,32 @@ def _write(job: TrainJob, files: TrainedFiles, place: Path, note: str) -> Compil
     written = [str(path) for path in (place, files.onnx) if path is not None]
     tell(f"wrote {' and '.join(written)}")
     return program
+
+
+def _check_apart(output: Path, inputs: list[Path | None]) -> None:
+    """Refuse to write over a file that is read.
+
+    Raises:
+        InputError: it is one of them.
+    """
+    if output.exists() and any(p.exists() and p.samefile(output) for p in inputs if p is not None):
+        raise InputError(
+            "is read by this command, and would be lost",
+            where=f"--onnx {output}",
+            hint="choose another path",
+        )
+
+
+def _tell_carried(job: TrainJob) -> None:
+    """Say why training does not start from the cells that the model carries."""
+    from xbarc.frontend import CARRIED_SETTING
+
+    said = dict(job.program.settings).get(CARRIED_SETTING, "")
+    if said.startswith("not taken: "):
+        reason = said.removeprefix("not taken: ")
+        if "--range-analysis" in reason:
+            reason += "; training needs --range-analysis structure, so compile with it, then export"
+        tell(f"training starts from layers mapped anew, not from the model's own cells: {reason}")
 
 
 def _room() -> Any:
@@ -211,6 +241,15 @@ def _show(course: Course, count: int) -> None:
         print(f"mean 2**bits of a lossless conversion: {first:.1f} before, {last:.1f} after")
     if course.stopped:
         print(f"  stopped early: {course.stopped}")
+
+
+def _tell_goal(course: Course, times: float) -> None:
+    before, after = course.epochs[0].levels, course.epochs[course.best].levels
+    if times > 1 and after * times > before:
+        tell(
+            f"no epoch made lossless conversions {times:g} times cheaper, and the cheapest was "
+            "kept: more --epochs, a larger --cell-rate, or a lower --prune-energy"
+        )
 
 
 def _show_layers(job: TrainJob, found: Evaluation) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from xbarc.errors import ModelError, ProgramError
+from xbarc.cost import parse_policy
+from xbarc.errors import ModelError, ProgramError, XbarcError
 from xbarc.frontend import CARRIED_SETTING, read_carried
-from xbarc.ir import Program
-from xbarc.options import CompileOptions, about, flag_of
+from xbarc.ir import CARRIED_KEY, Program
+from xbarc.options import CompileOptions, about, fixed_of, flag_of, parse_shapes
 from xbarc.target import Target
 
 Settings = Mapping[str, str]
@@ -16,13 +17,13 @@ Settings = Mapping[str, str]
 # Settings under another name than the option that they tell of.
 _KEYS = {"ranges": "activation_ranges", "conversion_cost": "adc_savings", "prune": "pruning"}
 # Work on the mapping itself, which is done anew whatever was done before.
-_ANEW = ("placement", "correct", "fault_map", "fix_input", "split")
+_ANEW = ("placement", "compensate", "fault_map", "fix_input", "split")
 # What changes no cell.
 _HARMLESS = ("carried_mapping", "exact_weights")
 
 
 def choose_carried(
-    path: Path, target: Target, given: CompileOptions, asked: Settings
+    path: Path, target: Target, given: CompileOptions, asked: Sequence[Settings]
 ) -> tuple[Program | None, str]:
     """The program whose mapping a model carries, where it is taken.
 
@@ -30,7 +31,8 @@ def choose_carried(
         path: a model that was read without an error.
         target: what is compiled for.
         given: the options as the user gave them.
-        asked: what the settings of a program mapped anew would say of them.
+        asked: what the settings of a program mapped anew would say of them; one each for what may
+            be meant.
 
     Returns:
         The program, or None where layers are mapped anew, and why; empty where none is carried.
@@ -40,6 +42,8 @@ def choose_carried(
     """
     try:
         program = read_carried(path, target)
+        if program is not None:
+            _check_settings(program)
         reason = "the model carries none" if program is None else _refusal(program, given, asked)
     except ProgramError as error:
         program, reason = None, f"it {error.message}"
@@ -64,14 +68,27 @@ def said_of_carried(program: Program | None, reason: str) -> dict[str, str]:
     return {CARRIED_SETTING: f"not taken: {reason}"} if reason else {}
 
 
-def _refusal(program: Program, given: CompileOptions, asked: Settings) -> str:
+def _check_settings(program: Program) -> None:
+    """Refuse settings that reports and checks could not read as the options that they stand for."""
+    held = dict(program.settings)
+    try:
+        fixed_of(held)
+        parse_shapes(part for part in held.get("shapes", "").split("; ") if part)
+        parse_policy(held.get("duplicate", "none"), program.target)
+    except XbarcError as error:
+        raise ProgramError(f"holds a setting that is none: {error}", where=CARRIED_KEY) from error
+
+
+def _refusal(program: Program, given: CompileOptions, asked: Sequence[Settings]) -> str:
     """Which option asks for another mapping; empty where none does."""
     fields, held = CompileOptions.model_fields, dict(program.settings)
     for name in sorted(given.model_fields_set):
-        if name in _HARMLESS or getattr(given, name) == fields[name].default:
+        if name in _HARMLESS:
             continue
         key = _KEYS.get(name, about(fields[name]).setting or name)
         carried = held.get(key, "").partition("; built: ")[0]
-        if name in _ANEW or carried != asked.get(key):
+        # A default that is typed out is a wish too: `--adc lossless` on a program of few bits.
+        anew = name in _ANEW and getattr(given, name) != fields[name].default
+        if anew or all(carried != settings.get(key, "") for settings in asked):
             return f"{flag_of(name, fields[name])} asks for another one"
     return ""

@@ -210,8 +210,12 @@ def _may_carry(made: Compilation) -> bool:
 
 def _take_carried(made: Compilation, _: Progress) -> Compilation:
     options = made.plan.options
-    asked = dict(settings_of(made.plan, made.whole, calibrated=bool(made.calibration)))
-    asked |= dict(shape_settings(made.network.inputs, options.shapes))
+    shapes = dict(shape_settings(made.network.inputs, options.shapes))
+    # the carried program may have seen data that nobody has to give again
+    asked = [
+        dict(settings_of(made.plan, made.whole, calibrated=calibrated)) | shapes
+        for calibrated in {True, bool(made.calibration)}
+    ]
     given = made.given or CompileOptions()
     program, reason = choose_carried(made.path, made.plan.target, given, asked)
     carried = said_of_carried(program, reason)

@@ -63,6 +63,7 @@ from .values import (
     parse_compensations,
     parse_conversion_cost,
     parse_pruning,
+    parse_shapes,
 )
 
 __all__ = [
@@ -128,6 +129,7 @@ __all__ = [
     "parse_compensations",
     "parse_conversion_cost",
     "parse_pruning",
+    "parse_shapes",
     "preset_flags",
     "preset_options",
     "read_options",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 from xbarc.cost import ProgramCost, law_of_costs, level_zero_clipping
@@ -237,7 +238,9 @@ def _samples(program: Program) -> tuple[str, ...]:
     given = dict(program.settings).get("shapes", "")
     for name, _, sizes in (part.rpartition("=") for part in given.split("; ") if part):
         # What `--shape` fixed wins over the model's open or other size.
-        firsts[name] = int(sizes.partition(",")[0])
+        # The text comes from a file, so that it may be anything.
+        with contextlib.suppress(ValueError):
+            firsts[name] = int(sizes.partition(",")[0])
     many = [f"'{name}' is {size}" for name, size in firsts.items() if _is_many(size)]
     if not many:
         return ()

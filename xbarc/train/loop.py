@@ -141,6 +141,9 @@ class Trainer:
         )
         self._best: dict[str, Tensor] = {}
         self._at_once = job.fixed_batch
+        # here and not in each epoch, so that a name that nobody knows is refused before any work
+        job.set_noise(training.noise)
+        job.set_device(training.noise_device)
         measure = "top-1" if validation.labels is not None else "agreement with the float network"
         for samples, where in ((data, "training data"), (validation, "samples held out")):
             self._check_count(samples, where)
@@ -204,8 +207,6 @@ class Trainer:
     def _epoch(self, number: int, progress: Progress | None) -> None:
         start = monotonic()
         self.job.train()
-        self.job.set_noise(self.training.noise)
-        self.job.set_device(self.training.noise_device)
         # order and noise follow from the epoch's number, so that a resumed run is the same run
         torch.manual_seed(self.training.train_seed * 1_000_003 + number)
         losses = []
