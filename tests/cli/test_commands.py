@@ -140,7 +140,8 @@ def test_quiet_and_verbose(xbarc: Run, model: Callable[..., Path], tmp_path: Pat
     words = ("compile", model(), "-o", tmp_path / "a.xbar")
     assert xbarc(*words, "-q").err == ""
     told = xbarc(*words, "-v").err
-    assert all(f"{stage.name} " in told for stage in STAGES[:2])
+    ran = [stage.name for stage in STAGES if stage.name != "carried"]  # this model carries none
+    assert all(f"{name} " in told for name in ran[:2])
     assert "wrote" in told
     assert "Totals" in xbarc(*words, "-v").out
 

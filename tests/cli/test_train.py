@@ -117,6 +117,32 @@ def test_what_is_read_is_never_written_over(
     assert net.read_bytes() == before[0]
 
 
+def test_an_interrupted_run_says_how_it_goes_on_or_ends(
+    xbarc: Run,
+    model: Callable[..., Path],
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out = tmp_path / "out.xbar"
+    given = ("train", model(), "--data", data, "--epochs", 3, "--batch", 16, "-o", out)
+    step = Trainer._step
+
+    def stop(trainer: Trainer, batch: Samples, number: int, place: int) -> float:
+        if number == 2:
+            raise KeyboardInterrupt
+        return step(trainer, batch, number, place)
+
+    monkeypatch.setattr(Trainer, "_step", stop)
+    stopped = xbarc(*given)
+    assert stopped.code == 130
+    assert "--hours 0" in stopped.err
+    assert not out.exists()
+    assert xbarc(*given, "--hours", 0).code == 0
+    assert xbarc("verify", out).code == 0
+    assert (tmp_path / "out.xbar.training").exists()
+
+
 def test_a_goal_that_no_epoch_met_is_told(
     xbarc: Run, model: Callable[..., Path], data: Path, tmp_path: Path
 ) -> None:

@@ -526,6 +526,8 @@ def test_data_of_other_shapes_is_refused_in_training_and_in_check(tmp_path: Path
             call(torch.ones(2, 3, 6, 6))
     with pytest.raises(InputError, match="no samples"):
         job.check(images[:0])
+    with pytest.raises(InputError, match="has shape"):
+        job.check(np.float32(3))
     with pytest.raises(InputError, match="'input' is missing"):
         job({"other": images})
 

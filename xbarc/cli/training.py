@@ -102,6 +102,13 @@ def train_command(
     try:
         with progress_bar("train") as advance:
             course = trainer.run(advance)
+    except KeyboardInterrupt:
+        if state.exists():
+            tell(
+                f"{state} keeps the last whole epoch: the same command goes on from it, and with "
+                "--hours 0 writes the best program so far"
+            )
+        raise
     except XbarcError:
         # the job holds its best epoch again, and the state of the last whole one is kept; before
         # there is one, a program that stands at the place may be better than ours

@@ -372,7 +372,8 @@ class TrainJob(nn.Module):
         if not isinstance(data, Mapping):
             data = {names[0]: data}
         arrays = {
-            name: array.detach().cpu().numpy() if isinstance(array, Tensor) else np.asarray(array)
+            # one axis at least, to count samples by
+            name: np.atleast_1d(array.detach().cpu() if isinstance(array, Tensor) else array)
             for name, array in data.items()
             if name in names
         }
