@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -65,10 +68,21 @@ def test_a_second_driver_is_told_who_the_first_is(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=f"process {other.pid} on .* is working on it"):
             Store(path)
         other.kill()
-        other.wait()
-    # Whoever was killed left no lock, and what it wrote is there.
+        os.waitid(os.P_PID, other.pid, os.WEXITED | os.WNOWAIT)
+        # Whoever was killed left no lock, even where its parent has not asked for its end.
+        with Store(path) as store:
+            store.put_priced("key", DesignCosts())
+
+
+def test_a_driver_whose_number_another_process_has_is_gone(tmp_path: Path) -> None:
+    """After a power cut numbers start again."""
+    path = tmp_path / "s.db"
+    Store(path).close()
+    row = (socket.gethostname(), os.getppid(), -1.0)
+    with closing(sqlite3.connect(path)) as base, base:
+        base.execute("INSERT INTO driver VALUES (1, ?, ?, ?)", row)
     with Store(path) as store:
-        store.put_priced("key", DesignCosts())
+        assert store.priced("key") is None
 
 
 @pytest.mark.parametrize("what", ["text", "foreign", "format", "row", "folder", "nowhere"])

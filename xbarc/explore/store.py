@@ -11,7 +11,6 @@ import json
 import os
 import socket
 import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -106,9 +105,9 @@ class Store:
 
     def _enter(self) -> None:
         """Take the place of the one driver."""
-        row = self._base.execute("SELECT host, pid FROM driver").fetchone()
+        row = self._base.execute("SELECT host, pid, since FROM driver").fetchone()
         if row is not None and not _is_gone(*row):
-            host, pid = row
+            host, pid, _ = row
             raise InputError(
                 f"process {pid} on {host} is working on it",
                 where=self._where,
@@ -118,7 +117,7 @@ class Store:
             )
         self._base.execute(
             "INSERT OR REPLACE INTO driver VALUES (1, ?, ?, ?)",
-            (socket.gethostname(), os.getpid(), time.time()),
+            (socket.gethostname(), os.getpid(), _start_of(os.getpid())),
         )
 
     def close(self) -> None:
@@ -229,7 +228,7 @@ class Store:
             ) from error
 
 
-def _is_gone(host: Any, pid: Any) -> bool:
+def _is_gone(host: Any, pid: Any, since: Any) -> bool:
     """Whether a driver of this machine has ended; those of other machines cannot be asked."""
     if host != socket.gethostname() or not isinstance(pid, int):
         return False
@@ -240,5 +239,18 @@ def _is_gone(host: Any, pid: Any) -> bool:
     except ProcessLookupError:
         return True
     except PermissionError:
-        return False
-    return False
+        pass
+    # Its number may be another process's by now, above all after a power cut.
+    return _start_of(pid) != since
+
+
+def _start_of(pid: int) -> float | None:
+    """When a process began, in ticks since the machine did; None for one that ended; 0: unknown."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:  # not Linux
+        return 0.0
+    # Behind the command in brackets, which may hold anything: the state, 19 fields on the start.
+    state, *rest = text.rpartition(")")[2].split()
+    # Killed, and not yet waited for by its parent: it keeps its number and works no more.
+    return None if state in "ZX" else float(rest[18])
