@@ -241,7 +241,7 @@ def _is_gone(host: Any, pid: Any, since: Any) -> bool:
     except PermissionError:
         pass
     # Its number may be another process's by now, above all after a power cut.
-    return _start_of(pid) != since
+    return bool(_start_of(pid) != since)
 
 
 def _start_of(pid: int) -> float | None:
