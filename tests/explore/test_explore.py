@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -9,12 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from tests.explore.conftest import MakeStudy, write_net
 from xbarc.api import compile as compile_program
 from xbarc.errors import InputError
 from xbarc.evaluate import evaluate
-from xbarc.explore import Study, StudyResult, explore, render_explanation
+from xbarc.explore import Study, StudyResult, explore, render_explanation, render_result
 from xbarc.ir import read_npz
 from xbarc.target import load_target
 
@@ -132,6 +134,10 @@ def test_a_design_that_does_not_map_is_a_result(study: MakeStudy) -> None:
     assert states[64].state == "does not map"
     assert "active_rows" in states[64].reason
     assert states[128].state != "does not map"
+    with io.StringIO() as text:
+        Console(file=text, width=200).print(render_result(result))
+        assert "2 designs: 1 front, 1 do not map" in text.getvalue()
+        assert "1 do not map: " in text.getvalue()
 
 
 def test_constraints_and_an_unknown_figure(study: MakeStudy) -> None:

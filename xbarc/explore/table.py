@@ -32,6 +32,9 @@ _WIDE, _HIGH = 60, 12
 # Reasons why designs do not map that are told; most often one knob has a wrong value.
 _REASONS = 2
 
+# States as several designs have them, where a design alone says it otherwise.
+_PLURAL = {BROKEN: "break a constraint", FAILED: "do not map"}
+
 _SHARES = frozenset({"top1", "agreement"})
 
 
@@ -93,10 +96,12 @@ def _summary(result: StudyResult) -> str:
     rows = [row for row in result.rows if row.values]
     counts = Counter(row.state for row in rows)
     states = (FRONT, BEATEN, GIVEN_UP, BROKEN, FAILED, LATE)
-    told = ", ".join(f"{counts[state]} {state}" for state in states if counts[state])
+    told = ", ".join(
+        f"{counts[state]} {_PLURAL.get(state, state)}" for state in states if counts[state]
+    )
     lines = [f"{len(rows)} of {result.possible} designs: {told}"]
     reasons = Counter(row.reason for row in rows if row.state == FAILED)
-    lines += [f"  does not map, {count}: {why}" for why, count in reasons.most_common(_REASONS)]
+    lines += [f"  {count} do not map: {why}" for why, count in reasons.most_common(_REASONS)]
     share = result.proved_share
     if share is not None:
         known = sum(bool(row.proof) for row in result.rows)
