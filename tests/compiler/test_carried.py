@@ -407,6 +407,12 @@ def _add_one(model: onnx.ModelProto, name: str) -> None:
     tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
 
 
+def _function() -> onnx.FunctionProto:
+    node = onnx.helper.make_node("Neg", ["p"], ["q"])
+    opset = [onnx.helper.make_opsetid("", 17)]
+    return onnx.helper.make_function("my", "act", ["p"], ["q"], [node], opset)
+
+
 def _other_node(model: onnx.ModelProto) -> None:
     next(n for n in model.graph.node if n.op_type == "Relu").op_type = "Abs"
 
@@ -432,6 +438,8 @@ def _weight_of(model: onnx.ModelProto) -> str:
         (lambda m: _add_one(m, _weight_of(m).replace("weight", "bias")), "bias' differs"),
         (lambda m: _add_one(m, _weight_of(m).replace("weight", "input_zero")), "input_zero'"),
         (_other_node, "operator"),
+        (lambda m: setattr(m.opset_import[0], "version", 18), "opset 18 of ai.onnx"),
+        (lambda m: m.functions.append(_function()), "function 'act' differs"),
         (lambda m: m.metadata_props.append(m.metadata_props[0]), "more than once"),
     ],
 )

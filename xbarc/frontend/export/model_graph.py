@@ -155,7 +155,7 @@ def start_graph(program: Program) -> ModelGraph:
     Raises:
         UnsupportedError: a fragment is older than what is written, and cannot be made newer.
     """
-    models = {step.name: _read_fragment(step) for step in program.digital_steps}
+    models = {step.name: read_fragment(step) for step in program.digital_steps}
     opsets = {"": OLDEST_WRITTEN}
     for item in (item for model in models.values() for item in model.opset_import):
         opsets[item.domain] = max(opsets.get(item.domain, 1), item.version)
@@ -174,7 +174,7 @@ def start_graph(program: Program) -> ModelGraph:
     return ModelGraph(opsets, taken, kinds, models)
 
 
-def _read_fragment(step: DigitalFragment) -> onnx.ModelProto:
+def read_fragment(step: DigitalFragment) -> onnx.ModelProto:
     """A fragment as a model of a version that is written.
 
     Raises:

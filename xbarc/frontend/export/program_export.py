@@ -18,7 +18,7 @@ from onnx.external_data_helper import load_external_data_for_model
 
 from xbarc.errors import ProgramError, UnsupportedError
 from xbarc.frontend.export.converter_layers import write_converters
-from xbarc.frontend.export.model_graph import start_graph
+from xbarc.frontend.export.model_graph import read_fragment, start_graph
 from xbarc.frontend.export.split_export import write_comparisons
 from xbarc.ir import (
     CARRIED_KEY,
@@ -85,7 +85,11 @@ def read_carried(path: Path, target: Target) -> Program | None:
         raise ProgramError(f"cannot be written again: {error}", where=CARRIED_KEY) from error
     except _ABSURD as error:
         raise ProgramError(f"holds absurd numbers: {error}", where=CARRIED_KEY) from error
-    differs = _first_difference(model.graph, found.graph)
+    differs = (
+        _first_difference(model.graph, found.graph)
+        or _other_functions(model, found)
+        or _other_opset(model, program)
+    )
     if differs:
         raise ProgramError(f"is not that of the graph: {differs}", where=CARRIED_KEY)
     return program
@@ -138,6 +142,32 @@ def _first_difference(graph: onnx.GraphProto, other: onnx.GraphProto) -> str:
             if here.get(name) != there.get(name):
                 return f"{what} '{name}' differs"
     return ""
+
+
+def _other_functions(model: onnx.ModelProto, other: onnx.ModelProto) -> str:
+    """Which function only one of two models has, or each has otherwise; empty where none."""
+    here, there = (
+        {(f.domain, f.name): f.SerializeToString(deterministic=True) for f in held.functions}
+        for held in (model, other)
+    )
+    names = sorted(key for key in here | there if here.get(key) != there.get(key))
+    return f"function '{names[0][1]}' differs" if names else ""
+
+
+def _other_opset(model: onnx.ModelProto, program: Program) -> str:
+    """Which version of operators differs: the same node may mean something else in another one."""
+    here = {_domain(item): item.version for item in model.opset_import}
+    for step in program.digital_steps:
+        for item in read_fragment(step).opset_import:
+            domain, found = _domain(item), here.get(_domain(item))
+            if found != item.version:
+                return f"opset {found} of {domain}, {step.name} has {item.version}"
+    return ""
+
+
+def _domain(item: onnx.OperatorSetIdProto) -> str:
+    """ONNX's own operators have two names of a domain."""
+    return item.domain or "ai.onnx"
 
 
 def _content(tensor: onnx.TensorProto) -> tuple[object, ...]:
