@@ -141,6 +141,7 @@ _SAID_WHERE_ASKED = (
     "adc_budget",
     "allow_ternary",
     "duplicate",
+    "effort",
     "equalise",
     "refit",
 )

@@ -8,7 +8,7 @@ executed, and the cheapest one that keeps the budget is refined and returned.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,21 +25,37 @@ from xbarc.executor import StepRunner, Values, Walk
 from xbarc.ir import CrossbarStep, FrontPoint, Step
 from xbarc.mapping import Picked, Table, pick, setting_table, settings_of
 from xbarc.numerics import AnyArray, Float64Array, Int64Array
-from xbarc.options import Budget
+from xbarc.options import Budget, Effort
 from xbarc.pipeline import Progress
 from xbarc.target import Target
 
 # Widest converters that are priced. What 10 bits of a range leave out lies 60 dB below it, far
 # below the finest limit of the ladder.
 _MOST_BITS = 10
-# Limits on the SQNR of the output, in dB: each twice the error of the one before, from no answer
-# that turns to most of them.
-_LADDER = tuple(range(45, 8, -3))
-# Bits everywhere. They are shown beside the allocations, and never chosen.
-_UNIFORM = range(2, 8)
-# Halvings of the 3 dB between the cheapest limit that keeps the budget and the next: 0.2 dB are
-# left, and every halving executes the network once more.
-_REFINE = 4
+
+
+@dataclass(frozen=True)
+class _Search:
+    """Allocations that are executed, each once over the calibration data.
+
+    Attributes:
+        uniform: bits everywhere; they are shown beside the allocations, and never chosen.
+        ladder: limits on the SQNR of the output in dB, from no answer that turns to most of them.
+        halvings: of the distance between the cheapest limit that keeps the budget and the next.
+    """
+
+    uniform: Sequence[int]
+    ladder: Sequence[int]
+    halvings: int
+
+
+# From one limit to the next the error doubles; four halvings leave 0.2 dB of that. Low effort
+# doubles it twice and leaves 1.5 dB: 10 executions for 23, at up to 1.5 dB more than was needed.
+_SEARCH: Mapping[Effort, _Search] = {
+    "low": _Search((4,), range(45, 8, -6), 2),
+    "normal": _Search(range(2, 8), range(45, 8, -3), 4),
+    "high": _Search(range(2, 8), range(45, 8, -3), 6),
+}
 # A layer's harm is the answers that turn in one run with that layer coarse, so few that chance
 # alone gives zero or twice as many. Layers of `fashion-vgg` range from .04 to .47, 3.4 times the
 # usual harm either way: within the bound.
@@ -109,7 +125,7 @@ def fit_budget(
     output: str,
     batches: Sequence[Values],
     labels: AnyArray | None,
-    budget: Budget,
+    asked: tuple[Budget, Effort],
     progress: Progress | None = None,
 ) -> tuple[tuple[Step, ...], tuple[FrontPoint, ...]]:
     """Converter settings that keep a budget at the least energy that was found.
@@ -120,7 +136,7 @@ def fit_budget(
         output: name of the output that is judged, one row of scores a sample for top-1.
         batches: values of the program's inputs.
         labels: class of each sample.
-        budget: what may be lost.
+        asked: what may be lost, and how long may be searched.
         progress: called with a stage's name, its number and the count of stages.
 
     Returns:
@@ -129,6 +145,7 @@ def fit_budget(
     Raises:
         MappingError: labels are missing, or even the widest converters miss the budget.
     """
+    budget, search = asked[0], _SEARCH[asked[1]]
     if budget.points is not None and labels is None:
         hint = "put an array 'labels' into the calibration data, or give an SQNR such as 30dB"
         raise MappingError("points of top-1 need labels", where="--adc-budget", hint=hint)
@@ -137,12 +154,12 @@ def fit_budget(
     )
     layers = _layers(job)
     layers = _with_gains(job, layers, budget)
-    uniform = [_execute(job, layers, _uniform(layers, bits), "uniform") for bits in _UNIFORM]
+    uniform = [_execute(job, layers, _uniform(layers, bits), "uniform") for bits in search.uniform]
     found: list[Executed] = []
-    for limit in _LADDER:
+    for limit in search.ladder:
         found.append(_allocate(job, layers, float(limit), found))
     exact = job.scores.top1(job.scores.exact)
-    best = _refine(job, layers, budget, exact, found)
+    best = _refine(job, layers, (budget, search), exact, found)
     bits, chosen = best
     changed = _fit_layers(job, _choice(layers, bits))
     points = [point for point, _ in uniform] + [point for point, _ in found]
@@ -353,11 +370,12 @@ def _pick(job: _BudgetJob, layers: list[_Layer], limit: float) -> tuple[Picked, 
 def _refine(
     job: _BudgetJob,
     layers: list[_Layer],
-    budget: Budget,
+    asked: tuple[Budget, _Search],
     exact: float | None,
     found: list[Executed],
 ) -> tuple[Bits, FrontPoint]:
     """The cheapest point that keeps the budget, and some more between it and the next cheaper."""
+    budget, search = asked
     kept = [item for item in found if keeps(budget, item[0], exact)]
     if not kept:
         hint = "a larger budget, or wider converters"
@@ -365,10 +383,10 @@ def _refine(
             "no allocation of bits keeps the budget", where="--adc-budget", hint=hint
         )
     best = min(kept, key=lambda item: item[0].energy_pj)
-    top = float(_LADDER[found.index(best)])
+    top = float(search.ladder[found.index(best)])
     # The next cheaper limit was executed, and misses the budget.
-    low = top + _LADDER[1] - _LADDER[0]
-    for _ in range(_REFINE):
+    low = top + search.ladder[1] - search.ladder[0]
+    for _ in range(search.halvings):
         middle = (low + top) / 2
         tried = _allocate(job, layers, middle, found)
         found.append(tried)

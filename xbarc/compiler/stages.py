@@ -322,7 +322,8 @@ def _set_converters(made: Compilation, progress: Progress) -> Compilation:
     if budget is not None:
         feeds, output = made.batches(FOLDS), made.network.outputs[0].name
         labels = split_labels(made.network.inputs, data)[1]
-        steps, front = fit_budget(made.steps, plan.target, output, feeds, labels, budget, progress)
+        asked = (budget, plan.options.effort)
+        steps, front = fit_budget(made.steps, plan.target, output, feeds, labels, asked, progress)
         return replace(made, steps=steps, front=front, unset=made.steps)
     bits = _asked_bits(policy)
     # The target's converter bounds what calibration may ask for.

@@ -62,7 +62,11 @@ def map_layer(
     """
     law = costs_by_law(options.conversion_cost, target)
     job = apply_to_weights(
-        make_job(layer, target, options, arrangement), target, options.adc_savings, law
+        make_job(layer, target, options, arrangement),
+        target,
+        options.adc_savings,
+        law,
+        options.effort,
     )
     unkept = _unkept(layer, target, options)
     cells, r_values = _encode(job)

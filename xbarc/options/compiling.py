@@ -45,6 +45,7 @@ RangeMethod = Literal["mse", "percentile", "minmax"]
 Share = Literal["none", "layer", "channel"]
 RangeAnalysis = Literal["all", "structure", "none"]
 Feedback = Literal["auto", "on", "off"]
+Effort = Literal["low", "normal", "high"]
 Tile = Literal["fill", "even"]
 Pack = Literal["layer", "network", "none"]
 PlacementName = Literal["none", "heaviest", "srs", "drs", "rows", "optimal", "faults"]
@@ -218,6 +219,12 @@ class Converters(Options):
         unset="none",
         formerly=("levers",),
         brief="narrower converters, same results",
+    )
+    effort: Effort = option(
+        "normal",
+        "how long --adc-savings and --adc-budget search: low takes a fraction of the time and "
+        "gives up a part of what is saved, high searches large layers as thoroughly as small ones",
+        brief="how long savings are searched",
     )
     rows_latency: float = option(
         2.0,

@@ -40,6 +40,7 @@ class CompileKeywords(TypedDict, total=False):
     adc: Literal["lossless", "worst-case", "calibrated"] | str | int | Method
     adc_budget: str | float | Budget | None
     adc_savings: str | Iterable[AdcSaving]
+    effort: Literal["low", "normal", "high"]
     rows_latency: float
     conversion_cost: Literal["both", "bits", "levels", "target"] | str | int
     column_order: Literal["array", "layer"] | str | int | ColumnRule

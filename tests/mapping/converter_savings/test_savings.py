@@ -237,3 +237,25 @@ def test_savings_and_orders_by_name() -> None:
         parse_adc_savings("magic")
     with pytest.raises(MappingError, match="'up' is not available"):
         column_rule("up")
+
+
+def test_effort_changes_time_and_never_a_result() -> None:
+    layer = int_layer(gaussian(300, 24))
+    wanted = effective_weights(mapped(layer, small_target()))
+    steps = {
+        effort: mapped(layer, small_target(), adc_savings=("recode", "centre"), effort=effort)
+        for effort in ("low", "normal", "high")
+    }
+    for step in steps.values():
+        assert is_lossless(step)
+        assert np.array_equal(effective_weights(step), wanted)
+    # A small layer is searched as a whole already.
+    assert np.array_equal(steps["high"].cells.data, steps["normal"].cells.data)
+    assert not np.array_equal(steps["low"].cells.data, steps["normal"].cells.data)
+    levels = {
+        effort: float(np.exp2(step.adc.bits.astype(np.float64)).sum())
+        for effort, step in steps.items()
+    }
+    plain = float(np.exp2(mapped(layer, small_target()).adc.bits.astype(np.float64)).sum())
+    assert levels["normal"] < plain
+    assert levels["low"] < plain

@@ -25,6 +25,8 @@ _REACH = 40
 _TRIED = 6
 _TRIED_WEIGHTS = 1 << 18
 """Weights that a number is tried on: whole row blocks, spread over a layer that has more."""
+# With `--effort low`: a third of the numbers, on an eighth of the weights. Our choice, not tuned.
+_TRIED_QUICK, _TRIED_WEIGHTS_QUICK = 2, 1 << 15
 # Bounds the histogram of an output: 2,049 bins of 8 bytes.
 _WIDEST_WEIGHTS = 1 << 10
 # As in `recoding.digits`, with two starts more: the best number of some output may suit others
@@ -40,6 +42,7 @@ def centres(
     law: WidthCosts = BOTH_LAWS,
     *,
     joined: bool,
+    quick: bool = False,
 ) -> Int64Array:
     """The number to subtract from each output's weights; axes: group, output.
 
@@ -53,6 +56,7 @@ def centres(
         target: the chip.
         law: what a conversion costs.
         joined: one converter sees the difference of the two columns of a pair.
+        quick: fewer numbers are tried, on fewer rows.
     """
     groups, _, outputs = weights.shape
     off = np.zeros((groups, outputs), dtype=np.int64)
@@ -60,8 +64,9 @@ def centres(
     if not weights.size or reach > _WIDEST_WEIGHTS:
         return off
     candidates = np.arange(-_REACH, _REACH + 1)
-    tried_rows, bounds = _sample(weights, segment_bounds(blocks, target.array.active_rows))
-    many = tried_rows.shape[1] < weights.shape[1]
+    most = _TRIED_WEIGHTS_QUICK if quick else _TRIED_WEIGHTS
+    tried_rows, bounds = _sample(weights, segment_bounds(blocks, target.array.active_rows), most)
+    many = quick or tried_rows.shape[1] < weights.shape[1]
     how = _How(slices, target.cell.bits, (1 << target.input.dac_bits) - 1, joined, law, many)
     starts = _starts(tried_rows, bounds, how)
     expected = _expected_cost(weights, candidates, how, (starts, target.array.active_rows))
@@ -70,7 +75,7 @@ def centres(
     ranked = np.argsort(expected, axis=0, kind="stable")
     least = np.full((groups, outputs), np.inf)
     # Zero first: a number has to win against leaving the weights as they are.
-    for place in (_REACH, *range(_TRIED)):
+    for place in (_REACH, *range(_TRIED_QUICK if quick else _TRIED)):
         index = np.full(groups * outputs, _REACH) if place == _REACH else ranked[place]
         tried = candidates[index].reshape(groups, outputs)
         cost = _cost(tried_rows - tried[:, None], bounds, how)
@@ -80,10 +85,10 @@ def centres(
     return off
 
 
-def _sample(weights: IntArray, bounds: IntArray) -> tuple[IntArray, IntArray]:
+def _sample(weights: IntArray, bounds: IntArray, most: int) -> tuple[IntArray, IntArray]:
     """Some sets of rows, spread evenly, and their bounds; all of a layer that is not large."""
     count = len(bounds) - 1
-    chosen = max(1, min(count, _TRIED_WEIGHTS * count // weights.size))
+    chosen = max(1, min(count, most * count // weights.size))
     if chosen == count:
         return weights, bounds
     sets = np.unique(np.linspace(0, count - 1, chosen).astype(np.int64))

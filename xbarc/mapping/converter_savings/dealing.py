@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from xbarc.mapping.converters import BOTH_LAWS, WidthCosts
-from xbarc.mapping.recoding import MANY_WEIGHTS, Spelling, digit_sums, recode
+from xbarc.mapping.recoding import Spelling, digit_sums, recode
 from xbarc.mapping.tiling import segment_bounds
 from xbarc.numerics import IntArray
 
@@ -29,6 +29,8 @@ def deal_rows(
     active_rows: int,
     cell_bits: int,
     law: WidthCosts = BOTH_LAWS,
+    *,
+    held: bool = False,
 ) -> IntArray:
     """Input of each row, in the order whose converters cost least.
 
@@ -38,6 +40,7 @@ def deal_rows(
         active_rows: rows that are converted together.
         cell_bits: width of a cell.
         law: what a conversion costs.
+        held: whether the work on each weight is held down.
     """
     most = min(_OUTPUTS_TRIED, 1 + _TRIED_WEIGHTS // (weights.shape[0] * weights.shape[1]))
     outputs = np.unique(np.linspace(0, weights.shape[2] - 1, most).astype(np.int64))
@@ -52,7 +55,7 @@ def deal_rows(
             segments,
             Spelling(slices, cell_bits, law=law.cost),
             quick=True,
-            of_many=weights.size > MANY_WEIGHTS,
+            of_many=held,
         )
         cost = sum(float(law.of_sums(sums).sum()) for sums in digit_sums(digits, segments))
         if cost < least:

@@ -25,9 +25,10 @@ from xbarc.mapping.encodings import encoding_of
 from xbarc.mapping.job import Job
 from xbarc.mapping.recoding import MANY_WEIGHTS, Recoded, Spelling, layer_start
 from xbarc.mapping.tiling import segment_bounds
-from xbarc.options import AUTO, AdcSaving, ColumnRule, ColumnShares, MapOptions
+from xbarc.options import AUTO, AdcSaving, ColumnRule, ColumnShares, Effort, MapOptions
 from xbarc.target import Target
 
+_NO_LIMIT = 1 << 62  # weights: more than any layer has
 # Digits are kept as int8, with a sign.
 _WIDEST_DIGIT = 7
 
@@ -40,8 +41,17 @@ def idle_savings(options: MapOptions, target: Target) -> tuple[AdcSaving, ...]:
     return tuple(name for name in options.adc_savings if name in ("recode", "centre", "distribute"))
 
 
+def held_above(effort: Effort) -> int:
+    """Weights of a layer above which work on each is held down, so that time follows size."""
+    return {"low": 0, "high": _NO_LIMIT}.get(effort, MANY_WEIGHTS)
+
+
 def apply_to_weights(
-    job: Job, target: Target, adc_savings: tuple[AdcSaving, ...], law: WidthCosts
+    job: Job,
+    target: Target,
+    adc_savings: tuple[AdcSaving, ...],
+    law: WidthCosts,
+    effort: Effort = "normal",
 ) -> Job:
     """Apply the savings that act on weights; those that do not suit the encoding do nothing.
 
@@ -50,7 +60,9 @@ def apply_to_weights(
         target: the chip.
         adc_savings: which to apply.
         law: the costs that they lower.
+        effort: how long may be searched.
     """
+    held = job.weights.size > held_above(effort)
     encodings = [part.encoding for part in job.cut.parts]
     paired = all(encoding.is_paired() for encoding in encodings)
     if not paired or target.cell.bits > _WIDEST_DIGIT or not job.weights.size:
@@ -59,34 +71,36 @@ def apply_to_weights(
     # One row block leaves nothing to distribute.
     if "distribute" in adc_savings and job.weights.shape[1] > target.array.rows:
         active = target.array.active_rows
-        order = deal_rows(job.weights, job.bounds, active, target.cell.bits, law)
+        order = deal_rows(job.weights, job.bounds, active, target.cell.bits, law, held=held)
         before = order if job.row_input is None else job.row_input[order]
         job = replace(job, weights=job.weights[:, order], row_input=before)
     if "centre" in adc_savings:
-        job = _subtract_centres(job, target, law, joined=joined)
+        job = _subtract_centres(job, target, law, joined=joined, effort=effort)
     if "recode" in adc_savings and job.slices > 1:
-        job = _choose_digits(job, target, law, joined=joined)
+        job = _choose_digits(job, target, law, joined=joined, held=held)
     return job
 
 
-def _choose_digits(job: Job, target: Target, law: WidthCosts, *, joined: bool) -> Job:
+def _choose_digits(job: Job, target: Target, law: WidthCosts, *, joined: bool, held: bool) -> Job:
     """The layer in digits that are chosen once its cells are made."""
     top, active = (1 << target.input.dac_bits) - 1, target.array.active_rows
-    many = job.weights.size > MANY_WEIGHTS
     # Cells of a large layer are made in pieces; all pieces must begin with the same prices, or the
     # result would depend on the size of a buffer.
     begin: tuple[tuple[int, ...], ...] = ()
-    if many:
+    if held:
         how = Spelling(job.slices, target.cell.bits, top, joined, law.cost)
         begin = layer_start(job.weights, segment_bounds(job.bounds, active), how)
-    recoded = Recoded(job.encoding, active, top, joined, many, law.cost, begin)
+    recoded = Recoded(job.encoding, active, top, joined, held, law.cost, begin)
     parts = tuple(replace(part, encoding=recoded) for part in job.cut.parts)
     return replace(job, encoding=recoded, cut=replace(job.cut, parts=parts))
 
 
-def _subtract_centres(job: Job, target: Target, law: WidthCosts, *, joined: bool) -> Job:
+def _subtract_centres(
+    job: Job, target: Target, law: WidthCosts, *, joined: bool, effort: Effort
+) -> Job:
     """Subtract a number from the weights of each output; the periphery adds it back."""
-    off = centres(job.weights, job.bounds, job.slices, target, law, joined=joined)
+    quick = effort == "low"
+    off = centres(job.weights, job.bounds, job.slices, target, law, joined=joined, quick=quick)
     if not off.any():
         return job
     weights = job.weights - off[:, None].astype(np.int32)

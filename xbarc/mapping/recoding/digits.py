@@ -37,8 +37,6 @@ _SWEEPS_OF_MANY = 8
 
 With four slices .7 % more levels than without a limit, six sevenths of the time.
 """
-_SEARCHED_WEIGHTS = 1 << 20
-"""Up to this, better widths are looked for around those that were lowered one by one."""
 # Rounds of looking for better widths, and sweeps that try to meet them: 40 and 16 save 2 % and more
 # where cost counts levels alone, and 3 % under the default law (held by
 # `test_looking_around_finds_better_widths`).
@@ -80,7 +78,7 @@ def recode(
     *,
     quick: bool = False,
     least: bool = False,
-    of_many: bool = False,
+    of_many: bool | None = None,
     begin: Int64Array | None = None,
 ) -> Int8Array:
     """Digits of every weight.
@@ -91,7 +89,8 @@ def recode(
         how: digits and their cost.
         quick: one sweep a lowered width, for comparisons.
         least: only look for the least total sum.
-        of_many: the weights are a piece of a layer of more than `MANY_WEIGHTS`.
+        of_many: whether work is held down, as for a piece of a large layer; None: where these
+            weights are more than `MANY_WEIGHTS`.
         begin: prices of columns to start from; axes: start, column. None: those that suit these
             weights.
 
@@ -100,14 +99,14 @@ def recode(
     """
     groups, rows, outputs = weights.shape
     digits = np.zeros((groups, rows, outputs, how.slices), dtype=np.int8)
-    many = of_many or weights.size > MANY_WEIGHTS
+    many = weights.size > MANY_WEIGHTS if of_many is None else of_many
     edges, counts = [int(bound) for bound in bounds], _starts(quick=quick, many=many)
     every = start_prices(how.slices, how.joined)[: 1 if least else None]
     starts = every if least else begin
     if starts is None:
         starts = promising_starts(weights, edges, how, counts)
     others = every[: 0 if least or many else None]
-    effort = _effort(weights.size, quick=quick, least=least, many=many)
+    effort = _effort(quick=quick, least=least, many=many)
     for first, last in pairwise(edges):
         cells = _problems(weights, first, last)
         found = np.zeros((*cells.shape, how.slices), dtype=np.int8)
@@ -152,14 +151,14 @@ def start_prices(slices: int, joined: bool) -> Int64Array:
     return starts
 
 
-def _effort(size: int, *, quick: bool, least: bool, many: bool) -> width_kernels.Effort:
+def _effort(*, quick: bool, least: bool, many: bool) -> width_kernels.Effort:
     """More for small layers, where every width counts and time does not."""
     if least:
         return width_kernels.Effort(0, 0, 0, 0)
     if many:
         return width_kernels.Effort(1, _SWEEPS_OF_MANY, 0, 0)
-    if quick or size > _SEARCHED_WEIGHTS:
-        return width_kernels.Effort(1 if quick else 2, _SWEEPS, 0, 0)
+    if quick:
+        return width_kernels.Effort(1, _SWEEPS, 0, 0)
     return width_kernels.Effort(2, _SWEEPS, _ROUNDS, _MEETING)
 
 

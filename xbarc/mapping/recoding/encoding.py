@@ -22,7 +22,7 @@ class Recoded(Encoding):
         active_rows: rows that are converted together.
         top: largest input slice.
         joined: one converter sees the difference of a pair.
-        of_many: the layer has so many weights that work on each is held down.
+        of_many: work on each weight is held down: there are many, or little effort was asked for.
         law: cost of each width of a converter.
         begin: prices to start from, chosen for the whole layer; empty: chosen for each piece of it.
     """
