@@ -37,6 +37,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "prune": ("0.5", "0.5:free"),
     "adc_budget": ("20dB",),
     "equalise": ("layer", "channel"),
+    "effort": ("low", "normal", "high"),
     "adc_savings": ("all", "recode", "centre", "distribute", "group", "rows"),
     "rows_latency": ("4",),
     "conversion_cost": ("bits",),

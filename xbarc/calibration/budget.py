@@ -35,7 +35,7 @@ _MOST_BITS = 10
 
 
 @dataclass(frozen=True)
-class _Search:
+class _LimitSearch:
     """Allocations that are executed, each once over the calibration data.
 
     Attributes:
@@ -51,10 +51,10 @@ class _Search:
 
 # From one limit to the next the error doubles; four halvings leave 0.2 dB of that. Low effort
 # doubles it twice and leaves 1.5 dB: 10 executions for 23, at up to 1.5 dB more than was needed.
-_SEARCH: Mapping[Effort, _Search] = {
-    "low": _Search((4,), range(45, 8, -6), 2),
-    "normal": _Search(range(2, 8), range(45, 8, -3), 4),
-    "high": _Search(range(2, 8), range(45, 8, -3), 6),
+_SEARCH: Mapping[Effort, _LimitSearch] = {
+    "low": _LimitSearch((4,), range(45, 8, -6), 2),
+    "normal": _LimitSearch(range(2, 8), range(45, 8, -3), 4),
+    "high": _LimitSearch(range(2, 8), range(45, 8, -3), 6),
 }
 # A layer's harm is the answers that turn in one run with that layer coarse, so few that chance
 # alone gives zero or twice as many. Layers of `fashion-vgg` range from .04 to .47, 3.4 times the
@@ -370,7 +370,7 @@ def _pick(job: _BudgetJob, layers: list[_Layer], limit: float) -> tuple[Picked, 
 def _refine(
     job: _BudgetJob,
     layers: list[_Layer],
-    asked: tuple[Budget, _Search],
+    asked: tuple[Budget, _LimitSearch],
     exact: float | None,
     found: list[Executed],
 ) -> tuple[Bits, FrontPoint]:

@@ -76,7 +76,6 @@ def train_command(
     """
     train = _room()
     from xbarc.cli.progress import progress_bar
-    from xbarc.evaluate import evaluate
     from xbarc.ir import check_replaceable, check_writable
     from xbarc.options import read_options
 
@@ -91,23 +90,14 @@ def train_command(
     calibration = _calibration(arrays) if calibrate is None else _read(calibrate)
     job = train.prepare(model, target, calibration=calibration, **{**base, **given})
     _tell_carried(job)
-    samples = _samples(job, arrays, data)
-    if training.validation is None:
-        share, seed = training.held_out, training.train_seed
-        samples, chosen = train.split_held_out(samples, share, seed)
-    else:
-        chosen = _samples(job, _read(training.validation), training.validation)
+    samples, chosen = _split(train, job, training, _samples(job, arrays, data))
     state = place.with_name(place.name + ".training")
     trainer = train.Trainer(job, samples, chosen, training, state)
     try:
         with progress_bar("train") as advance:
             course = trainer.run(advance)
     except KeyboardInterrupt:
-        if state.exists():
-            tell(
-                f"{state} keeps the last whole epoch: the same command goes on from it, and with "
-                "--hours 0 writes the best program so far"
-            )
+        _tell_how_to_go_on(state)
         raise
     except XbarcError:
         # the job holds its best epoch again, and the state of the last whole one is kept; before
@@ -121,9 +111,36 @@ def train_command(
         state.unlink(missing_ok=True)
     _show(course, len(chosen))
     _tell_goal(course, training.prune_energy)
-    first = {name: array[:_COMPARED] for name, array in chosen.inputs.items()}
-    _show_layers(job, evaluate(program.program, first, model))
+    _show_layers(job, _compare(program, chosen, model))
     return EXIT_DONE
+
+
+def _tell_how_to_go_on(state: Path) -> None:
+    if state.exists():
+        tell(
+            f"{state} keeps the last whole epoch: the same command goes on from it, and with "
+            "--hours 0 writes the best program so far"
+        )
+
+
+def _compare(program: CompiledProgram, chosen: Samples, model: Path) -> Evaluation:
+    """Layers beside the float network's, on a few samples that trained nothing."""
+    from xbarc.evaluate import evaluate
+
+    first = {name: array[:_COMPARED] for name, array in chosen.inputs.items()}
+    return evaluate(program.program, first, model)
+
+
+def _split(
+    train: Any, job: TrainJob, training: Training, samples: Samples
+) -> tuple[Samples, Samples]:
+    """Samples to train on, and those that choose the epoch."""
+    if training.validation is not None:
+        return samples, _samples(job, _read(training.validation), training.validation)
+    held: tuple[Samples, Samples] = train.split_held_out(
+        samples, training.held_out, training.train_seed
+    )
+    return held
 
 
 def _write(job: TrainJob, files: TrainedFiles, place: Path, note: str) -> CompiledProgram:

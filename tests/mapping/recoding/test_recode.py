@@ -129,9 +129,7 @@ def test_a_sample_of_row_blocks_finds_centres_as_good(monkeypatch: pytest.Monkey
 def test_a_sample_is_made_of_whole_row_blocks(rows: int, active: int, tried: int) -> None:
     weights = np.arange(rows).reshape(1, rows, 1)
     bounds = np.array([*range(0, rows, active), rows])
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(centring, "_TRIED_WEIGHTS", tried)
-        chosen, edges = centring._sample(weights, bounds)
+    chosen, edges = centring._sample(weights, bounds, tried)
     assert edges[0] == 0
     assert edges[-1] == chosen.shape[1]
     assert chosen.shape[1] <= max(active, tried)
