@@ -219,3 +219,10 @@ def test_an_explanation_names_the_proof_and_the_command(study: MakeStudy) -> Non
     assert "xbarc compile" in text
     with pytest.raises(InputError, match="no design 99"):
         render_explanation(result, 99)
+
+
+def test_a_design_that_fails_on_a_sample_is_named(study: MakeStudy, tmp_path: Path) -> None:
+    x = np.full((8, 12), np.nan, dtype=np.float32)
+    np.savez(tmp_path / "nan.npz", x=x, labels=np.zeros(8, np.int64))
+    with pytest.raises(InputError, match=r"xbarc compile .*net.onnx .*: .*NaN"):
+        explore(study(data=tmp_path / "nan.npz"))

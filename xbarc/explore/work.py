@@ -144,7 +144,19 @@ class Question:
 
 
 def answer(conditions: Conditions, question: Question) -> Answers:
-    """Run some samples through a design and through the float model."""
+    """Run some samples through a design and through the float model.
+
+    Raises:
+        InputError: the design cannot run them; the message says which design it is.
+    """
+    try:
+        return _answer(conditions, question)
+    except XbarcError as error:
+        # A study runs hundreds of designs, and only some may fail on a sample.
+        raise InputError(str(error), where=question.recipe.command()) from error
+
+
+def _answer(conditions: Conditions, question: Question) -> Answers:
     start = process_time()
     program = _program_of(question.recipe)
     feeds, labels = _samples(conditions, question)

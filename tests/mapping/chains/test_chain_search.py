@@ -49,7 +49,8 @@ def test_shuffled_chains_are_found(count: int, cut: int, levels: int, rows: int)
 
 
 @pytest.mark.parametrize(
-    ("count", "rows", "levels"), [(64, 9, 2), (127, 9, 2), (64, 12, 4), (64, 16, 2)]
+    ("count", "rows", "levels"),
+    [(64, 9, 2), (127, 9, 2), pytest.param(64, 12, 4, marks=pytest.mark.slow), (64, 16, 2)],
 )
 def test_chains_of_few_rows_are_found(count: int, rows: int, levels: int) -> None:
     weights, lengths = chains(count, rows, levels, count, seed=3)
