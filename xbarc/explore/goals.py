@@ -43,12 +43,6 @@ class Goals:
             return tuple(name for name, _ in self.objectives)
         return tuple(f"{name}[{model}]" for name, _ in self.objectives for model in self.models)
 
-    @property
-    def directions(self) -> tuple[Direction, ...]:
-        """The direction of each number of `values`."""
-        times = len(self.names) // len(self.objectives)
-        return tuple(way for _, way in self.objectives for _ in range(times))
-
     def values(self, figures: Sequence[Figures], only: frozenset[str] | None = None) -> list[float]:
         """Objectives of a design, less is better; NaN where one is unknown.
 

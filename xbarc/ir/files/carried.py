@@ -20,8 +20,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from xbarc.errors import ProgramError
-from xbarc.ir.files.programs import load_crossbar, load_fragment, step_arrays, step_record
-from xbarc.ir.files.records import value_of, value_record
+from xbarc.ir.files.programs import load_crossbar, load_fragment, mapping_fields, step_arrays
+from xbarc.ir.files.records import value_of
 from xbarc.ir.files.schema import (
     Count,
     CrossbarRecord,
@@ -99,16 +99,10 @@ def pack_program(program: Program, strip: Callable[[bytes], bytes]) -> str:
     record = CarriedRecord(
         format=_FORMAT,
         hardware=_hardware(program.target),
-        inputs=[value_record(value) for value in program.inputs],
-        outputs=[value_record(value) for value in program.outputs],
-        steps=[step_record(index, step) for index, step in enumerate(program.steps)],
-        arrays=program.arrays,
-        settings=list(program.settings),
-        front=list(program.front),
-        rows=list(program.rows),
         size=len(data),
         digest=hashlib.sha256(data).hexdigest(),
         packed=base64.b64encode(zlib.compress(data, _LEVEL)).decode("ascii"),
+        **mapping_fields(program),
     )
     return record.model_dump_json()
 

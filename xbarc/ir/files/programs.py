@@ -215,17 +215,24 @@ def _record(program: Program, files: dict[str, str]) -> ProgramRecord:
         name=program.name,
         source=SourceRecord(path=program.source.path, sha256=program.source.sha256),
         target=program.target,
-        inputs=[value_record(value) for value in program.inputs],
-        outputs=[value_record(value) for value in program.outputs],
-        steps=[step_record(index, step) for index, step in enumerate(program.steps)],
-        arrays=program.arrays,
-        settings=list(program.settings),
-        front=list(program.front),
-        rows=list(program.rows),
         files=files,
         reported=None,
         seal=UNSEALED,
+        **mapping_fields(program),
     )
+
+
+def mapping_fields(program: Program) -> dict[str, Any]:
+    """What a program says of its mapping, whatever file it stands in."""
+    return {
+        "inputs": [value_record(value) for value in program.inputs],
+        "outputs": [value_record(value) for value in program.outputs],
+        "steps": [step_record(index, step) for index, step in enumerate(program.steps)],
+        "arrays": program.arrays,
+        "settings": list(program.settings),
+        "front": list(program.front),
+        "rows": list(program.rows),
+    }
 
 
 def step_record(index: int, step: Step) -> CrossbarRecord | DigitalRecord:
