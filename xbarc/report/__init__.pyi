@@ -3,7 +3,7 @@ from .collector import collect
 from .formats.html import render_html
 from .formats.json_and_csv import render_csv, render_json
 from .formats.summary import render_summary
-from .formats.text import render_text, rich_table
+from .formats.text import render_text
 from .inspection.heat_map import block_picture, layer_picture, png_bytes, write_png
 from .inspection.json_and_html import (
     render_block_html,
@@ -23,6 +23,7 @@ from .program_comparison import (
     render_comparison_json,
     render_comparison_text,
 )
+from .rich_tables import rich_table
 from .section import Subject
 from .sections.layers import layers_table, placement_table
 from .sections.sources import source_rows

@@ -12,7 +12,7 @@ from xbarc.cost import LEVELS, ChipCost, CostPart, FullLoad, chip_cost, stated_l
 from xbarc.errors import TargetError
 from xbarc.report.document import Document
 from xbarc.report.escaping import json_text, text_lines
-from xbarc.report.formats import rich_table
+from xbarc.report.rich_tables import rich_table
 from xbarc.report.sections import (
     UM2_PER_MM2,
     LevelRow,

@@ -12,7 +12,7 @@ from rich.text import Text
 from xbarc.cost import ProgramCost, chip_arrays
 from xbarc.report.document import Document
 from xbarc.report.escaping import json_text, text_lines
-from xbarc.report.formats import rich_table
+from xbarc.report.rich_tables import rich_table
 from xbarc.rows import Row, Rows, Shown, TableData, cells, fact, headings, number, percent
 from xbarc.target import Target
 

@@ -13,8 +13,8 @@ from rich.text import Text
 
 from xbarc.report.document import Document
 from xbarc.report.escaping import csv_cell, json_text, text_lines
-from xbarc.report.formats import rich_table
 from xbarc.report.model import Report
+from xbarc.report.rich_tables import rich_table
 from xbarc.report.sections import LayerRow
 from xbarc.rows import Row, Rows, TableData, fact, number
 

@@ -11,7 +11,7 @@ from rich.console import Group
 from rich.text import Text
 
 from xbarc.report.escaping import json_text, text_lines
-from xbarc.report.formats import rich_table
+from xbarc.report.rich_tables import rich_table
 from xbarc.report.sections import citations, source_rows, source_tables
 from xbarc.rows import TableData
 from xbarc.target import (

@@ -9,9 +9,9 @@ from rich.text import Text
 
 from xbarc.cost import CostPart
 from xbarc.report.escaping import text_lines
-from xbarc.report.formats.text import rich_table
 from xbarc.report.model import Report
 from xbarc.report.notes import warnings
+from xbarc.report.rich_tables import rich_table
 from xbarc.report.sections import plain_line
 from xbarc.rows import TableData, number, percent
 

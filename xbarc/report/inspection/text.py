@@ -7,9 +7,9 @@ from rich.console import Group
 from rich.text import Text
 
 from xbarc.numerics import Int64Array
-from xbarc.report.formats import rich_table
 from xbarc.report.inspection.heat_map import shrink
 from xbarc.report.inspection.views import BlockView, LayerView
+from xbarc.report.rich_tables import rich_table
 from xbarc.rows import TableData, histogram, number
 
 _SHADES = " ░▒▓█"
