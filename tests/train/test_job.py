@@ -248,6 +248,25 @@ def test_a_run_that_is_stopped_goes_on_to_the_same_cells(tmp_path: Path) -> None
         trainer(state).run()
 
 
+def test_a_loss_of_ones_own_takes_the_place_of_the_teacher(tmp_path: Path) -> None:
+    path, samples = small_mlp(tmp_path)
+    labels = np.arange(len(samples)) % 3  # nothing that the float network would answer
+    data = replace(samples, labels=labels)
+    asked: list[int] = []
+
+    def loss(
+        job: xt.TrainJob, x: tuple[dict[str, torch.Tensor]], y: torch.Tensor | None
+    ) -> torch.Tensor:
+        asked.append(len(x[0]["x"]))
+        assert y is not None
+        return nn.functional.cross_entropy(job(*x), y)
+
+    job = xt.prepare(path, calibration=samples.inputs)
+    course = xt.Trainer(job, data, data, Training(epochs=40, batch=20), loss=loss).run()
+    assert asked == [20] * 120
+    assert course.epochs[course.best].score > course.teacher + 0.1
+
+
 def test_a_value_that_is_no_number_stops_and_keeps_the_best(tmp_path: Path) -> None:
     path, samples = small_mlp(tmp_path)
     job = xt.prepare(path, calibration=samples.inputs)

@@ -27,6 +27,7 @@ from xbarc.train.losses import answers_of, distill
 from xbarc.train.regularisers import adc_energy, lossless_levels
 
 Progress = Callable[[str, int, int], None]
+Loss = Callable[[TrainJob, tuple[dict[str, Tensor]], Tensor | None], Tensor]
 
 # Learning rates rise over the first tenth of the steps and fall as a half cosine to nothing, so
 # that cells between two levels come to rest. Our choice; other courses were not compared.
@@ -117,6 +118,7 @@ class Trainer:
         validation: samples that choose the epoch.
         training: the options.
         checkpoint: a file that is written after each epoch and read at the start; None keeps none.
+        loss: of a job, its inputs and their labels; a mean over the samples.
     """
 
     def __init__(
@@ -126,9 +128,10 @@ class Trainer:
         validation: Samples,
         training: Training,
         checkpoint: Path | None = None,
+        loss: Loss = distill,
     ) -> None:
         self.job, self.data, self.validation = job, data, validation
-        self.training = training
+        self.training, self._loss = training, loss
         self.checkpoint = checkpoint
         self._device = next(job.parameters()).device
         groups = job.parameter_groups(training.cell_rate, training.digital_rate)
@@ -230,7 +233,7 @@ class Trainer:
         value = 0.0
         for part in self._runs(batch):
             inputs, labels = part.tensors(self._device)
-            loss = distill(self.job, (inputs,), labels) * (len(part) / len(batch))
+            loss = self._loss(self.job, (inputs,), labels) * (len(part) / len(batch))
             loss.backward()  # type: ignore[no-untyped-call]
             value += float(loss.detach())
         terms = self.job.regulariser()
