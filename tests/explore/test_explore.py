@@ -61,7 +61,7 @@ def test_figures_are_those_of_a_loop_over_compile_and_check(study: MakeStudy) ->
 
 
 def test_giving_up_changes_no_front(study: MakeStudy) -> None:
-    knobs = {"array.columns": [64, 128], "adc": ["lossless", 5, 4, 3, 2, 1]}
+    knobs = {"weight_bits": [8, 4], "adc": ["lossless", 5, 4, 3, 2, 1]}
     whole = explore(study(knobs=knobs, search={"images": ("all",)}))
     halved = explore(study(knobs=knobs, search={"images": (20, 60, "all")}))
     assert [row.values for row in halved.front] == [row.values for row in whole.front]

@@ -15,13 +15,17 @@ import pytest
 
 from tests.explore.conftest import MakeStudy, write_net
 from xbarc.api import compile as compile_program
-from xbarc.errors import InputError
+from xbarc.compiler import compile_model
+from xbarc.cost import parse_policy, program_cost
+from xbarc.errors import InputError, XbarcError
 from xbarc.evaluate import evaluate
-from xbarc.explore import Study, explore
+from xbarc.explore import Study, explore, make_study, meaning_of
 from xbarc.explore.digests import method_digest
+from xbarc.explore.figures import totals_of
 from xbarc.explore.recipe import Recipe, make_recipe
-from xbarc.explore.work import Conditions, price
-from xbarc.ir import read_npz
+from xbarc.explore.work import Conditions, _program_of, price
+from xbarc.ir import Program, read_npz
+from xbarc.numerics import digest_of
 from xbarc.report import Totals
 from xbarc.rows import facts_of
 from xbarc.target import load_target
@@ -219,3 +223,88 @@ def test_a_list_in_a_choice_by_price(study: MakeStudy) -> None:
     _, *rows = explore(made).rows
     assert rows[0].figures == rows[1].figures
     assert all("--adc-savings recode,centre" in row.commands[0] for row in rows)
+
+
+# What turns a design into another one; a few of each meet in one process, and share what they can.
+KNOBS: dict[str, list[Any]] = {
+    "array.rows": [16, 64, 128],
+    "array.columns": [16, 48, 128],
+    "hierarchy.arrays_per_macro": [2, 16],
+    "input.dac_bits": [1, 2],
+    "adc": ["lossless", "worst-case", 8, 5, 3, "calibrated:4", "calibrated"],
+    "encoding": ["differential", "offset", "acm", "bias-column", "auto"],
+    "weight_bits": [8, 5, 4],
+    "activation_bits": [8, 6],
+    "ranges": ["mse", "minmax"],
+    "feedback": ["auto", "on", "off"],
+    "range_analysis": ["all", "structure", "none"],
+    "tile": ["fill", "even"],
+    "pack": ["layer", "network"],
+    "duplicate": ["none", "balance"],
+    "equalise": ["none", "layer"],
+    "prune": ["none", "0.5"],
+    "adc_savings": ["none", "recode,centre"],
+    "weight_slices": [None, 4],
+}
+
+
+def _draw_recipe(study: Study, rng: np.random.Generator) -> Recipe:
+    """A few knobs turned, the others as they are."""
+    names = rng.choice(list(KNOBS), size=rng.integers(1, 6), replace=False)
+    settings = {name: KNOBS[name][rng.integers(len(KNOBS[name]))] for name in names.tolist()}
+    if "array.rows" in settings:
+        settings["array.active_rows"] = settings["array.rows"]
+    return _recipe_of(study, settings)
+
+
+def _check_shared(recipe: Recipe) -> bool:
+    """Compare a design with the same one compiled alone; False where it does not map."""
+    found = price(Conditions(None), recipe)
+    alone = _compile_alone(recipe)
+    if isinstance(alone, str):
+        assert found.error == alone
+        return False
+    assert not found.error, found.error
+    shared = _program_of(recipe)
+    assert shared.settings == alone.settings
+    for one, other in zip(shared.steps, alone.steps, strict=True):
+        assert digest_of(one) == digest_of(other), recipe
+    assert found.digest == price_digest(alone)
+    policy = parse_policy(recipe.compile_options().duplicate, alone.target)
+    assert found.totals == totals_of(alone, program_cost(alone, policy))[0]
+    return True
+
+
+def _compile_alone(recipe: Recipe) -> Program | str:
+    """A program that shares nothing, or why there is none."""
+    calibration = None if recipe.calibrate is None else read_npz(recipe.calibrate)
+    try:
+        target, options = recipe.load_target(), recipe.compile_options()
+        return compile_model(recipe.model, target, options=options, calibration=calibration)
+    except XbarcError as error:
+        return str(error)
+
+
+def price_digest(program: Program) -> str:
+    return digest_of(meaning_of(program).digest, {})
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_designs_that_share_work_are_what_they_are_alone(study: MakeStudy, seed: int) -> None:
+    made, rng = study(), np.random.default_rng(seed)
+    assert sum(_check_shared(_draw_recipe(made, rng)) for _ in range(12)) > 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(6))
+def test_designs_of_a_real_network_share_work(seed: int) -> None:
+    folder, rng = Path(__file__).parents[2] / "models", np.random.default_rng(seed)
+    made = make_study(
+        {
+            "models": [folder / "fashion-mlp.onnx"],
+            "calibrate": folder / "fashion-calibration-256.npz",
+            "knobs": {"adc": [5]},
+            "objectives": {"energy_uj": "min"},
+        }
+    )
+    assert sum(_check_shared(_draw_recipe(made, rng)) for _ in range(12)) > 4

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from xbarc.compiler.stages import STAGES, Compilation, CompileObserver, start_compilation
 from xbarc.ir import Network, Program
+from xbarc.memo import Memo
 from xbarc.numerics import AnyArray, ordered_sums
 from xbarc.options import CompileOptions
 from xbarc.pipeline import Progress, run_stages
@@ -38,6 +39,7 @@ def run_compiler(
     calibration: Mapping[str, AnyArray] | None = None,
     progress: Progress | None = None,
     observe: CompileObserver | None = None,
+    memo: Memo | None = None,
 ) -> Compilation:
     """Compile a model: run all stages, in their order.
 
@@ -49,6 +51,7 @@ def run_compiler(
             activation ranges are static, without it they are taken at run time.
         progress: called with the stage and the layer at work, its number and the count of layers.
         observe: called after each stage with what it gave, and its time.
+        memo: what other compilations have made, and where this one keeps what they may use.
 
     Raises:
         ModelError: the model cannot be read or run.
@@ -57,7 +60,7 @@ def run_compiler(
         InputError: calibration data does not fit the model.
     """
     loaded = target if isinstance(target, Target) else load_target(target)
-    start = start_compilation(path, loaded, options, calibration)
+    start = start_compilation(path, loaded, options, calibration, memo)
     # BLAS sums in an order that depends on its threads; one order gives the same bytes.
     with ordered_sums():
         return run_stages(start, STAGES, progress, observe)
@@ -70,13 +73,16 @@ def compile_model(
     options: CompileOptions | None = None,
     calibration: Mapping[str, AnyArray] | None = None,
     progress: Progress | None = None,
+    memo: Memo | None = None,
 ) -> Program:
     """Compile a model and return its program; see `run_compiler`.
 
     Raises:
         XbarcError: as `run_compiler`.
     """
-    made = run_compiler(path, target, options=options, calibration=calibration, progress=progress)
+    made = run_compiler(
+        path, target, options=options, calibration=calibration, progress=progress, memo=memo
+    )
     return made.program
 
 

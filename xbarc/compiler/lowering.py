@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from dataclasses import replace
+from functools import partial
 
 from xbarc.calibration import Prefix, SenseWalk, Whole, choose_encoding
 from xbarc.errors import MappingError
@@ -19,6 +21,7 @@ from xbarc.ir import (
     Step,
 )
 from xbarc.mapping import ArrayPool, fit_layer, map_layer, with_declared
+from xbarc.memo import Memo
 from xbarc.options import AUTO, Pruning
 from xbarc.passes import (
     Facts,
@@ -43,8 +46,17 @@ def lower_network(
     batches: list[Values],
     progress: Progress,
     watch: Callable[[CrossbarStep, Prefix], None] | None = None,
+    memo: Memo | None = None,
 ) -> tuple[tuple[Step, ...], int]:
     """Map layer after layer; calibration data runs through the steps made so far.
+
+    Args:
+        whole: the network, and what was chosen for it as a whole.
+        plan: what was asked for.
+        batches: calibration data.
+        progress: told which layer is at work.
+        watch: shown each crossbar step with the data in front of it.
+        memo: of this network and these data; what other compilations of them have made.
 
     Returns:
         The steps in execution order, and how many arrays they take.
@@ -53,7 +65,10 @@ def lower_network(
     pool = ArrayPool(plan.target.array, plan.options.pack)
     steps: list[Step] = []
     walk = Walk(network.layers)
-    prefix = Prefix(walk, batches, exact=_wants_exact(network, plan))
+    # Thresholds are set on the values themselves, and so is a setting that all layers share.
+    if compares(plan) or watch is not None:
+        memo = None
+    prefix = Prefix(network, batches, exact=_wants_exact(network, plan), memo=memo)
     sense = SenseWalk(network, walk, plan.target, plan.options)
     # Converters that clip, or are set later, make other sums than the cells say: then nothing is
     # known of what a layer gives.
@@ -102,11 +117,7 @@ def _crossbar(
         layer = with_declared(widen_binary(layer))
         shared = whole.steps(layer)
         if shared is None:
-            ranged = quantize_input(
-                layer, plan.activation_bits, prefix.ranges(layer), plan.options.ranges
-            )
-            # Only where a layer has its own range: a shared one was chosen for all codes.
-            ranged = facts.known(ranged)
+            ranged = _choose_codes(layer, plan, prefix, facts)
         else:
             ranged = whole.quantize(layer, shared)[0]
         wanted = plan.options.prune is not None or _wants_moments(layer, plan)
@@ -117,7 +128,7 @@ def _crossbar(
             layer = _prune_layer(layer, plan, plan.options.prune, moments)
             ranged, moments = with_codes_of(layer, ranged), None
         if shared is None:
-            plain = quantize_weights(ranged, plan.weight_bits)
+            plain = _round_plainly(ranged, plan, prefix.memo)
         else:
             ranged, plain = whole.quantize(layer, shared)
         step = None if shared is None else shared.weight
@@ -126,11 +137,56 @@ def _crossbar(
             return whole.share_adc(choose_encoding(ranged, plain, moments, *where))
         # An error inside an encoding from outside is its own, and says so.
         with blame(plan.options.encoding, f"mapping layer {layer.name}"):
-            fitted = fit_layer(ranged, plan.target, plan.options, plain, moments, step)
-            made = map_layer(fitted.layer, *where, fitted.arrangement, fitted.record)
+            fit = partial(fit_layer, ranged, plan.target, plan.options, plain, moments, step)
+            key = None if shared is not None else _fit_key(layer, plan, facts)
+            fitted = fit() if key is None else prefix.recall(key, fit, _weight_bytes(plain))
+            made = map_layer(
+                fitted.layer, *where, fitted.arrangement, fitted.record, memo=prefix.memo
+            )
         return whole.share_adc(made)
     except ValueError as error:
         raise MappingError(str(error), where=layer.name) from error
+
+
+def _choose_codes(layer: MatrixLayer, plan: Plan, prefix: Prefix, facts: Facts) -> MatrixLayer:
+    """The layer with a range of its own, and with what is known of its codes."""
+
+    def choose() -> MatrixLayer:
+        ranged = quantize_input(
+            layer, plan.activation_bits, prefix.ranges(layer), plan.options.ranges
+        )
+        # Only where a layer has its own range: a shared one was chosen for all codes.
+        return facts.known(ranged)
+
+    return prefix.recall(("codes", *_code_key(layer, plan, facts)), choose)
+
+
+def _code_key(layer: MatrixLayer, plan: Plan, facts: Facts) -> tuple[Hashable, ...]:
+    """What a layer's codes depend on, beside the network, the data and the steps before it."""
+    return layer.name, plan.activation_bits, plan.options.ranges, facts.rules
+
+
+def _round_plainly(ranged: MatrixLayer, plan: Plan, memo: Memo) -> MatrixLayer:
+    """The layer with plainly rounded weights."""
+    if plan.options.prune is not None:
+        return quantize_weights(ranged, plan.weight_bits)
+    # Rounding looks at no data: behind every prefix the integers are the same objects, and what is
+    # made of them is found again.
+    key = ("rounded", ranged.name, plan.weight_bits)
+    rounded = memo.recall(key, lambda: quantize_weights(ranged, plan.weight_bits), _weight_bytes)
+    return replace(ranged, weight=rounded.weight, result=rounded.result)
+
+
+def _weight_bytes(layer: MatrixLayer) -> int:
+    return int(layer.weight.tensor.load().nbytes)
+
+
+def _fit_key(layer: MatrixLayer, plan: Plan, facts: Facts) -> tuple[Hashable, ...] | None:
+    """What fitted integers depend on, beside the prefix; None where cells have a say in them."""
+    options = plan.options
+    if options.weight_slices is not None or options.prune is not None:
+        return None
+    return ("fit", *_code_key(layer, plan, facts), plan.weight_bits, options.feedback)
 
 
 def _prune_layer(

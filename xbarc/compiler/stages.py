@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from json import dumps
+from math import prod
 from pathlib import Path
 
 from xbarc.calibration import (
@@ -50,6 +51,7 @@ from xbarc.mapping import (
     load_converters,
     placement_name,
 )
+from xbarc.memo import Memo, Same
 from xbarc.numerics import AnyArray
 from xbarc.options import BY_BUDGET, FIXED, CompileOptions, fixed_text
 from xbarc.passes import remove_dead_layers
@@ -87,6 +89,7 @@ class Compilation:
         given: the options as the user gave them; None: none.
         carried: what the settings say of a mapping that the model carries.
         taken: whether the steps are those of that mapping.
+        memo: what other compilations have made; it keeps nothing where nobody brought one.
     """
 
     path: Path
@@ -103,6 +106,7 @@ class Compilation:
     given: CompileOptions | None = None
     carried: Mapping[str, str] = field(default_factory=dict)
     taken: bool = False
+    memo: Memo = field(default_factory=Memo)
 
     @property
     def whole(self) -> Whole:
@@ -158,6 +162,7 @@ def start_compilation(
     target: Target,
     options: CompileOptions | None,
     calibration: Mapping[str, AnyArray] | None,
+    memo: Memo | None = None,
 ) -> Compilation:
     """Check everything that was asked for, and give the first stage what it takes.
 
@@ -168,7 +173,7 @@ def start_compilation(
     plan = make_plan(options or CompileOptions(), target)
     if calibration is None:
         _check_needs(plan.options)
-    return Compilation(Path(path), plan, calibration, given=options)
+    return Compilation(Path(path), plan, calibration, given=options, memo=memo or Memo())
 
 
 def _check_needs(options: CompileOptions) -> None:
@@ -189,14 +194,21 @@ def _check_needs(options: CompileOptions) -> None:
 
 def _read(made: Compilation, _: Progress) -> Compilation:
     plan = made.plan
-    network = read_network(
-        made.path,
-        shapes=plan.options.shapes,
-        scales=plan.whole.scales,
-        binary=binary_options(plan),
-        fixed=plan.options.fix_input,
-    )
+    scales, fixed = plan.whole.scales, plan.options.fix_input
+    shapes, binary = plan.options.shapes, binary_options(plan)
+
+    def read() -> Network:
+        return read_network(made.path, shapes=shapes, scales=scales, binary=binary, fixed=fixed)
+
+    key = ("network", made.path, repr((shapes, scales, binary, fixed)))
+    network = made.memo.recall(key, read, _network_bytes)
     return replace(made, read=Whole(network, None, plan.whole.bits))
+
+
+def _network_bytes(network: Network) -> int:
+    """Weights of a network, which its layers load from the model that they keep."""
+    sizes = (prod(layer.weight.tensor.shape) for layer in network.matrix_layers)
+    return 4 * sum(sizes)
 
 
 def _check_network(made: Compilation) -> None:
@@ -238,7 +250,8 @@ def _take_carried(made: Compilation, _: Progress) -> Compilation:
 def _simplify(made: Compilation, _: Progress) -> Compilation:
     # Here and not at the start: whether a network is binary is known once it is read.
     _check_senses(made.network, made.plan)
-    network = remove_dead_layers(made.network)
+    before = made.network
+    network = made.memo.recall(("simplified", Same(before)), lambda: remove_dead_layers(before))
     return (
         made
         if network is made.network
@@ -270,9 +283,13 @@ def _check_senses(network: Network, plan: Plan) -> None:
 
 def _scale(made: Compilation, _: Progress) -> Compilation:
     # From the file and not from the network read: scales are chosen for values that nobody scaled.
-    source, batches = FloatModel(made.path, made.plan.options.fix_input), made.batches()
-    statistics = channel_statistics(made.network, source, batches) if batches else None
-    return replace(made, read=plan_whole(made.network, statistics, made.plan.whole))
+    def plan() -> Whole:
+        source, batches = FloatModel(made.path, made.plan.options.fix_input), made.batches()
+        statistics = channel_statistics(made.network, source, batches) if batches else None
+        return plan_whole(made.network, statistics, made.plan.whole)
+
+    key = ("scaled", Same(made.network), Same(made.calibration), made.plan.whole)
+    return replace(made, read=made.memo.recall(key, plan))
 
 
 def _share_converter(made: Compilation, progress: Progress) -> Compilation:
@@ -291,7 +308,8 @@ def _map(made: Compilation, progress: Progress) -> Compilation:
     batches = made.batches()
     shapes = shape_settings(made.network.inputs, made.plan.options.shapes)
     settings = settings_of(made.plan, made.whole, calibrated=bool(batches))
-    steps, arrays = lower_network(made.whole, made.layer_plan, batches, progress)
+    memo = made.memo.under((Same(made.network), Same(made.calibration)))
+    steps, arrays = lower_network(made.whole, made.layer_plan, batches, progress, memo=memo)
     if made.plan.options.exact_weights:
         # After all layers: the message names every one that lost its integers.
         check_integers(steps)
@@ -352,7 +370,7 @@ def _asked_bits(policy: str) -> int | None:
 
 
 def _verify(made: Compilation, _: Progress) -> Compilation:
-    verify_program(made.program)
+    verify_program(made.program, made.memo if made.memo.keeps else None)
     return made
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import partial, reduce
 from operator import add
 from typing import Literal
 
@@ -26,6 +26,7 @@ from xbarc.cost.timing import (
     why_unscheduled,
 )
 from xbarc.ir import CrossbarStep, Program, positions
+from xbarc.memo import Memo
 from xbarc.numerics import Int64Array, count_levels
 from xbarc.rows import Row, fact
 from xbarc.target import Target
@@ -121,17 +122,20 @@ class ProgramCost:
         return None if self.schedule is None else self.schedule.interval_ps / PS
 
 
-def program_cost(program: Program, policy: Policy | None = None) -> ProgramCost:
+def program_cost(
+    program: Program, policy: Policy | None = None, memo: Memo | None = None
+) -> ProgramCost:
     """Count a program.
 
     Args:
         program: what is counted.
         policy: how copies of weights are chosen; none by default.
+        memo: what was found for other programs.
 
     Raises:
         MappingError: the policy cannot be met.
     """
-    target, chosen = program.target, policy or Policy()
+    target, chosen, known = program.target, policy or Policy(), memo or Memo()
     converters = places_of(program)
     timings = {
         step.name: step_timing(step, target, converters[step.name])
@@ -152,11 +156,12 @@ def program_cost(program: Program, policy: Policy | None = None) -> ProgramCost:
             allocation,
             (timings[step.name], Counts(bit_steps=decided[step.name])),
             (copies[step.name], on.get(step.name, 0.0)),
+            known.of(step.cells, "levels", partial(count_levels, step.cells)),
         )
         for step in program.crossbar_steps
     )
     # After copies: each has tiles of its own.
-    places = placement(program, copies)
+    places = placement(program, copies, known)
     # Bytes and hops together: a router is paid for each that a byte passes.
     layers = _count_routed(layers, places)
     macs = sum(step.macs or 0 for step in program.digital_steps)
@@ -217,6 +222,7 @@ def _layer(
     allocation: Allocation,
     found: tuple[Timing, Counts],
     stands_and_on: tuple[int, float],
+    levels: Int64Array,
 ) -> LayerCost:
     (timing, decided), (copies, on) = found, stands_and_on
     vector = vector_counts(step, target) + decided
@@ -235,7 +241,6 @@ def _layer(
     # Unknown positions count nothing here, and `left_out` says so; a guess would look like a
     # figure.
     counts = held + vector.times(count or 0)
-    levels = count_levels(step.cells)
     return LayerCost(step, count, copies, vector, counts, timing, latency, levels)
 
 

@@ -7,13 +7,14 @@ from functools import partial
 from pathlib import Path
 
 from xbarc.errors import InputError
-from xbarc.explore.digests import code_digest, digest_of
+from xbarc.explore.digests import code_digest
 from xbarc.explore.judging import Judged
 from xbarc.explore.knobs import Design
 from xbarc.explore.recipe import Recipe
 from xbarc.explore.study import Study
 from xbarc.explore.work import Answers, Conditions, DesignCosts, Question
 from xbarc.frontend import source_digest
+from xbarc.numerics import digest_of
 from xbarc.target import load_target
 
 

@@ -6,13 +6,12 @@ that made them, so that a design that is answered right after it was priced is c
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from time import process_time
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -21,13 +20,13 @@ from xbarc.compiler import compile_model
 from xbarc.cost import parse_policy, price_program, program_cost
 from xbarc.errors import InputError, XbarcError
 from xbarc.executor import Executor, fill_batch, split_batches
-from xbarc.explore.digests import digest_of
 from xbarc.explore.figures import totals_of
-from xbarc.explore.meaning import chip_digest, meaning_of
+from xbarc.explore.meaning import meaning_of
 from xbarc.explore.recipe import Recipe
 from xbarc.frontend import fixed_feeds, runnable_model
-from xbarc.ir import Program, read_npz, split_labels
-from xbarc.numerics import AnyArray, Float64Array, IntArray
+from xbarc.ir import Program, chip_digest, read_npz, split_labels
+from xbarc.memo import Memo
+from xbarc.numerics import AnyArray, Float64Array, IntArray, digest_of
 from xbarc.options import CompileOptions
 from xbarc.oracle import Oracle
 from xbarc.target import Target
@@ -39,6 +38,10 @@ _KEPT_BYTES = 256 << 20
 # Float outputs that a process keeps, so that designs judged on the same samples share one run.
 _FLOAT_BYTES = 64 << 20
 
+# What compilations share: quantised networks, statistics of calibration data, cells of layers. The
+# 15 quantised networks of a study of three widths of each need some 100 MB with a VGG.
+_STAGE_BYTES = 512 << 20
+
 # Options that only reports read: programs that differ in nothing else are one program. Where a
 # choice is made by price they count (`_by_price`).
 _REPORTED = frozenset({"duplicate", "cost_law"})
@@ -48,8 +51,6 @@ _PRICED = ("costs", "hierarchy", "peak", "sources", "name", "description", "chan
 
 # Stands for a label where data have none: every other number is one, -1 too, which no class has.
 NO_LABEL = np.iinfo(np.int64).min
-
-_Kept = TypeVar("_Kept")
 
 
 @dataclass(frozen=True)
@@ -119,10 +120,10 @@ def price(conditions: Conditions, recipe: Recipe) -> DesignCosts:
         options = recipe.compile_options()
         priced = price_program(program, options.cost_law)
         policy = parse_policy(options.duplicate, priced.target)
-        totals, unknown = totals_of(priced, program_cost(priced, policy))
+        totals, unknown = totals_of(priced, program_cost(priced, policy, _stages))
     except XbarcError as error:
         return DesignCosts(error=str(error), seconds=process_time() - start)
-    meaning = meaning_of(program)
+    meaning = meaning_of(program, _stages)
     digest, proof = meaning.digest, meaning.reason
     if conditions.kinds:
         # Chips deviate place by place, so nothing but the same program is equal.
@@ -252,45 +253,28 @@ def load_samples(path: Path, seed: int) -> tuple[dict[str, AnyArray], IntArray]:
     return data, np.random.default_rng(seed).permutation(min(sizes))
 
 
-class _Shelf:
-    """Values by key, the oldest put away first once they are too many bytes."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._bytes = 0
-        self._items: OrderedDict[Hashable, tuple[int, Any]] = OrderedDict()
-
-    def get(self, key: Hashable) -> Any:
-        """What is kept; None where nothing is."""
-        if key not in self._items:
-            return None
-        self._items.move_to_end(key)
-        return self._items[key][1]
-
-    def put(self, key: Hashable, value: _Kept, size: int) -> _Kept:
-        """Keep a value, and give it back."""
-        self._items[key] = (size, value)
-        self._bytes += size
-        while self._bytes > self._most and len(self._items) > 1:
-            self._bytes -= self._items.popitem(last=False)[1][0]
-        return value
-
-
-_programs = _Shelf(_KEPT_BYTES)
-_floats = _Shelf(_FLOAT_BYTES)
+# One process works on one study: what its designs share is found here.
+_programs = Memo(_KEPT_BYTES)
+_floats = Memo(_FLOAT_BYTES)
+_stages = Memo(_STAGE_BYTES)
 
 
 def _program_of(recipe: Recipe) -> Program:
     """The program of a design; cells that another design has already are taken over."""
     target, options = recipe.load_target(), recipe.compile_options()
-    key: Hashable = (recipe.model, recipe.calibrate, *_cells_key(target, options, recipe))
-    kept: Program | None = _programs.get(key)
-    if kept is None:
-        kept = compile_model(
-            recipe.model, target, options=options, calibration=_calibration(recipe.calibrate)
+
+    def build() -> Program:
+        calibration = _calibration(recipe.calibrate)
+        return compile_model(
+            recipe.model, target, options=options, calibration=calibration, memo=_stages
         )
-        _programs.put(key, kept, sum(step.cells.data.nbytes for step in kept.crossbar_steps))
-    return replace(kept, target=target)
+
+    key = (recipe.model, recipe.calibrate, *_cells_key(target, options, recipe))
+    return replace(_programs.recall(key, build, _cell_bytes), target=target)
+
+
+def _cell_bytes(program: Program) -> int:
+    return sum(step.cells.data.nbytes for step in program.crossbar_steps)
 
 
 def _cells_key(target: Target, options: CompileOptions, recipe: Recipe) -> tuple[Hashable, ...]:
@@ -331,11 +315,14 @@ def _float_outputs(
     recipe = question.recipe
     fixed = recipe.compile_options().fix_input
     key = (recipe.model, conditions.data, question.first, question.last, repr(fixed))
-    found: list[list[AnyArray]] | None = _floats.get(key)
-    if found is None:
+
+    def run() -> list[list[AnyArray]]:
         oracle, constants = _oracle(recipe.model), fixed_feeds(recipe.model, fixed)
         values = [oracle.run({**batch, **constants}) for batch in batches]
-        found = [[one[name] for name in names] for one in values]
-        size = sum(int(np.asarray(item).nbytes) for floats in found for item in floats)
-        _floats.put(key, found, size)
-    return found
+        return [[one[name] for name in names] for one in values]
+
+    return _floats.recall(key, run, _float_bytes)
+
+
+def _float_bytes(floats: list[list[AnyArray]]) -> int:
+    return sum(int(np.asarray(item).nbytes) for batch in floats for item in batch)

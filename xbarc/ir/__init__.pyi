@@ -40,6 +40,7 @@ from .graph import dataflow
 from .integers import Unkept
 from .kinds import conversion_exponents, conversion_kinds
 from .labels import LABELS, label_name, labels_in, split_labels
+from .meaning import StepMeaning, chip_digest, step_meaning
 from .network import (
     DeclaredWeights,
     DigitalFragment,
@@ -161,6 +162,7 @@ __all__ = [
     "SolverRun",
     "StaticInput",
     "Step",
+    "StepMeaning",
     "SumStatistics",
     "Tiling",
     "Trace",
@@ -175,6 +177,7 @@ __all__ = [
     "check_program",
     "check_replaceable",
     "check_writable",
+    "chip_digest",
     "conversion_exponents",
     "conversion_kinds",
     "conversion_matrix",
@@ -212,6 +215,7 @@ __all__ = [
     "spatial_extent",
     "split_labels",
     "stackable",
+    "step_meaning",
     "sum_ranges",
     "to_values",
     "unpack_program",

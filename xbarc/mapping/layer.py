@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -30,6 +30,7 @@ from xbarc.mapping.job import Job, make_job
 from xbarc.mapping.kept import unkept_weights
 from xbarc.mapping.pack import ArrayPool
 from xbarc.mapping.tiling import ColumnPart, segment_bounds
+from xbarc.memo import Memo, Same
 from xbarc.numerics import AnyArray, Int64Array, PackedCells, pack_cells, packed_bytes
 from xbarc.options import MapOptions
 from xbarc.plugins import is_foreign
@@ -46,6 +47,7 @@ def map_layer(
     pool: ArrayPool,
     arrangement: Arrangement | None = None,
     fit: FitRecord | None = None,
+    memo: Memo | None = None,
 ) -> CrossbarStep:
     """Cells, periphery and ADC settings of a layer.
 
@@ -56,20 +58,14 @@ def map_layer(
         pool: hands out physical arrays.
         arrangement: order and sign of the outputs, where the weights were fitted to one.
         fit: how the integers were chosen.
+        memo: cells that the same weights have had before.
 
     Raises:
         MappingError: the layer cannot be mapped; the message says why and what would help.
     """
     law = costs_by_law(options.conversion_cost, target)
-    job = apply_to_weights(
-        make_job(layer, target, options, arrangement),
-        target,
-        options.adc_savings,
-        law,
-        options.effort,
-    )
+    job, cells, r_values = _make_cells(layer, target, options, arrangement, memo)
     unkept = _unkept(layer, target, options)
-    cells, r_values = _encode(job)
     tiling = _make_tiling(job, target, pool)
     step = CrossbarStep(
         **layer.head(),
@@ -97,6 +93,39 @@ def map_layer(
     room = wide(target) if "rows" in options.adc_savings else target
     step = replace(step, adc=replace(adc_settings(step, room, options.adc_policy), solved=solved))
     return with_gain(step, target, options.adc_policy)
+
+
+_Cells = tuple[Job, PackedCells, list[Int64Array]]
+
+
+def _make_cells(
+    layer: MatrixLayer,
+    target: Target,
+    options: MapOptions,
+    arrangement: Arrangement | None,
+    memo: Memo | None,
+) -> _Cells:
+    """The plan of a layer, its cells, and entries of `R` of each part."""
+
+    def encode() -> _Cells:
+        law = costs_by_law(options.conversion_cost, target)
+        planned = make_job(layer, target, options, arrangement)
+        job = apply_to_weights(planned, target, options.adc_savings, law, options.effort)
+        return job, *_encode(job)
+
+    key = _cells_key(layer, target, options) if arrangement is None else None
+    if memo is None or key is None:
+        return encode()
+    # The plan holds the weights too, about as many bytes as their cells.
+    return memo.recall(key, encode, lambda made: 2 * made[1].data.nbytes)
+
+
+def _cells_key(layer: MatrixLayer, target: Target, options: MapOptions) -> Hashable:
+    """What cells depend on; None where prices or code of others have a say in them."""
+    if options.adc_savings or is_foreign(encoding_of(options)):
+        return None
+    asked = (options.encoding, options.tile, options.weight_slices)
+    return ("cells", layer.name, Same(layer.weight), repr(target.array), target.cell.bits, asked)
 
 
 def _unkept(layer: MatrixLayer, target: Target, options: MapOptions) -> tuple[Unkept, ...]:

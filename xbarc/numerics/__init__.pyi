@@ -1,6 +1,7 @@
 from .blas_threads import ordered_sums
 from .compiling import WARM_MARK, compiled, kept_loops, loops_folder
 from .cores import THREADS, available_cores
+from .digests import Digest, digest_of
 from .exact import FLOAT32_EXACT, FLOAT64_EXACT, exact_matmul, exact_type
 from .formats import IntFormat, bits_for, magnitude_bits, narrowest_format
 from .joining import ByteTables
@@ -38,6 +39,7 @@ __all__ = [
     "AnyArray",
     "BoolArray",
     "ByteTables",
+    "Digest",
     "Float32Array",
     "Float64Array",
     "FloatArray",
@@ -53,6 +55,7 @@ __all__ = [
     "bits_for",
     "compiled",
     "count_levels",
+    "digest_of",
     "exact_matmul",
     "exact_type",
     "is_worth_loops",

@@ -30,17 +30,26 @@ class Facts:
 
     def __init__(self, inputs: Iterable[Value], mode: str, *, lossless: bool) -> None:
         self._mode, self._lossless = mode, lossless
+        self._left: list[Step] = []
         borders = tuple(inputs)
         self._structure = ValueRanges(borders, weights=False)
         self._sums = ValueRanges(borders) if mode == "all" and lossless else None
 
+    @property
+    def rules(self) -> tuple[str, bool]:
+        """What is found depends on these, on the network, and on what the steps so far compute."""
+        return self._mode, self._lossless
+
     def advance(self, step: Step) -> None:
-        """Take in what a step writes."""
-        if self._mode == "none":
-            return
-        self._structure.advance(step)
-        if self._sums is not None:
-            self._sums.advance(step)
+        """Take in what a step writes, once somebody asks for it."""
+        self._left.append(step)
+
+    def _catch_up(self) -> None:
+        for step in self._left:
+            self._structure.advance(step)
+            if self._sums is not None:
+                self._sums.advance(step)
+        self._left.clear()
 
     def known(self, layer: MatrixLayer) -> MatrixLayer:
         """The layer with as few input bits as its codes need, and with the intervals that are left.
@@ -50,6 +59,7 @@ class Facts:
         """
         if self._mode == "none":
             return layer
+        self._catch_up()
         layer = _narrow_codes(layer, _facts(self._structure, layer))
         if not self._lossless:
             return layer

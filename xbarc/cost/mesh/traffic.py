@@ -11,6 +11,7 @@ from xbarc.cost.mesh.tile_traffic import Item, Link
 from xbarc.cost.step_counts import accumulator_bytes
 from xbarc.cost.timing import input_grid, vector_grid
 from xbarc.ir import CrossbarStep, Program, dataflow
+from xbarc.memo import Memo
 
 
 def program_items(program: Program, copies: Mapping[str, int]) -> tuple[Item, ...]:
@@ -63,12 +64,17 @@ def _positions(step: CrossbarStep) -> int:
     return 0 if grid is None else prod(vector_grid(step, grid)[0])
 
 
-def placement(program: Program, copies: Mapping[str, int]) -> MeshPlacement | None:
+def placement(program: Program, copies: Mapping[str, int], memo: Memo) -> MeshPlacement | None:
     """Places on the mesh; None where the target has none, or no layer's shape is known."""
     tree = program.target.hierarchy
     steps = program.crossbar_steps
     if tree.network == "none" or not steps or all(input_grid(step) is None for step in steps):
         return None
     capacity = tree.arrays_per_macro * tree.macros_per_tile
-    items = program_items(program, copies)
-    return place(items, program_links(program), capacity, tree.tiles_per_chip)
+    asked = (
+        program_items(program, copies),
+        program_links(program),
+        capacity,
+        tree.tiles_per_chip,
+    )
+    return memo.recall(("mesh", *asked), lambda: place(*asked))

@@ -6,12 +6,13 @@ on the first sentence; `broken_rules` lists all of them for `xbarc verify`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
 from xbarc.errors import ProgramError, VerifyError
 from xbarc.ir.built import built_settings
+from xbarc.ir.meaning import step_meaning
 from xbarc.ir.network import layer_inputs, layer_outputs
 from xbarc.ir.program import AdcSettings, CrossbarStep, Program
 from xbarc.ir.value_ranges import find_unproven
@@ -23,7 +24,8 @@ from xbarc.ir.verify.networks import (
     verify_network,
 )
 from xbarc.ir.verify.steps import STEP_RULES, takes
-from xbarc.numerics import AnyArray
+from xbarc.memo import Memo
+from xbarc.numerics import AnyArray, digest_of
 
 # What numpy raises on indices and sizes that no check could foresee in a hostile file.
 _ABSURD = (IndexError, ValueError, TypeError, ArithmeticError, MemoryError)
@@ -213,8 +215,13 @@ PROGRAM_RULES: tuple[ProgramRule, ...] = (
 )
 
 
-def broken_rules(program: Program) -> Iterator[tuple[str, str]]:
-    """Name of each broken rule and what is wrong; rules of layers first, others rely on them."""
+def broken_rules(program: Program, memo: Memo | None = None) -> Iterator[tuple[str, str]]:
+    """Name of each broken rule and what is wrong; rules of layers first, others rely on them.
+
+    Args:
+        program: what is checked.
+        memo: what was proved of programs that compute the same.
+    """
     broken = False
     for step in program.crossbar_steps:
         for step_rule in STEP_RULES:
@@ -228,17 +235,35 @@ def broken_rules(program: Program) -> Iterator[tuple[str, str]]:
     if broken:
         return
     for rule in PROGRAM_RULES:
-        for text in rule(program):
+        for text in _break_rule(rule, program, memo):
             yield rule.__name__, text
 
 
-def verify_program(program: Program) -> None:
+def _break_rule(rule: ProgramRule, program: Program, memo: Memo | None) -> Iterable[str]:
+    if rule is facts_proven and memo is not None:
+        return _recall_proof(program, memo)
+    return rule(program)
+
+
+def _recall_proof(program: Program, memo: Memo) -> tuple[str, ...]:
+    """What `facts_proven` says: claims follow from the inputs and from what the steps compute."""
+    claims = [(step.facts, step.narrowed) for step in program.crossbar_steps]
+    digests = [step_meaning(step, memo).digest for step in program.steps]
+    key = ("proven", digest_of(program.inputs, claims, digests))
+    return memo.recall(key, lambda: tuple(facts_proven(program)))
+
+
+def verify_program(program: Program, memo: Memo | None = None) -> None:
     """Check every rule of a program that was just compiled.
+
+    Args:
+        program: what is checked.
+        memo: as for `broken_rules`.
 
     Raises:
         VerifyError: the first rule that is broken, a bug of ours.
     """
-    for rule, text in broken_rules(program):
+    for rule, text in broken_rules(program, memo):
         raise VerifyError(f"{rule}: {text}", where=program.name)
 
 
