@@ -26,6 +26,7 @@ exclude_patterns = [
     "transcripts",
     # included by pages, no pages themselves
     "reference/_generated/commands.md",
+    "reference/_generated/notebook.md",
     "reference/_generated/options.md",
     "reference/_generated/effects-of-all.md",
     "reference/_generated/program-arrays.md",

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import effects
 import file_format
+import notebook
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -60,6 +61,7 @@ def write_all(folder: Path) -> None:
     _write(folder / "program-keys.md", file_format.key_tables())
     _write(folder / "program-arrays.md", file_format.array_table())
     _write(folder / "effects-of-all.md", effects.same_for_all())
+    _write(folder / "notebook.md", notebook.page())
     for name, text in effects.pictures().items():
         _write(folder / f"encoding-{name}.txt", text)
 

@@ -16,7 +16,12 @@ from typing import TYPE_CHECKING
 from xbarc.version import VERSION
 
 if TYPE_CHECKING:
-    from xbarc.api import CompiledProgram, compile, load  # noqa: A004  # the name users expect
+    from xbarc.api import (
+        CompiledLayer,
+        CompiledProgram,
+        compile,  # noqa: A004  # the name users expect
+        load,
+    )
     from xbarc.circuit import DeviceModel
     from xbarc.cost import CostLaw
     from xbarc.errors import XbarcError
@@ -32,16 +37,20 @@ if TYPE_CHECKING:
         Region,
         Sites,
     )
+    from xbarc.report import Drawing, Report, TileMap
     from xbarc.session import InferenceSession
+    from xbarc.target import Target, load_target
 
 __version__ = VERSION
 __all__ = [
+    "CompiledLayer",
     "CompiledProgram",
     "ConverterPolicy",
     "ConverterSettings",
     "ConverterSums",
     "CostLaw",
     "DeviceModel",
+    "Drawing",
     "Encoded",
     "Encoding",
     "InferenceSession",
@@ -49,19 +58,25 @@ __all__ = [
     "Pattern",
     "Placement",
     "Region",
+    "Report",
     "Sites",
+    "Target",
+    "TileMap",
     "XbarcError",
     "compile",
     "load",
+    "load_target",
 ]
 
 _HOMES = {
+    "CompiledLayer": "xbarc.api",
     "CompiledProgram": "xbarc.api",
     "ConverterPolicy": "xbarc.mapping.converters",
     "ConverterSettings": "xbarc.mapping.converters",
     "ConverterSums": "xbarc.mapping.converters",
     "CostLaw": "xbarc.cost",
     "DeviceModel": "xbarc.circuit",
+    "Drawing": "xbarc.report",
     "Encoded": "xbarc.mapping.encodings",
     "Encoding": "xbarc.mapping.encodings",
     "InferenceSession": "xbarc.session",
@@ -69,10 +84,14 @@ _HOMES = {
     "Pattern": "xbarc.mapping.encodings",
     "Placement": "xbarc.mapping.place",
     "Region": "xbarc.mapping.encodings",
+    "Report": "xbarc.report",
     "Sites": "xbarc.mapping.place",
+    "Target": "xbarc.target",
+    "TileMap": "xbarc.report",
     "XbarcError": "xbarc.errors",
     "compile": "xbarc.api",
     "load": "xbarc.api",
+    "load_target": "xbarc.target",
 }
 
 

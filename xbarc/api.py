@@ -1,8 +1,8 @@
-"""The Python face: compile a model, keep, save, load and report a program."""
+"""The Python face: compile a model, keep, save, load, report and look into a program."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -10,16 +10,37 @@ from typing import TYPE_CHECKING, Unpack
 
 from xbarc.compiler import run_compiler
 from xbarc.cost import parse_policy, price_program
-from xbarc.errors import InputError, XbarcError
+from xbarc.errors import InputError, XbarcError, visible
 from xbarc.frontend import program_model, source_digest
-from xbarc.ir import Program, load_program, program_text, save_program, whole_file
+from xbarc.ir import (
+    CrossbarStep,
+    Program,
+    effective_weights,
+    load_program,
+    program_text,
+    save_program,
+    whole_file,
+)
 from xbarc.mapping import full_load
-from xbarc.numerics import AnyArray
+from xbarc.numerics import AnyArray, IntArray, UInt8Array
 from xbarc.options import CompileKeywords, CompileOptions, Method, ReportKeywords, ScheduleOptions
 from xbarc.pipeline import Progress
-from xbarc.report import Report, collect, render_json
+from xbarc.report import (
+    BlockView,
+    LayerRow,
+    Report,
+    TileMap,
+    collect,
+    find_layer,
+    inspect_block,
+    inspect_layer,
+    layer_table,
+    render_json,
+    tile_map,
+)
+from xbarc.rows import TableData, number, render_card
 from xbarc.session import InferenceSession
-from xbarc.target import Target
+from xbarc.target import Target, TargetName
 from xbarc.version import VERSION
 
 if TYPE_CHECKING:
@@ -112,13 +133,136 @@ class CompiledProgram:
         """A session that runs this program."""
         return InferenceSession(self.program, engine)
 
+    @property
+    def layers(self) -> tuple[CompiledLayer, ...]:
+        """The layers on crossbars, in execution order."""
+        return tuple(CompiledLayer(self, step) for step in self.program.crossbar_steps)
+
+    def __getitem__(self, layer: str) -> CompiledLayer:
+        """A layer on crossbars by its name.
+
+        Raises:
+            InputError: there is none; the message names those there are.
+        """
+        return CompiledLayer(self, find_layer(self.program, layer, where=self.program.name))
+
+    def __iter__(self) -> Iterator[str]:
+        """Names of the layers on crossbars, as a mapping gives its keys."""
+        return (step.name for step in self.program.crossbar_steps)
+
+    def __contains__(self, layer: object) -> bool:
+        """Whether a layer on crossbars has this name."""
+        return any(step.name == layer for step in self.program.crossbar_steps)
+
+    def tile_map(self, layer: str, block: tuple[int, ...] | None = None) -> TileMap:
+        """The cells of a layer or of one block; a notebook shows the picture.
+
+        Args:
+            layer: name of a layer on crossbars.
+            block: row block and column block, with the group before them where there are several;
+                None: all blocks of the layer.
+
+        Raises:
+            InputError: there is no such layer, or no such block.
+        """
+        return self[layer].tile_map(block)
+
     def __str__(self) -> str:
         return program_text(self.program)
+
+    def __repr__(self) -> str:
+        return f"<CompiledProgram {self.program.summary}>"
+
+    # IPython asks for these two names: what it shows, and what the Tab key offers in brackets.
+    def _repr_html_(self) -> str:
+        target = self.program.target
+        try:
+            report = self.report()
+        except XbarcError as error:  # such as a cost law that fails: the program is there
+            return render_card(self.program.summary, (str(error),))
+        rows = tuple(_layer_cells(row) for row in report.layers)
+        heads = ("layer", "operator", "matrix>", "encoding", "arrays>", "ADC bits>", "energy uJ>")
+        line = "; ".join(f"{name} {value} {unit}" for name, value, unit in report.headline())
+        digital = f"{len(report.digital):,} digital fragments" if report.digital else ""
+        title = f"{self.program.name} on {target.name}"
+        return render_card(title, (line, digital), (TableData("", heads, rows),))
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self)
+
+
+def _layer_cells(row: LayerRow) -> tuple[str, ...]:
+    matrix = f"{row.inputs} x {row.outputs}" + (f" x {row.groups}" if row.groups > 1 else "")
+    low, high = row.adc.min_bits, row.adc.max_bits
+    bits = str(low) if low == high else f"{low} to {high}"
+    counts = number(row.arrays), bits, number(row.energy_uj)
+    return (row.name, row.operator, matrix, row.encoding, *counts)
+
+
+@dataclass(frozen=True, eq=False)
+class CompiledLayer:
+    """A layer of a program on crossbars: `program["conv4"]`.
+
+    Attributes:
+        owner: the program that it is a layer of.
+        step: the data structure itself.
+    """
+
+    owner: CompiledProgram
+    step: CrossbarStep
+
+    @property
+    def name(self) -> str:
+        """Its name in the model."""
+        return self.step.name
+
+    @property
+    def costs(self) -> LayerRow:
+        """Its row in the report: counts, converters, energy, latency, area."""
+        return next(row for row in self.owner.report().layers if row.name == self.name)
+
+    @property
+    def cells(self) -> UInt8Array:
+        """Levels of its cells; axes: group, row, column."""
+        return self.step.cells.unpack()
+
+    @property
+    def weights(self) -> IntArray:
+        """The integers that its cells stand for; axes: group, input, output."""
+        return effective_weights(self.step)
+
+    def block(self, i: int, j: int, group: int = 0) -> BlockView:
+        """Everything that the array of one block is loaded with.
+
+        Args:
+            i: row block.
+            j: column block.
+            group: of a grouped convolution.
+
+        Raises:
+            InputError: there is no such block; the message says how many there are.
+        """
+        return inspect_block(self.step, group, i, j)
+
+    def tile_map(self, block: tuple[int, ...] | None = None) -> TileMap:
+        """Its cells, or those of one block; as `CompiledProgram.tile_map`."""
+        return tile_map(self.step, block)
+
+    def __repr__(self) -> str:
+        step = self.step
+        matrix = f"{step.inputs} x {step.outputs}"
+        blocks = f"{step.tiling.array.size:,} blocks"
+        what = f"{step.operator}, {matrix}, {step.encoding}, {blocks}"
+        return f"<CompiledLayer {visible(step.name)}: {what}>"
+
+    def _repr_html_(self) -> str:
+        table = layer_table(inspect_layer(self.step))
+        return render_card(table.title, (), (TableData("", table.headings, table.rows),))
 
 
 def compile(  # noqa: A001  # the name users expect: xbarc.compile
     model: str | Path,
-    target: str | Path | Target = "rram128",
+    target: TargetName | str | Path | Target = "rram128",
     *,
     calibration: Mapping[str, AnyArray] | None = None,
     progress: Progress | None = None,

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xbarc.errors import visible
 from xbarc.executor import Engine, Executor
 from xbarc.ir import Program, Trace, Value, load_program
+from xbarc.rows import TableData, render_card
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,24 @@ class InferenceSession:
     def __init__(self, program: str | Path | Program, engine: Engine = "fast") -> None:
         self._program = program if isinstance(program, Program) else load_program(Path(program))
         self._executor = Executor(self._program, engine)
+        self._engine = engine
+
+    def __repr__(self) -> str:
+        sides = (self.get_inputs(), self.get_outputs())
+        inside, outside = (", ".join(visible(value.name) for value in side) for side in sides)
+        program = f"{visible(self._program.name)} on {visible(self._program.target.name)}"
+        return f"<InferenceSession of {program}, {self._engine}: {inside} -> {outside}>"
+
+    def _repr_html_(self) -> str:
+        sides = (("input", self.get_inputs()), ("output", self.get_outputs()))
+        rows = tuple(
+            (side, value.name, value.type, "unknown" if value.shape is None else str(value.shape))
+            for side, values in sides
+            for value in values
+        )
+        title = f"Session: {self._program.name} on {self._program.target.name}"
+        line = f"{self._engine} engine; session.run(None, {{name: array}})"
+        return render_card(title, (line,), (TableData("", ("", "name", "type", "shape"), rows),))
 
     def run(
         self,

@@ -32,7 +32,8 @@ from xbarc.options import (
 from xbarc.options.base import flags_of, kind_of
 from xbarc.options.compiling import ScheduleOptions
 from xbarc.options.files import options_text, read_options
-from xbarc.options.keywords import CompileKeywords, ReportKeywords
+from xbarc.options.keywords import CompileKeywords, EncodingName, ReportKeywords
+from xbarc.target import TargetName, target_names
 
 FIELDS = {name: field for panel in PANELS for name, field in panel.model_fields.items()}
 READ: dict[str, tuple[Any, ...]] = {
@@ -40,6 +41,8 @@ READ: dict[str, tuple[Any, ...]] = {
     "adc": ("calibrated:4", 6),
     "adc_budget": ("30dB", 0.5, Budget(0.5), None),
     "adc_savings": ("all,rows", ["recode", "rows"], ()),
+    "encoding": ("acm", "segmented:3", None),
+    "duplicate": ("balance", "throughput=5"),
     "conversion_cost": ("bits", 24),
     "column_order": ("layer", 5, ColumnRule(reach=5)),
     "compensate": ("gain,outputs", ["gain"], frozenset()),
@@ -89,6 +92,11 @@ def test_keywords_have_the_types_of_the_options(name: str) -> None:
     for literal in [kind for kind in _members(given) if get_origin(kind) is Literal]:
         for value in get_args(literal):
             CompileOptions(**{name: value})
+
+
+def test_editors_offer_every_name() -> None:
+    assert set(get_args(EncodingName)) == {"auto", *encoding_names()}
+    assert set(get_args(TargetName)) == set(target_names())
 
 
 def test_each_switch_turns_both_ways() -> None:

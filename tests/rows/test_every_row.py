@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-import xbarc.encoding_comparison
+import xbarc.encoding_comparison.comparison
+import xbarc.evaluate
 import xbarc.experiments.study
 import xbarc.report.chip
 import xbarc.report.model

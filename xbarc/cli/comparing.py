@@ -22,8 +22,7 @@ from xbarc.options import (
 )
 
 if TYPE_CHECKING:
-    from xbarc.encoding_comparison import Comparison, EncodingRow, NoiseRow, NoiseSettings
-    from xbarc.rows import TableData
+    from xbarc.encoding_comparison import Comparison, NoiseSettings
 
 _SHARED = (
     # Options that mean the same for every encoding; one that only some of them know would make rows
@@ -169,58 +168,4 @@ def _noise(chips: DeviatingChips) -> NoiseSettings | None:
 def _print(found: Comparison) -> None:
     from xbarc.cli.reporting import emit_tables
 
-    emit_tables(*tables(found))
-
-
-def tables(found: Comparison) -> tuple[TableData, ...]:
-    """A row per encoding, a row for each way to program it, and what did not fit."""
-    from xbarc.encoding_comparison import EncodingRow
-    from xbarc.rows import TableData, table_of
-
-    # An encoding that does not fit is an answer as well: it gets a table of reasons, and the others
-    # their rows.
-    good = [row for row in found.rows if not row.problem]
-    title = f"{found.model} on {found.target}, {found.samples:,} samples"
-    all_rows = table_of(EncodingRow, good, title=title)
-    bad = tuple((row.encoding, row.problem) for row in found.rows if row.problem)
-    problems = TableData("Encodings that do not fit", ("encoding", "why"), bad)
-    return (all_rows, _noise_table(found, good), problems)
-
-
-def _noise_table(found: Comparison, good: list[EncodingRow]) -> TableData:
-    from xbarc.rows import TableData
-
-    noise = found.noise
-    title = ""
-    if noise is not None:
-        title = f"{_deviation(noise)}; seed {noise.seed}, {noise.seeds} chips"
-        title += f", {found.law}" if noise.device is None else ""
-    head = (
-        *("encoding", "programmed", "top-1 mean>", "spread>", "worst>", "points lost>"),
-        *("agreement mean>", "spread>", "worst>"),
-    )
-    rows = tuple((row.encoding, *_noise_cells(row, one)) for row in good for one in row.noise)
-    return TableData(title, head, rows)
-
-
-def _deviation(noise: NoiseSettings) -> str:
-    from xbarc.circuit import device_origin
-
-    if noise.device is not None:
-        return f"Cells deviate by {device_origin(noise.device)}"
-    what = "the range" if noise.of_range else "the conductance"
-    return f"Cells deviate by {100 * (noise.sigma or 0.0):g} % of {what}"
-
-
-def _noise_cells(row: EncodingRow, one: NoiseRow) -> tuple[str, ...]:
-    from xbarc.rows import accuracy
-
-    top1, agreement = one.top1, one.agreement
-    lost = "-"
-    if top1 is not None and row.top1_float is not None:
-        lost = f"{100 * (row.top1_float - top1.mean):.2f}"
-    found: list[str] = [one.variant]
-    for spread, extra in ((top1, [lost]), (agreement, [])):
-        shares = (None,) * 3 if spread is None else (spread.mean, spread.deviation, spread.worst)
-        found += [*map(accuracy, shares), *extra]
-    return tuple(found)
+    emit_tables(*found.tables())

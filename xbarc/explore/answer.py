@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from xbarc.errors import InputError
+from xbarc.errors import InputError, visible
 from xbarc.explore.candidates import TriedDesign
 from xbarc.explore.driver import Explorer
-from xbarc.explore.figures import JUDGED, known_figures
+from xbarc.explore.figures import JUDGED, figure_text, heading, known_figures
 from xbarc.explore.goals import Figures
 from xbarc.explore.knobs import count_designs, values_of
+from xbarc.rows import TableData, render_card
 from xbarc.version import VERSION
 
 # Of the JSON; raised when readers of older ones would misread it.
@@ -119,6 +120,31 @@ class StudyResult:
                 return row
         raise InputError(f"no design {number}", hint=f"0 to {len(self.rows) - 1}")
 
+    def front_table(self, most: int) -> TableData:
+        """The first designs of the front, and the target as it is above them."""
+        rules = [name for name in self.constraints if name not in self.objectives]
+        names = [*self.objectives, *rules]
+        heads = ("design>", *self.knobs, *(f"{heading(name)}>" for name in names), "")
+        shown = list(self.front[:most])
+        if self.rows and self.rows[0].figures and self.rows[0].state != FRONT:
+            shown.insert(0, self.rows[0])
+        count = len(self.front)
+        more = f"; {count - most} more in the files" if count > most else ""
+        title = f"{count} design{'s' if count != 1 else ''} that no other beats{more}"
+        return TableData(title, heads, tuple(_cells(row, self.knobs, names) for row in shown))
+
+    def __repr__(self) -> str:
+        models = ", ".join(map(visible, self.models))
+        looked = sum(bool(row.values) for row in self.rows)
+        counts = f"{looked:,} of {self.possible:,} designs, {len(self.front):,} on the front"
+        return f"<StudyResult of {models}: {counts}>"
+
+    def _repr_html_(self) -> str:
+        table = self.front_table(len(self.front))
+        lines = (self.conditions, f"{table.title}, of {self.possible:,}")
+        plain = TableData("", table.headings, table.rows)
+        return render_card(f"Study of {', '.join(self.models)}", lines, (plain,))
+
     def as_json(self) -> dict[str, Any]:
         """Plain data; numbers that JSON does not know are text."""
         return {
@@ -155,6 +181,12 @@ class StudyResult:
                 [row.number, *values, row.state, row.proof, row.samples, *figures, row.reason]
             )
         return out.getvalue()
+
+
+def _cells(row: DesignRow, knobs: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
+    values = [str(row.values.get(name, "")) for name in knobs]
+    figures = [figure_text(name, row.figures.get(name)) for name in names]
+    return (str(row.number), *values, *figures, row.proof if row.values else "as it is")
 
 
 def _row_json(row: DesignRow) -> dict[str, Any]:

@@ -26,6 +26,7 @@ JUDGED = {
 }
 """Figures that samples give, with their meaning; more of each is better."""
 
+_SHARES = frozenset({"top1", "agreement"})
 _RULES: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
     "<=": operator.le,
@@ -45,6 +46,23 @@ def counted_figures() -> dict[str, str]:
 def known_figures() -> dict[str, str]:
     """Every figure by name, with its meaning."""
     return {**counted_figures(), **JUDGED}
+
+
+def heading(name: str) -> str:
+    """A figure with its unit, as tables write it."""
+    for end, unit in (("_uj", "uJ"), ("_mm2", "mm2"), ("_us", "us"), ("_db", "dB")):
+        if name.endswith(end):
+            return f"{name.removesuffix(end)} {unit}"
+    return name.replace("_", " ")
+
+
+def figure_text(name: str, value: float | None) -> str:
+    """A figure for people; shares as per cent."""
+    if value is None:
+        return "-"
+    if math.isinf(value):
+        return "exact" if name == "sqnr_db" else str(value)
+    return f"{100 * value:.2f} %" if name in _SHARES else f"{value:.5g}"
 
 
 def totals_of(

@@ -8,8 +8,7 @@ from html import escape
 from pathlib import Path
 
 from xbarc.explore.answer import DesignRow, StudyResult
-from xbarc.explore.figures import JUDGED
-from xbarc.explore.table import figure_text, heading
+from xbarc.explore.figures import JUDGED, figure_text, heading
 
 _FOLDER = Path(__file__).parent
 

@@ -11,9 +11,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from xbarc.errors import InputError
+from xbarc.errors import InputError, visible
 from xbarc.explore.knobs import TARGET, Knob, read_fixed, read_knobs
 from xbarc.options import ChipEffects, nearest
+from xbarc.rows import TableData, render_card
 
 TIED = "tied"
 Direction = Literal["min", "max"]
@@ -114,6 +115,19 @@ class Study(BaseModel):
     objectives: dict[str, Direction] = Field(min_length=1)
     constraints: dict[str, str] = Field(default_factory=dict)
     search: Search = Search()
+
+    def __repr__(self) -> str:
+        models = ", ".join(visible(model.name) for model in self.models)
+        wanted = ", ".join(f"{way} {name}" for name, way in self.objectives.items())
+        return f"<Study of {models} on {visible(self.target)}: {len(self.knobs)} knobs, {wanted}>"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        knobs = tuple((name, str(values)) for name, values in self.knobs.items())
+        goals = tuple(self.objectives.items()) + tuple(self.constraints.items())
+        tables = (TableData("", ("knob", "values"), knobs), TableData("", ("goal", ""), goals))
+        return render_card(f"Study of {', '.join(m.name for m in self.models)}", (), tables)
 
     def variables(self) -> tuple[Knob, ...]:
         """The knobs, each with its choices.

@@ -19,9 +19,8 @@ from xbarc.explore.answer import (
     DesignRow,
     StudyResult,
 )
-from xbarc.explore.figures import JUDGED
+from xbarc.explore.figures import JUDGED, figure_text, heading
 from xbarc.report import rich_table
-from xbarc.rows import TableData
 
 # Rows of a table in a terminal; files hold all of them.
 _SHOWN = 20
@@ -35,60 +34,14 @@ _REASONS = 2
 # States as several designs have them, where a design alone says it otherwise.
 _PLURAL = {BROKEN: "break a constraint", FAILED: "do not map"}
 
-_SHARES = frozenset({"top1", "agreement"})
-
 
 def render_result(result: StudyResult) -> Group:
     """Front, counts and plot."""
-    parts: list[RenderableType] = [rich_table(_front_table(result)), Text(_summary(result))]
+    parts: list[RenderableType] = [rich_table(result.front_table(_SHOWN)), Text(_summary(result))]
     plot = plot_text(result)
     if plot:
         parts.append(Text("\n" + plot))
     return Group(*parts)
-
-
-def _front_table(result: StudyResult) -> TableData:
-    """The front, and the target as it is above it."""
-    names = _figure_names(result)
-    heads = ("design>", *result.knobs, *(f"{heading(name)}>" for name in names), "")
-    rows = [_line(row, result, names) for row in result.front[:_SHOWN]]
-    first = result.rows[0]
-    if first.figures and first.state != FRONT:
-        rows.insert(0, _line(first, result, names))
-    left = len(result.front) - _SHOWN
-    more = f"; {left} more in the files" if left > 0 else ""
-    count = len(result.front)
-    title = f"{count} design{'s' if count != 1 else ''} that no other beats{more}"
-    return TableData(title, heads, tuple(rows))
-
-
-def _figure_names(result: StudyResult) -> list[str]:
-    rules = [name for name in result.constraints if name not in result.objectives]
-    return [*result.objectives, *rules]
-
-
-def _line(row: DesignRow, result: StudyResult, names: Sequence[str]) -> tuple[str, ...]:
-    values = [str(row.values.get(name, "")) for name in result.knobs]
-    figures = [figure_text(name, row.figures.get(name)) for name in names]
-    said = "as it is" if not row.values else row.proof
-    return (str(row.number), *values, *figures, said)
-
-
-def heading(name: str) -> str:
-    """A figure with its unit, as tables write it."""
-    for end, unit in (("_uj", "uJ"), ("_mm2", "mm2"), ("_us", "us"), ("_db", "dB")):
-        if name.endswith(end):
-            return f"{name.removesuffix(end)} {unit}"
-    return name.replace("_", " ")
-
-
-def figure_text(name: str, value: float | None) -> str:
-    """A figure for people; shares as per cent."""
-    if value is None:
-        return "-"
-    if math.isinf(value):
-        return "exact" if name == "sqnr_db" else str(value)
-    return f"{100 * value:.2f} %" if name in _SHARES else f"{value:.5g}"
 
 
 def _summary(result: StudyResult) -> str:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from xbarc.errors import visible
 from xbarc.ir.choices import ChoiceRecord, FitRecord
 from xbarc.ir.geometry import Dense
 from xbarc.ir.integers import Unkept
@@ -193,6 +194,11 @@ class CrossbarStep(LayerHead):
     sense: Sense | None = None
     unkept: tuple[Unkept, ...] = ()
 
+    def __repr__(self) -> str:
+        # Arrays of a large layer would fill a screen; `program_text` prints what there is.
+        matrix = f"{self.inputs} x {self.outputs}"
+        return f"<CrossbarStep {visible(self.name)}: {self.operator}, {matrix}, {self.encoding}>"
+
     @property
     def groups(self) -> int:
         """Independent matrices of the layer."""
@@ -280,6 +286,16 @@ class Program:
     def digital_steps(self) -> tuple[DigitalFragment, ...]:
         """The steps that stayed digital."""
         return tuple(step for step in self.steps if isinstance(step, DigitalFragment))
+
+    def __repr__(self) -> str:
+        return f"<Program {self.summary}>"
+
+    @property
+    def summary(self) -> str:
+        """Its name, its target, and how large it is, in one line."""
+        layers, fragments = len(self.crossbar_steps), len(self.digital_steps)
+        size = f"{layers:,} layers on {self.arrays:,} arrays, {fragments:,} digital fragments"
+        return f"{visible(self.name)} on {visible(self.target.name)}: {size}"
 
     def crossbar(self, name: str) -> CrossbarStep | None:
         """The crossbar step of this name."""

@@ -20,6 +20,27 @@ from xbarc.options.values import (
     Pruning,
 )
 
+EncodingName = Literal[
+    "auto",
+    "differential",
+    "differential-analog",
+    "offset",
+    "offset-unflipped",
+    "bias-column",
+    "bias-column-analog",
+    "bias-column-mid",
+    "acm",
+    "acm-analog",
+    "segmented:4",
+    "segmented:4-analog",
+    "one-signed",
+    "unipolar",
+    "twos-complement",
+    "centre",
+    "centre-analog",
+]
+"""Names that an editor offers; `segmented` takes other numbers too, and plug-ins have theirs."""
+
 
 class CompileKeywords(TypedDict, total=False):
     """Options of a compilation, all of which may be left out; `xbarc options` explains them."""
@@ -31,7 +52,7 @@ class CompileKeywords(TypedDict, total=False):
     uniform: bool | None
     prune: str | float | Pruning | None
     exact_weights: bool
-    encoding: str | Method | None
+    encoding: EncodingName | str | Method | None
     encoding_budget: float
     weight_slices: int | None
     feedback: Literal["auto", "on", "off"]
@@ -39,7 +60,7 @@ class CompileKeywords(TypedDict, total=False):
     pack: Literal["layer", "network", "none"]
     adc: Literal["lossless", "worst-case", "calibrated"] | str | int | Method
     adc_budget: str | float | Budget | None
-    adc_savings: str | Iterable[AdcSaving]
+    adc_savings: Literal["all"] | AdcSaving | str | Iterable[AdcSaving]
     effort: Literal["low", "normal", "high"]
     rows_latency: float
     conversion_cost: Literal["both", "bits", "levels", "target"] | str | int
@@ -63,7 +84,7 @@ class CompileKeywords(TypedDict, total=False):
     sense_rows: Literal["complementary", "zero-one"]
     sign_of_zero: Literal["onnx", "plus", "minus"]
     allow_ternary: bool
-    duplicate: str
+    duplicate: Literal["none", "balance", "budget=chip"] | str
     cost_law: str | Method | None
     shapes: Mapping[str, Iterable[int]] | Iterable[str]
     fix_input: Mapping[str, Any] | Iterable[str]
@@ -73,5 +94,5 @@ class CompileKeywords(TypedDict, total=False):
 class ReportKeywords(TypedDict, total=False):
     """Options of a report, all of which may be left out."""
 
-    duplicate: str
+    duplicate: Literal["none", "balance", "budget=chip"] | str
     cost_law: str | Method | None

@@ -11,10 +11,12 @@ from .inspection.json_and_html import (
     render_layer_html,
     render_layer_json,
 )
-from .inspection.text import render_block_text, render_layer_text
+from .inspection.maps import TileMap, tile_map
+from .inspection.text import layer_table, render_block_text, render_layer_text
 from .inspection.views import BlockView, LayerView, find_layer, inspect_block, inspect_layer
 from .model import Report
 from .notes import of_converters, of_rounding
+from .pages.drawings import Drawing, DrawingName
 from .places import PhaseRow, PhasesRow, places_report, render_places_json, render_places_text
 from .program_comparison import (
     ProgramComparison,
@@ -23,9 +25,10 @@ from .program_comparison import (
     render_comparison_json,
     render_comparison_text,
 )
+from .records import TableName
 from .rich_tables import rich_table
 from .section import Subject
-from .sections.layers import layers_table, placement_table
+from .sections.layers import LayerRow, layers_table, placement_table
 from .sections.sources import source_rows
 from .sections.totals import Totals, totals_row
 from .targets import render_target_json, render_target_text, target_reference
@@ -33,12 +36,17 @@ from .targets import render_target_json, render_target_text, target_reference
 __all__ = [
     "BlockView",
     "ChipReport",
+    "Drawing",
+    "DrawingName",
+    "LayerRow",
     "LayerView",
     "PhaseRow",
     "PhasesRow",
     "ProgramComparison",
     "Report",
     "Subject",
+    "TableName",
+    "TileMap",
     "Totals",
     "block_picture",
     "chip_report",
@@ -48,6 +56,7 @@ __all__ = [
     "inspect_block",
     "inspect_layer",
     "layer_picture",
+    "layer_table",
     "layers_table",
     "of_converters",
     "of_rounding",
@@ -77,6 +86,7 @@ __all__ = [
     "rich_table",
     "source_rows",
     "target_reference",
+    "tile_map",
     "totals_row",
     "write_png",
 ]

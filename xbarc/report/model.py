@@ -6,15 +6,27 @@ section is gathered and shown by a file of its own; its field here puts it into 
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal, get_args
 
 from pydantic import Field
 
 from xbarc.cost import AdcOpinion, Estimate, LeftOut, reported_settings
+from xbarc.errors import visible
 from xbarc.ir import FrontPoint, RowsPoint
 from xbarc.report.document import Document
-from xbarc.report.pages import bars, page, pictures
-from xbarc.report.section import Section, Subject, reading_order, section, sections_of
+from xbarc.report.pages import (
+    Drawing,
+    DrawingName,
+    PageChapter,
+    draw,
+    drawings_of,
+    key_figures,
+    page,
+    render_chapters,
+)
+from xbarc.report.records import TableName, frame_of
+from xbarc.report.section import Chapter, Section, Subject, reading_order, section, sections_of
 from xbarc.report.sections import (
     ACTIVE_ROWS,
     ADC_MODELS,
@@ -42,11 +54,27 @@ from xbarc.report.sections import (
     SolverRow,
     SourceRow,
     Totals,
+    TotalsContext,
     citation_table,
+    key_lines,
     totals_table,
+    unknown_table,
 )
 from xbarc.rows import Row, Rows, Shown, TableData, fact
 from xbarc.target import describe
+
+if TYPE_CHECKING:
+    import pandas
+
+_OPEN = ("Energy and area", "Layers", "Schedule")
+"""Chapters that a reader sees at first; the others are folded."""
+_DRAWN_IN: dict[str, tuple[DrawingName, ...]] = {
+    "Energy and area": ("energy", "area", "layers"),
+    "Layers": ("utilisation",),
+    "Schedule": ("schedule", "roofline"),
+    "Converters": ("adc-bits",),
+}
+"""Drawings by the chapter that has their numbers."""
 
 
 class TargetRow(Row):
@@ -143,36 +171,121 @@ class Report(Document):
         """What the compiler was told; values may hold commas."""
         return "; ".join(f"{name} = {value}" for name, value in self.settings.items()) or "defaults"
 
+    def __repr__(self) -> str:
+        return f"<Report of {visible(self.name)} on {visible(self.target.name)}>"
+
+    __str__ = __repr__  # pydantic's own would print every row
+
+    @property
+    def _totals_context(self) -> TotalsContext:
+        return TotalsContext(self.totals, self.left_out, self.chip, self.schedule, self.components)
+
     def totals_table(self) -> TableData:
-        """Totals, each with the reason where it is unknown."""
-        return totals_table(self.totals, self.left_out, self.chip, self.schedule)
+        """Totals that are known, each with what limits it."""
+        return totals_table(self._totals_context)
+
+    def unknown_table(self) -> TableData:
+        """Totals that are not known, each with the reason."""
+        return unknown_table(self._totals_context)
 
     def tables(self) -> tuple[TableData, ...]:
-        """Every table that has rows, in reading order."""
+        """Every table that has rows, in reading order; what is not known comes last."""
         sections = sections_of(type(self))
-        # Not by its section: totals are shown with reasons that other sections hold.
+        # Not by its section: totals are shown with what other sections hold.
         found = [self.totals_table()]
         for name in reading_order(sections):
             found += sections[name].tables(getattr(self, name))
-        return tuple(table for table in found if table.rows)
+        return tuple(table for table in (*found, self.unknown_table()) if table.rows)
 
-    def pictures(self) -> tuple[str, ...]:
-        """Every drawing as SVG, with its heading."""
-        return pictures(self.layers, self.components, self.schedule, self.totals, self.chip)
+    def chapters(self) -> tuple[PageChapter, ...]:
+        """The chapters of a page: drawings beside the tables that have their numbers."""
+        sections, drawn = sections_of(type(self)), drawings_of(self)
+        found: dict[str, list[TableData]] = {name: [] for name in get_args(Chapter)}
+        for name in reading_order(sections):
+            tables = sections[name].tables(getattr(self, name))
+            found[sections[name].chapter] += [table for table in tables if table.rows]
+        found["Sources"] += [citation_table(self.sources)]
+        own = (
+            PageChapter(
+                title,
+                [drawn[name] for name in _DRAWN_IN.get(title, ()) if name in drawn],
+                tables,
+                is_open=title in _OPEN,
+            )
+            for title, tables in found.items()
+        )
+        unknown = [table for table in [self.unknown_table()] if table.rows]
+        return (
+            # The first ones stand in boxes above.
+            PageChapter("Further totals", (), [totals_table(self._totals_context, whole=False)]),
+            *own,
+            PageChapter("Notes", (), (), self.notes),
+            PageChapter("Not known", (), unknown),
+        )
 
-    # Jupyter asks for this name; the HTML format writes the same fragment, so a notebook shows what
-    # the file has.
-    def _repr_html_(self) -> str:
-        totals, *rest = self.tables()
-        return page.fragment(
+    def key_figures(self) -> str:
+        """What a reader asks first, as HTML: each total with what limits it."""
+        known = (
+            line
+            for line in key_lines(self._totals_context)
+            if line.field not in self.totals.unknown
+        )
+        return key_figures(
+            [(one.label, f"{one.value} {one.unit}".strip(), one.remark) for one in known]
+        )
+
+    def headline(self) -> tuple[tuple[str, str, str], ...]:
+        """Energy, area, latency and rate: name, value and unit of those that are known."""
+        lines = key_lines(self._totals_context)[:4]
+        known = (line for line in lines if line.field not in self.totals.unknown)
+        return tuple((line.label, line.value, line.unit) for line in known)
+
+    def heading(self) -> tuple[str, ...]:
+        """What the report is of, as HTML."""
+        return (
             page.render_heading(f"{self.name} on {self.target.name}", 1),
             page.paragraph(f"{self.target.description} ({self.target.origin})", quiet=True),
             page.paragraph(f"Settings: {self.settings_line}", quiet=True),
-            page.table(totals),
-            *self.pictures(),
-            *bars(self.layers, self.components),
-            *(page.table(table) for table in rest),
-            page.table(citation_table(self.sources)),
-            page.render_heading("Notes"),
-            page.bullets(self.notes),
         )
+
+    def plot(self, kind: DrawingName = "energy") -> Drawing:
+        """A drawing of the report; a notebook shows it, `save` writes it as SVG.
+
+        Args:
+            kind: which one.
+
+        Raises:
+            InputError: there is no such drawing, or the report has nothing to draw.
+        """
+        return draw(kind, self)
+
+    def to_frame(self, table: TableName = "layers") -> pandas.DataFrame:
+        """A table of the report as a data frame: a line per row, a column per fact.
+
+        Columns are those of the CSV and of `report.json`; units end their names.
+
+        Args:
+            table: which one; `energy` and `area` hold components, `totals` is one line.
+
+        Raises:
+            InputError: pandas is not installed, or there is no such table.
+        """
+        plan = self.schedule
+        return frame_of(
+            {
+                "layers": self.layers,
+                "digital": self.digital,
+                "energy": self.components.energy,
+                "area": self.components.area,
+                "schedule": () if plan is None else plan.layers,
+                "sources": self.sources,
+                "totals": (self.totals,),
+            },
+            table,
+        )
+
+    # Jupyter asks for this name. It has what the HTML format has, most of it folded, without
+    # contents and without a script, which notebooks do not run.
+    def _repr_html_(self) -> str:
+        folded = [replace(each, is_open=each.title == "Layers") for each in self.chapters()]
+        return page.fragment(*self.heading(), self.key_figures(), render_chapters(folded))

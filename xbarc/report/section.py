@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 from pydantic_core import PydanticUndefined
@@ -43,6 +43,19 @@ def _no_rows(_: Any) -> tuple[Any, ...]:
     return ()
 
 
+Chapter = Literal[
+    "Energy and area",
+    "Layers",
+    "Schedule",
+    "Converters",
+    "Digital parts",
+    "Target",
+    "Further",
+    "Sources",
+]
+"""Headings of a page, in the order of reading; several sections share one."""
+
+
 @dataclass(frozen=True)
 class Section:
     """What a field of a report says about itself beside type and meaning.
@@ -52,12 +65,14 @@ class Section:
         tables: of that value, in reading order; those without rows are not shown.
         notes: what a reader must know.
         after: the field whose tables come before its own; empty: the field before it.
+        chapter: heading of a page that its tables stand below.
     """
 
     gather: Callable[[Subject], Any]
     tables: Callable[[Any], Iterable[TableData]] = _no_rows
     notes: Callable[[Program], Iterable[str]] = _no_rows
     after: str = ""
+    chapter: Chapter = "Further"
 
 
 def section(meaning: str, said: Section, *, default: Any = PydanticUndefined) -> Any:

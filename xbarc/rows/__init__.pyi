@@ -1,3 +1,4 @@
+from .card import render_card
 from .facts import (
     Accuracy,
     Decibel,
@@ -45,6 +46,7 @@ __all__ = [
     "number",
     "operators",
     "percent",
+    "render_card",
     "seconds",
     "shows",
     "table_of",

@@ -3,6 +3,7 @@ from .costs import AdcCosts, Component, Costs, Peak
 from .description import describe
 from .explain import field_unit
 from .figure_tree import Figure, FigureList, Provenance
+from .files import TargetName
 from .growth import TERMS, Geometry, Law
 from .laws import LAWS
 from .load import load_target, parse_target, target_folder, target_names
@@ -45,6 +46,7 @@ __all__ = [
     "SourceEntry",
     "Strict",
     "Target",
+    "TargetName",
     "Variation",
     "VariationLaw",
     "Wires",

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from xbarc.errors import TargetError
 
 SHARED_SOURCES = "sources.toml"
+TargetName = Literal[
+    "bnn128",
+    "bnn256",
+    "bnn512",
+    "hermes256",
+    "iot2",
+    "iot4",
+    "isaac",
+    "neurram256",
+    "puma",
+    "rram128",
+]
+"""Shipped targets, which an editor offers; a test holds them equal to the files."""
 # Targets that ship have 12 KiB at most; nothing larger than 1 MiB is read into memory.
 _LARGEST_FILE = 1 << 20
 _LONGEST_CHAIN = 16  # files; nobody builds a target of more, and an error names them all

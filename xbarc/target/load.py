@@ -11,7 +11,14 @@ from pydantic import ValidationError
 from xbarc.errors import TargetError
 from xbarc.target.carrying import carry
 from xbarc.target.explain import explain, hint
-from xbarc.target.files import SHARED_SOURCES, read_chain, read_toml, target_folder, target_names
+from xbarc.target.files import (
+    SHARED_SOURCES,
+    TargetName,
+    read_chain,
+    read_toml,
+    target_folder,
+    target_names,
+)
 from xbarc.target.layers import override, stack_files
 from xbarc.target.model import Target
 from xbarc.target.nodes import at_node
@@ -19,7 +26,7 @@ from xbarc.target.nodes import at_node
 __all__ = ["load_target", "parse_target", "target_folder", "target_names"]
 
 
-def load_target(name: str | Path, overrides: Iterable[str] = ()) -> Target:
+def load_target(name: TargetName | str | Path, overrides: Iterable[str] = ()) -> Target:
     """Read a target by name or by path, then apply `key.path=value` overrides.
 
     Figures that a `base` or an override left behind are carried to the array that came out.

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from xbarc.errors import visible
+from xbarc.rows import TableData, render_card
 from xbarc.target.costs import AdcCosts, Costs, Line, Peak
 from xbarc.target.figure_tree import (
     FemtoFarad,
@@ -270,6 +272,28 @@ class Target(Strict):
     sources: dict[str, SourceEntry] = Field(
         description="sources that the figures name, beside the shared table"
     )
+
+    def __repr__(self) -> str:
+        return f"<Target {visible(self.name)}: {visible(self.kind)}, {self.node_nm} nm>"
+
+    __str__ = __repr__  # pydantic's own would print every figure with its source
+
+    def _repr_html_(self) -> str:
+        array, adc, tree = self.array, self.adc, self.hierarchy
+        read = "1-bit sense amplifiers" if adc.kind != "sar" else f"up to {adc.max_bits} bits"
+        bits = self.precision.weight_bits, self.precision.activation_bits
+        levels = f"{tree.tiles_per_chip:,} tiles of {tree.macros_per_tile} macros"
+        rows = (
+            ("array", f"{array.rows} x {array.columns}, {array.active_rows} rows at once"),
+            ("cells", f"{self.cell.bits} bit, {self.cell.technology}"),
+            ("inputs", f"{self.input.dac_bits} bit per cycle"),
+            ("converters", f"{read}, {adc.columns_per_adc} columns per converter"),
+            ("precision", f"{bits[0]}-bit weights, {bits[1]}-bit inputs"),
+            ("chip", f"{levels} of {tree.arrays_per_macro} arrays"),
+            ("changed", ", ".join(self.changed) or "nothing"),
+        )
+        lines = (self.description, f"{self.kind}, {self.node_nm} nm")
+        return render_card(f"Target {self.name}", lines, (TableData("", ("", ""), rows),))
 
     @model_validator(mode="after")
     def _sources_known(self) -> Target:

@@ -1,18 +1,23 @@
 from __future__ import annotations
 
-import re
+from typing import get_args
 from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.report.programs import small_program
-from xbarc.report import collect
+from tests.report.programs import digital_step, program_of, small_program, small_target
+from xbarc.errors import InputError
+from xbarc.report import DrawingName, collect
+from xbarc.report.pages import drawings_of
 from xbarc.report.pages.charts import (
     Bar,
     Point,
+    draw_bars,
     draw_filling,
+    draw_groups,
+    draw_stacks,
     histogram,
     merge_small,
     nice_step,
@@ -50,8 +55,8 @@ def test_the_timeline_is_to_scale() -> None:
     svg = timeline("t", [Bar("a", 0, 50, 1.0, ((10, 20),)), Bar("b", 50, 100, 0.5, ())], 100, "us")
     boxes = [b for b in parsed(svg) if b.tag == "rect"]
     widths = [float(box.attrib["width"]) for box in boxes]
-    assert widths == [350.0, 70.0, 350.0]
-    assert float(boxes[2].attrib["x"]) - float(boxes[0].attrib["x"]) == 350.0
+    assert widths == [205.0, 41.0, 205.0]
+    assert float(boxes[2].attrib["x"]) - float(boxes[0].attrib["x"]) == 205.0
     assert timeline("t", [], 100, "us") == ""
 
 
@@ -80,18 +85,74 @@ def test_a_histogram_and_a_filling() -> None:
     assert tall[1] == pytest.approx(3 * tall[0], rel=1e-2)
     assert histogram("h", []) == ""
     svg = draw_filling("f", [("a", [0.0, 1.0], 2, 3), ("b", [0.5] * 100, 100, 1)])
-    assert svg.count("<rect") == 2 + 40
+    assert svg.count("<rect") == 2 + 24
     assert "x 3" in svg
-    assert "+ 60" in svg
+    assert "+ 76" in svg
     assert draw_filling("f", []) == ""
     assert shade(0.0) == "color-mix(in srgb, var(--path) 0%, var(--pale))"
     assert shade(2.0) == shade(1.0)
 
 
-def test_a_report_gets_all_of_its_pictures() -> None:
-    found = "".join(collect(small_program()).pictures())
-    titles = re.findall(r"<h2>(.*?)</h2>", found)
-    assert len(titles) == 6
-    assert "grouped &lt;b&gt;&amp;" in found
-    for svg in re.findall(r"<svg.*?</svg>", found, re.DOTALL):
-        parsed(svg)
+def test_a_report_gets_all_of_its_drawings() -> None:
+    report = collect(small_program())
+    assert tuple(drawings_of(report)) == get_args(DrawingName)
+    for name in get_args(DrawingName):
+        drawing = report.plot(name)
+        root = parsed(drawing.svg)
+        assert root.tag == "{http://www.w3.org/2000/svg}svg"
+        assert float(root.attrib["width"]) <= 640
+        parsed(drawing.inline)
+        assert drawing._repr_svg_() == drawing.svg
+    assert "grouped &lt;b&gt;&amp;" in report.plot("layers").svg
+
+
+def test_what_cannot_be_drawn_is_told() -> None:
+    report = collect(program_of(digital_step(), target=small_target(), arrays=0))
+    with pytest.raises(InputError, match="nothing to draw: the program has no layers"):
+        report.plot("layers")
+    with pytest.raises(InputError, match="no drawing 'layer'; hint: did you mean layers"):
+        report.plot("layer")  # type: ignore[arg-type]  # what a user may type
+
+
+def texts(svg: str) -> list[tuple[float, float, str]]:
+    """Where a text starts and ends, 7 pixels a letter at most, and what it says."""
+    found = []
+    for item in parsed(svg):
+        if item.tag == "text":
+            text, x = item.text or "", float(item.attrib["x"])
+            wide = 6.6 * len(text)
+            shift = {"start": 0.0, "middle": wide / 2, "end": wide}[item.attrib["text-anchor"]]
+            found.append((x - shift, x - shift + wide, text))
+    return found
+
+
+@given(
+    st.lists(st.tuples(NAME, POSITIVE), min_size=1, max_size=30),
+    st.integers(1, 4),
+)
+def test_bars_stay_on_the_sheet(values: list[tuple[str, float]], programs: int) -> None:
+    names = [f"program {number}" for number in range(programs)]
+    drawn = [
+        draw_bars("b", [(name, value, f"{value:.3g} uJ") for name, value in values]),
+        draw_stacks("s", [(name, dict(values)) for name in names], "uJ"),
+        draw_groups("g", names, [(n, [v] * programs) for n, v in values], "uJ"),
+        histogram("h", [(f"{bits} bit", value) for bits, (_, value) in enumerate(values[:17])]),
+    ]
+    for svg in drawn:
+        wide = float(parsed(svg).attrib["width"])
+        boxes = [box.attrib for box in parsed(svg) if box.tag == "rect"]
+        assert all(
+            -0.1 <= float(b["x"]) <= float(b["x"]) + float(b["width"]) <= wide for b in boxes
+        )
+        assert all(left >= -20 and right <= wide + 20 for left, right, _ in texts(svg)), texts(svg)
+
+
+def test_a_stack_shows_the_whole_of_each_program() -> None:
+    many = {f"part {number}": float(number + 1) for number in range(20)}
+    svg = draw_stacks("s", [("a", many), ("b", {"part 0": 105.0})], "uJ")
+    boxes = [b.attrib for b in parsed(svg) if b.tag == "rect" and b.attrib["height"] == "22.0"]
+    first = sum(float(box["width"]) for box in boxes[:8])
+    second = sum(float(box["width"]) for box in boxes[8:16])
+    assert first == pytest.approx(2 * second, rel=1e-2)
+    assert "12 others" not in svg
+    assert draw_stacks("s", [("a", {})], "uJ") == draw_groups("g", ["a"], [("x", [None])], "") == ""

@@ -7,12 +7,8 @@ import io
 
 from xbarc.report.escaping import csv_cell, json_text
 from xbarc.report.model import Report
-from xbarc.report.sections import AdcRow, LayerRow
-from xbarc.rows import facts_of
-
-_COLUMNS, _ADC = (
-    [entry for entry in facts_of(kind) if entry.in_csv] for kind in (LayerRow, AdcRow)
-)
+from xbarc.report.records import columns_of, record_of
+from xbarc.report.sections import LayerRow
 
 
 def render_json(report: Report) -> str:
@@ -25,22 +21,19 @@ def render_csv(report: Report) -> str:
     out = io.StringIO()
     # The standard's CRLF would make files differ from what `git` and `diff` expect.
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*(each.name for each in _COLUMNS), *(f"adc_{each.name}" for each in _ADC)])
-    writer.writerows(map(csv_cell, _line(row)) for row in report.layers)
-    writer.writerow(_total_line(report))
+    columns = columns_of(LayerRow)
+    writer.writerow(columns)
+    writer.writerows(map(csv_cell, record_of(row).values()) for row in report.layers)
+    # By name: columns come and go with the facts of a layer, and the total of most of them means
+    # nothing.
+    totals = _totals(report)
+    writer.writerow([totals.get(name) for name in columns])
     return out.getvalue()
 
 
-def _line(row: LayerRow) -> list[object]:
-    return [
-        *(each.value(row) for each in _COLUMNS),
-        *(each.value(row.adc) for each in _ADC),
-    ]
-
-
-def _total_line(report: Report) -> list[object]:
+def _totals(report: Report) -> dict[str, object]:
     totals = report.totals
-    values = {
+    return {
         "name": "total",
         "blocks": totals.arrays_without_packing,
         "arrays": totals.arrays,
@@ -52,6 +45,3 @@ def _total_line(report: Report) -> list[object]:
         "latency_us": totals.latency_us,
         "area_mm2": totals.area_mm2,
     }
-    # By name: columns come and go with the facts of a layer, and the total of most of them means
-    # nothing.
-    return [values.get(each.name) for each in _COLUMNS] + [None] * len(_ADC)

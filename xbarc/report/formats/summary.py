@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from rich.console import Group
 from rich.text import Text
 
-from xbarc.cost import CostPart
 from xbarc.report.escaping import text_lines
 from xbarc.report.model import Report
 from xbarc.report.notes import warnings
 from xbarc.report.rich_tables import rich_table
-from xbarc.report.sections import plain_line
+from xbarc.report.sections import largest_part, plain_line
 from xbarc.rows import TableData, number, percent
 
 
@@ -29,9 +26,9 @@ def render_summary(report: Report, accuracy: tuple[str, str]) -> Group:
         (
             "energy",
             f"{number(totals.energy_uj)} uJ per inference",
-            _largest(report.components.energy),
+            largest_part(report.components.energy),
         ),
-        ("area", f"{number(totals.area_mm2)} mm2", _largest(report.components.area)),
+        ("area", f"{number(totals.area_mm2)} mm2", largest_part(report.components.area)),
         ("latency", f"{number(totals.latency_us)} us", _rate(report)),
     )
     head = f"{report.name} on {report.target.name}: {_size(report)}"
@@ -46,15 +43,6 @@ def _size(report: Report) -> str:
     room = "1 chip" if totals.fits_one_chip else f"{number(totals.chips)} chips"
     used = f"{percent(totals.cell_utilization)} of cells used"
     return f"{len(report.layers)} layers, {number(totals.arrays)} arrays, {room}, {used}"
-
-
-def _largest(parts: Sequence[CostPart]) -> str:
-    """The component that a total owes most to."""
-    whole = sum(part.total or 0.0 for part in parts)
-    if not whole:
-        return ""
-    most = max(parts, key=lambda part: part.total or 0.0)
-    return f"{percent((most.total or 0.0) / whole)} of it: {most.name}"
 
 
 def _rate(report: Report) -> str:

@@ -43,6 +43,7 @@ def _brief(report: Report) -> Group:
         chosen_table(report.layers),
         *SOLVER.tables(report.solver),
         stayed,
+        report.unknown_table(),
     )
     parts: list[RenderableType] = [_head(report)]
     parts += [rich_table(table) for table in tables if table.rows]

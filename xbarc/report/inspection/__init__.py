@@ -7,7 +7,8 @@ from xbarc.report.inspection.json_and_html import (
     render_layer_html,
     render_layer_json,
 )
-from xbarc.report.inspection.text import render_block_text, render_layer_text
+from xbarc.report.inspection.maps import TileMap, tile_map
+from xbarc.report.inspection.text import layer_table, render_block_text, render_layer_text
 from xbarc.report.inspection.views import (
     BlockView,
     LayerView,
@@ -19,11 +20,13 @@ from xbarc.report.inspection.views import (
 __all__ = [
     "BlockView",
     "LayerView",
+    "TileMap",
     "block_picture",
     "find_layer",
     "inspect_block",
     "inspect_layer",
     "layer_picture",
+    "layer_table",
     "png_bytes",
     "render_block_html",
     "render_block_json",
@@ -31,5 +34,6 @@ __all__ = [
     "render_layer_html",
     "render_layer_json",
     "render_layer_text",
+    "tile_map",
     "write_png",
 ]

@@ -73,8 +73,13 @@ class BlockView:
     input_sum: Int64Array
 
 
-def find_layer(program: Program, name: str) -> CrossbarStep:
+def find_layer(program: Program, name: str, where: str = "--layer") -> CrossbarStep:
     """The crossbar layer of this name.
+
+    Args:
+        program: whose layer it is.
+        name: of the layer.
+        where: what asked for it, for the message.
 
     Raises:
         InputError: there is none; the message names those there are.
@@ -85,7 +90,7 @@ def find_layer(program: Program, name: str) -> CrossbarStep:
     names = [item.name for item in program.crossbar_steps]
     digital = {item.name for item in program.digital_steps}
     what = "is a digital fragment" if name in digital else "is not a layer of the program"
-    raise InputError(f"'{name}' {what}", where="--layer", hint=_one_of(names))
+    raise InputError(f"'{name}' {what}", where=where, hint=_one_of(names))
 
 
 def _one_of(names: list[str]) -> str:

@@ -1,8 +1,16 @@
-"""Pieces of HTML pages: style, tables, and drawings as inline SVG."""
+"""Pieces of HTML pages: style, tables, chapters, and drawings as inline SVG."""
 
-from xbarc.report.pages.drawings import bars, pictures
+from xbarc.report.pages.chapters import PageChapter, render_chapters, render_contents
+from xbarc.report.pages.drawings import Drawing, DrawingName, draw, drawings_of
+from xbarc.report.pages.page import key_figures
 
 __all__ = [
-    "bars",
-    "pictures",
+    "Drawing",
+    "DrawingName",
+    "PageChapter",
+    "draw",
+    "drawings_of",
+    "key_figures",
+    "render_chapters",
+    "render_contents",
 ]

@@ -1,9 +1,12 @@
-"""Drawings of a report as inline SVG: shares, roofline, timeline, histogram, filling."""
+"""Drawings of a report as inline SVG: shares, bars, roofline, timeline, histogram, utilisation.
+
+All are at most 640 pixels wide, so that a narrow page shows them without shrinking their text.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from xbarc.report.escaping import markup
@@ -20,6 +23,12 @@ PALETTE = (
     "#8a8f99",
 )
 _GREY, _INK, _PALE = "var(--line)", "var(--ink)", "var(--pale)"  # of the page, light or dark
+# Pixels: the widest drawing; a name beside it; from one bar to the next.
+_WIDE, _LEFT, _STEP = 640, 170, 20
+# Letters of a name that take _LEFT pixels at 12 pixels a letter's height.
+_LETTERS = 25
+# Layers that a roofline names: two columns of fifteen lines.
+_NAMED = 29
 # Of a ring: 5 degrees. Thinner slices are hard to see, and join the last one.
 _SMALLEST_SHARE = 0.015
 
@@ -72,7 +81,7 @@ def _line(x: float, y: float, to_x: float, to_y: float, colour: str = _GREY) -> 
     return f'<line {ends} stroke="{colour}"/>'
 
 
-def shorten_name(name: str, most: int = 30) -> str:
+def shorten_name(name: str, most: int = _LETTERS) -> str:
     """A name that fits beside a drawing."""
     return name if len(name) <= most else name[: most - 1] + "…"
 
@@ -128,11 +137,100 @@ def _sector(begin: float, end: float, colour: str, title: str) -> str:
     return f'<path d="{path}" fill="{colour}" stroke="var(--paper)">{tip}</path>'
 
 
+def draw_bars(title: str, values: Sequence[tuple[str, float, str]]) -> str:
+    """Horizontal bars: name, length, label. Nothing where there is nothing to compare."""
+    largest = max((value for _, value, _ in values), default=0.0)
+    if largest <= 0:
+        return ""
+    room = _WIDE - _LEFT - 90  # pixels: the label of the longest bar stands behind it
+    parts = []
+    for index, (name, value, label) in enumerate(values):
+        y, long = _STEP * index, max(1.0, room * value / largest)
+        parts.append(_text(_LEFT - 8, y + 15, shorten_name(name), "end"))
+        parts.append(_box(_LEFT, y + 3, long, 14, "var(--bar)", f"{name}: {label}"))
+        parts.append(_text(_LEFT + long + 6, y + 15, label))
+    return _svg(title, _WIDE, _STEP * len(values) + 4, parts)
+
+
+def draw_stacks(title: str, stacks: Sequence[tuple[str, Mapping[str, float]]], unit: str) -> str:
+    """One bar per program, made of its components, all to one scale; the small ones together.
+
+    Args:
+        title: what the drawing is called.
+        stacks: name of the program, and its components.
+        unit: of the values.
+    """
+    sums = [math.fsum(parts.values()) for _, parts in stacks]
+    largest = max(sums, default=0.0)
+    if largest <= 0:
+        return ""
+    every = list(dict.fromkeys(name for _, parts in stacks for name in parts))
+    # By its share of the program that owes it most: what is large in one program is named.
+    most = {
+        n: max(p.get(n, 0.0) / (s or 1.0) for (_, p), s in zip(stacks, sums, strict=True))
+        for n in every
+    }
+    named = sorted(every, key=lambda name: -most[name])[: len(PALETTE) - 1]
+    room, drawn = _WIDE - _LEFT - 110, []
+    for index, ((name, parts), whole) in enumerate(zip(stacks, sums, strict=True)):
+        y, x = 30 * index + 4, float(_LEFT)
+        drawn.append(_text(_LEFT - 8, y + 15, shorten_name(name), "end"))
+        rest = whole - math.fsum(parts.get(n, 0.0) for n in named)
+        pieces = [(n, parts.get(n, 0.0)) for n in named] + [("others", max(0.0, rest))]
+        for place, (piece, value) in enumerate(pieces):
+            long = room * value / largest
+            tip = f"{piece}: {number(value)} {unit}"
+            drawn.append(_box(x, y, long, 22, PALETTE[place % len(PALETTE)], tip))
+            x += long
+        drawn.append(_text(x + 6, y + 15, f"{number(whole)} {unit}"))
+    top = 30 * len(stacks) + 14
+    for place, name in enumerate([*named, "others"]):
+        x, y = 20 + 310 * (place % 2), top + 20 * (place // 2)
+        drawn.append(_box(x, y, 12, 12, PALETTE[place % len(PALETTE)]))
+        drawn.append(_text(x + 20, y + 11, shorten_name(name, 36)))
+    return _svg(title, _WIDE, top + 20 * -(-(len(named) + 1) // 2) + 4, drawn)
+
+
+def draw_groups(
+    title: str,
+    names: Sequence[str],
+    groups: Sequence[tuple[str, Sequence[float | None]]],
+    unit: str,
+) -> str:
+    """Groups of bars, a bar per program in its colour.
+
+    Args:
+        title: what the drawing is called.
+        names: of the programs.
+        groups: what is compared, and its value in each program; None where it is unknown.
+        unit: of the values.
+    """
+    largest = max((v for _, values in groups for v in values if v is not None), default=0.0)
+    if largest <= 0:
+        return ""
+    room, drawn, y = _WIDE - _LEFT - 110, [], 4
+    for index, name in enumerate(names):
+        colour = PALETTE[index % len(PALETTE)]
+        drawn.append(_box(_LEFT, y, 12, 12, colour))
+        drawn.append(_text(_LEFT + 20, y + 11, shorten_name(name, 60)))
+        y += 20
+    for name, values in groups:
+        y += 8
+        drawn.append(_text(_LEFT - 8, y + 8 * len(values) + 3, shorten_name(name), "end"))
+        for index, value in enumerate(values):
+            long = room * (value or 0.0) / largest
+            tip = f"{name}, {names[index]}: {number(value)} {unit}"
+            drawn.append(_box(_LEFT, y, long, 13, PALETTE[index % len(PALETTE)], tip))
+            drawn.append(_text(_LEFT + long + 6, y + 11, f"{number(value)} {unit}"))
+            y += 16
+    return _svg(title, _WIDE, y + 6, drawn)
+
+
 def timeline(title: str, bars: Sequence[Bar], end: float, unit: str) -> str:
     """Begin to end of each layer; dark where it is on the critical path."""
     if not bars or end <= 0:
         return ""
-    left, width, step = 230, 700, 18
+    left, width, step = _LEFT, _WIDE - _LEFT - 60, 18  # 60: the share behind the last bar
     parts = _ticks(left, width, 20 + step * len(bars), end, unit)
     for index, bar in enumerate(bars):
         y = 24 + step * index
@@ -144,7 +242,7 @@ def timeline(title: str, bars: Sequence[Bar], end: float, unit: str) -> str:
             at, long = left + width * begin / end, width * (stop - begin) / end
             parts.append(_box(at, y, max(1.0, long), 13, "var(--path)", "critical path"))
         parts.append(_text(min(left + width, x + length) + 6, y + 11, percent(bar.work)))
-    return _svg(title, 1000, 30 + step * len(bars) + 20, parts)
+    return _svg(title, _WIDE, 30 + step * len(bars) + 6, parts)
 
 
 def _ticks(left: int, width: int, bottom: int, end: float, unit: str) -> list[str]:
@@ -170,13 +268,17 @@ def histogram(title: str, counts: Sequence[tuple[str, float]]) -> str:
     largest = max((value for _, value in counts), default=0.0)
     if largest <= 0:
         return ""
-    parts, height, step = [], 170, 62
+    # Seventeen widths fit: their shares then stand a few pixels apart.
+    parts, height, step = [], 150, min(62, (_WIDE - 40) // len(counts))
     whole = math.fsum(value for _, value in counts)
     for index, (name, value) in enumerate(counts):
         x, tall = 20 + step * index, max(1.0 if value else 0.0, height * value / largest)
-        parts.append(_box(x, 30 + height - tall, 40, tall, PALETTE[0], f"{name}: {number(value)}"))
-        parts.append(_text(x + 20, 24 + height - tall, percent(value / whole), "middle"))
-        parts.append(_text(x + 20, 48 + height, name, "middle"))
+        wide = min(40, step - 6)
+        tip = f"{name}: {number(value)}"
+        parts.append(_box(x, 30 + height - tall, wide, tall, PALETTE[0], tip))
+        share = f"{100 * value / whole:.3g}"
+        parts.append(_text(x + wide / 2, 24 + height - tall, share, "middle"))
+        parts.append(_text(x + wide / 2, 48 + height, name, "middle"))
     parts.append(_line(10, 30 + height, 20 + step * len(counts), 30 + height))
     return _svg(title, 40 + step * len(counts), height + 62, parts)
 
@@ -190,19 +292,19 @@ def draw_filling(title: str, layers: Sequence[tuple[str, Sequence[float], int, i
     """
     if not any(shares for _, shares, _, _ in layers):
         return ""
-    parts, step, most = [], 16, 40
+    parts, step, most = [], 16, 24
     for index, (name, shares, arrays, copies) in enumerate(layers):
         y = 6 + step * index
-        parts.append(_text(222, y + 11, shorten_name(name), "end"))
+        parts.append(_text(_LEFT - 8, y + 11, shorten_name(name), "end"))
         for at, share in enumerate(shares[:most]):
             tip = f"{name}, array {at}: {percent(share)} of the cells"
-            parts.append(_box(230 + 14 * at, y, 12, 12, shade(share), tip))
+            parts.append(_box(_LEFT + 14 * at, y, 12, 12, shade(share), tip))
         shown = min(len(shares), most)
         more = f" + {number(arrays - shown)}" if arrays > shown else ""
         times = f"  x {number(copies)}" if copies > 1 else ""
         mean = percent(math.fsum(shares) / len(shares)) if shares else ""
-        parts.append(_text(238 + 14 * shown, y + 11, f"{more}{times}  {mean}"))
-    return _svg(title, 1000, 12 + step * len(layers), parts)
+        parts.append(_text(_LEFT + 8 + 14 * shown, y + 11, f"{more}{times}  {mean}"))
+    return _svg(title, _WIDE, 12 + step * len(layers), parts)
 
 
 def shade(share: float) -> str:
@@ -240,7 +342,7 @@ def roofline(title: str, points: Sequence[Point], peak: float, bandwidth: float 
     for index, point in enumerate(shown):
         parts.append(frame.dot(point, PALETTE[index % len(PALETTE)], index + 1))
     parts += _legend(shown)
-    return _svg(title, 1000, max(430, 40 + 15 * len(shown[:26])), parts)
+    return _svg(title, _WIDE, 436 + 16 * -(-min(len(shown), _NAMED + 1) // 2), parts)
 
 
 def _decades(values: Sequence[float]) -> tuple[int, int]:
@@ -251,10 +353,12 @@ def _decades(values: Sequence[float]) -> tuple[int, int]:
 def _legend(points: Sequence[Point]) -> list[str]:
     rows = [
         f"{index + 1}  {shorten_name(point.name)}  {number(point.rate)} GOPS"
-        for index, point in enumerate(points[:25])
+        for index, point in enumerate(points[:_NAMED])
     ]
-    rows += [f"and {len(points) - 25} more"] if len(points) > 25 else []
-    return [_text(640, 36 + 15 * index, row) for index, row in enumerate(rows)]
+    rows += [f"and {len(points) - _NAMED} more"] if len(points) > _NAMED else []
+    half = -(-len(rows) // 2)
+    places = [(70 + 290 * (index // half), 444 + 16 * (index % half)) for index in range(len(rows))]
+    return [_text(x, y, row) for (x, y), row in zip(places, rows, strict=True)]
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
 
 from xbarc.cost import CostPart
+from xbarc.errors import InputError, visible
+from xbarc.ir import whole_file
+from xbarc.options import nearest
 from xbarc.report.pages import charts, page
 from xbarc.report.sections import ChipRow, Components, LayerRow, ScheduleRow, Totals
 from xbarc.rows import number
@@ -15,41 +21,106 @@ _MOST_LAYERS = 80
 _MOST_BARS = 60
 _PS = 1e6  # in a microsecond
 
-
-def pictures(
-    layers: Sequence[LayerRow],
-    components: Components,
-    plan: ScheduleRow | None,
-    totals: Totals,
-    chip: ChipRow,
-) -> tuple[str, ...]:
-    """Every drawing with its heading; those without data are left out."""
-    drawn = (
-        ("Energy by component", _pie("Energy", components.energy, "uJ per inference")),
-        ("Area by component", _pie("Area", components.area, "mm2")),
-        ("Pipeline of one inference, strong: critical path", _timeline(plan)),
-        ("Roofline", _roofline(layers, totals, chip)),
-        ("Conversions of one inference by ADC bits", _bits(layers)),
-        ("Utilisation of arrays, one square per array", _filling_picture(layers)),
-    )
-    return tuple(page.render_heading(title) + "\n" + svg for title, svg in drawn if svg)
+DrawingName = Literal["energy", "area", "layers", "schedule", "roofline", "adc-bits", "utilisation"]
 
 
-def bars(layers: Sequence[LayerRow], components: Components) -> tuple[str, ...]:
-    """Energy by layer, then energy and area by component, as bars."""
-    return (
-        _layer_bars(layers),
-        _part_bars("Energy by component, pJ per inference", components.energy),
-        _part_bars("Area by component, um2", components.area),
-    )
+class Drawable(Protocol):
+    """What drawings read of a report."""
+
+    @property
+    def layers(self) -> Sequence[LayerRow]:
+        """Layers on crossbars."""
+
+    @property
+    def components(self) -> Components:
+        """The parts of every total."""
+
+    @property
+    def schedule(self) -> ScheduleRow | None:
+        """When each layer works."""
+
+    @property
+    def totals(self) -> Totals:
+        """The whole program."""
+
+    @property
+    def chip(self) -> ChipRow:
+        """One whole chip."""
 
 
-def _pie(what: str, parts: Sequence[CostPart], unit: str) -> str:
-    values = [(part.name, (part.total or 0.0) / 1e6) for part in parts]
-    return charts.pie(f"{what} by component", values, unit)
+@dataclass(frozen=True)
+class Drawing:
+    """A picture of a report: a notebook shows it, `save` writes it.
+
+    Attributes:
+        title: what it shows.
+        inline: as SVG inside a page, which has its font and its colours.
+    """
+
+    title: str
+    inline: str
+
+    @property
+    def svg(self) -> str:
+        """As SVG that needs no page; light or dark as the reader's screen."""
+        return page.standalone(self.inline)
+
+    def save(self, path: str | Path) -> None:
+        """Write an SVG file, whole or not at all.
+
+        Raises:
+            InputError: the path cannot be written.
+        """
+        with whole_file(Path(path)) as file:
+            file.write(self.svg.encode())
+
+    def __repr__(self) -> str:
+        return f"<Drawing: {visible(self.title)}>"
+
+    def _repr_svg_(self) -> str:
+        return self.svg
 
 
-def _timeline(plan: ScheduleRow | None) -> str:
+def draw(name: DrawingName, report: Drawable) -> Drawing:
+    """One drawing.
+
+    Args:
+        name: which one.
+        report: what is drawn.
+
+    Raises:
+        InputError: there is no such drawing, or the report has nothing to draw.
+    """
+    if name not in _DRAWN:
+        hint = nearest(str(name), _DRAWN) or f"one of {', '.join(_DRAWN)}"
+        raise InputError(f"no drawing '{str(name)[:40]}'", where="plot", hint=hint)
+    title, function = _DRAWN[name]
+    svg = function(title, report)
+    if not svg:
+        raise InputError(f"nothing to draw: the program has no {name}", where="plot")
+    return Drawing(title, svg)
+
+
+def drawings_of(report: Drawable) -> dict[DrawingName, Drawing]:
+    """Every drawing that has something to show, by name."""
+    drawn = {name: Drawing(title, make(title, report)) for name, (title, make) in _DRAWN.items()}
+    return {name: drawing for name, drawing in drawn.items() if drawing.inline}
+
+
+def _energy(title: str, report: Drawable) -> str:
+    return _pie(title, report.components.energy, "uJ per inference")
+
+
+def _area(title: str, report: Drawable) -> str:
+    return _pie(title, report.components.area, "mm2")
+
+
+def _pie(title: str, parts: Sequence[CostPart], unit: str) -> str:
+    return charts.pie(title, [(part.name, (part.total or 0.0) / 1e6) for part in parts], unit)
+
+
+def _timeline(title: str, report: Drawable) -> str:
+    plan = report.schedule
     if plan is None:
         return ""
     marks: dict[str, list[tuple[float, float]]] = {}
@@ -66,18 +137,19 @@ def _timeline(plan: ScheduleRow | None) -> str:
         for row in plan.layers[:_MOST_LAYERS]
     ]
     end = max([plan.latency_us, *(bar.end for bar in bars)])
-    return charts.timeline("Pipeline of one inference", bars, end, "us")
+    return charts.timeline(title, bars, end, "us")
 
 
-def _roofline(layers: Sequence[LayerRow], totals: Totals, chip: ChipRow) -> str:
+def _roofline(title: str, report: Drawable) -> str:
+    chip, totals = report.chip, report.totals
     if not chip.levels:
         return ""  # such as sense amplifiers, which state no operations at full load
     array = chip.levels[0]
     peak = array.gops * totals.arrays
     rate = chip.buffer_rate
     bandwidth = None if rate is None else rate * totals.tiles
-    points = [_point(row) for row in layers]
-    return charts.roofline("Roofline", [p for p in points if p is not None], peak, bandwidth)
+    points = [_point(row) for row in report.layers]
+    return charts.roofline(title, [p for p in points if p is not None], peak, bandwidth)
 
 
 def _point(row: LayerRow) -> charts.Point | None:
@@ -87,32 +159,37 @@ def _point(row: LayerRow) -> charts.Point | None:
     return charts.Point(row.name, operations / row.buffer_bytes, operations / row.latency_us / 1e3)
 
 
-def _bits(layers: Sequence[LayerRow]) -> str:
+def _bits(title: str, report: Drawable) -> str:
     counts: dict[int, float] = {}
-    for row in layers:
+    for row in report.layers:
         for bits, count in row.adc.histogram.items():
             counts[bits] = counts.get(bits, 0) + count * (row.positions or 0)
-    values = [(f"{bits} bit", counts[bits]) for bits in sorted(counts)]
-    return charts.histogram("Conversions by ADC bits", values)
+    return charts.histogram(title, [(f"{bits} bit", counts[bits]) for bits in sorted(counts)])
 
 
-def _filling_picture(layers: Sequence[LayerRow]) -> str:
-    rows = [(r.name, r.filling, r.arrays, r.copies) for r in layers[:_MOST_LAYERS]]
-    return charts.draw_filling("Utilisation of arrays", rows)
+def _utilisation(title: str, report: Drawable) -> str:
+    rows = [(r.name, r.filling, r.arrays, r.copies) for r in report.layers[:_MOST_LAYERS]]
+    return charts.draw_filling(title, rows)
 
 
-def _layer_bars(layers: Sequence[LayerRow]) -> str:
-    known = [row for row in layers if row.energy_uj is not None]
+def _layers(title: str, report: Drawable) -> str:
+    known = [row for row in report.layers if row.energy_uj is not None]
     shown = sorted(known, key=lambda row: -(row.energy_uj or 0.0))[:_MOST_BARS]
     names = {row.name for row in shown}
     values = [
         (row.name, row.energy_uj or 0.0, f"{number(row.energy_uj)} uJ")
-        for row in layers
+        for row in report.layers
         if row.name in names
     ]
-    return page.bars("Energy by layer", values)
+    return charts.draw_bars(title, values)
 
 
-def _part_bars(title: str, parts: Sequence[CostPart]) -> str:
-    values = [(part.name, part.total or 0.0, number(part.total)) for part in parts if part.total]
-    return page.bars(title, values)
+_DRAWN: dict[DrawingName, tuple[str, Callable[[str, Drawable], str]]] = {
+    "energy": ("Energy per inference by component", _energy),
+    "area": ("Area by component", _area),
+    "layers": ("Energy per inference by layer", _layers),
+    "schedule": ("Schedule of one inference; dark: critical path, in %: arrays at work", _timeline),
+    "roofline": ("Roofline", _roofline),
+    "adc-bits": ("Conversions by ADC bits, % of one inference", _bits),
+    "utilisation": ("Utilisation of arrays, one square per array", _utilisation),
+}

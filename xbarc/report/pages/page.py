@@ -1,48 +1,61 @@
-"""Self-contained HTML pages: style, tables, bars as inline SVG. Everything is escaped."""
+"""Self-contained HTML pages: style, headings, tables, figures. Everything is escaped."""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from pathlib import Path
 
 from xbarc.report.escaping import markup
 from xbarc.rows import TableData
 
+_FOLDER = Path(__file__).parent
 _LIGHT = "--ink: #1d2430; --quiet: #5d6878; --line: #c5ccd6; --pale: #e7eaef; --paper: #ffffff;"
 _DARK = "--ink: #e3e7ee; --quiet: #9aa5b4; --line: #4a5463; --pale: #2c333e; --paper: #171b21;"
 _BARS = "--bar: #3b6ea8; --work: #b9cde4; --path: #1f4e87;"
 _DARK_BARS = "--bar: #5b8fca; --work: #33506f; --path: #8dbdf0;"
-_THEME = f"""
-.xbarc {{ color-scheme: light dark; {_LIGHT} {_BARS} }}
-@media (prefers-color-scheme: dark) {{ .xbarc {{ {_DARK} {_DARK_BARS} }} }}
-@media print {{ .xbarc {{ {_LIGHT} {_BARS} }} }}
-"""
-_STYLE = """
-.xbarc { font: 14px/1.45 system-ui, sans-serif; max-width: 1200px; padding: 8px; }
-.xbarc { color: var(--ink); background: var(--paper); }
-.xbarc h1 { font-size: 22px; margin: 0 0 2px; } .xbarc h2 { font-size: 16px; margin: 28px 0 6px; }
-.xbarc p { margin: 4px 0; } .xbarc .quiet { color: var(--quiet); }
-.xbarc .scroll { overflow-x: auto; }
-.xbarc table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-.xbarc th { text-align: left; border-bottom: 2px solid var(--line); white-space: nowrap; }
-.xbarc th, .xbarc td { padding: 3px 12px 3px 0; vertical-align: top; }
-.xbarc td { border-bottom: 1px solid var(--pale); overflow-wrap: anywhere; }
-.xbarc .right { text-align: right; white-space: nowrap; }
-.xbarc svg { max-width: 100%; height: auto; }
-.xbarc svg text { font: 12px system-ui, sans-serif; fill: var(--ink); }
-.xbarc img { image-rendering: pixelated; max-width: 100%; border: 1px solid var(--line); }
-"""
-# Pixels: room for a name of 30 letters, the longest bar, and from one bar to the next.
-_BAR_X, _BAR_WIDTH, _BAR_STEP = 250, 560, 20
+# Nothing may leave the page, whatever stands in the names of a program.
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 
-def page(title: str, body: str) -> str:
-    """A whole document."""
+def theme(selector: str) -> str:
+    """Colours for what a CSS selector matches: light, dark, and light again on paper."""
+    return (
+        f"{selector} {{ color-scheme: light dark; {_LIGHT} {_BARS} }}\n"
+        f"@media (prefers-color-scheme: dark) {{ {selector} {{ {_DARK} {_DARK_BARS} }} }}\n"
+        f"@media print {{ {selector} {{ color-scheme: light; {_LIGHT} {_BARS} }} }}\n"
+    )
+
+
+def page(title: str, body: str, *, script: bool = False) -> str:
+    """A whole document.
+
+    Args:
+        title: of the window.
+        body: its content.
+        script: whether tables are sorted by a click, and a printer gets what is folded.
+    """
+    code = (_FOLDER / "page.js").read_text(encoding="utf-8") if script else ""
+    tail = f"<script>\n{code}</script>\n" if script else ""
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width">\n'
         '<meta name="color-scheme" content="light dark">\n'
-        f"<title>{markup(title)}</title>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        f"<title>{markup(title)}</title>\n<style>{theme(':root')}"
+        "body { margin: 0; background: var(--paper); }</style>\n</head>\n"
+        f"<body>\n{body}\n{tail}</body>\n</html>\n"
     )
+
+
+def standalone(svg: str) -> str:
+    """A drawing of a page as a file that needs no page."""
+    colours = theme(".xbarc-drawing")
+    style = f"{colours}.xbarc-drawing text {{ font: 12px sans-serif; fill: var(--ink); }}"
+    ground = '<rect width="100%" height="100%" fill="var(--paper)"/>'
+    start, _, rest = svg.partition(">")
+    name = start.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg" class="xbarc-drawing"', 1)
+    return f"{name}>\n<style>{style}</style>\n{ground}{rest}\n"
 
 
 def image(png: bytes, text: str) -> str:
@@ -53,7 +66,8 @@ def image(png: bytes, text: str) -> str:
 
 def fragment(*parts: str) -> str:
     """A part of a document that brings its own style, for notebooks too."""
-    return f'<style>{_THEME}{_STYLE}</style>\n<div class="xbarc">\n' + "\n".join(parts) + "\n</div>"
+    style = theme(".xbarc") + (_FOLDER / "page.css").read_text(encoding="utf-8")
+    return f'<style>\n{style}</style>\n<div class="xbarc">\n' + "\n".join(parts) + "\n</div>"
 
 
 def render_heading(text: str, level: int = 2) -> str:
@@ -66,12 +80,21 @@ def paragraph(text: str, *, quiet: bool = False) -> str:
     return f"<p{' class=quiet' if quiet else ''}>{markup(text)}</p>"
 
 
+def key_figures(figures: Sequence[tuple[str, str, str]]) -> str:
+    """A box per figure: its name, the figure, and a remark."""
+    items = "".join(
+        f"<li>{markup(name)}<strong>{markup(value)}</strong><small>{markup(remark)}</small></li>"
+        for name, value, remark in figures
+    )
+    return f'<ul class="keys">{items}</ul>' if figures else ""
+
+
 def bullets(lines: Sequence[str]) -> str:
     """A list."""
     return "<ul>" + "".join(f"<li>{markup(line)}</li>" for line in lines) + "</ul>"
 
 
-def table(data: TableData) -> str:
+def table(data: TableData, level: int = 2) -> str:
     """A heading and a table."""
     right = [name.endswith(">") for name in data.headings]
     names = [name.removesuffix(">") for name in data.headings]
@@ -82,35 +105,14 @@ def table(data: TableData) -> str:
     ]
     body = "".join(f"<tr>{row}</tr>\n" for row in rows)
     inside = f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>"
-    return f'{render_heading(data.title)}\n<div class="scroll"><table>\n{inside}\n</table></div>'
+    title = f"{render_heading(data.title, level)}\n" if data.title else ""
+    return f'{title}<div class="scroll"><table>\n{inside}\n</table></div>'
+
+
+def figure(svg: str, title: str) -> str:
+    """A drawing below its heading."""
+    return f"<figure>{render_heading(title, 3)}\n{svg}</figure>"
 
 
 def _cell(tag: str, text: str, right: bool) -> str:
     return f"<{tag}{' class=right' if right else ''}>{markup(text)}</{tag}>"
-
-
-def bars(title: str, values: Sequence[tuple[str, float, str]]) -> str:
-    """Horizontal bars: name, length, label. Nothing where there is nothing to compare."""
-    largest = max((value for _, value, _ in values), default=0.0)
-    if largest <= 0:
-        return ""
-    height = _BAR_STEP * len(values) + 4
-    rows = "\n".join(
-        _bar(index, name, value / largest, label)
-        for index, (name, value, label) in enumerate(values)
-    )
-    size = f'width="1000" height="{height}" viewBox="0 0 1000 {height}"'
-    head = render_heading(title)
-    return f'{head}\n<svg {size} role="img">\n<title>{markup(title)}</title>\n{rows}\n</svg>'
-
-
-def _bar(index: int, name: str, share: float, label: str) -> str:
-    top = index * _BAR_STEP
-    width = max(1.0, share * _BAR_WIDTH)
-    short = name if len(name) <= 34 else name[:33] + "…"
-    return (
-        f'<text x="{_BAR_X - 8}" y="{top + 15}" text-anchor="end">{markup(short)}'
-        f"<title>{markup(name)}</title></text>"
-        f'<rect x="{_BAR_X}" y="{top + 3}" width="{width:.1f}" height="14" fill="var(--bar)"/>'
-        f'<text x="{_BAR_X + width + 6:.1f}" y="{top + 15}">{markup(label)}</text>'
-    )

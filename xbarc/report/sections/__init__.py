@@ -29,7 +29,15 @@ from xbarc.report.sections.sources import (
     source_rows,
     source_tables,
 )
-from xbarc.report.sections.totals import TOTALS, Totals, totals_table
+from xbarc.report.sections.totals import TOTALS, Totals
+from xbarc.report.sections.totals_tables import (
+    TotalLine,
+    TotalsContext,
+    key_lines,
+    largest_part,
+    totals_table,
+    unknown_table,
+)
 
 __all__ = [
     "ACTIVE_ROWS",
@@ -60,13 +68,17 @@ __all__ = [
     "ScheduleRow",
     "SolverRow",
     "SourceRow",
+    "TotalLine",
     "Totals",
+    "TotalsContext",
     "activation_range",
     "adc_row",
     "carried_table",
     "chosen_table",
     "citation_table",
     "citations",
+    "key_lines",
+    "largest_part",
     "layers_table",
     "level_rows",
     "parts_table",
@@ -76,4 +88,5 @@ __all__ = [
     "source_tables",
     "stayed_table",
     "totals_table",
+    "unknown_table",
 ]

@@ -62,4 +62,6 @@ def _limit(points: Sequence[RowsPoint], base: RowsPoint) -> tuple[str, ...]:
     )
 
 
-ACTIVE_ROWS = Section(lambda subject: subject.program.rows, rows_tables, rows_notes)
+ACTIVE_ROWS = Section(
+    lambda subject: subject.program.rows, rows_tables, rows_notes, chapter="Converters"
+)

@@ -46,10 +46,12 @@ def energy_uj(subject: Subject) -> float | None:
 
 
 def component_tables(found: Components) -> tuple[TableData, ...]:
-    """Area and energy."""
+    """Energy and area, in the units of their totals."""
     return (
-        parts_table("Area by component", found.area),
-        parts_table("Energy per inference by component", found.energy),
+        parts_table(
+            "Energy per inference by component", found.energy, unit="uJ", divisor=PJ_PER_UJ
+        ),
+        parts_table("Area by component", found.area, unit="mm2", divisor=UM2_PER_MM2),
     )
 
 
@@ -72,7 +74,7 @@ def parts_table(
     rows = [
         (
             part.name,
-            number(part.count),
+            _count_text(part.count),
             number(part.unit_cost),
             number(None if part.total is None else part.total / divisor),
             percent((part.total or 0.0) / whole if whole else 0.0),
@@ -88,4 +90,9 @@ def parts_table(
     return TableData(title, headings, tuple(rows))
 
 
-COMPONENTS = Section(components_row, component_tables, after="digital")
+def _count_text(count: float) -> str:
+    """Whole counts to the last digit: suffixes would hide how components compare."""
+    return f"{int(count):,}" if float(count).is_integer() else number(count)
+
+
+COMPONENTS = Section(components_row, component_tables, after="digital", chapter="Energy and area")

@@ -111,6 +111,8 @@ def model_rows(subject: Subject) -> tuple[AdcOpinion, ...]:
 
 
 _MODELS = "bits model energy_pj area_um2 node_factor source"
-CONVERTERS = Section(converter_rows, shows(ConverterRow))
-FRONT = Section(lambda subject: subject.program.front, shows(FrontPoint), front_notes)
-ADC_MODELS = Section(model_rows, shows(AdcOpinion, _MODELS))
+CONVERTERS = Section(converter_rows, shows(ConverterRow), chapter="Converters")
+FRONT = Section(
+    lambda subject: subject.program.front, shows(FrontPoint), front_notes, chapter="Converters"
+)
+ADC_MODELS = Section(model_rows, shows(AdcOpinion, _MODELS), chapter="Converters")

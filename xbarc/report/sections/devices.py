@@ -63,4 +63,8 @@ def _losses(target: Target, conductance: float | None) -> tuple[float | None, fl
     return far_losses(target, conductance) if conductance else (None, None)
 
 
-DEVICE = Section(lambda subject: device_rows(subject.target, subject.cost.levels), shows(Estimate))
+DEVICE = Section(
+    lambda subject: device_rows(subject.target, subject.cost.levels),
+    shows(Estimate),
+    chapter="Target",
+)

@@ -70,4 +70,4 @@ def plain_line(rows: Sequence[DigitalRow]) -> str:
     return f"Digital, without a matrix operator: {found or 'nothing'}"
 
 
-DIGITAL = Section(digital_rows, shows(DigitalRow), after="schedule")
+DIGITAL = Section(digital_rows, shows(DigitalRow), after="schedule", chapter="Digital parts")

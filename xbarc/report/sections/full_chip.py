@@ -94,4 +94,4 @@ def chip_tables(chip: ChipRow) -> tuple[TableData, ...]:
     )
 
 
-CHIP = Section(chip_row, chip_tables)
+CHIP = Section(chip_row, chip_tables, chapter="Target")

@@ -86,4 +86,4 @@ def _row(step: CrossbarStep) -> FactsRow:
     )
 
 
-FACTS = Section(facts_rows, shows(FactsRow))
+FACTS = Section(facts_rows, shows(FactsRow), chapter="Converters")

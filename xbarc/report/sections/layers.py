@@ -260,4 +260,4 @@ def fit_table(layers: Sequence[LayerRow]) -> TableData:
     return TableData(FitRecord.title, ("layer", *headings(FitRecord)), rows)
 
 
-LAYERS = Section(layer_rows, layer_tables)
+LAYERS = Section(layer_rows, layer_tables, chapter="Layers")

@@ -89,4 +89,4 @@ def operands_tables(seen: OperandsRow | None) -> tuple[TableData, ...]:
     return (table_of(OperandRow, seen.layers, title=title),)
 
 
-OPERANDS = Section(operands_row, operands_tables)
+OPERANDS = Section(operands_row, operands_tables, chapter="Energy and area")

@@ -55,4 +55,4 @@ def schedule_tables(plan: ScheduleRow | None) -> tuple[TableData, ...]:
     return table_of(LayerSchedule, plan.layers, title=title), table_of(PathPart, plan.path)
 
 
-SCHEDULE = Section(schedule_row, schedule_tables)
+SCHEDULE = Section(schedule_row, schedule_tables, chapter="Schedule")

@@ -214,4 +214,4 @@ def citations(sources: Sequence[SourceRow]) -> tuple[tuple[str, str, str], ...]:
     return tuple(cited[name] for name in sorted(cited))
 
 
-SOURCES = Section(lambda subject: source_rows(subject.target), source_tables)
+SOURCES = Section(lambda subject: source_rows(subject.target), source_tables, chapter="Sources")

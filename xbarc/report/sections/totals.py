@@ -1,4 +1,4 @@
-"""Totals of a program, each with the reason where it is unknown."""
+"""Totals of a program, each with the reason where it is unknown; `totals_tables` shows them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 
 from xbarc.cost import (
     CostPart,
-    LeftOut,
     ProgramCost,
     area_parts,
     chip_arrays,
@@ -26,13 +25,9 @@ from xbarc.report.sections.components import (
     Components,
     components_row,
 )
-from xbarc.report.sections.full_chip import ChipRow, array_cells
-from xbarc.report.sections.schedule import ScheduleRow
-from xbarc.rows import Row, TableData, fact, number, percent
+from xbarc.report.sections.full_chip import array_cells
+from xbarc.rows import Row, fact
 from xbarc.target import Target, figures
-
-_NAMED = 3
-"""Names that a line shows at most."""
 
 
 class Totals(Row):
@@ -210,78 +205,6 @@ def _write_time_us(cost: ProgramCost, target: Target) -> float | None:
     # All rows, used or not: cells that hold nothing are written to level 0.
     rows = target.array.rows if cost.counts.arrays else 0
     return rows * figure.value / 1e3
-
-
-def totals_table(
-    totals: Totals, left: Sequence[LeftOut], chip: ChipRow, plan: ScheduleRow | None
-) -> TableData:
-    """Totals, each with the reason where it is unknown.
-
-    Args:
-        totals: what is shown.
-        left: work that they do not hold.
-        chip: one whole chip, for what would fit.
-        plan: the schedule, for how copies of weights were chosen.
-    """
-    room = f"{_fits(totals)} of {number(chip.arrays)} arrays"
-    policy = "" if plan is None else f"--duplicate {plan.duplicate}"
-    rows: tuple[tuple[str, ...], ...] = (
-        ("arrays", number(totals.arrays), room),
-        ("arrays without duplication", number(totals.arrays_once), policy),
-        ("arrays without packing", number(totals.arrays_without_packing), "one per block"),
-        ("macros, tiles, chips", _join_numbers(totals.macros, totals.tiles, totals.chips), ""),
-        ("cells in use", number(totals.cells), f"{percent(totals.cell_utilization)} of the arrays"),
-        ("converters", number(totals.adcs), f"{number(totals.adc_settings)} settings"),
-        _row(totals, "MACs on crossbars", "macs_crossbar", ""),
-        _row(totals, "MACs digital", "macs_digital", ""),
-        _row(totals, "conversions", "conversions", ""),
-        _row(totals, "area", "area_mm2", f"mm2{_band(totals.area_low_mm2, totals.area_high_mm2)}"),
-        ("area from confirmed sources", percent(totals.area_confirmed), ""),
-        _row(
-            totals,
-            "energy per inference",
-            "energy_uj",
-            f"uJ{_band(totals.energy_low_uj, totals.energy_high_uj)}",
-        ),
-        _row(
-            totals,
-            "energy of a lone inference",
-            "energy_alone_uj",
-            "uJ, what is on for its latency",
-        ),
-        ("energy from confirmed sources", percent(totals.energy_confirmed), ""),
-        _row(totals, "energy of programming", "write_energy_uj", "uJ"),
-        _row(totals, "time of programming", "write_time_us", "us"),
-        _row(totals, "endurance of cells", "writes_borne", "times"),
-        _row(totals, "latency of one inference", "latency_us", "us"),
-        _row(totals, "time of digital work", "digital_time_us", "us, in the latency"),
-        _row(totals, "inferences per second", "inferences_per_s", "pipelined"),
-        _row(totals, "efficiency", "tops_per_watt", "TOPS/W"),
-    )
-    if left:
-        names = ", ".join(dict.fromkeys(row.name for row in left[:_NAMED]))
-        rows = (*rows, ("left out of the totals", number(len(left)), f"{names}: see the notes"))
-    return TableData("Totals", ("total", "value>", ""), rows)
-
-
-def _fits(totals: Totals) -> str:
-    missing = totals.arrays_missing
-    return f"{number(missing)} more than the one chip" if missing else "fits one chip"
-
-
-def _band(low: float | None, high: float | None) -> str:
-    if low is None or high is None or low == high:
-        return ""
-    return f"; {number(low)} to {number(high)} by other sources"
-
-
-def _row(totals: Totals, label: str, field: str, unit: str) -> tuple[str, ...]:
-    reason = totals.unknown.get(field)
-    return (label, number(getattr(totals, field)), unit if reason is None else reason)
-
-
-def _join_numbers(*values: int) -> str:
-    return ", ".join(number(value) for value in values)
 
 
 TOTALS = Section(totals_row)

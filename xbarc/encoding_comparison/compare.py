@@ -7,17 +7,24 @@ and `check` say of that encoding, and with device noise what `check` says of the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
 
-from xbarc.circuit import Chip, DeviceModel, Effects, device_origin
+from xbarc.circuit import Chip
 from xbarc.compiler import compile_model, prepared_network
 from xbarc.cost import load_law, price_program
-from xbarc.errors import InputError, MappingError
+from xbarc.encoding_comparison.comparison import (
+    VARIANTS,
+    Comparison,
+    EncodingRow,
+    NoiseRow,
+    NoiseSettings,
+    Variant,
+)
+from xbarc.errors import MappingError
 from xbarc.evaluate import Evaluation, evaluate
 from xbarc.executor import Executor, Values, calibration_batches
 from xbarc.experiments import Spread, Work, can_read_back, program_chip, share_work
@@ -27,154 +34,7 @@ from xbarc.numerics import AnyArray
 from xbarc.options import AUTO, CompileOptions, Execution, Method
 from xbarc.pipeline import Progress
 from xbarc.report import collect
-from xbarc.rows import Accuracy, Row, decibels, fact
-from xbarc.target import Figure, Target, Variation, VariationLaw
-
-Variant = Literal["blind", "refitted", "read-back"]
-VARIANTS: tuple[Variant, ...] = ("blind", "refitted", "read-back")
-
-
-@dataclass(frozen=True)
-class NoiseSettings:
-    """Deviation of programmed cells, and how many chips are drawn.
-
-    Attributes:
-        sigma: one standard deviation, as a share of a cell's conductance or of the cell's range;
-            None where a device model says how cells deviate.
-        of_range: of the range between the lowest and the highest level, whatever the level is.
-        seeds: chips.
-        seed: of everything random.
-        device: from elsewhere, in place of a deviation.
-    """
-
-    sigma: float | None = None
-    of_range: bool = False
-    seeds: int = 3
-    seed: int = 0
-    device: DeviceModel | None = None
-
-    def __post_init__(self) -> None:
-        if (self.sigma is None) == (self.device is None):
-            text = "one of the two says how cells deviate"
-            raise InputError(text, where="--noise, --device", hint="leave the other out")
-
-    @property
-    def effects(self) -> Effects:
-        """Of the first chip."""
-        return Effects(frozenset({"variation"}), self.seed, device=self.device)
-
-    def as_json(self, law: VariationLaw) -> dict[str, Any]:
-        """Plain data; the law is the target's."""
-        found = {name: getattr(self, name) for name in ("sigma", "of_range", "seeds", "seed")}
-        if self.device is not None:
-            return {**found, "law": None, "device": device_origin(self.device)}
-        return {**found, "law": law}
-
-    def target(self, target: Target) -> Target:
-        """The target with this deviation instead of its own."""
-        if self.sigma is None:
-            return target
-        values = target.cell.conductance.values
-        unit = "uS" if self.of_range else "fraction"
-        sigma = self.sigma * (values[-1] - values[0]) if self.of_range else self.sigma
-        figure = Figure(
-            value=sigma,
-            unit=unit,
-            source="assumed",
-            via="assumed",
-            confirmed=False,
-            note="asked for with --noise",
-        )
-        kind: Literal["absolute", "proportional"] = "absolute" if self.of_range else "proportional"
-        law = target.cell.variation.law
-        variation = Variation(kind=kind, sigma=figure, law=law)
-        cell = target.cell.model_copy(update={"variation": variation})
-        return target.model_copy(update={"cell": cell})
-
-
-@dataclass(frozen=True)
-class NoiseRow:
-    """One way to program, over several chips.
-
-    Attributes:
-        top1: share; None where there are no labels.
-        agreement: with the float model; None where there are no scores.
-    """
-
-    variant: Variant
-    top1: Spread | None
-    agreement: Spread | None
-
-
-class EncodingRow(Row):
-    """One encoding."""
-
-    encoding: str = fact("name of the encoding", head="encoding")
-    columns: int | None = fact(
-        "columns of all layers, row blocks apart, count; what shares a column counts once",
-        default=None,
-        head="columns>",
-    )
-    columns_per_output: float | None = fact(
-        "how many columns an output takes", default=None, head="an output>"
-    )
-    arrays: int | None = fact("arrays in use, count", default=None, head="arrays>")
-    conversions: int | None = fact(
-        "conversions, count per inference", default=None, head="conversions>"
-    )
-    area_mm2: float | None = fact("area, mm2", default=None, head="area mm2>")
-    energy_uj: float | None = fact("energy, uJ per inference", default=None, head="energy uJ>")
-    weight_error: Accuracy | None = fact(
-        "root of the mean square error of the weights over that of the weights, 0 to 1 and beyond",
-        default=None,
-        head="weight error>",
-    )
-    output_sqnr_db: float | None = fact(
-        "SQNR of the outputs, dB",
-        default=None,
-        head="output SQNR>",
-        of=lambda row: decibels(row.output_sqnr_db, row.identical),
-    )
-    identical: bool = fact("whether every output is equal", default=False)
-    top1_float: Accuracy | None = fact(
-        "share of labels met by the float model, 0 to 1", default=None, head="top-1 float>"
-    )
-    top1_crossbar: Accuracy | None = fact(
-        "share of labels met by the program, 0 to 1", default=None, head="top-1>"
-    )
-    agreement: Accuracy | None = fact(
-        "share of samples with the float model's answer, 0 to 1", default=None, head="agreement>"
-    )
-    noise: tuple[NoiseRow, ...] = ()
-    problem: str = fact(
-        "why there is nothing to say of this encoding; empty where there is", default=""
-    )
-
-
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """All rows, in the order asked for.
-
-    Attributes:
-        law: how conductances of deviating chips are distributed.
-    """
-
-    model: str
-    target: str
-    samples: int
-    noise: NoiseSettings | None
-    law: VariationLaw
-    rows: tuple[EncodingRow, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain data."""
-        return {
-            "model": self.model,
-            "target": self.target,
-            "samples": self.samples,
-            "noise": None if self.noise is None else self.noise.as_json(self.law),
-            "rows": [asdict(row) for row in self.rows],
-        }
+from xbarc.target import Target
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,110 @@
+"""The cells of a layer or of one block as a picture that a notebook shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from xbarc.errors import InputError, visible
+from xbarc.ir import CrossbarStep, whole_file
+from xbarc.numerics import UInt8Array
+from xbarc.report.inspection.heat_map import block_picture, layer_picture, png_bytes
+from xbarc.report.inspection.json_and_html import (
+    render_block_html,
+    render_block_json,
+    render_layer_html,
+    render_layer_json,
+)
+from xbarc.report.inspection.views import BlockView, inspect_block, inspect_layer
+
+
+@dataclass(frozen=True, eq=False)
+class TileMap:
+    """Levels of cells, and their picture: rows are wordlines, columns are bitlines.
+
+    Attributes:
+        step: the layer.
+        block: one block of it, with everything that its array is loaded with; None: all blocks.
+    """
+
+    step: CrossbarStep
+    block: BlockView | None = None
+
+    @property
+    def levels(self) -> UInt8Array:
+        """Levels of the cells; axes: row, column of the block, or group, row, column of all."""
+        return self.step.cells.unpack() if self.block is None else self.block.cells
+
+    def png(self) -> bytes:
+        """The picture as a PNG file."""
+        if self.block is None:
+            return png_bytes(layer_picture(self.step))
+        return png_bytes(block_picture(self.block))
+
+    def html(self) -> str:
+        """A page with the picture and what is known of the cells."""
+        if self.block is None:
+            return render_layer_html(inspect_layer(self.step))
+        return render_block_html(self.block)
+
+    def json(self) -> str:
+        """What `xbarc inspect --json` prints: of a block every level, of a layer its blocks."""
+        if self.block is None:
+            return render_layer_json(inspect_layer(self.step))
+        return render_block_json(self.block)
+
+    def save(self, path: str | Path) -> None:
+        """Write a file, whole or not at all; the end of its name says of which kind.
+
+        Args:
+            path: ends in `.png`, `.html` or `.json`.
+
+        Raises:
+            InputError: it ends otherwise, or cannot be written.
+        """
+        place = Path(path)
+        kinds: dict[str, Callable[[], bytes]] = {
+            ".png": self.png,
+            ".html": lambda: self.html().encode(),
+            ".json": lambda: self.json().encode(),
+        }
+        if place.suffix not in kinds:
+            raise InputError(
+                f"'{place.suffix}' is no kind of tile map",
+                where=str(place),
+                hint=f"a name that ends in {', '.join(kinds)}",
+            )
+        data = kinds[place.suffix]()
+        with whole_file(place) as file:
+            file.write(data)
+
+    def __repr__(self) -> str:
+        name = visible(self.step.name)
+        if self.block is None:
+            return f"<TileMap of {name}: {self.step.tiling.array.size:,} blocks>"
+        rows, columns = self.block.cells.shape
+        place = f"{self.block.group},{self.block.row_block},{self.block.column_block}"
+        return f"<TileMap of {name}, block {place}: {rows} x {columns} cells>"
+
+    def _repr_png_(self) -> bytes:
+        return self.png()
+
+
+def tile_map(step: CrossbarStep, block: tuple[int, ...] | None = None) -> TileMap:
+    """The tile map of a layer, or of one of its blocks.
+
+    Args:
+        step: the layer.
+        block: row block and column block, with the group before them where there are several.
+
+    Raises:
+        InputError: there is no such block.
+    """
+    if block is None:
+        return TileMap(step)
+    if len(block) not in (2, 3):
+        hint = "(row block, column block), or (group, row block, column block)"
+        raise InputError(f"{block!r} names no block", where=step.name, hint=hint)
+    group, i, j = block if len(block) == 3 else (0, *block)
+    return TileMap(step, inspect_block(step, group, i, j))
