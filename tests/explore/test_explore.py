@@ -14,10 +14,15 @@ from rich.console import Console
 
 from tests.explore.conftest import MakeStudy, write_net
 from xbarc.api import compile as compile_program
+from xbarc.circuit import Chip, Effects, program_faults
 from xbarc.errors import InputError
 from xbarc.evaluate import evaluate
+from xbarc.executor import Executor
 from xbarc.explore import Study, StudyResult, explore, render_explanation, render_result
+from xbarc.explore.work import Answers, Conditions, Question
+from xbarc.explore.work import answer as run_samples
 from xbarc.ir import read_npz
+from xbarc.oracle import Oracle
 from xbarc.target import load_target
 
 
@@ -177,11 +182,15 @@ def test_chips_that_deviate_share_nothing(study: MakeStudy) -> None:
 
 def test_one_chip_for_several_models(study: MakeStudy, tmp_path: Path) -> None:
     nets = (write_net(tmp_path / "one.onnx", 1), write_net(tmp_path / "two.onnx", 2, hidden=90))
-    rows = {}
+    rows, result = {}, explore(study(models=nets))
     for across in ("worst", "mean", "each"):
         result = explore(study(models=nets, across=across))
         rows[across] = result.rows[1]
         assert set(result.rows[1].by_model) == {"one", "two"}
+    proved = next(row for row in result.rows if row.proof == "proved")
+    text = render_explanation(result, proved.number)
+    assert "\n  one: no converter can lose anything" in text
+    assert "\n  two: no converter can lose anything" in text
     each = [one["energy_uj"] for one in rows["worst"].by_model.values()]
     known = [value for value in each if value is not None]
     assert rows["worst"].figures["energy_uj"] == max(known)
@@ -221,8 +230,79 @@ def test_an_explanation_names_the_proof_and_the_command(study: MakeStudy) -> Non
         render_explanation(result, 99)
 
 
-def test_a_design_that_fails_on_a_sample_is_named(study: MakeStudy, tmp_path: Path) -> None:
+def test_a_design_that_fails_on_a_sample_is_a_result(study: MakeStudy, tmp_path: Path) -> None:
     x = np.full((8, 12), np.nan, dtype=np.float32)
     np.savez(tmp_path / "nan.npz", x=x, labels=np.zeros(8, np.int64))
-    with pytest.raises(InputError, match=r"xbarc compile .*net.onnx .*: .*NaN"):
-        explore(study(data=tmp_path / "nan.npz"))
+    result = explore(study(data=tmp_path / "nan.npz"))
+    assert {row.state for row in result.rows} == {"fails on a sample"}
+    assert all("NaN" in row.reason and row.commands for row in result.rows)
+    assert not result.front
+    with io.StringIO() as text:
+        Console(file=text, width=200).print(render_result(result))
+        assert "6 designs: 6 fail on a sample" in text.getvalue()
+
+
+def test_one_failure_leaves_the_other_designs(
+    study: MakeStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A target that is not there, a file that is none, and a class that fails after 20 samples."""
+    (tmp_path / "bad.npz").write_text("no archive")
+    knobs = {"target": ["rram128", "no-such-chip"], "split": ["strided", str(tmp_path / "bad.npz")]}
+    rows = explore(study(knobs=knobs)).rows
+    states = [row.state for row in rows[1:]]
+    assert states.count("does not map") == 3, states
+    wrong = [row for row in rows if row.values.get("target") == "no-such-chip"]
+    assert all("no-such-chip" in row.reason for row in wrong)
+
+    def answer(conditions: Conditions, question: Question) -> Answers:
+        if dict(question.recipe.options).get("adc") == 3 and question.first >= 20:
+            return Answers.failing("out of luck")
+        return run_samples(conditions, question)
+
+    monkeypatch.setattr("xbarc.explore.driver.answer", answer)
+    result = explore(study())
+    for row in result.rows[1:]:
+        assert (row.state == "fails on a sample") == (row.values["adc"] == 3)
+    assert result.front
+
+
+def test_known_faults_are_those_of_the_chips(study: MakeStudy, tmp_path: Path) -> None:
+    """The file is found beside the study, and its cells are stuck in what is executed."""
+
+    def write_faults(count: int) -> None:
+        array, row, column, level = (np.full(count, number) for number in (0, 3, 5, 3))
+        np.savez(tmp_path / "faults.npz", array=array, row=row, column=column, level=level)
+
+    write_faults(1)
+    text = """
+models = ["net.onnx"]
+data = "test.npz"
+calibrate = "cal.npz"
+[knobs]
+placement = ["faults"]
+[fixed]
+fault_map = "faults.npz"
+[objectives]
+sqnr_db = "max"
+[search]
+images = ["all"]
+effects = "faults"
+"""
+    (tmp_path / "study.toml").write_text(text)
+    first = explore(tmp_path / "study.toml", store=tmp_path / "s.db").rows[1]
+    assert first.state == "front"
+    program = compile_program(
+        tmp_path / "net.onnx",
+        calibration=read_npz(tmp_path / "cal.npz"),
+        placement="faults",
+        fault_map=tmp_path / "faults.npz",
+    ).program
+    known = program_faults(read_npz(tmp_path / "faults.npz"), program, "")
+    chip = Chip(program, Effects(frozenset({"faults"}), fault_map=known))
+    data = read_npz(tmp_path / "test.npz")
+    floats = Oracle(tmp_path / "net.onnx").run({"x": data["x"]})["y"]
+    found = Executor(program, chip=chip).run({"x": data["x"]})[0]
+    sqnr = 10 * np.log10((floats**2).sum() / ((found - floats) ** 2).sum())
+    assert first.figures["sqnr_db"] == pytest.approx(sqnr, rel=1e-4)
+    write_faults(9)
+    assert explore(tmp_path / "study.toml", store=tmp_path / "s.db").executed > 0

@@ -46,7 +46,6 @@ def test_every_wrong_field_is_named() -> None:
         ({"weight_bits": {"from": 0, "to": 1e9}}, ("at most",)),
         ({"adc": [{"value": 4, "sett": {}}]}, ("value, set or both",)),
         ({"adc": [4], "x": [{"set": {"adc": 5}}]}, ("'adc' is changed by adc and by x",)),
-        ({"fault_map": ["f.npz"]}, ("no option 'fault_map'",)),
         ({"array.rows": [1], "tied": [["a.b", "c.d"]]}, ("0 of them have values",)),
         ({"array.rows; DROP": [1]}, ("is not a field",)),
     ],

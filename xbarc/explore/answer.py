@@ -29,7 +29,7 @@ _SHOWN = ("energy_uj", "area_mm2", "latency_us", "arrays", "chips")
 
 # States of a design, the word that tables and files use.
 FRONT, BEATEN, GIVEN_UP, BROKEN, FAILED = "front", "beaten", "given up", "breaks", "does not map"
-LATE = "not judged"
+FAILS, LATE = "fails on a sample", "not judged"
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,12 @@ class DesignRow:
         values: of every knob; empty for the target as it is.
         figures: of one model, or joined over several as the study says.
         state: `front`; `beaten` by another design; `given up` once it could not win; `breaks` a
-            constraint; `does not map`; or `not judged` before time was over.
-        reason: what it breaks, why it does not map, or after how many samples it was given up.
+            constraint; `does not map`; `fails on a sample`; or `not judged` before time was over.
+        reason: what it breaks, why it does not map or fails, or after how many samples it was
+            given up.
         proof: `measured` where its own answers were taken, `proved` where they are those of
             another design, beyond doubt; empty where nothing was judged.
-        because: why they are equal.
+        because: why they are equal, a line a model where there are several.
         answered_by: number of the design that answered for it.
         samples: answered.
         commands: what to type for its program, one a model.
@@ -237,7 +238,7 @@ def _row_of(
     shown = [{name: one.get(name) for name in names} for one in each]
     made = None if item.error else explorer.classes[item.key]
     own = made is not None and made.members[0] is item
-    judged = made is not None and made.samples > 0
+    judged = made is not None and made.samples > 0 and not made.failed
     state, reason = _state_of(explorer, item, front)
     return DesignRow(
         number=number[id(item)],
@@ -246,12 +247,20 @@ def _row_of(
         state=state,
         reason=reason,
         proof=("measured" if own else "proved") if judged else "",
-        because=item.priced[0].proof if judged and item.priced else "",
+        because=_reason_of(explorer, item) if judged else "",
         answered_by=number[id(made.members[0])] if made is not None and judged else None,
         samples=made.samples if made is not None else 0,
         commands=tuple(recipe.command() for recipe in item.recipes),
         by_model=dict(zip(explorer.goals.models, shown, strict=True)) if len(shown) > 1 else {},
     )
+
+
+def _reason_of(explorer: Explorer, item: TriedDesign) -> str:
+    """Why a design is equal to others of its class, on each model."""
+    proofs = [one.proof for one in item.priced]
+    if len(proofs) == 1:
+        return proofs[0]
+    return "\n".join(f"{m}: {p}" for m, p in zip(explorer.goals.models, proofs, strict=True))
 
 
 def _asked(explorer: Explorer) -> set[str]:
@@ -262,8 +271,8 @@ def _asked(explorer: Explorer) -> set[str]:
 
 
 def _state_of(explorer: Explorer, item: TriedDesign, front: set[int]) -> tuple[str, str]:
-    if item.error:
-        return FAILED, item.error
+    if item.error or item.failed:
+        return (FAILED, item.error) if item.error else (FAILS, item.failed)
     if item.broken:
         return BROKEN, "; ".join(item.broken)
     if id(item) in front:

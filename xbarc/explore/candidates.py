@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from xbarc.errors import InputError
 from xbarc.explore.digests import code_digest
 from xbarc.explore.judging import Judged
-from xbarc.explore.knobs import Design
+from xbarc.explore.knobs import FILES, Design
 from xbarc.explore.recipe import Recipe
 from xbarc.explore.study import Study
 from xbarc.explore.work import Answers, Conditions, DesignCosts, Question
@@ -28,6 +29,7 @@ class TriedDesign:
         priced: one a model.
         broken: constraints that are broken.
         given_up: samples after which it could not win; 0: it was judged to the end, or never.
+        failed: why it cannot run a sample; empty: it can, or never had to.
     """
 
     design: Design
@@ -35,6 +37,7 @@ class TriedDesign:
     priced: tuple[DesignCosts, ...] = ()
     broken: tuple[str, ...] = ()
     given_up: int = 0
+    failed: str = ""
 
     @property
     def error(self) -> str:
@@ -44,7 +47,7 @@ class TriedDesign:
     @property
     def is_open(self) -> bool:
         """Whether it can still win."""
-        return not (self.error or self.broken or self.given_up)
+        return not (self.error or self.failed or self.broken or self.given_up)
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -62,6 +65,7 @@ class EqualClass:
         answers: by number of the model and of the chip.
         judged: one a model; empty before any sample ran.
         samples: answered so far, on the model with the most data.
+        failed: why its designs cannot run a sample; empty: they can.
     """
 
     recipes: tuple[Recipe, ...]
@@ -69,6 +73,13 @@ class EqualClass:
     answers: dict[tuple[int, int], Answers] = field(default_factory=dict)
     judged: tuple[Judged, ...] = ()
     samples: int = 0
+    failed: str = ""
+
+    def fail(self, reasons: Iterable[str]) -> None:
+        """Close it where a sample could not be run; what fails one of its designs fails all."""
+        self.failed = next(filter(None, reasons), "")
+        for item in self.members:
+            item.failed = self.failed
 
     @property
     def is_open(self) -> bool:
@@ -86,24 +97,31 @@ class ResultKeys:
         self._code = code_digest()
 
     def priced(self, recipe: Recipe, conditions: Conditions) -> str:
-        """Of what a design costs, and what it computes."""
+        """Of what a design costs, and what it computes.
+
+        Raises:
+            XbarcError: the design names a target or a file that is not there.
+        """
         if recipe.target not in self._targets:
             self._targets[recipe.target] = load_target(recipe.target).model_dump_json()
         data = None if recipe.calibrate is None else self._files[recipe.calibrate]
         made = (self._models[recipe.model], data, self._targets[recipe.target])
         told = (recipe.overrides, [[name, repr(value)] for name, value in recipe.options])
-        read = (recipe.methods(), self._split_of(recipe))
+        read = (recipe.methods(), self._read_files(recipe))
         return digest_of("priced", self._code, made, told, read, bool(conditions.kinds))
 
-    def _split_of(self, recipe: Recipe) -> str:
-        """Of the file that `split` may name, the only option that names one."""
-        value = dict(recipe.options).get("split")
-        path = Path(value) if isinstance(value, str) else None
-        if path is None or not path.is_file():
-            return ""
-        if path not in self._files:
-            self._files[path] = _file_digest(path)
-        return self._files[path]
+    def _read_files(self, recipe: Recipe) -> list[str]:
+        """Of the files that options name."""
+        options, found = dict(recipe.options), []
+        for name in FILES:
+            value = options.get(name)
+            path = Path(value) if isinstance(value, str) else None
+            if path is None or not path.is_file():
+                continue
+            if path not in self._files:
+                self._files[path] = _file_digest(path)
+            found.append(self._files[path])
+        return found
 
     def answers(self, digest: str, question: Question, conditions: Conditions) -> str:
         """Of what a class says of the data, beside the float model that it is compared with."""

@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from xbarc.errors import InputError
+from xbarc.errors import InputError, XbarcError
 from xbarc.explore.candidates import EqualClass, ResultKeys, TriedDesign
 from xbarc.explore.front import on_front
 from xbarc.explore.goals import Figures, read_goals
@@ -81,11 +81,12 @@ class Explorer:
                 hint="data = DATA.npz, or objectives that only count costs",
             )
         data, order = load_samples(self.study.data, self.study.search.seed)
-        if "top1" in self.goals.judged:
-            labels = data.get(labels_in(data))
-            if labels is None:
-                raise InputError("top1 needs an array `labels`", where=str(self.study.data))
+        # Told now: what is wrong with the data is no design's fault.
+        labels = data.get(labels_in(data))
+        if labels is not None:
             check_labels(labels, self.study.data)
+        elif "top1" in self.goals.judged:
+            raise InputError("top1 needs an array `labels`", where=str(self.study.data))
         counts = [len(order) if n == "all" else n for n in self.study.search.images]
         return tuple(sorted({min(count, len(order)) for count in counts}))
 
@@ -124,7 +125,9 @@ class Explorer:
 
     def _told(self, item: TriedDesign) -> list[float] | None:
         values = self.values_of(item)
-        return None if item.broken or item.error or np.isnan(values).any() else values
+        return (
+            None if item.broken or item.error or item.failed or np.isnan(values).any() else values
+        )
 
     def _look_at(self, designs: Sequence[Design]) -> None:
         """Price designs, all of them first; then judge those that can win."""
@@ -136,6 +139,7 @@ class Explorer:
             item.broken = tuple(self.goals.broken([one.totals for one in item.priced], ()))
             made = self.classes.setdefault(item.key, EqualClass(item.recipes))
             made.members.append(item)
+            item.failed = made.failed
         self._judge({item.key for item in new if not item.error and not item.broken})
 
     def _recipes(self, design: Design) -> tuple[Recipe, ...]:
@@ -147,11 +151,13 @@ class Explorer:
 
     def _price(self, designs: Sequence[Design]) -> Iterator[TriedDesign]:
         items = [TriedDesign(design, self._recipes(design)) for design in designs]
-        keys = [[self._keys.priced(recipe, self.conditions) for recipe in i.recipes] for i in items]
         known: dict[str, DesignCosts] = {}
+        keys = [[self._key_of(recipe, known) for recipe in item.recipes] for item in items]
         missing: dict[str, Recipe] = {}
         for item, own in zip(items, keys, strict=True):
             for recipe, key in zip(item.recipes, own, strict=True):
+                if key in known:
+                    continue
                 found = self._store.priced(key)
                 if found is not None:
                     known[key] = found
@@ -168,6 +174,14 @@ class Explorer:
             if all(key in known for key in own):  # the others come after the end
                 item.priced = tuple(known[key] for key in own)
                 yield item
+
+    def _key_of(self, recipe: Recipe, known: dict[str, DesignCosts]) -> str:
+        """The digest of a design's costs; where it has none, why is known at once."""
+        try:
+            return self._keys.priced(recipe, self.conditions)
+        except XbarcError as error:
+            known[recipe.command()] = DesignCosts(error=str(error))
+            return recipe.command()
 
     def _until_late(self, items: Mapping[str, Recipe], order: Iterable[str]) -> Iterator[Recipe]:
         for key in order:
@@ -201,15 +215,23 @@ class Explorer:
         for (key, place, question), one in zip(asked, found, strict=True):
             grown.setdefault(key, {}).setdefault((place, question.chip), []).append(one)
         for key, parts in grown.items():
-            made = self.classes[key]
-            for where, more in parts.items():
-                known = made.answers.get(where)
-                made.answers[where] = join_answers([*([] if known is None else [known]), *more])
-            made.judged = tuple(
-                judge([made.answers[place, chip] for chip in range(self._chips())])
-                for place in range(len(made.recipes))
-            )
-            made.samples = count
+            self._take_in(self.classes[key], parts, count)
+
+    def _take_in(
+        self, made: EqualClass, parts: Mapping[tuple[int, int], Sequence[Answers]], count: int
+    ) -> None:
+        """Join what a class says of more samples, by model and chip, with what it said before."""
+        made.fail(one.failed for more in parts.values() for one in more)
+        if made.failed:
+            return
+        for where, more in parts.items():
+            known = made.answers.get(where)
+            made.answers[where] = join_answers([*([] if known is None else [known]), *more])
+        made.judged = tuple(
+            judge([made.answers[place, chip] for chip in range(self._chips())])
+            for place in range(len(made.recipes))
+        )
+        made.samples = count
 
     def _ask(self, asked: Sequence[tuple[str, Question]]) -> list[Answers]:
         """Answers from the store, or from workers."""
@@ -221,7 +243,8 @@ class Explorer:
         left = [number for number, one in enumerate(found) if one is None]
         work = self._share(partial(answer, self.conditions), (asked[n][1] for n in left))
         for done, (number, one) in enumerate(zip(left, work, strict=True)):
-            self._store.put_answers(keys[number], asked[number][1].first, one)
+            if not one.failed:
+                self._store.put_answers(keys[number], asked[number][1].first, one)
             found[number] = one
             self.executed += len(one.classes)
             self._tell("samples answered", done + 1, len(left))
@@ -232,7 +255,7 @@ class Explorer:
 
     def _check_judged(self, made: EqualClass) -> None:
         """Constraints on what samples say, once all of them are answered."""
-        if not made.judged or made.samples < self.rungs[-1]:
+        if made.failed or not made.judged or made.samples < self.rungs[-1]:
             return
         floats = [one.floats for one in made.judged]
         broken = self.goals.broken([one.figures for one in made.judged], floats)
@@ -244,7 +267,8 @@ class Explorer:
         if item.error:
             return []
         made = self.classes[item.key]
-        said: Sequence[Figures] = [one.figures for one in made.judged] or [{}] * len(item.priced)
+        judged = () if made.failed else made.judged
+        said: Sequence[Figures] = [one.figures for one in judged] or [{}] * len(item.priced)
         return [{**one.totals, **more} for one, more in zip(item.priced, said, strict=True)]
 
     def values_of(self, item: TriedDesign) -> list[float]:
@@ -254,7 +278,7 @@ class Explorer:
 
     def is_whole(self, item: TriedDesign) -> bool:
         """Whether all that the study asks of a design is known."""
-        return not item.error and (
+        return not (item.error or item.failed) and (
             not self.rungs or self.classes[item.key].samples >= self.rungs[-1]
         )
 

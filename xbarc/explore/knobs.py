@@ -19,8 +19,8 @@ _RANGE = {"from", "to", "step"}
 # A knob with more choices than this is a mistake in `to` or `step`, and would fill memory.
 _MOST_CHOICES = 100_000
 TARGET = "target"
-# A file of the faults of one chip: a study compares designs of many.
-_REFUSED = ("fault_map",)
+FILES = (TARGET, "split", "fault_map")
+"""Settings that may name a file, which is looked for in the folder of the study."""
 
 Design = tuple[int, ...]
 """The number of the choice taken of each knob."""
@@ -224,9 +224,6 @@ def check_name(name: str) -> str:
     plain = name.replace("-", "_")
     if plain in Target.model_fields and plain not in CompileOptions.model_fields:
         return plain
-    if plain in _REFUSED:
-        hint = "faults are those of one chip, and designs are compared on others"
-        raise InputError(f"no option '{plain}' in a study", where="knobs", hint=hint)
     if plain not in CompileOptions.model_fields:
         hint = nearest(plain, CompileOptions.model_fields) or "fields of a target have a dot"
         raise InputError(f"no option '{name[:40]}'", where="knobs", hint=hint)

@@ -127,7 +127,7 @@ function pick(design) {
   const add = (name, value) => list.append(element("dt", name), element("dd", value));
   for (const k of study.knobs) if (k in design.values) add(k, String(design.values[k]));
   for (const f of figures) if (f in design.figures) add(heading(f), write(f, design.figures[f]));
-  const said = design.proof === "proved" ? `accuracy proved equal to design ${design.answered_by}, which answered ${design.samples} samples: ${design.because}`
+  const said = design.proof === "proved" ? `accuracy proved equal to design ${design.answered_by}, which answered ${design.samples} samples: ${design.because.replaceAll("\n", "; ")}`
     : design.proof ? `accuracy measured on ${design.samples} samples` : "no sample ran";
   card.replaceChildren(element("h2", design.number ? "Design " + design.number : "The target as it is"), element("p", design.state + (design.reason ? ": " + design.reason : "")), list, element("p", said, "quiet"));
   for (const command of design.commands) card.append(element("pre", command));

@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_core import PydanticCustomError
 
 from xbarc.errors import InputError, visible
-from xbarc.explore.knobs import TARGET, Knob, read_fixed, read_knobs
+from xbarc.explore.knobs import FILES, Knob, read_fixed, read_knobs
 from xbarc.options import ChipEffects, nearest
 from xbarc.rows import TableData, render_card
 
@@ -160,7 +160,7 @@ def read_study(path: Path) -> Study:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"no TOML: {error}", where=str(path)) from error
     folder = path.parent
-    study = make_study(_place_targets(data, folder), where=str(path))
+    study = make_study(_place_files(data, folder), where=str(path))
     found: dict[str, Any] = {"models": tuple(folder / model for model in study.models)}
     for name in ("data", "calibrate"):
         place = getattr(study, name)
@@ -168,16 +168,16 @@ def read_study(path: Path) -> Study:
     return study.model_copy(update=found)
 
 
-def _place_targets(value: Any, folder: Path, *, named: bool = False) -> Any:
-    """The same, with files of targets taken from a folder; `named`: the value is a target's."""
+def _place_files(value: Any, folder: Path, *, named: bool = False) -> Any:
+    """The same, with files taken from a folder; `named`: the setting may name one."""
     if isinstance(value, Mapping):
         return {
-            name: _place_targets(item, folder, named=name == TARGET or (named and name == "value"))
+            name: _place_files(item, folder, named=name in FILES or (named and name == "value"))
             for name, item in value.items()
         }
     if isinstance(value, list):
-        return [_place_targets(item, folder, named=named) for item in value]
-    is_file = named and isinstance(value, str) and value.endswith(".toml")
+        return [_place_files(item, folder, named=named) for item in value]
+    is_file = named and isinstance(value, str) and value.endswith((".toml", ".npz"))
     return str(folder / value) if is_file else value
 
 

@@ -13,6 +13,7 @@ from xbarc.explore.answer import (
     BEATEN,
     BROKEN,
     FAILED,
+    FAILS,
     FRONT,
     GIVEN_UP,
     LATE,
@@ -32,7 +33,7 @@ _WIDE, _HIGH = 60, 12
 _REASONS = 2
 
 # States as several designs have them, where a design alone says it otherwise.
-_PLURAL = {BROKEN: "break a constraint", FAILED: "do not map"}
+_PLURAL = {BROKEN: "break a constraint", FAILED: "do not map", FAILS: "fail on a sample"}
 
 
 def render_result(result: StudyResult) -> Group:
@@ -48,13 +49,15 @@ def _summary(result: StudyResult) -> str:
     """How many designs came to what, and what was run for it."""
     rows = [row for row in result.rows if row.values]
     counts = Counter(row.state for row in rows)
-    states = (FRONT, BEATEN, GIVEN_UP, BROKEN, FAILED, LATE)
+    states = (FRONT, BEATEN, GIVEN_UP, BROKEN, FAILED, FAILS, LATE)
     told = ", ".join(
         f"{counts[state]} {_PLURAL.get(state, state)}" for state in states if counts[state]
     )
     lines = [f"{len(rows)} of {result.possible} designs: {told}"]
-    reasons = Counter(row.reason for row in rows if row.state == FAILED)
-    lines += [f"  {count} do not map: {why}" for why, count in reasons.most_common(_REASONS)]
+    for state in (FAILED, FAILS):
+        reasons = Counter(row.reason for row in rows if row.state == state)
+        said = _PLURAL[state]
+        lines += [f"  {count} {said}: {why}" for why, count in reasons.most_common(_REASONS)]
     share = result.proved_share
     if share is not None:
         known = sum(bool(row.proof) for row in result.rows)
@@ -126,7 +129,7 @@ def render_explanation(result: StudyResult, number: int) -> str:
         lines.append(
             f"\nproved equal to design {row.answered_by}, which answered {row.samples} samples:"
         )
-        lines.append(f"  {row.because}")
+        lines += [f"  {text}" for text in row.because.splitlines()]
     if row.state == BEATEN:
         lines.append(
             f"\nbeaten by {', '.join(map(str, _beaten_by(result, row))) or 'equal designs'}"

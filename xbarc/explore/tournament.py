@@ -37,7 +37,9 @@ class Tournament:
         if not judged or not judged <= set(BOUNDED) or not self._more_is_better():
             return
         # Every class that came this far, also earlier: what was found stays a rival.
-        keys = [key for key, made in self.classes.items() if made.samples >= count]
+        keys = [
+            key for key, made in self.classes.items() if made.samples >= count and not made.failed
+        ]
         for key in keys:
             if self._surely_breaks(self.classes[key], count):
                 _close(self.classes[key].members, count)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from xbarc.circuit import Chip, Effects
+from xbarc.circuit import Chip, Effects, program_faults
 from xbarc.compiler import compile_model
 from xbarc.cost import parse_policy, price_program, program_cost
 from xbarc.errors import InputError, XbarcError
@@ -102,6 +102,7 @@ class Answers:
         expected: the same of the float model.
         labels: class numbers of the data; `NO_LABEL` where there are none.
         error, signal: squared error against the float outputs, and their squares, summed.
+        failed: why there are none; empty: there are.
     """
 
     classes: IntArray
@@ -110,6 +111,13 @@ class Answers:
     error: Float64Array
     signal: Float64Array
     seconds: float = 0.0
+    failed: str = ""
+
+    @classmethod
+    def failing(cls, reason: str) -> Answers:
+        """No answers, and why."""
+        none, zero = np.zeros(0, dtype=np.int64), np.zeros(0)
+        return cls(none, none, none, zero, zero, failed=reason)
 
 
 def price(conditions: Conditions, recipe: Recipe) -> DesignCosts:
@@ -127,7 +135,8 @@ def price(conditions: Conditions, recipe: Recipe) -> DesignCosts:
     digest, proof = meaning.digest, meaning.reason
     if conditions.kinds:
         # Chips deviate place by place, so nothing but the same program is equal.
-        digest, proof = chip_digest(program), "the same program on the same chips"
+        digest = digest_of(chip_digest(program), _faults_in(recipe, conditions))
+        proof = "the same program on the same chips"
     # Answers are compared with the float model's, in which these inputs are constants too.
     digest = digest_of(digest, options.fix_input)
     spent = process_time() - start
@@ -147,14 +156,12 @@ class Question:
 def answer(conditions: Conditions, question: Question) -> Answers:
     """Run some samples through a design and through the float model.
 
-    Raises:
-        InputError: the design cannot run them; the message says which design it is.
+    A design that cannot run them is a result too: others may.
     """
     try:
         return _answer(conditions, question)
     except XbarcError as error:
-        # A study runs hundreds of designs, and only some may fail on a sample.
-        raise InputError(str(error), where=question.recipe.command()) from error
+        return Answers.failing(str(error))
 
 
 def _answer(conditions: Conditions, question: Question) -> Answers:
@@ -165,7 +172,7 @@ def _answer(conditions: Conditions, question: Question) -> Answers:
     batches = split_batches(program.inputs, fill_batch(program.inputs, feeds))
     names = [value.name for value in program.outputs]
     wanted = _float_outputs(question, batches, names, conditions)
-    executor = Executor(program, chip=_chip(program, conditions, question.chip))
+    executor = Executor(program, chip=_chip(program, conditions, question))
     parts = [
         _compare(executor.run(batch, names), floats)
         for batch, floats in zip(batches, wanted, strict=True)
@@ -176,10 +183,20 @@ def _answer(conditions: Conditions, question: Question) -> Answers:
     return Answers(classes, expected, labels, error, signal, process_time() - start)
 
 
-def _chip(program: Program, conditions: Conditions, sample: int) -> Chip | None:
+def _chip(program: Program, conditions: Conditions, question: Question) -> Chip | None:
     if not conditions.kinds:
         return None
-    return Chip(program, Effects(conditions.kinds, conditions.seed, sample))
+    arrays = _faults_in(question.recipe, conditions)
+    # Cells that are known to be stuck take the place of those that are drawn.
+    known = program_faults(arrays, program, "fault_map") if arrays else None
+    effects = Effects(conditions.kinds, conditions.seed, question.chip, fault_map=known)
+    return Chip(program, effects)
+
+
+def _faults_in(recipe: Recipe, conditions: Conditions) -> dict[str, AnyArray]:
+    """Stuck cells that the design was compiled around; none where chips have no faults."""
+    path = dict(recipe.options).get("fault_map")
+    return read_npz(Path(path)) if path is not None and "faults" in conditions.kinds else {}
 
 
 def _compare(found: list[Any], wanted: list[AnyArray]) -> tuple[AnyArray, ...]:
