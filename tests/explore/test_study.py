@@ -129,7 +129,6 @@ def test_tables_without_quotes_are_fields() -> None:
     [
         {"fixed": {"adcc": 8}},
         {"fixed": {"weight-bits": 4, "weight_bits": 5}},
-        {"fixed": {"fault_map": "faults.npz"}},
         {"knobs": {"rows_latency": [float("nan")]}},
         {"knobs": {"cell.bits": [float("inf")]}},
         {"knobs": {"adc": [datetime.date(2020, 1, 1)]}},
