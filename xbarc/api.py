@@ -42,6 +42,7 @@ from xbarc.rows import TableData, number, render_card
 from xbarc.session import InferenceSession
 from xbarc.target import Target, TargetName
 from xbarc.version import VERSION
+from xbarc.viewer import ProgramPage
 
 if TYPE_CHECKING:
     from xbarc.executor import Engine
@@ -128,6 +129,21 @@ class CompiledProgram:
         program = price_program(self.program, law)
         policy = parse_policy(asked.duplicate, program.target) if "duplicate" in options else None
         return collect(program, policy, load=full_load(program.target))
+
+    def view(self, path: str | Path, *, wires: bool = False) -> None:
+        """Write the page of `xbarc view`: network, floor plan, every cell, whole or not at all.
+
+        Args:
+            path: of the HTML file.
+            wires: whether it holds the loss along wires of every cell.
+
+        Raises:
+            InputError: the path cannot be written, or the program is too large for one page.
+        """
+        place = Path(path)
+        text = ProgramPage(self.program, f"{self.program.name}.xbar", wires=wires).render()
+        with whole_file(place) as file:
+            file.write(text.encode("utf-8", "replace"))
 
     def session(self, engine: Engine = "fast") -> InferenceSession:
         """A session that runs this program."""

@@ -36,6 +36,7 @@ COMMANDS = (
     "compare",
     "verify",
     "inspect",
+    "view",
     "report",
     "place",
     "print",

@@ -4,28 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import subprocess
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.chromium import dump_page, needs_chromium
 from xbarc.explore import DesignRow, StudyResult, render_page
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
-# Without the flags for background work a browser asks its maker's hosts, and fails for want of one.
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--enable-logging=stderr",
-)
 
 
 def result(designs: int, name: str = "adc") -> StudyResult:
@@ -71,22 +57,15 @@ def test_names_of_other_people_stay_text() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not CHROMIUM, reason="no chromium")
+@needs_chromium
 @pytest.mark.parametrize("designs", [12, 10_000])
 def test_a_browser_draws_it(designs: int, tmp_path: Path) -> None:
     file = tmp_path / "study.html"
     file.write_text(render_page(result(designs), "study"), encoding="utf-8")
     start = time.monotonic()
-    done = subprocess.run(
-        [CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path}/user", "--dump-dom", file.as_uri()],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    assert 'data-ready="yes"' in done.stdout
-    assert f"{designs + 1} designs" in done.stdout
-    assert "CONSOLE" not in done.stderr, done.stderr
+    shown = dump_page(file.as_uri(), tmp_path)
+    assert 'data-ready="yes"' in shown
+    assert f"{designs + 1} designs" in shown
     # A browser that is started for it takes some seconds itself on a busy machine.
     assert time.monotonic() - start < 60
-    assert "xbarc compile net.onnx" in done.stdout
+    assert "xbarc compile net.onnx" in shown

@@ -49,6 +49,7 @@ _COMMANDS = {
     "compare": ("comparing", "compare_command"),
     "verify": ("executing", "verify_command"),
     "inspect": ("reporting", "inspect_command"),
+    "view": ("viewing", "view_command"),
     "report": ("reporting", "report_command"),
     "place": ("placing", "place_command"),
     "print": ("reporting", "print_command"),

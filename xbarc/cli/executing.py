@@ -186,7 +186,7 @@ def check_command(
             f"{min_agreement} is not a share, expected 0 to 1", where="--min-agreement"
         )
     loaded = load_program(program)
-    source = model or _source_model(loaded, program)
+    source = model or find_source(loaded, program)
     arrays = read_npz(data)
     effects = read_effects(loaded, suffered)
     with progress_bar("check") as advance:
@@ -226,7 +226,7 @@ def _answer(agreement: float | None, least: float | None) -> int:
     return EXIT_NO
 
 
-def _source_model(program: Program, place: Path) -> Path:
+def find_source(program: Program, place: Path) -> Path:
     """The file that the program was compiled from, known by its digest.
 
     It may lie beside the program (under any name), where it was when it was compiled, or here.

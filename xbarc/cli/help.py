@@ -66,6 +66,11 @@ EXAMPLES = {
         "xbarc inspect net.xbar --layer conv1 --png conv1.png",
         "xbarc inspect net.xbar --layer conv1 --block 0,1 --json",
     ),
+    "view": (
+        "xbarc view net.xbar -o net.html",
+        "xbarc view net.xbar --data test.npz             colour layers by SQNR too",
+        "xbarc view large.xbar --serve",
+    ),
     "report": (
         "xbarc report net.xbar",
         "xbarc report net.xbar --format html -o report.html",

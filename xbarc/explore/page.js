@@ -1,6 +1,4 @@
-"use strict";
-const study = JSON.parse(document.getElementById("study").textContent);
-const $ = (id) => document.getElementById(id);
+const study = held("study");
 const shares = new Set(["top1", "agreement"]);
 const judged = new Set(["top1", "agreement", "sqnr_db"]);
 const designs = study.designs;
@@ -21,7 +19,6 @@ function heading(name) {
   for (const [end, unit] of units) if (name.endsWith(end)) return name.slice(0, -end.length).replaceAll("_", " ") + ", " + unit;
   return name.replaceAll("_", " ");
 }
-function colour(name) { return getComputedStyle(document.documentElement).getPropertyValue(name).trim(); }
 
 // A design is shown where its program exists and it lies within every bound and brush.
 function isShown(design) {
@@ -40,16 +37,6 @@ function isShown(design) {
 // ---- the front -----------------------------------------------------------------------------
 const plot = $("plot"), margin = { left: 86, right: 16, top: 14, bottom: 44 };
 let dots = [];
-function prepare(canvas, height) {
-  const ratio = window.devicePixelRatio || 1, width = canvas.clientWidth;
-  canvas.width = Math.round(width * ratio); canvas.height = Math.round(height * ratio);
-  canvas.style.height = height + "px";
-  const context = canvas.getContext("2d");
-  context.setTransform(ratio, 0, 0, ratio, 0, 0);
-  context.clearRect(0, 0, width, height);
-  context.font = "12px system-ui, sans-serif";
-  return [context, width, height];
-}
 function ticks(low, high, count) {
   const span = high - low || 1, raw = span / count, power = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 5, 10].map((f) => f * power).find((s) => span / s <= count) || raw;
@@ -101,7 +88,6 @@ function drawPlot() {
     if (dot) { c.strokeStyle = colour(name); c.lineWidth = 2; c.beginPath(); c.arc(dot[0], dot[1], 8, 0, 7); c.stroke(); }
   }
 }
-function line(c, a, b, d, e) { c.beginPath(); c.moveTo(a, b); c.lineTo(d, e); c.stroke(); }
 function nearest(event) {
   const box = plot.getBoundingClientRect(), x = event.clientX - box.left, y = event.clientY - box.top;
   let found = null, least = 144;
@@ -120,7 +106,6 @@ plot.addEventListener("mouseleave", () => { state.hovered = null; $("tip").style
 plot.addEventListener("click", (event) => { const found = nearest(event); if (found) pick(found); });
 
 // ---- one design ----------------------------------------------------------------------------
-function element(kind, text, name) { const made = document.createElement(kind); if (text !== undefined) made.textContent = text; if (name) made.className = name; return made; }
 function pick(design) {
   state.picked = design; history.replaceState(null, "", "#design-" + design.number);
   const list = element("dl"), card = $("card");

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 
 from xbarc.explore.answer import DesignRow, StudyResult
 from xbarc.explore.figures import JUDGED, figure_text, heading
+from xbarc.pages import WebPage
 
 _FOLDER = Path(__file__).parent
 
@@ -23,22 +23,13 @@ def render_page(result: StudyResult, title: str) -> str:
         result: the answer.
         title: of the page.
     """
-    # `<` would end the script that holds the data, whatever a name of other people says.
-    data = json.dumps(result.as_json(), allow_nan=False).replace("<", "\\u003c")
-    style = (_FOLDER / "page.css").read_text(encoding="utf-8")
-    script = (_FOLDER / "page.js").read_text(encoding="utf-8")
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width">\n'
-        '<meta name="color-scheme" content="light dark">\n'
-        # Nothing may leave the page, whatever stands in the data.
-        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
-        "style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n"
-        f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
-        f"{_body(result, title)}</main>\n"
-        f'<script type="application/json" id="study">{data}</script>\n'
-        f"<script>\n{script}</script>\n</body>\n</html>\n"
-    )
+    return WebPage(
+        title=title,
+        body=f"<main>\n{_body(result, title)}</main>\n",
+        styles=(_FOLDER / "page.css",),
+        scripts=(_FOLDER / "page.js",),
+        data={"study": result.as_json()},
+    ).render()
 
 
 def _body(result: StudyResult, title: str) -> str:

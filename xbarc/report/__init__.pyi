@@ -4,7 +4,13 @@ from .formats.html import render_html
 from .formats.json_and_csv import render_csv, render_json
 from .formats.summary import render_summary
 from .formats.text import render_text
-from .inspection.heat_map import block_picture, layer_picture, png_bytes, write_png
+from .inspection.heat_map import (
+    block_picture,
+    layer_picture,
+    level_colours,
+    png_bytes,
+    write_png,
+)
 from .inspection.json_and_html import (
     render_block_html,
     render_block_json,
@@ -28,7 +34,7 @@ from .program_comparison import (
 from .records import TableName
 from .rich_tables import rich_table
 from .section import Subject
-from .sections.layers import LayerRow, layers_table, placement_table
+from .sections.layers import LayerRow, layer_rows, layers_table, placement_table
 from .sections.sources import source_rows
 from .sections.totals import Totals, totals_row
 from .targets import render_target_json, render_target_text, target_reference
@@ -56,8 +62,10 @@ __all__ = [
     "inspect_block",
     "inspect_layer",
     "layer_picture",
+    "layer_rows",
     "layer_table",
     "layers_table",
+    "level_colours",
     "of_converters",
     "of_rounding",
     "placement_table",

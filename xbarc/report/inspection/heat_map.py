@@ -111,6 +111,12 @@ def colour(shares: Float64Array) -> UInt8Array:
     return np.stack(channels, axis=-1).astype(np.uint8)
 
 
+def level_colours(levels: int) -> list[str]:
+    """Colour of each of so many levels, as CSS writes it."""
+    found = colour(np.linspace(0.0, 1.0, levels))
+    return [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in found.tolist()]
+
+
 def _enlarge(pixels: UInt8Array, side: int) -> UInt8Array:
     """Whole-number enlargement of small pictures."""
     # Whole numbers, so that squares stay sharp; 16 pixels a cell are enough to point at.

@@ -1,0 +1,206 @@
+"""A browser shows what the program holds: weights, colours, places, and keeps them in the URL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.chromium import needs_chromium, run_script
+from tests.viewer.programs import conv_program
+from xbarc.circuit import bitlines, random_faults
+from xbarc.ir import CrossbarStep, Program, effective_weights
+from xbarc.report import level_colours
+from xbarc.viewer import Measured, ProgramPage
+
+pytestmark = [pytest.mark.slow, needs_chromium]
+
+WEIGHTS = """
+const weights = () => [...card.querySelectorAll("[data-weight]")]
+  .map((one) => [Number(one.dataset.output), Number(one.dataset.weight)]);
+"""
+HOVER = """
+const point = async (row, bitline) => {
+  const box = $("cells").getBoundingClientRect(), z = cellZoom;
+  const clientX = box.left + z.left + z.x + (bitline + 0.5) * z.scale;
+  const clientY = box.top + z.top + z.y + (row + 0.5) * z.scale;
+  $("cells").dispatchEvent(new PointerEvent("pointermove", { clientX, clientY }));
+  for (let n = 0; n < 50 && card.dataset.cell !== `${row},${bitline}`; n++) await wait(5);
+  return weights();
+};
+"""
+
+
+def write(program: Program, folder: Path, **facts: Any) -> Path:
+    path = folder / "page.html"
+    path.write_text(ProgramPage(program, "net.xbar", **facts).render(), encoding="utf-8")
+    return path
+
+
+def places(step: CrossbarStep, count: int) -> list[tuple[int, int, int, int, int, int]]:
+    """Some cells: array, wordline, bitline, and group, row and column in the layer."""
+    rng, found = np.random.default_rng(1), []
+    for _ in range(count):
+        g, i, j = (int(rng.integers(size)) for size in step.tiling.array.shape)
+        top, end = (int(b) for b in step.tiling.row_bounds[i : i + 2])
+        left, last = (int(b) for b in step.tiling.column_bounds[j : j + 2])
+        row, column = int(rng.integers(top, end)), int(rng.integers(left, last))
+        wordline = int(step.tiling.row_offset[g, i, j]) + row - top
+        line = int(step.tiling.column_offset[g, i, j] + bitlines(step, (g, i, j))[column - left])
+        found.append((int(step.tiling.array[g, i, j]), wordline, line, g, row, column))
+    return found
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"encoding": "differential"},
+        {"encoding": "offset"},
+        {"encoding": "acm", "weight_bits": 4, "pack": "network"},
+        {"encoding": "differential-analog", "adc_savings": "all"},
+    ],
+    ids=lambda case: case["encoding"],
+)
+def test_hovering_tells_the_weight(options: dict[str, Any], tmp_path: Path) -> None:
+    program = conv_program(tmp_path, **options)
+    steps = program.crossbar_steps
+    asked = [(step, place) for step in steps for place in places(step, 12)]
+    script = f"""{WEIGHTS}{HOVER}
+    const found = [];
+    for (const [array, row, bitline] of {[list(place[:3]) for _, place in asked]}) {{
+      await showArray(array);
+      found.push([await point(row, bitline), card.textContent]);
+    }}
+    return found;"""
+    answers = run_script(write(program, tmp_path), tmp_path, script)
+    told = 0
+    for (step, place), (weights, text) in zip(asked, answers, strict=True):
+        _, _, _, group, row, column = place
+        wanted = effective_weights(step)[group, int(step.tiling.row_input[row])]
+        for output, weight in weights:
+            assert weight == wanted[output], (step.name, place)
+        told += len(weights)
+        level = step.cells.unpack()[group, row, column]
+        assert f"Level {level} of" in text
+        assert step.name in text
+    assert told > len(asked) // 2
+
+
+def test_colours_are_those_of_the_levels(tmp_path: Path) -> None:
+    program = conv_program(tmp_path)
+    script = """
+    const found = [], canvas = $("cells"), z = cellZoom, ratio = window.devicePixelRatio;
+    const all = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+    for (let row = 0; row < view.rows; row++)
+      for (let bitline = 0; bitline < view.columns; bitline++) {
+        const x = Math.floor((z.left + z.x + (bitline + 0.5) * z.scale) * ratio);
+        const y = Math.floor((z.top + z.y + (row + 0.5) * z.scale) * ratio);
+        const at = 4 * (y * canvas.width + x);
+        found.push([...all.subarray(at, at + 3)]);
+      }
+    return found;"""
+    step = program.crossbar_steps[0]
+    shown = np.array(run_script(write(program, tmp_path), tmp_path, script, "#array=0"))
+    grid = shown.reshape(program.target.array.rows, -1, 3)
+    colours = [[int(text[at : at + 2], 16) for at in (1, 3, 5)] for text in level_colours(4)]
+    rows, columns = (
+        int(bounds[1]) for bounds in (step.tiling.row_bounds, step.tiling.column_bounds)
+    )
+    cells = step.cells.unpack()[0, :rows, :columns]
+    assert np.array_equal(grid[:rows, :columns], np.array(colours)[cells])
+    # What no cell is used for has a colour of its own.
+    assert not (grid[rows:, :, None] == np.array(colours)).all(axis=-1).any()
+
+
+def test_a_selection_is_in_the_url(tmp_path: Path) -> None:
+    program = conv_program(tmp_path)
+    step = program.crossbar_steps[2]
+    first = int(step.tiling.array.min())
+    fragment = f"#layer={step.name}&array={first}&row=3&bitline=5&show=slice&colour=arrays"
+    script = """
+    const press = (key) => $("cells").dispatchEvent(new KeyboardEvent("keydown", { key }));
+    const asked = [view.steps[state.layer].name, state.array, state.cell, state.overlay,
+      view.metrics[state.metric][0], card.querySelector("h3").textContent];
+    press("ArrowDown"); press("o");
+    await wait(50);
+    const moved = location.hash, said = $("said").textContent;
+    press("]");
+    await wait(100);
+    return [asked, moved, said, location.hash];"""
+    asked, moved, said, after = run_script(write(program, tmp_path), tmp_path, script, fragment)
+    level = step.cells.unpack()[0, 3, 5]
+    assert asked[:5] == [step.name, first, {"row": 3, "bitline": 5}, "slice", "arrays"]
+    assert asked[5] == f"Level {level} of 3"
+    assert "row=4&bitline=5" in moved
+    assert "show=bits" in moved
+    assert said.startswith("wordline 4, bitline 5, level")
+    assert f"array={first + 1}" in after
+
+
+@pytest.mark.parametrize("fragment", ["#array=999&row=7", "#layer=none&show=none&colour=x", "#%%%"])
+def test_a_wrong_url_shows_the_program(fragment: str, tmp_path: Path) -> None:
+    page = write(conv_program(tmp_path), tmp_path)
+    assert run_script(page, tmp_path, "return state.array", fragment) == 0
+
+
+def test_finding_a_weight(tmp_path: Path) -> None:
+    """Which cells hold the weight from input 7 to output 4 of the second product's matrix?"""
+    program = conv_program(tmp_path)
+    script = f"""{WEIGHTS}
+    $("find-layer").value = crossbars[3];
+    $("find-input").value = "7"; $("find-output").value = "4";
+    $("find").requestSubmit();
+    await wait(200);
+    const told = [$("find-answer").textContent, weights()];
+    $("find-output").value = "5"; $("find").requestSubmit();
+    await wait(50);
+    return [...told, $("find-answer").textContent];"""
+    told, weights, refused = run_script(write(program, tmp_path), tmp_path, script)
+    step = program.crossbar_steps[3]
+    # Four outputs of eight columns fill the 32 bitlines of the array before.
+    assert told == f"array {int(step.tiling.array[0, 0, 1])}, wordline 7, bitline 0"
+    assert weights == [[4, int(effective_weights(step)[0, 7, 4])]]
+    assert refused.endswith("has inputs 0 to 11 and outputs 0 to 4")
+
+
+def test_every_overlay_and_table(tmp_path: Path) -> None:
+    program = conv_program(tmp_path)
+    faults = random_faults(program.target, program.arrays, rates=(0.05, 0.05))
+    measured = {step.name: Measured(31.5, 3, 1000) for step in program.crossbar_steps}
+    page = write(program, tmp_path, faults=faults, measured=measured, wires=True)
+    script = """
+    const shown = {};
+    for (const name of Object.keys(overlays)) {
+      await selectOverlay(name);
+      shown[name] = $("legend").textContent;
+    }
+    $("wordline-box").open = $("layers-box").open = true;
+    await wait(50);
+    selectCell({ row: 2, bitline: 1 });
+    await wait(100);
+    return [shown, $("wordline").textContent, $("layers").textContent, card.textContent];"""
+    shown, wordline, layers, card = run_script(page, tmp_path, script)
+    assert set(shown) == {"level", "sign", "output", "slice", "bits", "stuck", "loss"}
+    assert shown["slice"].split("unused")[0].endswith(" 64")
+    assert f"{len(faults.of(0)[0])} in this array" in shown["stuck"]
+    step = program.crossbar_steps[0]
+    for output, weight in enumerate(effective_weights(step)[0, 2, :4].tolist()):
+        assert f"output channel {output}{weight}" in wordline
+    assert all(step.name in layers for step in program.steps)
+    assert "0.3 %" in card
+    assert "31.5 dB" in card
+    assert "lost to wires" in card
+
+
+@pytest.mark.parametrize("size", ["1400,900", "700,900"])
+def test_nothing_is_wider_than_the_window(size: str, tmp_path: Path) -> None:
+    script = """
+    const wide = [...document.querySelectorAll("main, section, p, header, footer")]
+      .filter((one) => one.scrollWidth > one.clientWidth + 1);
+    const named = wide.map((one) => one.outerHTML.slice(0, 80));
+    return [document.documentElement.scrollWidth, innerWidth, named];"""
+    page = write(conv_program(tmp_path), tmp_path)
+    wide, room, which = run_script(page, tmp_path, script, size=size)
+    assert wide <= room, which

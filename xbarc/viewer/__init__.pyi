@@ -1,0 +1,13 @@
+from .arrays import ArrayBytes
+from .overview import Measured, describe_program
+from .page import MOST_BYTES, ProgramPage
+from .server import page_server
+
+__all__ = [
+    "MOST_BYTES",
+    "ArrayBytes",
+    "Measured",
+    "ProgramPage",
+    "describe_program",
+    "page_server",
+]
