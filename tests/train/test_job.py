@@ -17,7 +17,7 @@ from tests.binary_models import conv_net, dense_net
 from tests.frontend.onnx_models import model_file
 from xbarc.errors import InputError, MappingError, ModelError, UnsupportedError
 from xbarc.evaluate import self_check
-from xbarc.ir import verify_program
+from xbarc.ir import FloatResult, verify_program
 from xbarc.numerics import AnyArray
 from xbarc.options import RangeAnalysis, Training
 
@@ -265,6 +265,23 @@ def test_a_loss_of_ones_own_takes_the_place_of_the_teacher(tmp_path: Path) -> No
     course = xt.Trainer(job, data, data, Training(epochs=40, batch=20), loss=loss).run()
     assert asked == [20] * 120
     assert course.epochs[course.best].score > course.teacher + 0.1
+
+
+def test_layers_that_share_one_range_share_it_after_training(tmp_path: Path) -> None:
+    path, samples = small_mlp(tmp_path)
+    job = xt.prepare(
+        path, calibration=samples.inputs, uniform=True, weight_slices=1, encoding="acm"
+    )
+    xt.Trainer(job, samples, samples, Training(epochs=2, batch=20)).run()
+    _disturb(job)
+    for before, after in zip(
+        job.program.crossbar_steps, job.finish().program.crossbar_steps, strict=True
+    ):
+        assert isinstance(before.result, FloatResult)
+        assert isinstance(after.result, FloatResult)
+        assert np.array_equal(before.result.scale, after.result.scale)
+    assert max(job.changed_cells().values()) > 0.1
+    assert job.check(samples.inputs)
 
 
 def test_a_value_that_is_no_number_stops_and_keeps_the_best(tmp_path: Path) -> None:

@@ -41,6 +41,10 @@ from xbarc.train.inputs import TorchCodes, binary_wires, read_codes, straight_th
 from xbarc.train.results import real_values
 from xbarc.train.weights import WeightEntries, round_levels
 
+# The converters' policy where all layers share one range: their one constant from sums to values is
+# what such hardware is built for, so training leaves it as it is.
+_ONE_RANGE = "uniform"
+
 _CONVOLUTIONS = {1: nn.functional.conv1d, 2: nn.functional.conv2d, 3: nn.functional.conv3d}
 
 
@@ -85,7 +89,8 @@ class ProgramLayer(nn.Module):
     def _add_digital(self, step: CrossbarStep) -> None:
         result, sense = step.result, step.sense
         if isinstance(result, FloatResult):
-            self.scale = nn.Parameter(torch.from_numpy(result.scale.copy()))
+            scale = torch.from_numpy(result.scale.copy())
+            self.scale = nn.Parameter(scale, requires_grad=step.adc.policy != _ONE_RANGE)
             self.bias = nn.Parameter(torch.from_numpy(result.bias.copy()))
         if isinstance(result, SignResult):
             self.threshold = nn.Parameter(torch.from_numpy(result.threshold.astype(np.float64)))
