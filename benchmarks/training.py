@@ -208,8 +208,6 @@ class Run:
         model = model_of(self.net, case, self.seed)
         job = xt.prepare(model, case.load_target(), calibration=known, **case.compiling)
         for layer in job.layers.values():
-            for name in case.fixed:
-                layer.get_parameter(name).requires_grad_(False)
             if case.masked:
                 kept = (layer.cells.detach() > 0).float()
                 layer.cells.register_hook(lambda grad, kept=kept: grad * kept)

@@ -33,7 +33,6 @@ class Case:
         chips: so many are tested.
         calibration: images that choose ranges and converters; 0 takes ranges at run time.
         from_scratch: the network's weights are drawn anew, and labels alone teach.
-        fixed: parameters that are not trained.
         masked: cells that hold zero keep it.
         balanced: weight of `hoyer_balance` in the loss.
     """
@@ -48,7 +47,6 @@ class Case:
     chips: int = 20
     calibration: int = 256
     from_scratch: bool = False
-    fixed: tuple[str, ...] = ()
     masked: bool = False
     balanced: float = 0.0
 
@@ -174,8 +172,6 @@ def _other_cases() -> Iterator[tuple[str, Case]]:
                 f"one range, 2-bit cells, {encoding}",
                 {**_ONE_RANGE, "encoding": encoding},
                 settings=_ONE_RANGE_TARGET,
-                # one constant from sums to values is what one range means
-                fixed=("scale",),
             ),
         )
 
@@ -224,8 +220,16 @@ _SCRATCH = tuple(f"{e}-{b}-scratch" for b, e in product((1, 2, 3, 5), ENCODINGS)
 
 TABLES: dict[str, tuple[Plan, ...]] = {
     "cells": (
-        Plan(_ONE_BIT, seeds=3, cell_rate=0.01),
-        Plan(_ONE_BIT, ("fashion-vgg", "fashion-resnet"), train=20_000, epochs=3, batch=64),
+        Plan(_ONE_BIT, seeds=3, cell_rate=0.015, digital_rate=0.01),
+        Plan(
+            _ONE_BIT,
+            ("fashion-vgg", "fashion-resnet"),
+            train=20_000,
+            epochs=3,
+            batch=64,
+            cell_rate=0.015,
+            digital_rate=0.01,
+        ),
     ),
     "converters": (
         Plan(("converters",), seeds=3),
@@ -238,7 +242,7 @@ TABLES: dict[str, tuple[Plan, ...]] = {
     ),
     "noise": (Plan(_named("noise-"), train=20_000, epochs=3),),
     "encodings": (
-        Plan(_FINE_TUNED, train=20_000, epochs=3, cell_rate=0.01),
+        Plan(_FINE_TUNED, train=20_000, epochs=3, cell_rate=0.015, digital_rate=0.01),
         Plan(_SCRATCH, train=20_000, epochs=5),
     ),
     "energy": (
