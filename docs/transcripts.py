@@ -50,7 +50,7 @@ RUNS = (
     Run("verify", "xbarc verify fashion-vgg.xbar"),
     Run("inspect-layer", "xbarc inspect fashion-vgg.xbar --layer conv4"),
     Run("inspect-block", "xbarc inspect fashion-vgg.xbar --layer conv4 --block 2,0"),
-    Run("report", "xbarc report fashion-vgg.xbar", until="Area by component"),
+    Run("report", "xbarc report fashion-vgg.xbar", until="Energy per inference by component"),
     Run(
         "report-energy",
         "xbarc report fashion-vgg.xbar",

@@ -65,7 +65,10 @@ def test_every_text_output(
         ("print", hostile),
         *((word, program) for word in ("report", "inspect", "print", "place", "verify")),
         *(("report", program, "--format", name) for name in ("json", "csv", "html")),
-        *(("report", program, program, "--format", name) for name in ("text", "csv", "json")),
+        *(
+            ("report", program, program, "--format", name)
+            for name in ("text", "csv", "json", "html")
+        ),
         *(("inspect", program, "--layer", name) for name in NAMES),
         *(("inspect", program, "--layer", name, "--json") for name in NAMES),
         ("check", program, "--data", data, "--model", hostile),
@@ -76,8 +79,10 @@ def test_every_text_output(
         assert done.code in (0, 2), (words, done.err)
         for line in (done.out + done.err).split("\n"):
             assert line.isprintable(), (words, line)
-    page = xbarc("report", program, "--format", "html").out
-    assert "<script>" not in page
+    for words in (("report", program), ("report", program, program)):
+        page = xbarc(*words, "--format", "html").out
+        assert page.count("<script") == 1  # our own, at the end
+        assert page.index("<script") > page.rindex("</details>")
     for words in (("report", program), ("report", program, program)):
         table = csv.reader(io.StringIO(xbarc(*words, "--format", "csv").out))
         assert not [c for row in table for c in row if c.startswith(("=", "+2", "@"))]

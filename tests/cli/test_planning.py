@@ -75,7 +75,9 @@ def test_programs_side_by_side(program: Path, capsys: pytest.CaptureFixture[str]
     found = json.loads(out(capsys, "report", str(program), str(program), "--format", "json"))
     assert all(row["ratios"] in ([1.0, 1.0], [None, None]) for row in found["totals"])
     assert out(capsys, "report", str(program), str(program), "--format", "csv").startswith("name,")
-    assert main(["report", str(program), str(program), "--format", "html"]) == EXIT_USER
+    page = out(capsys, "report", str(program), str(program), "--format", "html")
+    assert "<title>net.xbar on rram128</title>" in page
+    assert main(["report", str(program), str(program), "--format", "yaml"]) == EXIT_USER
     assert "for several programs" in capsys.readouterr().err
 
 

@@ -3,10 +3,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from tests.browser import CHROMIUM, rendered_dom
 from tests.report.programs import dense_step, program_of, small_program, small_target
 from tests.report.test_report import plain
 from xbarc.cost import LEVELS, Policy
@@ -20,10 +23,12 @@ from xbarc.report import (
     render_chip_json,
     render_chip_text,
     render_comparison_csv,
+    render_comparison_html,
     render_comparison_json,
     render_comparison_text,
     source_rows,
 )
+from xbarc.rows import number
 from xbarc.target import load_target, target_names
 
 
@@ -74,6 +79,29 @@ def test_every_format_of_a_comparison() -> None:
     text = plain(render_comparison_text(found))
     assert "9 (1.8x)" in text
     assert "budget=9" in text
+
+
+def test_programs_are_drawn_side_by_side() -> None:
+    program = small_program()
+    reports = [collect(program), collect(program, Policy("budget", 9))]
+    found = compare(reports, ["a <b>", "b"])
+    html = render_comparison_html(found, reports)
+    assert "a <b>" not in html
+    assert "1: a &lt;b&gt; on rram128" in html
+    assert html.count("<svg") == 5  # totals, energy, area, energy and latency of layers
+    links = re.findall(r'href="#([^"]*)"', html)
+    assert set(links) <= set(re.findall(r'id="([^"]*)"', html))
+    for value in (reports[0].totals.energy_uj, reports[1].totals.energy_uj):
+        assert f"{number(value)} uJ</text>" in html
+    assert len(found._repr_html_()) <= 4096
+    assert repr(found) == "<ProgramComparison of a <b> on rram128, b on rram128>"
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="no chromium")
+def test_a_browser_shows_the_comparison(tmp_path: Path) -> None:
+    reports = [collect(small_program())] * 2
+    page = render_comparison_html(compare(reports, ["a", "b"]), reports)
+    assert 'data-ready="yes"' in rendered_dom(page, tmp_path)
 
 
 @pytest.mark.parametrize("name", target_names())

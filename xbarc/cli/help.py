@@ -74,7 +74,7 @@ EXAMPLES = {
     "report": (
         "xbarc report net.xbar",
         "xbarc report net.xbar --format html -o report.html",
-        "xbarc report first.xbar second.xbar",
+        "xbarc report first.xbar second.xbar --format html -o both.html",
     ),
     "place": ("xbarc place net.xbar", "xbarc place net.xbar --phases 3"),
     "print": ("xbarc print net.onnx", "xbarc print net.xbar | less"),

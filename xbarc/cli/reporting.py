@@ -114,12 +114,15 @@ def _compare(programs: list[Path], name: str, output: Path | None, given: dict[s
     from xbarc.report import (
         compare,
         render_comparison_csv,
+        render_comparison_html,
         render_comparison_json,
         render_comparison_text,
     )
 
+    reports: list[Report] = []
     found: dict[str, Callable[[ProgramComparison], RenderableType]] = {
         "csv": render_comparison_csv,
+        "html": lambda made: render_comparison_html(made, reports),
         "json": render_comparison_json,
         "text": render_comparison_text,
     }
@@ -128,7 +131,7 @@ def _compare(programs: list[Path], name: str, output: Path | None, given: dict[s
         raise InputError(f"no format '{name}' for several programs", where="--format", hint=hint)
     if output is not None:
         check_writable(output)
-    reports = [_report(path, given) for path in programs]
+    reports += [_report(path, given) for path in programs]
     emit(found[name](compare(reports, [path.name for path in programs])), output)
     return EXIT_DONE
 

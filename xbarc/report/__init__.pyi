@@ -24,13 +24,13 @@ from .model import Report
 from .notes import of_converters, of_rounding
 from .pages.drawings import Drawing, DrawingName
 from .places import PhaseRow, PhasesRow, places_report, render_places_json, render_places_text
-from .program_comparison import (
-    ProgramComparison,
-    compare,
+from .program_comparison.compare import ProgramComparison, compare
+from .program_comparison.formats import (
     render_comparison_csv,
     render_comparison_json,
     render_comparison_text,
 )
+from .program_comparison.page import render_comparison_html
 from .records import TableName
 from .rich_tables import rich_table
 from .section import Subject
@@ -77,6 +77,7 @@ __all__ = [
     "render_chip_json",
     "render_chip_text",
     "render_comparison_csv",
+    "render_comparison_html",
     "render_comparison_json",
     "render_comparison_text",
     "render_csv",

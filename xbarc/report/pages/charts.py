@@ -27,6 +27,7 @@ _GREY, _INK, _PALE = "var(--line)", "var(--ink)", "var(--pale)"  # of the page, 
 _WIDE, _LEFT, _STEP = 640, 170, 20
 # Letters of a name that take _LEFT pixels at 12 pixels a letter's height.
 _LETTERS = 25
+_REST = "others"
 # Layers that a roofline names: two columns of fifteen lines.
 _NAMED = 29
 # Of a ring: 5 degrees. Thinner slices are hard to see, and join the last one.
@@ -160,70 +161,100 @@ def draw_stacks(title: str, stacks: Sequence[tuple[str, Mapping[str, float]]], u
         stacks: name of the program, and its components.
         unit: of the values.
     """
-    sums = [math.fsum(parts.values()) for _, parts in stacks]
-    largest = max(sums, default=0.0)
+    largest = max((math.fsum(parts.values()) for _, parts in stacks), default=0.0)
     if largest <= 0:
         return ""
-    every = list(dict.fromkeys(name for _, parts in stacks for name in parts))
-    # By its share of the program that owes it most: what is large in one program is named.
-    most = {
-        n: max(p.get(n, 0.0) / (s or 1.0) for (_, p), s in zip(stacks, sums, strict=True))
-        for n in every
-    }
-    named = sorted(every, key=lambda name: -most[name])[: len(PALETTE) - 1]
-    room, drawn = _WIDE - _LEFT - 110, []
-    for index, ((name, parts), whole) in enumerate(zip(stacks, sums, strict=True)):
-        y, x = 30 * index + 4, float(_LEFT)
-        drawn.append(_text(_LEFT - 8, y + 15, shorten_name(name), "end"))
-        rest = whole - math.fsum(parts.get(n, 0.0) for n in named)
-        pieces = [(n, parts.get(n, 0.0)) for n in named] + [("others", max(0.0, rest))]
-        for place, (piece, value) in enumerate(pieces):
-            long = room * value / largest
-            tip = f"{piece}: {number(value)} {unit}"
-            drawn.append(_box(x, y, long, 22, PALETTE[place % len(PALETTE)], tip))
-            x += long
-        drawn.append(_text(x + 6, y + 15, f"{number(whole)} {unit}"))
+    named, drawn = _largest_parts([parts for _, parts in stacks]), []
+    for index, (name, parts) in enumerate(stacks):
+        drawn += _stack(30 * index + 4, name, _pieces(parts, named), (largest, unit))
     top = 30 * len(stacks) + 14
-    for place, name in enumerate([*named, "others"]):
+    for place, name in enumerate([*named, _REST]):
         x, y = 20 + 310 * (place % 2), top + 20 * (place // 2)
         drawn.append(_box(x, y, 12, 12, PALETTE[place % len(PALETTE)]))
         drawn.append(_text(x + 20, y + 11, shorten_name(name, 36)))
     return _svg(title, _WIDE, top + 20 * -(-(len(named) + 1) // 2) + 4, drawn)
 
 
+def _largest_parts(stacks: Sequence[Mapping[str, float]]) -> list[str]:
+    """Components that have a colour: by their share of the program that owes them most."""
+    most: dict[str, float] = {}
+    for parts in stacks:
+        whole = math.fsum(parts.values()) or 1.0
+        for name, value in parts.items():
+            most[name] = max(most.get(name, 0.0), value / whole)
+    return sorted(most, key=lambda name: -most[name])[: len(PALETTE) - 1]
+
+
+def _pieces(parts: Mapping[str, float], named: Sequence[str]) -> list[tuple[str, float]]:
+    rest = math.fsum(value for name, value in parts.items() if name not in named)
+    return [*((name, parts.get(name, 0.0)) for name in named), (_REST, rest)]
+
+
+def _stack(
+    y: float, name: str, pieces: Sequence[tuple[str, float]], scale: tuple[float, str]
+) -> list[str]:
+    (largest, unit), x = scale, float(_LEFT)
+    room = _WIDE - _LEFT - 130  # pixels, as in `_group_bars`
+    drawn = [_text(_LEFT - 8, y + 15, shorten_name(name), "end")]
+    for place, (piece, value) in enumerate(pieces):
+        long, tip = room * value / largest, f"{piece}: {number(value)} {unit}"
+        drawn.append(_box(x, y, long, 22, PALETTE[place % len(PALETTE)], tip))
+        x += long
+    whole = math.fsum(value for _, value in pieces)
+    return [*drawn, _text(x + 6, y + 15, f"{number(whole)} {unit}")]
+
+
+@dataclass(frozen=True)
+class Group:
+    """What is compared: its name, its value in each program (None: unknown), and their unit."""
+
+    name: str
+    values: Sequence[float | None]
+    unit: str
+
+
 def draw_groups(
-    title: str,
-    names: Sequence[str],
-    groups: Sequence[tuple[str, Sequence[float | None]]],
-    unit: str,
+    title: str, names: Sequence[str], groups: Sequence[Group], *, shared: bool = True
 ) -> str:
     """Groups of bars, a bar per program in its colour.
 
     Args:
         title: what the drawing is called.
         names: of the programs.
-        groups: what is compared, and its value in each program; None where it is unknown.
-        unit: of the values.
+        groups: what is compared.
+        shared: whether all groups have one scale, or each its own.
     """
-    largest = max((v for _, values in groups for v in values if v is not None), default=0.0)
+    largest = max((_most(group) for group in groups), default=0.0)
     if largest <= 0:
         return ""
-    room, drawn, y = _WIDE - _LEFT - 110, [], 4
+    drawn, y = [], 4
     for index, name in enumerate(names):
-        colour = PALETTE[index % len(PALETTE)]
-        drawn.append(_box(_LEFT, y, 12, 12, colour))
+        drawn.append(_box(_LEFT, y, 12, 12, PALETTE[index % len(PALETTE)]))
         drawn.append(_text(_LEFT + 20, y + 11, shorten_name(name, 60)))
         y += 20
-    for name, values in groups:
-        y += 8
-        drawn.append(_text(_LEFT - 8, y + 8 * len(values) + 3, shorten_name(name), "end"))
-        for index, value in enumerate(values):
-            long = room * (value or 0.0) / largest
-            tip = f"{name}, {names[index]}: {number(value)} {unit}"
-            drawn.append(_box(_LEFT, y, long, 13, PALETTE[index % len(PALETTE)], tip))
-            drawn.append(_text(_LEFT + long + 6, y + 11, f"{number(value)} {unit}"))
-            y += 16
+    for group in groups:
+        middle = y + 8 + 8 * len(group.values) + 3
+        drawn.append(_text(_LEFT - 8, middle, shorten_name(group.name), "end"))
+        scale = largest if shared else _most(group) or 1.0
+        drawn += _group_bars(group, names, y + 8, scale)
+        y += 8 + 16 * len(group.values)
     return _svg(title, _WIDE, y + 6, drawn)
+
+
+def _most(group: Group) -> float:
+    return max((value for value in group.values if value is not None), default=0.0)
+
+
+def _group_bars(group: Group, names: Sequence[str], y: float, scale: float) -> list[str]:
+    drawn = []
+    room = _WIDE - _LEFT - 130  # pixels: a number with its unit stands behind the longest bar
+    for index, value in enumerate(group.values):
+        long, label = room * (value or 0.0) / scale, f"{number(value)} {group.unit}".strip()
+        tip = f"{group.name}, {names[index]}: {label}"
+        drawn.append(_box(_LEFT, y, long, 13, PALETTE[index % len(PALETTE)], tip))
+        drawn.append(_text(_LEFT + long + 6, y + 11, label))
+        y += 16
+    return drawn
 
 
 def timeline(title: str, bars: Sequence[Bar], end: float, unit: str) -> str:
@@ -300,10 +331,10 @@ def draw_filling(title: str, layers: Sequence[tuple[str, Sequence[float], int, i
             tip = f"{name}, array {at}: {percent(share)} of the cells"
             parts.append(_box(_LEFT + 14 * at, y, 12, 12, shade(share), tip))
         shown = min(len(shares), most)
-        more = f" + {number(arrays - shown)}" if arrays > shown else ""
-        times = f"  x {number(copies)}" if copies > 1 else ""
+        more = f", {number(arrays - shown)} more" if arrays > shown else ""
+        times = f", x {number(copies)}" if copies > 1 else ""
         mean = percent(math.fsum(shares) / len(shares)) if shares else ""
-        parts.append(_text(_LEFT + 8 + 14 * shown, y + 11, f"{more}{times}  {mean}"))
+        parts.append(_text(_LEFT + 8 + 14 * shown, y + 11, f"{mean}{more}{times}"))
     return _svg(title, _WIDE, 12 + step * len(layers), parts)
 
 

@@ -89,7 +89,12 @@ def level_rows(target: Target, load: FullLoad | None = None) -> tuple[LevelRow, 
 def chip_tables(chip: ChipRow) -> tuple[TableData, ...]:
     """Its components, and its levels."""
     return (
-        parts_table("One whole chip, converters at their widest", chip.parts),
+        parts_table(
+            "One whole chip, converters at their widest",
+            chip.parts,
+            unit="mm2",
+            divisor=UM2_PER_MM2,
+        ),
         table_of(LevelRow, chip.levels),
     )
 

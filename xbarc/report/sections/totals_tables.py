@@ -63,7 +63,7 @@ def key_lines(seen: TotalsContext) -> tuple[TotalLine, ...]:
         _line(totals, "energy per inference", "energy_uj", "uJ", largest_part(parts.energy)),
         _line(totals, "area", "area_mm2", "mm2", largest_part(parts.area)),
         _line(totals, "latency of one inference", "latency_us", "us", _longest(seen.plan)),
-        _line(totals, "inferences per second", "inferences_per_s", "1/s", _limit(seen.plan)),
+        _line(totals, "inferences per second", "inferences_per_s", "", _limit(seen.plan)),
         _line(totals, "efficiency", "tops_per_watt", "TOPS/W"),
         _line(totals, "arrays", "arrays", "", "; ".join(filter(None, (room, policy)))),
     )
@@ -87,7 +87,7 @@ def totals_table(seen: TotalsContext, *, whole: bool = True) -> TableData:
         )
     return TableData(
         "Totals" if whole else "Further totals",
-        ("total", "value>", "unit", "limited by, of which"),
+        ("total", "value>", "unit", "limits and remarks"),
         rows,
     )
 
@@ -106,7 +106,13 @@ def _of_costs(totals: Totals) -> tuple[TotalLine, ...]:
     """Costs beside the first ones: what other sources say, programming, digital work."""
     return (
         *_band("energy by other sources", "uJ", totals.energy_low_uj, totals.energy_high_uj),
-        _line(totals, "energy of a lone inference", "energy_alone_uj", "uJ", "on for its latency"),
+        _line(
+            totals,
+            "energy of a lone inference",
+            "energy_alone_uj",
+            "uJ",
+            "idle power for its latency",
+        ),
         _share("energy from confirmed sources", totals.energy_confirmed),
         *_band("area by other sources", "mm2", totals.area_low_mm2, totals.area_high_mm2),
         _share("area from confirmed sources", totals.area_confirmed),

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field
-from rich.console import Group
-from rich.text import Text
 
+from xbarc.errors import visible
 from xbarc.report.document import Document
-from xbarc.report.escaping import csv_cell, json_text, text_lines
 from xbarc.report.model import Report
-from xbarc.report.rich_tables import rich_table
 from xbarc.report.sections import LayerRow
-from xbarc.rows import Row, Rows, TableData, fact, number
+from xbarc.rows import Row, Rows, TableData, fact, number, render_card
 
 _TOTALS = (
     ("arrays", "count"),
@@ -25,9 +20,9 @@ _TOTALS = (
     ("cell_utilization", "0 to 1"),
     ("adcs", "count"),
     ("tiles", "count"),
-    ("conversions", "an inference"),
-    ("macs_crossbar", "an inference"),
-    ("macs_digital", "an inference"),
+    ("conversions", "per inference"),
+    ("macs_crossbar", "per inference"),
+    ("macs_digital", "per inference"),
     ("area_mm2", "mm2"),
     ("energy_uj", "uJ"),
     ("energy_low_uj", "uJ"),
@@ -65,6 +60,31 @@ class ProgramComparison(Document):
     layers: Rows[ComparedRow] = Field(
         description="layers that all programs have, by name and matrix"
     )
+
+    def tables(self) -> tuple[TableData, ...]:
+        """Settings that differ, totals, layers; those without rows are left out."""
+        columns = [str(i + 1) for i in range(len(self.programs))]
+        settings = tuple((name, *values) for name, values in self.differences.items())
+        headings = ("total", "unit", *(f"{column}>" for column in columns))
+        tables = (
+            TableData("Settings that differ", ("setting", *columns), settings),
+            TableData("Totals, and times the first", headings, tuple(map(_cells, self.totals))),
+            TableData(
+                "Layers, and times the first",
+                ("layer", *headings[1:]),
+                tuple(map(_cells, self.layers)),
+            ),
+        )
+        return tuple(table for table in tables if table.rows)
+
+    def __repr__(self) -> str:
+        return f"<ProgramComparison of {', '.join(map(visible, self.programs))}>"
+
+    __str__ = __repr__  # pydantic's own would print every row
+
+    def _repr_html_(self) -> str:
+        named = [f"{i + 1}: {name}" for i, name in enumerate(self.programs)]
+        return render_card("Programs side by side", ["; ".join(named)], self.tables())
 
 
 def compare(reports: Sequence[Report], names: Sequence[str]) -> ProgramComparison:
@@ -127,44 +147,6 @@ def _layers(reports: Sequence[Report]) -> tuple[ComparedRow, ...]:
 
 def _shape(row: LayerRow) -> tuple[str, int, int, int, int | None]:
     return row.operator, row.inputs, row.outputs, row.groups, row.positions
-
-
-def render_comparison_json(comparison: ProgramComparison) -> str:
-    """Every digit."""
-    return json_text(comparison)
-
-
-def render_comparison_csv(comparison: ProgramComparison) -> str:
-    """A line a quantity, a column a program."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(map(csv_cell, ["name", "unit", *comparison.programs]))
-    for row in (*comparison.totals, *comparison.layers):
-        writer.writerow(map(csv_cell, [row.name, row.unit, *row.values]))
-    return out.getvalue()
-
-
-def render_comparison_text(comparison: ProgramComparison) -> Group:
-    """Tables for a terminal."""
-    tables = comparison_tables(comparison)
-    head = text_lines(f"{i + 1}: {name}" for i, name in enumerate(comparison.programs))
-    return Group(Text(head + "\n"), *(rich_table(table) for table in tables if table.rows))
-
-
-def comparison_tables(comparison: ProgramComparison) -> tuple[TableData, ...]:
-    """Settings that differ, totals, layers."""
-    columns = [str(i + 1) for i in range(len(comparison.programs))]
-    settings = tuple((name, *values) for name, values in comparison.differences.items())
-    headings = ("total", "unit", *(f"{column}>" for column in columns))
-    return (
-        TableData("Settings that differ", ("setting", *columns), settings),
-        TableData("Totals, and times the first", headings, tuple(map(_cells, comparison.totals))),
-        TableData(
-            "Layers, and times the first",
-            ("layer", *headings[1:]),
-            tuple(map(_cells, comparison.layers)),
-        ),
-    )
 
 
 def _cells(row: ComparedRow) -> tuple[str, ...]:
