@@ -41,6 +41,7 @@ exclude_patterns = [
     "reference/reports-table.md",
     "reference/accuracy-table.md",
     "reference/few-bit-table.md",
+    "reference/options-table.md",
     "reference/training-table.md",
     "reference/anchors-table.md",
     "reference/duplication-table.md",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import importlib
+import logging
 import os
 import sys
 import warnings
@@ -176,6 +177,27 @@ def _notes_of_renames() -> Iterator[None]:
         yield
 
 
+class _Teller(logging.Handler):
+    """Tells what the package logs to whoever watches the command."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        tell(f"note: {record.getMessage()}")
+
+
+@contextlib.contextmanager
+def _notes_of_long_work() -> Iterator[None]:
+    """How long a search will take is told as a note, above the bar that shows it."""
+    log, teller = logging.getLogger("xbarc.estimates"), _Teller()
+    level = log.level
+    log.addHandler(teller)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(teller)
+        log.setLevel(level)
+
+
 # What typer raises for wrong usage: the base of BadParameter that can show itself.
 _UsageProblem: type[Exception] = next(
     kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
@@ -211,7 +233,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: list[str], interrupts: Interrupts) -> int:
     hook = sys.excepthook  # typer puts its own in place
     try:
-        with interrupts, _same_environment(), _notes_of_renames():
+        with interrupts, _same_environment(), _notes_of_renames(), _notes_of_long_work():
             app = command_app(_asked(arguments))
             code = app(args=arguments, prog_name="xbarc", standalone_mode=False)
     except typer.Exit as leave:

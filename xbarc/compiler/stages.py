@@ -25,6 +25,7 @@ from xbarc.compiler.carrying import choose_carried, said_of_carried
 from xbarc.compiler.lowering import lower_network
 from xbarc.cost import without_law
 from xbarc.errors import InputError, MappingError, VerifyError
+from xbarc.estimates import tell_search
 from xbarc.executor import Values, calibration_batches
 from xbarc.frontend import read_network
 from xbarc.instruments import FloatModel, channel_statistics, sampled_sums
@@ -50,6 +51,7 @@ from xbarc.mapping import (
     chosen_by,
     load_converters,
     placement_name,
+    search_seconds,
 )
 from xbarc.memo import Memo, Same
 from xbarc.numerics import AnyArray
@@ -308,6 +310,7 @@ def _map(made: Compilation, progress: Progress) -> Compilation:
     batches = made.batches()
     shapes = shape_settings(made.network.inputs, made.plan.options.shapes)
     settings = settings_of(made.plan, made.whole, calibrated=bool(batches))
+    _tell_savings(made.network, made.plan.options)
     memo = made.memo.under((Same(made.network), Same(made.calibration)))
     steps, arrays = lower_network(made.whole, made.layer_plan, batches, progress, memo=memo)
     if made.plan.options.exact_weights:
@@ -317,6 +320,17 @@ def _map(made: Compilation, progress: Progress) -> Compilation:
     said = [(FIXED, fixed_text(fixed))] if fixed else []
     settings = tuple(sorted([*settings, *shapes, *said, *made.carried.items()]))
     return replace(made, steps=steps, arrays=arrays, settings=settings)
+
+
+def _tell_savings(network: Network, options: CompileOptions) -> None:
+    sizes = [prod(layer.weight.tensor.shape) for layer in network.matrix_layers]
+    savings, effort = options.adc_savings, options.effort
+    tell_search(
+        f"--adc-savings {','.join(savings)}",
+        search_seconds(sizes, savings, effort),
+        effort,
+        "saves less, a few per cent on our nets",
+    )
 
 
 def _choose_rows(made: Compilation, _: Progress) -> Compilation:

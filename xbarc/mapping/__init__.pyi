@@ -1,4 +1,4 @@
-from .converter_savings import idle_savings
+from .converter_savings import idle_savings, search_seconds
 from .converters import (
     ConverterPolicy,
     ConverterSettings,
@@ -171,6 +171,7 @@ __all__ = [
     "retune_program",
     "row_cells",
     "rows_by_worth",
+    "search_seconds",
     "setting_table",
     "settings_of",
     "settings_with_bits",

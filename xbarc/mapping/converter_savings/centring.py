@@ -34,6 +34,11 @@ _WIDEST_WEIGHTS = 1 << 10
 _STARTS, _TRIED_ON = 6, 16
 
 
+def most_tried(*, quick: bool) -> int:
+    """Weights of a layer on which numbers are tried, at most."""
+    return _TRIED_WEIGHTS_QUICK if quick else _TRIED_WEIGHTS
+
+
 def centres(
     weights: IntArray,
     blocks: IntArray,
@@ -64,7 +69,7 @@ def centres(
     if not weights.size or reach > _WIDEST_WEIGHTS:
         return off
     candidates = np.arange(-_REACH, _REACH + 1)
-    most = _TRIED_WEIGHTS_QUICK if quick else _TRIED_WEIGHTS
+    most = most_tried(quick=quick)
     tried_rows, bounds = _sample(weights, segment_bounds(blocks, target.array.active_rows), most)
     many = quick or tried_rows.shape[1] < weights.shape[1]
     how = _How(slices, target.cell.bits, (1 << target.input.dac_bits) - 1, joined, law, many)
