@@ -36,11 +36,11 @@ else:  # one process needs none of it
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
-# What BLAS, OpenMP, numba and xbarc read. Whoever sets one of them is obeyed.
-_THREADS = (
+THREAD_VARIABLES = (
     *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"),
     *("VECLIB_MAXIMUM_THREADS", "NUMBA_NUM_THREADS", THREADS),
 )
+"""What BLAS, OpenMP, numba and xbarc read. Whoever sets one of them is obeyed."""
 
 # Items that wait beside those at work: a worker finds its next one there, and no more results than
 # twice the workers are held until their turn comes.
@@ -157,7 +157,7 @@ def _start_pool(jobs: int) -> process.ProcessPoolExecutor:
 
 def _prepare_worker(threads: int) -> None:
     """First thing in a worker, before numpy loads."""
-    for name in _THREADS:
+    for name in THREAD_VARIABLES:
         os.environ.setdefault(name, str(threads))
     # Ctrl-C reaches every process of a terminal; the one that the user started ends its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

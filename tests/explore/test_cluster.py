@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,22 @@ import pytest
 from tests.explore.conftest import MakeStudy
 from xbarc.errors import InputError
 from xbarc.explore import explore
-from xbarc.explore.cluster import cluster_map
+from xbarc.explore.cluster import cluster_map, slurm_map
+
+# Slurm on this machine: a job is a process group that lists itself, and starts at once.
+SBATCH = """#!/bin/sh
+if [ "$1" = --test-only ]; then
+  grep -q -e '--cpus-per-task=1' "$2" || exit 1
+  exit 0
+fi
+cp "$1" "{folder}/job-$$.sh"
+setsid sh "{folder}/job-$$.sh" > "{folder}/job-$$.log" 2>&1 < /dev/null &
+echo $! >> "{folder}/jobs"
+echo "Submitted batch job $!"
+"""
+SCANCEL = """#!/bin/sh
+kill -TERM -- "-$1"
+"""
 
 distributed = pytest.importorskip("distributed", reason="pip install 'xbarc[cluster]'")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
@@ -56,4 +73,62 @@ def test_what_a_killed_worker_had_is_done_again(cluster: Any, tmp_path: Path) ->
 def test_nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("xbarc.explore.cluster._PATIENCE_S", 1)
     with pytest.raises(InputError, match="no scheduler answers"), cluster_map("tcp://127.0.0.1:9"):
+        pass
+
+
+@pytest.fixture
+def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of commands that do as Slurm's; `jobs` in it lists process groups."""
+    folder = tmp_path / "slurm"
+    folder.mkdir()
+    for name, text in (("sbatch", SBATCH.format(folder=folder)), ("scancel", SCANCEL)):
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    return folder
+
+
+def _jobs(slurm: Path) -> list[int]:
+    return [int(line) for line in (slurm / "jobs").read_text().split()]
+
+
+def _running(slurm: Path) -> list[int]:
+    """Jobs of which a process is left; those that only wait to be collected are gone."""
+    states = {}
+    for place in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, _, group = place.read_text().rpartition(")")[2].split()[:3]
+            if state not in "ZX":
+                states[int(group)] = state
+    return [job for job in _jobs(slurm) if job in states]
+
+
+def test_slurm_starts_works_and_ends(slurm: Path, study: MakeStudy) -> None:
+    made = study()
+    with slurm_map(2) as share:
+        found = explore(made, share=share)
+        assert _running(slurm)
+    assert found.as_json() == explore(made).as_json()
+    deadline = time.monotonic() + 30
+    while _running(slurm) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert _jobs(slurm)
+    assert not _running(slurm)
+
+
+def test_a_slurm_job_that_ends_early_is_made_up_for(slurm: Path, tmp_path: Path) -> None:
+    flag = str(tmp_path / "killed")
+    with slurm_map(1) as share:
+        found = list(share(kill_once, [(flag, number) for number in range(6)]))
+    assert found == [number * number for number in range(6)]
+    assert len(_jobs(slurm)) > 1
+
+
+def test_slurm_that_takes_no_such_job(slurm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (slurm / "sbatch").write_text("#!/bin/sh\necho invalid account >&2\nexit 1\n")
+    with pytest.raises(InputError, match="invalid account"), slurm_map(1):
+        pass
+    monkeypatch.setenv("PATH", str(slurm))
+    (slurm / "sbatch").unlink()
+    with pytest.raises(InputError, match="no sbatch"), slurm_map(1):
         pass

@@ -39,6 +39,13 @@ class ExploreOutput(Options):
         metavar="tcp://HOST:PORT",
         unset="none",
     )
+    slurm: int | None = option(
+        None,
+        "Slurm jobs of one core each that do the work, in place of --jobs",
+        metavar="N",
+        unset="none",
+        bounds=(1, 100_000),
+    )
     as_json: bool = option(False, "print the answer as JSON", flags=("--json",), unset=" ")
 
 
@@ -211,7 +218,7 @@ def _run(study: Study, place: Path, shown: ExploreOutput, jobs: int) -> StudyRes
     from contextlib import ExitStack
 
     from xbarc.cli.progress import progress_bar
-    from xbarc.explore import cluster_map, explore
+    from xbarc.explore import cluster_map, explore, slurm_map
     from xbarc.ir import check_writable
 
     if not place.name:
@@ -219,10 +226,14 @@ def _run(study: Study, place: Path, shown: ExploreOutput, jobs: int) -> StudyRes
     # First of all: hours of work must not end at a folder that is not there.
     check_writable(place.with_name(place.name + ".html"))
     store = shown.store or place.with_name(place.name + ".db")
+    if shown.scheduler is not None and shown.slurm is not None:
+        raise InputError("both start workers", where="--scheduler, --slurm", hint="one of the two")
     with ExitStack() as stack:
-        share = (
-            None if shown.scheduler is None else stack.enter_context(cluster_map(shown.scheduler))
-        )
+        share = None
+        if shown.scheduler is not None:
+            share = stack.enter_context(cluster_map(shown.scheduler))
+        elif shown.slurm is not None:
+            share = stack.enter_context(slurm_map(shown.slurm))
         advance = stack.enter_context(progress_bar("explore"))
         return explore(study, store=store, jobs=jobs, share=share, progress=advance)
 

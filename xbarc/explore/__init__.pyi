@@ -1,5 +1,5 @@
 from .answer import DesignRow, StudyResult, result_of
-from .cluster import cluster_map
+from .cluster import cluster_map, slurm_map
 from .driver import Explorer
 from .figures import JUDGED, known_figures
 from .front import hypervolume, on_front
@@ -35,5 +35,6 @@ __all__ = [
     "render_result",
     "result_of",
     "same_meaning",
+    "slurm_map",
     "vary",
 ]
