@@ -233,6 +233,16 @@ ARRAYS: dict[str, Change] = {
     "r_code of two groups": put("periphery.r_code", np.ones((2, 1, 24), np.int8)),
     "r_code beyond 62 bits": fill("periphery.r_code", 100),
     "r_code at 62 bits": fill("periphery.r_code", 62),
+    "column scale of integers that are too large": put(
+        "periphery.column_scale", np.full((1, 1, 24), 256, I32)
+    ),
+    "column scale below 0": put("periphery.column_scale", np.full((1, 1, 24), -1, I32)),
+    "column scale of real numbers": put("periphery.column_scale", np.ones((1, 1, 24))),
+    "column scale of one axis": put("periphery.column_scale", np.ones(24, np.uint8)),
+    "column scale of two columns": put("periphery.column_scale", np.ones((1, 1, 2), np.uint8)),
+    "column scale without a multiplier": put(
+        "periphery.column_scale", np.ones((1, 1, 24), np.uint8)
+    ),
     "A sign": put("periphery.a_sign", np.array([3], np.int8)),
     "A column": lambda arrays: [
         arrays.update({f"00000.periphery.{name}": np.array([99], I32)})

@@ -100,6 +100,18 @@ def test_beta_costs_a_digital_sum() -> None:
     assert extra - vector_counts(step, small_target()).shift_adds == 5 + 2
 
 
+def test_factors_of_columns_cost_a_multiplication_a_conversion() -> None:
+    step, target = dense_step(), small_target("adc.scale_bits=4")
+    scale = np.full((1, 1, step.conversions), 255, dtype=np.uint8)
+    scaled = replace(step, periphery=replace(step.periphery, column_scale=scale))
+    plain, found = vector_counts(step, target), vector_counts(scaled, target)
+    assert plain.column_scalings == 0
+    assert found.column_scalings == found.all_conversions == plain.all_conversions
+    # sums of eight more bits: three outputs of two bytes become three, in two row blocks
+    assert found.register_bytes - plain.register_bytes == 2 * 3
+    assert found.buffer_bytes - plain.buffer_bytes == 3
+
+
 def test_broadcast_settings_count_like_written_out_ones() -> None:
     step = dense_step()
     full = np.broadcast_to(step.adc.bits, (1, 3, 6, 3)).copy()

@@ -60,6 +60,30 @@ def test_isaac_adc_power_from_activity() -> None:
     assert watts == pytest.approx(32.256, rel=5e-3)
 
 
+def test_a_multiplier_of_columns_is_priced_where_there_is_one() -> None:
+    counts = Counts(column_scalings=100, adcs=widths({1: 8}))
+    plain = load_target("rram128")
+    assert not any("column scale" in part.name for part in energy_parts(counts, plain))
+    assert not any("column scale" in part.name for part in area_parts(counts, plain))
+    unknown = load_target("rram128", ["adc.scale_bits=4"])
+    assert total(energy_parts(counts, unknown)) is None
+    assert total(area_parts(counts, unknown)) is None
+    priced = load_target(
+        "rram128",
+        [
+            "adc.scale_bits=4",
+            "costs.column_scale_energy=0.03",
+            "costs.column_scale_area=25.0",
+        ],
+    )
+    more = known(total(energy_parts(counts, priced))) - known(total(energy_parts(counts, plain)))
+    assert more == pytest.approx(100 * 0.03)
+    more = known(total(area_parts(counts, priced))) - known(total(area_parts(counts, plain)))
+    assert more == pytest.approx(8 * 25.0)
+    # a layer without factors multiplies nothing
+    assert known(total(energy_parts(Counts(array_reads=1), unknown))) > 0
+
+
 @pytest.mark.parametrize(
     ("bits", "energy", "area"),
     [

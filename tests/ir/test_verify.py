@@ -64,6 +64,10 @@ def _settings(value: int, shape: tuple[int, ...] = (1, 1, 1, 1)) -> Any:
     return np.full(shape, value, dtype=np.int32)
 
 
+def _column_scale(factor: int) -> CrossbarStep:
+    return _periphery(column_scale=np.full((1, 1, _step().conversions), factor, dtype=np.uint8))
+
+
 def _pair_across_blocks() -> CrossbarStep:
     step = _step(encoding="differential-analog")
     column = step.periphery.a_column.copy()
@@ -86,6 +90,7 @@ def _wrong_steps() -> dict[str, CrossbarStep]:
         "rows_read_inputs": _tiling(row_input=rows),
         "periphery_indices": _periphery(r_output=good.periphery.r_output + 1),
         "periphery_shapes": _periphery(constant=np.zeros(4, dtype=np.int64)),
+        "column_scales_sound": _periphery(column_scale=np.ones((1, 1, 3), dtype=np.uint8)),
         "conversions_stay_in_blocks": _pair_across_blocks(),
         "adc_shapes": _adc(step=_settings(0)),
         "result_shapes": replace(good, result=float_result(4)),
@@ -157,6 +162,7 @@ def _wrong_programs() -> dict[str, Program]:
         "segments_within_limit": replace(good, target=small_target(array__active_rows=3)),
         "adc_buildable": _program(_adc(bits=_settings(10).astype(np.uint8))),
         "adc_reference_allowed": _program(_adc(lo=_settings(0, (1, 1, 1, step.input_slices)))),
+        "column_scales_buildable": _program(_column_scale(3)),
         "fragments_closed": replace(good, steps=(*good.steps, _no_model())),
         "facts_proven": _program(replace(step, facts=_facts(0, 254))),
         "settings_built": replace(good, settings=(("adc", "7"), ("encoding", "differential"))),
@@ -180,6 +186,29 @@ def test_a_policy_in_bits_is_an_upper_bound() -> None:
     step = _step()
     capped = replace(step, adc=replace(step.adc, policy="3"))
     assert _rules(_program(capped)) == ["settings_built"]
+
+
+def test_factors_of_columns_are_as_wide_as_the_multiplier() -> None:
+    scaled = replace(_program(_column_scale(7)), target=small_target(adc__scale_bits=3))
+    assert _rules(scaled) == []
+    wider = replace(_program(_column_scale(8)), target=small_target(adc__scale_bits=3))
+    assert _rules(wider) == ["column_scales_buildable"]
+
+
+def test_bounds_of_sums_know_the_factors_of_columns() -> None:
+    """One of them breaks with the largest factor, and does not with a factor of 1."""
+    step = _periphery(r_code=np.full_like(_step().periphery.r_code, 22))
+    for factor, wanted in ((1, []), (255, ["weights_fit"])):
+        scale = np.full((1, 1, step.conversions), factor, dtype=np.uint8)
+        scaled = replace(step, periphery=replace(step.periphery, column_scale=scale))
+        program = replace(_program(scaled), target=small_target(adc__scale_bits=8))
+        assert _rules(program) == wanted
+    wide = _adc(step=_settings(2**30), bits=_settings(10).astype(np.uint8))
+    for factor, wanted in ((1, []), (255, ["accumulators_fit"])):
+        scale = np.full((1, 1, step.conversions), factor, dtype=np.uint8)
+        scaled = replace(wide, periphery=replace(wide.periphery, column_scale=scale))
+        program = replace(_program(scaled), target=small_target(adc__scale_bits=8))
+        assert _rules(program) == wanted
 
 
 def test_a_sound_program_breaks_nothing() -> None:

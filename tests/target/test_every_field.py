@@ -45,6 +45,8 @@ OPTIONAL = {
     "costs.fill": "ns",
     "costs.digital_rate": "op/ns",
     "costs.link_rate": "B/ns",
+    "costs.column_scale_energy": "pJ",
+    "costs.column_scale_area": "um2",
     "costs.hop": "ns",
     "peak.buffer_rate": "B/ns",
     "peak.router_rate": "B/ns",
@@ -52,8 +54,12 @@ OPTIONAL = {
 # What only figures of other arrays use: see tests/target/test_growth.py.
 OF_OTHER_ARRAYS = ("wires.capacitance.value",)
 # What only few-bit or many-bit converters use: see `test_fields_of_narrow_and_wide_converters`;
-# and what only a report on data uses: see tests/cost/test_operands.py.
-OF_OTHER_CONVERTERS = ("costs.adc.flash_bits", "costs.adc.thermal", "costs.read_pulse")
+# and what only a report on data uses: see tests/cost/test_operands.py. Factors of columns are
+# chosen from data: see tests/calibration/test_column_scales.py.
+OF_OTHER_CONVERTERS = (
+    *("costs.adc.flash_bits", "costs.adc.thermal", "costs.read_pulse"),
+    "adc.scale_bits",
+)
 OTHER_TEXT = {
     "kind": "silicon",
     "cell.variation.kind": "proportional",
@@ -82,7 +88,7 @@ def complete() -> Data:
         figure = {"value": 2.0, "unit": unit, "source": "assumed", "via": "assumed"}
         set_at(data, path, {**figure, "confirmed": False, "note": "for this test"})
     data["hierarchy"].update(arrays_per_macro=1, macros_per_tile=2, tiles_per_chip=3)
-    data["adc"].update(columns_per_adc=2, stops_early=False)
+    data["adc"].update(columns_per_adc=2, stops_early=False, scale_bits=4)
     return data
 
 

@@ -180,6 +180,10 @@ def _activity(
         conversions=widths(wide),
         bit_steps=tuple(decided * bool(width) for width in steps),
         shift_adds=reads * full.conversions * len(slices),
+        column_scalings=(target.adc.scale_bits is not None)
+        * reads
+        * full.conversions
+        * len(slices),
         register_bytes=driven * target.input.dac_bits / 8
         + results * -(-target.precision.activation_bits // 8),
     )

@@ -52,6 +52,7 @@ class Counts:
     conversions: Histogram = _NOTHING
     bit_steps: Histogram = _NOTHING
     shift_adds: float = 0
+    column_scalings: float = 0
     register_bytes: float = 0
     buffer_bytes: float = 0
     router_bytes: float = 0

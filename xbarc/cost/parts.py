@@ -77,6 +77,7 @@ def energy_parts(counts: Counts, target: Target) -> tuple[CostPart, ...]:
         # missing makes its total unknown.
         *(_part(*row, "pJ") for row in rows if row[3] is not None),
         *_conversions(counts, target),
+        *_column_scale(counts.column_scalings, target, "pJ"),
         *(_part(*row, "pJ") for row in moved),
         *_optional_part(*links, "pJ"),
         *_components(counts, target, "pJ"),
@@ -95,6 +96,7 @@ def area_parts(counts: Counts, target: Target) -> tuple[CostPart, ...]:
         _part("wordline driver", wordlines, "driver_area", costs.driver_area, "um2"),
         _part("sample and hold", bitlines, "sample_hold_area", costs.sample_hold_area, "um2"),
         *_converters(counts, target),
+        *_column_scale(counts.all_adcs, target, "um2"),
         _part("shift-add", counts.all_adcs, "shift_add_area", costs.shift_add_area, "um2"),
         _part("registers of a macro", counts.macros, "register_area", costs.register_area, "um2"),
         _part("buffer, KiB", buffers, "buffer_area", costs.buffer_area, "um2"),
@@ -131,6 +133,14 @@ def _optional_part(
 ) -> tuple[CostPart, ...]:
     """No row for hardware that the target does not have."""
     return () if figure is None else (_part(name, count, key, figure, unit),)
+
+
+def _column_scale(count: float, target: Target, unit: str) -> tuple[CostPart, ...]:
+    """A row where the target multiplies what columns were read as, and does so."""
+    if target.adc.scale_bits is None or not count:
+        return ()
+    key = "column_scale_energy" if unit == "pJ" else "column_scale_area"
+    return (_part("column scale", count, key, getattr(target.costs, key), unit),)
 
 
 def _conversions(counts: Counts, target: Target) -> tuple[CostPart, ...]:

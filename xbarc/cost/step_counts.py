@@ -41,6 +41,7 @@ def vector_counts(step: CrossbarStep, target: Target) -> Counts:
         samples=_samples(step),
         conversions=conversion_widths(step),
         shift_adds=_shift_adds(step),
+        column_scalings=_column_scalings(step),
         crossbar_macs=step.groups * step.inputs * step.outputs,
     )
     return done + _traffic(step, target, drives)
@@ -187,9 +188,18 @@ def _shift_adds(step: CrossbarStep) -> int:
     return total + summed + int(np.count_nonzero(beta))
 
 
+def _column_scalings(step: CrossbarStep) -> int:
+    """Codes that are multiplied by the factor of their column: every conversion that is made."""
+    if step.periphery.column_scale is None:
+        return 0
+    return int(sum(reading_widths(step)[1:]))
+
+
 def accumulator_bytes(step: CrossbarStep) -> int:
     """Bytes that hold any sum of the layer."""
-    bits = step.input_bits + step.weight_bits + bits_for(step.inputs)
+    scale = step.periphery.column_scale
+    factor = 0 if scale is None else bits_for(int(scale.max(initial=0)))
+    bits = step.input_bits + step.weight_bits + factor + bits_for(step.inputs)
     return -(-bits // 8)
 
 

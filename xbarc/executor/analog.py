@@ -335,13 +335,12 @@ def round_to_grid(seen: Float64Array, bits: int, *, narrow: bool) -> AnyArray:
 
 def sorted_entries(step: CrossbarStep, group: int, block: int) -> tuple[AnyArray, AnyArray]:
     """Entries of `R` sorted by conversion: output, sign, exponent; and where each starts."""
-    p = step.periphery
-    code = p.r_code[group % p.r_code.shape[0], block % p.r_code.shape[1]].astype(np.int64)
-    kept = np.flatnonzero(code)
-    order = kept[np.argsort(p.r_conversion[kept], kind="stable")]
-    output = p.r_output[order].astype(np.int64)
-    entries = np.stack([output, np.sign(code[order]), np.abs(code[order]) - 1])
-    starts = np.searchsorted(p.r_conversion[order], np.arange(step.conversions + 1))
+    terms = step.periphery.r_terms(group, block)
+    kept = np.flatnonzero(terms.sign)
+    order = kept[np.argsort(terms.conversion[kept], kind="stable")]
+    output = terms.output[order].astype(np.int64)
+    entries = np.stack([output, terms.sign[order], terms.exponent[order]])
+    starts = np.searchsorted(terms.conversion[order], np.arange(step.conversions + 1))
     return entries, starts
 
 

@@ -49,15 +49,10 @@ class ReferenceLayer(Accumulate):
         codes = np.zeros(shape if keep else (0,), dtype=np.int64)
         for group in range(step.groups):
             for number, (_, _, block) in enumerate(self._segments):
-                columns = self.column_sums(vectors[:, group], group, number)
-                total = np.zeros((count, step.conversions), dtype=np.int64)
-                for s in range(step.input_slices):
-                    q, back = self._read(columns[s], (group, number, s), trace)
-                    # Input slices are joined here, weight slices by `R` below: that is the order of
-                    # the hardware.
-                    total += back << (step.dac_bits * s)
-                    if keep:
-                        codes[:, group, number, s] = q
+                # Input slices are joined first, weight slices by `R` then: that is the order of the
+                # hardware.
+                place = codes[:, group, number] if keep else None
+                total = self.joined_codes(vectors[:, group], group, number, trace, place)
                 acc[:, group] += (self._periphery(group, block) @ total.T).T
         if trace is not None:
             trace.vectors += count
@@ -66,6 +61,32 @@ class ReferenceLayer(Accumulate):
         beta = step.periphery.input_sum.reshape(step.groups, step.outputs)
         acc += vectors.sum(axis=2, dtype=np.int64)[:, :, None] * beta
         return acc
+
+    def joined_codes(
+        self,
+        vectors: IntArray,
+        group: int,
+        segment: int,
+        trace: LayerTrace | None = None,
+        codes: Int64Array | None = None,
+    ) -> Int64Array:
+        """What conversions are read back as, joined over input slices; axes: vector, conversion.
+
+        Args:
+            vectors: of the group; axes: vector, input.
+            group: of the layer.
+            segment: whose rows are driven.
+            trace: counts conversions and saturations.
+            codes: filled with the codes where given; axes: vector, input slice, conversion.
+        """
+        columns = self.column_sums(vectors, group, segment)
+        total = np.zeros((len(vectors), self.step.conversions), dtype=np.int64)
+        for s in range(self.step.input_slices):
+            q, back = self._read(columns[s], (group, segment, s), trace)
+            total += back << (self.step.dac_bits * s)
+            if codes is not None:
+                codes[:, s] = q
+        return total
 
     def column_sums(self, vectors: IntArray, group: int, segment: int) -> Int64Array:
         """Sums of all bitlines of a segment; axes: vector, input -> input slice, vector, column.

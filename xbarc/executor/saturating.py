@@ -224,17 +224,16 @@ class SaturatingLayer:
 
     def _entries(self, group: int, block: int, chosen: IntArray) -> Entries:
         """Entries of `R` of the conversions that are chosen."""
-        p = self.step.periphery
-        code = p.r_code[group % p.r_code.shape[0], block % p.r_code.shape[1]].astype(np.int64)
+        terms = self.step.periphery.r_terms(group, block)
         place = np.full(self.step.conversions, -1, dtype=np.int64)
         place[chosen] = np.arange(len(chosen))
-        where = place[p.r_conversion]
-        kept = np.flatnonzero((code != 0) & (where >= 0))
+        where = place[terms.conversion]
+        kept = np.flatnonzero((terms.sign != 0) & (where >= 0))
         # Entries of one conversion side by side, so that its codes are joined while they are in
         # registers.
         order = kept[np.argsort(where[kept], kind="stable")]
-        exponent = np.abs(code[order]) - 1
-        values = np.stack([p.r_output[order].astype(np.int64), np.sign(code[order]), exponent])
+        output = terms.output[order].astype(np.int64)
+        values = np.stack([output, terms.sign[order], terms.exponent[order]])
         return Entries(values, np.searchsorted(where[order], np.arange(len(chosen) + 1)))
 
     def _settings(self, group: int, number: int, chosen: IntArray) -> AnyArray:

@@ -88,7 +88,7 @@ def weight_sums(step: CrossbarStep) -> Int64Array:
     a = conversion_matrix(step.periphery, step.conversions, step.cells.columns)
     beta = step.periphery.input_sum.reshape(step.groups, step.outputs)
     total: Int64Array = beta * np.int64(step.inputs)
-    if step.periphery.r_code.shape[1] == 1:
+    if step.periphery.r_lead[1] == 1:
         sums = sums.sum(axis=1, keepdims=True)
     for group in range(step.groups):
         for block in range(sums.shape[1]):
@@ -106,7 +106,7 @@ def _pieces(
     """
     chunk = max(1, _CHUNK_CELLS // max(1, step.cells.columns))
     a = conversion_matrix(step.periphery, step.conversions, step.cells.columns)
-    many_groups, many_blocks = (size > 1 for size in step.periphery.r_code.shape[:2])
+    many_groups, many_blocks = (size > 1 for size in step.periphery.r_lead)
     known: dict[tuple[int, int], tuple[sparse.csr_array, ByteTables | None]] = {}
     for group in range(step.groups):
         for first, last, block, keep in _row_ranges(step, group, chosen):
@@ -145,7 +145,7 @@ def _row_ranges(
         return
     bounds = [int(b) for b in tiling.row_bounds]
     # One `R` for all row blocks: a single run of rows, so that few large products are made.
-    if step.periphery.r_code.shape[1] == 1:
+    if step.periphery.r_lead[1] == 1:
         yield 0, bounds[-1], 0, None
         return
     for block, (first, last) in enumerate(pairwise(bounds)):

@@ -5,7 +5,7 @@ The meaning, for one layer with inputs `x`, cells `g` and input slices `u_s` (de
     column sum   S[s,k]  = sum_c A[k,c] sum_r u_s[r] g[r,c]      over the rows active together
     code         q       = clamp(floor((S - lo) / step + 1/2), 0, 2**bits - 1),  S' = lo + step q
                            or, with sense amplifiers, how many thresholds S reaches, S' = q
-    accumulator  acc[o]  = sum over active groups, s, k of 2**(d s) R[o,k] S'[s,k]
+    accumulator  acc[o]  = sum over active groups, s, k of 2**(d s) R[o,k] f[k] S'[s,k]
                            + a[o] + beta[o] sum_r x[r]
 
 Axes, everywhere: `group` (independent matrices of a grouped convolution), `row` (wordlines of all
@@ -68,7 +68,7 @@ class Tiling:
 
 @dataclass(frozen=True, eq=False)
 class Periphery:
-    """`A`, `R`, `a` and `beta`: the one place where an encoding lives. Entries are sparse.
+    """`A`, `R`, `f`, `a` and `beta`: the one place where an encoding lives. Entries are sparse.
 
     Attributes:
         a_conversion, a_column, a_sign: entries of `A`, +1 or -1; all empty where `A` is the
@@ -78,6 +78,9 @@ class Periphery:
             2**exponent; axes: group or 1, row block or 1, entry. Entries of one place add up.
         constant: `a` without the zero point's share; axis: output of all groups, group-major.
         input_sum: `beta`; axes as `constant`.
+        column_scale: `f`, a factor of each conversion and row block that no converter sees; axes:
+            group or 1, row block or 1, conversion. None where the target has no multiplier for it,
+            or nobody chose factors: all are 1.
     """
 
     a_conversion: IntArray
@@ -88,15 +91,73 @@ class Periphery:
     r_code: IntArray
     constant: Int64Array
     input_sum: Int64Array
+    column_scale: UInt8Array | None = None
+
+    @property
+    def r_lead(self) -> tuple[int, int]:
+        """Over how many groups and row blocks entries of `R f` differ; 1 holds for all."""
+        own = self.r_code.shape
+        if self.column_scale is None:
+            return own[0], own[1]
+        return max(own[0], self.column_scale.shape[0]), max(own[1], self.column_scale.shape[1])
 
     @property
     def r_value(self) -> Int64Array:
-        """Entries of `R` as numbers; axes as `r_code`."""
+        """Entries of `R f` as numbers; axes: those of `r_lead`, entry."""
         code = self.r_code.astype(np.int64)
         # Code 0 is the entry 0: its sign below makes it so, whatever is shifted.
         exponent = np.maximum(np.abs(code) - 1, 0)
         values: Int64Array = np.sign(code) << exponent
-        return values
+        if self.column_scale is None:
+            return values
+        return values * self.column_scale[:, :, self.r_conversion].astype(np.int64)
+
+    def r_terms(self, group: int, block: int) -> RTerms:
+        """`R f` of one group and row block as signed powers of two."""
+        lead = self.r_code.shape
+        code = self.r_code[group % lead[0], block % lead[1]].astype(np.int64)
+        if self.column_scale is None:
+            return RTerms(self.r_output, self.r_conversion, np.sign(code), np.abs(code) - 1)
+        scales = self.column_scale.shape
+        factor = self.column_scale[group % scales[0], block % scales[1]][self.r_conversion]
+        entry, sign, place = _signed_digits(factor.astype(np.int64))
+        return RTerms(
+            self.r_output[entry],
+            self.r_conversion[entry],
+            sign * np.sign(code[entry]),
+            np.abs(code[entry]) - 1 + place,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class RTerms:
+    """Entries of `R f` as signed powers of two; those of one place add up. Axis: term.
+
+    Attributes:
+        output, conversion: places.
+        sign: +1, -1, or 0 where an entry adds nothing.
+        exponent: of two; -1 where the sign is 0.
+    """
+
+    output: IntArray
+    conversion: IntArray
+    sign: Int64Array
+    exponent: Int64Array
+
+
+def _signed_digits(numbers: Int64Array) -> tuple[Int64Array, Int64Array, Int64Array]:
+    """Non-adjacent forms: which number, sign and exponent of each digit that is not 0.
+
+    They have the fewest digits of all signed binary forms, so that loops add the fewest terms.
+    """
+    # Prodinger, "On binary representations of integers with digits -1, 0, 1" (2000)
+    half = numbers >> 1
+    thrice = numbers + half
+    changed = half ^ thrice
+    places = np.arange(int(thrice.max(initial=0)).bit_length())
+    digits = ((thrice & changed)[:, None] >> places & 1) - ((half & changed)[:, None] >> places & 1)
+    which, place = np.nonzero(digits)
+    return which, digits[which, place], places[place]
 
 
 def encode_r(values: IntArray) -> IntArray:

@@ -96,6 +96,8 @@ def _crossbar(step: CrossbarStep) -> Iterator[str]:
         return
     low, high = _ends(step.adc.bits)
     yield f"    adc {step.adc.policy}, {low} to {high} bits"
+    if step.periphery.column_scale is not None:
+        yield f"    column scale {checksum(step.periphery.column_scale)}"
 
 
 def _ends(bits: AnyArray) -> tuple[int, int]:

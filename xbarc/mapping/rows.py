@@ -76,7 +76,7 @@ def row_cells(
     shape = (layer.groups, layer.rows, layer.outputs)
     blank = replace(layer, weight=integer_weight(np.zeros(shape)))
     step = map_layer(blank, target, options, ArrayPool(target.array, options.pack), places)
-    if step.periphery.r_code.shape[:2] != (1, 1):
+    if step.periphery.r_lead != (1, 1):
         raise ValueError(f"{step.encoding} reads its row blocks differently")
     r = output_matrix(step.periphery, 0, 0, step.outputs, step.conversions)
     a = conversion_matrix(step.periphery, step.conversions, step.cells.columns)

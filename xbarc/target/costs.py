@@ -87,6 +87,17 @@ class Costs(Strict):
     adc: AdcCosts = Field(description="converters")
     shift_add_energy: PicoJoule = Field(description="one shift-and-add of a code")
     shift_add_area: SquareMicron = Field(description="one shift-and-add unit; one an ADC")
+    column_scale_energy: PicoJoule | None = Field(
+        default=None,
+        exclude_if=lambda figure: figure is None,
+        description="one multiplication of what a column was read as, where `adc.scale_bits` is "
+        "given; left out: unknown",
+    )
+    column_scale_area: SquareMicron | None = Field(
+        default=None,
+        exclude_if=lambda figure: figure is None,
+        description="one such multiplier; one an ADC; left out: unknown",
+    )
     register_energy: PicoJoule = Field(description="one byte into or out of a register")
     register_area: SquareMicron = Field(description="input and output registers of a macro")
     buffer_energy: PicoJoule = Field(description="one byte into or out of the tile's buffer")

@@ -70,6 +70,12 @@ LAWS: dict[str, Law] = {
     "costs.shift_add_area": Law(
         "converter", why="as wide as the source has it, for codes of any width"
     ),
+    "costs.column_scale_energy": Law(
+        "multiplication", why="as wide as the source has it, for codes and factors of any width"
+    ),
+    "costs.column_scale_area": Law(
+        "converter", why="as wide as the source has it, for codes and factors of any width"
+    ),
     "costs.register_energy": Law("byte", ("sqrt-lines",), why="each array has a bank of its own"),
     "costs.register_area": Law(
         "macro", ("macro-lines",), why="a register holds a value of each line"

@@ -167,6 +167,13 @@ class Adc(Strict):
         default="sample-and-hold",
         description="sample-and-hold: conversions overlap the next read; none: they follow it",
     )
+    scale_bits: Annotated[int, Field(ge=2, le=8)] | None = Field(
+        default=None,
+        # left out of files, so that those of targets without it stay as they were
+        exclude_if=lambda bits: bits is None,
+        description="bits of a factor without a sign by which the periphery multiplies what each "
+        "column was read as, one for each column and row block; left out: no multiplier",
+    )
     noise: Lsb | None = Field(
         description="noise at the input, one standard deviation in steps of the conversion; left "
         "out where no source gives it",

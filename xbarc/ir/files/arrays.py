@@ -101,6 +101,13 @@ FORMS: Mapping[str, ArrayForm] = {
         held="int64",
     ),
     "periphery.input_sum": ArrayForm(("output of all groups",), "integer", "`beta`", held="int64"),
+    "periphery.column_scale": ArrayForm(
+        ("group or 1", "row block or 1", "conversion"),
+        "integer",
+        "`f`, a factor on what each conversion is read back as",
+        "where the target multiplies converted columns",
+        held="uint8",
+    ),
     "adc.bits": ArrayForm(
         _ADC, "integer", "`B`; 0 where nothing is converted and `lo` is read", held="uint8"
     ),

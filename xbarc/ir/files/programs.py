@@ -193,6 +193,8 @@ def step_arrays(step: CrossbarStep) -> dict[str, AnyArray]:
     arrays.update(
         {f"periphery.{name}": getattr(step.periphery, name) for name in names_of("periphery")}
     )
+    if step.periphery.column_scale is not None:
+        arrays["periphery.column_scale"] = step.periphery.column_scale
     arrays.update({f"adc.{name}": getattr(step.adc, name) for name in names_of("adc")})
     arrays |= optional_arrays(step)
     match step.result:
@@ -297,7 +299,10 @@ def load_crossbar(record: CrossbarRecord, own: Mapping[str, AnyArray]) -> Crossb
             column_order=own.get("tiling.column_order"),
         ),
         cells=PackedCells(data, record.cell_bits, record.columns),
-        periphery=Periphery(**{name: own[f"periphery.{name}"] for name in names_of("periphery")}),
+        periphery=Periphery(
+            **{name: own[f"periphery.{name}"] for name in names_of("periphery")},
+            column_scale=own.get("periphery.column_scale"),
+        ),
         adc=AdcSettings(adc["bits"], adc["lo"], adc["step"], record.adc_policy, *found),
         equalised=own.get("result.equalised"),
         sense=sense_of(record.sense, own),

@@ -4,7 +4,8 @@ History of the format number:
     1  first format
     2  `seal`: every byte of `program.json` is checked, as those of the other files are
     3  `reported`: whether `report.json` is what this program is counted as
-    4  settings have the names that options have now: `adc_savings`, `range_analysis`, `compensate`
+    4  settings have the names that options have now: `adc_savings`, `range_analysis`, `compensate`;
+       later the array `periphery.column_scale`, which older versions refuse by its name
 """
 
 from __future__ import annotations

@@ -141,6 +141,19 @@ def adc_buildable(program: Program) -> Iterator[str]:
             yield f"{step.name}: conversions of {widest} bits, the converter has {limit}"
 
 
+def column_scales_buildable(program: Program) -> Iterator[str]:
+    """Factors of conversions fit the target's multiplier."""
+    bits = program.target.adc.scale_bits or 0
+    for step in program.crossbar_steps:
+        scale = step.periphery.column_scale
+        if scale is None:
+            continue
+        if not bits:
+            yield f"{step.name}: factors of conversions, the target has no multiplier for them"
+        elif int(scale.max(initial=0)) >> bits:
+            yield f"{step.name}: a factor of {scale.max()}, the multiplier takes {bits} bits"
+
+
 def adc_reference_allowed(program: Program) -> Iterator[str]:
     """Settings differ between input slices only where the converter can change its reference.
 
@@ -208,6 +221,7 @@ PROGRAM_RULES: tuple[ProgramRule, ...] = (
     segments_within_limit,
     adc_buildable,
     adc_reference_allowed,
+    column_scales_buildable,
     cells_of_target,
     fragments_closed,
     facts_proven,

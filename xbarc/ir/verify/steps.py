@@ -118,6 +118,19 @@ def periphery_shapes(step: CrossbarStep) -> Iterator[str]:
             yield f"{name} has shape {getattr(p, name).shape}"
 
 
+def column_scales_sound(step: CrossbarStep) -> Iterator[str]:
+    """A factor for each conversion of a row block, on what converters read."""
+    scale = step.periphery.column_scale
+    if scale is None:
+        return
+    blocks = step.tiling.row_bounds.size - 1
+    allowed = [(g, b, step.conversions) for g in (1, step.groups) for b in (1, blocks)]
+    if scale.shape not in allowed:
+        yield f"column_scale has shape {scale.shape}, expected a factor for each conversion"
+    if step.sense is not None:
+        yield "column_scale for comparisons"
+
+
 def conversions_stay_in_blocks(step: CrossbarStep) -> Iterator[str]:
     """What one conversion sees lies in one array: its columns belong to its own column block."""
     p, tiling = step.periphery, step.tiling
@@ -272,7 +285,7 @@ def accumulators_fit(step: CrossbarStep) -> Iterator[str]:
     # In float64 throughout: what this rule looks for would overflow integers while it looks.
     # Rounding is far finer than the factor of two below 2**63.
     per_entry = np.ldexp(1.0, np.maximum(np.abs(p.r_code.astype(np.int64)) - 1, 0))
-    per_entry = per_entry * (p.r_code != 0)
+    per_entry = per_entry * (p.r_code != 0) * _largest_scale(step)
     # What a code can be read back as, not what a sum can be: settings of a file need not fit its
     # cells.
     reach = np.ldexp(1.0, int(adc.bits.max())) * float(adc.step.max()) + _magnitude(adc.lo)
@@ -296,7 +309,8 @@ def weights_fit(step: CrossbarStep) -> Iterator[str]:
     seen = columns if p.a_sign.size else np.ones(step.conversions)
     entries = np.ldexp(seen[p.r_conversion] * (p.r_code != 0), np.abs(p.r_code.astype(np.int64)))
     outputs = np.bincount(p.r_output, weights=entries.max(axis=(0, 1)))
-    most = outputs.max() / 2 * ((1 << step.cells.bits) - 1) + _magnitude(p.input_sum)
+    cell = ((1 << step.cells.bits) - 1) * _largest_scale(step)
+    most = outputs.max() / 2 * cell + _magnitude(p.input_sum)
     if most >= 2.0**31:
         yield f"weights reach 2**{np.log2(most):.1f}"
 
@@ -312,6 +326,12 @@ def methods_named(step: CrossbarStep) -> Iterator[str]:
             yield f"no {what} is called {name[:60]!r}"
 
 
+def _largest_scale(step: CrossbarStep) -> float:
+    """The largest factor of a conversion; 1 where there is none."""
+    scale = step.periphery.column_scale
+    return 1.0 if scale is None else _magnitude(scale)
+
+
 def _magnitude(array: AnyArray) -> float:
     """Largest absolute value; in float64, where the least int64 has one too."""
     return float(np.abs(array.astype(np.float64)).max(initial=0))
@@ -324,6 +344,7 @@ STEP_RULES: tuple[StepRule, ...] = (
     rows_read_inputs,
     periphery_indices,
     periphery_shapes,
+    column_scales_sound,
     conversions_stay_in_blocks,
     adc_shapes,
     geometry_sound,

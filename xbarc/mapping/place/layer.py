@@ -185,7 +185,7 @@ def exchangeable_rows(step: CrossbarStep) -> list[tuple[int, int]]:
     blocks = step.tiling.row_bounds
     # Rows of other blocks are read back by other entries of `R`, or compared with other thresholds:
     # only where both are the same may a row change its block.
-    same = step.periphery.r_code.shape[1] == 1 and step.sense is None
+    same = step.periphery.r_lead[1] == 1 and step.sense is None
     same = same and (follows_cells(step.adc) or _has_one_setting(step.adc))
     if same and len(segments) == len(blocks):
         return [(0, int(blocks[-1]))]

@@ -53,7 +53,7 @@ def find_pairs(step: CrossbarStep) -> Pairs:
         where=step.name,
         hint="--encoding differential, or compensate with gain or outputs only",
     )
-    if step.periphery.r_code.shape[:2] != (1, 1):
+    if step.periphery.r_lead != (1, 1):
         raise refused
     a = conversion_matrix(step.periphery, step.conversions, step.cells.columns)
     r = output_matrix(step.periphery, 0, 0, step.outputs, step.conversions)

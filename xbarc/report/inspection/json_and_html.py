@@ -50,8 +50,11 @@ def render_layer_json(view: LayerView) -> str:
 
 
 def render_block_json(view: BlockView) -> str:
-    """Everything about a block; `A` and `R` as lists of entries, indices are the block's own."""
-    data = {
+    """Everything about a block; `A` and `R` as lists of entries, indices are the block's own.
+
+    Where columns have factors, `column_scale` lists them, and `R` is multiplied by them.
+    """
+    data: dict[str, Any] = {
         "format": FORMAT,
         "layer": view.layer,
         "group": view.group,
@@ -75,6 +78,8 @@ def render_block_json(view: BlockView) -> str:
             "bits": view.bits.tolist(),
         },
     }
+    if view.column_scale is not None:
+        data["column_scale"] = view.column_scale.tolist()
     return _dump(data)
 
 

@@ -46,7 +46,9 @@ class BlockView:
         levels: how many levels a cell has.
         segments: first row of each set of rows that are active together, and the end.
         a: entries of `A`: conversion, column, sign; the identity is written out.
-        r: entries of `R` that are not zero: output of the layer's group, conversion, value.
+        r: entries of `R f` that are not zero: output of the layer's group, conversion, value.
+        column_scale: `f`, which is in `r` already; axis: conversion. None where columns have no
+            factors.
         lo, step, bits: ADC settings; axes: segment, conversion, input slice.
         outputs: outputs of the group that the block adds to, with `constant` and `input_sum`
             (`a` and `beta`) of each.
@@ -71,6 +73,7 @@ class BlockView:
     outputs: Int64Array
     constant: Int64Array
     input_sum: Int64Array
+    column_scale: UInt8Array | None = None
 
 
 def find_layer(program: Program, name: str, where: str = "--layer") -> CrossbarStep:
@@ -165,6 +168,7 @@ def inspect_block(step: CrossbarStep, group: int, i: int, j: int) -> BlockView:
         outputs=outputs,
         constant=periphery.constant[places],
         input_sum=periphery.input_sum[places],
+        column_scale=_column_scale(step, group, i, j),
     )
 
 
@@ -206,11 +210,19 @@ def _a_entries(step: CrossbarStep, j: int) -> Int64Array:
     )
 
 
+def _column_scale(step: CrossbarStep, group: int, i: int, j: int) -> UInt8Array | None:
+    scale = step.periphery.column_scale
+    if scale is None:
+        return None
+    first, last = _span(step.tiling.conversion_bounds, j)
+    return scale[group % scale.shape[0], i % scale.shape[1], first:last]
+
+
 def _r_entries(step: CrossbarStep, group: int, i: int, j: int) -> Int64Array:
-    """Entries of `R` that are not zero: output, conversion of the block, value."""
+    """Entries of `R f` that are not zero: output, conversion of the block, value."""
     first, last = _span(step.tiling.conversion_bounds, j)
     periphery = step.periphery
-    lead = periphery.r_code.shape
+    lead = periphery.r_lead
     values = periphery.r_value[group if lead[0] > 1 else 0, i if lead[1] > 1 else 0]
     conversion = periphery.r_conversion
     inside = (conversion >= first) & (conversion < last) & (values != 0)
