@@ -8,17 +8,18 @@ those before it lose.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from xbarc.calibration.cells import CalibrationCells, IdealCells
+from xbarc.calibration.column_scales import scale_columns
 from xbarc.calibration.refit import Fitting
 from xbarc.executor import Accumulate, StepRunner, Values, Walk, layer_frame, run_layer
 from xbarc.instruments import sample_vectors
 from xbarc.ir import AdcSettings, CrossbarStep, Step, SumStatistics, known_zero
 from xbarc.mapping import Table, needed_bits, setting_table, settings_of, with_settings
-from xbarc.numerics import Int64Array, IntArray
+from xbarc.numerics import AnyArray, Int64Array, IntArray
 from xbarc.pipeline import Progress
 from xbarc.target import Target
 
@@ -68,6 +69,8 @@ def calibrate_converters(
             seen = observe_layer(step, lossless, cells)
             table = setting_table(step, target, seen.statistics, most)
             changed = with_settings(step, choose(step, table))
+            if target.adc.scale_bits is not None:
+                changed, seen = seen.scale_columns(changed, converted, target.adc.scale_bits)
             changed = seen.make_fitting(
                 changed, converted, cells.converted_layer(changed)
             ).fit_step()
@@ -94,7 +97,7 @@ class LayerObservation:
 
     statistics: SumStatistics
     vectors: IntArray
-    product: IntArray
+    product: AnyArray
     origin: Int64Array
 
     def make_fitting(
@@ -107,9 +110,27 @@ class LayerObservation:
             values: those of the network on the same data, through converters so far.
             engine: executes the layer; None takes the fast one.
         """
+        return Fitting(step, self._inputs(step, values), self.product, engine)
+
+    def scale_columns(
+        self, step: CrossbarStep, values: Sequence[Values], bits: int
+    ) -> tuple[CrossbarStep, LayerObservation]:
+        """The layer with factors of columns, and what was seen in the unit of its accumulators.
+
+        Args:
+            step: the layer with converters.
+            values: as `make_fitting` takes them.
+            bits: of a factor.
+        """
+        scaled = scale_columns(step, self._inputs(step, values), self.product, bits)
+        unit = scaled.unit.reshape(step.groups, step.outputs)
+        return scaled.step, replace(self, product=self.product * unit)
+
+    def _inputs(self, step: CrossbarStep, values: Sequence[Values]) -> IntArray:
+        """Input vectors through the converters so far, or those seen where codes depend on data."""
         if known_zero(step.quantizer) is None:
-            return Fitting(step, self.vectors, self.product, engine)
-        return Fitting(step, _sample_inputs(step, values)[0], self.product, engine)
+            return self.vectors
+        return _sample_inputs(step, values)[0]
 
 
 def observe_layer(

@@ -22,7 +22,7 @@ from xbarc.ir import (
     known_zero,
     read_only,
 )
-from xbarc.numerics import BoolArray, Float32Array, Float64Array, Int64Array, IntArray
+from xbarc.numerics import AnyArray, BoolArray, Float32Array, Float64Array, Int64Array, IntArray
 
 _WORTH = 0.9
 """Share of the error that must be left at most for a sum of inputs to be made."""
@@ -48,7 +48,7 @@ class _Line:
     error: Float64Array
 
 
-def refit_step(step: CrossbarStep, vectors: IntArray, wanted: IntArray) -> CrossbarStep:
+def refit_step(step: CrossbarStep, vectors: IntArray, wanted: AnyArray) -> CrossbarStep:
     """The layer with digital numbers that bring its accumulators near others.
 
     Args:
@@ -71,7 +71,7 @@ class Fitting:
         self,
         step: CrossbarStep,
         vectors: IntArray,
-        wanted: IntArray,
+        wanted: AnyArray,
         engine: Accumulate | None = None,
     ) -> None:
         self.engine = engine or FastLayer(step)
@@ -99,7 +99,7 @@ class Fitting:
         parts = (self._found, self._inputs, self._wanted)
         found, inputs, wanted = parts if among is None else (part[among] for part in parts)
         known = known_zero(step.quantizer)
-        if known is None or not _takes_gain(step.result, found.shape[1]):
+        if known is None or not takes_gain(step.result, found.shape[1]):
             return _fold_line(step, 0 if known is None else known[0], _without_gain(found, wanted))
         plain = _fit_line(found, np.zeros_like(inputs), wanted)
         helped = _fit_line(found, inputs, wanted)
@@ -108,7 +108,8 @@ class Fitting:
         return _fold_line(step, known[0], helped if worth else plain)
 
 
-def _takes_gain(result: Result, outputs: int) -> bool:
+def takes_gain(result: Result, outputs: int) -> bool:
+    """Whether a result has a scale for each of so many outputs of all groups."""
     match result:
         case FloatResult():
             return len(result.scale) == outputs
@@ -165,14 +166,15 @@ def _fold_line(step: CrossbarStep, zero: int, fit: _Line) -> CrossbarStep:
         constant=step.periphery.constant + shift,
         input_sum=step.periphery.input_sum + _integers(fit.beta),
     )
-    return replace(step, periphery=periphery, result=_scale_result(step.result, fit.gain))
+    return replace(step, periphery=periphery, result=scale_result(step.result, fit.gain))
 
 
 def _integers(values: Float64Array) -> Int64Array:
     return values.astype(np.int64)
 
 
-def _scale_result(result: Result, gain: Float64Array) -> Result:
+def scale_result(result: Result, gain: Float64Array) -> Result:
+    """The result of accumulators times `gain`; axis: output of all groups."""
     if (gain == 1).all():
         return result
     match result:
