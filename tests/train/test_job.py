@@ -15,11 +15,13 @@ import xbarc
 import xbarc.train as xt
 from tests.binary_models import conv_net, dense_net
 from tests.frontend.onnx_models import model_file
+from xbarc.calibration import column_scales
 from xbarc.errors import InputError, MappingError, ModelError, UnsupportedError
 from xbarc.evaluate import self_check
 from xbarc.ir import FloatResult, verify_program
 from xbarc.numerics import AnyArray
 from xbarc.options import RangeAnalysis, Training
+from xbarc.target import load_target
 
 
 class Net(nn.Module):
@@ -80,6 +82,83 @@ def test_a_disturbed_job_checks_to_the_bit(encoding: str, adc: str) -> None:
     assert job.check(images)
     verify_program(job.finish().program)
     assert max(job.changed_cells().values()) > 0.1
+
+
+def _scaled_job(encoding: str = "differential") -> tuple[xt.TrainJob, torch.Tensor]:
+    images, _ = _data()
+    job = xt.prepare(
+        _net(),
+        load_target("rram128", ["adc.scale_bits=8", "array.rows=16", "array.active_rows=16"]),
+        example=images[:1],
+        calibration=images,
+        adc="calibrated:1",
+        weight_slices=1,
+        encoding=encoding,
+    )
+    return job, images
+
+
+@pytest.mark.parametrize("encoding", ["differential", "acm", "offset"])
+def test_factors_of_columns_are_trained_to_the_bit(
+    encoding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(column_scales, "_WORTH", np.inf)  # factors even where they help little
+    job, images = _scaled_job(encoding)
+    before = {n: layer.current_scales() for n, layer in job.layers.items()}
+    assert all(scale is not None for scale in before.values())
+    assert job.check(images)
+    _disturb(job)
+    assert job.check(images)
+    made = job.finish().program
+    verify_program(made)
+    for step in made.crossbar_steps:
+        scale, old = step.periphery.column_scale, before[step.name]
+        assert (scale is None) == (old is None)
+        if scale is not None and old is not None:
+            assert not np.array_equal(scale, old.detach().numpy())
+    # carried by ONNX as cells are
+    job.export(tmp_path / "net.onnx")
+    again = xbarc.compile(
+        tmp_path / "net.onnx", job.program.target, carried_mapping="require"
+    ).program
+    for one, other in zip(made.crossbar_steps, again.crossbar_steps, strict=True):
+        first, second = one.periphery.column_scale, other.periphery.column_scale
+        assert (first is None and second is None) or np.array_equal(first, second)  # type: ignore[arg-type]
+
+
+def test_factors_have_the_gradient_of_what_they_multiply() -> None:
+    """Accumulators are linear in them: differences over whole steps give the gradient itself."""
+    job, _ = _scaled_job()
+    job.train()
+    # behind a ReLU codes have no zero point, whose share would follow the factors as well
+    layer = next(
+        layer
+        for layer in job.layers.values()
+        if layer.column_scale is not None and getattr(layer.step.quantizer, "zero_point", None) == 0
+    )
+    scale = layer.column_scale
+    assert scale is not None
+    shape = layer.step.input_shape
+    assert shape is not None
+    x = torch.rand((3, *shape[1:]), generator=torch.Generator().manual_seed(0))
+    probe = torch.randn(layer(x).shape, generator=torch.Generator().manual_seed(1))
+
+    def value() -> torch.Tensor:
+        total: torch.Tensor = (layer(x).double() * probe).sum()
+        return total
+
+    value().backward()  # type: ignore[no-untyped-call]
+    assert scale.grad is not None
+    rng = np.random.default_rng(0)
+    for place in zip(*(rng.integers(0, size, 12) for size in scale.shape), strict=True):
+        with torch.no_grad():
+            was = float(scale[place])
+            scale[place] = 100.0
+            low = float(value())
+            scale[place] = 101.0
+            high = float(value())
+            scale[place] = was
+        assert float(scale.grad[place]) == pytest.approx(high - low, rel=1e-3, abs=1e-4)
 
 
 @pytest.mark.parametrize("facts", ["all", "structure", "none"])

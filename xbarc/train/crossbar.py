@@ -1,6 +1,6 @@
 """Conversions as torch computes them, forward exactly and backward with the gradient of a clamp.
 
-    S = u table,   q = clamp(floor((S - lo) / step + 1/2), 0, 2**bits - 1),   acc += 2**(d s) R S'
+    S = u table,   q = clamp(floor((S - lo) / step + 1/2), 0, 2**bits - 1),   acc += 2**(d s) R f S'
 
 All numbers are integers held in floats: a float32 product is exact while no sum reaches 2**24, a
 float64 product while none reaches 2**53, and the layer picks the type by that bound. Products of
@@ -8,7 +8,8 @@ bytes are exact in 32 bits, and taken where the CPU has instructions for them.
 
 The sums of a convolution are many times larger than its result, so none of them is kept. Backward
 needs only which slices of a conversion passed: the bits of an input code that they drive, one or
-two bytes per conversion.
+two bytes per conversion. The factor `f` of a column needs what it was read as too, where there is
+one.
 """
 
 from __future__ import annotations
@@ -119,6 +120,7 @@ class LayerCut:
         dac_bits, slices: how codes are cut into planes.
         joined: float type in which accumulators are summed.
         largest: the largest magnitude of a whole number in the table; None where cells deviate.
+        reading: type that holds what any conversion is read as, joined over input slices.
     """
 
     segments: tuple[ActiveRows, ...]
@@ -126,6 +128,7 @@ class LayerCut:
     slices: int
     joined: torch.dtype
     largest: int | None
+    reading: torch.dtype = torch.int32
 
     @property
     def all_bits(self) -> int:
@@ -153,11 +156,16 @@ class _Convert(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, vectors: Tensor, table: Tensor, thresholds: Tensor | None, cut: LayerCut
+        ctx: Any,
+        vectors: Tensor,
+        table: Tensor,
+        thresholds: Tensor | None,
+        scales: Tensor | None,
+        cut: LayerCut,
     ) -> Tensor:
         """Every conversion of every vector; float64 sums where `table` is float64."""
-        ctx.save_for_backward(vectors, table, thresholds)
-        ctx.cut, ctx.passed = cut, []
+        ctx.save_for_backward(vectors, table, thresholds, scales)
+        ctx.cut, ctx.passed, ctx.readings = cut, [], []
         tables = [_SegmentTable.make(table, segment, cut) for segment in cut.segments]
         parts = []
         for piece in _pieces(vectors, table, cut):
@@ -170,25 +178,38 @@ class _Convert(torch.autograd.Function):
                     codes, passed = _convert_slices(piece, tables[number], segment, cut)
                     if any(ctx.needs_input_grad):
                         ctx.passed.append(passed)
-                total = total + codes.to(cut.joined) @ segment.output.to(cut.joined)
+                codes = codes.to(cut.joined)
+                if scales is not None:
+                    if ctx.needs_input_grad[3]:
+                        ctx.readings.append(codes.to(cut.reading))
+                    codes = codes * scales[number].to(cut.joined)
+                total = total + codes @ segment.output.to(cut.joined)
             parts.append(total)
         return torch.cat(parts, dim=1)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor | None, None]:
+    def backward(
+        ctx: Any, grad: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None, None]:
         """Straight through where a converter is in its range, nothing where it saturates."""
-        vectors, table, thresholds = ctx.saved_tensors
+        vectors, table, *trained = ctx.saved_tensors
         sums = _Gradients(
             torch.zeros_like(vectors),
             torch.zeros_like(table),
-            None if thresholds is None else torch.zeros_like(thresholds),
+            *(None if tensor is None else torch.zeros_like(tensor) for tensor in trained),
         )
         with torch.autocast(grad.device.type, enabled=False):
             _sum_gradients(grad, ctx, sums)
-        return sums.vectors, sums.table, sums.thresholds, None
+        return sums.vectors, sums.table, sums.thresholds, sums.scales, None
 
 
-def convert(vectors: Tensor, table: Tensor, thresholds: Tensor | None, cut: LayerCut) -> Tensor:
+def convert(
+    vectors: Tensor,
+    table: Tensor,
+    thresholds: Tensor | None,
+    scales: Tensor | None,
+    cut: LayerCut,
+) -> Tensor:
     """Codes of input vectors to accumulators, through every conversion.
 
     Args:
@@ -196,12 +217,16 @@ def convert(vectors: Tensor, table: Tensor, thresholds: Tensor | None, cut: Laye
         table: `A` applied to the cells; axes: group, row, conversion.
         thresholds: trained ones; axes: segment, level, group, vector (1), conversion. None where
             converters read the sums.
+        scales: trained factors; axes: segment, group or 1, vector (1), conversion. None where
+            there are none.
         cut: segments, slices and types.
 
     Returns:
         Axes: group, vector, output.
     """
-    acc: Tensor = _Convert.apply(vectors, table, thresholds, cut)  # type: ignore[no-untyped-call]
+    acc: Tensor = _Convert.apply(  # type: ignore[no-untyped-call]
+        vectors, table, thresholds, scales, cut
+    )
     return acc
 
 
@@ -210,6 +235,7 @@ class _Gradients:
     vectors: Tensor
     table: Tensor
     thresholds: Tensor | None
+    scales: Tensor | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -262,19 +288,30 @@ class _Seen:
 
 
 def _sum_gradients(grad: Tensor, ctx: Any, sums: _Gradients) -> None:
-    vectors, table, thresholds = ctx.saved_tensors
+    vectors, table, thresholds, scales = ctx.saved_tensors
     cut: LayerCut = ctx.cut
-    passed = iter(ctx.passed)
+    passed, readings = iter(ctx.passed), iter(ctx.readings)
     for piece in _pieces(vectors, table, cut):
         part = grad[:, piece.span].to(table.dtype)
         for number, segment in enumerate(cut.segments):
             read = _with_trained(segment.read, thresholds, number)
             back = part @ segment.output.mT.to(table.dtype)
+            if scales is not None:
+                if sums.scales is not None and ctx.needs_input_grad[3]:
+                    _add_to_scale(sums.scales[number], next(readings), back)
+                back = back * scales[number].to(back.dtype)
             seen = _Seen(piece, table, segment, back, number)
             if isinstance(read, ColumnThresholds):
                 _compare_back(seen, read, sums)
             else:
                 _convert_back(seen, next(passed), cut, sums)
+
+
+def _add_to_scale(place: Tensor, reading: Tensor, back: Tensor) -> None:
+    """Add the gradient of factors; axes of both arguments: group, vector, conversion."""
+    moved = (reading.to(back.dtype) * back).sum(1, keepdim=True)
+    # one factor for all groups takes what all of them say
+    place += moved if place.shape[0] > 1 else moved.sum(0, keepdim=True)
 
 
 def _pieces(vectors: Tensor, table: Tensor, cut: LayerCut) -> Iterator[_VectorPiece]:

@@ -101,7 +101,7 @@ class TrainJob(nn.Module):
             step.name: f"step{number}" for number, step in enumerate(self.program.steps)
         }
         for step in self.program.steps:
-            self.add_module(self._modules_of[step.name], _module_of(step))
+            self.add_module(self._modules_of[step.name], _module_of(step, self.program.target))
         if not self.layers:
             raise MappingError(
                 "no layer of this network is on crossbars, so there is nothing to train for them",
@@ -321,6 +321,10 @@ class TrainJob(nn.Module):
         if isinstance(step.result, SignResult):
             limit = torch.round(layer.threshold).cpu().numpy().astype(np.int64)
             made = replace(made, result=replace(step.result, threshold=limit))
+        scales = layer.current_scales()
+        if scales is not None:
+            whole = scales.cpu().numpy().astype(np.uint8)
+            made = replace(made, periphery=replace(step.periphery, column_scale=whole))
         if step.sense is not None:
             levels = torch.round(layer.levels)[:, :, :, 0].cpu().numpy().astype(np.int64)
             levels = np.sort(np.moveaxis(levels, (0, 1), (1, 3)), axis=3)
@@ -495,10 +499,14 @@ def _export_module(model: nn.Module, example: Tensor | tuple[Tensor, ...] | None
     return stream.getvalue()
 
 
-def _module_of(step: Step) -> nn.Module:
+def _module_of(step: Step, target: Target) -> nn.Module:
     if isinstance(step, DigitalFragment):
         return TrainedFragment(step)
-    return ProgramLayer(step, converters=step.adc.policy not in _FROM_CELLS)
+    return ProgramLayer(
+        step,
+        converters=step.adc.policy not in _FROM_CELLS,
+        scale_bits=target.adc.scale_bits,
+    )
 
 
 def _is_finite(layer: nn.Module) -> bool:

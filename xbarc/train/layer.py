@@ -7,6 +7,7 @@ so whatever a program can hold, an encoding of a third party included, can be tr
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -49,7 +50,7 @@ _CONVOLUTIONS = {1: nn.functional.conv1d, 2: nn.functional.conv2d, 3: nn.functio
 
 
 class ProgramLayer(nn.Module):
-    """A crossbar layer whose cells, scales, biases and thresholds are parameters.
+    """A crossbar layer whose cells, factors, scales, biases and thresholds are parameters.
 
     In `eval` the arithmetic is exact: the same bits as the program with these cells. In `train` it
     is the same up to the rounding of float32 sums beyond 2**24, and differentiable.
@@ -58,13 +59,16 @@ class ProgramLayer(nn.Module):
         step: the layer of the program.
         converters: False computes the plain product: what a lossless program gives, whose
             converters are sized anew when training ends.
+        scale_bits: of a factor of a column.
     """
 
     constant: Tensor
     input_sum: Tensor
     row_input: Tensor
 
-    def __init__(self, step: CrossbarStep, *, converters: bool) -> None:
+    def __init__(
+        self, step: CrossbarStep, *, converters: bool, scale_bits: int | None = None
+    ) -> None:
         super().__init__()
         self.step = step
         self.converters = converters
@@ -74,16 +78,18 @@ class ProgramLayer(nn.Module):
         self.top = (1 << step.cells.bits) - 1
         self.cells = nn.Parameter(torch.from_numpy(cells))
         self._add_digital(step)
+        self._add_column_scale(step, scale_bits)
         # only conversions one by one need `R` as a matrix
         self._reads = converters or step.sense is not None
-        segments = [_tensor(part) for part in _outputs(step)] if self._reads else []
+        plain = self._without_factors(step)
+        segments = [_tensor(part) for part in _outputs(plain)] if self._reads else []
         self._outputs = nn.ParameterList(
             [nn.Parameter(part, requires_grad=False) for part in segments]
         )
         self.register_buffer("constant", torch.from_numpy(step.periphery.constant.copy()))
         self.register_buffer("input_sum", torch.from_numpy(step.periphery.input_sum.copy()))
         self._has_input_sum = bool(step.periphery.input_sum.any())
-        self._entries = WeightEntries.of(step)
+        self._entries = WeightEntries.of(plain)
         self.register_buffer("row_input", torch.from_numpy(_int64(step.tiling.row_input)))
 
     def _add_digital(self, step: CrossbarStep) -> None:
@@ -99,7 +105,28 @@ class ProgramLayer(nn.Module):
             # axes: segment, level, group, vector (1), conversion
             self.levels = nn.Parameter(torch.from_numpy(levels[:, :, :, None].copy()))
 
+    def _add_column_scale(self, step: CrossbarStep, bits: int | None) -> None:
+        """Factors of columns, where conversions are made one by one."""
+        self.column_scale: nn.Parameter | None = None
+        given = step.periphery.column_scale
+        if given is not None and self.converters:
+            self.largest_scale = (1 << (bits or 8)) - 1
+            self.column_scale = nn.Parameter(torch.from_numpy(given.astype(np.float32)))
+
+    def _without_factors(self, step: CrossbarStep) -> CrossbarStep:
+        """The layer without the factors that are parameters here."""
+        if self.column_scale is None:
+            return step
+        return replace(step, periphery=replace(step.periphery, column_scale=None))
+
     # what the cells are at this moment
+
+    def current_scales(self) -> Tensor | None:
+        """Factors as they would be loaded, straight-through; axes as in the program."""
+        if self.column_scale is None:
+            return None
+        clamped = self.column_scale.clamp(0.0, float(self.largest_scale))
+        return straight_through(clamped, torch.round(clamped))
 
     def current_levels(self) -> Tensor:
         """Levels as they would be written, straight-through; axes: group, row, column."""
@@ -127,7 +154,12 @@ class ProgramLayer(nn.Module):
 
     def weight(self, levels: Tensor) -> Tensor:
         """The matrix that levels stand for; axes: group, input, output."""
-        matrix = self._entries.matrix(levels)
+        entries, scales = self._entries, self.current_scales()
+        if scales is not None:
+            # what the zero point adds follows the factors, and passes them no gradient: it is a
+            # constant of each output, as the bias is
+            entries = entries.scaled_by(scales.detach().cpu().numpy())
+        matrix = entries.matrix(levels)
         if not self._has_input_sum:
             return matrix
         beta = self.input_sum.to(levels.dtype)
@@ -223,11 +255,19 @@ class ProgramLayer(nn.Module):
         levels = None
         if self.step.sense is not None:
             levels = straight_through(self.levels, torch.round(self.levels)).to(table.dtype)
-        acc = convert(vectors, table, levels, self._cut(table))
+        acc = convert(vectors, table, levels, self._scales_of_segments(), self._cut(table))
         if not self._has_input_sum:
             return acc
         beta = self.input_sum.to(acc.dtype).reshape(self.step.groups, 1, self.step.outputs)
         return acc + vectors.to(acc.dtype).sum(2, keepdim=True) * beta
+
+    def _scales_of_segments(self) -> Tensor | None:
+        """Axes: segment, group or 1, vector (1), conversion."""
+        scales = self.current_scales()
+        if scales is None:
+            return None
+        blocks = _int64(self.step.tiling.segment_block) % scales.shape[1]
+        return scales[:, torch.from_numpy(blocks)].transpose(0, 1)[:, :, None]
 
     def _less_zero(self, acc: Tensor, zero: Tensor, weight: Tensor | None) -> Tensor:
         if weight is None or not bool(zero.any()):
@@ -276,11 +316,20 @@ class ProgramLayer(nn.Module):
         step = self.step
         rows = int(np.diff(step.tiling.segment_bounds).max(initial=1))
         most = rows * self.top * ((1 << step.input_bits) - 1)
+        most = max(most * self._reach, self._largest_reading())
+        return torch.float32 if most < 1 << 22 else torch.float64
+
+    def _largest_reading(self) -> int:
+        """What bounds a conversion as it is read, joined over input slices."""
+        step = self.step
         # in 64 bits: programs keep ranges in 32, where these sums may not fit
         low, wide, bits = (_int64(a) for a in (step.adc.lo, step.adc.step, step.adc.bits))
         codes = int(np.abs(low).max()) + int((wide << bits).max())
-        most = max(most * self._reach, codes << step.input_bits)
-        return torch.float32 if most < 1 << 22 else torch.float64
+        return codes << step.input_bits
+
+    def _reading_type(self) -> torch.dtype:
+        """The narrowest type that holds what conversions are read as: whole numbers."""
+        return torch.int16 if self._largest_reading() < 1 << 15 else torch.int32
 
     def _cut(self, table: Tensor) -> LayerCut:
         step = self.step
@@ -302,7 +351,9 @@ class ProgramLayer(nn.Module):
         joined = table.dtype if self.training else torch.float64
         deviate = self.training and (self.noise or self.programming is not None)
         largest = None if deviate else self.top * self._reach
-        return LayerCut(segments, step.dac_bits, step.input_slices, joined, largest)
+        return LayerCut(
+            segments, step.dac_bits, step.input_slices, joined, largest, self._reading_type()
+        )
 
     @property
     def _reach(self) -> int:
@@ -321,8 +372,10 @@ class ProgramLayer(nn.Module):
 
     @torch.no_grad()
     def project(self) -> None:
-        """Clamp the latent cells to the levels there are; call it after each step."""
+        """Clamp latent cells and factors to what there is; call it after each step."""
         self.cells.clamp_(0.0, float(self.top))
+        if self.column_scale is not None:
+            self.column_scale.clamp_(0.0, float(self.largest_scale))
 
 
 def _program_cells(levels: Tensor, cell: CellModel) -> Tensor:
@@ -349,7 +402,7 @@ def _tensor(values: AnyArray) -> Tensor:
 
 def _outputs(step: CrossbarStep) -> list[AnyArray]:
     """`R` of each segment; axes: group or 1, conversion, output."""
-    groups = step.groups if step.periphery.r_code.shape[0] > 1 else 1
+    groups = step.groups if step.periphery.r_lead[0] > 1 else 1
     found: dict[int, AnyArray] = {}
     for block in set(step.tiling.segment_block.tolist()):
         parts = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -52,6 +52,7 @@ class WeightEntries:
 
     Attributes:
         columns, outputs: places of the entries.
+        conversions: that each entry goes through.
         values: axes: group or 1, row block or 1, entry.
         bounds: first row of each block, and the end.
         row_input: input of each row.
@@ -60,6 +61,7 @@ class WeightEntries:
 
     columns: AnyArray
     outputs: AnyArray
+    conversions: AnyArray
     values: AnyArray
     bounds: AnyArray
     row_input: AnyArray
@@ -87,11 +89,17 @@ class WeightEntries:
         return cls(
             column[of_a],
             places.r_output.astype(np.int64)[of_r],
+            r_conversion[of_r],
             places.r_value.astype(np.float32)[:, :, of_r] * sign[of_a],
             tiling.row_bounds.astype(np.int64),
             tiling.row_input.astype(np.int64),
             (step.groups, step.inputs, step.outputs),
         )
+
+    def scaled_by(self, scale: AnyArray) -> WeightEntries:
+        """With a factor for each conversion; axes: group or 1, row block or 1, conversion."""
+        factor = scale.astype(np.float32)[:, :, self.conversions]
+        return replace(self, values=self.values * factor)
 
     def matrix(self, levels: Tensor) -> Tensor:
         """Weights of levels, without the input sum's share; axes: group, input, output."""
