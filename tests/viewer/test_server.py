@@ -7,11 +7,13 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.chromium import dump_page, needs_chromium
 from tests.report.programs import small_program
 from tests.viewer.test_arrays import held
 from xbarc.errors import InputError
@@ -114,6 +116,17 @@ def test_this_machine_may_be_called_by_its_name(port: int) -> None:
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "HEAD", "OPTIONS"])
 def test_it_only_gives(port: int, method: str) -> None:
     assert ask(port, "/", method)[0] == 501
+
+
+@pytest.mark.slow
+@needs_chromium
+def test_a_browser_asks_for_the_array_it_shows(port: int, tmp_path: Path) -> None:
+    url = f"http://{HOST}:{port}/#array=1&row=2&bitline=1"
+    shown = dump_page(url, tmp_path, "--virtual-time-budget=10000")
+    assert 'data-ready="yes"' in shown
+    assert 'data-cell="2,1"' in shown
+    step = small_program().crossbar_steps[0]
+    assert f"Level {step.cells.unpack()[0, 2, 5]} of 3" in shown
 
 
 def test_only_the_loopback_listens(port: int) -> None:

@@ -22,6 +22,7 @@ function drawCells(c, width, height) {
   c.drawImage(picture.image, 0, 0, view.columns * s, view.rows * s);
   const [from, to] = [z.unit(rulerLeft, rulerTop), z.unit(width, height)];
   const sight = { left: Math.max(0, Math.floor(from[0])), top: Math.max(0, Math.floor(from[1])), right: Math.min(view.columns, Math.ceil(to[0])), bottom: Math.min(view.rows, Math.ceil(to[1])) };
+  drawBands(c, s);
   if (s >= 9) drawGrid(c, s, sight);
   if (s >= 20) drawLevels(c, s, sight);
   drawBlocks(c, s);
@@ -55,11 +56,14 @@ function drawBlocks(c, s) {
     c.setLineDash([]);
   }
 }
-function drawMarks(c, s) {
+// The wordline and the bitline of the cell that is looked at; below levels, which stay legible.
+function drawBands(c, s) {
   const at = state.hover || state.cell;
   if (!at) return;
   c.fillStyle = "rgba(251, 191, 36, 0.28)";
   c.fillRect(0, at.row * s, view.columns * s, s); c.fillRect(at.bitline * s, 0, s, view.rows * s);
+}
+function drawMarks(c, s) {
   c.lineWidth = Math.max(1.5, Math.min(3, s / 6));
   c.strokeStyle = "#c2410c";
   for (const mark of picture.marks) if (mark.array === picture.array.number) c.strokeRect(mark.bitline * s, mark.row * s, s, s);

@@ -38,8 +38,12 @@ function drawFloor(c) {
   for (const slot of plan.slots) {
     const [x, y] = slotCorner(slot), own = isOfLayer(slot.array);
     c.fillStyle = slot.array === state.array ? pick : fills[plan.layer.get(slot.array)] || colour("--line");
+    // Squares too small for an outline: those of other layers are fainter.
+    c.globalAlpha = s <= 5 && !own && view.arrays > 1 ? 0.45 : 1;
     c.fillRect(x * s, y * s, Math.max(1, s - gap), Math.max(1, s - gap));
-    if (own && s > 3) { c.strokeStyle = pick; c.lineWidth = Math.min(2, s / 5); c.strokeRect(x * s + 0.5, y * s + 0.5, s - gap - 1, s - gap - 1); }
+    c.globalAlpha = 1;
+    if (s > 5 && !own) { c.strokeStyle = colour("--line"); c.lineWidth = 1; c.strokeRect(x * s + 0.5, y * s + 0.5, s - gap - 1, s - gap - 1); }
+    if (own && s > 5) { c.strokeStyle = pick; c.lineWidth = Math.min(2, s / 5); c.strokeRect(x * s + 0.5, y * s + 0.5, s - gap - 1, s - gap - 1); }
   }
   drawTraffic(c, s);
 }
@@ -74,8 +78,8 @@ function writeFloorNote(slot) {
   const { capacity, mesh, tiles_per_chip: chip, links, byte_hops: hops } = view.floor;
   if (slot) { const layer = view.steps[plan.layer.get(slot.array)]; $("floor-note").textContent = `array ${slot.array}, ${layer ? layer.name : "shared"}, tile ${slot.tile}${slot.copy ? ", a copy" : ""}`; return; }
   const name = view.steps[state.layer]?.name, sent = links.filter(([from]) => from === name).reduce((sum, link) => sum + link[2], 0), got = links.filter(([, to]) => to === name).reduce((sum, link) => sum + link[2], 0);
-  const traffic = mesh && name in hops ? `${name} takes ${say(got)} bytes and gives ${say(sent)} per inference, ${say(hops[name])} bytes × hops` : "";
-  $("floor-note").textContent = `${plan.tiles.size} of ${chip} tiles in use, ${capacity} arrays each. ${mesh ? traffic || "Lines: bytes from layer to layer" : "This target has no mesh: tiles in the order in which they fill"}.`;
+  const traffic = mesh && name in hops ? `${name} takes ${say(got)} bytes per inference from other layers and gives them ${say(sent)}; ${say(hops[name])} bytes × hops` : "";
+  $("floor-note").textContent = `${plan.tiles.size} tiles in use, of ${chip} per chip, ${capacity} arrays each. ${mesh ? traffic || "Lines: bytes from layer to layer" : "This target has no mesh: tiles in the order in which they fill"}.`;
 }
 const floorZoom = new PanZoom($("floor"), { deepest: 60,
   draw: drawFloor,

@@ -1,7 +1,8 @@
 // The network: a box for each step, layers coloured by a figure; a click selects the layer.
 const graphPane = $("graph"), svgSpace = "http://www.w3.org/2000/svg";
 function drawn(kind, facts, text) { const made = document.createElementNS(svgSpace, kind); for (const [name, value] of Object.entries(facts)) made.setAttribute(name, value); if (text !== undefined) made.textContent = text; return made; }
-const boxWidth = 168, boxGap = 16, crossbarHeight = 38, digitalHeight = 22, rankGap = 16;
+const boxGap = 14, widest = 168, narrowest = 108, crossbarHeight = 38, digitalHeight = 22, rankGap = 16;
+let boxWidth = widest;
 const figureOf = (step, metric) => step.kind === "crossbar" ? step.figures[metric] : undefined;
 
 // The page's own blue, from faint to full, so that dark text stays legible on it.
@@ -28,17 +29,20 @@ function rankSteps() {
 function placeNodes() {
   const [nodes, rank] = rankSteps(), rows = [];
   for (const node of nodes) (rows[rank.get(node)] ||= []).push(node);
-  const place = new Map(), wide = Math.max(...rows.filter(Boolean).map((row) => row.length)) * (boxWidth + boxGap);
+  // Branches lie side by side where the pane has room for it.
+  const lanes = Math.max(...rows.filter(Boolean).map((row) => row.length));
+  boxWidth = Math.max(narrowest, Math.min(widest, (graphPane.clientWidth - 56) / lanes - boxGap));
+  const place = new Map(), wide = lanes * (boxWidth + boxGap);
   let y = 4;
   for (const row of rows.filter(Boolean)) {
     const tall = Math.max(...row.map(nodeHeight)), start = (wide - row.length * (boxWidth + boxGap)) / 2;
     row.forEach((node, n) => place.set(node, [start + n * (boxWidth + boxGap) + 4, y, nodeHeight(node)]));
     y += tall + rankGap;
   }
-  return [place, wide + 40, y];
+  return [place, wide + 34, y];
 }
 const nodeHeight = (node) => view.steps[node]?.kind === "crossbar" ? crossbarHeight : digitalHeight;
-const short = (text, most = 24) => text.length > most ? text.slice(0, most - 1) + "…" : text;
+const short = (text, most = Math.floor(boxWidth / 7)) => text.length > most ? text.slice(0, most - 1) + "…" : text;
 function nodeText(node) {
   if (node < 0) return view.inputs.join(", ");
   if (node === view.steps.length) return view.outputs.join(", ");

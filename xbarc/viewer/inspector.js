@@ -92,7 +92,7 @@ function sharePart(layer) {
   return [element("h4", `Layer ${layer.name}`), list([
     ["energy", typeof value("energy") === "number" ? `${say(value("energy"))} µJ${share(value("energy"), view.energy)}` : "not known"],
     ["area", `${say(value("area"))} mm²${share(value("area"), view.area)}`],
-    ["conversions", `${say(layer.conversions, 7)} per input vector`],
+    ["conversions", `${layer.conversions.toLocaleString("en")} per input vector`],
     ["by ADC bits", Object.entries(layer.histogram).map(([bits, count]) => `${bits} bit: ${count.toLocaleString("en")}`).join(", ") || "none"],
     ["clipped", clipped === undefined ? "needs data: xbarc view --data DATA.npz" : percent(clipped)],
     ...(sqnr === undefined ? [] : [["SQNR", typeof sqnr === "number" ? `${say(sqnr)} dB` : sqnr || "not known"]]),
