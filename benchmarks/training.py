@@ -61,7 +61,7 @@ CHECKED = 256
 _AT_ONCE = 500
 _HEADS = (
     *("case", "net", "float", "lossless", "mapped", "trained", "lost to float", "under lossless"),
-    *("trained on", "epochs", "step", "cell rate", "seeds", "CPU s"),
+    *("trained on", "epochs", "step", "rates", "seeds", "CPU s"),
 )
 
 
@@ -227,8 +227,10 @@ class Run:
             loss=_labels_alone if case.from_scratch else xt.distill,
         )
         course = trainer.run()
-        told = ", ".join(f"{100 * epoch.score:.2f}" for epoch in course.epochs)
-        print(f"{self.case} {self.net} {self.seed}: {told}", file=sys.stderr, flush=True)
+        scores = ", ".join(f"{100 * epoch.score:.2f}" for epoch in course.epochs)
+        losses = ", ".join(f"{epoch.loss:.4f}" for epoch in course.epochs if epoch.loss is not None)
+        told = f"{self.case} {self.net} {self.seed}: validation {scores}; loss {losses}"
+        print(told, file=sys.stderr, flush=True)
         return course
 
     def _score_lossless(
@@ -408,7 +410,7 @@ def _line(rows: list[Row]) -> str:
     return (
         f"| {CASES[one.case].title}{_extras(rows)} | {one.net} | {numbers} "
         f"| {np.mean(lost):.2f}{_range(lost)} | {np.mean(under):.2f}{_range(under)} "
-        f"| {one.train:,} | {one.epochs} | {one.batch} | {one.cell_rate:g} "
+        f"| {one.train:,} | {one.epochs} | {one.batch} | {one.cell_rate:g}, {one.digital_rate:g} "
         f"| {len(rows)} | {np.mean([row.seconds for row in rows]):.0f} |"
     )
 
