@@ -21,17 +21,22 @@ function heading(name) {
 }
 
 // A design is shown where its program exists and it lies within every bound and brush.
-function isShown(design) {
-  if (!Object.keys(design.figures).length) return false;
-  for (const [name, [low, high]] of Object.entries(state.bounds)) {
-    const value = figure(design, name);
-    if ((low !== null && !(value >= low)) || (high !== null && !(value <= high))) return false;
-  }
-  for (const [axis, [low, high]] of Object.entries(state.brushes)) {
-    const at = place(axes.find((a) => a.name === axis), design);
-    if (!(at >= low && at <= high)) return false;
-  }
-  return true;
+let shown = [];
+function findShown() {
+  const bounds = Object.entries(state.bounds).map(([name, ends]) => [name, ends[0] ?? -Infinity, ends[1] ?? Infinity]);
+  const brushes = Object.entries(state.brushes).map(([name, ends]) => [axes.find((a) => a.name === name).places, ...ends]);
+  const within = (at, low, high) => at >= low && at <= high;
+  return designs.filter((d, n) => d.made && bounds.every(([name, low, high]) => within(figure(d, name), low, high)) && brushes.every(([places, low, high]) => within(places[n], low, high)));
+}
+
+// While a brush is dragged, this many designs beside the front are drawn: all of ten thousand take
+// longer than a frame. The rest follow when it is let go.
+const few = 600;
+let dragging = false;
+function drawn() {
+  if (!dragging) return shown;
+  const others = shown.filter((d) => d.state !== "front"), step = Math.max(1, Math.ceil(others.length / few));
+  return [...others.filter((_, n) => n % step === 0), ...shown.filter((d) => d.state === "front")];
 }
 
 // ---- the front -----------------------------------------------------------------------------
@@ -45,20 +50,21 @@ function ticks(low, high, count) {
   return found;
 }
 function range(values) {
-  let low = Math.min(...values), high = Math.max(...values);
+  let low = Infinity, high = -Infinity;
+  for (const value of values) { low = Math.min(low, value); high = Math.max(high, value); }
   if (!(high > low)) { low -= Math.abs(low) * 0.05 || 0.5; high += Math.abs(high) * 0.05 || 0.5; }
   const pad = (high - low) * 0.04;
   return [low - pad, high + pad];
 }
 function drawPlot() {
   const [c, width, height] = prepare(plot, Math.max(300, Math.min(460, plot.clientWidth * 0.56)));
-  const shown = designs.filter((d) => isShown(d) && Number.isFinite(figure(d, state.x)) && Number.isFinite(figure(d, state.y)));
+  const known = drawn().filter((d) => Number.isFinite(figure(d, state.x)) && Number.isFinite(figure(d, state.y)));
   dots = [];
-  if (!shown.length) { c.fillStyle = colour("--quiet"); c.fillText("no design within these bounds", margin.left, 40); return; }
+  if (!known.length) { c.fillStyle = colour("--quiet"); c.fillText("no design within these bounds", margin.left, 40); return; }
   const floats = number(study.float[state.y]);
-  const ys = shown.map((d) => figure(d, state.y));
+  const ys = known.map((d) => figure(d, state.y));
   if (judged.has(state.y) && Number.isFinite(floats)) ys.push(floats);
-  const [x0, x1] = range(shown.map((d) => figure(d, state.x))), [y0, y1] = range(ys);
+  const [x0, x1] = range(known.map((d) => figure(d, state.x))), [y0, y1] = range(ys);
   const toX = (v) => margin.left + (v - x0) / (x1 - x0) * (width - margin.left - margin.right);
   const toY = (v) => height - margin.bottom - (v - y0) / (y1 - y0) * (height - margin.top - margin.bottom);
   c.strokeStyle = colour("--line"); c.fillStyle = colour("--quiet"); c.lineWidth = 1;
@@ -75,11 +81,13 @@ function drawPlot() {
   }
   const rank = (d) => (d.state === "front" ? 1 : 0) + (d.number === 0 ? 2 : 0);
   const near = colour("--dot"), best = colour("--best"), proved = colour("--proved"), quiet = colour("--quiet");
-  for (const d of [...shown].sort((a, b) => rank(a) - rank(b))) {
+  for (const d of known.sort((a, b) => rank(a) - rank(b))) {
     const x = toX(figure(d, state.x)), y = toY(figure(d, state.y)), front = d.state === "front";
     c.fillStyle = front ? best : state.colour === "proof" && d.proof === "proved" ? proved : near;
     c.globalAlpha = front ? 1 : 0.65;
-    c.beginPath(); c.arc(x, y, front ? 4.5 : 3, 0, 7); c.fill(); c.globalAlpha = 1;
+    // Squares where circles would be lost among thousands, and cost a frame.
+    if (front || known.length <= few) { c.beginPath(); c.arc(x, y, front ? 4.5 : 3, 0, 7); c.fill(); } else c.fillRect(x - 2, y - 2, 4, 4);
+    c.globalAlpha = 1;
     if (d.number === 0) { c.strokeStyle = colour("--ink"); c.lineWidth = 1.5; c.strokeRect(x - 6, y - 6, 12, 12); c.fillStyle = colour("--ink"); c.textAlign = "left"; c.fillText("as it is", x + 10, y + 4); }
     dots.push([x, y, d]);
   }
@@ -133,6 +141,8 @@ function place(axis, design) {
   const value = figure(design, axis.name);
   return Number.isFinite(value) ? (value - axis.range[0]) / (axis.range[1] - axis.range[0]) : NaN;
 }
+designs.forEach((d, n) => { d.index = n; d.made = Object.keys(d.figures).length > 0; });
+for (const axis of axes) axis.places = Float64Array.from(designs, (d) => place(axis, d));
 const tall = 250, top0 = 40, bottom0 = 26;
 const axisX = (index, width) => 60 + index * (width - 140) / Math.max(1, axes.length - 1);
 const axisY = (share) => tall - bottom0 - share * (tall - top0 - bottom0);
@@ -141,13 +151,13 @@ function drawLines() {
   const draw = (d, style, alpha, wide) => {
     c.strokeStyle = style; c.globalAlpha = alpha; c.lineWidth = wide; c.beginPath();
     let open = false;
-    axes.forEach((axis, n) => { const at = place(axis, d); if (Number.isNaN(at)) { open = false; return; } open ? c.lineTo(axisX(n, width), axisY(at)) : c.moveTo(axisX(n, width), axisY(at)); open = true; });
+    axes.forEach((axis, n) => { const at = axis.places[d.index]; if (Number.isNaN(at)) { open = false; return; } open ? c.lineTo(axisX(n, width), axisY(at)) : c.moveTo(axisX(n, width), axisY(at)); open = true; });
     c.stroke(); c.globalAlpha = 1;
   };
-  const shown = designs.filter(isShown), dot = colour("--dot"), best = colour("--best");
-  const alpha = Math.max(0.03, Math.min(0.4, 40 / Math.max(1, shown.length)));
-  for (const d of shown) if (d.state !== "front") draw(d, dot, alpha, 1);
-  for (const d of shown) if (d.state === "front") draw(d, best, 0.8, 1.5);
+  const dot = colour("--dot"), best = colour("--best"), all = drawn();
+  const alpha = Math.max(0.03, Math.min(0.4, 40 / Math.max(1, all.length)));
+  for (const d of all) if (d.state !== "front") draw(d, dot, alpha, 1);
+  for (const d of all) if (d.state === "front") draw(d, best, 0.8, 1.5);
   if (state.picked) draw(state.picked, colour("--pick"), 1, 2.5);
   c.fillStyle = colour("--ink"); c.strokeStyle = colour("--line"); c.lineWidth = 1; c.textAlign = "center";
   axes.forEach((axis, n) => {
@@ -172,8 +182,8 @@ function under(event) {
   return [index < 0 ? null : axes[index].name, Math.max(-0.03, Math.min(1.03, share))];
 }
 lines.addEventListener("pointerdown", (event) => { const [name, at] = under(event); if (name) { drag = [name, at]; lines.setPointerCapture(event.pointerId); } });
-lines.addEventListener("pointermove", (event) => { if (!drag) return; const at = under(event)[1]; state.brushes[drag[0]] = [Math.min(drag[1], at), Math.max(drag[1], at)]; later(); });
-lines.addEventListener("pointerup", () => { if (drag && state.brushes[drag[0]] && state.brushes[drag[0]][1] - state.brushes[drag[0]][0] < 0.02) delete state.brushes[drag[0]]; else if (drag && !state.brushes[drag[0]]) delete state.brushes[drag[0]]; drag = null; refresh(); });
+lines.addEventListener("pointermove", (event) => { if (!drag) return; dragging = true; const at = under(event)[1]; state.brushes[drag[0]] = [Math.min(drag[1], at), Math.max(drag[1], at)]; later(); });
+lines.addEventListener("pointerup", () => { if (drag && state.brushes[drag[0]] && state.brushes[drag[0]][1] - state.brushes[drag[0]][0] < 0.02) delete state.brushes[drag[0]]; else if (drag && !state.brushes[drag[0]]) delete state.brushes[drag[0]]; drag = null; dragging = false; refresh(); });
 lines.addEventListener("dblclick", () => { state.brushes = {}; refresh(); });
 let waiting = false;
 function later() { if (!waiting) { waiting = true; requestAnimationFrame(() => { waiting = false; refresh(); }); } }
@@ -198,7 +208,7 @@ function fillTable() {
     return sign * (x < y ? -1 : x > y ? 1 : 0) || a.number - b.number;
   };
   const only = $("only").checked, bounded = Object.keys(state.bounds).length + Object.keys(state.brushes).length;
-  const rows = designs.filter((d) => (only ? d.state === "front" && isShown(d) : bounded ? isShown(d) : true)).sort(compare);
+  const rows = (only ? shown.filter((d) => d.state === "front") : bounded ? [...shown] : [...designs]).sort(compare);
   const body = element("tbody");
   for (const d of rows.slice(0, most)) {
     const line = element("tr", undefined, (d.state === "front" ? "best " : "") + (d === state.picked ? "picked" : ""));
@@ -237,10 +247,15 @@ for (const name of figures) {
   $("bounds").append(row);
 }
 $("only").onchange = fillTable;
-function refresh() { drawPlot(); drawLines(); fillTable(); }
+function refresh() {
+  shown = findShown();
+  drawPlot(); drawLines();
+  // To sort and lay out the table takes longer than a frame.
+  if (dragging) $("count").textContent = `${shown.length} designs`; else fillTable();
+}
 window.addEventListener("resize", later);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", refresh);
-refresh();
 const asked = designs.find((d) => "#design-" + d.number === location.hash) || designs.find((d) => d.state === "front") || designs[0];
-if (asked) pick(asked);
+shown = findShown();
+if (asked) pick(asked); else refresh();
 document.body.dataset.ready = "yes";

@@ -1,0 +1,309 @@
+"""Studies: what killed processes cost, what Dask costs, how near a search comes to all designs.
+
+python benchmarks/exploring.py kills [--rounds 50]
+python benchmarks/exploring.py dask [--designs 200]
+python benchmarks/exploring.py search [--designs 120]
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import resource
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import distributed
+import numpy as np
+
+from xbarc.explore import StudyResult, cluster_map, driver, explore, hypervolume
+from xbarc.explore.digests import code_digest
+from xbarc.explore.knobs import count_designs
+from xbarc.explore.study import make_study
+from xbarc.explore.work import Conditions, DesignCosts, price
+from xbarc.workers import worker_map
+
+_MODELS = Path(__file__).resolve().parent.parent / "models"
+_DATA = {
+    "data": _MODELS / "fashion-test-1000.npz",
+    "calibrate": _MODELS / "fashion-calibration-256.npz",
+}
+_OBJECTIVES = {"top1": "max", "energy_uj": "min", "area_mm2": "min"}
+
+# Who is killed, round after round: the driver, it and one of its workers, a worker alone.
+_VICTIMS = ("driver", "both", "worker")
+
+# Calls of `price` that a driver may have handed out without a result in the store: at work and
+# waiting, two for each of two workers.
+_IN_FLIGHT = 4
+
+
+def _mlp_study(designs: int) -> dict[str, Any]:
+    """The three-layer net for Fashion-MNIST, 0.3 M weights; designs of few milliseconds each."""
+    return {
+        "models": [_MODELS / "fashion-mlp.onnx"],
+        **_DATA,
+        "knobs": {
+            "array.columns": [64, 96, 128, 192, 256],
+            "array.rows": [64, 128],
+            "tied": [["array.rows", "array.active_rows"]],
+            "adc": ["lossless", 8, 7, 6, 5],
+            "activation_bits": [8, 6],
+            "duplicate": ["none", "balance"],
+        },
+        "objectives": _OBJECTIVES,
+        "search": {"designs": designs, "sampler": "grid", "images": [64, "all"]},
+    }
+
+
+def _vgg_study(**search: Any) -> dict[str, Any]:
+    """A grid that can be run whole: 720 designs of the VGG-like net."""
+    return {
+        "models": [_MODELS / "fashion-vgg.onnx"],
+        **_DATA,
+        "knobs": {
+            "array.rows": [64, 128, 256],
+            "tied": [["array.rows", "array.active_rows"]],
+            "array.columns": [64, 128, 256],
+            "cell.bits": [{"value": 1, "set": {"cell.conductance.values": [2.0, 50.0]}}, 2],
+            "adc": ["lossless", 7, 6, 5, 4],
+            "encoding": ["differential", "offset"],
+            "hierarchy.arrays_per_macro": [8, 16],
+            "duplicate": ["none", "balance"],
+        },
+        "objectives": _OBJECTIVES,
+        "search": search,
+    }
+
+
+def _cpu() -> float:
+    """CPU seconds of this process and of its children that have ended."""
+    both = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    used = [resource.getrusage(who) for who in both]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+# ---- kills
+
+
+def _log_price(conditions: Conditions, recipe: Any) -> DesignCosts:
+    """`price`, with a line for each time that it came to an end."""
+    found = price(conditions, recipe)
+    with Path(os.environ["XBARC_PRICED"]).open("a", encoding="utf-8") as file:
+        file.write(recipe.command() + "\n")
+    return found
+
+
+def drive(store: str, jobs: int) -> None:
+    """One run of the study, in a process of its own."""
+    driver.price = _log_price
+    result = explore(_mlp_study(200), store=store, jobs=jobs)
+    Path(store).with_suffix(".json").write_text(result.json_text(), encoding="utf-8")
+
+
+def _start_driver(store: Path) -> subprocess.Popen[bytes]:
+    words = [sys.executable, __file__, "drive", str(store)]
+    environment = os.environ | {"XBARC_PRICED": str(store.with_suffix(".log"))}
+    return subprocess.Popen(words, env=environment, start_new_session=True)
+
+
+def _workers_of(group: int) -> list[int]:
+    """Processes of a driver's session beside itself."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, _, session = place.read_text().rpartition(")")[2].split()[:4]
+        except OSError:
+            continue
+        pid = int(place.parent.name)
+        if int(session) == group and pid != group and state not in "ZX":
+            found.append(pid)
+    return found
+
+
+def _known(store: Path) -> int:
+    """Results in a store; raises where the file is damaged."""
+    if not store.exists():
+        return 0
+    base = sqlite3.connect(f"file:{store}?mode=ro", uri=True)
+    try:
+        if base.execute("PRAGMA integrity_check").fetchone()[0] != "ok":
+            raise SystemExit("the store is damaged")
+        tables = base.execute("SELECT name FROM sqlite_master").fetchall()
+        if ("answers",) not in tables:
+            return 0
+        counts = (
+            base.execute(f"SELECT count(*) FROM {name}").fetchone()[0]  # noqa: S608  # our names
+            for name in ("priced", "answers")
+        )
+        return sum(counts)
+    finally:
+        base.close()
+
+
+def kill_studies(rounds: int) -> None:
+    """Kill a study again and again, go on, and compare with one that nobody disturbed."""
+    chance, hits, faults = np.random.default_rng(0), Counter[str](), list[str]()
+    with tempfile.TemporaryDirectory() as folder:
+        store, calm = (Path(folder) / name for name in ("study.db", "calm.db"))
+        start = time.monotonic()
+        _start_driver(calm).wait()
+        whole = time.monotonic() - start
+        for number in range(rounds):
+            victim = _VICTIMS[number % len(_VICTIMS)]
+            before = _known(store)
+            made = _start_driver(store)
+            # From the first second, in which modules load, until most of it is done.
+            time.sleep(chance.uniform(0.2, whole * 0.8))
+            hits[victim if made.poll() is None else "ended before"] += 1
+            faults += _kill(made, victim, chance)
+            if _known(store) < before:
+                faults.append(f"round {number}: results are gone")
+            # A study whose worker died comes to its end, and leaves nothing to kill.
+            if victim == _VICTIMS[-1] or number == rounds - 1:
+                faults += _check_end(store, calm)
+                for path in Path(folder).glob("study.*"):
+                    path.unlink()
+    print(f"{whole:.1f} s a study; kills: {dict(hits)}; faults: {faults or 'none'}")
+
+
+def _kill(made: subprocess.Popen[bytes], victim: str, chance: np.random.Generator) -> list[str]:
+    """Kill what is asked for; afterwards no process of the study may be left."""
+    workers = _workers_of(made.pid)
+    chosen = [int(chance.choice(workers))] if workers and victim != "driver" else []
+    if victim != "worker" or not chosen:
+        chosen.append(made.pid)
+    for pid in chosen:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    made.wait()
+    deadline = time.monotonic() + 30
+    while _workers_of(made.pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    left = _workers_of(made.pid)
+    return [f"{len(left)} processes are left"] if left else []
+
+
+def _check_end(store: Path, calm: Path) -> list[str]:
+    """Let the study come to its end, and look for what was lost or done twice."""
+    _start_driver(store).wait()
+    found, wanted = (json.loads(path.with_suffix(".json").read_text()) for path in (store, calm))
+    faults = [] if found == wanted else ["another answer than that of an undisturbed study"]
+    times = Counter(store.with_suffix(".log").read_text().splitlines())
+    twice = sum(times.values()) - len(times)
+    print(f"{twice} designs of {len(times)} priced twice", flush=True)
+    if twice > len(_VICTIMS) * _IN_FLIGHT:
+        faults.append(f"{twice} designs priced twice")
+    return faults
+
+
+# ---- Dask
+
+
+def compare_dask(designs: int) -> None:
+    """CPU time of a study in process, in two local processes, and on two workers of Dask."""
+    study = make_study(_mlp_study(designs))
+    warm = make_study(_mlp_study(4))
+    used: dict[str, list[float]] = {}
+    answers = []
+    for name in ("in process", "2 processes", "2 workers of Dask"):
+        start = _cpu()
+        begun = start
+        if name == "in process":
+            explore(warm)
+            begun = _cpu()
+            answers.append(explore(study).as_json())
+        elif name == "2 processes":
+            with worker_map(2) as share:
+                answers.append(explore(study, share=share).as_json())
+        else:
+            cluster = distributed.LocalCluster(
+                n_workers=2, threads_per_worker=1, dashboard_address=None
+            )
+            with cluster, cluster_map(cluster.scheduler_address) as share:
+                answers.append(explore(study, share=share).as_json())
+        used[name] = [_cpu() - begun, _cpu() - start]
+    print(code_digest()[:8], "equal tables:", all(one == answers[0] for one in answers))
+    for name, (work, whole) in used.items():
+        print(f"{name:20} {work:7.1f} s, with start-up {whole:7.1f} s")
+
+
+# ---- search
+
+
+def compare_search(designs: int) -> None:
+    """The space that a search's front dominates, as a share of that of all designs."""
+    whole = _timed("grid", _vgg_study(sampler="grid", images=["all"]))
+    fronts = {"all": whole}
+    for images in (["all"], [64, 256, "all"]):
+        for sampler in ("tpe", "random"):
+            search = {"sampler": sampler, "designs": designs, "images": images}
+            fronts[f"{sampler} {images}"] = _timed(f"{sampler} {images}", _vgg_study(**search))
+    halved = _vgg_study(sampler="grid", images=[64, 256, "all"])
+    fronts["all, halved"] = _timed("grid, halved", halved)
+    points = {name: _points(result) for name, result in fronts.items()}
+    worst = np.max([np.max(list(_known_points(whole)), axis=0)], axis=0) * 1.0 + 1e-9
+    best = hypervolume(points["all"], worst)
+    for name, found in points.items():
+        print(f"{name:28} {hypervolume(found, worst) / best:.4f} of the hypervolume")
+
+
+def _timed(name: str, study: dict[str, Any]) -> StudyResult:
+    start = time.process_time()
+    result = explore(study, store=f"{tempfile.gettempdir()}/exploring-search.db")
+    share = result.proved_share or 0.0
+    print(
+        f"{name:28} {len(result.rows) - 1} of {count_designs(make_study(study).variables())}"
+        f" designs, {len(result.front)} on the front, {100 * share:.1f} % proved,"
+        f" {time.process_time() - start:.0f} CPU s",
+        flush=True,
+    )
+    return result
+
+
+def _points(result: StudyResult) -> np.ndarray[Any, Any]:
+    rows = [row for row in result.rows if row.state == "front"]
+    return np.array([_values(row.figures) for row in rows])
+
+
+def _known_points(result: StudyResult) -> Iterator[list[float]]:
+    for row in result.rows:
+        if row.proof:
+            yield _values(row.figures)
+
+
+def _values(figures: Any) -> list[float]:
+    signs = {"max": -1.0, "min": 1.0}
+    return [signs[way] * figures[name] for name, way in _OBJECTIVES.items()]
+
+
+def main() -> None:
+    """Run what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=("kills", "dask", "search", "drive"))
+    parser.add_argument("store", nargs="?")
+    parser.add_argument("--rounds", type=int, default=50)
+    parser.add_argument("--designs", type=int, default=120)
+    asked = parser.parse_args()
+    if asked.what == "drive":
+        drive(asked.store, jobs=2)
+    elif asked.what == "kills":
+        kill_studies(asked.rounds)
+    elif asked.what == "dask":
+        compare_dask(asked.designs)
+    else:
+        compare_search(asked.designs)
+
+
+if __name__ == "__main__":
+    main()
