@@ -1,11 +1,13 @@
-"""CONTRIBUTING names every room of the package, and none that is gone."""
+"""CONTRIBUTING names every room of the package, and none that is gone; one version stands everywhere."""
 
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import xbarc
+from xbarc.version import VERSION
 
 PACKAGE = Path(xbarc.__file__).parent
 TABLE = (PACKAGE.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -43,3 +45,17 @@ def test_files_that_the_package_names_are_there() -> None:
     }
     gone = sorted(item for item in named if not any(file.endswith("/" + item[1]) for file in files))
     assert not gone, f"no such files: {gone}"
+
+
+def test_the_version_is_the_same_wherever_it_stands() -> None:
+    root = PACKAGE.parent
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    build = project["tool"]["hatch"]["version"]
+    read = re.search(build["pattern"], (root / build["path"]).read_text(encoding="utf-8"))
+    assert project["project"]["dynamic"] == ["version"]
+    assert read is not None
+    assert read["version"] == VERSION
+    citation = (root / "CITATION.cff").read_text(encoding="utf-8")
+    assert re.findall(r"^version: (.+)$", citation, re.MULTILINE) == [VERSION]
+    changes = (root / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.findall(r"^## (\d\S*)", changes, re.MULTILINE)[0] == VERSION

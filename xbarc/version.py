@@ -1,4 +1,5 @@
 """The version of the package, apart from what else its front door brings."""
 
-# As in pyproject.toml. Reports that another version made are counted again.
-VERSION = "0.1.0"
+# The one place: pyproject.toml and the docs read it here. Reports that another version made are
+# counted again.
+VERSION = "0.2.0"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import xbarc as package
@@ -27,7 +28,9 @@ def test_the_example_installs_and_passes(tmp_path: Path) -> None:
     site, own = tmp_path / "site", str(ROOT)
     options = ("--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--target", str(site))
     _run("pip", "install", *options, str(EXAMPLE), path=own, folder=tmp_path)
-    assert (site / "xbarc_example-0.1.0.dist-info" / "entry_points.txt").is_file()
+    project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    info = site / f"xbarc_example-{project['version']}.dist-info"
+    assert (info / "entry_points.txt").is_file()
     tests = ("-q", "-p", "no:cacheprovider", "-c", os.devnull, str(EXAMPLE / "tests"))
     out = _run("pytest", *tests, path=f"{site}{os.pathsep}{own}", folder=tmp_path)
     assert " passed" in out
