@@ -51,6 +51,20 @@ def test_a_cluster_changes_nothing(cluster: Any, study: MakeStudy) -> None:
     assert found.as_json() == explore(made).as_json()
 
 
+def test_one_worker_and_four_give_equal_tables(study: MakeStudy) -> None:
+    made = study(knobs={"array.columns": [64, 128], "adc": ["lossless", 5, 4, 3], "tile": ["even"]})
+    tables = []
+    for workers in (1, 4):
+        with (
+            distributed.LocalCluster(
+                n_workers=workers, threads_per_worker=1, dashboard_address=None, silence_logs=50
+            ) as cluster,
+            cluster_map(cluster.scheduler_address) as share,
+        ):
+            tables.append(explore(made, share=share).csv_text())
+    assert tables[0] == tables[1] == explore(made).csv_text()
+
+
 def kill_once(item: tuple[str, int]) -> int:
     """A worker dies at the first work that it is given; the file says that one did."""
     flag, number = item

@@ -17,9 +17,18 @@ from xbarc.calibration.column_scales import scale_columns
 from xbarc.calibration.refit import Fitting
 from xbarc.executor import Accumulate, StepRunner, Values, Walk, layer_frame, run_layer
 from xbarc.instruments import sample_vectors
-from xbarc.ir import AdcSettings, CrossbarStep, Step, SumStatistics, known_zero
+from xbarc.ir import (
+    AdcSettings,
+    CrossbarStep,
+    Step,
+    SumStatistics,
+    known_zero,
+    step_meaning,
+    sums_digest,
+)
 from xbarc.mapping import Table, needed_bits, setting_table, settings_of, with_settings
-from xbarc.numerics import AnyArray, Int64Array, IntArray
+from xbarc.memo import Memo
+from xbarc.numerics import AnyArray, Int64Array, IntArray, digest_of
 from xbarc.pipeline import Progress
 from xbarc.target import Target
 
@@ -45,6 +54,7 @@ def calibrate_converters(
     most: int,
     cells: CalibrationCells = IDEAL,
     progress: Progress | None = None,
+    memo: Memo | None = None,
 ) -> tuple[Step, ...]:
     """Range and step of every converter from calibration data, layer by layer.
 
@@ -56,17 +66,18 @@ def calibrate_converters(
         most: bits that `choose` may pick at most.
         cells: whose sums converters will read.
         progress: called with the layer's name, its number and the count of layers.
+        memo: of these data, what layers of lossless programs met; for ideal cells.
     """
     # Side by side: what sums are without converters, and what arrives through those already set.
-    lossless = [dict(batch) for batch in batches]
+    lossless = _LosslessData(steps, batches, cells, memo or Memo())
     converted = [dict(batch) for batch in batches]
-    runners, done, walk = (StepRunner(), StepRunner()), list[Step](), Walk(steps)
+    runner, done, walk = StepRunner(), list[Step](), Walk(steps)
     for number, step in enumerate(walk):
         if progress is not None:
             progress(step.name, number, len(steps))
         changed: Step = step
         if isinstance(step, CrossbarStep):
-            seen = observe_layer(step, lossless, cells)
+            seen = lossless.observe(step)
             table = setting_table(step, target, seen.statistics, most)
             changed = with_settings(step, choose(step, table))
             if target.adc.scale_bits is not None:
@@ -74,12 +85,10 @@ def calibrate_converters(
             changed = seen.make_fitting(
                 changed, converted, cells.converted_layer(changed)
             ).fit_step()
-            cells.prepare(runners[0], step, converters=False)
-            cells.prepare(runners[1], changed, converters=True)
-        walk.run(runners[0], step, lossless)
-        walk.run(runners[1], changed, converted)
-        for runner in runners:
-            runner.forget(step)
+            cells.prepare(runner, changed, converters=True)
+        lossless.advance(step)
+        walk.run(runner, changed, converted)
+        runner.forget(step)
         done.append(changed)
     return tuple(done)
 
@@ -131,6 +140,49 @@ class LayerObservation:
         if known_zero(step.quantizer) is None:
             return self.vectors
         return _sample_inputs(step, values)[0]
+
+
+class _LosslessData:
+    """Calibration data in the program without converters.
+
+    With a memo, steps run only once a layer is observed that nobody has met on such data.
+    """
+
+    def __init__(
+        self, steps: Sequence[Step], batches: Sequence[Values], cells: CalibrationCells, memo: Memo
+    ) -> None:
+        self._values = [dict(batch) for batch in batches]
+        self._cells, self._memo = cells, memo
+        self._walk, self._runner, self._chain = Walk(steps), StepRunner(), ""
+        self._places, self._left = iter(self._walk), list[Step]()
+
+    def observe(self, step: CrossbarStep) -> LayerObservation:
+        """What the layer of this place meets."""
+        if not self._memo.keeps:
+            return self._look(step)
+        key = ("observed", self._chain, sums_digest(step))
+        return self._memo.recall(key, lambda: self._look(step), _observed_bytes)
+
+    def _look(self, step: CrossbarStep) -> LayerObservation:
+        for passed in self._left:
+            next(self._places)
+            if isinstance(passed, CrossbarStep):
+                self._cells.prepare(self._runner, passed, converters=False)
+            self._walk.run(self._runner, passed, self._values)
+            self._runner.forget(passed)
+        self._left.clear()
+        return observe_layer(step, self._values, self._cells)
+
+    def advance(self, step: Step) -> None:
+        """Go on behind the step of this place."""
+        self._left.append(step)
+        if self._memo.keeps:
+            self._chain = digest_of(self._chain, step_meaning(step, self._memo.root).digest)
+
+
+def _observed_bytes(seen: LayerObservation) -> int:
+    arrays = (seen.vectors, seen.product, seen.origin, seen.statistics.counts)
+    return sum(int(array.nbytes) for array in arrays)
 
 
 def observe_layer(

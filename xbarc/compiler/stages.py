@@ -311,7 +311,7 @@ def _map(made: Compilation, progress: Progress) -> Compilation:
     shapes = shape_settings(made.network.inputs, made.plan.options.shapes)
     settings = settings_of(made.plan, made.whole, calibrated=bool(batches))
     _tell_savings(made.network, made.plan.options)
-    memo = made.memo.under((Same(made.network), Same(made.calibration)))
+    memo = _memo_of_data(made)
     steps, arrays = lower_network(made.whole, made.layer_plan, batches, progress, memo=memo)
     if made.plan.options.exact_weights:
         # After all layers: the message names every one that lost its integers.
@@ -331,6 +331,11 @@ def _tell_savings(network: Network, options: CompileOptions) -> None:
         effort,
         "saves less, a few per cent on our nets",
     )
+
+
+def _memo_of_data(made: Compilation) -> Memo:
+    """What was made of this network and these data."""
+    return made.memo.under((Same(made.network), Same(made.calibration)))
 
 
 def _choose_rows(made: Compilation, _: Progress) -> Compilation:
@@ -367,6 +372,7 @@ def _set_converters(made: Compilation, progress: Progress) -> Compilation:
         _chooser(plan) or uniform(bits, policy),
         most=most,
         progress=progress,
+        memo=_memo_of_data(made),
     )
     return replace(made, steps=steps, unset=made.steps)
 

@@ -40,7 +40,7 @@ from .graph import dataflow
 from .integers import Unkept
 from .kinds import conversion_exponents, conversion_kinds
 from .labels import LABELS, label_name, labels_in, split_labels
-from .meaning import StepMeaning, chip_digest, step_meaning
+from .meaning import StepMeaning, chip_digest, step_meaning, sums_digest
 from .network import (
     DeclaredWeights,
     DigitalFragment,
@@ -217,6 +217,7 @@ __all__ = [
     "stackable",
     "step_meaning",
     "sum_ranges",
+    "sums_digest",
     "to_values",
     "unpack_program",
     "verify_network",

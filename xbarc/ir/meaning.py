@@ -65,6 +65,12 @@ def _crossbar_meaning(step: CrossbarStep, whole: str) -> StepMeaning:
     return StepMeaning(digest_of(_parts_of(step, exact=True)), lossy=False)
 
 
+def sums_digest(step: CrossbarStep) -> str:
+    """The digest of what a layer sums before its converters read it."""
+    head = [step.input, step.geometry, step.quantizer]
+    return digest_of(head, _summed_parts(step))
+
+
 def chip_digest(program: Program) -> str:
     """The digest of a program as a chip that deviates computes with it: places matter too."""
     digest = Digest()
@@ -91,11 +97,16 @@ def _exact_parts(step: CrossbarStep) -> list[Any]:
 
 def _lossy_parts(step: CrossbarStep) -> list[Any]:
     head = [getattr(step, name) for name in _HEAD]
+    read = [step.adc.bits, step.adc.lo, step.adc.step, step.sense]
+    return ["lossy", head, read, _summed_parts(step)]
+
+
+def _summed_parts(step: CrossbarStep) -> list[Any]:
+    """Cells, how they are cut and driven, and what joins their sums."""
     cut = [getattr(step.tiling, name) for name in _CUT]
     cells = [step.cells.data, step.cells.bits, step.cells.columns, step.conversions]
-    read = [step.adc.bits, step.adc.lo, step.adc.step, step.sense]
     periphery = [getattr(step.periphery, item.name) for item in fields(step.periphery)]
-    return ["lossy", head, cut, cells, read, periphery, step.input_bits, step.dac_bits]
+    return [cut, cells, periphery, step.input_bits, step.dac_bits]
 
 
 def _placed(step: CrossbarStep) -> list[Any]:
