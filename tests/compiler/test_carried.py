@@ -19,8 +19,10 @@ from safetensors.numpy import load, save
 
 import xbarc
 from tests.binary_models import bnn_target, conv_net, dense_net
+from tests.cost.converters.test_cost_laws import Same
 from tests.frontend.onnx_models import model_file
 from tests.fuzz.forgeries import EXTREMES, leaves, put
+from xbarc.cost.converters.cost_law import law_origin
 from xbarc.errors import InputError, ModelError, XbarcError
 from xbarc.ir import CARRIED_KEY, CrossbarStep, Program, effective_weights, verify_program
 from xbarc.mapping import adc_settings, encoding_names
@@ -352,6 +354,46 @@ def test_options_that_ask_for_another_mapping_get_it(exported: Path) -> None:
     made = xbarc.compile(exported, carried_mapping="ignore")
     assert not _said(made)
     assert {step.encoding for step in made.program.crossbar_steps} == {"differential"}
+
+
+def test_how_a_program_is_counted_is_no_other_mapping(exported: Path, tmp_path: Path) -> None:
+    plain = xbarc.compile(exported)
+    law = Same(2.0, name="twice")
+    made = xbarc.compile(exported, duplicate="balance", cost_law=law, carried_mapping="require")
+    assert _said(made) == "taken"
+    assert _digest(made.program) == _digest(plain.program)
+    settings = dict(made.program.settings)
+    assert settings["duplicate"] == "balance"
+    assert settings["cost_law"] == law_origin(law)
+    assert (made.report().totals.area_mm2 or 0) > (plain.report().totals.area_mm2 or 0)
+    # what a model carries holds until something else is asked for
+    made.export(tmp_path / "again.onnx")
+    path = tmp_path / "again.onnx"
+    kept = xbarc.compile(path, carried_mapping="require")
+    none = xbarc.compile(path, duplicate="none", carried_mapping="require")
+    assert dict(kept.program.settings)["duplicate"] == "balance"
+    assert "duplicate" not in dict(none.program.settings)
+    assert none.report().totals == plain.report().totals
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"encoding": "auto"},
+        {"adc_budget": "20dB"},
+        {"adc_savings": "recode", "conversion_cost": "target"},
+        {"adc_savings": "rows"},
+    ],
+)
+def test_a_law_of_costs_is_another_wish_where_costs_chose_the_mapping(
+    options: dict[str, Any], tmp_path: Path
+) -> None:
+    path, law = tmp_path / "made.onnx", Same(2.0, name="twice")
+    made = xbarc.compile(_net(tmp_path, "mlp"), calibration={"x": _data("mlp")}, **options)
+    made.export(path)
+    assert _said(xbarc.compile(path, duplicate="balance")) == "taken"
+    again = xbarc.compile(path, cost_law=law)
+    assert _said(again) == "not taken: --cost-law asks for another one"
 
 
 def test_other_hardware_is_mapped_anew(exported: Path) -> None:

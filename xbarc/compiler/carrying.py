@@ -9,7 +9,15 @@ from xbarc.cost import parse_policy
 from xbarc.errors import ModelError, ProgramError, XbarcError
 from xbarc.frontend import CARRIED_SETTING, read_carried
 from xbarc.ir import CARRIED_KEY, Program
-from xbarc.options import CompileOptions, about, fixed_of, flag_of, parse_shapes
+from xbarc.options import (
+    AUTO,
+    BY_BUDGET,
+    CompileOptions,
+    about,
+    fixed_of,
+    flag_of,
+    parse_shapes,
+)
 from xbarc.target import Target
 
 Settings = Mapping[str, str]
@@ -20,6 +28,9 @@ _KEYS = {"ranges": "activation_ranges", "conversion_cost": "adc_savings", "prune
 _ANEW = ("placement", "compensate", "fault_map", "fix_input", "split")
 # What changes no cell.
 _HARMLESS = ("carried_mapping", "exact_weights")
+# How programs are counted: the same mapping with another number in its report. A law of costs is
+# one of these unless the mapping was chosen by what it costs.
+_COUNTED = ("duplicate", "cost_law")
 
 
 def choose_carried(
@@ -68,6 +79,21 @@ def said_of_carried(program: Program | None, reason: str) -> dict[str, str]:
     return {CARRIED_SETTING: f"not taken: {reason}"} if reason else {}
 
 
+def count_as_asked(carried: Settings, given: CompileOptions, asked: Settings) -> dict[str, str]:
+    """Settings of a carried program, with how it is counted as the user asks for it now."""
+    wanted = [name for name in _COUNTED if name in given.model_fields_set]
+    kept = {name: text for name, text in carried.items() if name not in wanted}
+    return kept | {name: asked[name] for name in wanted if name in asked}
+
+
+def _is_chosen_by_cost(held: Settings) -> bool:
+    """Whether figures of cost decided on cells, places or converters."""
+    savings, _, law = held.get("adc_savings", "none").partition("; conversion cost ")
+    by_savings = "rows" in savings.split(", ") or law.partition(";")[0] == "target"
+    by_bits = held.get("adc", "").startswith(BY_BUDGET)
+    return by_savings or by_bits or held.get("encoding", "").startswith(AUTO)
+
+
 def _check_settings(program: Program) -> None:
     """Refuse settings that reports and checks could not read as the options that they stand for."""
     held = dict(program.settings)
@@ -82,8 +108,9 @@ def _check_settings(program: Program) -> None:
 def _refusal(program: Program, given: CompileOptions, asked: Sequence[Settings]) -> str:
     """Which option asks for another mapping; empty where none does."""
     fields, held = CompileOptions.model_fields, dict(program.settings)
+    free = {*_HARMLESS, *_COUNTED} - ({"cost_law"} if _is_chosen_by_cost(held) else set())
     for name in sorted(given.model_fields_set):
-        if name in _HARMLESS:
+        if name in free:
             continue
         key = _KEYS.get(name, about(fields[name]).setting or name)
         carried = held.get(key, "").partition("; built: ")[0]

@@ -21,7 +21,7 @@ from xbarc.calibration import (
 )
 from xbarc.chips import ConverterCalibration, FitOptions, fit_program
 from xbarc.circuit import Effects, FaultMap, program_faults
-from xbarc.compiler.carrying import choose_carried, said_of_carried
+from xbarc.compiler.carrying import choose_carried, count_as_asked, said_of_carried
 from xbarc.compiler.lowering import lower_network
 from xbarc.cost import without_law
 from xbarc.errors import InputError, MappingError, VerifyError
@@ -237,11 +237,12 @@ def _take_carried(made: Compilation, _: Progress) -> Compilation:
         return replace(made, carried=carried)
     if options.exact_weights:
         check_integers(program.steps)
+    counted = count_as_asked(dict(program.settings), given, asked[0])
     return replace(
         made,
         steps=program.steps,
         arrays=program.arrays,
-        settings=tuple(sorted((dict(program.settings) | carried).items())),
+        settings=tuple(sorted((counted | carried).items())),
         front=program.front,
         rows=program.rows,
         carried=carried,
