@@ -87,7 +87,7 @@ def test_a_failure_before_the_first_whole_epoch_leaves_an_older_program_alone(
     assert xbarc(*given).code == 0
     before = _files(out)
     xbarc(*given, "--adc", "calibrated:2", "--noise-device", "morse").refused(
-        "no device model 'morse'", "no package registers one"
+        "--noise-device: no device model 'morse'", "no package registers one"
     )
     assert _files(out) == before
 
@@ -99,6 +99,50 @@ def test_a_failure_before_the_first_whole_epoch_leaves_an_older_program_alone(
     assert failed.code == 2
     assert "wrote" not in failed.err
     assert _files(out) == before
+
+
+def test_errors_name_the_options_of_this_command(
+    xbarc: Run, model: Callable[..., Path], data: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.npz"
+    np.savez(other, z=np.zeros((9, 5), np.float32))
+    out = ("-o", tmp_path / "out.xbar")
+    xbarc("train", model(), "--data", other, *out).refused(
+        f"--data {other}: ", "input 'x' is missing"
+    )
+    xbarc("train", model(), "--data", data, "--calibrate", other, *out).refused(
+        f"--calibrate {other}: ", "input 'x' is missing"
+    )
+    for adc in ("calibrated:2", "4"):
+        given = ("--data", data, "--adc", adc, "--prune-energy", 2, *out)
+        xbarc("train", model(), *given).refused(
+            f"--prune-energy: converters of {adc} cost the same", "--adc lossless"
+        )
+
+
+@pytest.mark.parametrize("goal", [1, 2])
+def test_a_rate_that_ruins_the_network_keeps_the_mapped_program(
+    xbarc: Run, model: Callable[..., Path], tmp_path: Path, goal: int
+) -> None:
+    """Cells that are all zero are cheap to read, and worth nothing."""
+    net = model()
+    x = np.random.default_rng(0).normal(size=(400, 5)).astype(np.float32)
+    answers = package.compile(net).session().run(None, {"x": x})[0]
+    np.savez(tmp_path / "own.npz", x=x, labels=answers.argmax(1))
+    out = tmp_path / "out.xbar"
+    given = ("--data", tmp_path / "own.npz", "--epochs", 2, "--batch", 50, "-o", out)
+    rates = ("--cell-rate", 1e6, "--digital-rate", 1e6, "--prune-energy", goal)
+    done = xbarc("train", net, *given, *rates)
+    assert done.code == 0, done.err
+    assert "epoch 0" in done.out
+    assert "hardly better than with one class for all: a smaller --cell-rate" in done.err
+    assert "the mapped program, which was kept as it is" in done.err
+    assert "a larger --cell-rate" not in done.err
+    mapped = package.compile(net, calibration={"x": x}, range_analysis="structure")
+    kept = load_program(out).crossbar_steps
+    for one, other in zip(kept, mapped.program.crossbar_steps, strict=True):
+        assert one.cells.shape == other.cells.shape
+    assert package.load(out).session().run(None, {"x": x})[0].argmax(1).tolist().count(0) < 400
 
 
 def test_what_is_read_is_never_written_over(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from xbarc.evaluate import Evaluation
     from xbarc.ir import Value
     from xbarc.numerics import AnyArray
-    from xbarc.train import Course, Samples, TrainJob
+    from xbarc.train import Course, Samples, Trainer, TrainJob
 
 # Samples on which layers are compared with the float network: two batches, seconds for small nets.
 _COMPARED = 128
@@ -75,7 +77,6 @@ def train_command(
     Needs the extra xbarc[train].
     """
     train = _room()
-    from xbarc.cli.progress import progress_bar
     from xbarc.ir import check_replaceable, check_writable
     from xbarc.options import read_options
 
@@ -85,17 +86,34 @@ def train_command(
         check_writable(files.onnx)
         _check_apart(files.onnx, [model, data, calibrate, file, training.validation])
     base = {} if file is None else read_options(file)
-    arrays = _read(data)
-    target = chip.load()
-    calibration = _calibration(arrays) if calibrate is None else _read(calibrate)
-    job = train.prepare(model, target, calibration=calibration, **{**base, **given})
-    _tell_carried(job)
-    samples, chosen = _split(train, job, training, _samples(job, arrays, data))
-    state = place.with_name(place.name + ".training")
-    trainer = train.Trainer(job, samples, chosen, training, state)
+    with _say_own_options(data, calibrate):
+        arrays = _read(data)
+        target = chip.load()
+        calibration = _calibration(arrays) if calibrate is None else _read(calibrate)
+        job = train.prepare(model, target, calibration=calibration, **{**base, **given})
+        _tell_carried(job)
+        samples, chosen = _split(train, job, training, _samples(job, arrays, data))
+        state = place.with_name(place.name + ".training")
+        trainer = train.Trainer(job, samples, chosen, training, state)
+        course = _run(trainer, files, place, state)
+    program = _write(job, files, place, _note(training, course))
+    if not course.stopped:  # else the same command goes on later
+        state.unlink(missing_ok=True)
+    _show(course, len(chosen))
+    _tell_goal(course, training.prune_energy)
+    _tell_lost(course)
+    _show_layers(job, _compare(program, chosen, model))
+    _tell_unchanged(job, course)
+    return EXIT_DONE
+
+
+def _run(trainer: Trainer, files: TrainedFiles, place: Path, state: Path) -> Course:
+    """Train; what is worth keeping is kept, whatever ends it."""
+    from xbarc.cli.progress import progress_bar
+
     try:
         with progress_bar("train") as advance:
-            course = trainer.run(advance)
+            return trainer.run(advance)
     except KeyboardInterrupt:
         _tell_how_to_go_on(state)
         raise
@@ -103,16 +121,24 @@ def train_command(
         # the job holds its best epoch again, and the state of the last whole one is kept; before
         # there is one, a program that stands at the place may be better than ours
         if len(trainer.course.epochs) > 1:
-            _write(job, files, place, _note(training, trainer.course))
+            _write(trainer.job, files, place, _note(trainer.training, trainer.course))
             tell(f"it is epoch {trainer.course.best}, the best before training failed")
         raise
-    program = _write(job, files, place, _note(training, course))
-    if not course.stopped:  # else the same command goes on later
-        state.unlink(missing_ok=True)
-    _show(course, len(chosen))
-    _tell_goal(course, training.prune_energy)
-    _show_layers(job, _compare(program, chosen, model))
-    return EXIT_DONE
+
+
+@contextmanager
+def _say_own_options(data: Path, calibrate: Path | None) -> Iterator[None]:
+    """Errors name the options of this command, where what it calls is written for others."""
+    source = f"--data {data}" if calibrate is None else f"--calibrate {calibrate}"
+    try:
+        yield
+    except XbarcError as error:
+        where = error.where.replace("--device", "--noise-device")
+        where = source if where == "calibration data" else where
+        hint = error.hint.replace("--device", "--noise-device")
+        if (where, hint) == (error.where, error.hint):
+            raise
+        raise type(error)(error.message, where=where, hint=hint) from error
 
 
 def _tell_how_to_go_on(state: Path) -> None:
@@ -270,9 +296,19 @@ def _show(course: Course, count: int) -> None:
 def _tell_goal(course: Course, times: float) -> None:
     before, after = course.epochs[0].levels, course.epochs[course.best].levels
     if times > 1 and after * times > before:
+        rate = "" if any(epoch.lost for epoch in course.epochs) else ", a larger --cell-rate"
         tell(
-            f"no epoch made lossless conversions {times:g} times cheaper, and the cheapest was "
-            "kept: more --epochs, a larger --cell-rate, or a lower --prune-energy"
+            f"no epoch made lossless conversions {times:g} times cheaper and kept what the network "
+            f"knows; the cheapest was kept: more --epochs{rate}, or a lower --prune-energy"
+        )
+
+
+def _tell_lost(course: Course) -> None:
+    lost, trained = sum(epoch.lost for epoch in course.epochs), len(course.epochs) - 1
+    if lost:
+        tell(
+            f"after {lost} of {trained} epochs the network answered hardly better than with one "
+            "class for all: a smaller --cell-rate or --digital-rate"
         )
 
 
@@ -286,8 +322,18 @@ def _show_layers(job: TrainJob, found: Evaluation) -> None:
         decibels = noise.get(name)
         quality = "not compared" if decibels is None else f"{decibels:.1f} dB"
         print(f"{name:<{width}}  {100 * share:16.2f} %  {quality}")
-    if not any(changed.values()):
-        tell(
-            "no cell holds another level than before: more --epochs, or a larger --cell-rate "
-            "(a cell moves by about that share of a level in one step)"
-        )
+
+
+def _tell_unchanged(job: TrainJob, course: Course) -> None:
+    """Say why no cell is another one."""
+    if any(job.changed_cells().values()):
+        return
+    why = (
+        "more --epochs, or a larger --cell-rate (a cell moves by about that share of a level in "
+        "one step)"
+    )
+    if course.best == 0 and len(course.epochs) > 1:
+        why = "no epoch was better than the mapped program, which was kept as it is"
+        if not any(epoch.lost for epoch in course.epochs):
+            why += "; another --cell-rate or --digital-rate, or more --epochs may be"
+    tell(f"no cell holds another level than before: {why}")

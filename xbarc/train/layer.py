@@ -92,6 +92,11 @@ class ProgramLayer(nn.Module):
         self._entries = WeightEntries.of(plain)
         self.register_buffer("row_input", torch.from_numpy(_int64(step.tiling.row_input)))
 
+    @property
+    def is_sized_from_cells(self) -> bool:
+        """Whether cells decide on the bits of the layer's converters."""
+        return not self.converters and self.step.sense is None
+
     def _add_digital(self, step: CrossbarStep) -> None:
         result, sense = step.result, step.sense
         if isinstance(result, FloatResult):

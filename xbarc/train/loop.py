@@ -39,6 +39,10 @@ _WARM_UP = 0.1
 _FIRST_SHARE = 0.1
 _FASTEST = 3.0  # as above
 
+# A program that kept less of what it knew is of no use to anybody, however cheap. Far below what
+# training with any sensible rate loses, and above the scatter of answers that are always the same.
+_LOST = 0.1
+
 # What a run that goes on may be given anew.
 _MAY_CHANGE = ("hours", "validation", "cell_rate", "digital_rate")
 
@@ -79,6 +83,7 @@ class Epoch:
         score: of the validation samples: top-1 with labels, else agreement with the float network.
         seconds: of this epoch, validation included.
         levels: mean `2**bits` of a lossless conversion.
+        lost: whether the answers are hardly better than one answer for all.
     """
 
     number: int
@@ -86,6 +91,7 @@ class Epoch:
     score: float
     seconds: float
     levels: float
+    lost: bool = False
 
 
 @dataclass
@@ -151,7 +157,23 @@ class Trainer:
         for samples, where in ((data, "training data"), (validation, "samples held out")):
             self._check_count(samples, where)
             self._check_labels(samples, where)
+        self._check_goal()
         self.course = Course(measure, self._score(self._teacher_answers))
+        self._constant = self._score_constant()
+
+    def _check_goal(self) -> None:
+        """Refuse a goal that no cell can reach."""
+        layers = self.job.layers.values()
+        if self.training.prune_energy == 1 or any(layer.is_sized_from_cells for layer in layers):
+            return
+        policies = sorted({layer.step.adc.policy for layer in layers if layer.step.sense is None})
+        fixed = f"converters of {', '.join(policies)}" if policies else "comparisons"
+        raise MappingError(
+            f"{fixed} cost the same whatever the cells become",
+            where="--prune-energy",
+            hint="--adc lossless, whose converters are sized from the cells, or fewer bits: "
+            "--adc calibrated:2",
+        )
 
     def _check_count(self, samples: Samples, where: str) -> None:
         if self._at_once and (len(samples) % self._at_once or self.training.batch % self._at_once):
@@ -264,20 +286,26 @@ class Trainer:
         """Measure an epoch, and keep its cells where none was better."""
         before = [self._rank(epoch) for epoch in self.course.epochs]
         score, levels = self._score(self._answers), lossless_levels(self.job)
-        epoch = Epoch(number, loss, score, monotonic() - start, levels)
+        lost = bool(self.course.epochs) and self._is_lost(score)
+        epoch = Epoch(number, loss, score, monotonic() - start, levels, lost)
         self.course.epochs.append(epoch)
         self._set_price(epoch)
         if not before or self._rank(epoch) > max(before):
             self.course.best = number
             self._best = {n: p.detach().clone() for n, p in self.job.named_parameters()}
 
-    def _rank(self, epoch: Epoch) -> tuple[bool, float, float]:
-        """Cheap enough first, then by score; of those that are not, the cheapest."""
+    def _is_lost(self, score: float) -> bool:
+        """Whether nearly all is gone that the mapped program knew beyond one answer for all."""
+        known = self.course.epochs[0].score - self._constant
+        return known > 0 and score - self._constant < _LOST * known
+
+    def _rank(self, epoch: Epoch) -> tuple[bool, bool, float, float]:
+        """What is not lost, cheap enough first, then by score; of the others, the cheapest."""
         wanted = (
             self.course.epochs[0].levels / self.training.prune_energy if self.course.epochs else 0
         )
         cheap = self.training.prune_energy == 1 or epoch.levels <= wanted
-        return cheap, 0.0 if cheap else -epoch.levels, epoch.score
+        return not epoch.lost, cheap, 0.0 if cheap else -epoch.levels, epoch.score
 
     def _set_price(self, epoch: Epoch) -> None:
         """Raise the price of energy while conversions are too dear, lower it below the goal."""
@@ -291,14 +319,25 @@ class Trainer:
     @torch.no_grad()
     def _score(self, answers: Callable[[dict[str, Tensor]], Tensor]) -> float:
         right = count = 0
+        for inputs, wanted in self._validated():
+            right += int((answers(inputs) == wanted).sum())
+            count += wanted.numel()
+        return right / count
+
+    @torch.no_grad()
+    def _score_constant(self) -> float:
+        """Score of the one answer that suits most of the validation samples."""
+        wanted = torch.cat([labels for _, labels in self._validated()])
+        counts = torch.unique(wanted, return_counts=True)[1]
+        return float(counts.max()) / wanted.numel()
+
+    def _validated(self) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
+        """Validation samples, some at a time, and what should be answered."""
         size = self._at_once or _VALIDATED_AT_ONCE
         for start in range(0, len(self.validation), size):
             index = np.arange(start, min(start + size, len(self.validation)))
             inputs, labels = self.validation.take(index).tensors(self._device)
-            wanted = self._teacher_answers(inputs) if labels is None else labels.flatten()
-            right += int((answers(inputs) == wanted).sum())
-            count += wanted.numel()
-        return right / count
+            yield inputs, self._teacher_answers(inputs) if labels is None else labels.flatten()
 
     def _answers(self, inputs: dict[str, Tensor]) -> Tensor:
         self.job.eval()
