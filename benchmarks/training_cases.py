@@ -84,7 +84,10 @@ def _converter_cases() -> Iterator[tuple[str, Case]]:
     for bits in (2, 1):
         name = "converters" if bits == 2 else f"converters-{bits}"
         title = f"{bits}-bit converters, 4-bit inputs, a 2-bit cell a sign"
-        yield name, Case(title, {**_FEW, "adc": f"calibrated:{bits}"})
+        case = Case(title, {**_FEW, "adc": f"calibrated:{bits}"})
+        yield name, case
+        scaled = replace(case, title=f"{title}, factors of 4 bits", settings=("adc.scale_bits=4",))
+        yield f"{name}-scaled", scaled
     yield (
         "converters-8",
         Case("2-bit converters, 8-bit inputs, four cells a sign", {"adc": "calibrated:2"}),
