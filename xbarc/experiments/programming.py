@@ -18,7 +18,7 @@ import numpy as np
 from xbarc.calibration import Prefix
 from xbarc.circuit import Chip, layer_cells, real_weights
 from xbarc.errors import MappingError
-from xbarc.executor import StepRunner, Values, Walk
+from xbarc.executor import StepRunner, Values
 from xbarc.ir import (
     CrossbarStep,
     IntegerResult,
@@ -116,11 +116,10 @@ def program_chip(
             hint="leave line resistance out, or refit after programming",
         )
     values = [dict(batch) for batch in batches]  # they are used up
-    walk = Walk(network.layers)
-    prefix = Prefix(walk, values, exact=True, runner=StepRunner(chip=chip))
+    prefix = Prefix(network, values, exact=True, runner=StepRunner(chip=chip))
     steps: list[Step] = []
     outcomes = []
-    for number, (layer, step) in enumerate(zip(walk, program.steps, strict=True)):
+    for number, (layer, step) in enumerate(zip(network.layers, program.steps, strict=True)):
         if progress is not None:
             progress(layer.name, number, len(network.layers))
         done: Step = step
