@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Literal, Unpack
 
 from xbarc.compiler import run_compiler
-from xbarc.cost import parse_policy, price_program
-from xbarc.errors import InputError, XbarcError, visible
-from xbarc.frontend import program_model, source_digest
+from xbarc.cost import Policy, parse_policy, price_program
+from xbarc.errors import InputError, ProgramError, XbarcError, visible
+from xbarc.frontend import annotated_model, program_model, source_digest
 from xbarc.ir import (
     CrossbarStep,
     Program,
@@ -23,7 +23,14 @@ from xbarc.ir import (
 )
 from xbarc.mapping import full_load
 from xbarc.numerics import AnyArray, IntArray, UInt8Array
-from xbarc.options import CompileKeywords, CompileOptions, Method, ReportKeywords, ScheduleOptions
+from xbarc.options import (
+    CompileKeywords,
+    CompileOptions,
+    Method,
+    ReportKeywords,
+    ScheduleOptions,
+    nearest,
+)
 from xbarc.pipeline import Progress
 from xbarc.report import (
     BlockView,
@@ -35,7 +42,15 @@ from xbarc.report import (
     inspect_block,
     inspect_layer,
     layer_table,
+    model_notes,
+    node_notes,
+    parquet_bytes,
+    render_csv,
+    render_html,
     render_json,
+    render_model_explorer,
+    render_perfetto,
+    subject_of,
     tile_map,
 )
 from xbarc.rows import TableData, number, render_card
@@ -46,6 +61,9 @@ from xbarc.viewer import ProgramPage
 
 if TYPE_CHECKING:
     from xbarc.executor import Engine
+
+
+ReportFormat = Literal["html", "json", "csv", "parquet", "perfetto", "model-explorer", "onnx"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,14 +102,19 @@ class CompiledProgram:
             InputError: the path cannot be written, or holds the model that was compiled.
         """
         place, model = Path(path), program_model(self.program)
-        if self._is_source(place) and place.read_bytes() != model:
+        if not place.is_file() or place.read_bytes() != model:
+            self._spare_source(place)
+        with whole_file(place) as file:
+            file.write(model)
+
+    def _spare_source(self, place: Path) -> None:
+        """Refuse to write over the model that was compiled."""
+        if self._is_source(place):
             raise InputError(
                 "is the model that the program was compiled from, and would be lost",
                 where=str(place),
                 hint="choose another path",
             )
-        with whole_file(place) as file:
-            file.write(model)
 
     def _is_source(self, path: Path) -> bool:
         """Whether a file is the model that was compiled, under whatever name."""
@@ -122,13 +145,76 @@ class CompiledProgram:
         return self._report_with({})
 
     def _report_with(self, options: dict[str, object]) -> Report:
+        program, policy = self._priced(options)
+        return collect(program, policy, load=full_load(program.target))
+
+    def _priced(self, options: dict[str, object]) -> tuple[Program, Policy | None]:
+        """The program at the costs that a report counts, and how copies are chosen."""
         asked = ScheduleOptions.model_validate(options)
         # A law is code, so that it lives as long as the process that was given it, and no program
         # stores it.
         law = self.cost_law if asked.cost_law is None else asked.cost_law
         program = price_program(self.program, law)
-        policy = parse_policy(asked.duplicate, program.target) if "duplicate" in options else None
-        return collect(program, policy, load=full_load(program.target))
+        given = "duplicate" in options
+        return program, parse_policy(asked.duplicate, program.target) if given else None
+
+    def save_report(
+        self,
+        path: str | Path,
+        format: ReportFormat | str,  # noqa: A002  # the name of the flag
+        *,
+        model: str | Path | None = None,
+        **options: Unpack[ReportKeywords],
+    ) -> None:
+        """Write a report as a file, whole or not at all.
+
+        Args:
+            path: of the file.
+            format: `html`, `json` or `csv`; `parquet`, the CSV with types; `perfetto`, a trace of
+                the schedule; `model-explorer`, node data, `model-explorer:COLUMN` of another column
+                than `energy_uj`; `onnx`, the model with the report's facts as metadata of nodes.
+            model: the ONNX file, for `onnx`; where it was when it was compiled by default.
+            options: as `report` takes them.
+
+        Raises:
+            InputError: the path cannot be written, there is no such format or column, or a library
+                is missing.
+            ProgramError: `model` is another one than the program was compiled from.
+        """
+        place, (kind, _, column) = Path(path), format.partition(":")
+        ways: dict[str, Callable[[], str | bytes]] = {
+            "html": lambda: render_html(self.report(**options)),
+            "json": lambda: render_json(self.report(**options)),
+            "csv": lambda: render_csv(self.report(**options)),
+            "parquet": lambda: parquet_bytes(self.report(**options)),
+            "perfetto": lambda: render_perfetto(subject_of(*self._priced(dict(options)))),
+            "model-explorer": lambda: render_model_explorer(
+                self.program, self.report(**options), column
+            ),
+            "onnx": lambda: self._annotated(model, self.report(**options)),
+        }
+        if kind not in ways or (column and kind != "model-explorer"):
+            hint = nearest(kind, ways) or f"one of {', '.join(ways)}"
+            raise InputError(f"no format '{format[:40]}'", where="--format", hint=hint)
+        if kind == "onnx":
+            self._spare_source(place)
+        made = ways[kind]()
+        with whole_file(place) as file:
+            file.write(made if isinstance(made, bytes) else made.encode())
+
+    def _annotated(self, model: str | Path | None, report: Report) -> bytes:
+        """The model that was compiled, with what the report says of each node."""
+        path, source = (
+            Path(self.program.source.path if model is None else model),
+            self.program.source,
+        )
+        if source_digest(path) != source.sha256:
+            raise ProgramError(
+                f"the program was compiled from another model ({source.path})",
+                where=str(path),
+                hint="pass the model that it was compiled from, or compile this one",
+            )
+        return annotated_model(path, node_notes(self.program, report), model_notes(report))
 
     def view(self, path: str | Path, *, wires: bool = False) -> None:
         """Write the page of `xbarc view`: network, floor plan, every cell, whole or not at all.

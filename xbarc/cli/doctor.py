@@ -19,7 +19,8 @@ _PARTS = ("numpy", "onnx", "onnxruntime", "onnx-ir", "numba", "llvmlite", "scipy
 _READERS = ("pydantic", "safetensors", "networkx", "rich", "typer")
 _EXTRAS = {
     "torch": "xbarc train: pip install 'xbarc[train]'",
-    "pandas": "tables as data frames: pip install pandas",
+    "pandas": "tables as data frames: pip install 'xbarc[tables]'",
+    "pyarrow": "tables as Parquet: pip install 'xbarc[tables]'",
 }
 # What the compiled loops use where the CPU has it; the results are the same without.
 _FEATURES = ("avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vnni", "amx-int8", "neon", "sve")

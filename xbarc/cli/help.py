@@ -75,6 +75,7 @@ EXAMPLES = {
         "xbarc report net.xbar",
         "xbarc report net.xbar --format html -o report.html",
         "xbarc report first.xbar second.xbar --format html -o both.html",
+        "xbarc report net.xbar --format perfetto -o net.trace.json",
     ),
     "place": ("xbarc place net.xbar", "xbarc place net.xbar --phases 3"),
     "print": ("xbarc print net.onnx", "xbarc print net.xbar | less"),

@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,6 +25,13 @@ if TYPE_CHECKING:
     from xbarc.rows import TableData
 
 _PROGRAM = typer.Argument(metavar="PROGRAM.xbar", help="what xbarc compile wrote")
+_FOR_VIEWERS = {
+    "onnx": ".notes.onnx",
+    "parquet": ".parquet",
+    "perfetto": ".trace.json",
+    "model-explorer": ".nodes.json",
+}
+"""Formats that other programs show, and how names of their files end."""
 _PIPE_WIDTH = 10_000  # a row stays on its line
 
 
@@ -37,10 +44,22 @@ def report_command(
         ),
     ],
     format: Annotated[  # noqa: A002
-        str, typer.Option("--format", metavar="text|json|csv|html", help="csv: one row per layer")
+        str,
+        typer.Option(
+            "--format",
+            metavar="NAME",
+            help="text, json, html, csv or parquet (a row per layer); perfetto: a trace of the "
+            "schedule; onnx: the model with figures at its nodes, for Netron; model-explorer or "
+            "model-explorer:COLUMN: node data  [default: text]",
+            show_default=False,
+        ),
     ] = "text",
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="[default: stdout]")
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(metavar="MODEL.onnx", help="for onnx  [default: where it was when compiled]"),
     ] = None,
     data: Annotated[
         Path | None,
@@ -58,10 +77,31 @@ def report_command(
         raise InputError("takes one program", where="--data", hint="report them one by one")
     if len(programs) > 1:
         return _compare(programs, format, output, given)
+    if format.partition(":")[0] in _FOR_VIEWERS:
+        return _save(programs[0], format, output, model, given)
     render = _renderer(format)
     if output is not None:
         check_writable(output)
     emit(render(_report(programs[0], given, data)), output)
+    return EXIT_DONE
+
+
+def _save(
+    path: Path, name: str, output: Path | None, model: Path | None, given: dict[str, str]
+) -> int:
+    """A file for a viewer, which is no text to read on a terminal."""
+    from xbarc.api import CompiledProgram
+    from xbarc.cli.executing import find_source
+    from xbarc.ir import load_program
+
+    if output is None:
+        hint = f"for example -o {path.stem}{_FOR_VIEWERS[name.partition(':')[0]]}"
+        raise InputError(f"'{name}' needs a file", where="-o", hint=hint)
+    check_writable(output)
+    program = load_program(path)
+    source = find_source(program, path) if name == "onnx" and model is None else model
+    asked: Any = given  # the options' own model reads them
+    CompiledProgram(program).save_report(output, name, model=source, **asked)
     return EXIT_DONE
 
 
@@ -146,7 +186,7 @@ def _renderer(name: str) -> Callable[[Report], RenderableType]:
         "text": render_text,
     }
     if name not in found:
-        known = ", ".join(found)
+        known = ", ".join((*found, *_FOR_VIEWERS))
         raise InputError(f"no format '{name}'", where="--format", hint=f"one of {known}")
     return found[name]
 

@@ -26,12 +26,19 @@ from .mesh.tile_traffic import Item, Link
 from .mesh.traffic import program_items, program_links
 from .operands import operand_energy
 from .parts import CostPart, area_parts, energy_parts, total, total_band, write_parts
-from .program import LayerCost, LeftOut, ProgramCost, input_vectors, program_cost
+from .program import (
+    LayerCost,
+    LeftOut,
+    ProgramCost,
+    input_vectors,
+    program_cost,
+    program_runs,
+)
 from .single_layer import Price, layer_price
 from .step_counts import conversions_made, reading_widths, vector_counts
 from .timing.critical_path import PathPart
 from .timing.duplication import Policy, parse_policy
-from .timing.layer_schedule import LayerSchedule, Schedule
+from .timing.layer_schedule import LayerRun, LayerSchedule, Schedule
 from .timing.vector_timing import Timing, step_timing
 
 __all__ = [
@@ -48,6 +55,7 @@ __all__ = [
     "Item",
     "LawCosts",
     "LayerCost",
+    "LayerRun",
     "LayerSchedule",
     "LeftOut",
     "Link",
@@ -87,6 +95,7 @@ __all__ = [
     "program_cost",
     "program_items",
     "program_links",
+    "program_runs",
     "reading_widths",
     "reported_settings",
     "stated_load",

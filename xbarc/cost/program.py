@@ -16,10 +16,12 @@ from xbarc.cost.mesh import MeshPlacement, placement
 from xbarc.cost.step_counts import vector_counts
 from xbarc.cost.timing import (
     PS,
+    LayerRun,
     Policy,
     Schedule,
     Timing,
     copies_for,
+    layer_runs,
     schedule,
     stands,
     step_timing,
@@ -180,6 +182,17 @@ def program_cost(
         left_out=(*_layers_left_out(layers), *_digital_left_out(program)),
         unscheduled="" if plan is not None else why_unscheduled(program),
     )
+
+
+def program_runs(program: Program, cost: ProgramCost) -> tuple[LayerRun, ...]:
+    """What each layer does in one inference, round by round; nothing where there is no schedule.
+
+    Args:
+        program: what was counted.
+        cost: of it, with the copies that were chosen.
+    """
+    timings = {layer.step.name: layer.timing for layer in cost.layers}
+    return layer_runs(program, timings, {layer.step.name: layer.copies for layer in cost.layers})
 
 
 def _count_routed(

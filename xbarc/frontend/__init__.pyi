@@ -1,6 +1,7 @@
 from .binary import BinaryOptions
 from .export import (
     CARRIED_SETTING,
+    annotated_model,
     program_model,
     read_carried,
     read_classifier,
@@ -14,6 +15,7 @@ from .sample_networks import write_sample_networks
 __all__ = [
     "CARRIED_SETTING",
     "BinaryOptions",
+    "annotated_model",
     "fixed_feeds",
     "program_model",
     "read_carried",

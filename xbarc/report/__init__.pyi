@@ -33,11 +33,15 @@ from .program_comparison.formats import (
 from .program_comparison.page import render_comparison_html
 from .records import TableName
 from .rich_tables import rich_table
-from .section import Subject
+from .section import Subject, subject_of
 from .sections.layers import LayerRow, layer_rows, layers_table, placement_table
 from .sections.sources import source_rows
 from .sections.totals import Totals, totals_row
 from .targets import render_target_json, render_target_text, target_reference
+from .viewers.model_explorer import render_model_explorer
+from .viewers.netron import model_notes, node_notes
+from .viewers.parquet import parquet_bytes
+from .viewers.perfetto import render_perfetto
 
 __all__ = [
     "BlockView",
@@ -66,8 +70,11 @@ __all__ = [
     "layer_table",
     "layers_table",
     "level_colours",
+    "model_notes",
+    "node_notes",
     "of_converters",
     "of_rounding",
+    "parquet_bytes",
     "placement_table",
     "places_report",
     "png_bytes",
@@ -86,6 +93,8 @@ __all__ = [
     "render_layer_html",
     "render_layer_json",
     "render_layer_text",
+    "render_model_explorer",
+    "render_perfetto",
     "render_places_json",
     "render_places_text",
     "render_summary",
@@ -94,6 +103,7 @@ __all__ = [
     "render_text",
     "rich_table",
     "source_rows",
+    "subject_of",
     "target_reference",
     "tile_map",
     "totals_row",

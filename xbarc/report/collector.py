@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeVar
 
-from xbarc.cost import FullLoad, Policy, parse_policy, program_cost
+from xbarc.cost import FullLoad, Policy
 from xbarc.ir import OperandStatistics, Program
 from xbarc.report.model import Report
 from xbarc.report.notes import notes
-from xbarc.report.section import Subject, sections_of
+from xbarc.report.section import Subject, sections_of, subject_of
 
 _Kind = TypeVar("_Kind", bound=Report)
 
@@ -32,11 +32,7 @@ def collect(
     Raises:
         MappingError: the policy cannot be met.
     """
-    settings = dict(program.settings)
-    # The setting is what the program was compiled with, so that its report costs the copies that it
-    # has.
-    asked = policy or parse_policy(settings.get("duplicate", "none"), program.target)
-    return gather(Report, Subject(program, program_cost(program, asked), operands, load))
+    return gather(Report, subject_of(program, policy, operands, load))
 
 
 def gather(kind: type[_Kind], subject: Subject) -> _Kind:

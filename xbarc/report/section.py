@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 from pydantic_core import PydanticUndefined
 
-from xbarc.cost import FullLoad, ProgramCost
+from xbarc.cost import FullLoad, Policy, ProgramCost, parse_policy, program_cost
 from xbarc.ir import OperandStatistics, Program
 from xbarc.rows import TableData
 from xbarc.target import Target
@@ -37,6 +37,30 @@ class Subject:
     def target(self) -> Target:
         """What the program was compiled for."""
         return self.program.target
+
+
+def subject_of(
+    program: Program,
+    policy: Policy | None = None,
+    operands: Mapping[str, OperandStatistics] | None = None,
+    load: FullLoad | None = None,
+) -> Subject:
+    """A program with its costs.
+
+    Args:
+        program: what is reported.
+        policy: how copies of weights are chosen; what the program was compiled with by default.
+        operands: as of `Subject`.
+        load: as of `Subject`.
+
+    Raises:
+        MappingError: the policy cannot be met.
+    """
+    settings = dict(program.settings)
+    # The setting is what the program was compiled with, so that its report costs the copies that it
+    # has.
+    asked = policy or parse_policy(settings.get("duplicate", "none"), program.target)
+    return Subject(program, program_cost(program, asked), operands, load)
 
 
 def _no_rows(_: Any) -> tuple[Any, ...]:

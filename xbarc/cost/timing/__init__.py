@@ -2,12 +2,21 @@
 
 from xbarc.cost.timing.critical_path import PathPart
 from xbarc.cost.timing.duplication import Policy, copies_for, parse_policy, stands
-from xbarc.cost.timing.layer_schedule import PS, LayerSchedule, Schedule, schedule, why_unscheduled
+from xbarc.cost.timing.layer_schedule import (
+    PS,
+    LayerRun,
+    LayerSchedule,
+    Schedule,
+    layer_runs,
+    schedule,
+    why_unscheduled,
+)
 from xbarc.cost.timing.position_grids import input_grid, vector_grid
 from xbarc.cost.timing.vector_timing import Timing, step_timing, vector_timing
 
 __all__ = [
     "PS",
+    "LayerRun",
     "LayerSchedule",
     "PathPart",
     "Policy",
@@ -15,6 +24,7 @@ __all__ = [
     "Timing",
     "copies_for",
     "input_grid",
+    "layer_runs",
     "parse_policy",
     "schedule",
     "stands",

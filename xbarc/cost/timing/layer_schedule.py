@@ -87,6 +87,27 @@ class Schedule:
     digital_ps: int | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class LayerRun:
+    """What a layer does in one inference, round by round, and what its buffer holds.
+
+    Attributes:
+        arrays: of one copy.
+        vectors: input vectors; each takes one copy for one round.
+        arrive, leave: when each input position comes, and when it is no longer needed, ps; axis:
+            position.
+        position_bytes: of one position.
+    """
+
+    name: str
+    arrays: int
+    vectors: int
+    rounds: Rounds
+    arrive: Int64Array
+    leave: Int64Array
+    position_bytes: int
+
+
 @dataclass(eq=False)
 class _State:
     """Values that are ready, arrays that are free, and what was learnt on the way."""
@@ -97,9 +118,7 @@ class _State:
     streams: dict[str, Stream] = field(default_factory=dict)
     makers: dict[str, ScheduledStep] = field(default_factory=dict)
     layers: list[LayerSchedule] = field(default_factory=list)
-    held: list[tuple[Int64Array, Int64Array]] = field(default_factory=list)
-    sizes: list[int] = field(default_factory=list)
-    arrays: list[int] = field(default_factory=list)
+    runs: list[LayerRun] = field(default_factory=list)
     loads: list[tuple[str, int]] = field(default_factory=list)
     busy: Int64Array = field(default_factory=lambda: _EMPTY)
 
@@ -122,6 +141,28 @@ def schedule(
         timings: time of one input vector, by the name of the layer.
         copies: how often each layer's weights stand there; once by default.
     """
+    state = _run(program, timings, copies)
+    return None if state is None else _finish_schedule(program, state)
+
+
+def layer_runs(
+    program: Program, timings: Mapping[str, Timing], copies: Mapping[str, int]
+) -> tuple[LayerRun, ...]:
+    """What each layer of a schedule does, round by round; nothing where there is no schedule.
+
+    Args:
+        program: what runs.
+        timings: as for `schedule`.
+        copies: as for `schedule`.
+    """
+    state = _run(program, timings, copies)
+    return () if state is None else tuple(state.runs)
+
+
+def _run(
+    program: Program, timings: Mapping[str, Timing], copies: Mapping[str, int] | None
+) -> _State | None:
+    """One inference, step by step; None where there is no schedule."""
     # Before anything of the size of a feature map is made.
     if why_unscheduled(program):
         return None
@@ -136,7 +177,7 @@ def schedule(
             _pass_on(step, state)
         else:
             _crossbar(step, timings[step.name], (copies or {}).get(step.name, 1), state)
-    return _finish_schedule(program, state)
+    return state
 
 
 def why_unscheduled(program: Program) -> str:
@@ -203,9 +244,10 @@ def _occupy(
     end = int(rounds.start[-1]) + rounds.interval if rounds.start.size else 0
     state.free[arrays] = np.maximum(state.free[arrays], end)
     state.busy[arrays] += rounds.interval * rounds.start.size
-    state.held.append(_held(stream, source, vectors, rounds))
-    state.sizes.append(-(-channels(step, source) * step.input_bits // 8))
-    state.arrays.append(arrays.size)
+    arrive, leave = _held(stream, source, vectors, rounds)
+    size = -(-channels(step, source) * step.input_bits // 8)
+    total = rounds.finish.size
+    state.runs.append(LayerRun(step.name, arrays.size, total, rounds, arrive, leave, size))
 
 
 def _why_all(step: CrossbarStep, stream: Stream, source: tuple[int, ...], reaches: Reaches) -> str:
@@ -299,8 +341,8 @@ def _finish_schedule(program: Program, state: _State) -> Schedule:
     latency = max(made, default=max((layer.end_ps for layer in state.layers), default=0))
     interval, bottleneck = _interval(state)
     layers = tuple(
-        _at_full_rate(layer, held, size, interval)
-        for layer, held, size in zip(state.layers, state.held, state.sizes, strict=True)
+        _at_full_rate(layer, run, interval)
+        for layer, run in zip(state.layers, state.runs, strict=True)
     )
     path = critical_path(state.makers, latency)
     work = _digital_time(state) if program.digital_steps else 0
@@ -310,7 +352,8 @@ def _finish_schedule(program: Program, state: _State) -> Schedule:
 
 def _utilization(state: _State, interval: int) -> float:
     """Share of the time of all arrays, copies included, in which they work."""
-    stand = [layer.copies * one for layer, one in zip(state.layers, state.arrays, strict=True)]
+    pairs = zip(state.layers, state.runs, strict=True)
+    stand = [layer.copies * run.arrays for layer, run in pairs]
     work = sum(all_of * layer.busy_ps for all_of, layer in zip(stand, state.layers, strict=True))
     arrays = sum(stand)
     return work / (arrays * interval) if arrays and interval else 0.0
@@ -332,14 +375,12 @@ def _interval(state: _State) -> tuple[int, str]:
     return (shared, "arrays that layers share") if shared > most else (most, name)
 
 
-def _at_full_rate(
-    layer: LayerSchedule, held: tuple[Int64Array, Int64Array], size: int, interval: int
-) -> LayerSchedule:
+def _at_full_rate(layer: LayerSchedule, run: LayerRun, interval: int) -> LayerSchedule:
     """What a layer holds, and how much of the time it works, while inferences follow at once."""
-    alive = most_alive(*held, interval)
+    alive = most_alive(run.arrive, run.leave, interval)
     return replace(
         layer,
         utilization=layer.busy_ps / interval if interval else 0.0,
         buffer_positions=alive,
-        buffer_bytes=alive * size,
+        buffer_bytes=alive * run.position_bytes,
     )
