@@ -63,7 +63,7 @@ class Drawing:
     @property
     def svg(self) -> str:
         """As SVG that needs no page; light or dark as the reader's screen."""
-        return page.standalone(self.inline)
+        return page.standalone(self.inline, self.title)
 
     def save(self, path: str | Path) -> None:
         """Write an SVG file, whole or not at all.

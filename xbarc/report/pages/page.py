@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from xbarc.report.escaping import markup
 from xbarc.rows import TableData
 
 _FOLDER = Path(__file__).parent
+# Pixels above a drawing that stands alone: a line of 12 pixels and the space around it.
+_TITLE = 28
 _LIGHT = "--ink: #1d2430; --quiet: #5d6878; --line: #c5ccd6; --pale: #e7eaef; --paper: #ffffff;"
 _DARK = "--ink: #e3e7ee; --quiet: #9aa5b4; --line: #4a5463; --pale: #2c333e; --paper: #171b21;"
 _BARS = "--bar: #3b6ea8; --work: #b9cde4; --path: #1f4e87;"
@@ -48,14 +51,20 @@ def page(title: str, body: str, *, script: bool = False) -> str:
     )
 
 
-def standalone(svg: str) -> str:
-    """A drawing of a page as a file that needs no page."""
-    colours = theme(".xbarc-drawing")
-    style = f"{colours}.xbarc-drawing text {{ font: 12px sans-serif; fill: var(--ink); }}"
-    ground = '<rect width="100%" height="100%" fill="var(--paper)"/>'
-    start, _, rest = svg.partition(">")
-    name = start.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg" class="xbarc-drawing"', 1)
-    return f"{name}>\n<style>{style}</style>\n{ground}{rest}\n"
+def standalone(svg: str, title: str) -> str:
+    """A drawing of a page as a file that needs no page, its title above it."""
+    font = "font-family: sans-serif; font-size: 12px; fill: var(--ink);"
+    style = f"{theme('.xbarc-drawing')}.xbarc-drawing text {{ {font} }}"
+    width, height = (int(re.findall(rf' {side}="(\d+)"', svg)[0]) for side in ("width", "height"))
+    inside = svg[svg.index(">") + 1 : svg.rindex("</svg>")]
+    size = f'width="{width}" height="{height + _TITLE}" viewBox="0 0 {width} {height + _TITLE}"'
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="xbarc-drawing" {size} role="img">\n'
+        f"<style>{style}</style>\n"
+        '<rect width="100%" height="100%" fill="var(--paper)"/>\n'
+        f'<text x="8" y="18" font-weight="bold">{markup(title)}</text>\n'
+        f'<g transform="translate(0 {_TITLE})">{inside}</g>\n</svg>\n'
+    )
 
 
 def image(png: bytes, text: str) -> str:
