@@ -20,8 +20,8 @@ from xbarc.options import ScheduleOptions
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from xbarc.ir import CrossbarStep, OperandStatistics, Program
-    from xbarc.report import ProgramComparison, Report
+    from xbarc.ir import OperandStatistics, Program
+    from xbarc.report import ProgramComparison, Report, TileMap
     from xbarc.rows import TableData
 
 _PROGRAM = typer.Argument(metavar="PROGRAM.xbar", help="what xbarc compile wrote")
@@ -32,6 +32,7 @@ _FOR_VIEWERS = {
     "model-explorer": ".nodes.json",
 }
 """Formats that other programs show, and how names of their files end."""
+_PICTURES = (".html", ".png", ".svg")
 _PIPE_WIDTH = 10_000  # a row stays on its line
 
 
@@ -209,19 +210,22 @@ def inspect_command(
     png: Annotated[
         Path | None, typer.Option(metavar="FILE", help="write a tile map as a picture")
     ] = None,
+    svg: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="write a tile map as a drawing")
+    ] = None,
 ) -> int:
     """Look into tiles: cells, maps, `A`, `R`, ADC settings.
 
     All layers, one layer's blocks, or of one block every cell level and the input of each row.
     """
     from xbarc.ir import load_program
-    from xbarc.report import find_layer
+    from xbarc.report import find_layer, tile_map
 
     place = None if block is None else _block(block)
-    for path in (html, png):
-        if path is not None:
-            check_writable(path)
-    if layer is None and place is None and html is None and png is None:
+    files = {kind: path for kind, path in zip(_PICTURES, (html, png, svg), strict=True) if path}
+    for path in files.values():
+        check_writable(path)
+    if layer is None and place is None and not files:
         _inspect_program(program, json)
         return EXIT_DONE
     loaded = load_program(program)
@@ -230,10 +234,14 @@ def inspect_command(
         hint = f"one of {names}" if names else "no layer of this program is on crossbars"
         raise InputError("name the layer", where="--layer", hint=hint)
     step = find_layer(loaded, layer)
-    if place is None:
-        _inspect_layer(step, json, html, png)
-    else:
-        _inspect_block(step, place, json, html, png)
+    drawn = tile_map(step, place)
+    for kind, path in files.items():
+        write_bytes(path, drawn.encode(kind))
+    # Whoever asked for a picture wants no text, unless he said so.
+    if json:
+        emit(drawn.json())
+    elif not files:
+        _inspect(drawn)
     return EXIT_DONE
 
 
@@ -247,40 +255,14 @@ def _inspect_program(path: Path, json: bool) -> None:
     emit_tables(layers_table(report.layers), placement_table(report.layers))
 
 
-def _inspect_layer(step: CrossbarStep, json: bool, html: Path | None, png: Path | None) -> None:
-    from xbarc import report
+def _inspect(drawn: TileMap) -> None:
+    from xbarc.report import inspect_layer, render_block_text, render_layer_text
 
-    view = report.inspect_layer(step)
-    if html is not None:
-        write_text(html, report.render_layer_html(view))
-    if png is not None:
-        write_bytes(png, report.png_bytes(report.layer_picture(step)))
-    # Whoever asked for a picture wants no text, unless he said so.
-    if json or (html is None and png is None):
-        emit(report.render_layer_json(view) if json else report.render_layer_text(view))
-
-
-def _inspect_block(
-    step: CrossbarStep,
-    place: tuple[int, int, int],
-    json: bool,
-    html: Path | None,
-    png: Path | None,
-) -> None:
-    from xbarc import report
-
-    view = report.inspect_block(step, *place)
-    if html is not None:
-        write_text(html, report.render_block_html(view))
-    if png is not None:
-        write_bytes(png, report.png_bytes(report.block_picture(view)))
-    if json:
-        emit(report.render_block_json(view))
-        return
-    if html is not None or png is not None:
+    if drawn.block is None:
+        emit(render_layer_text(inspect_layer(drawn.step)))
         return
     width, terminal = shutil.get_terminal_size().columns, sys.stdout.isatty()
-    emit(report.render_block_text(view, width=width, terminal=terminal))
+    emit(render_block_text(drawn.block, width=width, terminal=terminal))
 
 
 def _block(text: str) -> tuple[int, int, int]:

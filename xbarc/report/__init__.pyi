@@ -4,13 +4,7 @@ from .formats.html import render_html
 from .formats.json_and_csv import render_csv, render_json
 from .formats.summary import render_summary
 from .formats.text import render_text
-from .inspection.heat_map import (
-    block_picture,
-    layer_picture,
-    level_colours,
-    png_bytes,
-    write_png,
-)
+from .inspection.heat_map import REST, block_picture, layer_picture, level_colours
 from .inspection.json_and_html import (
     render_block_html,
     render_block_json,
@@ -18,7 +12,10 @@ from .inspection.json_and_html import (
     render_layer_json,
 )
 from .inspection.maps import TileMap, tile_map
+from .inspection.marks import HUES, MINUS, NEITHER, PLUS
+from .inspection.png import png_bytes, write_png
 from .inspection.text import layer_table, render_block_text, render_layer_text
+from .inspection.tile_sheets import block_sheet, layer_sheet
 from .inspection.views import BlockView, LayerView, find_layer, inspect_block, inspect_layer
 from .model import Report
 from .notes import of_converters, of_rounding
@@ -44,6 +41,11 @@ from .viewers.parquet import parquet_bytes
 from .viewers.perfetto import render_perfetto
 
 __all__ = [
+    "HUES",
+    "MINUS",
+    "NEITHER",
+    "PLUS",
+    "REST",
     "BlockView",
     "ChipReport",
     "Drawing",
@@ -59,6 +61,7 @@ __all__ = [
     "TileMap",
     "Totals",
     "block_picture",
+    "block_sheet",
     "chip_report",
     "collect",
     "compare",
@@ -67,6 +70,7 @@ __all__ = [
     "inspect_layer",
     "layer_picture",
     "layer_rows",
+    "layer_sheet",
     "layer_table",
     "layers_table",
     "level_colours",

@@ -138,10 +138,10 @@ def test_pages_are_small_escaped_and_self_contained() -> None:
     cells = np.random.default_rng(0).integers(0, 4, (2, 700, 900)).astype(np.uint8)
     tiling = grouped_step().tiling
     step = grouped_step(cells=pack_cells(cells[:, :2, :2], 2), tiling=tiling)
-    for html in (render_layer_html(inspect_layer(step)), render_block_html(blocks(step)[0])):
+    for html in (render_layer_html(inspect_layer(step)), render_block_html(step, blocks(step)[0])):
         assert "grouped &lt;b&gt;&amp;" in html
         assert "<b>" not in html
-        assert 'src="data:image/png;base64,' in html
+        assert 'href="data:image/png;base64,' in html
         assert len(html) < 2_000_000
 
 

@@ -1,6 +1,6 @@
 """`xbarc inspect`: the cells of a layer or of a block, in every format."""
 
-from xbarc.report.inspection.heat_map import block_picture, layer_picture, png_bytes, write_png
+from xbarc.report.inspection.heat_map import REST, block_picture, layer_picture
 from xbarc.report.inspection.json_and_html import (
     render_block_html,
     render_block_json,
@@ -8,7 +8,10 @@ from xbarc.report.inspection.json_and_html import (
     render_layer_json,
 )
 from xbarc.report.inspection.maps import TileMap, tile_map
+from xbarc.report.inspection.marks import HUES, MINUS, NEITHER, PLUS
+from xbarc.report.inspection.png import png_bytes, write_png
 from xbarc.report.inspection.text import layer_table, render_block_text, render_layer_text
+from xbarc.report.inspection.tile_sheets import block_sheet, layer_sheet
 from xbarc.report.inspection.views import (
     BlockView,
     LayerView,
@@ -18,14 +21,21 @@ from xbarc.report.inspection.views import (
 )
 
 __all__ = [
+    "HUES",
+    "MINUS",
+    "NEITHER",
+    "PLUS",
+    "REST",
     "BlockView",
     "LayerView",
     "TileMap",
     "block_picture",
+    "block_sheet",
     "find_layer",
     "inspect_block",
     "inspect_layer",
     "layer_picture",
+    "layer_sheet",
     "layer_table",
     "png_bytes",
     "render_block_html",

@@ -1,13 +1,11 @@
-"""Pictures of cell levels, as pixels and as PNG files, without a drawing library."""
+"""Pictures of cell levels, as pixels."""
 
 from __future__ import annotations
 
 import math
-import struct
-import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 
@@ -18,7 +16,7 @@ from xbarc.report.inspection.views import BlockView
 # Light to dark, so that a print in grey keeps the order of levels.
 _ANCHORS = ((247, 250, 252), (166, 206, 227), (65, 130, 190), (20, 64, 120), (8, 20, 48))
 # Warm grey, away from the blues of levels: no level looks like a place without a cell.
-_REST = (205, 196, 188)
+REST = (205, 196, 188)
 # Bounds the height of a picture; further row blocks are in the table.
 _MOST_STRIPS = 1024
 
@@ -29,24 +27,85 @@ def block_picture(view: BlockView, side: int = 512) -> UInt8Array:
     return _enlarge(colour(levels / (view.levels - 1)), side)
 
 
-def layer_picture(step: CrossbarStep, side: int = 1024) -> UInt8Array:
-    """The blocks of a layer in a grid, gaps between them where there is room; axes: y, x, colour.
+@dataclass(frozen=True)
+class BlockGrid:
+    """How the blocks of a layer lie in a picture.
 
-    The grid is that of the matrix unless it would be long and thin; then the blocks follow each
-    other line by line: by group, row block, column block.
+    Attributes:
+        strips: group and row block of each row of blocks; those beyond the most are left out.
+        blocks: column blocks.
+        down, across: blocks of the picture along each side.
+        factor: cells along the side of a square that becomes one pixel before `scale`.
+        scale: pixels of the picture for each of those.
+        height, width: of the largest block, in those squares.
+        gap: pixels between blocks.
+    """
+
+    strips: tuple[tuple[int, int], ...]
+    blocks: int
+    down: int
+    across: int
+    factor: int
+    scale: int
+    height: int
+    width: int
+    gap: int
+
+    @property
+    def is_matrix(self) -> bool:
+        """Whether blocks lie as in the matrix; otherwise they follow each other line by line."""
+        return self.across == self.blocks
+
+    @property
+    def pitch(self) -> tuple[int, int]:
+        """Pixels from a block to the next, down and across."""
+        return self.height * self.scale + self.gap, self.width * self.scale + self.gap
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the picture, pixels."""
+        return self.down * self.pitch[0] - self.gap, self.across * self.pitch[1] - self.gap
+
+
+def block_grid(step: CrossbarStep, side: int = 1024) -> BlockGrid | None:
+    """The grid of a layer: that of the matrix unless it would be long and thin.
+
+    Otherwise blocks follow each other line by line: by group, row block, column block. None where
+    the layer has no blocks.
     """
     tiling = step.tiling
     strips = [(g, i) for g in range(step.groups) for i in range(len(tiling.row_bounds) - 1)]
     strips = strips[:_MOST_STRIPS]
     blocks = len(tiling.column_bounds) - 1
     if not strips or not blocks:
-        return np.full((1, 1, 3), 255, dtype=np.uint8)
+        return None
     height, width = (int(np.diff(b).max()) for b in (tiling.row_bounds, tiling.column_bounds))
-    grid = _layout(len(strips), blocks, height, width)
-    factor = max(1, -(-grid[0] * height // side), -(-grid[1] * width // side))
+    down, across = _layout(len(strips), blocks, height, width)
+    factor = max(1, -(-down * height // side), -(-across * width // side))
+    height, width = -(-height // factor), -(-width // factor)
+    scale = max(1, min(16, side // max(down * height, across * width)))
+    # Between blocks of a few pixels gaps would be most of the picture.
+    gap = 2 if min(height, width) * scale >= 8 else 0
+    return BlockGrid(tuple(strips), blocks, down, across, factor, scale, height, width, gap)
+
+
+def layer_picture(step: CrossbarStep, side: int = 1024) -> UInt8Array:
+    """The blocks of a layer in their grid, with gaps where there is room; axes: y, x, colour.
+
+    A block that is smaller than the others leaves a rest.
+    """
+    grid = block_grid(step, side)
+    if grid is None:
+        return np.full((1, 1, 3), 255, dtype=np.uint8)
     # A generator: cells of one row block are unpacked at a time, whatever the layer's size.
-    tiles = (tile for strip in strips for tile in _strip(step, *strip, factor))
-    return _sheet(tiles, grid, (-(-height // factor), -(-width // factor)), side)
+    tiles = (tile for strip in grid.strips for tile in _strip(step, *strip, grid.factor))
+    sheet = np.full((*grid.size, 3), REST, dtype=np.uint8)
+    for index, tile in enumerate(tiles):
+        y, x = divmod(index, grid.across)
+        pixels = colour(tile).repeat(grid.scale, axis=0).repeat(grid.scale, axis=1)
+        top, left = y * grid.pitch[0], x * grid.pitch[1]
+        sheet[top : top + len(pixels), left : left + pixels.shape[1]] = pixels
+    return sheet
 
 
 def _layout(strips: int, blocks: int, height: int, width: int) -> tuple[int, int]:
@@ -67,24 +126,6 @@ def _strip(step: CrossbarStep, group: int, block: int, factor: int) -> Iterator[
     top = (1 << step.cells.bits) - 1
     for left, right in pairwise(bounds):
         yield shrink(cells[:, left:right], factor) / top
-
-
-def _sheet(
-    tiles: Iterable[Float64Array], grid: tuple[int, int], size: tuple[int, int], side: int
-) -> UInt8Array:
-    """Blocks in reading order on a sheet; a block that is smaller than the others leaves a rest."""
-    (down, across), (height, width) = grid, size
-    scale = max(1, min(16, side // max(down * height, across * width)))
-    # Between blocks of a few pixels gaps would be most of the picture.
-    gap = 2 if min(height, width) * scale >= 8 else 0
-    pitch_y, pitch_x = height * scale + gap, width * scale + gap
-    sheet = np.full((down * pitch_y - gap, across * pitch_x - gap, 3), _REST, dtype=np.uint8)
-    for index, tile in enumerate(tiles):
-        y, x = divmod(index, across)
-        pixels = colour(tile).repeat(scale, axis=0).repeat(scale, axis=1)
-        top, left = y * pitch_y, x * pitch_x
-        sheet[top : top + len(pixels), left : left + pixels.shape[1]] = pixels
-    return sheet
 
 
 def shrink(cells: UInt8Array, factor: int) -> Float64Array:
@@ -122,28 +163,3 @@ def _enlarge(pixels: UInt8Array, side: int) -> UInt8Array:
     # Whole numbers, so that squares stay sharp; 16 pixels a cell are enough to point at.
     factor = max(1, min(16, side // max(1, *pixels.shape[:2])))
     return pixels.repeat(factor, axis=0).repeat(factor, axis=1)
-
-
-def png_bytes(pixels: UInt8Array) -> bytes:
-    """A PNG file of red, green and blue bytes; axes: y, x, colour."""
-    height, width = pixels.shape[:2]
-    if not height or not width:
-        pixels = np.full((1, 1, 3), 255, dtype=np.uint8)
-        height = width = 1
-    lines = np.zeros((height, 1 + 3 * width), dtype=np.uint8)  # byte 0 of a line: no filter
-    lines[:, 1:] = pixels.reshape(height, 3 * width)
-    # Eight bits a channel, kind 2: red, green, blue (PNG specification, 11.2.2).
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    data = zlib.compress(lines.tobytes(), 9)
-    body = _chunk(b"IHDR", header) + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + body
-
-
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    checksum = zlib.crc32(kind + data)
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", checksum)
-
-
-def write_png(pixels: UInt8Array, path: Path) -> None:
-    """Write pixels to a PNG file."""
-    path.write_bytes(png_bytes(pixels))

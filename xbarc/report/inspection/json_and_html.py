@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from xbarc.report.inspection.heat_map import block_picture, layer_picture, png_bytes
+from xbarc.ir import CrossbarStep
 from xbarc.report.inspection.text import block_table, blocks_table, layer_table
+from xbarc.report.inspection.tile_sheets import block_sheet, layer_sheet
 from xbarc.report.inspection.views import BlockView, LayerView
 from xbarc.report.pages import page
 from xbarc.rows import fill_form
@@ -94,21 +95,19 @@ def render_layer_html(view: LayerView) -> str:
     name = view.step.name
     body = page.fragment(
         page.render_heading(f"Layer {name}", 1),
-        page.paragraph("Rows are wordlines, columns bitlines; a darker cell has a higher level."),
-        page.image(png_bytes(layer_picture(view.step)), f"cells of {name}"),
+        layer_sheet(view.step).svg(),
         page.table(layer_table(view)),
         page.table(blocks_table(view, _MOST_BLOCKS)),
     )
     return page.page(f"layer {name}", body)
 
 
-def render_block_html(view: BlockView) -> str:
-    """A page with the cells of one block."""
+def render_block_html(step: CrossbarStep, view: BlockView) -> str:
+    """A page with the cells of one block of a layer."""
     name = f"{view.layer}, block {view.group},{view.row_block},{view.column_block}"
     body = page.fragment(
         page.render_heading(name, 1),
-        page.paragraph("Rows are wordlines, columns bitlines; a darker cell has a higher level."),
-        page.image(png_bytes(block_picture(view)), f"cells of {name}"),
+        block_sheet(step, view).svg(),
         page.table(block_table(view)),
         page.paragraph(_level_line(view)),
     )

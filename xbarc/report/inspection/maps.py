@@ -9,13 +9,14 @@ from pathlib import Path
 from xbarc.errors import InputError, visible
 from xbarc.ir import CrossbarStep, whole_file
 from xbarc.numerics import UInt8Array
-from xbarc.report.inspection.heat_map import block_picture, layer_picture, png_bytes
 from xbarc.report.inspection.json_and_html import (
     render_block_html,
     render_block_json,
     render_layer_html,
     render_layer_json,
 )
+from xbarc.report.inspection.sheet import Sheet
+from xbarc.report.inspection.tile_sheets import block_sheet, layer_sheet
 from xbarc.report.inspection.views import BlockView, inspect_block, inspect_layer
 
 
@@ -38,15 +39,22 @@ class TileMap:
 
     def png(self) -> bytes:
         """The picture as a PNG file."""
+        return self._sheet().png()
+
+    def svg(self) -> str:
+        """The picture as an SVG file, whose text stays text."""
+        return self._sheet().svg()
+
+    def _sheet(self) -> Sheet:
         if self.block is None:
-            return png_bytes(layer_picture(self.step))
-        return png_bytes(block_picture(self.block))
+            return layer_sheet(self.step)
+        return block_sheet(self.step, self.block)
 
     def html(self) -> str:
         """A page with the picture and what is known of the cells."""
         if self.block is None:
             return render_layer_html(inspect_layer(self.step))
-        return render_block_html(self.block)
+        return render_block_html(self.step, self.block)
 
     def json(self) -> str:
         """What `xbarc inspect --json` prints: of a block every level, of a layer its blocks."""
@@ -58,26 +66,27 @@ class TileMap:
         """Write a file, whole or not at all; the end of its name says of which kind.
 
         Args:
-            path: ends in `.png`, `.html` or `.json`.
+            path: ends in `.png`, `.svg`, `.html` or `.json`.
 
         Raises:
             InputError: it ends otherwise, or cannot be written.
         """
         place = Path(path)
-        kinds: dict[str, Callable[[], bytes]] = {
-            ".png": self.png,
-            ".html": lambda: self.html().encode(),
-            ".json": lambda: self.json().encode(),
-        }
-        if place.suffix not in kinds:
+        if place.suffix not in _KINDS:
             raise InputError(
                 f"'{place.suffix}' is no kind of tile map",
                 where=str(place),
-                hint=f"a name that ends in {', '.join(kinds)}",
+                hint=f"a name that ends in {', '.join(_KINDS)}",
             )
-        data = kinds[place.suffix]()
+        data = self.encode(place.suffix)
         with whole_file(place) as file:
             file.write(data)
+
+    def encode(self, kind: str) -> bytes:
+        """What a file of a kind holds: `.png`, `.svg`, `.html` or `.json`."""
+        made = _KINDS[kind](self)
+        # Half of a surrogate pair, which a name may hold, is no UTF-8.
+        return made if isinstance(made, bytes) else made.encode("utf-8", "replace")
 
     def __repr__(self) -> str:
         name = visible(self.step.name)
@@ -89,6 +98,14 @@ class TileMap:
 
     def _repr_png_(self) -> bytes:
         return self.png()
+
+
+_KINDS: dict[str, Callable[[TileMap], bytes | str]] = {
+    ".png": TileMap.png,
+    ".svg": TileMap.svg,
+    ".html": TileMap.html,
+    ".json": TileMap.json,
+}
 
 
 def tile_map(step: CrossbarStep, block: tuple[int, ...] | None = None) -> TileMap:

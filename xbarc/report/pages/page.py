@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -65,12 +64,6 @@ def standalone(svg: str, title: str) -> str:
         f'<text x="8" y="18" font-weight="bold">{markup(title)}</text>\n'
         f'<g transform="translate(0 {_TITLE})">{inside}</g>\n</svg>\n'
     )
-
-
-def image(png: bytes, text: str) -> str:
-    """A picture inside the page."""
-    data = base64.b64encode(png).decode("ascii")
-    return f'<img alt="{markup(text)}" src="data:image/png;base64,{data}">'
 
 
 def fragment(*parts: str) -> str:
