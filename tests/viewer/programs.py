@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 import xbarc
 from tests.frontend.onnx_models import model_file
-from xbarc.ir.program import Program
+from xbarc.ir.program import CrossbarStep, Program, Step
 from xbarc.target import load_target
 
 GRAPH = """g (float[N,4,5,5] x) => (float[N,5] y) {
@@ -28,3 +29,16 @@ def conv_program(folder: Path, **options: Any) -> Program:
     path = model_file(folder, GRAPH, **arrays)
     settings = ["array.rows=64", "array.active_rows=32", "array.columns=32"]
     return xbarc.compile(path, load_target("rram128", settings), **options).program
+
+
+def with_factors(program: Program) -> Program:
+    """The same with a digital factor for each column, as targets with multipliers have them."""
+    rng = np.random.default_rng(2)
+
+    def scale(step: Step) -> Step:
+        if not isinstance(step, CrossbarStep):
+            return step
+        factors = rng.integers(1, 16, (1, 1, step.conversions)).astype(np.uint8)
+        return replace(step, periphery=replace(step.periphery, column_scale=factors))
+
+    return replace(program, steps=tuple(map(scale, program.steps)))

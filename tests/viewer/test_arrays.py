@@ -14,7 +14,7 @@ import pytest
 from safetensors.numpy import load
 
 from tests.report.programs import small_program
-from tests.viewer.programs import conv_program
+from tests.viewer.programs import conv_program, with_factors
 from xbarc.circuit import Chip, Effects, bitlines, random_faults
 from xbarc.errors import InputError
 from xbarc.ir import CrossbarStep, Program, effective_weights, slice_ranges
@@ -82,7 +82,15 @@ def weights_of(own: dict[str, AnyArray], cells: AnyArray, outputs: int) -> AnyAr
 
 @pytest.mark.parametrize("options", CASES, ids=lambda case: "-".join(map(str, case.values())))
 def test_the_page_holds_the_program(options: dict[str, Any], tmp_path: Path) -> None:
-    program = conv_program(tmp_path, **options)
+    holds(conv_program(tmp_path, **options))
+
+
+def test_factors_of_columns_are_in_the_weights(tmp_path: Path) -> None:
+    holds(with_factors(conv_program(tmp_path)))
+
+
+def holds(program: Program) -> None:
+    """The page of a program holds its cells, weights and converters."""
     page = ProgramPage(program, "net.xbar").render()
     packed = held(page, "held")
     assert len(packed["array"]) == program.arrays

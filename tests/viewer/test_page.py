@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.chromium import needs_chromium, run_script
-from tests.viewer.programs import conv_program
+from tests.viewer.programs import conv_program, with_factors
 from xbarc.circuit import bitlines, random_faults
 from xbarc.ir import CrossbarStep, Program, effective_weights
 from xbarc.report import level_colours
@@ -64,7 +64,15 @@ def places(step: CrossbarStep, count: int) -> list[tuple[int, int, int, int, int
     ids=lambda case: case["encoding"],
 )
 def test_hovering_tells_the_weight(options: dict[str, Any], tmp_path: Path) -> None:
-    program = conv_program(tmp_path, **options)
+    check_hovering(conv_program(tmp_path, **options), tmp_path)
+
+
+def test_hovering_tells_the_weight_with_factors_of_columns(tmp_path: Path) -> None:
+    check_hovering(with_factors(conv_program(tmp_path)), tmp_path)
+
+
+def check_hovering(program: Program, tmp_path: Path) -> None:
+    """Cells of every layer: weights, levels and names that the page tells are the program's."""
     steps = program.crossbar_steps
     asked = [(step, place) for step in steps for place in places(step, 12)]
     script = f"""{WEIGHTS}{HOVER}

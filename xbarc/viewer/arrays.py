@@ -168,5 +168,7 @@ def _periphery(step: CrossbarStep, view: BlockView) -> dict[str, AnyArray]:
         "constant": view.constant,
         "input_sum": join_equal(view.input_sum),
     }
+    if view.column_scale is not None:
+        found["scale"] = view.column_scale
     # Without entries `A` is the identity: a conversion for each column.
     return found | ({"a": view.a} if step.periphery.a_sign.size else {})

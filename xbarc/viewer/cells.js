@@ -75,7 +75,7 @@ const stepFor = (s, room) => [1, 2, 4, 8, 16, 32, 64, 128, 256].find((step) => s
 function drawRulers(c, width, height, sight) {
   const z = cellZoom, s = z.scale, x0 = rulerLeft + z.x, y0 = rulerTop + z.y;
   c.font = "11px system-ui, sans-serif"; c.textBaseline = "middle"; c.fillStyle = colour("--quiet");
-  c.save(); c.beginPath(); c.rect(0, rulerTop - 7, rulerLeft, height - rulerTop + 7); c.clip(); c.textAlign = "right";
+  c.save(); c.beginPath(); c.rect(0, rulerTop - (z.y < 0 ? 0 : 7), rulerLeft, height); c.clip(); c.textAlign = "right";
   for (let row = sight.top; row < sight.bottom; row++) if (row % stepFor(s, 13) === 0) { c.fillStyle = mark("row", row); c.fillText(rowLabel(row), rulerLeft - 6, y0 + (row + 0.5) * s, rulerLeft - 8); }
   c.restore();
   c.save(); c.beginPath(); c.rect(rulerLeft - 24, 0, width - rulerLeft + 24, rulerTop); c.clip();

@@ -92,6 +92,8 @@ class Block {
     return found;
   }
   bitline(column) { return this.left + (this.own.order ? this.own.order.data[column] : column); }
+  // The digital factor of the column's first conversion; `R` holds it already.
+  scaleOf(column) { const reads = this.reads[column][0]; return this.own.scale && reads ? this.own.scale.data[reads[0]] : 1; }
   level(row, column) { return this.levels[row * this.columns + column]; }
   segmentOf(row) { let n = 0; while (n + 2 < this.segments.length && row >= this.segments[n + 1]) n++; return n; }
   // Axes of converter settings are segment, conversion, input slice; one of length 1 holds for all.

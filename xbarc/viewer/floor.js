@@ -79,7 +79,7 @@ function writeFloorNote(slot) {
   if (slot) { const layer = view.steps[plan.layer.get(slot.array)]; $("floor-note").textContent = `array ${slot.array}, ${layer ? layer.name : "shared"}, tile ${slot.tile}${slot.copy ? ", a copy" : ""}`; return; }
   const name = view.steps[state.layer]?.name, sent = links.filter(([from]) => from === name).reduce((sum, link) => sum + link[2], 0), got = links.filter(([, to]) => to === name).reduce((sum, link) => sum + link[2], 0);
   const traffic = mesh && name in hops ? `${name} takes ${say(got)} bytes per inference from other layers and gives them ${say(sent)}; ${say(hops[name])} bytes × hops` : "";
-  $("floor-note").textContent = `${plan.tiles.size} tiles in use, of ${chip} per chip, ${capacity} arrays each. ${mesh ? traffic || "Lines: bytes from layer to layer" : "This target has no mesh: tiles in the order in which they fill"}.`;
+  $("floor-note").textContent = `${plan.tiles.size} ${plan.tiles.size === 1 ? "tile" : "tiles"} in use, of ${chip} per chip, ${capacity} arrays each. ${mesh ? traffic || "Lines: bytes from layer to layer" : "This target has no mesh: tiles in the order in which they fill"}.`;
 }
 const floorZoom = new PanZoom($("floor"), { deepest: 60,
   draw: drawFloor,

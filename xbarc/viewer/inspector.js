@@ -61,6 +61,7 @@ function conversionPart(block, row, conversion) {
   const made = (block.makes.get(conversion) || []).map(([output, value]) => `${signed(value)} to ${nameOutput(block, output, true)}`);
   const parts = [element("h4", `Conversion ${conversion} of the block`), list([
     ["A: it sees", seen(columns.slice(0, 6)) + (columns.length > 6 ? " …" : "")],
+    ...(block.own.scale ? [["factor, in R", `${block.own.scale.data[conversion]}`]] : []),
     ["R: its code adds", made.slice(0, 6).join(", ") + (made.length > 6 ? " …" : "") || "nothing"],
     ...(block.own.thresholds ? [["compared with", thresholds(block, segment, conversion)]] : unequal.slice(0, 8).map((text) => [unequal.length > 1 ? `ADC, slice ${lines.map((one, k) => one.text === text ? k : -1).filter((k) => k >= 0).join(",")}` : "ADC", text])),
   ], "tight")];

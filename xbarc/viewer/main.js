@@ -7,7 +7,7 @@ async function readLayers() {
   for (const step of crossbars) { const layer = view.steps[step]; layer.own = layer.spans.flatMap(([first, last]) => Array.from({ length: last - first + 1 }, (_, n) => first + n)); layer.holds = new Set(layer.own); }
 }
 function writeHash() {
-  const parts = { layer: view.steps[state.layer]?.name, array: state.array, row: state.cell?.row, bitline: state.cell?.bitline, show: state.overlay, colour: view.metrics[state.metric][0] };
+  const parts = { layer: view.steps[state.layer]?.name, array: state.array, row: state.cell?.row, bitline: state.cell?.bitline, show: state.overlay, colour: view.metrics[state.metric][0], zoom: cellZoom.fitted ? undefined : Math.round(cellZoom.scale) };
   history.replaceState(null, "", "#" + new URLSearchParams(Object.entries(parts).filter(([, value]) => value !== undefined)));
 }
 const within = (text, count) => /^\d+$/.test(text || "") && Number(text) < count ? Number(text) : null;
@@ -21,6 +21,8 @@ async function readHash() {
   state.layer = layer >= 0 ? layer : crossbars[0] ?? 0;
   const first = view.steps[state.layer]?.own?.[0];
   await showArray(array ?? first ?? 0, row !== null && bitline !== null ? { row, bitline } : null, layer < 0);
+  const zoom = within(asked.get("zoom"), 1000);
+  if (zoom) { cellZoom.zoom(zoom / cellZoom.scale); cellZoom.show(bitline ?? 0, row ?? 0); writeHash(); }
 }
 async function showArray(number, cell = null, follow = true) {
   if (!view.arrays) { inspect(); return; }
@@ -111,6 +113,7 @@ $("find").onsubmit = async (event) => {
   await showArray(place.array, { row: place.row, bitline: place.bitline });
   if (cellZoom.scale < 14) cellZoom.zoom(14 / cellZoom.scale);
   cellZoom.show(place.bitline, place.row);
+  writeHash();
 };
 const moves = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 const keys = { "+": () => cellZoom.zoom(1.3), "=": () => cellZoom.zoom(1.3), "-": () => cellZoom.zoom(1 / 1.3), 0: () => cellZoom.fit(), "[": () => selectArray(state.array - 1), "]": () => selectArray(state.array + 1),

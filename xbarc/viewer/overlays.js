@@ -1,8 +1,7 @@
 // Ways to colour cells. Each gives a colour for a cell, and rows of a legend.
-const unused = [205, 196, 188], unusedToo = [188, 178, 169];
-const hues = [[59, 110, 168], [217, 140, 63], [90, 158, 111], [181, 84, 122], [122, 107, 176], [79, 163, 181], [168, 147, 90], [138, 143, 153]];
-const plus = [31, 93, 168], minus = [194, 65, 12], neither = [90, 98, 110], ground = [247, 250, 252];
+const { plus, minus, neither, hues, rest: unused } = view.inks, ground = [247, 250, 252];
 const stuckOn = [220, 38, 38], stuckOff = [16, 150, 130];
+const unusedToo = unused.map((value) => value - 17);
 const mix = (from, to, share) => from.map((value, n) => Math.round(value + (to[n] - value) * share));
 const parse = (text) => [1, 3, 5].map((at) => parseInt(text.slice(at, at + 2), 16));
 const css = (rgb) => `rgb(${rgb.join(",")})`;
@@ -21,7 +20,8 @@ const signOf = (block, column) => {
   const factors = [...block.factors[column].values()];
   return factors.every((one) => one > 0) && factors.length ? 1 : factors.every((one) => one < 0) && factors.length ? -1 : 0;
 };
-const sliceOf = (block, column) => { const factor = Math.abs(mainFactor(block, column)[1]); return factor ? Math.floor(Math.log2(factor)) : -1; };
+// Exponent of the power of two; a factor that the column has beside it is left out.
+const sliceOf = (block, column) => { const factor = Math.abs(mainFactor(block, column)[1]) / block.scaleOf(column); return factor ? Math.floor(Math.log2(factor)) : -1; };
 function bitsOf(block, column) {
   let found = 0;
   const [segments, , slices] = block.own.bits.shape;

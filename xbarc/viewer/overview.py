@@ -20,7 +20,18 @@ from xbarc.ir import (
     layer_outputs,
 )
 from xbarc.numerics import IntArray
-from xbarc.report import LayerRow, Subject, layer_rows, level_colours, totals_row
+from xbarc.report import (
+    HUES,
+    MINUS,
+    NEITHER,
+    PLUS,
+    REST,
+    LayerRow,
+    Subject,
+    layer_rows,
+    level_colours,
+    totals_row,
+)
 from xbarc.viewer.floor import floor_plan
 
 
@@ -90,6 +101,7 @@ def describe_program(
         "rows": target.array.rows,
         "columns": target.array.columns + target.array.spare_columns,
         "arrays": program.arrays,
+        "inks": {"plus": PLUS, "minus": MINUS, "neither": NEITHER, "hues": HUES, "rest": REST},
         "colours": {str(n): level_colours(n) for n in _level_counts(program)},
         "energy": totals.energy_uj,
         "area": totals.area_mm2,
