@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from xbarc.cli.files import find_source
 from xbarc.cli.messages import tell
 from xbarc.cli.options import takes
-from xbarc.errors import EXIT_BUG, EXIT_DONE, EXIT_NO, InputError, ModelError, ProgramError, visible
+from xbarc.errors import EXIT_BUG, EXIT_DONE, EXIT_NO, InputError, ProgramError, visible
 from xbarc.options import ChipEffects, Execution
 
 if TYPE_CHECKING:
@@ -224,47 +225,6 @@ def _answer(agreement: float | None, least: float | None) -> int:
     found = "there are no scores to agree on" if agreement is None else f"agreement {agreement:.4f}"
     print(f"xbarc: {found}, expected at least {least:g}", file=sys.stderr)
     return EXIT_NO
-
-
-def find_source(program: Program, place: Path) -> Path:
-    """The file that the program was compiled from, known by its digest.
-
-    It may lie beside the program (under any name), where it was when it was compiled, or here.
-    """
-    from xbarc.frontend import source_digest
-
-    given, folder = Path(program.source.path), place.resolve().parent
-    # Beside the program first: folders are copied with their model, and the old place may hold a
-    # newer file of the same name.
-    found = [folder / given.name, given, Path(given.name), *sorted(folder.glob("*.onnx"))]
-    other = []
-    for path in {path.resolve(): path for path in found if path.is_file()}.values():
-        try:
-            digest = source_digest(path)
-        except ModelError:
-            continue  # damaged, or no model at all: it is not the one
-        if digest == program.source.sha256:
-            return path
-        other.append((path, digest))
-    raise _no_source(program, place, other)
-
-
-def _no_source(program: Program, place: Path, other: list[tuple[Path, str]]) -> ProgramError:
-    given, digest = program.source.path, program.source.sha256[:12]
-    if not other:
-        return ProgramError(
-            f"the model '{given}' with the digest {digest} is not where it was when compiled, and"
-            " not beside the program",
-            where=str(place),
-            hint="pass --model MODEL.onnx",
-        )
-    seen = ", ".join(f"{path} has the digest {found[:12]}" for path, found in other)
-    return ProgramError(
-        f"was compiled from {given} with the digest {digest}; {seen}",
-        where=str(place),
-        hint=f"if the file changed since then, compile {other[0][0]} again; otherwise pass the"
-        " right one with --model",
-    )
 
 
 def _print_evaluation(result: Evaluation) -> None:

@@ -1,12 +1,16 @@
-"""Writing files for the commands: whole, or not at all."""
+"""Files of the commands: written whole or not at all, and the model of a program found."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from xbarc.errors import InputError
+from xbarc.errors import InputError, ModelError, ProgramError
 from xbarc.ir import check_writable, file_beside, whole_file
+
+if TYPE_CHECKING:
+    from xbarc.ir import Program
 
 
 def write_text(path: Path, text: str) -> None:
@@ -40,3 +44,44 @@ def write_bytes(path: Path, data: bytes) -> None:
     """Write bytes; the file is whole or absent."""
     with whole_file(path) as file:
         file.write(data)
+
+
+def find_source(program: Program, place: Path) -> Path:
+    """The file that the program was compiled from, known by its digest.
+
+    It may lie beside the program (under any name), where it was when it was compiled, or here.
+    """
+    from xbarc.frontend import source_digest
+
+    given, folder = Path(program.source.path), place.resolve().parent
+    # Beside the program first: folders are copied with their model, and the old place may hold a
+    # newer file of the same name.
+    found = [folder / given.name, given, Path(given.name), *sorted(folder.glob("*.onnx"))]
+    other = []
+    for path in {path.resolve(): path for path in found if path.is_file()}.values():
+        try:
+            digest = source_digest(path)
+        except ModelError:
+            continue  # damaged, or no model at all: it is not the one
+        if digest == program.source.sha256:
+            return path
+        other.append((path, digest))
+    raise _no_source(program, place, other)
+
+
+def _no_source(program: Program, place: Path, other: list[tuple[Path, str]]) -> ProgramError:
+    given, digest = program.source.path, program.source.sha256[:12]
+    if not other:
+        return ProgramError(
+            f"the model '{given}' with the digest {digest} is not where it was when compiled, and"
+            " not beside the program",
+            where=str(place),
+            hint="pass --model MODEL.onnx",
+        )
+    seen = ", ".join(f"{path} has the digest {found[:12]}" for path, found in other)
+    return ProgramError(
+        f"was compiled from {given} with the digest {digest}; {seen}",
+        where=str(place),
+        hint=f"if the file changed since then, compile {other[0][0]} again; otherwise pass the"
+        " right one with --model",
+    )

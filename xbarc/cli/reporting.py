@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from xbarc.cli.files import write_bytes, write_text
+from xbarc.cli.files import find_source, write_bytes, write_text
 from xbarc.cli.options import takes
 from xbarc.errors import EXIT_DONE, InputError
 from xbarc.ir import check_writable
@@ -92,7 +92,6 @@ def _save(
 ) -> int:
     """A file for a viewer, which is no text to read on a terminal."""
     from xbarc.api import CompiledProgram
-    from xbarc.cli.executing import find_source
     from xbarc.ir import load_program
 
     if output is None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from xbarc.cli.files import write_text
+from xbarc.cli.files import find_source, write_text
 from xbarc.errors import EXIT_DONE, InputError
 from xbarc.ir import check_writable
 
@@ -104,7 +104,6 @@ def _read_faults(path: Path, program: Program) -> FaultMap:
 
 def _measure(program: Program, path: Path, data: Path, model: Path | None) -> dict[str, Measured]:
     """Run the program beside its float model."""
-    from xbarc.cli.executing import find_source
     from xbarc.cli.progress import progress_bar
     from xbarc.evaluate import evaluate
     from xbarc.ir import read_npz
