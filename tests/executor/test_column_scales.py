@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from xbarc.ir.program import CrossbarStep
 from xbarc.ir.quantizers import StaticInput
 from xbarc.ir.trace import Trace
 from xbarc.ir.verify import verify_program
+from xbarc.mapping.place.permute import permute_columns
 from xbarc.numerics.types import AnyArray
 from xbarc.target import Target
 
@@ -131,6 +133,21 @@ def test_a_lossless_layer_with_factors_is_the_product_with_its_weights(
     values = {"x": case.tensor}
     Executor(program).runner.run(step, values)
     assert np.array_equal(values["y"], wanted.run(case.tensor, {}))
+
+
+@given(cases(), st.data())
+def test_factors_go_along_with_their_columns(case: Case, data: st.DataObject) -> None:
+    step = mapped_or_none(case)
+    if step is None:
+        return
+    step = draw_scale(draw_adc(step, data), data)
+    bounds = step.tiling.column_bounds.tolist()
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    order = np.concatenate([rng.permutation(np.arange(*ends)) for ends in pairwise(bounds)])
+    moved = permute_columns(step, order)
+    vectors = rng.integers(0, 1 << step.input_bits, (3, step.groups, step.inputs))
+    found = [ReferenceLayer(s).accumulate(vectors.astype(np.uint16)) for s in (step, moved)]
+    assert np.array_equal(found[0], found[1])
 
 
 @given(st.integers(0, 2**32 - 1))

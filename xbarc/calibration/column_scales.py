@@ -103,9 +103,17 @@ def scale_columns(
             whole = fit.round(factors, unit[group], (1 << bits) - 1)
             scale[group] = whole.reshape(blocks, step.conversions)
             errors += fit.error_of(np.ones_like(whole)), fit.error_of(whole)
-    if errors[1] > _WORTH * errors[0]:
-        return none
+    left = errors[1] / max(errors[0], 1e-30)
+    if left > _WORTH:
+        return replace(
+            none, step=_with_note(step, "no factors of columns, which would help little")
+        )
+    step = _with_note(step, f"factors of columns leave {100 * left:.3g} % of the squared error")
     return ScaledColumns(_in_units(step, scale, unit.reshape(-1)), unit.reshape(-1))
+
+
+def _with_note(step: CrossbarStep, note: str) -> CrossbarStep:
+    return replace(step, adc=replace(step.adc, notes=(*step.adc.notes, note)))
 
 
 def _in_units(step: CrossbarStep, scale: UInt8Array, unit: Float64Array) -> CrossbarStep:

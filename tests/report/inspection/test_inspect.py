@@ -4,6 +4,7 @@ import json
 import struct
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +103,24 @@ def test_a_block_is_written_out() -> None:
     assert view.bits.shape == (2, 2, 3)
     assert view.bits[0, :, 0].tolist() == [1, 2]
     assert (view.array, view.outputs.tolist()) == (1, [2])
+
+
+def test_factors_of_columns_are_written_out_and_are_part_of_r() -> None:
+    step = dense_step()
+    scale = np.arange(2 * step.conversions, dtype=np.uint8).reshape(1, 2, -1)
+    scaled = replace(step, periphery=replace(step.periphery, column_scale=scale))
+    first = 0
+    for j in range(len(step.tiling.column_bounds) - 1):
+        plain, view = inspect_block(step, 0, 1, j), inspect_block(scaled, 0, 1, j)
+        assert view.column_scale is not None
+        count = len(view.column_scale)
+        assert np.array_equal(view.column_scale, scale[0, 1, first : first + count])
+        wanted = plain.r[:, 2] * view.column_scale[plain.r[:, 1]]
+        assert np.array_equal(view.r[:, 2], wanted[wanted != 0])
+        assert json.loads(render_block_json(view))["column_scale"] == view.column_scale.tolist()
+        assert "column_scale" not in json.loads(render_block_json(plain))
+        first += count
+    assert first == step.conversions
 
 
 def test_widest_conversion_of_each_block() -> None:

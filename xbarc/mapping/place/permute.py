@@ -38,7 +38,12 @@ def permute_columns(step: CrossbarStep, order: IntArray) -> CrossbarStep:
     if p.a_sign.size:
         p = replace(p, a_column=new[p.a_column])
     else:
-        p = replace(p, r_conversion=new[p.r_conversion])
+        scale = p.column_scale
+        p = replace(
+            p,
+            r_conversion=new[p.r_conversion],
+            column_scale=None if scale is None else scale[:, :, order],
+        )
         adc = _reorder_settings(adc, order)
         sense = sense and replace(sense, thresholds=sense.thresholds[:, :, order])
     tiling = replace(step.tiling, column_order=None)

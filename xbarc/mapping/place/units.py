@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -57,7 +58,8 @@ def _joined_with_next(step: CrossbarStep) -> BoolArray:
         label = _components(p.a_conversion, p.a_column, step.conversions, columns)
         joined[:-1] = label[:-1] == label[1:]
         return joined
-    value = p.r_value[0, 0]
+    # digital factors of columns say nothing of which of them are a pair
+    value = replace(p, column_scale=None).r_value[0, 0]
     kept = np.flatnonzero(value)
     output, column, value = p.r_output[kept], p.r_conversion[kept], value[kept]
     order = np.lexsort((column, output))
