@@ -1,5 +1,7 @@
 """Sphinx configuration. Pages that can be made from the code are made from it, at build time."""
 
+import inspect
+import re
 import sys
 from pathlib import Path
 
@@ -9,6 +11,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import generate  # noqa: E402  # found through the line above
 
 from xbarc import __version__  # noqa: E402
+from xbarc import compile as compile_model  # noqa: E402
+from xbarc.target import target_names  # noqa: E402
 
 project = "xbarc"
 author = "The xbarc authors"
@@ -88,7 +92,25 @@ _folder.cleanup()
 doctest_test_doctest_blocks = ""  # only marked blocks run: an indented prompt may be a transcript
 
 
+# What a page says of its target: the shipped ones that its examples name, else the default.
+DEFAULT_TARGET = inspect.signature(compile_model).parameters["target"].default
+TARGET = re.compile(r"""(?:--target |target=["']|load_target\(["']|prepare\([^)]*?["'])([a-z]+\d+)\b""", re.S)
+
+
+def say_what_a_page_was_run_on(app, docname, source):
+    """Put the version, and the targets that its examples name, under the title of a page to follow."""
+    if not docname.startswith(("tutorial/", "how-to/")) or docname.endswith("/index"):
+        return
+    shipped = dict.fromkeys(TARGET.findall(source[0]))
+    names = [name for name in shipped if name in target_names()] or [DEFAULT_TARGET]
+    word = "target" if len(names) == 1 else "targets"
+    line = f"*xbarc {release}, {word} {', '.join(f'`{name}`' for name in names)}*"
+    title, _, rest = source[0].partition("\n")
+    source[0] = f"{title}\n\n{line}\n{rest}"
+
+
 def setup(app):
     """Write the generated pages before Sphinx looks for its sources."""
     generate.write_all(Path(app.srcdir) / "reference" / "_generated")
+    app.connect("source-read", say_what_a_page_was_run_on)
     return {"parallel_read_safe": True}
