@@ -62,7 +62,7 @@ def _mlp_study(designs: int) -> dict[str, Any]:
             "duplicate": ["none", "balance"],
         },
         "objectives": _OBJECTIVES,
-        "search": {"designs": designs, "sampler": "grid", "images": [64, "all"]},
+        "search": {"designs": designs, "sampler": "grid", "images": [64, 256]},
     }
 
 
@@ -106,7 +106,7 @@ def _log_price(conditions: Conditions, recipe: Any) -> DesignCosts:
 def drive(store: str, jobs: int) -> None:
     """One run of the study, in a process of its own."""
     driver.price = _log_price
-    result = explore(_mlp_study(200), store=store, jobs=jobs)
+    result = explore(_mlp_study(60), store=store, jobs=jobs)
     Path(store).with_suffix(".json").write_text(result.json_text(), encoding="utf-8")
 
 
