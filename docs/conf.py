@@ -94,11 +94,13 @@ doctest_test_doctest_blocks = ""  # only marked blocks run: an indented prompt m
 
 # What a page says of its target: the shipped ones that its examples name, else the default.
 DEFAULT_TARGET = inspect.signature(compile_model).parameters["target"].default
-TARGET = re.compile(r"""(?:--target |target=["']|load_target\(["']|prepare\([^)]*?["'])([a-z]+\d+)\b""", re.S)
+TARGET = re.compile(
+    r"""(?:--target |target=["']|load_target\(["']|prepare\([^)]*?["'])([a-z]+\d+)\b""", re.S
+)
 
 
-def say_what_a_page_was_run_on(app, docname, source):
-    """Put the version, and the targets that its examples name, under the title of a page to follow."""
+def say_what_a_page_was_run_on(_app, docname, source):
+    """Put the version, and the targets that its examples name, under the title of a page."""
     if not docname.startswith(("tutorial/", "how-to/")) or docname.endswith("/index"):
         return
     shipped = dict.fromkeys(TARGET.findall(source[0]))
