@@ -46,7 +46,7 @@ demo: $(STAMP)
 	@echo "tile map of conv4: $(DEMO)/conv4.png   report: $(DEMO)/report.html"
 
 test: data $(TRAIN)
-	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal -m 'not slow'
+	HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal -m 'not slow'
 
 test-all: data $(TRAIN)
 	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal

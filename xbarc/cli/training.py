@@ -77,7 +77,7 @@ def train_command(
     Needs the extra xbarc[train].
     """
     train = _room()
-    from xbarc.ir import check_replaceable, check_writable
+    from xbarc.ir import check_replaceable, check_writable, read_samples
     from xbarc.options import read_options
 
     place = files.output or Path(f"{model.stem}.xbar")
@@ -87,9 +87,9 @@ def train_command(
         _check_apart(files.onnx, [model, data, calibrate, file, training.validation])
     base = {} if file is None else read_options(file)
     with _say_own_options(data, calibrate):
-        arrays = _read(data)
+        arrays = read_samples(data)
         target = chip.load()
-        calibration = _calibration(arrays) if calibrate is None else _read(calibrate)
+        calibration = _calibration(arrays) if calibrate is None else read_samples(calibrate)
         job = train.prepare(model, target, calibration=calibration, **{**base, **given})
         _tell_carried(job)
         samples, chosen = _split(train, job, training, _samples(job, arrays, data))
@@ -161,8 +161,10 @@ def _split(
     train: Any, job: TrainJob, training: Training, samples: Samples
 ) -> tuple[Samples, Samples]:
     """Samples to train on, and those that choose the epoch."""
+    from xbarc.ir import read_samples
+
     if training.validation is not None:
-        return samples, _samples(job, _read(training.validation), training.validation)
+        return samples, _samples(job, read_samples(training.validation), training.validation)
     held: tuple[Samples, Samples] = train.split_held_out(
         samples, training.held_out, training.train_seed
     )
@@ -223,26 +225,6 @@ def _calibration(arrays: dict[str, AnyArray]) -> dict[str, AnyArray]:
     count = len(next(iter(arrays.values())))
     index = np.unique(np.linspace(0, count - 1, min(count, _CALIBRATED)).astype(np.int64))
     return {name: array[index] for name, array in arrays.items()}
-
-
-def _read(path: Path) -> dict[str, AnyArray]:
-    """Arrays that all hold the same number of samples.
-
-    Raises:
-        InputError: they do not, or hold none.
-    """
-    from xbarc.ir import read_npz
-
-    arrays = read_npz(path)
-    sizes = {name: len(array) if array.ndim else 0 for name, array in arrays.items()}
-    if len(set(sizes.values())) != 1 or not min(sizes.values()):
-        found = ", ".join(f"{name} {size}" for name, size in sizes.items())
-        raise InputError(
-            f"arrays hold different numbers of samples, or none: {found or 'no array'}",
-            where=str(path),
-            hint="the first axis of every array counts the samples",
-        )
-    return arrays
 
 
 def _samples(job: TrainJob, arrays: dict[str, AnyArray], path: Path) -> Samples:

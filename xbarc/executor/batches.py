@@ -9,7 +9,7 @@ import numpy as np
 from xbarc.errors import InputError
 from xbarc.executor.run import check_feeds
 from xbarc.executor.walk import Values
-from xbarc.ir import Dim, Program, Value, label_name, split_labels
+from xbarc.ir import Dim, Program, Value, check_labels, label_name, split_labels
 from xbarc.numerics import AnyArray
 
 # Samples of a batch: two chunks of 32 lanes for a dense layer, and at most 64 times one sample's
@@ -34,13 +34,9 @@ def labelled_batches(program: Program, data: Mapping[str, AnyArray]) -> list[Lab
     fed = [value for value in program.inputs if _is_batched(value, feeds)]
     first = next((value.name for value in (*_inputs_of_samples(program.inputs, feeds), *fed)), None)
     sizes = [1 if first is None else len(batch[first]) for batch in batches]
-    if labels is not None and (labels.shape != (sum(sizes),) or labels.dtype.kind not in "iu"):
+    if labels is not None:
         name = label_name(value.name for value in program.inputs)
-        raise InputError(
-            f"{name} are {labels.dtype}{list(labels.shape)}, expected int64[{sum(sizes)}]",
-            where="data",
-            hint="one class number per sample",
-        )
+        check_labels(labels, (sum(sizes),), "data", name)
     # Batches may differ in size: the last one holds what is left.
     ends = np.cumsum(sizes)
     return [

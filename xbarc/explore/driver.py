@@ -25,11 +25,10 @@ from xbarc.explore.work import (
     DesignCosts,
     Question,
     answer,
-    check_labels,
     load_samples,
     price,
 )
-from xbarc.ir import labels_in
+from xbarc.ir import check_labels, labels_in
 from xbarc.workers import WorkerMap
 
 Progress = Callable[[str, int, int], None]
@@ -84,7 +83,7 @@ class Explorer:
         # Told now: what is wrong with the data is no design's fault.
         labels = data.get(labels_in(data))
         if labels is not None:
-            check_labels(labels, self.study.data)
+            check_labels(labels, (len(order),), str(self.study.data))
         elif "top1" in self.goals.judged:
             raise InputError("top1 needs an array `labels`", where=str(self.study.data))
         counts = [len(order) if n == "all" else n for n in self.study.search.images]

@@ -24,7 +24,7 @@ from xbarc.explore.figures import totals_of
 from xbarc.explore.meaning import meaning_of
 from xbarc.explore.recipe import Recipe
 from xbarc.frontend import fixed_feeds, runnable_model
-from xbarc.ir import Program, chip_digest, read_npz, split_labels
+from xbarc.ir import Program, check_labels, chip_digest, read_npz, read_samples, split_labels
 from xbarc.memo import Memo
 from xbarc.numerics import AnyArray, Float64Array, IntArray, digest_of
 from xbarc.options import CompileOptions
@@ -232,22 +232,8 @@ def _samples(conditions: Conditions, question: Question) -> tuple[dict[str, AnyA
     chosen = {name: array[index] for name, array in feeds.items()}
     if labels is None:
         return chosen, np.full(len(index), NO_LABEL)
-    check_labels(labels, conditions.data)
+    check_labels(labels, (len(order),), str(conditions.data))
     return chosen, labels[index].astype(np.int64)
-
-
-def check_labels(labels: AnyArray, path: Path) -> None:
-    """Refuse labels that are no class numbers, as `xbarc check` does.
-
-    Raises:
-        InputError: they are not whole numbers, one a sample.
-    """
-    if labels.ndim != 1 or labels.dtype.kind not in "iu":
-        raise InputError(
-            f"labels are {labels.dtype}{list(labels.shape)}, expected int64[{len(labels)}]",
-            where=str(path),
-            hint="one class number per sample",
-        )
 
 
 @lru_cache(maxsize=2)
@@ -257,17 +243,10 @@ def load_samples(path: Path, seed: int) -> tuple[dict[str, AnyArray], IntArray]:
     Raises:
         InputError: the file is no such file, or arrays differ in their number of samples.
     """
-    data = read_npz(path)
-    sizes = {len(array) if array.ndim else 0 for array in data.values()}
-    if len(sizes) != 1 or not min(sizes):
-        found = ", ".join(f"{name} {array.shape}" for name, array in data.items())
-        raise InputError(
-            f"arrays with different numbers of samples, or none: {found or 'no array'}",
-            where=str(path),
-            hint="the first axis of every array counts the samples",
-        )
+    data = read_samples(path)
+    count = len(next(iter(data.values())))
     # A file may be sorted by class: the first samples of a drawn order stand for all of them.
-    return data, np.random.default_rng(seed).permutation(min(sizes))
+    return data, np.random.default_rng(seed).permutation(count)
 
 
 # One process works on one study: what its designs share is found here.

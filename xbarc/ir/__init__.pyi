@@ -17,7 +17,7 @@ from .facts import WEIGHTS, InputFacts, Narrowed
 from .files.carried import CARRIED_KEY, pack_program, unpack_program
 from .files.folder import check_replaceable
 from .files.manifest import read_kept_report
-from .files.npz import read_npz
+from .files.npz import read_npz, read_samples
 from .files.partial import PARTIAL, locked_file, remove_leftovers
 from .files.programs import is_program, load_program, save_program
 from .files.whole_file import check_writable, file_beside, whole_file
@@ -39,7 +39,7 @@ from .geometry import (
 from .graph import dataflow
 from .integers import Unkept
 from .kinds import conversion_exponents, conversion_kinds
-from .labels import LABELS, label_name, labels_in, split_labels
+from .labels import LABELS, check_labels, label_name, labels_in, split_labels
 from .meaning import StepMeaning, chip_digest, step_meaning, sums_digest
 from .network import (
     DeclaredWeights,
@@ -174,6 +174,7 @@ __all__ = [
     "broken_rules",
     "built_settings",
     "cell_ranges",
+    "check_labels",
     "check_program",
     "check_replaceable",
     "check_writable",
@@ -208,6 +209,7 @@ __all__ = [
     "read_kept_report",
     "read_npz",
     "read_only",
+    "read_samples",
     "remove_leftovers",
     "save_program",
     "scatter_extent",

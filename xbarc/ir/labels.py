@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from xbarc.errors import InputError
 from xbarc.ir.network import Value
 from xbarc.numerics import AnyArray
 
@@ -37,3 +38,21 @@ def labels_in(data: Mapping[str, AnyArray]) -> str:
     while f"{name}_" in data:
         name += "_"
     return name
+
+
+def check_labels(
+    labels: AnyArray, expected: tuple[int, ...], where: str, name: str = LABELS
+) -> None:
+    """Refuse labels that are no class numbers, one for each answer of the network.
+
+    Raises:
+        InputError: they are no whole numbers, or of another shape.
+    """
+    if labels.dtype.kind in "iu" and labels.shape == expected:
+        return
+    each = "sample" if len(expected) == 1 else "answer"
+    raise InputError(
+        f"{name} are {labels.dtype}{list(labels.shape)}, expected int64{list(expected)}",
+        where=where,
+        hint=f"one class number per {each}",
+    )

@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from xbarc.errors import InputError, MappingError
-from xbarc.ir import program_text
+from xbarc.ir import check_labels, program_text
 from xbarc.numerics import AnyArray
 from xbarc.options import Training
 from xbarc.train.job import TrainJob
@@ -192,12 +192,7 @@ class Trainer:
         inputs, _ = replace(few, labels=None).tensors(self._device)
         answers = self.job.teach(inputs)
         expected, classes = (len(samples), *answers.shape[1:-1]), answers.shape[-1]
-        if labels.dtype.kind not in "iu" or labels.shape != expected:
-            raise InputError(
-                f"labels are {labels.dtype}{list(labels.shape)}, expected int64{list(expected)}",
-                where=where,
-                hint="one class number an answer",
-            )
+        check_labels(labels, expected, where)
         if labels.min() < 0 or labels.max() >= classes:
             raise InputError(
                 f"labels reach from {labels.min()} to {labels.max()}, expected 0 to {classes - 1}",

@@ -59,6 +59,24 @@ def read_npz(path: Path) -> dict[str, AnyArray]:
         raise InputError(f"cannot be read as npz: {reason}", where=where, hint=_MADE) from error
 
 
+def read_samples(path: Path) -> dict[str, AnyArray]:
+    """Read arrays that all hold the same number of samples, one or more.
+
+    Raises:
+        InputError: the file cannot be read, or its arrays hold different numbers of samples.
+    """
+    arrays = read_npz(path)
+    sizes = {name: len(array) if array.ndim else 0 for name, array in arrays.items()}
+    if len(set(sizes.values())) != 1 or not min(sizes.values()):
+        found = ", ".join(f"{name} {size}" for name, size in sizes.items())
+        raise InputError(
+            f"arrays hold different numbers of samples, or none: {found or 'no array'}",
+            where=str(path),
+            hint="the first axis of every array counts the samples",
+        )
+    return arrays
+
+
 def _check_names(names: list[str], where: str) -> None:
     for name, count in Counter(names).items():
         if not name.endswith(".npy"):
