@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 from xml.etree import ElementTree
@@ -19,9 +20,11 @@ from tests.report.programs import grouped_step, program_of, small_program, small
 from xbarc.api import CompiledProgram
 from xbarc.encoding_comparison import Comparison, EncodingRow
 from xbarc.errors import InputError
+from xbarc.evaluate import Evaluation
 from xbarc.explore import make_study
-from xbarc.ir import effective_weights
-from xbarc.report import TableName, inspect_block, render_block_json, render_csv
+from xbarc.frontend import read_network
+from xbarc.ir import Trace, effective_weights
+from xbarc.report import TableName, inspect_block, render_block_json, render_csv, subject_of
 from xbarc.rows import TableData, render_card
 from xbarc.session import InferenceSession
 from xbarc.target import load_target
@@ -49,6 +52,7 @@ def shown_objects() -> dict[str, Any]:
         "comparison": Comparison("net.onnx", "rram128", 7, None, "normal", rows),
         "study": make_study(question),
         "answer": study_result(500),
+        "evaluation": Evaluation(7, None, 0.5, 0.5, 30.0, False, ()),
     }
 
 
@@ -64,11 +68,36 @@ def test_objects_are_small_in_a_notebook(name: str) -> None:
     ElementTree.fromstring(f"<page>{html}</page>")  # noqa: S314  # our own text
 
 
+def parts_of(made: Any, seen: dict[int, Any]) -> dict[int, Any]:
+    """Every dataclass that can be reached from another one."""
+    if id(made) in seen:
+        return seen
+    if isinstance(made, tuple | list):
+        for item in made:
+            parts_of(item, seen)
+    elif is_dataclass(made) and not isinstance(made, type):
+        seen[id(made)] = made
+        for item in fields(made):
+            parts_of(getattr(made, item.name), seen)
+    return seen
+
+
 def test_data_structures_do_not_fill_a_screen() -> None:
     program = small()
-    for part in (program.program, program.program.crossbar_steps[0], program.report()):
-        assert len(repr(part)) < 200
-        assert len(str(part)) < 200
+    network = read_network(Path(notebook.ROOT) / "models" / "fashion-vgg.onnx")
+    trace = Trace(keep_codes=True)
+    for name in map(str, range(100)):
+        trace.layer(name).codes += [np.zeros((100, 100), np.int64)] * 20
+    view = program["dense"].block(0, 0)
+    whole = [program, program.report(), subject_of(program.program), network, trace, view]
+    whole.append(Evaluation(7, None, 0.5, 0.5, 30.0, False, ()))
+    large = np.zeros((1000, 1000), np.int32)
+    tiling = replace(program.program.crossbar_steps[0].tiling, row_input=large)
+    assert "int32[1000, 1000]" in repr(tiling)
+    found = parts_of([*whole, tiling, trace.layer("0")], {}).values()
+    assert len(found) > 40
+    long = {type(part).__name__: len(repr(part)) for part in found if len(repr(part)) > 1200}
+    assert long == {}
 
 
 @given(NAME, st.lists(NAME, max_size=2), st.lists(st.tuples(NAME, NAME, NAME), max_size=60))

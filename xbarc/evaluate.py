@@ -28,7 +28,16 @@ from xbarc.lazy import lazy_module
 from xbarc.numerics import AnyArray, Int64Array, IntArray, exact_matmul
 from xbarc.options import fixed_of
 from xbarc.oracle import Oracle
-from xbarc.rows import Accuracy, Row, decibels, fact
+from xbarc.rows import (
+    Accuracy,
+    Row,
+    TableData,
+    accuracy,
+    decibels,
+    fact,
+    render_card,
+    table_of,
+)
 
 if TYPE_CHECKING:
     from xbarc import frontend
@@ -116,6 +125,22 @@ class Evaluation:
     output_sqnr_db: float | None
     identical: bool
     layers: tuple[LayerResult, ...]
+
+    def __repr__(self) -> str:
+        output = decibels(self.output_sqnr_db, self.identical)
+        figures = f"agreement {accuracy(self.agreement)}, output SQNR {output}"
+        return f"<Evaluation of {self.samples:,} samples: {figures}>"
+
+    def _repr_html_(self) -> str:
+        rows = (
+            ("samples", f"{self.samples:,}"),
+            ("top-1 of the float model", accuracy(self.top1_float)),
+            ("top-1 of the program", accuracy(self.top1_crossbar)),
+            ("agreement", accuracy(self.agreement)),
+            ("SQNR of the output", decibels(self.output_sqnr_db, self.identical)),
+        )
+        tables = (TableData("", ("", ""), rows), table_of(LayerResult, self.layers))
+        return render_card("Float model against program", (), tables)
 
     def as_json(self) -> dict[str, Any]:
         """Plain data, in the order of the contract."""

@@ -29,7 +29,7 @@ from xbarc.cost.timing import (
 )
 from xbarc.ir import CrossbarStep, Program, positions
 from xbarc.memo import Memo
-from xbarc.numerics import Int64Array, count_levels
+from xbarc.numerics import Int64Array, count_levels, short_repr
 from xbarc.rows import Row, fact
 from xbarc.target import Target
 
@@ -56,6 +56,8 @@ class LayerCost:
     timing: Timing
     latency_ns: float | None
     levels: Int64Array
+
+    __repr__ = short_repr
 
 
 class LeftOut(Row, form="LeftOutRow"):
@@ -93,6 +95,9 @@ class ProgramCost:
     placement: MeshPlacement | None
     left_out: tuple[LeftOut, ...]
     unscheduled: str = ""
+
+    def __repr__(self) -> str:
+        return f"<ProgramCost of {len(self.layers):,} layers, copies: {self.policy}>"
 
     @property
     def alone(self) -> Counts:

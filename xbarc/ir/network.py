@@ -6,12 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from xbarc.errors import visible
 from xbarc.ir.facts import InputFacts, Narrowed
 from xbarc.ir.geometry import Geometry, Shape, Window
 from xbarc.ir.integers import Unkept
 from xbarc.ir.quantizers import Quantizer, Result
 from xbarc.ir.scales import FreeScales
-from xbarc.numerics import AnyArray, Float32Array, Int64Array, IntFormat
+from xbarc.numerics import AnyArray, Float32Array, Int64Array, IntFormat, short_repr
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,8 @@ class MatrixLayer(LayerHead):
     declared: DeclaredWeights | None = None
     unkept_input: Unkept | None = None
 
+    __repr__ = short_repr
+
     @property
     def groups(self) -> int:
         """Independent matrices of the layer: groups of a convolution."""
@@ -213,6 +216,12 @@ class Network:
     layers: tuple[Layer, ...]
     scales: FreeScales | None = None
     carries_mapping: bool = False
+
+    def __repr__(self) -> str:
+        # `network_text` prints what there is.
+        layers = len(self.matrix_layers)
+        digital = len(self.layers) - layers
+        return f"<Network {visible(self.name)}: {layers:,} matrix layers, {digital:,} fragments>"
 
     @property
     def matrix_layers(self) -> tuple[MatrixLayer, ...]:

@@ -26,7 +26,7 @@ from xbarc.ir.geometry import Dense
 from xbarc.ir.integers import Unkept
 from xbarc.ir.network import DigitalFragment, LayerHead, ModelSource, Value
 from xbarc.ir.pareto import FrontPoint, RowsPoint, SolverRun
-from xbarc.numerics import AnyArray, Int64Array, IntArray, PackedCells, UInt8Array
+from xbarc.numerics import AnyArray, Int64Array, IntArray, PackedCells, UInt8Array, short_repr
 from xbarc.target import Target
 
 
@@ -58,6 +58,8 @@ class Tiling:
     row_offset: IntArray
     column_offset: IntArray
     column_order: IntArray | None = None
+
+    __repr__ = short_repr
 
     @property
     def segment_block(self) -> Int64Array:
@@ -100,6 +102,8 @@ class Periphery:
         if self.column_scale is None:
             return own[0], own[1]
         return max(own[0], self.column_scale.shape[0]), max(own[1], self.column_scale.shape[1])
+
+    __repr__ = short_repr
 
     @property
     def r_value(self) -> Int64Array:
@@ -194,6 +198,8 @@ class AdcSettings:
     notes: tuple[str, ...] = ()
     solved: tuple[SolverRun, ...] = ()
 
+    __repr__ = short_repr
+
 
 @dataclass(frozen=True, eq=False)
 class Sense:
@@ -213,6 +219,8 @@ class Sense:
     thresholds: IntArray
     drive: UInt8Array
     value: str = ""
+
+    __repr__ = short_repr
 
     @property
     def levels(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from xbarc.numerics import Float32Array, Int64Array, Rounding, UInt8Array
+from xbarc.numerics import Float32Array, Int64Array, Rounding, UInt8Array, short_repr
 
 
 @dataclass(frozen=True)
@@ -136,6 +136,8 @@ class FloatResult:
     dtype: str = "float32"
     kind: Literal["float"] = "float"
 
+    __repr__ = short_repr
+
 
 @dataclass(frozen=True)
 class IntegerResult:
@@ -158,6 +160,8 @@ class RequantizedResult:
     dtype: str = "uint8"
     kind: Literal["requantized"] = "requantized"
 
+    __repr__ = short_repr
+
 
 @dataclass(frozen=True, eq=False)
 class SignResult:
@@ -175,6 +179,8 @@ class SignResult:
     low: float = -1.0
     dtype: str = "float32"
     kind: Literal["sign"] = "sign"
+
+    __repr__ = short_repr
 
 
 Result = FloatResult | IntegerResult | RequantizedResult | SignResult

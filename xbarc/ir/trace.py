@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from xbarc.numerics import Int64Array
+from xbarc.numerics import Int64Array, short_repr
 
 
 @dataclass(eq=False)
@@ -26,6 +26,8 @@ class LayerTrace:
     saturated: int = 0
     codes: list[Int64Array] = field(default_factory=list)
 
+    __repr__ = short_repr
+
 
 @dataclass(eq=False)
 class Trace:
@@ -37,6 +39,11 @@ class Trace:
 
     keep_codes: bool = False
     layers: dict[str, LayerTrace] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        saturated = sum(layer.saturated for layer in self.layers.values())
+        kept = ", codes kept" if self.keep_codes else ""
+        return f"<Trace of {len(self.layers):,} layers: {saturated:,} conversions saturated{kept}>"
 
     def layer(self, name: str) -> LayerTrace:
         """The counts of one layer, made when first asked for."""

@@ -34,7 +34,14 @@ from xbarc.cost.timing.ready_times import (
 )
 from xbarc.cost.timing.vector_timing import Timing
 from xbarc.ir import CrossbarStep, Dense, DigitalFragment, DynamicInput, Program
-from xbarc.numerics import ANOTHER_LIMIT, Int64Array, limit_in_words, memory_limit, show_size
+from xbarc.numerics import (
+    ANOTHER_LIMIT,
+    Int64Array,
+    limit_in_words,
+    memory_limit,
+    short_repr,
+    show_size,
+)
 from xbarc.rows import Picosecond, RoundPicosecond, Row, Share, fact
 from xbarc.target import Target
 
@@ -85,6 +92,8 @@ class Schedule:
     path: tuple[PathPart, ...]
     utilization: float
     digital_ps: int | None = None
+
+    __repr__ = short_repr
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ import numpy as np
 from xbarc.cost import step_counts
 from xbarc.errors import InputError
 from xbarc.ir import AdcSettings, CrossbarStep, Program
-from xbarc.numerics import AnyArray, Int64Array, IntArray, UInt8Array
+from xbarc.numerics import AnyArray, Int64Array, IntArray, UInt8Array, short_repr
 from xbarc.report.sections import AdcRow, activation_range, adc_row
 
 # Names in an error message: enough to see a pattern, too few to fill a screen.
@@ -73,6 +73,8 @@ class BlockView:
     outputs: Int64Array
     constant: Int64Array
     input_sum: Int64Array
+
+    __repr__ = short_repr
     column_scale: UInt8Array | None = None
 
 
