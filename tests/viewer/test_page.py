@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from tests.chromium import needs_chromium, run_script
+from tests.report.programs import digital_step, program_of, small_program, small_target
 from tests.viewer.programs import conv_program, with_factors
 from xbarc.circuit import bitlines, random_faults
+from xbarc.instruments import count_sums
 from xbarc.ir import CrossbarStep, Program, effective_weights
 from xbarc.report import level_colours
 from xbarc.viewer import Measured, ProgramPage
@@ -176,7 +178,11 @@ def test_finding_a_weight(tmp_path: Path) -> None:
 def test_every_overlay_and_table(tmp_path: Path) -> None:
     program = conv_program(tmp_path)
     faults = random_faults(program.target, program.arrays, rates=(0.05, 0.05))
-    measured = {step.name: Measured(31.5, 3, 1000) for step in program.crossbar_steps}
+    feeds = {"x": np.random.default_rng(0).normal(size=(2, 4, 5, 5)).astype(np.float32)}
+    sums = count_sums(program, [feeds])
+    measured = {
+        step.name: Measured(31.5, 3, 1000, sums[step.name]) for step in program.crossbar_steps
+    }
     page = write(program, tmp_path, faults=faults, measured=measured, wires=True)
     script = """
     const shown = {};
@@ -200,6 +206,21 @@ def test_every_overlay_and_table(tmp_path: Path) -> None:
     assert "0.3 %" in card
     assert "31.5 dB" in card
     assert "lost to wires" in card
+    # Two pictures of 25 positions, in eight cycles; lossless converters clip none of them.
+    assert "On data 0 % of 400 sums clipped." in card
+
+
+def test_names_of_other_people_and_shared_arrays(tmp_path: Path) -> None:
+    """A layer whose name is markup, and a program without a layer."""
+    script = """return [document.querySelectorAll("main b").length, document.title,
+      $("find-layer").textContent, $("graph").textContent, $("array-name").textContent];"""
+    told = run_script(write(small_program(), tmp_path), tmp_path, script, "#array=4")
+    assert told[0] == 0
+    assert "grouped <b>&" in told[2]
+    assert told[4] == "Array 4 of 5: grouped <b>&"
+    alone = program_of(digital_step(), target=small_target(), arrays=0)
+    told = run_script(write(alone, tmp_path), tmp_path, script)
+    assert "MatMul" in told[3]
 
 
 @pytest.mark.parametrize("size", ["1400,900", "700,900"])

@@ -106,20 +106,27 @@ def _measure(program: Program, path: Path, data: Path, model: Path | None) -> di
     """Run the program beside its float model."""
     from xbarc.cli.progress import progress_bar
     from xbarc.evaluate import evaluate
+    from xbarc.executor import calibration_batches
+    from xbarc.instruments import count_sums
     from xbarc.ir import read_npz
     from xbarc.viewer import Measured
 
-    source = model or find_source(program, path)
+    source, arrays = model or find_source(program, path), read_npz(data)
     with progress_bar("view") as advance:
         found = evaluate(
             program,
-            read_npz(data),
+            arrays,
             source,
             progress=lambda done, total: advance("samples", done, total),
         )
+    # One batch gives each conversion hundreds of sums.
+    sums = count_sums(program, calibration_batches(program.inputs, arrays)[:1])
     return {
         one.name: Measured(
-            "identical" if one.identical else one.sqnr_db, one.saturated, one.conversions
+            "identical" if one.identical else one.sqnr_db,
+            one.saturated,
+            one.conversions,
+            sums.get(one.name),
         )
         for one in found.layers
     }

@@ -1,3 +1,4 @@
+from .adc import saturates
 from .analog import AnalogLayer
 from .batches import (
     Data,
@@ -65,6 +66,7 @@ __all__ = [
     "run_layer",
     "run_steps",
     "sample_axis_first",
+    "saturates",
     "scatter_space",
     "split_batches",
     "stack_axes",

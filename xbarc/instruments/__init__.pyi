@@ -7,10 +7,12 @@ from .operands import operand_statistics
 from .probe import Met, probe_layers
 from .ranges import range_statistics
 from .samples import sample_vectors
+from .sum_counts import ConversionSums, count_sums
 from .sum_samples import sampled_sums
 
 __all__ = [
     "ChipSums",
+    "ConversionSums",
     "Feed",
     "FloatModel",
     "InputMoments",
@@ -18,6 +20,7 @@ __all__ = [
     "SumCounter",
     "channel_statistics",
     "comparison_sums",
+    "count_sums",
     "operand_statistics",
     "pooled_bits",
     "probe_layers",

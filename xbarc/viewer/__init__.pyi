@@ -1,5 +1,6 @@
 from .arrays import ArrayBytes
-from .overview import Measured, describe_program
+from .measured import Measured
+from .overview import describe_program
 from .page import MOST_BYTES, ProgramPage
 from .server import page_server
 

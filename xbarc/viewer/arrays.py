@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 import numpy as np
@@ -12,6 +12,7 @@ from xbarc.circuit import Chip, Effects, FaultMap, bitlines
 from xbarc.ir import CrossbarStep, Program, slice_ranges
 from xbarc.numerics import AnyArray, Float64Array, Int64Array, pack_cells
 from xbarc.report import BlockView, inspect_block
+from xbarc.viewer.measured import Measured, block_sums
 from xbarc.viewer.tensors import join_equal, tensor_bytes
 
 LOSS_UNIT = 1e-4
@@ -24,11 +25,18 @@ class ArrayBytes:
     Args:
         program: its cells may lie on disk; only those of the array asked for are read.
         faults: stuck cells of the chip, where they are known.
+        measured: what layers did on data, by name.
     """
 
-    def __init__(self, program: Program, faults: FaultMap | None = None) -> None:
+    def __init__(
+        self,
+        program: Program,
+        faults: FaultMap | None = None,
+        measured: Mapping[str, Measured] | None = None,
+    ) -> None:
         self.program = program
         self.faults = faults
+        self._measured = measured or {}
         self._ranges: dict[str, tuple[int, Int64Array, Int64Array]] = {}
 
     @property
@@ -49,12 +57,13 @@ class ArrayBytes:
         arrays: dict[str, AnyArray] = {}
         for at, (index, step, view) in enumerate(self._blocks(number)):
             own = {**_cells(view), **_periphery(step, view), **self._converters(step, view)}
-            order = bitlines(step, (view.group, view.row_block, view.column_block))
+            within = (view.group, view.row_block, view.column_block)
+            own |= block_sums(step, within, self._measured)
+            order = bitlines(step, within)
             if not np.array_equal(order, np.arange(order.size)):
                 own["order"] = order
             arrays |= {f"{at}.{name}": array for name, array in own.items()}
-            place = (index, view.group, view.row_block, view.column_block)
-            blocks.append([*place, view.row_offset, view.column_offset])
+            blocks.append([index, *within, view.row_offset, view.column_offset])
         if self.faults is not None:
             arrays["stuck"] = np.stack(self.faults.of(number), axis=1)
         return tensor_bytes(arrays, {"blocks": json.dumps(blocks)})

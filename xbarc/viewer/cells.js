@@ -84,22 +84,24 @@ function drawRulers(c, width, height, sight) {
   c.fillStyle = colour("--quiet"); c.textAlign = "left"; c.fillText("bitline,", 4, 10); c.fillText("output", 4, 23); c.fillText("wordline,", 4, rulerTop - 20); c.fillText("input", 4, rulerTop - 7);
 }
 const mark = (side, value) => (state.hover || state.cell)?.[side] === value ? colour("--best") : colour("--quiet");
-function rowLabel(row) {
-  const names = picture.array.blocks.filter((block) => row >= block.top && row < block.top + block.rows).map((block) => nameInput(block, row - block.top, true));
+const rowLabel = (row) => picture.array.names("row", row, (array) => {
+  const names = array.blocks.filter((block) => row >= block.top && row < block.top + block.rows).map((block) => nameInput(block, row - block.top, true));
   return names.length ? `${row}  ${names[0]}${names.length > 1 ? " …" : ""}` : `${row}  unused`;
-}
-function columnLabel(bitline) {
-  const found = picture.array.blocks.find((block) => block.columnAt.has(bitline));
-  if (!found) return [`${bitline}`, "unused"];
-  const [output, factor] = mainFactor(found, found.columnAt.get(bitline)), others = found.factors[found.columnAt.get(bitline)].size - 1;
-  return [`${bitline}`, output === null ? "no output" : `${nameOutput(found, output, true)} ${factor > 0 ? "+" : "−"}${Math.abs(factor)}${others > 0 ? " …" : ""}`];
-}
+});
+// Of a bitline: the output that it adds most to, and the same with its factor there.
+const columnNames = (bitline) => picture.array.names("bitline", bitline, (array) => {
+  const block = array.blocks.find((one) => one.columnAt.has(bitline));
+  if (!block) return { output: "", label: `${bitline}  unused` };
+  const column = block.columnAt.get(bitline), [output, factor] = mainFactor(block, column);
+  if (output === null) return { output: "", label: `${bitline}  no output` };
+  const name = nameOutput(block, output, true);
+  return { output: name, label: `${bitline}  ${name} ${factor > 0 ? "+" : "−"}${Math.abs(factor)}${block.factors[column].size > 1 ? " …" : ""}` };
+});
 function labelEachColumn(c, s, x0, { left, right }) {
   c.textAlign = "left";
   for (let b = left; b < right; b++) {
-    const [number, name] = columnLabel(b);
     c.save(); c.translate(x0 + (b + 0.5) * s, rulerTop - 5); c.rotate(-Math.PI / 2);
-    c.fillStyle = mark("bitline", b); c.fillText(`${number}  ${name}`, 0, 0, rulerTop - 8);
+    c.fillStyle = mark("bitline", b); c.fillText(columnNames(b).label, 0, 0, rulerTop - 8);
     c.restore();
   }
 }
@@ -108,7 +110,7 @@ function labelSpans(c, s, x0, { left, right }) {
   const step = stepFor(s, 34);
   c.textAlign = "center";
   for (let b = left; b < right; b++) if (b % step === 0) { c.fillText(b, x0 + (b + 0.5) * s, rulerTop - 34); c.fillRect(x0 + (b + 0.5) * s, rulerTop - 26, 1, 5); }
-  const nameAt = (b) => { const block = picture.array.blocks.find((one) => one.columnAt.has(b)), output = block ? mainFactor(block, block.columnAt.get(b))[0] : null; return output === null ? "" : nameOutput(block, output, true); };
+  const nameAt = (b) => columnNames(b).output;
   let first = left, end = -1e9;
   for (let b = left + 1; b <= right; b++) {
     if (b < right && nameAt(b) === nameAt(first)) continue;

@@ -102,6 +102,13 @@ class Block {
     const at = [segment, conversion, slice].map((value, axis) => shape[axis] > 1 ? value : 0);
     return Number(data[(at[0] * shape[1] + at[1]) * shape[2] + at[2]]);
   }
+  // Sums of a conversion on data, in equal parts from `low` to `high`; null where none were counted.
+  sumsOf(segment, conversion) {
+    const { sum_counts: counts, sums_least: least, sums_most: most, clipped, sums_seen: seen } = this.own;
+    if (!counts) return null;
+    const at = segment * counts.shape[1] + conversion, bins = counts.shape[2];
+    return { counts: Array.from(counts.data.subarray(at * bins, (at + 1) * bins), Number), low: Number(least.data[at]), high: Number(most.data[at]), clipped: Number(clipped.data[at]), seen: Number(seen.data[0]) };
+  }
   inputSum(output) {
     const { data } = this.own.input_sum, at = this.outputs.indexOf(output);
     return at < 0 ? 0 : Number(data[data.length > 1 ? at : 0] || 0);
@@ -127,13 +134,23 @@ class PhysicalArray {
     const stuck = tensors.stuck ? tensors.stuck.data : [];
     for (let n = 0; n < stuck.length; n += 3) this.stuck.set(Number(stuck[n]) * view.columns + Number(stuck[n + 1]), Number(stuck[n + 2]));
   }
+  // Block of each place, one more than its number; made once, since rulers and levels ask all the time.
+  get owners() {
+    if (this.owned) return this.owned;
+    this.owned = new Uint32Array(view.rows * view.columns);
+    this.blocks.forEach((block, n) => { for (const bitline of block.columnAt.keys()) for (let r = 0; r < block.rows; r++) this.owned[(block.top + r) * view.columns + bitline] = n + 1; });
+    return this.owned;
+  }
   // The block and its own row and column at a place of the array; null where no cell is used.
   find(row, bitline) {
-    for (const block of this.blocks) {
-      const column = block.columnAt.get(bitline);
-      if (column !== undefined && row >= block.top && row < block.top + block.rows) return { block, row: row - block.top, column };
-    }
-    return null;
+    const block = this.blocks[this.owners[row * view.columns + bitline] - 1];
+    return block ? { block, row: row - block.top, column: block.columnAt.get(bitline) } : null;
+  }
+  // Names of a wordline's inputs and of a bitline's outputs, made when they are first asked for.
+  names(side, at, make) {
+    this.named ||= { row: new Map(), bitline: new Map() };
+    if (!this.named[side].has(at)) this.named[side].set(at, make(this, at));
+    return this.named[side].get(at);
   }
 }
 

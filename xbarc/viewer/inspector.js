@@ -40,7 +40,7 @@ function cellCard(array, block, row, column, weights) {
   parts.push(...weights.flatMap((weight) => weightPart(block, weight)));
   if (block.factors[column].size > weights.length) parts.push(element("p", `and ${block.factors[column].size - weights.length} more outputs`, "quiet"));
   if (!weights.length) parts.push(element("p", "This column is in no output.", "quiet"));
-  parts.push(...block.reads[column].flatMap(([conversion]) => conversionPart(block, row, conversion)).slice(0, 8));
+  parts.push(...block.reads[column].slice(0, 2).flatMap(([conversion]) => conversionPart(block, row, conversion)));
   parts.push(...sharePart(block.layer), ...commandBox(`xbarc inspect ${quote(view.place)} --layer ${quote(block.layer.name)} --block ${block.group},${block.rowBlock},${block.columnBlock}`));
   return parts;
 }
@@ -53,7 +53,7 @@ function weightPart(block, weight) {
     ["cells", weight.cells.map((cell) => (cell.array === block.array ? "" : `array ${cell.array}: `) + cell.bitline).join(", ")]], "tight")];
 }
 function conversionPart(block, row, conversion) {
-  const segment = block.segmentOf(row), slices = Math.max(...["lo", "step", "bits", "least", "most"].map((name) => block.own[name].shape[2]));
+  const segment = block.segmentOf(row), sums = block.sumsOf(segment, conversion), slices = Math.max(...["lo", "step", "bits", "least", "most"].map((name) => block.own[name].shape[2]));
   const lines = Array.from({ length: slices }, (_, k) => settingLine(block, segment, conversion, k));
   const unequal = [...new Set(lines.map((one) => one.text))];
   const seen = a => a.map(([column, sign]) => `${sign > 0 ? "+" : "−"}bitline ${block.bitline(column)}`).join(" ");
@@ -65,7 +65,7 @@ function conversionPart(block, row, conversion) {
     ["R: its code adds", made.slice(0, 6).join(", ") + (made.length > 6 ? " …" : "") || "nothing"],
     ...(block.own.thresholds ? [["compared with", thresholds(block, segment, conversion)]] : unequal.slice(0, 8).map((text) => [unequal.length > 1 ? `ADC, slice ${lines.map((one, k) => one.text === text ? k : -1).filter((k) => k >= 0).join(",")}` : "ADC", text])),
   ], "tight")];
-  if (!block.own.thresholds) parts.push(drawRange(lines[0]));
+  if (!block.own.thresholds) parts.push(drawRange(lines[0], sums), ...(sums ? [element("p", `On data ${percent(sums.clipped / sums.seen)} of ${sums.seen.toLocaleString("en")} sums clipped.`, "quiet")] : []));
   return parts;
 }
 function thresholds(block, segment, conversion) {
@@ -79,13 +79,19 @@ function settingLine(block, segment, conversion, slice) {
   const answer = clips ? `those ${clips} clip` : bits && step === 1 ? "each has its own code" : bits ? "none clips" : "";
   return { lo, last, least, most, bits, text: `${reads}; sums can be ${least} to ${most}${answer ? ": " + answer : ""}` };
 }
-// Possible sums above, what the converter tells apart below.
-function drawRange({ lo, last, least, most }) {
-  const low = Math.min(lo, least), high = Math.max(last, most, low + 1), x = (value) => 4 + 272 * (value - low) / (high - low);
-  const svg = drawn("svg", { width: 280, height: 46, role: "img", "aria-label": `sums ${least} to ${most}, converter ${lo} to ${last}` });
-  svg.append(drawn("rect", { x: x(least), y: 3, width: Math.max(2, x(most) - x(least)), height: 9, fill: "var(--dot)" }), drawn("rect", { x: x(lo), y: 16, width: Math.max(2, x(last) - x(lo)), height: 9, fill: "var(--pick)" }));
-  svg.append(drawn("text", { x: 4, y: 41, "font-size": 11, fill: "var(--quiet)" }, "top: possible sums; below: ADC range"));
+// How often each sum came up on data, then possible sums, then what the converter tells apart.
+function drawRange({ lo, last, least, most }, sums) {
+  const low = sums ? sums.low : Math.min(lo, least), high = sums ? sums.high : Math.max(last, most), span = Math.max(1, high - low), x = (value) => 4 + 272 * (value - low) / span, top = sums ? 56 : 3;
+  const svg = drawn("svg", { width: 280, height: top + 43, role: "img", "aria-label": `sums ${least} to ${most}, converter ${lo} to ${last}` });
+  if (sums) svg.append(...drawCounts(sums.counts));
+  svg.append(drawn("rect", { x: x(least), y: top, width: Math.max(2, x(most) - x(least)), height: 9, fill: "var(--dot)" }), drawn("rect", { x: x(lo), y: top + 13, width: Math.max(2, x(last) - x(lo)), height: 9, fill: "var(--pick)" }));
+  svg.append(drawn("text", { x: 4, y: top + 38, "font-size": 11, fill: "var(--quiet)" }, `${sums ? "sums on data (log); " : ""}possible sums; ADC range`));
   return svg;
+}
+// Most sums are small: without a logarithm the tail, which clips, could not be seen.
+function drawCounts(counts) {
+  const most = Math.log1p(Math.max(...counts)) || 1, wide = 272 / counts.length;
+  return counts.map((count, n) => { const tall = 48 * Math.log1p(count) / most; return drawn("rect", { x: 4 + wide * n, y: 51 - tall, width: 0.85 * wide, height: tall, fill: "var(--quiet)" }); });
 }
 function sharePart(layer) {
   const value = (name) => layer.figures[view.metrics.findIndex((metric) => metric[0] === name)], share = (part, whole) => typeof part === "number" && whole ? ` (${percent(part / whole)} of the program)` : "";

@@ -33,6 +33,7 @@ from xbarc.report import (
     totals_row,
 )
 from xbarc.viewer.floor import floor_plan
+from xbarc.viewer.measured import Measured
 
 
 @dataclass(frozen=True)
@@ -55,22 +56,6 @@ _METRICS = (
         "cells at level 0", "share of its cells", lambda row: row.zero_cells / max(1, row.cells)
     ),
 )
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What a layer did on data.
-
-    Attributes:
-        sqnr_db: against the float model, errors of earlier layers included; `identical` where every
-            value is equal, None where it is not known.
-        saturated: sums beyond their converter, of all sums that were converted.
-        conversions: how many were made.
-    """
-
-    sqnr_db: float | str | None
-    saturated: int
-    conversions: int
 
 
 def describe_program(

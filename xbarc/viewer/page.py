@@ -12,7 +12,8 @@ from xbarc.errors import InputError
 from xbarc.ir import Program
 from xbarc.pages import WebPage
 from xbarc.viewer.arrays import LOSS_UNIT, ArrayBytes
-from xbarc.viewer.overview import Measured, describe_program
+from xbarc.viewer.measured import Measured
+from xbarc.viewer.overview import describe_program
 from xbarc.viewer.tensors import as_text
 
 _FOLDER = Path(__file__).parent
@@ -50,7 +51,7 @@ class ProgramPage:
             InputError: it would be too large.
         """
         self._check_size()
-        source = ArrayBytes(self.program, self.faults)
+        source = self.source()
         numbers, layers = range(self.program.arrays), range(len(self.program.steps))
         held = {
             "array": [as_text(source.array(number)) for number in numbers],
@@ -63,6 +64,10 @@ class ProgramPage:
     def render_served(self, source: ArrayBytes) -> str:
         """A page that asks its server for cells."""
         return self._page({**self._overview(source), "served": True}, {}).render()
+
+    def source(self) -> ArrayBytes:
+        """What gives the page its arrays."""
+        return ArrayBytes(self.program, self.faults, self.measured)
 
     def _check_size(self) -> None:
         cells = sum(step.cells.data.nbytes for step in self.program.crossbar_steps)

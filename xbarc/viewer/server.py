@@ -105,7 +105,7 @@ def page_server(page: ProgramPage, port: int) -> ThreadingHTTPServer:
     Raises:
         InputError: the port is taken, or is not for everyone.
     """
-    source = ArrayBytes(page.program, page.faults)
+    source = page.source()
     try:
         server = _Server(port, source)
     except OSError as error:

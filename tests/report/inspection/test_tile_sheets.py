@@ -17,7 +17,15 @@ from tests.report.programs import dense_step, grouped_step
 from tests.viewer.programs import conv_program, with_factors
 from xbarc.ir import CrossbarStep, conversion_matrix, output_matrix
 from xbarc.numerics import pack_cells
-from xbarc.report import PLUS, block_picture, block_sheet, inspect_block, layer_picture, layer_sheet
+from xbarc.report import (
+    PLUS,
+    block_picture,
+    block_sheet,
+    inspect_block,
+    layer_picture,
+    layer_sheet,
+    tile_map,
+)
 from xbarc.report.inspection import lettering
 from xbarc.report.inspection.marks import column_marks
 from xbarc.report.inspection.names import name_input, name_output
@@ -56,6 +64,15 @@ def test_cells_are_those_of_the_pictures() -> None:
     view = inspect_block(step, 0, 0, 1)
     assert np.array_equal(largest(block_sheet(step, view)).pixels, block_picture(view))
     assert np.array_equal(largest(layer_sheet(step)).pixels, layer_picture(step, 800))
+
+
+def test_every_kind_of_file(tmp_path: Path) -> None:
+    step = dense_step()
+    for drawn in (tile_map(step), tile_map(step, (0, 1))):
+        for kind in (".png", ".svg", ".html", ".json"):
+            drawn.save(tmp_path / f"map{kind}")
+            assert (tmp_path / f"map{kind}").read_bytes() == drawn.encode(kind)
+        assert drawn.svg().startswith("<svg xmlns=")
 
 
 def test_axes_have_names() -> None:
