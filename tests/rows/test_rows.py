@@ -165,3 +165,15 @@ def test_points_of_a_front_keep_their_places() -> None:
         "mean_levels",
         "energy_uj",
     ]
+
+
+class Counted(Row):
+    """Counts of a layer."""
+
+    count: int = fact("how many, count", head="count>")
+
+
+@given(st.integers(0, 10**18))
+def test_counts_of_a_column_have_no_suffix(count: int) -> None:
+    """Millions beside ones would be a second unit in the column."""
+    assert cells(Counted(count)) == (f"{count:,}",)

@@ -62,6 +62,9 @@ def _cell(row: Row, entry: Entry) -> str:
     match entry.text:
         # Last resort, by the value: a fact without a text and a unit is a name or a count.
         case None:
+            if isinstance(value, int):
+                # To the last digit, however large: a suffix would be a second unit in its column.
+                return f"{value:,}"
             return value if isinstance(value, str) else number(value)
         case str() as template:  # no space stands before the sign that `{:.2%}` writes
             return "" if value is None else template.format(value).replace("%", " %")

@@ -91,8 +91,8 @@ def parts_table(
 
 
 def _count_text(count: float) -> str:
-    """Whole counts to the last digit: suffixes would hide how components compare."""
-    return f"{int(count):,}" if float(count).is_integer() else number(count)
+    """Counts without a suffix, which would hide how components compare."""
+    return f"{count:,.0f}" if count >= 1000 or float(count).is_integer() else number(count)
 
 
 COMPONENTS = Section(components_row, component_tables, after="digital", chapter="Energy and area")
