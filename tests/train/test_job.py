@@ -363,6 +363,22 @@ def test_layers_that_share_one_range_share_it_after_training(tmp_path: Path) -> 
     assert job.check(samples.inputs)
 
 
+def test_the_epoch_is_chosen_with_cells_that_deviate_as_in_training(tmp_path: Path) -> None:
+    path, samples = small_mlp(tmp_path)
+    job = xt.prepare(path, calibration=samples.inputs)
+    calm = xt.Trainer(job, samples, samples, Training(epochs=0)).run()
+    courses = [
+        xt.Trainer(job, samples, samples, Training(epochs=0, noise=0.4)).run() for _ in range(2)
+    ]
+    assert courses[0].epochs[0].score < calm.epochs[0].score
+    assert courses[0].epochs[0].score == courses[1].epochs[0].score
+    assert courses[0].measure.endswith("with deviating cells")
+    # one chip for all samples would be luck
+    again = xt.Trainer(job, samples, samples, Training(epochs=0, noise=0.4))
+    assert len(list(again._validated())) == 8
+    assert job.check(samples.inputs)
+
+
 def test_a_value_that_is_no_number_stops_and_keeps_the_best(tmp_path: Path) -> None:
     path, samples = small_mlp(tmp_path)
     job = xt.prepare(path, calibration=samples.inputs)

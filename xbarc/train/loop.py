@@ -49,6 +49,10 @@ _MAY_CHANGE = ("hours", "validation", "cell_rate", "digital_rate")
 # Samples of one step of validation; bounds memory, and nothing depends on it.
 _VALIDATED_AT_ONCE = 250
 
+# Cells that deviate are drawn once for so many samples at most: 2,000 samples at 250 a time see as
+# many chips, fewer samples should not depend on one. Not tuned.
+_CHIPS = 8
+
 
 @dataclass(frozen=True, eq=False)
 class Samples:
@@ -80,7 +84,8 @@ class Epoch:
     Attributes:
         number: from 1; 0 is the program before training.
         loss: mean over the steps; None before training.
-        score: of the validation samples: top-1 with labels, else agreement with the float network.
+        score: of the validation samples: top-1 with labels, else agreement with the float network;
+            where training draws cells that deviate, of such cells, the same draws in all epochs.
         seconds: of this epoch, validation included.
         levels: mean `2**bits` of a lossless conversion.
         lost: whether the answers are hardly better than one answer for all.
@@ -153,7 +158,9 @@ class Trainer:
         # here and not in each epoch, so that a name that nobody knows is refused before any work
         job.set_noise(training.noise)
         job.set_device(training.noise_device)
+        self._deviates = bool(training.noise) or training.noise_device is not None
         measure = "top-1" if validation.labels is not None else "agreement with the float network"
+        measure += " with deviating cells" if self._deviates else ""
         for samples, where in ((data, "training data"), (validation, "samples held out")):
             self._check_count(samples, where)
             self._check_labels(samples, where)
@@ -314,9 +321,12 @@ class Trainer:
     @torch.no_grad()
     def _score(self, answers: Callable[[dict[str, Tensor]], Tensor]) -> float:
         right = count = 0
-        for inputs, wanted in self._validated():
-            right += int((answers(inputs) == wanted).sum())
-            count += wanted.numel()
+        # the same draws for all epochs, and none that the steps between them would miss
+        with torch.random.fork_rng():
+            torch.manual_seed(self.training.train_seed)
+            for inputs, wanted in self._validated():
+                right += int((answers(inputs) == wanted).sum())
+                count += wanted.numel()
         return right / count
 
     @torch.no_grad()
@@ -328,14 +338,18 @@ class Trainer:
 
     def _validated(self) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
         """Validation samples, some at a time, and what should be answered."""
-        size = self._at_once or _VALIDATED_AT_ONCE
+        size = _VALIDATED_AT_ONCE
+        if self._deviates:
+            size = min(size, math.ceil(len(self.validation) / _CHIPS))
+        size = self._at_once or size
         for start in range(0, len(self.validation), size):
             index = np.arange(start, min(start + size, len(self.validation)))
             inputs, labels = self.validation.take(index).tensors(self._device)
             yield inputs, self._teacher_answers(inputs) if labels is None else labels.flatten()
 
     def _answers(self, inputs: dict[str, Tensor]) -> Tensor:
-        self.job.eval()
+        # cells deviate in `train` alone: the epoch that stands noise is not the best without it
+        self.job.train(self._deviates)
         answers: Tensor = answers_of(self.job(inputs)).argmax(-1)
         return answers
 
