@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,22 @@ def test_marks_are_drawn_over_their_columns() -> None:
     signs = strips[0].pixels[0, :: cells.pixels.shape[1] // 4]
     assert (signs[0] == signs[2]).all()
     assert (signs[0] != signs[1]).any()
+
+
+def test_moved_columns_stand_at_their_bitlines() -> None:
+    """Four columns of two outputs, turned round on the chip."""
+    plain = dense_step()
+    order = np.array([3, 2, 1, 0, 0, 1]).reshape(1, 1, 6)
+    step = dense_step(tiling=replace(plain.tiling, column_order=order))
+    straight, moved = (block_sheet(one, inspect_block(one, 0, 0, 0)) for one in (plain, step))
+    assert np.array_equal(largest(moved).pixels, largest(straight).pixels[:, ::-1])
+    strips = [
+        [p.pixels for p in sheet.parts if isinstance(p, Picture) and p is not largest(sheet)]
+        for sheet in (straight, moved)
+    ]
+    assert all(np.array_equal(a[:, ::-1], b) for a, b in zip(*strips, strict=True))
+    assert "out 1" in texts(moved)
+    assert any("order of the layer" in text for text in texts(layer_sheet(step)))
 
 
 def test_names_of_inputs_and_outputs() -> None:

@@ -41,6 +41,10 @@ class ColumnMarks:
     sign: Int64Array
     exponent: Int64Array
 
+    def take(self, order: Int64Array) -> ColumnMarks:
+        """The marks of these columns, in this order."""
+        return ColumnMarks(self.output[order], self.sign[order], self.exponent[order])
+
     def sign_colours(self) -> UInt8Array:
         """Axes: column, colour."""
         return _pick([MINUS, NEITHER, PLUS], self.sign + 1)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
 
+from xbarc.circuit import bitlines
 from xbarc.ir import CrossbarStep
-from xbarc.numerics import UInt8Array
+from xbarc.numerics import Int64Array, UInt8Array
 from xbarc.report.inspection.heat_map import (
     REST,
     BlockGrid,
@@ -48,7 +49,11 @@ class _Sample:
 
 def block_sheet(step: CrossbarStep, view: BlockView) -> Sheet:
     """A block with the wordline and input of its rows, the bitline and output of its columns."""
-    picture, marks = block_picture(view), column_marks(view)
+    lines = bitlines(step, (view.group, view.row_block, view.column_block))
+    # As on the chip: a search may have moved columns.
+    order = np.argsort(lines)
+    picture = block_picture(replace(view, cells=view.cells[:, order]))
+    marks = column_marks(view).take(order)
     rows, columns = view.cells.shape
     place = f"{view.group},{view.row_block},{view.column_block}"
     title = f"{view.layer}, block {place}: cell levels"
@@ -61,7 +66,10 @@ def block_sheet(step: CrossbarStep, view: BlockView) -> Sheet:
 
     def draw(left: int, top: int) -> Iterator[_Part]:
         height, width = picture.shape[:2]
-        yield from _draw_outputs(step, view, marks, (left, top + 12), width)
+        names = [
+            name_output(step, view.group, at) if at >= 0 else "" for at in marks.output.tolist()
+        ]
+        yield from _draw_outputs(names, view.column_offset + lines[order], (left, top + 12), width)
         yield from _draw_marks([marks], [width], (left, top + 2 * _ROW + 6), 0)
         below = top + 2 * _ROW + 2 * _STRIP + 14
         yield from _draw_rows(step, view, (left, below), height)
@@ -112,6 +120,10 @@ def _layer_facts(step: CrossbarStep, grid: BlockGrid) -> list[str]:
     how = f"Encoding {step.encoding}, {step.cells.bits}-bit cells"
     places = f"on {arrays:,} array{'s' if arrays != 1 else ''}"
     facts = [f"{what}, {places}. {how}. Rows are wordlines, columns bitlines."]
+    if step.tiling.column_order is not None:
+        facts.append(
+            "Columns stand in the order of the layer; on the chip they lie in another one."
+        )
     if not grid.is_matrix:
         facts.append("Blocks follow each other line by line: group, row block, column block.")
     if grid.factor > 1:
@@ -212,26 +224,24 @@ def _name_axis(text: str, left: float, middle: float) -> Iterator[_Part]:
 
 
 def _draw_outputs(
-    step: CrossbarStep, view: BlockView, marks: ColumnMarks, corner: tuple[int, int], width: int
+    names: Sequence[str], lines: Int64Array, corner: tuple[int, int], width: int
 ) -> Iterator[_Part]:
-    """Output names over their columns, and bitlines below them."""
+    """Output names over their columns, and bitlines below them; one of both for each column."""
     left, top = corner
-    columns = view.cells.shape[1]
-    side, end, first = width / max(1, columns), -1e9, 0
+    side, end, first = width / max(1, len(names)), -1e9, 0
     yield TextLine("output", left - 10, top, _SMALL, QUIET, "end")
     yield TextLine("bitline", left - 10, top + _ROW, _SMALL, QUIET, "end")
-    for output, run in groupby(marks.output.tolist()):
+    for text, run in groupby(names):
         count = len(list(run))
-        text = name_output(step, view.group, output) if output >= 0 else ""
         half = text_width(text, _SMALL) / 2
         middle = max(left + (first + count / 2) * side, left + half)
         if text and middle - half > end + 10 and middle + half <= left + max(width, 60):
             yield TextLine(text, middle, top, _SMALL, QUIET, "middle")
             end = middle + half
         first += count
-    widest = text_width(str(view.column_offset + columns), _SMALL) + 14
-    for column in range(0, columns, _every(side, widest)):
-        text = str(view.column_offset + column)
+    widest = max((text_width(str(line), _SMALL) for line in lines.tolist()), default=0) + 14
+    for column in range(0, len(names), _every(side, widest)):
+        text = str(lines[column])
         x = max(left + (column + 0.5) * side, left + text_width(text, _SMALL) / 2)
         yield TextLine(text, x, top + _ROW, _SMALL, QUIET, "middle")
 
