@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load
 
+import xbarc
 from tests.report.programs import small_program
 from tests.viewer.programs import conv_program, with_factors
 from xbarc.circuit import Chip, Effects, bitlines, random_faults
@@ -24,6 +25,7 @@ from xbarc.viewer import MOST_BYTES, ArrayBytes, ProgramPage
 from xbarc.viewer import page as page_room
 from xbarc.viewer.arrays import LOSS_UNIT
 
+MODELS = Path(__file__).parents[2] / "models"
 CASES: list[dict[str, Any]] = [
     {"encoding": "differential"},
     {"encoding": "differential-analog"},
@@ -144,6 +146,24 @@ def same_settings(
     assert np.array_equal(own["segments"], view.segments)
     assert np.array_equal(np.broadcast_to(own["input_sum"], view.outputs.shape), view.input_sum)
     assert np.array_equal(own["constant"], view.constant)
+
+
+@pytest.mark.slow
+def test_sense_amplifiers_and_what_drives_their_rows() -> None:
+    program = xbarc.compile(MODELS / "fashion-bnn-cnn.onnx", "bnn128").program
+    source = ArrayBytes(program)
+    step = program.crossbar_steps[-1]
+    assert step.sense is not None
+    for group, i, j in np.ndindex(step.tiling.array.shape):
+        number = int(step.tiling.array[group, i, j])
+        (_, own), *others = blocks_of(source.array(number))
+        rows = slice(*step.tiling.row_bounds[i : i + 2])
+        first, last = step.tiling.conversion_bounds[j : j + 2]
+        segments = np.flatnonzero(step.tiling.segment_block == i)
+        wanted = step.sense.thresholds[group][segments][:, first:last]
+        assert not others
+        assert np.array_equal(own["drive"], step.sense.drive[rows])
+        assert np.array_equal(np.broadcast_to(own["thresholds"], wanted.shape), wanted)
 
 
 def test_layers_say_where_their_outputs_are_made(tmp_path: Path) -> None:

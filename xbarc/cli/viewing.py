@@ -72,10 +72,13 @@ def view_command(
     place = output or Path(f"{program.resolve().stem}.html")
     if not serve:
         check_writable(place)
+    from xbarc.cli.progress import progress_bar
+
     page = _page(program, data, model, stuck, wires)
     if serve:
         return _serve(page, _PORT if port is None else port)
-    text = page.render()
+    with progress_bar("view") as advance:
+        text = page.render(lambda done, total: advance("arrays", done, total))
     write_text(place, text)
     print(f"wrote {place} ({len(text) / 1e6:.2g} MB)", file=sys.stderr)
     return EXIT_DONE

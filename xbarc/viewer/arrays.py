@@ -136,7 +136,7 @@ class ArrayBytes:
         """Settings of each conversion, and the least and largest sum that it can meet."""
         first, last = (int(b) for b in step.tiling.conversion_bounds[view.column_block :][:2])
         low, high = self._sums(step, view.row_block)
-        found = {
+        found: dict[str, AnyArray] = {
             "lo": view.lo,
             "step": view.step,
             "bits": view.bits,
@@ -146,8 +146,10 @@ class ArrayBytes:
         if step.sense is not None:
             rows = np.flatnonzero(step.tiling.segment_block == view.row_block)
             group = view.group % step.sense.thresholds.shape[0]
+            found["drive"] = step.sense.drive[_rows_of(step, view)]
             found["thresholds"] = step.sense.thresholds[group][rows][:, first:last]
-        return {name: join_equal(values) for name, values in found.items()}
+        # A drive is one number a row, however equal; settings are looked up by broadcasting.
+        return {n: part if n == "drive" else join_equal(part) for n, part in found.items()}
 
     def _sums(self, step: CrossbarStep, block: int) -> tuple[Int64Array, Int64Array]:
         """Ranges of the sums of a row block; axes: group, segment, conversion, input slice."""
@@ -158,6 +160,11 @@ class ArrayBytes:
             kept = (block, *slice_ranges(step, slice(int(rows[0]), int(rows[-1]) + 1)))
             self._ranges[step.name] = kept
         return kept[1], kept[2]
+
+
+def _rows_of(step: CrossbarStep, view: BlockView) -> slice:
+    first, last = step.tiling.row_bounds[view.row_block : view.row_block + 2]
+    return slice(int(first), int(last))
 
 
 def _cells(view: BlockView) -> dict[str, AnyArray]:

@@ -32,6 +32,7 @@ function cellCard(array, block, row, column, weights) {
   const parts = [element("h3", `Level ${level} of ${top}`), list([
     ["layer", block.layer.name], ["array", `${array.number}, wordline ${wordline}, bitline ${bitline}`],
     ["input", nameInput(block, row)],
+    ...(block.own.drive ? [["driven where", driveText(block.own.drive.data[row])]] : []),
     ["block", `${block.group},${block.rowBlock},${block.columnBlock} (group, row, column)`],
     ["active with", `${block.segments[block.segmentOf(row) + 1] - block.segments[block.segmentOf(row)]} rows of set ${block.segmentOf(row) + 1} of ${block.segments.length - 1}`],
     ...(stuck === undefined ? [] : [["stuck", stuck ? `on, at level ${stuck}` : "off, at level 0"]]),
@@ -44,12 +45,14 @@ function cellCard(array, block, row, column, weights) {
   parts.push(...sharePart(block.layer), ...commandBox(`xbarc inspect ${quote(view.place)} --layer ${quote(block.layer.name)} --block ${block.group},${block.rowBlock},${block.columnBlock}`));
   return parts;
 }
+// A sum of 1 (the input is high), 2 (it is low) and 4 (it is neither, as in padding).
+function driveText(drive) { return ["the input is high", "it is low", "it is neither"].filter((_, bit) => drive & (1 << bit)).join(", or ") || "never"; }
 function weightPart(block, weight) {
   const sum = weight.cells.map((cell) => `${cell.level}·${signed(cell.factor)}`).concat(weight.inputSum ? [`${signed(weight.inputSum)} of beta`] : []).join(", ");
   const value = element("b", signed(weight.value));
   value.dataset.weight = weight.value; value.dataset.output = weight.output;
   return [element("h4", `Weight to ${nameOutput(block, weight.output)}`), list([
-    ["weight", value], ["level·factor", sum || "no cells"],
+    [block.layer.sense ? "this row adds" : "weight", value], ["level·factor", sum || "no cells"],
     ["cells", weight.cells.map((cell) => (cell.array === block.array ? "" : `array ${cell.array}: `) + cell.bitline).join(", ")]], "tight")];
 }
 function conversionPart(block, row, conversion) {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -44,21 +44,26 @@ class ProgramPage:
     measured: Mapping[str, Measured] | None = None
     wires: bool = False
 
-    def render(self) -> str:
+    def render(self, progress: Callable[[int, int], object] | None = None) -> str:
         """A page that stands alone, with every cell.
+
+        Args:
+            progress: called with arrays done and arrays in all.
 
         Raises:
             InputError: it would be too large.
         """
         self._check_size()
         source = self.source()
-        numbers, layers = range(self.program.arrays), range(len(self.program.steps))
-        held = {
-            "array": [as_text(source.array(number)) for number in numbers],
-            "layer": [as_text(source.layer(index)) for index in layers],
-        }
-        if self.wires and source.has_wires:
-            held["wires"] = [as_text(source.wires(number)) for number in numbers]
+        layers = range(len(self.program.steps))
+        held: dict[str, list[str]] = {"array": []}
+        for number in range(self.program.arrays):
+            held["array"].append(as_text(source.array(number)))
+            if self.wires and source.has_wires:
+                held.setdefault("wires", []).append(as_text(source.wires(number)))
+            if progress is not None:
+                progress(number + 1, self.program.arrays)
+        held["layer"] = [as_text(source.layer(index)) for index in layers]
         return self._page({**self._overview(source), "served": False}, held).render()
 
     def render_served(self, source: ArrayBytes) -> str:
