@@ -17,7 +17,7 @@ from xbarc.ir import CrossbarStep, Program, effective_weights
 from xbarc.report import level_colours
 from xbarc.viewer import Measured, ProgramPage
 
-pytestmark = [pytest.mark.slow, needs_chromium]
+pytestmark = needs_chromium
 
 WEIGHTS = """
 const weights = () => [...card.querySelectorAll("[data-weight]")]
@@ -55,6 +55,7 @@ def places(step: CrossbarStep, count: int) -> list[tuple[int, int, int, int, int
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -69,6 +70,7 @@ def test_hovering_tells_the_weight(options: dict[str, Any], tmp_path: Path) -> N
     check_hovering(conv_program(tmp_path, **options), tmp_path)
 
 
+@pytest.mark.slow
 def test_hovering_tells_the_weight_with_factors_of_columns(tmp_path: Path) -> None:
     check_hovering(with_factors(conv_program(tmp_path)), tmp_path)
 
@@ -98,6 +100,7 @@ def check_hovering(program: Program, tmp_path: Path) -> None:
     assert told > len(asked) // 2
 
 
+@pytest.mark.slow
 def test_colours_are_those_of_the_levels(tmp_path: Path) -> None:
     program = conv_program(tmp_path)
     script = """
@@ -149,12 +152,50 @@ def test_a_selection_is_in_the_url(tmp_path: Path) -> None:
     assert f"array={first + 1}" in after
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fragment", ["#array=999&row=7", "#layer=none&show=none&colour=x", "#%%%"])
 def test_a_wrong_url_shows_the_program(fragment: str, tmp_path: Path) -> None:
     page = write(conv_program(tmp_path), tmp_path)
     assert run_script(page, tmp_path, "return state.array", fragment) == 0
 
 
+@pytest.mark.slow
+def test_panes_follow_each_other(tmp_path: Path) -> None:
+    """A click on a layer, on an array of the floor plan and on a cell."""
+    program = conv_program(tmp_path)
+    step = program.crossbar_steps[2]
+    last = int(step.tiling.array.max())
+    script = f"""
+    const told = () => [view.steps[state.layer].name, state.array, state.cell,
+      graphPane.querySelector(".picked text").textContent,
+      location.hash.includes("array=" + state.array)];
+    const found = [], number = view.steps.findIndex((one) => one.name === "{step.name}");
+    graphPane.querySelector(`[data-step="${{number}}"]`).dispatchEvent(new MouseEvent("click"));
+    await wait(100);
+    found.push(told());
+    const press = (zoom, [x, y]) => {{
+      const box = zoom.canvas.getBoundingClientRect();
+      const at = {{ pointerId: 1, clientX: box.left + zoom.left + zoom.x + x * zoom.scale,
+        clientY: box.top + zoom.top + zoom.y + y * zoom.scale }};
+      zoom.canvas.setPointerCapture = () => undefined;
+      for (const kind of ["pointerdown", "pointerup"])
+        zoom.canvas.dispatchEvent(new PointerEvent(kind, at));
+    }};
+    const [x, y] = slotCorner(plan.slots.find((slot) => slot.array === {last}));
+    press(floorZoom, [x + 0.5, y + 0.5]);
+    await wait(100);
+    found.push(told());
+    press(cellZoom, [4.5, 2.5]);
+    await wait(100);
+    found.push(told());
+    return found;"""
+    layer, array, cell = run_script(write(program, tmp_path), tmp_path, script)
+    assert layer == [step.name, int(step.tiling.array.min()), None, step.name, True]
+    assert array == [step.name, last, None, step.name, True]
+    assert cell == [step.name, last, {"row": 2, "bitline": 4}, step.name, True]
+
+
+@pytest.mark.slow
 def test_finding_a_weight(tmp_path: Path) -> None:
     """Which cells hold the weight from input 7 to output 4 of the second product's matrix?"""
     program = conv_program(tmp_path)
@@ -175,6 +216,7 @@ def test_finding_a_weight(tmp_path: Path) -> None:
     assert refused.endswith("has inputs 0 to 11 and outputs 0 to 4")
 
 
+@pytest.mark.slow
 def test_every_overlay_and_table(tmp_path: Path) -> None:
     program = conv_program(tmp_path)
     faults = random_faults(program.target, program.arrays, rates=(0.05, 0.05))
@@ -210,6 +252,7 @@ def test_every_overlay_and_table(tmp_path: Path) -> None:
     assert "On data 0 % of 400 sums clipped." in card
 
 
+@pytest.mark.slow
 def test_names_of_other_people_and_shared_arrays(tmp_path: Path) -> None:
     """A layer whose name is markup, and a program without a layer."""
     script = """return [document.querySelectorAll("main b").length, document.title,
@@ -223,6 +266,7 @@ def test_names_of_other_people_and_shared_arrays(tmp_path: Path) -> None:
     assert "MatMul" in told[3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", ["1400,900", "700,900"])
 def test_nothing_is_wider_than_the_window(size: str, tmp_path: Path) -> None:
     script = """
