@@ -1,4 +1,4 @@
-"""CONTRIBUTING names every room of the package, and none that is gone; one version stands everywhere."""
+"""CONTRIBUTING names every room of the package, and none that is gone; the version is one."""
 
 from __future__ import annotations
 
