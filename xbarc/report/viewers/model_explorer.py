@@ -1,6 +1,6 @@
 """Figures of layers as node data for Model Explorer, which colours the graph of a model by them.
 
-The format is `GraphNodeData` of its wheel (`node_data_builder.py`): results by the name of an
+The format is `GraphNodeData` of its wheel (module `node_data_builder`): results by the name of an
 output tensor of each node, and a gradient.
 """
 
