@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -146,3 +148,26 @@ def test_slurm_that_takes_no_such_job(slurm: Path, monkeypatch: pytest.MonkeyPat
     (slurm / "sbatch").unlink()
     with pytest.raises(InputError, match="no sbatch"), slurm_map(1):
         pass
+
+
+def test_slurm_jobs_end_with_a_command_that_is_killed(slurm: Path) -> None:
+    code = "\n".join(
+        [
+            "import time",
+            "from xbarc.explore import slurm_map",
+            "with slurm_map(1):",
+            "    print('ready', flush=True)",
+            "    time.sleep(300)",
+        ]
+    )
+    driver = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert driver.stdout is not None
+    assert driver.stdout.readline() == "ready\n"
+    assert _running(slurm)
+    driver.kill()
+    driver.wait()
+    driver.stdout.close()
+    deadline = time.monotonic() + 90
+    while _running(slurm) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not _running(slurm)
