@@ -9,6 +9,8 @@ async function readFloor() {
     return { array: Number(number), tile, at, copy: plan.first.has(Number(number)) };
   });
   plan.slots.forEach((slot, n) => { if (!plan.first.has(slot.array)) plan.first.set(slot.array, n); });
+  plan.byArray = new Map();
+  for (const slot of plan.slots) plan.byArray.set(slot.array, [...plan.byArray.get(slot.array) || [], slot]);
   plan.side = Math.ceil(Math.sqrt(Math.min(view.floor.capacity, Math.max(1, ...filled.values()))));
   const rows = [...filled.keys()].map((tile) => Math.floor(tile / view.floor.grid[1])), columns = [...filled.keys()].map((tile) => tile % view.floor.grid[1]);
   plan.tiles = filled;
@@ -24,28 +26,49 @@ function corner(tile) { const columns = view.floor.grid[1]; return [(tile % colu
 function slotCorner(slot) { const [x, y] = corner(slot.tile); return [x + slot.at % plan.side, y + Math.floor(slot.at / plan.side)]; }
 const isOfLayer = (number) => view.steps[state.layer]?.kind === "crossbar" && view.steps[state.layer].holds.has(number);
 
-function drawFloor(c) {
+// Ten thousands of squares take longer than a frame: they are drawn once for a layer and a place.
+const drawnFloor = { key: "", image: document.createElement("canvas") };
+function drawFloor(c, width, height) {
   if (!plan.slots) return;
-  c.translate(floorZoom.x, floorZoom.y);
-  const s = floorZoom.scale, gap = s > 4 ? 1 : 0, fills = view.steps.map((step) => css(metricColour(step, state.metric)));
+  const { scale: s, x: left, y: top } = floorZoom, ratio = window.devicePixelRatio || 1;
+  const key = [s, left, top, width, height, ratio, state.metric, state.layer, colour("--paper")].join();
+  if (key !== drawnFloor.key) {
+    const { image } = drawnFloor, on = image.getContext("2d");
+    image.width = Math.round(width * ratio); image.height = Math.round(height * ratio);
+    on.setTransform(ratio, 0, 0, ratio, 0, 0);
+    on.translate(left, top);
+    drawTiles(on, s);
+    drawSlots(on, s);
+    drawnFloor.key = key;
+  }
+  c.drawImage(drawnFloor.image, 0, 0, width, height);
+  c.translate(left, top);
+  c.fillStyle = colour("--pick");
+  for (const slot of plan.byArray.get(state.array) || []) { const [x, y] = slotCorner(slot); c.fillRect(x * s, y * s, Math.max(2, s - slotGap(s)), Math.max(2, s - slotGap(s))); }
+  drawTraffic(c, s);
+}
+const slotGap = (s) => s > 4 ? 1 : 0;
+function drawTiles(c, s) {
   c.fillStyle = colour("--pale"); c.strokeStyle = colour("--line"); c.lineWidth = 1;
   for (const tile of plan.tiles.keys()) {
     const [x, y] = corner(tile);
     c.fillRect((x - 0.2) * s, (y - 0.2) * s, (plan.side + 0.4) * s, (plan.side + 0.4) * s);
     c.strokeRect((x - 0.2) * s, (y - 0.2) * s, (plan.side + 0.4) * s, (plan.side + 0.4) * s);
   }
-  const pick = colour("--pick");
+}
+function drawSlots(c, s) {
+  const gap = slotGap(s), size = Math.max(1, s - gap), pick = colour("--pick"), edge = colour("--line"), fills = view.steps.map((step) => css(metricColour(step, state.metric)));
   for (const slot of plan.slots) {
     const [x, y] = slotCorner(slot), own = isOfLayer(slot.array);
-    c.fillStyle = slot.array === state.array ? pick : fills[plan.layer.get(slot.array)] || colour("--line");
+    c.fillStyle = fills[plan.layer.get(slot.array)] || edge;
     // Squares too small for an outline: those of other layers are fainter.
     c.globalAlpha = s <= 5 && !own && view.arrays > 1 ? 0.45 : 1;
-    c.fillRect(x * s, y * s, Math.max(1, s - gap), Math.max(1, s - gap));
+    c.fillRect(x * s, y * s, size, size);
     c.globalAlpha = 1;
-    if (s > 5 && !own) { c.strokeStyle = colour("--line"); c.lineWidth = 1; c.strokeRect(x * s + 0.5, y * s + 0.5, s - gap - 1, s - gap - 1); }
-    if (own && s > 5) { c.strokeStyle = pick; c.lineWidth = Math.min(2, s / 5); c.strokeRect(x * s + 0.5, y * s + 0.5, s - gap - 1, s - gap - 1); }
+    if (s <= 5) continue;
+    c.strokeStyle = own ? pick : edge; c.lineWidth = own ? Math.min(2, s / 5) : 1;
+    c.strokeRect(x * s + 0.5, y * s + 0.5, size - 1, size - 1);
   }
-  drawTraffic(c, s);
 }
 function middle(name) {
   const step = view.steps.findIndex((one) => one.name === name), held = plan.slots.filter((slot) => view.steps[step].holds.has(slot.array));
