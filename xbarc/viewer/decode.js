@@ -113,6 +113,8 @@ class Block {
     const { data } = this.own.input_sum, at = this.outputs.indexOf(output);
     return at < 0 ? 0 : Number(data[data.length > 1 ? at : 0] || 0);
   }
+  // The constant that an output gets beside its products, as text: it may need all 64 bits.
+  constant(output) { const at = this.outputs.indexOf(output); return at < 0 ? "0" : String(this.own.constant.data[at]); }
   // The part of a weight that this block's cells make, and which cells they are.
   part(row, output) {
     const cells = (this.columnsOf.get(output) || []).map(([column, factor]) => ({ array: this.array, row: this.top + row, bitline: this.bitline(column), level: this.level(row, column), factor }));

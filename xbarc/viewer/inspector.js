@@ -53,7 +53,8 @@ function weightPart(block, weight) {
   value.dataset.weight = weight.value; value.dataset.output = weight.output;
   return [element("h4", `Weight to ${nameOutput(block, weight.output)}`), list([
     [block.layer.sense ? "this row adds" : "weight", value], ["level·factor", sum || "no cells"],
-    ["cells", weight.cells.map((cell) => (cell.array === block.array ? "" : `array ${cell.array}: `) + cell.bitline).join(", ")]], "tight")];
+    ["cells", weight.cells.map((cell) => (cell.array === block.array ? "" : `array ${cell.array}: `) + cell.bitline).join(", ")],
+    ...(block.constant(weight.output) === "0" ? [] : [["a of the output", block.constant(weight.output)]])], "tight")];
 }
 function conversionPart(block, row, conversion) {
   const segment = block.segmentOf(row), sums = block.sumsOf(segment, conversion), slices = Math.max(...["lo", "step", "bits", "least", "most"].map((name) => block.own[name].shape[2]));
