@@ -1,7 +1,5 @@
 """Sphinx configuration. Pages that can be made from the code are made from it, at build time."""
 
-import inspect
-import re
 import sys
 from pathlib import Path
 
@@ -9,10 +7,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import generate  # noqa: E402  # found through the line above
+import lessons  # noqa: E402
 
 from xbarc import __version__  # noqa: E402
-from xbarc import compile as compile_model  # noqa: E402
-from xbarc.target import target_names  # noqa: E402
 
 project = "xbarc"
 author = "The xbarc authors"
@@ -92,27 +89,17 @@ _folder.cleanup()
 doctest_test_doctest_blocks = ""  # only marked blocks run: an indented prompt may be a transcript
 
 
-# What a page says of its target: the shipped ones that its examples name, else the default.
-DEFAULT_TARGET = inspect.signature(compile_model).parameters["target"].default
-TARGET = re.compile(
-    r"""(?:--target |target=["']|load_target\(["']|prepare\([^)]*?["'])([a-z]+\d+)\b""", re.S
-)
-
-
-def say_what_a_page_was_run_on(_app, docname, source):
-    """Put the version, and the targets that its examples name, under the title of a page."""
+def add_to_pages_to_follow(app, docname, source):
+    """Lessons and guides say what they were run on, and their commands are tested."""
     if not docname.startswith(("tutorial/", "how-to/")) or docname.endswith("/index"):
         return
-    shipped = dict.fromkeys(TARGET.findall(source[0]))
-    names = [name for name in shipped if name in target_names()] or [DEFAULT_TARGET]
-    word = "target" if len(names) == 1 else "targets"
-    line = f"*xbarc {release}, {word} {', '.join(f'`{name}`' for name in names)}*"
-    title, _, rest = source[0].partition("\n")
-    source[0] = f"{title}\n\n{line}\n{rest}"
+    source[0] = lessons.say_what_a_page_was_run_on(source[0])
+    if app.builder.name == "doctest":
+        source[0] = lessons.test_commands(source[0])
 
 
 def setup(app):
     """Write the generated pages before Sphinx looks for its sources."""
     generate.write_all(Path(app.srcdir) / "reference" / "_generated")
-    app.connect("source-read", say_what_a_page_was_run_on)
+    app.connect("source-read", add_to_pages_to_follow)
     return {"parallel_read_safe": True}
