@@ -14,10 +14,11 @@ _LARGEST = 4096
 _MOST_ROWS = 12
 # Letters of a heading and of a cell; of a line below the heading.
 _LONGEST, _LONGEST_LINE = 60, 160
-# The page of the notebook says what colours are: a card has the text's own, and lines of it. A class
-# named twice outweighs Jupyter's rule that all cells of a table stand at the right.
+# The page of the notebook says what colours are: a card has the text's own, and lines of it. A
+# class named twice outweighs Jupyter's rule that all cells stand at the right.
 _STYLE = """
-.xbarc-card.xbarc-card th, .xbarc-card.xbarc-card td { text-align: left; padding: 2px 12px 2px 0; border: 0;
+.xbarc-card.xbarc-card th, .xbarc-card.xbarc-card td {
+  text-align: left; padding: 2px 12px 2px 0; border: 0;
   border-bottom: 1px solid color-mix(in srgb, currentColor 20%, transparent); }
 .xbarc-card.xbarc-card .r { text-align: right; } .xbarc-card p { margin: 2px 0; }
 .xbarc-card table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: 4px 0; }

@@ -23,7 +23,7 @@ from xbarc.version import VERSION
 # Slices of one layer, all copies together, and changes of one counter: about 250 KiB each, so that
 # a net of fifty layers stays within what a browser opens at once.
 _MOST_SLICES = 2000
-_MOST_CHANGES = 2000
+_MOST_CHANGES = 2000  # as above
 _LAYERS, _PATH, _COUNTERS = 1, 2, 3  # processes: how viewers group what they show
 _PS = 1000  # in a nanosecond
 
