@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,9 @@ import numpy as np
 from xbarc.explore import StudyResult, cluster_map, driver, explore, hypervolume
 from xbarc.explore.digests import code_digest
 from xbarc.explore.knobs import count_designs
+from xbarc.explore.recipe import Recipe
 from xbarc.explore.study import make_study
-from xbarc.explore.work import Conditions, DesignCosts, price
+from xbarc.explore.work import Conditions, DesignCosts, price_group
 from xbarc.workers import worker_map
 
 _MODELS = Path(__file__).resolve().parent.parent / "models"
@@ -43,9 +44,9 @@ _OBJECTIVES = {"top1": "max", "energy_uj": "min", "area_mm2": "min"}
 # Who is killed, round after round: the driver, it and one of its workers, a worker alone.
 _VICTIMS = ("driver", "both", "worker")
 
-# Calls of `price` that a driver may have handed out without a result in the store: at work and
-# waiting, two for each of two workers.
-_IN_FLIGHT = 4
+# Designs that a driver may have handed out without a result in the store: two groups at work and
+# waiting for each of two workers, each of two designs in this study.
+_IN_FLIGHT = 8
 
 
 def _mlp_study(designs: int) -> dict[str, Any]:
@@ -95,17 +96,17 @@ def _cpu() -> float:
 # ---- kills
 
 
-def _log_price(conditions: Conditions, recipe: Any) -> DesignCosts:
-    """`price`, with a line for each time that it came to an end."""
-    found = price(conditions, recipe)
+def _log_prices(conditions: Conditions, recipes: Sequence[Recipe]) -> list[DesignCosts]:
+    """`price_group`, with a line for each design that it came to the end of."""
+    found = price_group(conditions, recipes)
     with Path(os.environ["XBARC_PRICED"]).open("a", encoding="utf-8") as file:
-        file.write(recipe.command() + "\n")
+        file.write("".join(f"{recipe.command()}\n" for recipe in recipes))
     return found
 
 
 def drive(store: str, jobs: int) -> None:
     """One run of the study, in a process of its own."""
-    driver.price = _log_price
+    driver.price_group = _log_prices
     result = explore(_mlp_study(60), store=store, jobs=jobs)
     Path(store).with_suffix(".json").write_text(result.json_text(), encoding="utf-8")
 

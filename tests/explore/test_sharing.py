@@ -23,7 +23,7 @@ from xbarc.explore import Study, explore, make_study, meaning_of
 from xbarc.explore.digests import method_digest
 from xbarc.explore.figures import totals_of
 from xbarc.explore.recipe import Recipe, make_recipe
-from xbarc.explore.work import Conditions, _program_of, price
+from xbarc.explore.work import Conditions, _program_of, group_recipes, price
 from xbarc.ir import Program, read_npz
 from xbarc.numerics import digest_of
 from xbarc.report import Totals
@@ -308,3 +308,19 @@ def test_designs_of_a_real_network_share_work(seed: int) -> None:
         }
     )
     assert sum(_check_shared(_draw_recipe(made, rng)) for _ in range(12)) > 4
+
+
+def test_designs_of_one_program_go_to_one_worker(study: MakeStudy) -> None:
+    made = study()
+    settings = [
+        {"array.columns": columns, "hierarchy.arrays_per_macro": arrays, "duplicate": copies}
+        for columns in (64, 128)
+        for arrays in range(1, 12)
+        for copies in ("none", "balance")
+    ]
+    recipes = {str(n): _recipe_of(made, one) for n, one in enumerate(settings)}
+    groups = group_recipes(recipes)
+    assert sorted(key for group in groups for key in group) == sorted(recipes)
+    for group in groups:
+        assert len({settings[int(key)]["array.columns"] for key in group}) == 1
+    assert sorted(map(len, groups)) == [6, 6, 16, 16]

@@ -25,8 +25,9 @@ from xbarc.explore.work import (
     DesignCosts,
     Question,
     answer,
+    group_recipes,
     load_samples,
-    price,
+    price_group,
 )
 from xbarc.ir import check_labels, labels_in
 from xbarc.workers import WorkerMap
@@ -155,24 +156,30 @@ class Explorer:
         missing: dict[str, Recipe] = {}
         for item, own in zip(items, keys, strict=True):
             for recipe, key in zip(item.recipes, own, strict=True):
-                if key in known:
-                    continue
-                found = self._store.priced(key)
+                found = known.get(key) or self._store.priced(key)
                 if found is not None:
                     known[key] = found
                 else:
                     missing[key] = recipe
-        # Neighbours share cells: a worker that prices one has the cells of the next.
-        order = sorted(missing, key=lambda key: repr(missing[key]))
-        work = self._share(partial(price, self.conditions), self._until_late(missing, order))
-        for number, (key, found) in enumerate(zip(order, work, strict=False)):
-            self._store.put_priced(key, found)
-            known[key] = found
-            self._tell("designs priced", number + 1, len(order))
+        known |= self._price_missing(missing)
         for item, own in zip(items, keys, strict=True):
             if all(key in known for key in own):  # the others come after the end
                 item.priced = tuple(known[key] for key in own)
                 yield item
+
+    def _price_missing(self, missing: Mapping[str, Recipe]) -> dict[str, DesignCosts]:
+        """Costs of designs that nobody has priced, by key; as far as there is time."""
+        known: dict[str, DesignCosts] = {}
+        groups, done = group_recipes(missing), 0
+        asked = ([missing[key] for key in group] for group in self._until_late(groups))
+        work = self._share(partial(price_group, self.conditions), asked)
+        for group, costs in zip(groups, work, strict=False):
+            for key, one in zip(group, costs, strict=True):
+                self._store.put_priced(key, one)
+                known[key] = one
+            done += len(group)
+            self._tell("designs priced", done, len(missing))
+        return known
 
     def _key_of(self, recipe: Recipe, known: dict[str, DesignCosts]) -> str:
         """The digest of a design's costs; where it has none, why is known at once."""
@@ -182,11 +189,11 @@ class Explorer:
             known[recipe.command()] = DesignCosts(error=str(error))
             return recipe.command()
 
-    def _until_late(self, items: Mapping[str, Recipe], order: Iterable[str]) -> Iterator[Recipe]:
-        for key in order:
+    def _until_late(self, groups: Iterable[list[str]]) -> Iterator[list[str]]:
+        for group in groups:
             if self._is_late():
                 return
-            yield items[key]
+            yield group
 
     def _judge(self, fresh: set[tuple[str, ...]]) -> None:
         """Answer rung after rung; after each, give up what cannot win."""

@@ -6,9 +6,10 @@ that made them, so that a design that is answered right after it was priced is c
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import groupby
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -48,6 +49,12 @@ _REPORTED = frozenset({"duplicate", "cost_law"})
 
 # Tables of a target that no cell, converter or order depends on, unless a choice is made by price.
 _PRICED = ("costs", "hierarchy", "peak", "sources", "name", "description", "changed", "base")
+
+_PRICED_FIELDS = tuple(f"{name}." for name in _PRICED)
+
+# Designs that one worker prices in a row, and that are lost where it is killed: where one program
+# serves all of them, each takes some 20 ms.
+_GROUP = 16
 
 # Stands for a label where data have none: every other number is one, -1 too, which no class has.
 NO_LABEL = np.iinfo(np.int64).min
@@ -141,6 +148,28 @@ def price(conditions: Conditions, recipe: Recipe) -> DesignCosts:
     digest = digest_of(digest, options.fix_input)
     spent = process_time() - start
     return DesignCosts(totals, unknown, digest, proof, not meaning.lossy, "", spent)
+
+
+def price_group(conditions: Conditions, recipes: Sequence[Recipe]) -> list[DesignCosts]:
+    """Price designs one after another, in the process that has the program of the first."""
+    return [price(conditions, recipe) for recipe in recipes]
+
+
+def group_recipes(recipes: Mapping[str, Recipe]) -> list[list[str]]:
+    """Keys of designs that take over cells from each other, at most `_GROUP` of them together."""
+    words = {key: _shared_words(recipe) for key, recipe in recipes.items()}
+    found: list[list[str]] = []
+    for _, run in groupby(sorted(words, key=lambda key: words[key]), lambda key: words[key][0]):
+        alike = list(run)
+        found += [alike[at : at + _GROUP] for at in range(0, len(alike), _GROUP)]
+    return found
+
+
+def _shared_words(recipe: Recipe) -> tuple[str, str]:
+    """What designs of one program have in common as a rule, and all of a recipe."""
+    fields = [text for text in recipe.overrides if not text.startswith(_PRICED_FIELDS)]
+    options = [item for item in recipe.options if item[0] not in _REPORTED]
+    return repr((recipe.model, recipe.target, fields, options)), repr(recipe)
 
 
 @dataclass(frozen=True)
