@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields, is_dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 from xml.etree import ElementTree
@@ -31,12 +32,14 @@ from xbarc.target import load_target
 
 LARGEST = 4096  # bytes of what a notebook keeps of an object
 NAME = st.text(max_size=300)
+SHOWN = ("program", "layer", "session", "target", "comparison", "study", "answer", "evaluation")
 
 
 def small() -> CompiledProgram:
     return CompiledProgram(small_program())
 
 
+@cache
 def shown_objects() -> dict[str, Any]:
     program = small()
     question = {"models": ["a.onnx"], "knobs": {"adc": [4, 5]}, "objectives": {"energy_uj": "min"}}
@@ -56,8 +59,9 @@ def shown_objects() -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("name", shown_objects())
+@pytest.mark.parametrize("name", SHOWN)
 def test_objects_are_small_in_a_notebook(name: str) -> None:
+    assert tuple(shown_objects()) == SHOWN
     made = shown_objects()[name]
     html, text = made._repr_html_(), repr(made)
     assert len(html.encode()) <= LARGEST
