@@ -72,11 +72,15 @@ def view_command(
     place = output or Path(f"{program.resolve().stem}.html")
     if not serve:
         check_writable(place)
-    from xbarc.cli.progress import progress_bar
-
     page = _page(program, data, model, stuck, wires)
     if serve:
         return _serve(page, _PORT if port is None else port)
+    return _write(page, place)
+
+
+def _write(page: ProgramPage, place: Path) -> int:
+    from xbarc.cli.progress import progress_bar
+
     with progress_bar("view") as advance:
         text = page.render(lambda done, total: advance("arrays", done, total))
     write_text(place, text)
