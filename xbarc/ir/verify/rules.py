@@ -261,7 +261,7 @@ def _break_rule(rule: ProgramRule, program: Program, memo: Memo | None) -> Itera
 
 def _recall_proof(program: Program, memo: Memo) -> tuple[str, ...]:
     """What `facts_proven` says: claims follow from the inputs and from what the steps compute."""
-    claims = [(step.facts, step.narrowed) for step in program.crossbar_steps]
+    claims = [(step.facts, step.narrowed, step.input_bits) for step in program.crossbar_steps]
     digests = [step_meaning(step, memo).digest for step in program.steps]
     key = ("proven", digest_of(program.inputs, claims, digests))
     return memo.recall(key, lambda: tuple(facts_proven(program)))
