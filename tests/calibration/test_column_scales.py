@@ -10,7 +10,7 @@ import pytest
 
 import xbarc
 from tests.builders import float_result, int_layer, mapped, small_target
-from tests.calibration.test_refit import STATIC, narrow_layer, some_vectors
+from tests.calibration.test_refit import STATIC, narrow_layer, some_vectors, values_of
 from tests.frontend.onnx_models import model_file
 from xbarc.calibration import column_scales
 from xbarc.calibration.column_scales import scale_columns
@@ -34,13 +34,9 @@ def _fit(step: CrossbarStep, bits: int | None, vectors: AnyArray, exact: FastLay
 
 
 def _error(step: CrossbarStep, vectors: AnyArray, exact: FastLayer) -> float:
-    """Mean squared error of what the network goes on with, but for the mean of each output."""
-    scale = step.result.scale.astype(np.float64)  # type: ignore[union-attr]
-    found = FastLayer(step).accumulate(vectors).reshape(len(vectors), -1) * scale
-    plain = exact.step.result.scale.astype(np.float64)  # type: ignore[union-attr]
-    wanted = exact.accumulate(vectors).reshape(len(vectors), -1) * plain
-    off: Float64Array = found - wanted
-    return float(off.var(axis=0).mean())
+    """Mean squared error of what the network goes on with; `STATIC` has a zero point."""
+    off: Float64Array = values_of(step, vectors) - values_of(exact.step, vectors)
+    return float((off**2).mean())
 
 
 @pytest.mark.parametrize("encoding", ["differential", "differential-analog", "offset", "acm"])

@@ -126,15 +126,19 @@ def test_factors_of_columns_are_trained_to_the_bit(
         assert (first is None and second is None) or np.array_equal(first, second)  # type: ignore[arg-type]
 
 
-def test_factors_have_the_gradient_of_what_they_multiply() -> None:
+@pytest.mark.parametrize("has_zero", [False, True])
+def test_factors_have_the_gradient_of_what_they_multiply(
+    has_zero: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Accumulators are linear in them: differences over whole steps give the gradient itself."""
+    monkeypatch.setattr(column_scales, "_WORTH", np.inf)
     job, _ = _scaled_job()
     job.train()
-    # behind a ReLU codes have no zero point, whose share would follow the factors as well
+    # behind a ReLU codes have no zero point; where there is one its share follows the factors
     layer = next(
         layer
         for layer in job.layers.values()
-        if layer.column_scale is not None and getattr(layer.step.quantizer, "zero_point", None) == 0
+        if bool(getattr(layer.step.quantizer, "zero_point", 0)) == has_zero
     )
     scale = layer.column_scale
     assert scale is not None

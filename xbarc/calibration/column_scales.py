@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xbarc.calibration.refit import scale_result, takes_gain
-from xbarc.executor import ReferenceLayer
+from xbarc.executor import ReferenceLayer, layer_frame
 from xbarc.ir import CrossbarStep, Scatter, known_zero
 from xbarc.lazy import lazy_module
 from xbarc.numerics import (
@@ -117,15 +117,19 @@ def _with_note(step: CrossbarStep, note: str) -> CrossbarStep:
 
 
 def _in_units(step: CrossbarStep, scale: UInt8Array, unit: Float64Array) -> CrossbarStep:
-    """The layer with these factors; its digital numbers in the new unit of its accumulators."""
-    p = step.periphery
-    periphery = replace(
-        p,
-        column_scale=scale,
-        constant=np.rint(p.constant * unit).astype(np.int64),
-        input_sum=np.rint(p.input_sum * unit).astype(np.int64),
-    )
-    return replace(step, periphery=periphery, result=scale_result(step.result, 1 / unit))
+    """The layer with these factors; its digital numbers in the new unit of its accumulators.
+
+    What the zero point adds follows the factors in a program, and must not: they stand for what
+    converters lose, and the matrix that inputs are meant for has none. So `a` makes up for it.
+    """
+    zero = (known_zero(step.quantizer) or (0, 0.0))[0]
+    p, meant = step.periphery, layer_frame(step).weight_sums.reshape(-1) * unit
+    input_sum = np.rint(p.input_sum * unit).astype(np.int64)
+    periphery = replace(p, column_scale=scale, input_sum=input_sum)
+    scaled = replace(step, periphery=periphery, result=scale_result(step.result, 1 / unit))
+    less = zero * (meant - layer_frame(scaled).weight_sums.reshape(-1))
+    constant = np.rint(p.constant * unit - less).astype(np.int64)
+    return replace(scaled, periphery=replace(periphery, constant=constant))
 
 
 @dataclass(frozen=True, eq=False)

@@ -161,10 +161,12 @@ class ProgramLayer(nn.Module):
         """The matrix that levels stand for; axes: group, input, output."""
         entries, scales = self._entries, self.current_scales()
         if scales is not None:
-            # what the zero point adds follows the factors, and passes them no gradient: it is a
-            # constant of each output, as the bias is
             entries = entries.scaled_by(scales.detach().cpu().numpy())
         matrix = entries.matrix(levels)
+        if scales is not None and self.training:
+            # nothing, with the gradient of the sums that the zero point is multiplied with: its
+            # share is large, and factors that ignored it would move every output's mean
+            matrix = matrix + self._no_sums(scales, levels)[:, None] / self.step.inputs
         if not self._has_input_sum:
             return matrix
         beta = self.input_sum.to(levels.dtype)
@@ -265,6 +267,18 @@ class ProgramLayer(nn.Module):
             return acc
         beta = self.input_sum.to(acc.dtype).reshape(self.step.groups, 1, self.step.outputs)
         return acc + vectors.to(acc.dtype).sum(2, keepdim=True) * beta
+
+    def _no_sums(self, scales: Tensor, levels: Tensor) -> Tensor:
+        """Zeros with the gradient by factors of sums of weights; axes: group, output."""
+        free, table = scales - scales.detach(), self.table(levels.detach())
+        bounds, blocks = self.step.tiling.segment_bounds.tolist(), self.step.tiling.segment_block
+        total = levels.new_zeros((self.step.groups, self.step.outputs))
+        for first, last, block, output in zip(
+            bounds[:-1], bounds[1:], blocks.tolist(), self._outputs, strict=True
+        ):
+            sums = table[:, first:last].sum(1) * free[:, block % free.shape[1]]
+            total = total + (sums[:, None] @ output.to(sums.dtype))[:, 0]
+        return total
 
     def _scales_of_segments(self) -> Tensor | None:
         """Axes: segment, group or 1, vector (1), conversion."""
