@@ -2,7 +2,8 @@
 
 python benchmarks/exploring.py kills [--rounds 50]
 python benchmarks/exploring.py dask [--designs 200]
-python benchmarks/exploring.py search [--designs 120]
+python benchmarks/exploring.py search [--designs 60]
+python benchmarks/exploring.py large [--designs 500]
 """
 
 from __future__ import annotations
@@ -84,6 +85,19 @@ def _vgg_study(**search: Any) -> dict[str, Any]:
         "objectives": _OBJECTIVES,
         "search": search,
     }
+
+
+def _large_study(**search: Any) -> dict[str, Any]:
+    """11,664 designs of nine knobs."""
+    study = _vgg_study(**search)
+    more = {
+        "adc": ["lossless", 8, 7, 6, 5, 4],
+        "hierarchy.arrays_per_macro": [4, 8, 16],
+        "hierarchy.macros_per_tile": [2, 4, 8],
+        "hierarchy.tiles_per_chip": [128, 256],
+        "pack": ["none", "layer", "network"],
+    }
+    return study | {"knobs": study["knobs"] | more}
 
 
 def _cpu() -> float:
@@ -252,10 +266,22 @@ def compare_search(designs: int) -> None:
     halved = _vgg_study(sampler="grid", images=[64, 256, "all"])
     fronts["all, halved"] = _timed("grid, halved", halved)
     points = {name: _points(result) for name, result in fronts.items()}
-    worst = np.max([np.max(list(_known_points(whole)), axis=0)], axis=0) * 1.0 + 1e-9
+    worst = np.max(list(_known_points(whole)), axis=0) + 1e-9
     best = hypervolume(points["all"], worst)
     for name, found in points.items():
         print(f"{name:28} {hypervolume(found, worst) / best:.4f} of the hypervolume")
+
+
+def search_large(designs: int) -> None:
+    """All designs of a large study, and what a search finds of their front."""
+    images = [64, 256, "all"]
+    whole = _timed("grid", _large_study(sampler="grid", images=images))
+    worst = np.max(list(_known_points(whole)), axis=0) + 1e-9
+    best = hypervolume(_points(whole), worst)
+    for sampler in ("tpe", "random"):
+        found = _timed(sampler, _large_study(sampler=sampler, designs=designs, images=images))
+        share = hypervolume(_points(found), worst) / best
+        print(f"{sampler:28} {share:.4f} of the hypervolume")
 
 
 def _timed(name: str, study: dict[str, Any]) -> StudyResult:
@@ -290,7 +316,7 @@ def _values(figures: Any) -> list[float]:
 def main() -> None:
     """Run what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("kills", "dask", "search", "drive"))
+    parser.add_argument("what", choices=("kills", "dask", "search", "large", "drive"))
     parser.add_argument("store", nargs="?")
     parser.add_argument("--rounds", type=int, default=50)
     parser.add_argument("--designs", type=int, default=120)
@@ -301,8 +327,10 @@ def main() -> None:
         kill_studies(asked.rounds)
     elif asked.what == "dask":
         compare_dask(asked.designs)
-    else:
+    elif asked.what == "search":
         compare_search(asked.designs)
+    else:
+        search_large(asked.designs)
 
 
 if __name__ == "__main__":
