@@ -404,12 +404,16 @@ def _line(rows: list[Row]) -> str:
     one = rows[0]
     names = ("float_top1", "lossless", "mapped", "trained")
     means = [float(np.mean([getattr(row, name) for row in rows])) for name in names]
-    numbers = " | ".join(f"{mean:.2f}" for mean in means)
+    shown = [f"{mean:.2f}" for mean in means]
+    if CASES[one.case].from_scratch:
+        shown[1:3] = "", ""  # a program of random weights is no measure
+    numbers = " | ".join(shown)
     lost = [row.float_top1 - row.trained for row in rows]
     under = [row.lossless - row.trained for row in rows]
+    below = "" if CASES[one.case].from_scratch else f"{np.mean(under):.2f}{_range(under)}"
     return (
         f"| {CASES[one.case].title}{_extras(rows)} | {one.net} | {numbers} "
-        f"| {np.mean(lost):.2f}{_range(lost)} | {np.mean(under):.2f}{_range(under)} "
+        f"| {np.mean(lost):.2f}{_range(lost)} | {below} "
         f"| {one.train:,} | {one.epochs} | {one.batch} | {one.cell_rate:g}, {one.digital_rate:g} "
         f"| {len(rows)} | {np.mean([row.seconds for row in rows]):.0f} |"
     )

@@ -91,6 +91,8 @@ def test_chips_and_widths_are_told_where_there_are_any() -> None:
     assert "20 chips at 10 %: mapped 85.00, worst 80.00; trained 87.00, worst 84.00" in (
         training.markdown([noisy])
     )
+    scratch = training.markdown([_row(case="acm-1-scratch", mapped=9.0)])
+    assert "| 90.00 |  |  | 88.50 | 1.50 |  |" in scratch
     narrow = _row(case="energy-64", widths={"D.U.B.": [7.0, 128.0, 5.0, 32.0]})
     assert "D.U.B.: b 7.00 to 5.00, 2**b 128.0 to 32.0" in training.markdown([narrow])
 
