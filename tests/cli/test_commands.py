@@ -201,6 +201,35 @@ def test_compile_writes_a_program_and_a_short_report(
     assert sorted(item.name for item in tmp_path.iterdir()) == ["a.xbar", "model.onnx"]
 
 
+def test_compile_says_why_products_stay_digital(
+    xbarc: Run, model: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Each product of two inputs has its reason; none is called one without a matrix."""
+    products = "\n".join(f"    y{i} = MatMul(x, z)" for i in range(5))
+    outputs = ", ".join(f"float[4, 4] y{i}" for i in range(5))
+    text = f"own (float[4, 4] x, float[4, 4] z) => ({outputs})\n{{\n{products}\n}}\n"
+    done = xbarc("compile", model(text), "-o", tmp_path / "o.xbar")
+    assert done.code == 0, done.err
+    lines = done.out.splitlines()
+    assert lines[0].endswith(": no layer on crossbars")
+    assert sum(" stays digital: " in line for line in lines) == 3
+    assert "note: 2 more stay digital; xbarc report has all reasons" in lines
+    assert "without a matrix operator" not in done.out
+    assert "limits" not in done.out
+
+
+def test_compile_of_a_model_without_matrices(
+    xbarc: Run, model: Callable[..., Path], tmp_path: Path
+) -> None:
+    text = "own (float[4, 4] x) => (float[4, 4] y)\n{\n    y = Relu(x)\n}\n"
+    done = xbarc("compile", model(text), "-o", tmp_path / "o.xbar")
+    assert done.out.splitlines()[:2] == [
+        "model on rram128: no layer on crossbars",
+        "Digital, without a matrix operator: Relu",
+    ]
+    assert "limits" not in done.out
+
+
 def test_compile_says_how_accurate_the_program_is(
     xbarc: Run, model: Callable[..., Path], npz: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -358,6 +387,7 @@ def test_inspect_writes_pages_and_pictures(xbarc: Run, mlp: Path, tmp_path: Path
     html, png = tmp_path / "a.html", tmp_path / "a.png"
     done = xbarc("inspect", mlp, "--layer", "fc2", "--html", html, "--png", png)
     assert (done.code, done.out) == (0, "")
+    assert done.err.splitlines() == [f"wrote {html}", f"wrote {png}"]
     assert "<html" in html.read_text("utf-8")
     assert png.read_bytes().startswith(b"\x89PNG")
     block = xbarc("inspect", mlp, "--layer", "fc3", "--block", "0,0", "--png", png, "--json")

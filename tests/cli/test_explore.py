@@ -81,7 +81,10 @@ def test_a_sweep_needs_no_file(xbarc: Run, folder: Path) -> None:
     judged = xbarc("sweep", "net.onnx", *words, "--data", "test.npz", "--calibrate", "cal.npz")
     assert judged.code == 0, judged.err
     assert "of 4 designs" in judged.out
-    assert (folder / "net-sweep.html").is_file()
+    files = ("net-sweep.html", "net-sweep.csv", "net-sweep.json")
+    assert f"wrote {', '.join(files)}" in judged.err
+    assert all((folder / name).is_file() for name in files)
+    assert "wrote" not in xbarc("sweep", "net.onnx", *words, "-q").err
     assert xbarc("sweep", "net.onnx", *words, "--json").json["possible"] == 4
 
 
@@ -100,6 +103,8 @@ def test_what_is_wrong_is_said_before_any_work(xbarc: Run, folder: Path) -> None
     (folder / "bad.toml").write_text(STUDY.replace("test.npz", "net.onnx"))
     xbarc("explore", "bad.toml").refused("net.onnx")
     xbarc("sweep", "net.onnx", "--vary", "adc").refused("--vary")
+    for words in ("adc=4..x", "adc=4..", "adc=lossless..8"):
+        xbarc("sweep", "net.onnx", "--vary", words).refused("--vary")
     xbarc("sweep", "net.onnx", "--vary", "adc=4", "--objectives", "energy_uj:less").refused("less")
     xbarc("sweep", "net.onnx", "--vary", "adc=4", "--images", "x", "--data", "test.npz").refused(
         "--images"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from xbarc.cli.messages import tell
 from xbarc.cli.options import TargetChoice, takes
 from xbarc.errors import EXIT_DONE, InputError
 from xbarc.options import Jobs, Options, option, read_path, reads
@@ -100,8 +100,7 @@ def explore_command(
 
         print(render_explanation(result, explain), end="")
         return EXIT_DONE
-    _write(result, place)
-    _show(result, shown)
+    _show(result, shown, _write(result, place))
     return EXIT_DONE
 
 
@@ -160,8 +159,7 @@ def sweep_command(
     )
     place = shown.output or Path(f"{model.stem}-sweep")
     result = _run(study, place, shown, shared.jobs)
-    _write(result, place)
-    _show(result, shown)
+    _show(result, shown, _write(result, place))
     return EXIT_DONE
 
 
@@ -238,20 +236,22 @@ def _run(study: Study, place: Path, shown: ExploreOutput, jobs: int) -> StudyRes
         return explore(study, store=store, jobs=jobs, share=share, progress=advance)
 
 
-def _write(result: StudyResult, place: Path) -> None:
-    """All files of an answer, each whole or absent."""
+def _write(result: StudyResult, place: Path) -> tuple[Path, ...]:
+    """All files of an answer, each whole or absent: the page, CSV and JSON."""
     from xbarc.cli.files import write_text
     from xbarc.explore import render_page
 
-    for ending, text in (
-        (".csv", result.csv_text()),
-        (".json", result.json_text()),
-        (".html", render_page(result, place.name)),
-    ):
-        write_text(place.with_name(place.name + ending), text)
+    texts = {
+        place.with_name(place.name + ".html"): render_page(result, place.name),
+        place.with_name(place.name + ".csv"): result.csv_text(),
+        place.with_name(place.name + ".json"): result.json_text(),
+    }
+    for path, text in texts.items():
+        write_text(path, text)
+    return tuple(texts)
 
 
-def _show(result: StudyResult, shown: ExploreOutput) -> None:
+def _show(result: StudyResult, shown: ExploreOutput, files: tuple[Path, ...]) -> None:
     from xbarc.cli.reporting import emit
     from xbarc.explore import render_result
 
@@ -259,4 +259,4 @@ def _show(result: StudyResult, shown: ExploreOutput) -> None:
         emit(result.json_text())
         return
     emit(render_result(result))
-    print("wrote the page, and all designs as CSV and JSON", file=sys.stderr)
+    tell(f"wrote {', '.join(str(path) for path in files)}")

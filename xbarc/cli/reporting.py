@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from xbarc.cli.files import find_source, write_bytes, write_text
+from xbarc.cli.messages import tell
 from xbarc.cli.options import takes
 from xbarc.errors import EXIT_DONE, InputError
 from xbarc.ir import check_writable
@@ -236,6 +237,7 @@ def inspect_command(
     drawn = tile_map(step, place)
     for kind, path in files.items():
         write_bytes(path, drawn.encode(kind))
+        tell(f"wrote {path}")
     # Whoever asked for a picture wants no text, unless he said so.
     if json:
         emit(drawn.json())

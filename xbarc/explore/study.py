@@ -242,9 +242,19 @@ def vary(texts: Sequence[str]) -> dict[str, Any]:
 
 
 def _read_values(text: str) -> list[Any]:
-    """One value, or all whole numbers of a range."""
+    """One value, or all whole numbers of a range.
+
+    Raises:
+        InputError: only one end of a range is a whole number.
+    """
     ends = text.split("..")
-    if len(ends) == 2 and all(re.fullmatch(r"\s*-?\d+\s*", end) for end in ends):
+    whole = [re.fullmatch(r"\s*-?\d+\s*", end) is not None for end in ends]
+    # Neither end is one in a path such as `../chip.toml`.
+    if len(ends) == 2 and any(whole) and not all(whole):
+        raise InputError(
+            f"'{text.strip()[:40]}', expected FIRST..LAST, both whole numbers", where="--vary"
+        )
+    if len(ends) == 2 and all(whole):
         first, last = int(ends[0]), int(ends[1])
         step = 1 if last >= first else -1
         return list(range(first, last + step, step))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from xbarc.errors import TargetError
 from xbarc.target.description import describe
+from xbarc.target.figure_tree import FigureList
 from xbarc.target.files import find, target_names
 from xbarc.target.load import load_target
 from xbarc.target.model import NAME, Target
@@ -20,6 +21,8 @@ _SHOWN = (
     "array.columns",
     "array.active_rows",
     "cell.bits",
+    # Whoever changes the bits must give as many conductances as there are levels then.
+    "cell.conductance",
     "input.dac_bits",
     "adc.max_bits",
     "adc.columns_per_adc",
@@ -100,4 +103,4 @@ def _value(target: Target, path: str) -> str:
     part: object = target
     for name in path.split("."):
         part = getattr(part, name)
-    return str(part)
+    return str(list(part.values) if isinstance(part, FigureList) else part)

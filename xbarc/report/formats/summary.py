@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Group
 from rich.text import Text
 
@@ -9,8 +11,12 @@ from xbarc.report.escaping import text_lines
 from xbarc.report.model import Report
 from xbarc.report.notes import warnings
 from xbarc.report.rich_tables import rich_table
-from xbarc.report.sections import largest_part, plain_line
+from xbarc.report.sections import DigitalRow, largest_part, plain_line
 from xbarc.rows import TableData, number, percent
+
+# With three a summary fits a screen of 24 lines. A transformer has two such products in each of its
+# layers, all for the same reason.
+_REASONS = 3
 
 
 def render_summary(report: Report, accuracy: tuple[str, str]) -> Group:
@@ -32,13 +38,25 @@ def render_summary(report: Report, accuracy: tuple[str, str]) -> Group:
         ("latency", f"{number(totals.latency_us)} us", _rate(report)),
     )
     head = f"{report.name} on {report.target.name}: {_size(report)}"
-    lines = [head, *([plain_line(report.digital)] if report.digital else [])]
+    lines = [head, *_digital_lines(report.digital)]
     lines += [f"note: {note}" for note in warnings(report.notes)]
     # The table last: it is what is seen when a long compilation ends.
     return Group(Text(text_lines(lines)), rich_table(TableData("", ("", "", ""), rows)))
 
 
+def _digital_lines(rows: Sequence[DigitalRow]) -> list[str]:
+    """What stayed digital: the reasons, where operators with a matrix did."""
+    reasons = [note for row in rows for note in row.notes]
+    if not reasons:
+        return [plain_line(rows)] if rows else []
+    left = len(reasons) - _REASONS
+    more = [f"note: {left} more stay digital; xbarc report has all reasons"] if left > 0 else []
+    return [*(f"note: {reason}" for reason in reasons[:_REASONS]), *more]
+
+
 def _size(report: Report) -> str:
+    if not report.layers:
+        return "no layer on crossbars"
     totals = report.totals
     room = "1 chip" if totals.fits_one_chip else f"{number(totals.chips)} chips"
     used = f"{percent(totals.cell_utilization)} of cells used"
@@ -47,6 +65,6 @@ def _size(report: Report) -> str:
 
 def _rate(report: Report) -> str:
     plan = report.schedule
-    if plan is None:
+    if plan is None or not report.layers:
         return ""
     return f"{number(report.totals.inferences_per_s)} inferences/s; {plan.bottleneck} limits"
