@@ -160,8 +160,8 @@ def group_recipes(recipes: Mapping[str, Recipe]) -> list[list[str]]:
     words = {key: _shared_words(recipe) for key, recipe in recipes.items()}
     found: list[list[str]] = []
     for _, run in groupby(sorted(words, key=lambda key: words[key]), lambda key: words[key][0]):
-        alike = list(run)
-        found += [alike[at : at + _GROUP] for at in range(0, len(alike), _GROUP)]
+        equal = list(run)
+        found += [equal[at : at + _GROUP] for at in range(0, len(equal), _GROUP)]
     return found
 
 
