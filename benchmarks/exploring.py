@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,11 @@ import distributed
 import numpy as np
 
 from xbarc.explore import StudyResult, cluster_map, driver, explore, hypervolume
-from xbarc.explore.digests import code_digest
 from xbarc.explore.knobs import count_designs
 from xbarc.explore.recipe import Recipe
 from xbarc.explore.study import make_study
 from xbarc.explore.work import Conditions, DesignCosts, price_group
-from xbarc.workers import worker_map
+from xbarc.workers import THREAD_VARIABLES, WorkerMap, worker_map
 
 _MODELS = Path(__file__).resolve().parent.parent / "models"
 _DATA = {
@@ -101,10 +101,21 @@ def _large_study(**search: Any) -> dict[str, Any]:
 
 
 def _cpu() -> float:
-    """CPU seconds of this process and of its children that have ended."""
-    both = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    used = [resource.getrusage(who) for who in both]
-    return sum(one.ru_utime + one.ru_stime for one in used)
+    """CPU seconds of this process and of all below it, those that have ended included."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    total = time.process_time() + ended.ru_utime + ended.ru_stime
+    parents: dict[int, list[tuple[int, float]]] = {}
+    for place in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            words = place.read_text().rpartition(")")[2].split()
+            used = sum(map(int, words[11:15])) / os.sysconf("SC_CLK_TCK")
+            parents.setdefault(int(words[1]), []).append((int(place.parent.name), used))
+    below = parents.get(os.getpid(), [])
+    while below:
+        pid, used = below.pop()
+        total += used
+        below += parents.get(pid, [])
+    return total
 
 
 # ---- kills
@@ -226,30 +237,37 @@ def _check_end(store: Path, calm: Path) -> list[str]:
 
 def compare_dask(designs: int) -> None:
     """CPU time of a study in process, in two local processes, and on two workers of Dask."""
+    # Workers load modules and compiled loops at their first designs, which are others.
+    warm = make_study({**_mlp_study(12), "fixed": {"weight_bits": 7}})
     study = make_study(_mlp_study(designs))
-    warm = make_study(_mlp_study(4))
-    used: dict[str, list[float]] = {}
     answers = []
-    for name in ("in process", "2 processes", "2 workers of Dask"):
+    for name, open_map in (
+        ("in process", partial(worker_map, 1)),
+        ("2 processes", partial(worker_map, 2)),
+        ("2 workers of Dask", _dask_map),
+    ):
         start = _cpu()
-        begun = start
-        if name == "in process":
-            explore(warm)
+        with open_map() as share:
+            explore(warm, share=share)
             begun = _cpu()
-            answers.append(explore(study).as_json())
-        elif name == "2 processes":
-            with worker_map(2) as share:
-                answers.append(explore(study, share=share).as_json())
-        else:
-            cluster = distributed.LocalCluster(
-                n_workers=2, threads_per_worker=1, dashboard_address=None
-            )
-            with cluster, cluster_map(cluster.scheduler_address) as share:
-                answers.append(explore(study, share=share).as_json())
-        used[name] = [_cpu() - begun, _cpu() - start]
-    print(code_digest()[:8], "equal tables:", all(one == answers[0] for one in answers))
-    for name, (work, whole) in used.items():
-        print(f"{name:20} {work:7.1f} s, with start-up {whole:7.1f} s")
+            answers.append(explore(study, share=share).as_json())
+            work = _cpu() - begun
+        print(f"{name:20} {work:7.1f} s, with start-up {_cpu() - start:7.1f} s", flush=True)
+    print("equal tables:", all(one == answers[0] for one in answers))
+
+
+@contextlib.contextmanager
+def _dask_map() -> Iterator[WorkerMap]:
+    # As `--slurm` starts them: one thread each, no samples of the call stack.
+    os.environ |= dict.fromkeys(THREAD_VARIABLES, "1")
+    os.environ["DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED"] = "False"
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None, processes=True
+        ) as cluster,
+        cluster_map(cluster.scheduler_address) as share,
+    ):
+        yield share
 
 
 # ---- search
