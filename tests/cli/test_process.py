@@ -46,6 +46,19 @@ def test_help_loads_nothing_heavy(arguments: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_an_interrupt_while_the_command_loads_prints_no_traceback() -> None:
+    script = (
+        "import builtins\nload = builtins.__import__\n"
+        "def interrupted(name, *rest, **options):\n"
+        "    if name == 'typer': raise KeyboardInterrupt\n"
+        "    return load(name, *rest, **options)\n"
+        "builtins.__import__ = interrupted\nfrom xbarc.cli import entry\nentry()"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+    assert done.returncode == 130
+    assert done.stderr.decode() == "xbarc: interrupted; nothing was left half written\n"
+
+
 def test_a_whole_session(tmp_path: Path, model: Callable[..., Path]) -> None:
     model(DENSE, "net")
     np.savez(tmp_path / "in.npz", x=np.ones((2, 5), np.float32))

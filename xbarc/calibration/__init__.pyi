@@ -1,4 +1,4 @@
-from .budget import fit_budget
+from .budget import check_judge, fit_budget
 from .cells import CalibrationCells, ChipCells, IdealCells
 from .comparators import SenseWalk
 from .converters import Choose, calibrate_converters, uniform
@@ -18,6 +18,7 @@ __all__ = [
     "SenseWalk",
     "Whole",
     "calibrate_converters",
+    "check_judge",
     "choose_encoding",
     "fit_budget",
     "make_request",

@@ -126,6 +126,17 @@ class _BudgetJob:
     progress: Progress | None
 
 
+def check_judge(budget: Budget, *, labelled: bool) -> None:
+    """Refuse a budget in points without labels to count them by.
+
+    Raises:
+        MappingError: there are no labels.
+    """
+    if budget.points is not None and not labelled:
+        hint = "put an array 'labels' into the calibration data, or give an SQNR such as 30dB"
+        raise MappingError("points of top-1 need labels", where="--adc-budget", hint=hint)
+
+
 def fit_budget(
     steps: Sequence[Step],
     target: Target,
@@ -153,9 +164,7 @@ def fit_budget(
         MappingError: labels are missing, or even the widest converters miss the budget.
     """
     budget, search = asked[0], _SEARCH[asked[1]]
-    if budget.points is not None and labels is None:
-        hint = "put an array 'labels' into the calibration data, or give an SQNR such as 30dB"
-        raise MappingError("points of top-1 need labels", where="--adc-budget", hint=hint)
+    check_judge(budget, labelled=labels is not None)
     job = _BudgetJob(
         tuple(steps), target, output, batches, deal_folds(len(batches)), Scores(labels), progress
     )

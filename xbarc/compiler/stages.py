@@ -15,6 +15,7 @@ from xbarc.calibration import (
     Prefix,
     Whole,
     calibrate_converters,
+    check_judge,
     fit_budget,
     plan_whole,
     uniform,
@@ -38,6 +39,7 @@ from xbarc.ir import (
     RowsPoint,
     Step,
     built_settings,
+    labels_in,
     network_text,
     program_text,
     split_labels,
@@ -175,6 +177,10 @@ def start_compilation(
     plan = make_plan(options or CompileOptions(), target)
     if calibration is None:
         _check_needs(plan.options)
+    elif plan.options.adc_budget is not None:
+        # The name of the labels is known for sure once the model is read; none at all is none.
+        labelled = labels_in(calibration) in calibration
+        check_judge(plan.options.adc_budget, labelled=labelled)
     return Compilation(Path(path), plan, calibration, given=options, memo=memo or Memo())
 
 
