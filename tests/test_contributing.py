@@ -10,6 +10,8 @@ import xbarc
 from xbarc.version import VERSION
 
 PACKAGE = Path(xbarc.__file__).parent
+# Lines of a release in the changelog: a screen. The longest so far takes half of it.
+_RELEASE = 50
 TABLE = (PACKAGE.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 
@@ -59,3 +61,10 @@ def test_the_version_is_the_same_wherever_it_stands() -> None:
     assert re.findall(r"^version: (.+)$", citation, re.MULTILINE) == [VERSION]
     changes = (root / "CHANGELOG.md").read_text(encoding="utf-8")
     assert re.findall(r"^## (\d\S*)", changes, re.MULTILINE)[0] == VERSION
+
+
+def test_the_changelog_is_short() -> None:
+    """A user reads a release in a minute; details have a page in the appendix."""
+    changes = (PACKAGE.parent / "CHANGELOG.md").read_text(encoding="utf-8")
+    for release in re.split(r"^## ", changes, flags=re.MULTILINE)[1:]:
+        assert len(release.splitlines()) <= _RELEASE, release.splitlines()[0]
