@@ -163,6 +163,7 @@ def test_the_expected_loss_is_that_of_many_labels_from_few() -> None:
     assert np.std(expected) < 0.5 * np.std(by_label)
 
 
+@pytest.mark.slow
 def test_the_error_of_an_expected_loss_is_how_it_scatters() -> None:
     found, errors = [], []
     for seed in range(40):

@@ -84,6 +84,7 @@ class Faulty(Placement):
         return cast(Order, FAULTS[self.fault](sites))
 
 
+@pytest.mark.slow
 def test_a_sound_one_passes_and_loses_less() -> None:
     found = check_placement(Heavy())
     assert sum(one.after for one in found) < sum(one.before for one in found)

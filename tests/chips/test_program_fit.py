@@ -168,6 +168,7 @@ def test_known_faults_are_made_up_for() -> None:
     assert far(fitted) < 0.05 * far(program)
 
 
+@pytest.mark.slow
 def test_pairs_are_needed_where_levels_change() -> None:
     with pytest.raises(MappingError, match="no weights on pairs"):
         fit_program(

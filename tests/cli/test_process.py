@@ -234,6 +234,7 @@ def killed(own: Path, shares: list[float], xbarc: Run) -> None:
     assert xbarc("verify", own).code == 0
 
 
+@pytest.mark.slow
 def test_killed(own: Path, xbarc: Run) -> None:
     killed(own, [0.8, 0.95], xbarc)
 

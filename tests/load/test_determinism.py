@@ -86,6 +86,7 @@ def test_every_option_has_values_to_try() -> None:
     assert [name for name, option in FIELDS.items() if not values_of(name, option)] == []
 
 
+@pytest.mark.slow
 def test_processes_write_the_same_bytes() -> None:
     one, other = programs(QUICK)
     assert len(one) == 3

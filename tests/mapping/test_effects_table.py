@@ -23,6 +23,7 @@ def effects() -> ModuleType:
     return module
 
 
+@pytest.mark.slow
 def test_the_page_shows_the_table_of_today(effects: ModuleType) -> None:
     shown = (ROOT / "docs" / "reference" / "encodings.md").read_text(encoding="utf-8")
     _, _, rest = shown.partition(effects.BEGIN)

@@ -36,6 +36,7 @@ def test_training_images_are_drawn_with_the_seed() -> None:
     assert 0 <= one.min() < one.max() <= 1
 
 
+@pytest.mark.slow
 def test_a_small_table(
     few_bits: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -35,7 +35,7 @@ from xbarc.executor import Executor
 from xbarc.ir.program import Program
 
 PARTS = 8
-QUICK = 1
+QUICK = 0
 """Parts that the quick lane compiles; it reads the network of every case elsewhere."""
 
 Record = Callable[[str, object], None]

@@ -79,6 +79,7 @@ def test_a_sound_one_passes_without_pytest() -> None:
         check_encoding("morse")
 
 
+@pytest.mark.slow
 def test_the_checks_need_neither_pytest_nor_hypothesis() -> None:
     code = (
         "import sys, xbarc.testing; xbarc.testing.check_encoding('acm', 1);"

@@ -8,6 +8,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
+
 import xbarc as package
 
 ROOT = Path(package.__file__).parents[1]
@@ -24,6 +26,7 @@ def _run(*words: str, path: str, folder: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_example_installs_and_passes(tmp_path: Path) -> None:
     site, own = tmp_path / "site", str(ROOT)
     options = ("--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--target", str(site))

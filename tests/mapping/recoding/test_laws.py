@@ -73,6 +73,7 @@ def test_no_law_changes_the_matrix(name: str, adc_savings: set[str], seed: int) 
     assert is_lossless(step)
 
 
+@pytest.mark.slow
 def test_the_same_law_gives_the_same_bytes() -> None:
     layer = int_layer(gaussian(200, 40))
     for name in ("bits", "target"):
@@ -83,6 +84,7 @@ def test_the_same_law_gives_the_same_bytes() -> None:
         assert np.array_equal(first.cells.data, second.cells.data)
 
 
+@pytest.mark.slow
 def test_each_law_is_best_at_what_it_makes_small() -> None:
     layer, target = int_layer(gaussian(256, 24)), small_target(adc__stops_early="true")
     found = {

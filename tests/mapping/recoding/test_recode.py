@@ -108,6 +108,7 @@ def test_pieces_of_a_large_layer_are_held_to_the_limit(monkeypatch: pytest.Monke
     assert not np.array_equal(held.cells.data, free.cells.data)
 
 
+@pytest.mark.slow
 def test_a_sample_of_row_blocks_finds_centres_as_good(monkeypatch: pytest.MonkeyPatch) -> None:
     weights = np.clip(gaussian(1000, 12) + 9, -127, 127)
     bounds = np.array([*range(0, 1000, 128), 1000])

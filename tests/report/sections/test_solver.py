@@ -83,6 +83,7 @@ def test_bits_of_a_budget_are_a_row() -> None:
     assert row.gap == pytest.approx(0.05)
 
 
+@pytest.mark.slow
 def test_the_order_of_columns_of_a_layer_is_a_row() -> None:
     weights = np.random.default_rng(1).integers(-99, 100, (1, 64, 16))
     step = mapped(
