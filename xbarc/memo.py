@@ -32,6 +32,10 @@ class Memo:
         """Whether anything is kept."""
         return self._shelf.most > 0
 
+    def clear(self) -> None:
+        """Forget everything."""
+        self._shelf.clear()
+
     def under(self, key: Hashable) -> Memo:
         """The same memo, for results that all depend on this key too."""
         found = Memo.__new__(Memo)
@@ -93,6 +97,12 @@ class _Shelf:
         self.most, self._bytes = most, 0
         self.items: OrderedDict[Hashable, tuple[int, Any]] = OrderedDict()
         self.by_object: WeakKeyDictionary[object, dict[str, Any]] = WeakKeyDictionary()
+
+    def clear(self) -> None:
+        """Drop all values."""
+        self._bytes = 0
+        self.items.clear()
+        self.by_object.clear()
 
     def put(self, key: Hashable, value: object, size: int) -> None:
         """Keep a value, and drop old ones where there is no more room."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -326,3 +328,36 @@ def test_designs_of_one_program_go_to_one_worker(study: MakeStudy) -> None:
     for group in groups:
         assert len({settings[int(key)]["array.columns"] for key in group}) == 1
     assert sorted(map(len, groups)) == [6, 6, 16, 16]
+
+
+def test_a_study_sees_files_as_they_are_now(study: MakeStudy, net: Path) -> None:
+    """Files of one name change between two studies of one process: models, data, targets."""
+    chip = net.parent / "chip.toml"
+    chip.write_text('base = "rram128"\n')
+    asked = {"target": str(chip), "objectives": {"sqnr_db": "max", "energy_uj": "min"}}
+    explore(study(**asked))
+    write_net(net, seed=5)
+    moved = read_npz(net.parent / "test.npz")
+    np.savez(net.parent / "test.npz", x=2 * moved["x"][::-1], labels=moved["labels"])
+    chip.write_text('base = "rram128"\ncell.bits = 1\n[cell.conductance]\nvalues = [2.0, 50.0]\n')
+    made = study(**asked)
+    after = explore(made)
+    alone = _in_a_new_process(made)
+    assert {row.number: dict(row.figures) for row in after.rows} == alone
+
+
+def test_another_order_of_samples_is_compared_with_its_own_float_outputs(study: MakeStudy) -> None:
+    asked = {"objectives": {"sqnr_db": "max"}, "knobs": {"adc": ["lossless", 5]}}
+    explore(study(**asked, search={"images": (20,), "seed": 0}))
+    made = study(**asked, search={"images": (20,), "seed": 5})
+    found = {row.number: dict(row.figures) for row in explore(made).rows}
+    assert found == _in_a_new_process(made)
+
+
+def _in_a_new_process(made: Study) -> dict[int, dict[str, float | None]]:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(_figures_of, made).result()
+
+
+def _figures_of(made: Study) -> dict[int, dict[str, float | None]]:
+    return {row.number: dict(row.figures) for row in explore(made).rows}

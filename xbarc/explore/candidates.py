@@ -96,6 +96,13 @@ class ResultKeys:
         self._targets: dict[str, str] = {}
         self._code = code_digest()
 
+    @property
+    def files(self) -> str:
+        """Digest of all files that were read so far, targets among them."""
+        models = sorted((str(path), digest) for path, digest in self._models.items())
+        others = sorted((str(path), digest) for path, digest in self._files.items())
+        return digest_of("files", models, others, sorted(self._targets.items()))
+
     def priced(self, recipe: Recipe, conditions: Conditions) -> str:
         """Of what a design costs, and what it computes.
 

@@ -146,6 +146,14 @@ def _check_code(client: Any) -> None:
             where="--scheduler",
             hint="install the same one on all machines",
         )
+    # What designs share in a process has no locks, and compiled loops have threads of their own.
+    threaded = [worker for worker, threads in client.nthreads().items() if threads > 1]
+    if threaded:
+        raise InputError(
+            f"{len(threaded)} workers have several threads: {threaded[0]}",
+            where="--scheduler",
+            hint="dask worker --nthreads 1 --nworkers N",
+        )
 
 
 def _map(
@@ -170,7 +178,7 @@ def _map(
                 raise WorkerError(
                     f"workers died at the same work, again and again: {error}"[:200],
                     where="--scheduler or --slurm",
-                    hint="workers with more memory, or fewer threads a worker",
+                    hint="workers with more memory, or fewer of them on a machine",
                 ) from error
             waiting.popleft()
             yield result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -25,6 +26,7 @@ from xbarc.explore.work import (
     DesignCosts,
     Question,
     answer,
+    forget_other_files,
     group_recipes,
     load_samples,
     price_group,
@@ -67,6 +69,7 @@ class Explorer:
         self.conditions = Conditions(study.data, search.kinds, search.seed, search.seed)
         self._end = None if search.budget is None else time.monotonic() + 3600 * search.budget
         self._keys = ResultKeys(study)
+        forget_other_files(self._keys.files)
         self._tournament = Tournament(self.goals, self.classes)
         self.rungs = self._find_rungs()
 
@@ -172,7 +175,7 @@ class Explorer:
         known: dict[str, DesignCosts] = {}
         groups, done = group_recipes(missing), 0
         asked = ([missing[key] for key in group] for group in self._until_late(groups))
-        work = self._share(partial(price_group, self.conditions), asked)
+        work = self._share(partial(price_group, self._asked_of_workers()), asked)
         for group, costs in zip(groups, work, strict=False):
             for key, one in zip(group, costs, strict=True):
                 self._store.put_priced(key, one)
@@ -180,6 +183,10 @@ class Explorer:
             done += len(group)
             self._tell("designs priced", done, len(missing))
         return known
+
+    def _asked_of_workers(self) -> Conditions:
+        """Conditions, and the files as they are now that all designs at hand have been read."""
+        return replace(self.conditions, files=self._keys.files)
 
     def _key_of(self, recipe: Recipe, known: dict[str, DesignCosts]) -> str:
         """The digest of a design's costs; where it has none, why is known at once."""
@@ -247,7 +254,7 @@ class Explorer:
             for key, (_, question) in zip(keys, asked, strict=True)
         ]
         left = [number for number, one in enumerate(found) if one is None]
-        work = self._share(partial(answer, self.conditions), (asked[n][1] for n in left))
+        work = self._share(partial(answer, self._asked_of_workers()), (asked[n][1] for n in left))
         for done, (number, one) in enumerate(zip(left, work, strict=True)):
             if not one.failed:
                 self._store.put_answers(keys[number], asked[number][1].first, one)

@@ -99,6 +99,11 @@ def _load_target(name: str, overrides: tuple[str, ...]) -> Target:
     return load_target(name, overrides)
 
 
+def forget_targets() -> None:
+    """Read files of targets anew."""
+    _load_target.cache_clear()
+
+
 def _toml_value(value: Any) -> str:
     """A value as `--set` reads it."""
     if isinstance(value, bool):

@@ -23,7 +23,7 @@ from xbarc.errors import InputError, XbarcError
 from xbarc.executor import Executor, fill_batch, split_batches
 from xbarc.explore.figures import totals_of
 from xbarc.explore.meaning import meaning_of
-from xbarc.explore.recipe import Recipe
+from xbarc.explore.recipe import Recipe, forget_targets
 from xbarc.frontend import fixed_feeds, runnable_model
 from xbarc.ir import Program, check_labels, chip_digest, read_npz, read_samples, split_labels
 from xbarc.memo import Memo
@@ -69,12 +69,15 @@ class Conditions:
         kinds: effects that chips suffer.
         seed: of everything random.
         order: seed of the order in which samples are taken.
+        files: digest of every file of the study. A process keeps what it makes of them, and files
+            of one name may change from one study to the next.
     """
 
     data: Path | None
     kinds: frozenset[str] = frozenset()
     seed: int = 0
     order: int = 0
+    files: str = ""
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,7 @@ class Answers:
 def price(conditions: Conditions, recipe: Recipe) -> DesignCosts:
     """Compile a design and count what it costs. A design that does not map is a result too."""
     start = process_time()
+    forget_other_files(conditions.files)
     try:
         program = _program_of(recipe)
         options = recipe.compile_options()
@@ -195,6 +199,7 @@ def answer(conditions: Conditions, question: Question) -> Answers:
 
 def _answer(conditions: Conditions, question: Question) -> Answers:
     start = process_time()
+    forget_other_files(conditions.files)
     program = _program_of(question.recipe)
     feeds, labels = _samples(conditions, question)
     # A rung may end within the batch that a model fixes.
@@ -278,10 +283,30 @@ def load_samples(path: Path, seed: int) -> tuple[dict[str, AnyArray], IntArray]:
     return data, np.random.default_rng(seed).permutation(count)
 
 
-# One process works on one study: what its designs share is found here.
+# What the designs of a study share in one process.
 _programs = Memo(_KEPT_BYTES)
 _floats = Memo(_FLOAT_BYTES)
 _stages = Memo(_STAGE_BYTES)
+_made_from = [""]
+"""Digest of the files that all this was made from."""
+
+
+def forget_other_files(files: str) -> None:
+    """Drop what was made from files as they were: keys name them, and do not see them change.
+
+    A process outlives a study where Python asks for another one, and where workers are a cluster's.
+
+    Args:
+        files: digest of the files of the study that goes on.
+    """
+    if _made_from[0] == files:
+        return
+    for memo in (_programs, _floats, _stages):
+        memo.clear()
+    for kept in (load_samples, _calibration, _oracle):
+        kept.cache_clear()
+    forget_targets()
+    _made_from[0] = files
 
 
 def _program_of(recipe: Recipe) -> Program:
@@ -339,7 +364,8 @@ def _float_outputs(
     """Outputs of the float model by these names, batch by batch."""
     recipe = question.recipe
     fixed = recipe.compile_options().fix_input
-    key = (recipe.model, conditions.data, question.first, question.last, repr(fixed))
+    samples = (conditions.data, conditions.order, question.first, question.last)
+    key = (recipe.model, *samples, repr(fixed))
 
     def run() -> list[list[AnyArray]]:
         oracle, constants = _oracle(recipe.model), fixed_feeds(recipe.model, fixed)
