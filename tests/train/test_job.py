@@ -7,6 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
+import onnx.numpy_helper
+import onnx.parser
 import pytest
 import torch
 from torch import nn
@@ -124,6 +127,44 @@ def test_factors_of_columns_are_trained_to_the_bit(
     for one, other in zip(made.crossbar_steps, again.crossbar_steps, strict=True):
         first, second = one.periphery.column_scale, other.periphery.column_scale
         assert (first is None and second is None) or np.array_equal(first, second)  # type: ignore[arg-type]
+
+
+def test_factors_of_a_layer_that_quantises_its_result_again_have_a_rate(tmp_path: Path) -> None:
+    model = onnx.parser.parse_model(
+        """<ir_version: 8, opset_import: ["" : 17]>
+        net (uint8[N, 64] x) => (uint8[N, 10] y) {
+            y = QLinearMatMul (x, xs, xz, w, ws, wz, ys, yz)
+        }"""
+    )
+    rng = np.random.default_rng(0)
+    held = {
+        "xs": np.float32(0.02),
+        "xz": np.uint8(128),
+        "w": rng.integers(-60, 60, (64, 10)).astype(np.int8),
+        "ws": rng.uniform(0.005, 0.02, 10).astype(np.float32),
+        "wz": np.zeros(10, np.int8),
+        "ys": np.float32(0.1),
+        "yz": np.uint8(128),
+    }
+    model.graph.initializer.extend(
+        onnx.numpy_helper.from_array(np.asarray(value), name) for name, value in held.items()
+    )
+    onnx.save(model, tmp_path / "net.onnx")
+    codes = rng.integers(0, 256, (256, 64)).astype(np.uint8)
+    job = xt.prepare(
+        tmp_path / "net.onnx",
+        load_target("isaac", ["adc.scale_bits=8"]),
+        calibration={"x": codes},
+        adc="calibrated:2",
+    )
+    (layer,) = job.layers.values()
+    assert layer.column_scale is not None
+    (rate,) = [
+        group["lr"]
+        for group in job.parameter_groups()
+        if any(one is layer.column_scale for one in group["params"])
+    ]
+    assert rate > 0
 
 
 @pytest.mark.parametrize("has_zero", [False, True])

@@ -73,8 +73,11 @@ class ConverterCalibration:
             cells: whose sums they will read.
         """
         most = self.target.adc.max_bits if self.bits is None else self.bits
-        choose = self.choose or uniform(self.bits, self.policy)
+        choose, target = self.choose or uniform(self.bits, self.policy), self.target
         if self.allocated is not None:
+            # A budget was spent without factors of columns, and gets none here.
+            adc = target.adc.model_copy(update={"scale_bits": None})
+            target = target.model_copy(update={"adc": adc})
             kept = {s.name: self.kept_bits(s) for s in program.crossbar_steps}
             # Tables of settings need no width that no conversion was given.
             most = max(int(bits.max(initial=0)) for bits in kept.values())
@@ -85,7 +88,7 @@ class ConverterCalibration:
         batches = calibration_batches(program.inputs, data)
         steps = calibrate_converters(
             program.steps,
-            self.target,
+            target,
             batches,
             choose,
             most=min(most, self.target.adc.max_bits),

@@ -198,8 +198,8 @@ class TrainJob(nn.Module):
 
         Args:
             cells: learning rate of cells, in levels.
-            digital: of scales and biases, as a share of their mean magnitude in the layer; of
-                thresholds, in units of the sums that they compare.
+            digital: of scales, biases and factors of columns, as a share of their mean magnitude in
+                the layer; of thresholds, in units of the sums that they compare.
         """
         groups: list[dict[str, Any]] = []
         for layer in self.layers.values():

@@ -384,8 +384,11 @@ class ProgramLayer(nn.Module):
 
     @torch.no_grad()
     def digital_unit(self, name: str) -> float:
-        """Mean magnitude of the scales or biases; of the scales where all biases are zero."""
-        values = [getattr(self, part) for part in (name, "scale")]
+        """Mean magnitude of scales, biases or factors; of the scales where all of them are zero.
+
+        A layer whose result is quantised again has no scales of its own to train.
+        """
+        values = [getattr(self, part) for part in (name, "scale") if hasattr(self, part)]
         means = [float(part.abs().mean()) for part in values if part.numel()]
         return next((mean for mean in means if mean > 0), 1.0)
 
