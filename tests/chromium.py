@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
+_CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
 # Without the flags for background work a browser asks its maker's hosts, and fails for want of one.
-FLAGS = (
+_FLAGS = (
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
@@ -24,13 +24,13 @@ FLAGS = (
     "--no-first-run",
     "--enable-logging=stderr",
 )
-needs_chromium = pytest.mark.skipif(not CHROMIUM, reason="no chromium")
+needs_chromium = pytest.mark.skipif(not _CHROMIUM, reason="no chromium")
 
 
 def dump_page(url: str, folder: Path, *flags: str) -> str:
     """The document after its scripts ran, which must have had no complaint."""
     done = subprocess.run(
-        [CHROMIUM, *FLAGS, *flags, f"--user-data-dir={folder}/user", "--dump-dom", url],
+        [_CHROMIUM, *_FLAGS, *flags, f"--user-data-dir={folder}/user", "--dump-dom", url],
         capture_output=True,
         text=True,
         timeout=120,
@@ -38,6 +38,14 @@ def dump_page(url: str, folder: Path, *flags: str) -> str:
     )
     assert "CONSOLE" not in done.stderr, done.stderr
     return done.stdout
+
+
+def rendered_dom(page: str, folder: Path, script: str = "") -> str:
+    """The document that a page becomes, and a script behind its own."""
+    file = folder / "page.html"
+    own = f"<script>{script}</script></body>" if script else "</body>"
+    file.write_text(page.replace("</body>", own), encoding="utf-8")
+    return dump_page(file.as_uri(), folder)
 
 
 def run_script(

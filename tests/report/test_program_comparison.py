@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser import CHROMIUM, rendered_dom
+from tests.chromium import needs_chromium, rendered_dom
 from tests.report.programs import dense_step, program_of, small_program, small_target
 from tests.report.test_report import plain
 from xbarc.cost import LEVELS, Policy
@@ -97,7 +97,7 @@ def test_programs_are_drawn_side_by_side() -> None:
     assert repr(found) == "<ProgramComparison of a <b> on rram128, b on rram128>"
 
 
-@pytest.mark.skipif(not CHROMIUM, reason="no chromium")
+@needs_chromium
 def test_a_browser_shows_the_comparison(tmp_path: Path) -> None:
     reports = [collect(small_program())] * 2
     page = render_comparison_html(compare(reports, ["a", "b"]), reports)

@@ -13,7 +13,7 @@ from .inspection.json_and_html import (
 )
 from .inspection.maps import TileMap, tile_map
 from .inspection.marks import HUES, MINUS, NEITHER, PLUS
-from .inspection.png import png_bytes, write_png
+from .inspection.png import png_bytes
 from .inspection.text import layer_table, render_block_text, render_layer_text
 from .inspection.tile_sheets import block_sheet, layer_sheet
 from .inspection.views import BlockView, LayerView, find_layer, inspect_block, inspect_layer
@@ -111,5 +111,4 @@ __all__ = [
     "target_reference",
     "tile_map",
     "totals_row",
-    "write_png",
 ]

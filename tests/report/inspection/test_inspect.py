@@ -5,7 +5,6 @@ import struct
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -33,7 +32,6 @@ from xbarc.report import (
     render_layer_html,
     render_layer_json,
     render_layer_text,
-    write_png,
 )
 from xbarc.report.inspection.heat_map import shrink
 from xbarc.report.inspection.text import heat_map
@@ -181,7 +179,7 @@ def test_shrinking_keeps_the_mean_of_each_square(
         assert small[y, x] == pytest.approx(square.mean())
 
 
-def test_pictures_show_levels_and_blocks(tmp_path: Path) -> None:
+def test_pictures_show_levels_and_blocks() -> None:
     view = inspect_block(dense_step(), 0, 0, 0)
     pixels = block_picture(view, side=64)
     assert pixels.shape == (64, 64, 3)
@@ -189,8 +187,7 @@ def test_pictures_show_levels_and_blocks(tmp_path: Path) -> None:
     assert shades == sorted(shades, reverse=True)
     sheet = layer_picture(dense_step(), side=256)
     assert max(sheet.shape) <= 256 + 2 * 2
-    write_png(sheet, tmp_path / "map.png")
-    assert np.array_equal(read_png((tmp_path / "map.png").read_bytes()), sheet)
+    assert np.array_equal(read_png(png_bytes(sheet)), sheet)
 
 
 def test_an_empty_picture_is_a_picture() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser import CHROMIUM, rendered_dom
+from tests.chromium import needs_chromium, rendered_dom
 from tests.report.programs import small_program
 from xbarc.report import collect, render_html
 
@@ -58,7 +58,7 @@ def test_a_figure_is_shown_once() -> None:
     assert not [name for name in boxed if f"<td>{name}</td>" in html]
 
 
-@pytest.mark.skipif(not CHROMIUM, reason="no chromium")
+@needs_chromium
 def test_a_browser_sorts_and_opens(tmp_path: Path) -> None:
     page = render_html(collect(small_program()))
     dom = rendered_dom(page, tmp_path, _SORT)

@@ -9,7 +9,7 @@ from xbarc.report.inspection.json_and_html import (
 )
 from xbarc.report.inspection.maps import TileMap, tile_map
 from xbarc.report.inspection.marks import HUES, MINUS, NEITHER, PLUS
-from xbarc.report.inspection.png import png_bytes, write_png
+from xbarc.report.inspection.png import png_bytes
 from xbarc.report.inspection.text import layer_table, render_block_text, render_layer_text
 from xbarc.report.inspection.tile_sheets import block_sheet, layer_sheet
 from xbarc.report.inspection.views import (
@@ -45,5 +45,4 @@ __all__ = [
     "render_layer_json",
     "render_layer_text",
     "tile_map",
-    "write_png",
 ]

@@ -8,21 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from xbarc.numerics import Int64Array, UInt8Array
+from xbarc.pages import SERIES, red_green_blue
 from xbarc.report.inspection.views import BlockView
 
 PLUS, MINUS, NEITHER = (31, 93, 168), (194, 65, 12), (90, 98, 110)
 """Columns that add to their outputs, that subtract, and all others."""
 
-HUES = (
-    (59, 110, 168),
-    (217, 140, 63),
-    (90, 158, 111),
-    (181, 84, 122),
-    (122, 107, 176),
-    (79, 163, 181),
-    (168, 147, 90),
-    (138, 143, 153),
-)
+HUES = tuple(map(red_green_blue, SERIES))
 """Of outputs and of exponents, one after the other and from the start again."""
 
 

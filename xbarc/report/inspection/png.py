@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 import zlib
-from pathlib import Path
 
 import numpy as np
 
@@ -29,8 +28,3 @@ def png_bytes(pixels: UInt8Array) -> bytes:
 def _chunk(kind: bytes, data: bytes) -> bytes:
     checksum = zlib.crc32(kind + data)
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", checksum)
-
-
-def write_png(pixels: UInt8Array, path: Path) -> None:
-    """Write pixels to a PNG file."""
-    path.write_bytes(png_bytes(pixels))

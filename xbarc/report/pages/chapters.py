@@ -60,9 +60,10 @@ def render_contents(chapters: Sequence[PageChapter]) -> str:
     for chapter in chapters:
         if chapter.is_empty:
             continue
-        links.append(_link(chapter.title, ""))
+        name = _shorten(chapter.title)
+        links.append(_link(chapter.title, name, ""))
         links += [
-            _link(table.title, ' class="inner"')
+            _link(table.title, _shorten(table.title, below=name), ' class="inner"')
             for table in chapter.tables
             if table.title != chapter.title
         ]
@@ -70,10 +71,19 @@ def render_contents(chapters: Sequence[PageChapter]) -> str:
     return f'<nav aria-label="contents">{"".join(links)}{buttons}</nav>'
 
 
-def _link(title: str, kind: str) -> str:
-    # Titles say much behind the first colon or bracket; a link needs only what comes before.
-    short = re.split(r"[:;(,]", title, maxsplit=1)[0].strip()
-    return f'<a href="#{_anchor(title)}"{kind}>{markup(short)}</a>'
+def _link(title: str, shown: str, kind: str) -> str:
+    return f'<a href="#{_anchor(title)}"{kind}>{markup(shown)}</a>'
+
+
+def _shorten(title: str, below: str = "") -> str:
+    """Titles say much behind the first colon or bracket; a link needs only what comes before.
+
+    Args:
+        title: of a chapter or a table.
+        below: the link above it, which need not be said again.
+    """
+    short, *more = re.split(r"[:;(,]", title, maxsplit=1)
+    return more[0].strip(" )") if more and short.strip() == below else short.strip()
 
 
 def _anchor(title: str) -> str:

@@ -9,19 +9,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from xbarc.pages import SERIES
 from xbarc.report.escaping import markup
 from xbarc.rows import number, percent
 
-PALETTE = (
-    "#3b6ea8",
-    "#d98c3f",
-    "#5a9e6f",
-    "#b5547a",
-    "#7a6bb0",
-    "#4fa3b5",
-    "#a8935a",
-    "#8a8f99",
-)
 _GREY, _INK, _PALE = "var(--line)", "var(--ink)", "var(--pale)"  # of the page, light or dark
 # Pixels: the widest drawing; a name beside it; from one bar to the next.
 _WIDE, _LEFT, _STEP = 640, 170, 20
@@ -95,7 +86,7 @@ def pie(title: str, values: Sequence[tuple[str, float]], unit: str) -> str:
     slices = merge_small(values, whole)
     parts, start = [], 0.0
     for index, (name, value) in enumerate(slices):
-        colour = PALETTE[index % len(PALETTE)]
+        colour = SERIES[index % len(SERIES)]
         parts.append(_sector(start, start + value / whole, colour, f"{name}: {number(value)}"))
         y = 24 + 20 * index
         parts.append(_box(230, y - 10, 12, 12, colour))
@@ -110,7 +101,7 @@ def pie(title: str, values: Sequence[tuple[str, float]], unit: str) -> str:
 def merge_small(values: Sequence[tuple[str, float]], whole: float) -> list[tuple[str, float]]:
     """Largest first; what is beyond the colours or too thin to see becomes one slice."""
     ranked = sorted((item for item in values if item[1] > 0), key=lambda item: -item[1])
-    room = len(PALETTE) - 1
+    room = len(SERIES) - 1
     kept = [item for item in ranked[:room] if item[1] / whole >= _SMALLEST_SHARE]
     rest = ranked[len(kept) :]
     # A slice "1 others" would take the place of the one that it hides.
@@ -170,7 +161,7 @@ def draw_stacks(title: str, stacks: Sequence[tuple[str, Mapping[str, float]]], u
     top = 30 * len(stacks) + 14
     for place, name in enumerate([*named, _REST]):
         x, y = 20 + 310 * (place % 2), top + 20 * (place // 2)
-        drawn.append(_box(x, y, 12, 12, PALETTE[place % len(PALETTE)]))
+        drawn.append(_box(x, y, 12, 12, SERIES[place % len(SERIES)]))
         drawn.append(_text(x + 20, y + 11, shorten_name(name, 36)))
     return _svg(title, _WIDE, top + 20 * -(-(len(named) + 1) // 2) + 4, drawn)
 
@@ -182,7 +173,7 @@ def _largest_parts(stacks: Sequence[Mapping[str, float]]) -> list[str]:
         whole = math.fsum(parts.values()) or 1.0
         for name, value in parts.items():
             most[name] = max(most.get(name, 0.0), value / whole)
-    return sorted(most, key=lambda name: -most[name])[: len(PALETTE) - 1]
+    return sorted(most, key=lambda name: -most[name])[: len(SERIES) - 1]
 
 
 def _pieces(parts: Mapping[str, float], named: Sequence[str]) -> list[tuple[str, float]]:
@@ -198,7 +189,7 @@ def _stack(
     drawn = [_text(_LEFT - 8, y + 15, shorten_name(name), "end")]
     for place, (piece, value) in enumerate(pieces):
         long, tip = room * value / largest, f"{piece}: {number(value)} {unit}"
-        drawn.append(_box(x, y, long, 22, PALETTE[place % len(PALETTE)], tip))
+        drawn.append(_box(x, y, long, 22, SERIES[place % len(SERIES)], tip))
         x += long
     whole = math.fsum(value for _, value in pieces)
     return [*drawn, _text(x + 6, y + 15, f"{number(whole)} {unit}")]
@@ -229,7 +220,7 @@ def draw_groups(
         return ""
     drawn, y = [], 4
     for index, name in enumerate(names):
-        drawn.append(_box(_LEFT, y, 12, 12, PALETTE[index % len(PALETTE)]))
+        drawn.append(_box(_LEFT, y, 12, 12, SERIES[index % len(SERIES)]))
         drawn.append(_text(_LEFT + 20, y + 11, shorten_name(name, 60)))
         y += 20
     for group in groups:
@@ -249,9 +240,10 @@ def _group_bars(group: Group, names: Sequence[str], y: float, scale: float) -> l
     drawn = []
     room = _WIDE - _LEFT - 130  # pixels: a number with its unit stands behind the longest bar
     for index, value in enumerate(group.values):
-        long, label = room * (value or 0.0) / scale, f"{number(value)} {group.unit}".strip()
+        long = room * (value or 0.0) / scale
+        label = number(value) if value is None else f"{number(value)} {group.unit}".strip()
         tip = f"{group.name}, {names[index]}: {label}"
-        drawn.append(_box(_LEFT, y, long, 13, PALETTE[index % len(PALETTE)], tip))
+        drawn.append(_box(_LEFT, y, long, 13, SERIES[index % len(SERIES)], tip))
         drawn.append(_text(_LEFT + long + 6, y + 11, label))
         y += 16
     return drawn
@@ -306,7 +298,7 @@ def histogram(title: str, counts: Sequence[tuple[str, float]]) -> str:
         x, tall = 20 + step * index, max(1.0 if value else 0.0, height * value / largest)
         wide = min(40, step - 6)
         tip = f"{name}: {number(value)}"
-        parts.append(_box(x, 30 + height - tall, wide, tall, PALETTE[0], tip))
+        parts.append(_box(x, 30 + height - tall, wide, tall, SERIES[0], tip))
         share = f"{100 * value / whole:.3g}"
         parts.append(_text(x + wide / 2, 24 + height - tall, share, "middle"))
         parts.append(_text(x + wide / 2, 48 + height, name, "middle"))
@@ -371,7 +363,7 @@ def roofline(title: str, points: Sequence[Point], peak: float, bandwidth: float 
             parts.append(_line(*roof, _INK))
             parts.append(_text(frame.x(least) + 6, frame.y(bandwidth * least) + 16, "buffers"))
     for index, point in enumerate(shown):
-        parts.append(frame.dot(point, PALETTE[index % len(PALETTE)], index + 1))
+        parts.append(frame.dot(point, SERIES[index % len(SERIES)], index + 1))
     parts += _legend(shown)
     return _svg(title, _WIDE, 436 + 16 * -(-min(len(shown), _NAMED + 1) // 2), parts)
 
