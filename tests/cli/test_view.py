@@ -69,6 +69,7 @@ def test_wrong_use_is_one_message(
     xbarc("view", dense, "-o", tmp_path / "none" / "a.html").refused("its folder does not exist")
     xbarc("view", dense, "--serve", "-o", place).refused("cannot be given together")
     xbarc("view", dense, "--port", 5).refused("--port: needs --serve")
+    xbarc("view", dense, "--serve", "--wires").refused("--wires: is for a page in a file")
     xbarc("view", dense, "--model", "a.onnx", "-o", place).refused("--model: needs --data")
     xbarc("view", dense, "--fault-map", dense / "program.json", "-o", place).refused("program.json")
     bad = Path(shutil.copytree(dense, tmp_path / "bad.xbar"))
@@ -77,6 +78,16 @@ def test_wrong_use_is_one_message(
     monkeypatch.setattr(page, "MOST_BYTES", 10)
     xbarc("view", dense, "-o", place).refused("too many for one page", "xbarc view --serve")
     assert not place.exists()
+
+
+def test_losses_along_wires_count_for_the_size_of_a_page(
+    xbarc: Run, dense: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "a.html"
+    # One array of 128 x 128 cells, two bytes each.
+    monkeypatch.setattr(page, "MOST_BYTES", 2 * 128 * 128)
+    assert xbarc("view", dense, "-o", place).code == 0
+    xbarc("view", dense, "--wires", "-o", place).refused("too many", "without --wires, or")
 
 
 def test_a_taken_port(xbarc: Run, dense: Path) -> None:

@@ -99,3 +99,16 @@ def test_wrong_formats_are_named(xbarc: Run, beside: Path, tmp_path: Path) -> No
     with pytest.raises(InputError, match="no format 'html:x'"):
         xb.load(beside).save_report(tmp_path / "x", "html:x")
     assert not (tmp_path / "x").exists()
+
+
+def test_a_file_that_a_format_would_not_read_is_refused(
+    xbarc: Run, beside: Path, tmp_path: Path
+) -> None:
+    """Figures without the data that was given look like figures with it."""
+    none, place = tmp_path / "none.npz", tmp_path / "x"
+    for name in ("parquet", "perfetto", "onnx", "model-explorer:energy_uj"):
+        done = xbarc("report", beside, "--format", name, "--data", none, "-o", place)
+        done.refused("--data: is not part of")
+    for words in ((beside,), (beside, beside), (beside, "--format", "parquet")):
+        xbarc("report", *words, "--model", "none.onnx", "-o", place).refused("--model: is for one")
+    assert not place.exists()

@@ -113,6 +113,13 @@ def test_this_machine_may_be_called_by_its_name(port: int) -> None:
     assert ask(port, "/array/0", host=f"localhost:{port}")[0] == 200
 
 
+def test_browsers_leave_out_the_usual_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    with page_server(ProgramPage(small_program(), "net.xbar"), 0) as server:
+        assert HOST not in server.hosts  # type: ignore[attr-defined]
+        monkeypatch.setattr(server, "server_port", 80)
+        assert {HOST, "localhost", f"{HOST}:80"} < {*server.hosts}  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "HEAD", "OPTIONS"])
 def test_it_only_gives(port: int, method: str) -> None:
     assert ask(port, "/", method)[0] == 501

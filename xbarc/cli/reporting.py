@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -75,8 +75,7 @@ def report_command(
     In total and of every layer, with the component, count and cited figure behind every number.
     Several programs are put side by side.
     """
-    if len(programs) > 1 and data is not None:
-        raise InputError("takes one program", where="--data", hint="report them one by one")
+    _check_read(format, programs, model, data)
     if len(programs) > 1:
         return _compare(programs, format, output, given)
     if format.partition(":")[0] in _FOR_VIEWERS:
@@ -86,6 +85,23 @@ def report_command(
         check_writable(output)
     emit(render(_report(programs[0], given, data)), output)
     return EXIT_DONE
+
+
+def _check_read(name: str, programs: Sequence[Path], model: Path | None, data: Path | None) -> None:
+    """Refuse files that nobody would read: their figures would be missed in silence.
+
+    Raises:
+        InputError: the format, or a comparison, takes no such file.
+    """
+    if model is not None and (name != "onnx" or len(programs) > 1):
+        raise InputError("is for one program and --format onnx", where="--model")
+    if data is None:
+        return
+    if len(programs) > 1:
+        raise InputError("takes one program", where="--data", hint="report them one by one")
+    if name.partition(":")[0] in _FOR_VIEWERS:
+        hint = "--format json, html or csv have the energy of arrays"
+        raise InputError(f"is not part of --format {name}", where="--data", hint=hint)
 
 
 def _save(
@@ -238,7 +254,7 @@ def inspect_command(
     for kind, path in files.items():
         write_bytes(path, drawn.encode(kind))
         tell(f"wrote {path}")
-    # Whoever asked for a picture wants no text, unless he said so.
+    # A picture stands in for the text, unless --json asks for both.
     if json:
         emit(drawn.json())
     elif not files:

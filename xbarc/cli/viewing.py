@@ -69,6 +69,8 @@ def view_command(
         raise InputError("cannot be given together", where="--serve and --output")
     if port is not None and not serve:
         raise InputError("needs --serve", where="--port")
+    if serve and wires:
+        raise InputError("is for a page in a file", where="--wires", hint="--serve has them anyway")
     place = output or Path(f"{program.resolve().stem}.html")
     if not serve:
         check_writable(place)

@@ -28,7 +28,7 @@ async function fetchBytes(kind, number) {
 const memory = new Map(), most = 128;
 function load(kind, number, make = readTensors) {
   const key = `${kind}/${number}`, known = memory.get(key);
-  if (known) return known;
+  if (known) { memory.delete(key); memory.set(key, known); return known; }
   const made = fetchBytes(kind, number).then(make);
   memory.set(key, made);
   if (memory.size > most) memory.delete(memory.keys().next().value);
@@ -193,7 +193,7 @@ function inKernel(layer, at) {
 }
 function nameSide(layer, group, at, side, short) {
   const word = side === "inputs" ? ["input", "in"] : ["output", "out"], count = layer[side];
-  if (!layer.kernel.length) return (layer.groups > 1 && !short ? `matrix ${group}, ` : "") + `${word[short ? 1 : 0]} ${at}`;
+  if (!layer.kernel.length) return (layer.groups > 1 ? `matrix ${group}, ` : "") + `${word[short ? 1 : 0]} ${at}`;
   const [channel, place] = layer.kernel_of === side ? inKernel(layer, at) : [at, ""];
   const size = layer.kernel_of === side ? layer.kernel.reduce((a, b) => a * b, 1) : 1, all = group * (count / size) + channel;
   return short ? `${side === "inputs" ? "c" : "out "}${all}${place ? " " + place : ""}` : `${word[0]} channel ${all}${place ? `, kernel ${place}` : ""}`;

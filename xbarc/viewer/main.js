@@ -24,12 +24,20 @@ async function readHash() {
   const zoom = within(asked.get("zoom"), 1000);
   if (zoom) { cellZoom.zoom(zoom / cellZoom.scale); cellZoom.show(bitline ?? 0, row ?? 0); writeHash(); }
 }
+// Whoever asked last is shown, however late an earlier array or overlay comes.
+let shown = 0;
+async function prepareArray(number) {
+  const array = await loadArray(number), overlay = state.overlay;
+  await Promise.all(array.blocks.map((block) => loadLayer(block.step)));
+  await overlays[overlay].prepare?.(array);
+  return array;
+}
 async function showArray(number, cell = null, follow = true) {
   if (!view.arrays) { inspect(); return; }
+  const turn = ++shown;
   try {
-    const array = await loadArray(number);
-    await Promise.all(array.blocks.map((block) => loadLayer(block.step)));
-    await overlays[state.overlay].prepare?.(array);
+    const array = await prepareArray(number);
+    if (turn !== shown) return;
     const same = picture.array === array;
     Object.assign(state, { array: number, cell, hover: null });
     picture.array = array;
@@ -37,11 +45,12 @@ async function showArray(number, cell = null, follow = true) {
     if (follow && array.blocks.length && !array.blocks.some((block) => block.step === state.layer)) state.layer = array.blocks[0].step;
     paintImage();
     if (!same) cellZoom.setSize(view.columns, view.rows);
-  } catch (error) { $("array-name").textContent = `Array ${number} could not be read: ${error.message}`; return; }
+  } catch (error) { if (turn === shown) sayUnread(number, error); return; }
   writeArrayName(); writeLegend(); markLayer(); writeHash(); writeFloorNote(); floorZoom.later();
   await inspect();
   fillWordline();
 }
+function sayUnread(number, error) { $("array-name").textContent = `Array ${number} could not be read: ${error.message}`; }
 function writeArrayName() {
   const names = [...new Set(picture.array.blocks.map((block) => block.layer.name))];
   $("array-name").textContent = `Array ${state.array} of ${view.arrays}: ${names.slice(0, 3).join(", ") || "unused"}${names.length > 3 ? ` and ${names.length - 3} more` : ""}`;
@@ -64,8 +73,7 @@ function tell() {
 }
 async function selectOverlay(name) {
   state.overlay = name; $("overlay").value = name;
-  await overlays[name].prepare?.(picture.array);
-  paintImage(); writeLegend(); writeHash(); cellZoom.later(); inspect();
+  await showArray(state.array, state.cell, false);
 }
 // ---- tables --------------------------------------------------------------------------------
 function fillTable(table, head, rows) {

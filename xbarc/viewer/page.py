@@ -77,13 +77,21 @@ class ProgramPage:
     def _check_size(self) -> None:
         cells = sum(step.cells.data.nbytes for step in self.program.crossbar_steps)
         size = cells + (self.program.arrays << 10)
-        if size > MOST_BYTES:
+        lost = self._bytes_of_losses()
+        if size + lost > MOST_BYTES:
+            fewer = "without --wires, or " if lost and size <= MOST_BYTES else ""
             raise InputError(
-                f"{size >> 20} MiB of cells are too many for one page, at most "
+                f"{(size + lost) >> 20} MiB are too many for one page, at most "
                 f"{MOST_BYTES >> 20} MiB",
                 where=self.place,
-                hint="xbarc view --serve shows programs of any size",
+                hint=f"{fewer}xbarc view --serve shows programs of any size",
             )
+
+    def _bytes_of_losses(self) -> int:
+        """Of what is lost along wires: two bytes a cell of each array."""
+        array = self.program.target.array
+        asked = self.wires and self.source().has_wires
+        return 2 * array.rows * array.columns * self.program.arrays if asked else 0
 
     def _overview(self, source: ArrayBytes) -> dict[str, object]:
         return {

@@ -6,6 +6,7 @@ class PanZoom {
     canvas.addEventListener("pointerdown", (event) => { this.drag = { at: this.at(event), moved: false }; canvas.setPointerCapture(event.pointerId); });
     canvas.addEventListener("pointermove", (event) => this.move(event));
     canvas.addEventListener("pointerup", (event) => { const drag = this.drag; this.drag = null; if (drag && !drag.moved) this.click(...this.unit(...this.at(event))); });
+    canvas.addEventListener("pointercancel", () => { this.drag = null; });
     canvas.addEventListener("pointerleave", () => this.hover(null));
     new ResizeObserver(() => this.resize()).observe(canvas);
   }

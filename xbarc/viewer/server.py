@@ -54,7 +54,10 @@ class _Server(ThreadingHTTPServer):
     @property
     def hosts(self) -> tuple[str, ...]:
         """What a browser on this machine calls it."""
-        return tuple(f"{name}:{self.server_port}" for name in (HOST, "localhost"))
+        names = (HOST, "localhost")
+        # Browsers leave out the usual port.
+        bare = names if self.server_port == 80 else ()
+        return (*bare, *(f"{name}:{self.server_port}" for name in names))
 
 
 class _Handler(BaseHTTPRequestHandler):
