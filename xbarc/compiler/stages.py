@@ -234,7 +234,7 @@ def _take_carried(made: Compilation, _: Progress) -> Compilation:
     # the carried program may have seen data that nobody has to give again
     asked = [
         dict(settings_of(made.plan, made.whole, calibrated=calibrated)) | shapes
-        for calibrated in {True, bool(made.calibration)}
+        for calibrated in dict.fromkeys((bool(made.calibration), True))
     ]
     given = made.given or CompileOptions()
     program, reason = choose_carried(made.path, made.plan.target, given, asked)

@@ -140,7 +140,7 @@ class RTerms:
     Attributes:
         output, conversion: places.
         sign: +1, -1, or 0 where an entry adds nothing.
-        exponent: of two; -1 where the sign is 0.
+        exponent: of two; meaningless where the sign is 0.
     """
 
     output: IntArray

@@ -30,7 +30,7 @@ else:
 _KEPT: Final = 1000
 _WORK: Final = 4_000_000_000
 """Links and rows looked at, about: some seconds. Where they would be more, fewer are kept."""
-# BeamWays on of one beam that are compared; each chain has a few, where it has more than one.
+# Ways on of one beam that are compared; each chain has a few, where it has more than one.
 _WAYS: Final = 32
 # What an output costs that has so many free neighbours: three quarters for each more. .6 and .8
 # (exp -.5, -.2) found the same orders, .37 fewer.
