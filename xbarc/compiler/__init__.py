@@ -1,8 +1,8 @@
 """The compiler: a chain of named stages from an ONNX file to a program.
 
-`stages.py` holds the stages in their order, `lowering.py` the walk that maps layer after layer. To
-add a stage, write a function from `Compilation` to `Compilation` and put it into `STAGES`, with
-what it reads and makes; `xbarc passes` prints them.
+`compilation.py` holds what stages work on, `stages.py` the stages in their order, `lowering.py` the
+walk that maps layer after layer. To add a stage, write a function from `Compilation` to
+`Compilation` and put it into `STAGES`, with what it reads and makes; `xbarc passes` prints them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from xbarc.compiler.stages import STAGES, Compilation, CompileObserver, start_compilation
+from xbarc.compiler.compilation import Compilation, start_compilation
+from xbarc.compiler.stages import STAGES, CompileObserver
 from xbarc.ir import Network, Program
 from xbarc.memo import Memo
 from xbarc.numerics import AnyArray, ordered_sums
