@@ -8,7 +8,11 @@ from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 
+from xbarc.pages.colours import theme
+
 _FOLDER = Path(__file__).parent
+_LIGHT = "--dot: #8fa9c9; --best: #c2410c; --pick: #0f766e; --proved: #3b6ea8;"
+_DARK = "--dot: #58749a; --best: #fb923c; --pick: #5eead4; --proved: #8dbdf0;"
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,8 @@ class WebPage:
 
     def render(self) -> str:
         """The whole document."""
-        style = "".join(_read(path) for path in (_FOLDER / "base.css", *self.styles))
+        style = theme(":root", _LIGHT, _DARK, printed=False)
+        style += "".join(_read(path) for path in (_FOLDER / "base.css", *self.styles))
         script = "".join(_read(path) for path in (_FOLDER / "base.js", *self.scripts))
         held = "".join(_hold(name, value) for name, value in self.data.items())
         policy = content_policy(asks_server=self.asks_server)

@@ -6,27 +6,21 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from xbarc.pages import theme
 from xbarc.report.escaping import markup
 from xbarc.rows import TableData
 
 _FOLDER = Path(__file__).parent
 # Pixels above a drawing that stands alone: a line of 12 pixels and the space around it.
 _TITLE = 28
-_LIGHT = "--ink: #1d2430; --quiet: #5d6878; --line: #c5ccd6; --pale: #e7eaef; --paper: #ffffff;"
-_DARK = "--ink: #e3e7ee; --quiet: #9aa5b4; --line: #4a5463; --pale: #2c333e; --paper: #171b21;"
 _BARS = "--bar: #3b6ea8; --work: #b9cde4; --path: #1f4e87;"
 _DARK_BARS = "--bar: #5b8fca; --work: #33506f; --path: #8dbdf0;"
 # Nothing may leave the page, whatever stands in the names of a program.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 
-def theme(selector: str) -> str:
-    """Colours for what a CSS selector matches: light, dark, and light again on paper."""
-    return (
-        f"{selector} {{ color-scheme: light dark; {_LIGHT} {_BARS} }}\n"
-        f"@media (prefers-color-scheme: dark) {{ {selector} {{ {_DARK} {_DARK_BARS} }} }}\n"
-        f"@media print {{ {selector} {{ color-scheme: light; {_LIGHT} {_BARS} }} }}\n"
-    )
+def _theme(selector: str) -> str:
+    return theme(selector, _BARS, _DARK_BARS, printed=True)
 
 
 def page(title: str, body: str, *, script: bool = False) -> str:
@@ -44,7 +38,7 @@ def page(title: str, body: str, *, script: bool = False) -> str:
         '<meta name="viewport" content="width=device-width">\n'
         '<meta name="color-scheme" content="light dark">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        f"<title>{markup(title)}</title>\n<style>{theme(':root')}"
+        f"<title>{markup(title)}</title>\n<style>{_theme(':root')}"
         "body { margin: 0; background: var(--paper); }</style>\n</head>\n"
         f"<body>\n{body}\n{tail}</body>\n</html>\n"
     )
@@ -53,7 +47,7 @@ def page(title: str, body: str, *, script: bool = False) -> str:
 def standalone(svg: str, title: str) -> str:
     """A drawing of a page as a file that needs no page, its title above it."""
     font = "font-family: sans-serif; font-size: 12px; fill: var(--ink);"
-    style = f"{theme('.xbarc-drawing')}.xbarc-drawing text {{ {font} }}"
+    style = f"{_theme('.xbarc-drawing')}.xbarc-drawing text {{ {font} }}"
     width, height = (int(re.findall(rf' {side}="(\d+)"', svg)[0]) for side in ("width", "height"))
     inside = svg[svg.index(">") + 1 : svg.rindex("</svg>")]
     size = f'width="{width}" height="{height + _TITLE}" viewBox="0 0 {width} {height + _TITLE}"'
@@ -68,7 +62,7 @@ def standalone(svg: str, title: str) -> str:
 
 def fragment(*parts: str) -> str:
     """A part of a document that brings its own style, for notebooks too."""
-    style = theme(".xbarc") + (_FOLDER / "page.css").read_text(encoding="utf-8")
+    style = _theme(".xbarc") + (_FOLDER / "page.css").read_text(encoding="utf-8")
     return f'<style>\n{style}</style>\n<div class="xbarc">\n' + "\n".join(parts) + "\n</div>"
 
 
