@@ -353,6 +353,26 @@ def test_report_formats(xbarc: Run, mlp: Path, tmp_path: Path) -> None:
         assert file.read_text("utf-8").strip() == again.out.strip(), (again.code, again.err)
 
 
+def test_a_layer_by_component(xbarc: Run, mlp: Path, tmp_path: Path) -> None:
+    stored = json.loads((mlp / "report.json").read_text("utf-8"))
+    first, fragment = stored["layers"][0]["name"], stored["digital"][0]["name"]
+    shown = xbarc("report", mlp, "--layer", first).out
+    assert shown.startswith(f"{first} of fashion-mlp on rram128")
+    assert all(text in shown for text in ("costs.array_energy", "isaac2016", "ISAAC"))
+    told = xbarc("report", mlp, "--layer", first, "--format", "json").json
+    assert told["layer"] == stored["layers"][0]
+    assert {row["path"] for row in told["sources"]} < {row["path"] for row in stored["sources"]}
+    assert xbarc("report", mlp, "--layer", fragment, "-o", tmp_path / "a.txt").code == 0
+    assert (tmp_path / "a.txt").read_text("utf-8").startswith(fragment)
+
+
+def test_a_layer_by_component_of_what_cannot_be_shown(xbarc: Run, mlp: Path) -> None:
+    xbarc("report", mlp, "--layer", "nowhere").refused("--layer", "'nowhere' is not a layer")
+    xbarc("report", mlp, mlp, "--layer", "a").refused("--layer", "takes one program")
+    xbarc("report", mlp, "--layer", "a", "--format", "html").refused("--layer", "--format html")
+    xbarc("report", mlp, "--layer", "a", "--data", mlp).refused("--layer", "--data")
+
+
 def test_a_pipe_gets_plain_lines(xbarc: Run, mlp: Path) -> None:
     out = xbarc("report", mlp).out
     assert "\x1b" not in out

@@ -236,8 +236,9 @@ def test_every_overlay_and_table(tmp_path: Path) -> None:
     await wait(50);
     selectCell({ row: 2, bitline: 1 });
     await wait(100);
-    return [shown, $("wordline").textContent, $("layers").textContent, card.textContent];"""
-    shown, wordline, layers, card = run_script(page, tmp_path, script)
+    const layer = layerCard(view.steps[0]).map((part) => part.textContent).join(" ");
+    return [shown, $("wordline").textContent, $("layers").textContent, card.textContent, layer];"""
+    shown, wordline, layers, card, layer = run_script(page, tmp_path, script)
     assert set(shown) == {"level", "sign", "output", "slice", "bits", "stuck", "loss"}
     assert shown["slice"].split("unused")[0].endswith(" 64")
     assert f"{len(faults.of(0)[0])} in this array" in shown["stuck"]
@@ -248,6 +249,8 @@ def test_every_overlay_and_table(tmp_path: Path) -> None:
     assert "0.3 %" in card
     assert "31.5 dB" in card
     assert "lost to wires" in card
+    assert "Energy by component" in layer
+    assert "array read" in layer
     # Two pictures of 25 positions, in eight cycles; lossless converters clip none of them.
     assert "On data 0 % of 400 sums clipped." in card
 

@@ -73,6 +73,7 @@ EXAMPLES = {
     ),
     "report": (
         "xbarc report net.xbar",
+        "xbarc report net.xbar --layer conv1             its energy by component, with sources",
         "xbarc report net.xbar --format html -o report.html",
         "xbarc report first.xbar second.xbar --format html -o both.html",
         "xbarc report net.xbar --format perfetto -o net.trace.json",

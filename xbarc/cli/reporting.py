@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from xbarc.ir import OperandStatistics, Program
-    from xbarc.report import ProgramComparison, Report, TileMap
+    from xbarc.report import DigitalRow, LayerRow, ProgramComparison, Report, TileMap
     from xbarc.rows import TableData
 
 _PROGRAM = typer.Argument(metavar="PROGRAM.xbar", help="what xbarc compile wrote")
@@ -59,6 +59,14 @@ def report_command(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="[default: stdout]")
     ] = None,
+    layer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="energy and area of one layer or digital fragment by component, with the source "
+            "of every figure; as text or json",
+        ),
+    ] = None,
     model: Annotated[
         Path | None,
         typer.Option(metavar="MODEL.onnx", help="for onnx  [default: where it was when compiled]"),
@@ -76,6 +84,9 @@ def report_command(
     Several programs are put side by side.
     """
     _check_read(format, programs, model, data)
+    if layer is not None:
+        _check_layer(format, programs, data)
+        return _report_layer(programs[0], layer, format, output, given)
     if len(programs) > 1:
         return _compare(programs, format, output, given)
     if format.partition(":")[0] in _FOR_VIEWERS:
@@ -102,6 +113,39 @@ def _check_read(name: str, programs: Sequence[Path], model: Path | None, data: P
     if name.partition(":")[0] in _FOR_VIEWERS:
         hint = "--format json, html or csv have the energy of arrays"
         raise InputError(f"is not part of --format {name}", where="--data", hint=hint)
+
+
+def _check_layer(name: str, programs: Sequence[Path], data: Path | None) -> None:
+    """Refuse what a single layer is not shown with.
+
+    Raises:
+        InputError: several programs, data, or another format.
+    """
+    if len(programs) > 1:
+        raise InputError("takes one program", where="--layer", hint="report them one by one")
+    if data is not None:
+        hint = "leave --layer out: the whole report has the energy from data of every layer"
+        raise InputError("does not show energy from --data", where="--layer", hint=hint)
+    if name not in ("text", "json"):
+        hint = "text or json; --format html shows the parts of every layer below Layers"
+        raise InputError(f"is not part of --format {name}", where="--layer", hint=hint)
+
+
+def _report_layer(
+    path: Path, layer: str, name: str, output: Path | None, given: dict[str, str]
+) -> int:
+    """Costs of one layer by component."""
+    from xbarc.report import layer_costs, render_layer_costs_json, render_layer_costs_text
+
+    if output is not None:
+        check_writable(output)
+    report = _report(path, given)
+    rows: list[LayerRow | DigitalRow] = [*report.layers, *report.digital]
+    if any(row.components is None for row in rows):
+        report = _count(path, given, None)  # an earlier build kept this one, without such parts
+    render = render_layer_costs_json if name == "json" else render_layer_costs_text
+    emit(render(layer_costs(report, layer)), output)
+    return EXIT_DONE
 
 
 def _save(

@@ -25,7 +25,7 @@ from .mesh.places import MeshPlacement, distances
 from .mesh.tile_traffic import Item, Link
 from .mesh.traffic import program_items, program_links
 from .operands import operand_energy
-from .parts import CostPart, area_parts, energy_parts, total, total_band, write_parts
+from .parts import CostPart, area_parts, digital_part, energy_parts, total, total_band, write_parts
 from .program import (
     LayerCost,
     LeftOut,
@@ -77,6 +77,7 @@ __all__ = [
     "conversions_made",
     "converter_widths",
     "device_estimates",
+    "digital_part",
     "distances",
     "energy_parts",
     "full_chip",

@@ -68,9 +68,8 @@ def energy_parts(counts: Counts, target: Target) -> tuple[CostPart, ...]:
         ("register, bytes", counts.register_bytes, "register_energy", costs.register_energy),
         ("buffer, bytes", counts.buffer_bytes, "buffer_energy", costs.buffer_energy),
         ("router, bytes", counts.router_bytes, "router_energy", costs.router_energy),
-        ("digital MAC", counts.digital_macs, "digital_energy", costs.digital_energy),
-        ("tile leakage, tile ns", counts.tile_time_ns, "tile_static", costs.tile_static),
     )
+    leakage = ("tile leakage, tile ns", counts.tile_time_ns, "tile_static", costs.tile_static)
     links = ("chip links, chip ns", counts.link_time_ns, "chip_static", costs.chip_static)
     return (
         # Hardware that a target does not have, such as pulses, has no row, while a figure that is
@@ -79,9 +78,16 @@ def energy_parts(counts: Counts, target: Target) -> tuple[CostPart, ...]:
         *_conversions(counts, target),
         *_column_scale(counts.column_scalings, target, "pJ"),
         *(_part(*row, "pJ") for row in moved),
+        digital_part(counts.digital_macs, target),
+        _part(*leakage, "pJ"),
         *_optional_part(*links, "pJ"),
         *_components(counts, target, "pJ"),
     )
+
+
+def digital_part(macs: float, target: Target) -> CostPart:
+    """Energy of so many multiply-accumulates of digital fragments, in pJ."""
+    return _part("digital MAC", macs, "digital_energy", target.costs.digital_energy, "pJ")
 
 
 def area_parts(counts: Counts, target: Target) -> tuple[CostPart, ...]:

@@ -17,6 +17,12 @@ from .inspection.png import png_bytes
 from .inspection.text import layer_table, render_block_text, render_layer_text
 from .inspection.tile_sheets import block_sheet, layer_sheet
 from .inspection.views import BlockView, LayerView, find_layer, inspect_block, inspect_layer
+from .layer_costs import (
+    LayerCosts,
+    layer_costs,
+    render_layer_costs_json,
+    render_layer_costs_text,
+)
 from .model import Report
 from .notes import of_converters, of_rounding
 from .pages.drawings import Drawing, DrawingName
@@ -31,6 +37,7 @@ from .program_comparison.page import render_comparison_html
 from .records import TableName
 from .rich_tables import rich_table
 from .section import Subject, subject_of
+from .sections.digital import DigitalRow
 from .sections.layers import LayerRow, layer_rows, layers_table, placement_table
 from .sections.sources import source_rows
 from .sections.totals import Totals, totals_row
@@ -48,8 +55,10 @@ __all__ = [
     "REST",
     "BlockView",
     "ChipReport",
+    "DigitalRow",
     "Drawing",
     "DrawingName",
+    "LayerCosts",
     "LayerRow",
     "LayerView",
     "PhaseRow",
@@ -68,6 +77,7 @@ __all__ = [
     "find_layer",
     "inspect_block",
     "inspect_layer",
+    "layer_costs",
     "layer_picture",
     "layer_rows",
     "layer_sheet",
@@ -94,6 +104,8 @@ __all__ = [
     "render_csv",
     "render_html",
     "render_json",
+    "render_layer_costs_json",
+    "render_layer_costs_text",
     "render_layer_html",
     "render_layer_json",
     "render_layer_text",

@@ -18,6 +18,7 @@ from xbarc.report.document import Document
 from xbarc.report.pages import (
     Drawing,
     DrawingName,
+    FoldedTables,
     PageChapter,
     draw,
     drawings_of,
@@ -60,7 +61,7 @@ from xbarc.report.sections import (
     totals_table,
     unknown_table,
 )
-from xbarc.rows import Row, Rows, Shown, TableData, fact
+from xbarc.rows import Row, Rows, Shown, TableData, fact, number
 from xbarc.target import describe
 
 if TYPE_CHECKING:
@@ -75,6 +76,10 @@ _DRAWN_IN: dict[str, tuple[DrawingName, ...]] = {
     "Converters": ("adc-bits",),
 }
 """Drawings by the chapter that has their numbers."""
+
+
+def _energy_text(row: LayerRow) -> str:
+    return "" if row.energy_uj is None else f"{number(row.energy_uj)} uJ, "
 
 
 class TargetRow(Row):
@@ -110,7 +115,7 @@ class Report(Document):
         default=3,
         description="1: the first one; 2: schedule, copies, bands and models beside; 3: 0 bits are "
         "no conversion, totals count what can be counted beside `left_out`, and what is always on "
-        "is charged for the interval",
+        "is charged for the interval; later, layers and fragments with their components",
     )
     name: str = section("name of the program", Section(lambda subject: subject.program.name))
     model_sha256: str = section(
@@ -211,6 +216,7 @@ class Report(Document):
                 [drawn[name] for name in _DRAWN_IN.get(title, ()) if name in drawn],
                 tables,
                 is_open=title in _OPEN,
+                folded=self._layer_parts() if title == "Layers" else (),
             )
             for title, tables in found.items()
         )
@@ -221,6 +227,17 @@ class Report(Document):
             *own,
             PageChapter("Notes", (), (), self.notes),
             PageChapter("Not known", (), unknown),
+        )
+
+    def _layer_parts(self) -> tuple[FoldedTables, ...]:
+        """Of each layer its energy and area by component."""
+        return tuple(
+            FoldedTables(
+                f"{row.name} by component: {_energy_text(row)}{number(row.area_mm2)} mm2",
+                [table for table in COMPONENTS.tables(row.components) if table.rows],
+            )
+            for row in self.layers
+            if row.components is not None
         )
 
     def key_figures(self) -> str:
@@ -287,5 +304,8 @@ class Report(Document):
     # Jupyter asks for this name. It has what the HTML format has, most of it folded, without
     # contents and without a script, which notebooks do not run.
     def _repr_html_(self) -> str:
-        folded = [replace(each, is_open=each.title == "Layers") for each in self.chapters()]
+        # Parts of layers are left out: of fifty layers they are longer than all the rest.
+        folded = [
+            replace(each, is_open=each.title == "Layers", folded=()) for each in self.chapters()
+        ]
         return page.fragment(*self.heading(), self.key_figures(), render_chapters(folded))

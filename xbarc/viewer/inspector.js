@@ -109,8 +109,13 @@ function sharePart(layer) {
     ...(sqnr === undefined ? [] : [["SQNR", typeof sqnr === "number" ? `${say(sqnr)} dB` : sqnr || "not known"]]),
   ], "tight")];
 }
+function partsPart(layer) {
+  const whole = layer.parts.reduce((sum, [, energy]) => sum + (energy || 0), 0);
+  const rows = layer.parts.map(([name, energy]) => [name, energy === null ? "not known" : `${say(energy)} µJ (${percent(energy / whole)})`]);
+  return rows.length ? [element("h4", "Energy by component"), list(rows, "tight parts")] : [];
+}
 function layerCard(step) {
   if (!step) return [element("h3", view.name), element("p", "Point at a cell, or select a layer.", "quiet")];
   if (step.kind === "digital") return [element("h3", step.name), list([["kind", "digital"], ["operators", step.operators.join(", ")], ["MACs", step.macs === null ? "not known" : step.macs.toLocaleString("en")]]), ...step.notes.map((note) => element("p", note, "quiet"))];
-  return [element("h3", step.name), list([["operator", step.operator], ["matrix", `${step.inputs} x ${step.outputs}${step.groups > 1 ? `, ${step.groups} groups` : ""}`], ["encoding", step.encoding], ["weights", `${step.weight_bits} bit`], ["inputs", `${step.input_bits} bit, ${step.dac_bits} per cycle`], ["cells", `${step.cell_bits} bit`], ["converters", step.sense ? "sense amplifiers" : step.adc], ["arrays", `${step.own.length}${step.copies > 1 ? `, ${step.copies} copies` : ""}`]]), ...sharePart(step), ...commandBox(`xbarc inspect ${quote(view.place)} --layer ${quote(step.name)}`)];
+  return [element("h3", step.name), list([["operator", step.operator], ["matrix", `${step.inputs} x ${step.outputs}${step.groups > 1 ? `, ${step.groups} groups` : ""}`], ["encoding", step.encoding], ["weights", `${step.weight_bits} bit`], ["inputs", `${step.input_bits} bit, ${step.dac_bits} per cycle`], ["cells", `${step.cell_bits} bit`], ["converters", step.sense ? "sense amplifiers" : step.adc], ["arrays", `${step.own.length}${step.copies > 1 ? `, ${step.copies} copies` : ""}`]]), ...sharePart(step), ...partsPart(step), ...commandBox(`xbarc inspect ${quote(view.place)} --layer ${quote(step.name)}`, `xbarc report ${quote(view.place)} --layer ${quote(step.name)}`)];
 }

@@ -135,7 +135,19 @@ def _crossbar(step: CrossbarStep, row: LayerRow, seen: Measured | None) -> dict[
         "conversions": row.conversions_per_vector,
         "histogram": {str(bits): count for bits, count in row.adc.histogram.items()},
         "figures": [*(one.read(row) for one in _METRICS), *run],
+        "parts": _energy_parts(row),
     }
+
+
+def _energy_parts(row: LayerRow) -> list[tuple[str, float | None]]:
+    """Components of the energy in uJ per inference, the largest first; an unknown one is None."""
+    parts = () if row.components is None else row.components.energy
+    used = [(part.name, _in_uj(part.total)) for part in parts if part.count]
+    return sorted(used, key=lambda item: -(item[1] or 0.0))
+
+
+def _in_uj(energy_pj: float | None) -> float | None:
+    return None if energy_pj is None else energy_pj / 1e6
 
 
 def _runs(numbers: IntArray) -> list[list[int]]:

@@ -18,6 +18,7 @@ from xbarc.report.inspection.views import (
     find_layer,
     inspect_block,
     inspect_layer,
+    list_layers,
 )
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "layer_picture",
     "layer_sheet",
     "layer_table",
+    "list_layers",
     "png_bytes",
     "render_block_html",
     "render_block_json",

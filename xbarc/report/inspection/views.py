@@ -95,10 +95,11 @@ def find_layer(program: Program, name: str, where: str = "--layer") -> CrossbarS
     names = [item.name for item in program.crossbar_steps]
     digital = {item.name for item in program.digital_steps}
     what = "is a digital fragment" if name in digital else "is not a layer of the program"
-    raise InputError(f"'{name}' {what}", where=where, hint=_one_of(names))
+    raise InputError(f"'{name}' {what}", where=where, hint=list_layers(names))
 
 
-def _one_of(names: list[str]) -> str:
+def list_layers(names: list[str]) -> str:
+    """A hint that names the first ones."""
     if not names:
         return "no layer of this program is on crossbars"
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""

@@ -13,11 +13,20 @@ from xbarc.rows import TableData
 
 
 @dataclass(frozen=True)
+class FoldedTables:
+    """Tables below a line that opens them."""
+
+    title: str
+    tables: Sequence[TableData]
+
+
+@dataclass(frozen=True)
 class PageChapter:
     """One heading of a page.
 
     Attributes:
         drawings: above the tables.
+        folded: below the tables, each opened by itself.
         lines: bullets below the tables.
         is_open: whether its tables are seen at first.
     """
@@ -27,6 +36,7 @@ class PageChapter:
     tables: Sequence[TableData] = ()
     lines: Sequence[str] = ()
     is_open: bool = True
+    folded: Sequence[FoldedTables] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -47,11 +57,18 @@ def _chapter(chapter: PageChapter) -> str:
         own = TableData("", data.headings, data.rows) if data.title == chapter.title else data
         place = f' id="{_anchor(data.title)}"' if own.title else ""
         parts.append(f"<div{place}>{page.table(own, 3)}</div>")
+    parts += map(_folded, chapter.folded)
     parts += [page.bullets(chapter.lines)] if chapter.lines else []
     state = " open" if chapter.is_open else ""
     head = f"<summary>{page.render_heading(chapter.title)}</summary>"
     inside = "\n".join([head, *parts])
     return f'<details class="chapter" id="{_anchor(chapter.title)}"{state}>\n{inside}\n</details>'
+
+
+def _folded(part: FoldedTables) -> str:
+    tables = "\n".join(page.table(data, 4) for data in part.tables)
+    head = f"<summary>{markup(part.title)}</summary>"
+    return f'<details class="part">{head}\n{tables}\n</details>'
 
 
 def render_contents(chapters: Sequence[PageChapter]) -> str:

@@ -28,6 +28,7 @@ from xbarc.report.sections.sources import (
     citations,
     source_rows,
     source_tables,
+    sources_of,
 )
 from xbarc.report.sections.totals import TOTALS, Totals
 from xbarc.report.sections.totals_tables import (
@@ -86,6 +87,7 @@ __all__ = [
     "plain_line",
     "source_rows",
     "source_tables",
+    "sources_of",
     "stayed_table",
     "totals_table",
     "unknown_table",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from xbarc.cost import CostPart, area_parts, energy_parts, total, write_parts
+from xbarc.cost import CostPart, Counts, area_parts, energy_parts, total, write_parts
 from xbarc.report.section import Section, Subject
 from xbarc.rows import Row, TableData, fact, number, percent
+from xbarc.target import Target
 
 # Totals are shown in uJ and mm2; figures are in pJ and um2.
 PJ_PER_UJ = 1e6
@@ -14,16 +15,22 @@ UM2_PER_MM2 = 1e6  # as above
 
 
 class Components(Row):
-    """Every total, by component."""
+    """Energy, area and programming by component, of a program or of one layer or fragment."""
 
     area: tuple[CostPart, ...] = fact("parts of the area, um2")
-    energy: tuple[CostPart, ...] = fact("parts of the energy per inference, pJ")
+    energy: tuple[CostPart, ...] = fact(
+        "parts of the energy per inference, pJ; of a layer that cannot be counted: none"
+    )
     write: tuple[CostPart, ...] = fact("parts of the energy of programming, pJ")
 
 
 def components_row(subject: Subject) -> Components:
     """Area, energy and programming of a program."""
-    counts, target = subject.cost.counts, subject.target
+    return count_components(subject.cost.counts, subject.target)
+
+
+def count_components(counts: Counts, target: Target) -> Components:
+    """Area, energy and programming of what was counted."""
     return Components(
         area=area_parts(counts, target),
         energy=energy_parts(counts, target),

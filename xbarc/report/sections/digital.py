@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from xbarc.cost import digital_part
 from xbarc.ir import DigitalFragment
 from xbarc.report.section import Section, Subject
-from xbarc.report.sections.components import PJ_PER_UJ
+from xbarc.report.sections.components import PJ_PER_UJ, Components, sum_parts
 from xbarc.rows import Row, TableData, fact, number, operators, shows
 from xbarc.target import Target
 
@@ -36,6 +37,11 @@ class DigitalRow(Row, title="Digital fragments"):
     uncounted: tuple[str, ...] = fact(
         "operators that `macs` leaves out, and why, one entry each", default=(), later=True
     )
+    components: Components | None = fact(
+        "the parts of its `energy_uj`; null in reports of earlier versions",
+        default=None,
+        later=True,
+    )
 
 
 def digital_rows(subject: Subject) -> tuple[DigitalRow, ...]:
@@ -44,14 +50,15 @@ def digital_rows(subject: Subject) -> tuple[DigitalRow, ...]:
 
 
 def _digital_row(step: DigitalFragment, target: Target) -> DigitalRow:
-    cost = target.costs.digital_energy.value
+    energy = () if step.macs is None else (digital_part(step.macs, target),)
     return DigitalRow(
         name=step.name,
         operators=dict(step.operators),
         macs=step.macs,
-        energy_uj=None if step.macs is None else step.macs * cost / PJ_PER_UJ,
+        energy_uj=sum_parts(energy, PJ_PER_UJ) if energy else None,
         notes=step.notes,
         uncounted=step.uncounted,
+        components=Components(area=(), energy=energy, write=()),
     )
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 
-from xbarc.cost import Histogram, LayerCost, Timing, area_parts, cells_of_array, energy_parts, total
+from xbarc.cost import Histogram, LayerCost, Timing, cells_of_array, total
 from xbarc.ir import Candidate, ChoiceRecord, CrossbarStep, DynamicInput, FitRecord, StaticInput
 from xbarc.report.section import Section, Subject
+from xbarc.report.sections.components import Components, count_components
 from xbarc.rows import (
     Row,
     Share,
@@ -115,6 +117,12 @@ class LayerRow(Row):
     fit: FitRecord | None = fact(
         "how the integers were chosen; null where nothing was", default=None, later=True
     )
+    components: Components | None = fact(
+        "the parts of its `energy_uj` and `area_mm2`, all copies included; null in reports of "
+        "earlier versions",
+        default=None,
+        later=True,
+    )
 
 
 def layer_rows(subject: Subject) -> tuple[LayerRow, ...]:
@@ -131,8 +139,11 @@ def _layer_row(layer: LayerCost, target: Target) -> LayerRow:
     # only the totals know of that.
     arrays = int(np.unique(step.tiling.array).size)
     capacity = arrays * target.array.rows * (target.array.columns + target.array.spare_columns)
-    energy = total(energy_parts(layer.counts, target)) if known else None
-    area = total(area_parts(layer.counts, target))
+    parts = count_components(layer.counts, target)
+    if not known:
+        # What its share of the hardware takes is no energy of the layer while its work is missing.
+        parts = replace(parts, energy=())
+    energy, area = total(parts.energy) if known else None, total(parts.area)
     return LayerRow(
         name=step.name,
         operator=step.operator,
@@ -166,6 +177,7 @@ def _layer_row(layer: LayerCost, target: Target) -> LayerRow:
         area_mm2=(area or 0.0) / 1e6,
         choice=step.choice,
         fit=chosen_fit(step.fit),
+        components=parts,
     )
 
 

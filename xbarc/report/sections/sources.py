@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from xbarc.cost import CostLaw, law_of_costs, law_origin
+from xbarc.cost import CostLaw, CostPart, law_of_costs, law_origin
 from xbarc.report.section import Section
 from xbarc.rows import Row, TableData, fact, table_of
 from xbarc.target import Figure, FigureList, Provenance, Target, figures, law_of
@@ -172,6 +172,20 @@ def _values(figure: Provenance) -> tuple[float, ...]:
     if isinstance(figure, FigureList):
         return figure.values
     return (figure.value,) if isinstance(figure, Figure) else ()
+
+
+def sources_of(parts: Iterable[CostPart], sources: Sequence[SourceRow]) -> tuple[SourceRow, ...]:
+    """The figures that parts are counted with, in the order of the target."""
+    figures = {part.figure for part in parts}
+    return tuple(row for row in sources if any(_counts_with(figure, row) for figure in figures))
+
+
+def _counts_with(figure: str, row: SourceRow) -> bool:
+    if figure == f"cost law {row.source}":
+        return row.path == "costs.adc"
+    # `costs.adc.energy_*` stands for all figures of the converter's law.
+    stem = figure.removesuffix("*")
+    return row.path.startswith(stem) if stem != figure else row.path == figure
 
 
 def source_tables(sources: Sequence[SourceRow]) -> tuple[TableData, ...]:
