@@ -37,10 +37,12 @@ from xbarc.report import (
     LayerRow,
     Report,
     TileMap,
+    WeightView,
     collect,
     find_layer,
     inspect_block,
     inspect_layer,
+    inspect_weight,
     layer_table,
     model_notes,
     node_notes,
@@ -345,6 +347,18 @@ class CompiledLayer:
             InputError: there is no such block; the message says how many there are.
         """
         return inspect_block(self.step, group, i, j)
+
+    def weight(self, *index: int) -> WeightView:
+        """The cells of one weight: `layer.weight(12, 7)` is that from input 7 to output 12.
+
+        Args:
+            index: output over all groups, and input of its group's matrix; of a convolution also
+                output channel, channel and place in the kernel, as its weight tensor has them.
+
+        Raises:
+            InputError: there is no such weight; the message says which there are.
+        """
+        return inspect_weight(self.step, index)
 
     def tile_map(self, block: tuple[int, ...] | None = None) -> TileMap:
         """Its cells, or those of one block; as `CompiledProgram.tile_map`."""

@@ -381,6 +381,39 @@ def test_a_pipe_gets_plain_lines(xbarc: Run, mlp: Path) -> None:
     assert all(line == line.rstrip() for line in out.splitlines())
 
 
+def test_inspect_a_weight(xbarc: Run, dense: Path) -> None:
+    shown = xbarc("inspect", dense, "--layer", "MatMul:h", "--weight", "2,4")
+    assert shown.out.startswith("Weight of MatMul:h\n")
+    told = xbarc("inspect", dense, "--layer", "MatMul:h", "--weight", "2,4", "--json").json
+    # 15 is the largest weight, and takes all steps.
+    assert (told["output_name"], told["value"]) == ("out 2", 127)
+    assert told["value"] == sum(cell["level"] * cell["factor"] for cell in told["cells"])
+    assert "bitline" in shown.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (("--weight", "0,0"), ("--layer", "name the layer")),
+        (
+            ("--layer", "MatMul:h", "--weight", "0"),
+            ("--weight", "'0' names no weight of MatMul:h", "OUT,IN"),
+        ),
+        (
+            ("--layer", "MatMul:h", "--weight", "0,9"),
+            ("--weight", "no input 9 of 5", "input 0 to 4"),
+        ),
+        (("--layer", "MatMul:h", "--weight", "x,y"), ("--weight", "'x,y' is not OUT,IN")),
+        (("--layer", "MatMul:h", "--weight", "0,0", "--block", "0,0"), ("--weight", "no block")),
+        (("--layer", "y", "--weight", "0,0"), ("'y'", "one of MatMul:h")),
+    ],
+)
+def test_inspect_no_weight(
+    xbarc: Run, dense: Path, arguments: tuple[str, ...], parts: tuple[str, ...]
+) -> None:
+    xbarc("inspect", dense, *arguments).refused(*parts)
+
+
 def test_inspect_all_layers(xbarc: Run, mlp: Path) -> None:
     shown = xbarc("inspect", mlp)
     assert shown.code == 0

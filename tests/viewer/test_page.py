@@ -204,15 +204,16 @@ def test_finding_a_weight(tmp_path: Path) -> None:
     $("find-input").value = "7"; $("find-output").value = "4";
     $("find").requestSubmit();
     await wait(200);
-    const told = [$("find-answer").textContent, weights()];
+    const told = [$("find-answer").textContent, weights(), card.textContent];
     $("find-output").value = "5"; $("find").requestSubmit();
     await wait(50);
     return [...told, $("find-answer").textContent];"""
-    told, weights, refused = run_script(write(program, tmp_path), tmp_path, script)
+    told, weights, shown, refused = run_script(write(program, tmp_path), tmp_path, script)
     step = program.crossbar_steps[3]
     # Four outputs of eight columns fill the 32 bitlines of the array before.
     assert told == f"array {int(step.tiling.array[0, 0, 1])}, wordline 7, bitline 0"
     assert weights == [[4, int(effective_weights(step)[0, 7, 4])]]
+    assert f"--layer {step.name} --weight 4,7" in shown
     assert refused.endswith("has inputs 0 to 11 and outputs 0 to 4")
 
 

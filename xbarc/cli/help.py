@@ -65,6 +65,7 @@ EXAMPLES = {
         "xbarc inspect net.xbar",
         "xbarc inspect net.xbar --layer conv1 --png conv1.png",
         "xbarc inspect net.xbar --layer conv1 --block 0,1 --json",
+        "xbarc inspect net.xbar --layer fc1 --weight 12,7 the cells from input 7 to output 12",
     ),
     "view": (
         "xbarc view net.xbar -o net.html",

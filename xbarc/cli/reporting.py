@@ -21,7 +21,7 @@ from xbarc.options import ScheduleOptions
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from xbarc.ir import OperandStatistics, Program
+    from xbarc.ir import CrossbarStep, OperandStatistics, Program
     from xbarc.report import DigitalRow, LayerRow, ProgramComparison, Report, TileMap
     from xbarc.rows import TableData
 
@@ -263,6 +263,14 @@ def inspect_command(
             metavar="[G,]I,J", help="row block I, column block J (of group G); needs --layer"
         ),
     ] = None,
+    weight: Annotated[
+        str | None,
+        typer.Option(
+            metavar="OUT,IN",
+            help="one weight: its integer, and array, wordline, bitline, slice, sign and level of "
+            "each cell; of a convolution also OUT,CHANNEL,ROW,COLUMN; needs --layer",
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="write a page with a tile map")
@@ -276,25 +284,21 @@ def inspect_command(
 ) -> int:
     """Look into tiles: cells, maps, `A`, `R`, ADC settings.
 
-    All layers, one layer's blocks, or of one block every cell level and the input of each row.
+    All layers, one layer's blocks, of one block every cell level and the input of each row, or the
+    cells of one weight.
     """
-    from xbarc.ir import load_program
-    from xbarc.report import find_layer, tile_map
-
     place = None if block is None else _block(block)
     files = {kind: path for kind, path in zip(_PICTURES, (html, png, svg), strict=True) if path}
     for path in files.values():
         check_writable(path)
+    if weight is not None:
+        return _inspect_weight(_find_step(program, layer), weight, place, [*files], json)
     if layer is None and place is None and not files:
         _inspect_program(program, json)
         return EXIT_DONE
-    loaded = load_program(program)
-    if layer is None:
-        names = ", ".join(step.name for step in loaded.crossbar_steps)
-        hint = f"one of {names}" if names else "no layer of this program is on crossbars"
-        raise InputError("name the layer", where="--layer", hint=hint)
-    step = find_layer(loaded, layer)
-    drawn = tile_map(step, place)
+    from xbarc.report import tile_map
+
+    drawn = tile_map(_find_step(program, layer), place)
     for kind, path in files.items():
         write_bytes(path, drawn.encode(kind))
         tell(f"wrote {path}")
@@ -303,6 +307,40 @@ def inspect_command(
         emit(drawn.json())
     elif not files:
         _inspect(drawn)
+    return EXIT_DONE
+
+
+def _find_step(path: Path, layer: str | None) -> CrossbarStep:
+    from xbarc.ir import load_program
+    from xbarc.report import find_layer
+
+    program = load_program(path)
+    if layer is None:
+        names = ", ".join(step.name for step in program.crossbar_steps)
+        hint = f"one of {names}" if names else "no layer of this program is on crossbars"
+        raise InputError("name the layer", where="--layer", hint=hint)
+    return find_layer(program, layer)
+
+
+def _inspect_weight(
+    step: CrossbarStep,
+    weight: str,
+    block: tuple[int, int, int] | None,
+    files: Sequence[str],
+    json: bool,
+) -> int:
+    from xbarc.report import inspect_weight, render_weight_json, render_weight_text
+
+    if block is not None or files:
+        hint = "leave --block, --html, --png and --svg out"
+        raise InputError("shows one weight and no block", where="--weight", hint=hint)
+    try:
+        index = [int(part) for part in weight.split(",")]
+    except ValueError as error:
+        hint = "such as 12,7"
+        raise InputError(f"'{weight}' is not OUT,IN", where="--weight", hint=hint) from error
+    view = inspect_weight(step, index, where="--weight")
+    emit(render_weight_json(view) if json else render_weight_text(view))
     return EXIT_DONE
 
 

@@ -17,6 +17,12 @@ from .inspection.png import png_bytes
 from .inspection.text import layer_table, render_block_text, render_layer_text
 from .inspection.tile_sheets import block_sheet, layer_sheet
 from .inspection.views import BlockView, LayerView, find_layer, inspect_block, inspect_layer
+from .inspection.weights import (
+    WeightView,
+    inspect_weight,
+    render_weight_json,
+    render_weight_text,
+)
 from .layer_costs import (
     LayerCosts,
     layer_costs,
@@ -69,6 +75,7 @@ __all__ = [
     "TableName",
     "TileMap",
     "Totals",
+    "WeightView",
     "block_picture",
     "block_sheet",
     "chip_report",
@@ -77,6 +84,7 @@ __all__ = [
     "find_layer",
     "inspect_block",
     "inspect_layer",
+    "inspect_weight",
     "layer_costs",
     "layer_picture",
     "layer_rows",
@@ -117,6 +125,8 @@ __all__ = [
     "render_target_json",
     "render_target_text",
     "render_text",
+    "render_weight_json",
+    "render_weight_text",
     "rich_table",
     "source_rows",
     "subject_of",

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from xbarc.circuit import Chip, Effects, FaultMap, bitlines
+from xbarc.circuit import Chip, Effects, FaultMap
 from xbarc.ir import CrossbarStep, Program, slice_ranges
 from xbarc.numerics import AnyArray, Float64Array, Int64Array, pack_cells
 from xbarc.report import BlockView, inspect_block
@@ -59,9 +59,8 @@ class ArrayBytes:
             own = {**_cells(view), **_periphery(step, view), **self._converters(step, view)}
             within = (view.group, view.row_block, view.column_block)
             own |= block_sums(step, within, self._measured)
-            order = bitlines(step, within)
-            if not np.array_equal(order, np.arange(order.size)):
-                own["order"] = order
+            if not np.array_equal(view.bitlines, np.arange(view.bitlines.size)):
+                own["order"] = view.bitlines
             arrays |= {f"{at}.{name}": array for name, array in own.items()}
             blocks.append([index, *within, view.row_offset, view.column_offset])
         if self.faults is not None:
@@ -96,10 +95,9 @@ class ArrayBytes:
         From the exact solution of the whole array, every row driven at 0 or 1 volt.
         """
         levels = np.zeros(self._chip.shape)
-        for _, step, view in self._blocks(number):
+        for _, _, view in self._blocks(number):
             rows = slice(view.row_offset, view.row_offset + len(view.cells))
-            order = bitlines(step, (view.group, view.row_block, view.column_block))
-            levels[rows, view.column_offset + order] = view.cells
+            levels[rows, view.column_offset + view.bitlines] = view.cells
         return tensor_bytes({"loss": np.rint(self._lose(levels) / LOSS_UNIT).astype(np.int64)})
 
     @cached_property

@@ -42,7 +42,7 @@ function cellCard(array, block, row, column, weights) {
   if (block.factors[column].size > weights.length) parts.push(element("p", `and ${block.factors[column].size - weights.length} more outputs`, "quiet"));
   if (!weights.length) parts.push(element("p", "This column is in no output.", "quiet"));
   parts.push(...block.reads[column].slice(0, 2).flatMap(([conversion]) => conversionPart(block, row, conversion)));
-  parts.push(...sharePart(block.layer), ...commandBox(`xbarc inspect ${quote(view.place)} --layer ${quote(block.layer.name)} --block ${block.group},${block.rowBlock},${block.columnBlock}`));
+  parts.push(...sharePart(block.layer), ...commandBox(...weights.map((weight) => `xbarc inspect ${quote(view.place)} --layer ${quote(block.layer.name)} --weight ${block.group * block.layer.outputs + weight.output},${block.inputs[row]}`), `xbarc inspect ${quote(view.place)} --layer ${quote(block.layer.name)} --block ${block.group},${block.rowBlock},${block.columnBlock}`));
   return parts;
 }
 // A sum of 1 (the input is high), 2 (it is low) and 4 (it is neither, as in padding).

@@ -20,6 +20,12 @@ from xbarc.report.inspection.views import (
     inspect_layer,
     list_layers,
 )
+from xbarc.report.inspection.weights import (
+    WeightView,
+    inspect_weight,
+    render_weight_json,
+    render_weight_text,
+)
 
 __all__ = [
     "HUES",
@@ -30,11 +36,13 @@ __all__ = [
     "BlockView",
     "LayerView",
     "TileMap",
+    "WeightView",
     "block_picture",
     "block_sheet",
     "find_layer",
     "inspect_block",
     "inspect_layer",
+    "inspect_weight",
     "layer_picture",
     "layer_sheet",
     "layer_table",
@@ -46,5 +54,7 @@ __all__ = [
     "render_layer_html",
     "render_layer_json",
     "render_layer_text",
+    "render_weight_json",
+    "render_weight_text",
     "tile_map",
 ]

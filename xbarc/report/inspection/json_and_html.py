@@ -53,7 +53,8 @@ def render_layer_json(view: LayerView) -> str:
 def render_block_json(view: BlockView) -> str:
     """Everything about a block; `A` and `R` as lists of entries, indices are the block's own.
 
-    Where columns have factors, `column_scale` lists them, and `R` is multiplied by them.
+    Column `c` stands on bitline `column_offset + bitlines[c]`. Where columns have factors,
+    `column_scale` lists them, and `R` is multiplied by them.
     """
     data: dict[str, Any] = {
         "format": FORMAT,
@@ -67,6 +68,7 @@ def render_block_json(view: BlockView) -> str:
         "row_input": view.row_input.tolist(),
         "segments": view.segments.tolist(),
         "cells": view.cells.tolist(),
+        "bitlines": view.bitlines.tolist(),
         "A": {"columns": ["conversion", "column", "sign"], "entries": view.a.tolist()},
         "R": {"columns": ["output", "conversion", "value"], "entries": view.r.tolist()},
         "outputs": view.outputs.tolist(),

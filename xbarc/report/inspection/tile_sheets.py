@@ -8,7 +8,6 @@ from itertools import groupby
 
 import numpy as np
 
-from xbarc.circuit import bitlines
 from xbarc.ir import CrossbarStep
 from xbarc.numerics import Int64Array, UInt8Array
 from xbarc.report.inspection.heat_map import (
@@ -49,7 +48,7 @@ class _Sample:
 
 def block_sheet(step: CrossbarStep, view: BlockView) -> Sheet:
     """A block with the wordline and input of its rows, the bitline and output of its columns."""
-    lines = bitlines(step, (view.group, view.row_block, view.column_block))
+    lines = view.bitlines
     # As on the chip: a search may have moved columns.
     order = np.argsort(lines)
     picture = block_picture(replace(view, cells=view.cells[:, order]))

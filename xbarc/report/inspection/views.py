@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from xbarc.circuit import bitlines
 from xbarc.cost import step_counts
 from xbarc.errors import InputError
 from xbarc.ir import AdcSettings, CrossbarStep, Program
@@ -43,6 +44,7 @@ class BlockView:
         array: number of the physical array; `row_offset` and `column_offset` say where in it.
         row_input: input index of each wordline.
         cells: levels; axes: row, column.
+        bitlines: bitline of each column, counted from `column_offset`: a search may move columns.
         levels: how many levels a cell has.
         segments: first row of each set of rows that are active together, and the end.
         a: entries of `A`: conversion, column, sign; the identity is written out.
@@ -63,6 +65,7 @@ class BlockView:
     column_offset: int
     row_input: IntArray
     cells: UInt8Array
+    bitlines: Int64Array
     levels: int
     segments: IntArray
     a: Int64Array
@@ -161,6 +164,7 @@ def inspect_block(step: CrossbarStep, group: int, i: int, j: int) -> BlockView:
         column_offset=int(tiling.column_offset[group, i, j]),
         row_input=tiling.row_input[row0:row1],
         cells=step.cells.unpack((group, slice(row0, row1)))[:, column0:column1],
+        bitlines=bitlines(step, (group, i, j)),
         levels=1 << step.cells.bits,
         segments=np.asarray(segments, dtype=np.int64) - row0,
         a=_a_entries(step, j),
