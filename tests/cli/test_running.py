@@ -49,6 +49,9 @@ def test_trace_has_the_documented_axes(xbarc: Run, mlp: Path, images: Path, tmp_
         codes = found[f"{step.name}/codes"]
         assert codes.shape == (5, step.groups, segments, step.input_slices, step.conversions)
         assert codes.dtype == np.uint16
+        inputs = found[f"{step.name}/inputs"]
+        assert inputs.shape == (5, step.groups, step.inputs)
+        assert inputs.dtype == np.uint8
         assert found[f"{step.name}/conversions"] == codes.size
         assert found[f"{step.name}/saturated"] == 0
         assert np.all(codes < 1 << np.moveaxis(step.adc.bits.astype(np.int64), 3, 2)[None])

@@ -23,8 +23,9 @@ _EXPLAINED_DB = 35.0
 """An output below this is told what rounds it: trained nets with 8 bits lie at 30 to 50 dB."""
 _TRACE = typer.Option(
     metavar="TRACE.npz",
-    help="write LAYER/codes (axes: vector, group, segment, input slice, conversion), "
-    "LAYER/conversions and LAYER/saturated; a / in a layer's name becomes a dot",
+    help="write LAYER/inputs (codes of the wordlines; axes: vector, group, input), LAYER/codes "
+    "(axes: vector, group, segment, input slice, conversion), LAYER/conversions and "
+    "LAYER/saturated; a / in a layer's name becomes a dot",
 )
 _BATCH = typer.Option(
     metavar="N",
@@ -129,7 +130,7 @@ def _feeds(program: Program, path: Path) -> dict[str, Any]:
 
 
 def _trace_arrays(trace: Trace) -> dict[str, Any]:
-    """LAYER/codes with axes vector, group, segment, input slice, conversion; and counts."""
+    """Inputs and codes of each layer with the axes of `LayerTrace`; and counts."""
     import numpy as np
 
     arrays: dict[str, Any] = {}
@@ -138,7 +139,9 @@ def _trace_arrays(trace: Trace) -> dict[str, Any]:
         if f"{key}/conversions" in arrays:  # "/a/b" and "a.b" in one model
             key = f"{key}.{len(arrays)}"
         if layer.codes:
-            codes = np.concatenate(layer.codes)
+            inputs, codes = np.concatenate(layer.inputs), np.concatenate(layer.codes)
+            narrow = np.uint8 if inputs.max(initial=0) < 1 << 8 else np.uint16
+            arrays[f"{key}/inputs"] = inputs.astype(narrow)
             # Converters have 16 bits at most, so that this is a quarter of the file; lossless codes
             # of wide sums may have more.
             wide = np.uint16 if codes.max(initial=0) < 1 << 16 else np.int64

@@ -237,7 +237,7 @@ def _of_samples(values: NDArray[_Number], which: slice | Int64Array) -> NDArray[
 def _gather_block(run: _Run, geometry: Window, padded: IntArray) -> IntArray:
     """Accumulators of a block by way of vectors; axes: image, channel, space."""
     groups, outputs = run.frame.groups, run.frame.outputs
-    acc = run.engine.accumulate(gather(padded, geometry, groups), run.trace)
+    acc = _accumulate(run, gather(padded, geometry, groups))
     extent = block_extent(padded, geometry)
     return np.moveaxis(acc.reshape(padded.shape[0], *extent, groups * outputs), -1, 1)
 
@@ -256,7 +256,7 @@ def _block_values(run: _Run, acc: IntArray, images: slice) -> AnyArray:
 
 def _accumulators(run: _Run, piece: VectorPiece) -> IntArray:
     """Products less what the zero point adds; axes: vector, group, output."""
-    acc: IntArray = run.engine.accumulate(piece.vectors, run.trace)
+    acc = _accumulate(run, piece.vectors)
     zero = _of_samples(run.codes.zero, piece.sample)
     # As above: the product with the sums of weights is left out.
     if not zero.any():
@@ -264,6 +264,14 @@ def _accumulators(run: _Run, piece: VectorPiece) -> IntArray:
     if zero.ndim == 1:
         zero = zero[:, None]
     return acc - zero[:, :, None] * run.frame.weight_sums
+
+
+def _accumulate(run: _Run, vectors: IntArray) -> IntArray:
+    """Products of an engine; whoever keeps its codes keeps what they were made of beside them."""
+    if run.trace is not None and run.trace.keep_codes:
+        # A copy: pieces may be views of a tensor that is given back.
+        run.trace.inputs.append(vectors.copy())
+    return run.engine.accumulate(vectors, run.trace)
 
 
 def _empty(frame: LayerFrame) -> AnyArray:

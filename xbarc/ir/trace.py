@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from xbarc.numerics import Int64Array, short_repr
+from xbarc.numerics import Int64Array, IntArray, short_repr
 
 
 @dataclass(eq=False)
@@ -18,6 +18,8 @@ class LayerTrace:
         saturated: sums that lay outside what is read, a constant in place of a conversion included.
         codes: a list of arrays, one a piece of vectors; axes: vector, group, segment, input slice,
             conversion. Empty unless codes are kept.
+        inputs: a list of arrays as `codes`, what the wordlines of those vectors carried; axes:
+            vector, group, input.
     """
 
     keep_codes: bool = False
@@ -25,6 +27,7 @@ class LayerTrace:
     conversions: int = 0
     saturated: int = 0
     codes: list[Int64Array] = field(default_factory=list)
+    inputs: list[IntArray] = field(default_factory=list)
 
     __repr__ = short_repr
 
@@ -58,3 +61,4 @@ class Trace:
             mine.conversions += seen.conversions
             mine.saturated += seen.saturated
             mine.codes += seen.codes
+            mine.inputs += seen.inputs
