@@ -89,7 +89,7 @@ def _draw_cells(job: xt.TrainJob, seed: int) -> None:
                 if not parameter.requires_grad:
                     continue
                 if name == "cells":
-                    parameter.uniform_(-0.5, layer.top + 0.5)
+                    parameter.uniform_(-0.5, layer.top + 0.5).mul_(layer.significance)
                 else:
                     near = 0.3 * parameter.abs().mean() * torch.randn_like(parameter)
                     parameter.add_(near)

@@ -121,7 +121,7 @@ def test_cells_move_between_their_levels_only() -> None:
     with torch.no_grad():
         layer.cells.add_(100)
     layer.project()
-    assert float(layer.cells.detach().max()) == layer.top
+    assert bool((layer.latent_levels() == layer.top).all())
     assert set(torch.unique(layer.current_levels().detach()).tolist()) <= set(range(layer.top + 1))
     layer.train()
     layer.noise = 0.1
@@ -184,3 +184,20 @@ def test_products_of_bytes_are_the_products_of_floats(monkeypatch: pytest.Monkey
         results.append((layer.eval()(tensor), *_gradients(layer, tensor)))
     for in_bytes, in_floats in zip(*results, strict=True):
         assert torch.equal(in_bytes, in_floats)
+
+
+@pytest.mark.parametrize("encoding", ["differential", "acm", "offset", "unipolar", "bias-column"])
+def test_a_step_changes_weights_as_much_in_every_slice(encoding: str) -> None:
+    layer = _layer(encoding=encoding)
+    written = layer.current_levels().detach()
+    assert np.array_equal(written.numpy(), layer.step.cells.unpack())
+    assert np.unique(layer.significance.numpy()).tolist()[:2] == [1, 4]  # cells of two bits
+    before, changes = layer.weight(layer.latent_levels()), set()
+    for column in range(layer.significance.shape[2]):
+        with torch.no_grad():
+            layer.cells[0, 5, column] += 1
+            change = layer.weight(layer.latent_levels()) - before
+            layer.cells[0, 5, column] -= 1
+        changes.add(float(change.abs().max()))
+    assert changes <= {0.0, 1.0}  # 0: a column that nobody reads
+    assert 1.0 in changes

@@ -197,7 +197,8 @@ class TrainJob(nn.Module):
         Scales differ by orders of magnitude between layers, so each has a rate of its own.
 
         Args:
-            cells: learning rate of cells, in levels.
+            cells: learning rate of cells, in levels of the least significant cells of a layer; a
+                cell that weighs `k` times as much moves by a `k`th of that.
             digital: of scales, biases and factors of columns, as a share of their mean magnitude in
                 the layer; of thresholds, in units of the sums that they compare.
         """
@@ -255,7 +256,9 @@ class TrainJob(nn.Module):
     def changed_cells(self) -> dict[str, float]:
         """Share of the cells of each layer that hold another level than before training."""
         return {
-            name: float((torch.round(layer.cells).cpu() != _levels(layer.step)).float().mean())
+            name: float(
+                (torch.round(layer.latent_levels()).cpu() != _levels(layer.step)).float().mean()
+            )
             for name, layer in self.layers.items()
         }
 
@@ -309,7 +312,9 @@ class TrainJob(nn.Module):
     @torch.no_grad()
     def _step_as_trained(self, step: CrossbarStep) -> CrossbarStep:
         layer = self.layers[step.name]
-        levels = torch.round(layer.cells.clamp(0.0, float(layer.top))).cpu().float().numpy()
+        levels = (
+            torch.round(layer.latent_levels().clamp(0.0, float(layer.top))).cpu().float().numpy()
+        )
         made = replace(
             step, cells=pack_cells(levels.astype(np.uint8), step.cells.bits), fit=None, choice=None
         )

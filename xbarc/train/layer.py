@@ -65,6 +65,7 @@ class ProgramLayer(nn.Module):
     constant: Tensor
     input_sum: Tensor
     row_input: Tensor
+    significance: Tensor
 
     def __init__(
         self, step: CrossbarStep, *, converters: bool, scale_bits: int | None = None
@@ -74,9 +75,7 @@ class ProgramLayer(nn.Module):
         self.converters = converters
         self.noise = 0.0
         self.programming: CellModel | None = None
-        cells = step.cells.unpack().astype(np.float32)
         self.top = (1 << step.cells.bits) - 1
-        self.cells = nn.Parameter(torch.from_numpy(cells))
         self._add_digital(step)
         self._add_column_scale(step, scale_bits)
         # only conversions one by one need `R` as a matrix
@@ -90,12 +89,25 @@ class ProgramLayer(nn.Module):
         self.register_buffer("input_sum", torch.from_numpy(step.periphery.input_sum.copy()))
         self._has_input_sum = bool(step.periphery.input_sum.any())
         self._entries = WeightEntries.of(plain)
+        self._add_cells(step)
         self.register_buffer("row_input", torch.from_numpy(_int64(step.tiling.row_input)))
 
     @property
     def is_sized_from_cells(self) -> bool:
         """Whether cells decide on the bits of the layer's converters."""
         return not self.converters and self.step.sense is None
+
+    def _add_cells(self, step: CrossbarStep) -> None:
+        """Latent cells, in units of the layer's least significant level.
+
+        Adam moves every number by about its rate. In levels, the highest of four slices of two bits
+        would change weights 64 times as fast as the lowest; in these units all change them equally.
+        """
+        significance = torch.from_numpy(self._entries.significances(step.cells.columns))
+        self.register_buffer("significance", significance)
+        levels = torch.from_numpy(step.cells.unpack().astype(np.float32))
+        self.cells = nn.Parameter(levels * significance)
+        self._has_slices = bool((significance != 1).any())
 
     def _add_digital(self, step: CrossbarStep) -> None:
         result, sense = step.result, step.sense
@@ -133,9 +145,13 @@ class ProgramLayer(nn.Module):
         clamped = self.column_scale.clamp(0.0, float(self.largest_scale))
         return straight_through(clamped, torch.round(clamped))
 
+    def latent_levels(self) -> Tensor:
+        """Cells in levels, not rounded; axes: group, row, column."""
+        return self.cells / self.significance if self._has_slices else self.cells
+
     def current_levels(self) -> Tensor:
         """Levels as they would be written, straight-through; axes: group, row, column."""
-        levels = round_levels(self.cells, self.top)
+        levels = round_levels(self.latent_levels(), self.top)
         if not self.training:
             return levels
         if self.programming is not None:
@@ -395,7 +411,7 @@ class ProgramLayer(nn.Module):
     @torch.no_grad()
     def project(self) -> None:
         """Clamp latent cells and factors to what there is; call it after each step."""
-        self.cells.clamp_(0.0, float(self.top))
+        torch.minimum(self.cells.clamp_(min=0.0), self.top * self.significance, out=self.cells)
         if self.column_scale is not None:
             self.column_scale.clamp_(0.0, float(self.largest_scale))
 

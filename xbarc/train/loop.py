@@ -46,6 +46,9 @@ _LOST = 0.1
 # What a run that goes on may be given anew.
 _MAY_CHANGE = ("hours", "validation", "cell_rate", "digital_rate")
 
+# What the numbers in a file of state mean; 2: cells in units of the layer's least significant ones.
+_STATE = 2
+
 # Samples of one step of validation; bounds memory, and nothing depends on it.
 _VALIDATED_AT_ONCE = 250
 
@@ -402,7 +405,7 @@ class Trainer:
             for array in (*samples.inputs.values(), samples.labels):
                 if array is not None:
                     digest.update(np.ascontiguousarray(array).data)
-        about = [self.job.program.source.sha256, digest.hexdigest(), options]
+        about = [_STATE, self.job.program.source.sha256, digest.hexdigest(), options]
         return json.dumps(about, sort_keys=True)
 
     def _resume(self) -> bool:

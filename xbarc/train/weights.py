@@ -101,6 +101,27 @@ class WeightEntries:
         factor = scale.astype(np.float32)[:, :, self.conversions]
         return replace(self, values=self.values * factor)
 
+    def significances(self, columns: int) -> AnyArray:
+        """What a level of each cell weighs in outputs, as multiples of the layer's least.
+
+        Args:
+            columns: of a block.
+
+        Returns:
+            Axes: group or 1, row or 1, column. A cell that no output sees weighs 1.
+        """
+        values = np.moveaxis(self.values, 2, 0)
+        # an output may see a column through several conversions, whose parts add up
+        pairs, pair = np.unique(self.columns * self.shape[2] + self.outputs, return_inverse=True)
+        joined = np.zeros((pairs.size, *values.shape[1:]), np.float32)
+        np.add.at(joined, pair, values)
+        weight = np.zeros((columns, *values.shape[1:]), np.float32)
+        np.maximum.at(weight, pairs // self.shape[2], np.abs(joined))
+        least = weight[weight > 0].min(initial=np.inf)
+        weight = np.moveaxis(np.where(weight > 0, weight / least, np.float32(1)), 0, 2)
+        rows = 1 if weight.shape[1] == 1 else np.diff(self.bounds)
+        return np.ascontiguousarray(np.repeat(weight, rows, axis=1))
+
     def matrix(self, levels: Tensor) -> Tensor:
         """Weights of levels, without the input sum's share; axes: group, input, output."""
         if levels.is_cpu:
