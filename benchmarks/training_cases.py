@@ -142,15 +142,19 @@ def _energy_cases() -> Iterator[tuple[str, Case]]:
                 training={"prune_energy": 5.0},
             ),
         )
-        yield (
-            f"pruned-energy-{rows}",
-            Case(
-                f"75 % zeros, then twice as cheap by 2**b, {rows} rows",
-                {"prune": "0.75:free"},
-                settings=tile,
-                training={"prune_energy": 2.0},
-            ),
-        )
+        for name, times, said in (
+            ("pruned-energy", 2.0, "twice"),
+            ("cheap-energy", 3.0, "3 times"),
+        ):
+            yield (
+                f"{name}-{rows}",
+                Case(
+                    f"75 % zeros, then {said} as cheap by 2**b, {rows} rows",
+                    {"prune": "0.75:free"},
+                    settings=tile,
+                    training={"prune_energy": times},
+                ),
+            )
         # an eighth of the rows is what D.U.B. needs to save three bits, and eight times by 2**b
         yield (
             f"dub-{rows}",

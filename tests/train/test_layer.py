@@ -160,7 +160,7 @@ def test_the_gradient_of_cut_codes_is_that_of_their_planes(dac_bits: int) -> Non
     )
     segment = ActiveRows(slice(0, 5), torch.arange(5), table[0], _NOT_READ, first=0)
     piece = crossbar._VectorPiece(codes.float(), codes, slice(0, 9))
-    seen = crossbar._Seen(piece, table, segment, back, 0)
+    seen = crossbar._Seen(piece, table, segment, back)
     found = torch.zeros(2, 5, 7)
     shared = crossbar._add_to_cells(seen, codes, passed, cut, found)
     torch.testing.assert_close(shared, back * passed / 15)

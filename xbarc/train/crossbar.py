@@ -56,19 +56,6 @@ class ColumnConverters:
 
 
 @dataclass(frozen=True, eq=False)
-class ColumnThresholds:
-    """Thresholds of one segment's sense amplifiers.
-
-    Attributes:
-        level: axes: level, group or 1, vector (1), conversion.
-        width: over how many steps of the sum the gradient of a comparison is spread.
-    """
-
-    level: Tensor
-    width: float
-
-
-@dataclass(frozen=True, eq=False)
 class ActiveRows:
     """Rows that are active together.
 
@@ -77,15 +64,13 @@ class ActiveRows:
         inputs: input of each row; axis: row.
         output: `R`, axes: group or 1, conversion, output.
         read: how sums become codes.
-        drive: which signs drive each row, for sense amplifiers; axis: row.
         first: input of the first row where the rows read neighbouring inputs, else None.
     """
 
     rows: slice
     inputs: Tensor
     output: Tensor
-    read: ColumnConverters | ColumnThresholds
-    drive: Tensor | None = None
+    read: ColumnConverters
     first: int | None = None
 
     def take(self, plane: Tensor) -> Tensor:
@@ -93,22 +78,6 @@ class ActiveRows:
         if self.first is None:
             return plane[:, :, self.inputs]
         return plane[:, :, self.first : self.first + self.inputs.numel()]
-
-    def wires(self, vectors: Tensor) -> Tensor:
-        """Which rows are driven by signs."""
-        if self.drive is None:
-            raise ValueError("codes drive these rows, a slice at a time")
-        values = vectors[:, :, self.inputs]
-        up, down, absent = (((self.drive >> bit) & 1).to(values.dtype) for bit in range(3))
-        # the three cases of a sign as polynomials, exact for -1, 0 and +1
-        square = values * values
-        return (up * (square + values) + down * (square - values)) / 2 + absent * (1 - square)
-
-    def slope(self, dtype: torch.dtype) -> Tensor | None:
-        """How a row's drive changes with its sign; None where codes drive it."""
-        if self.drive is None:
-            return None
-        return ((self.drive & 1) - ((self.drive >> 1) & 1)).to(dtype) / 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,31 +125,22 @@ class _Convert(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any,
-        vectors: Tensor,
-        table: Tensor,
-        thresholds: Tensor | None,
-        scales: Tensor | None,
-        cut: LayerCut,
+        ctx: Any, vectors: Tensor, table: Tensor, scales: Tensor | None, cut: LayerCut
     ) -> Tensor:
         """Every conversion of every vector; float64 sums where `table` is float64."""
-        ctx.save_for_backward(vectors, table, thresholds, scales)
+        ctx.save_for_backward(vectors, table, scales)
         ctx.cut, ctx.passed, ctx.readings = cut, [], []
         tables = [_SegmentTable.make(table, segment, cut) for segment in cut.segments]
         parts = []
         for piece in _pieces(vectors, table, cut):
             total = torch.zeros((), dtype=cut.joined, device=table.device)
             for number, segment in enumerate(cut.segments):
-                read = _with_trained(segment.read, thresholds, number)
-                if isinstance(read, ColumnThresholds):
-                    codes = _compare(piece.vectors, tables[number].cells, segment, read)
-                else:
-                    codes, passed = _convert_slices(piece, tables[number], segment, cut)
-                    if any(ctx.needs_input_grad):
-                        ctx.passed.append(passed)
+                codes, passed = _convert_slices(piece, tables[number], segment, cut)
+                if any(ctx.needs_input_grad):
+                    ctx.passed.append(passed)
                 codes = codes.to(cut.joined)
                 if scales is not None:
-                    if ctx.needs_input_grad[3]:
+                    if ctx.needs_input_grad[2]:
                         ctx.readings.append(codes.to(cut.reading))
                     codes = codes * scales[number].to(cut.joined)
                 total = total + codes @ segment.output.to(cut.joined)
@@ -188,35 +148,25 @@ class _Convert(torch.autograd.Function):
         return torch.cat(parts, dim=1)
 
     @staticmethod
-    def backward(
-        ctx: Any, grad: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor | None, None]:
         """Straight through where a converter is in its range, nothing where it saturates."""
-        vectors, table, *trained = ctx.saved_tensors
+        vectors, table, scales = ctx.saved_tensors
         sums = _Gradients(
             torch.zeros_like(vectors),
             torch.zeros_like(table),
-            *(None if tensor is None else torch.zeros_like(tensor) for tensor in trained),
+            None if scales is None else torch.zeros_like(scales),
         )
         with torch.autocast(grad.device.type, enabled=False):
             _sum_gradients(grad, ctx, sums)
-        return sums.vectors, sums.table, sums.thresholds, sums.scales, None
+        return sums.vectors, sums.table, sums.scales, None
 
 
-def convert(
-    vectors: Tensor,
-    table: Tensor,
-    thresholds: Tensor | None,
-    scales: Tensor | None,
-    cut: LayerCut,
-) -> Tensor:
+def convert(vectors: Tensor, table: Tensor, scales: Tensor | None, cut: LayerCut) -> Tensor:
     """Codes of input vectors to accumulators, through every conversion.
 
     Args:
         vectors: axes: group, vector, input.
         table: `A` applied to the cells; axes: group, row, conversion.
-        thresholds: trained ones; axes: segment, level, group, vector (1), conversion. None where
-            converters read the sums.
         scales: trained factors; axes: segment, group or 1, vector (1), conversion. None where
             there are none.
         cut: segments, slices and types.
@@ -224,9 +174,7 @@ def convert(
     Returns:
         Axes: group, vector, output.
     """
-    acc: Tensor = _Convert.apply(  # type: ignore[no-untyped-call]
-        vectors, table, thresholds, scales, cut
-    )
+    acc: Tensor = _Convert.apply(vectors, table, scales, cut)  # type: ignore[no-untyped-call]
     return acc
 
 
@@ -234,23 +182,16 @@ def convert(
 class _Gradients:
     vectors: Tensor
     table: Tensor
-    thresholds: Tensor | None
     scales: Tensor | None
 
 
 @dataclass(frozen=True, eq=False)
 class _VectorPiece:
-    """Some input vectors; as integer codes too where converters read them."""
+    """Some input vectors, as integer codes too."""
 
     vectors: Tensor
-    codes: Tensor | None
+    codes: Tensor
     span: slice
-
-    def codes_of(self, segment: ActiveRows) -> Tensor:
-        """Codes of a segment's rows; axes: group, vector, row."""
-        if self.codes is None:
-            raise ValueError("signs drive these rows")
-        return segment.take(self.codes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,7 +200,6 @@ class _SegmentTable:
 
     Attributes:
         settings: `lo`, `step` and largest code of each input slice; axes: which, group, conversion.
-            Empty for sense amplifiers.
     """
 
     cells: Tensor
@@ -269,8 +209,6 @@ class _SegmentTable:
     @classmethod
     def make(cls, table: Tensor, segment: ActiveRows, cut: LayerCut) -> _SegmentTable:
         cells = table[:, segment.rows].contiguous()
-        if isinstance(segment.read, ColumnThresholds):
-            return cls(cells, None, ())
         in_bytes = cells.is_cpu and _HAS_BYTE_PRODUCTS and cut.fits_bytes
         settings = tuple(_settings(segment.read, n, cells) for n in range(cut.slices))
         return cls(cells, cells.to(torch.int8) if in_bytes else None, settings)
@@ -284,27 +222,21 @@ class _Seen:
     table: Tensor
     segment: ActiveRows
     back: Tensor
-    number: int
 
 
 def _sum_gradients(grad: Tensor, ctx: Any, sums: _Gradients) -> None:
-    vectors, table, thresholds, scales = ctx.saved_tensors
+    vectors, table, scales = ctx.saved_tensors
     cut: LayerCut = ctx.cut
     passed, readings = iter(ctx.passed), iter(ctx.readings)
     for piece in _pieces(vectors, table, cut):
         part = grad[:, piece.span].to(table.dtype)
         for number, segment in enumerate(cut.segments):
-            read = _with_trained(segment.read, thresholds, number)
             back = part @ segment.output.mT.to(table.dtype)
             if scales is not None:
-                if sums.scales is not None and ctx.needs_input_grad[3]:
+                if sums.scales is not None and ctx.needs_input_grad[2]:
                     _add_to_scale(sums.scales[number], next(readings), back)
                 back = back * scales[number].to(back.dtype)
-            seen = _Seen(piece, table, segment, back, number)
-            if isinstance(read, ColumnThresholds):
-                _compare_back(seen, read, sums)
-            else:
-                _convert_back(seen, next(passed), cut, sums)
+            _convert_back(_Seen(piece, table, segment, back), next(passed), cut, sums)
 
 
 def _add_to_scale(place: Tensor, reading: Tensor, back: Tensor) -> None:
@@ -317,25 +249,10 @@ def _add_to_scale(place: Tensor, reading: Tensor, back: Tensor) -> None:
 def _pieces(vectors: Tensor, table: Tensor, cut: LayerCut) -> Iterator[_VectorPiece]:
     groups, count, _ = vectors.shape
     size = max(1, _SUMS_AT_ONCE // max(1, groups * table.shape[2]))
-    sliced = any(isinstance(segment.read, ColumnConverters) for segment in cut.segments)
     for start in range(0, max(count, 1), size):
         piece = vectors[:, start : start + size].to(table.dtype)
         span = slice(start, start + piece.shape[1])
-        yield _VectorPiece(piece, piece.to(cut.code_type) if sliced else None, span)
-
-
-def _with_trained(
-    read: ColumnConverters | ColumnThresholds, trained: Tensor | None, number: int
-) -> ColumnConverters | ColumnThresholds:
-    if trained is None or isinstance(read, ColumnConverters):
-        return read
-    return ColumnThresholds(trained[number], read.width)
-
-
-def _compare(vectors: Tensor, cells: Tensor, segment: ActiveRows, read: ColumnThresholds) -> Tensor:
-    """How many levels each sum reaches; axes: group, vector, conversion."""
-    sums = segment.wires(vectors) @ cells
-    return torch.stack([sums >= level for level in read.level]).sum(0).to(sums.dtype)
+        yield _VectorPiece(piece, piece.to(cut.code_type), span)
 
 
 def _convert_slices(
@@ -345,7 +262,7 @@ def _convert_slices(
 
     Both have the axes group, vector, conversion.
     """
-    codes = piece.codes_of(segment)
+    codes = segment.take(piece.codes)
     shape = (*codes.shape[:2], table.cells.shape[2])
     total, passed = table.cells.new_zeros(shape), codes.new_zeros(shape)
     for number, settings in enumerate(table.settings):
@@ -400,7 +317,7 @@ def _arrays(*tensors: Tensor) -> tuple[AnyArray, ...]:
 
 
 def _convert_back(seen: _Seen, passed: Tensor, cut: LayerCut, sums: _Gradients) -> None:
-    cells, codes = seen.table[:, seen.segment.rows], seen.piece.codes_of(seen.segment)
+    cells, codes = seen.table[:, seen.segment.rows], seen.segment.take(seen.piece.codes)
     place = sums.table[:, seen.segment.rows]
     if seen.back.is_cpu:
         shared = _add_to_cells(seen, codes, passed, cut, place)
@@ -434,25 +351,8 @@ def _add_to_cells(
     return shared
 
 
-def _compare_back(seen: _Seen, read: ColumnThresholds, sums: _Gradients) -> None:
-    cells = seen.table[:, seen.segment.rows]
-    wires = seen.segment.wires(seen.piece.vectors)
-    columns = wires @ cells
-    near = [((columns - level).abs() < read.width / 2) * seen.back for level in read.level]
-    if sums.thresholds is not None:
-        for place, part in enumerate(near):
-            lost = part.sum(1, keepdim=True) / read.width
-            sums.thresholds[seen.number, place] -= lost
-    passed = torch.stack(near).sum(0) / read.width
-    sums.table[:, seen.segment.rows] += wires.mT @ passed
-    _add_to_inputs(seen, passed, cells, sums)
-
-
 def _add_to_inputs(seen: _Seen, passed: Tensor, cells: Tensor, sums: _Gradients) -> None:
     to_rows = (passed @ cells.mT).to(sums.vectors.dtype)
-    slope = seen.segment.slope(to_rows.dtype)
-    if slope is not None:
-        to_rows = to_rows * slope
     place, segment = sums.vectors[:, seen.piece.span], seen.segment
     if segment.first is None:
         place.index_add_(2, segment.inputs, to_rows)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import pairwise
 from math import prod
 
 import numpy as np
@@ -28,7 +29,8 @@ from xbarc.ir import (
     output_matrix,
 )
 from xbarc.numerics import AnyArray
-from xbarc.train.crossbar import ActiveRows, ColumnConverters, ColumnThresholds, LayerCut, convert
+from xbarc.train.comparisons import ComparedRows, compare
+from xbarc.train.crossbar import ActiveRows, ColumnConverters, LayerCut, convert
 from xbarc.train.geometry import (
     dense_result,
     first_axis_sample,
@@ -275,14 +277,32 @@ class ProgramLayer(nn.Module):
         if weight is not None and not self._reads:
             exact = weight if self.training else weight.double()
             return vectors.to(exact.dtype) @ exact
-        levels = None
         if self.step.sense is not None:
-            levels = straight_through(self.levels, torch.round(self.levels)).to(table.dtype)
-        acc = convert(vectors, table, levels, self._scales_of_segments(), self._cut(table))
+            return self._votes(self.step.sense, vectors, table)
+        acc = convert(vectors, table, self._scales_of_segments(), self._cut(table))
         if not self._has_input_sum:
             return acc
         beta = self.input_sum.to(acc.dtype).reshape(self.step.groups, 1, self.step.outputs)
         return acc + vectors.to(acc.dtype).sum(2, keepdim=True) * beta
+
+    def _votes(self, sense: Sense, vectors: Tensor, table: Tensor) -> Tensor:
+        """What comparisons add up to; axes: group, vector, output."""
+        levels = straight_through(self.levels, torch.round(self.levels)).to(table.dtype)
+        drive = torch.from_numpy(_int64(sense.drive)).to(table.device)
+        segments = tuple(
+            # a few standard deviations of a sum of so many signs
+            ComparedRows.of(
+                rows, self.row_input, drive, output, 2.0 * (rows.stop - rows.start) ** 0.5
+            )
+            for rows, output in zip(self._row_segments(), self._outputs, strict=True)
+        )
+        joined = table.dtype if self.training else torch.float64
+        return compare(vectors, table, levels, segments, joined)
+
+    def _row_segments(self) -> list[slice]:
+        """Rows that are active together."""
+        bounds = self.step.tiling.segment_bounds.tolist()
+        return [slice(first, last) for first, last in pairwise(bounds)]
 
     def _no_sums(self, scales: Tensor, levels: Tensor) -> Tensor:
         """Zeros with the gradient by factors of sums of weights; axes: group, output."""
@@ -368,19 +388,16 @@ class ProgramLayer(nn.Module):
 
     def _cut(self, table: Tensor) -> LayerCut:
         step = self.step
-        bounds = [int(bound) for bound in step.tiling.segment_bounds]
-        drive = _drive(step)
         segments = tuple(
             ActiveRows(
-                slice(first, last),
-                self.row_input[first:last],
+                rows,
+                self.row_input[rows],
                 output,
-                _readout(step, number, table),
-                None if drive is None else drive[first:last].to(table.device),
-                _first_of_run(step.tiling.row_input[first:last]),
+                _converters(step, number, table),
+                _first_of_run(step.tiling.row_input[rows]),
             )
-            for number, (first, last, output) in enumerate(
-                zip(bounds[:-1], bounds[1:], self._outputs, strict=True)
+            for number, (rows, output) in enumerate(
+                zip(self._row_segments(), self._outputs, strict=True)
             )
         )
         joined = table.dtype if self.training else torch.float64
@@ -453,26 +470,12 @@ def _outputs(step: CrossbarStep) -> list[AnyArray]:
     return [found[block] for block in step.tiling.segment_block.tolist()]
 
 
-def _drive(step: CrossbarStep) -> Tensor | None:
-    return None if step.sense is None else torch.from_numpy(step.sense.drive.astype(np.int64))
-
-
-def _readout(
-    step: CrossbarStep, segment: int, table: Tensor
-) -> ColumnConverters | ColumnThresholds:
-    if step.sense is not None:
-        rows = float(np.diff(step.tiling.segment_bounds)[segment])
-        return ColumnThresholds(_levels(step.sense, segment).to(table), 2.0 * rows**0.5)
+def _converters(step: CrossbarStep, segment: int, table: Tensor) -> ColumnConverters:
     low, width, bits = (
         torch.from_numpy(_segment(a, segment).astype(np.float64)).to(table)
         for a in (step.adc.lo, step.adc.step, step.adc.bits)
     )
     return ColumnConverters(low, width, torch.exp2(bits) - 1.0)
-
-
-def _levels(sense: Sense, segment: int) -> Tensor:
-    """Axes: level, group, vector (1), conversion."""
-    return torch.from_numpy(np.moveaxis(sense.thresholds[:, segment], 2, 0)[:, :, None].copy())
 
 
 def _segment(values: AnyArray, segment: int) -> AnyArray:
