@@ -1,4 +1,6 @@
+import os
 import re
+import subprocess
 import sys
 import textwrap
 import tomllib
@@ -11,6 +13,8 @@ import pytest
 from numba.core import caching
 
 from xbarc.numerics import compiling
+
+fcntl = pytest.importorskip("fcntl", reason="no locks of files here")
 
 _LOOP = """
     from xbarc.numerics import WARM_MARK, compiled
@@ -126,6 +130,46 @@ def test_a_function_that_moved_leaves_nothing_behind(
         counts.append(len(list(kept.iterdir())))
     assert counts[0] == counts[1] == len(others) + 2  # an index, and the code of one signature
     assert all((kept / name).is_file() for name in others)
+    _forget()
+
+
+_LONG = """
+    import sys
+    from loop_of_test import triple
+    assert triple(int(sys.argv[1])) == 3 * int(sys.argv[1])
+    print(sum(triple.stats.cache_misses.values()), sum(triple.stats.cache_hits.values()))
+"""
+
+
+def test_processes_that_start_together_compile_a_loop_once(tmp_path: Path) -> None:
+    _write(tmp_path, "loop_of_test", _TRIPLE.format(lines="\n"))
+    _write(tmp_path, "use_of_test", _LONG)
+    path = os.pathsep.join((str(tmp_path), str(Path(__file__).parents[2])))
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+    environment.pop("NUMBA_CACHE_DIR", None)
+    command = [sys.executable, str(tmp_path / "use_of_test.py"), "7"]
+    started = [
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    said = sorted(process.communicate(timeout=60)[0].split() for process in started)
+    assert said == [["0", "1"], ["0", "1"], ["1", "0"]]
+    assert not list(tmp_path.rglob("*.lock"))
+
+
+def test_nobody_waits_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that was stopped by hand holds its lock."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.setattr(compiling, "_PATIENCE", 0.1)
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    _write(tmp_path, "loop_of_test", _TRIPLE.format(lines="\n"))
+    _forget()
+    triple = import_module("loop_of_test").triple
+    with triple._cache._lock_file.open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        assert triple(2) == 6
+    assert len(list(tmp_path.rglob("*.nbi"))) == 1  # and what it made is kept
     _forget()
 
 

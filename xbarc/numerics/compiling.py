@@ -3,13 +3,20 @@
 
 from __future__ import annotations
 
+import os
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+
+try:
+    import fcntl
+except ImportError:  # Windows: two processes may compile the same loop
+    fcntl = None  # type: ignore[assignment]
 
 from numba import njit
 from numba.core.caching import FunctionCache
@@ -19,6 +26,11 @@ from xbarc.version import VERSION
 # What unpickling raises where a class of a signature was renamed, moved or removed since.
 _GONE = (AttributeError, ImportError)
 
+
+# Seconds for which a process waits for the code that another one makes. The longest loop takes 13
+# where nothing else runs; whoever was stopped by hand must not stop all others.
+_PATIENCE = 60.0
+_LOOKS_EVERY = 0.02
 
 WARM_MARK = f"xbarc-{VERSION}.warm"
 """A file in a folder that `xbarc warm` filled."""
@@ -63,6 +75,7 @@ class _KernelCache(FunctionCache):
     """
 
     _impl_class = _Places
+    _lock: int | None = None
 
     def __init__(self, function: Any) -> None:
         super().__init__(function)
@@ -71,7 +84,23 @@ class _KernelCache(FunctionCache):
         file._source_stamp = (file._source_stamp, _digest_sources(function.__code__.co_filename))
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """The kept code for a signature, or None."""
+        """The kept code for a signature, or None, whereupon numba makes it and saves it.
+
+        One process makes the code of a function at a time, and others that start together with it
+        wait for what it saves: each of a hundred workers would keep a core busy for minutes.
+        A function never calls one that calls it, so that no two wait for each other.
+        """
+        found = self._load(sig, target_context)
+        if found is not None or self._lock is not None:
+            return found
+        with suppress(OSError):  # as below; or a file system without locks
+            self._take_lock()
+            found = self._load(sig, target_context)
+        if found is not None:
+            self._release()
+        return found
+
+    def _load(self, sig: Any, target_context: Any) -> Any:
         try:
             return super().load_overload(sig, target_context)
         except _GONE:
@@ -84,6 +113,38 @@ class _KernelCache(FunctionCache):
         with suppress(*_GONE, OSError):  # as above
             super().save_overload(sig, data)
         self._remove_older()
+        self._release()
+
+    @property
+    def _lock_file(self) -> Path:
+        return Path(self._cache_path, f"{self._cache_file._index_name}.lock")
+
+    def _take_lock(self) -> None:
+        """Wait until no other process makes code of this function, or for as long as that takes.
+
+        Raises:
+            OSError: there are no locks here.
+        """
+        if fcntl is None:
+            return
+        self._lock = os.open(self._lock_file, os.O_CREAT | os.O_RDWR, 0o600)
+        end = time.monotonic() + _PATIENCE
+        while time.monotonic() < end:
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(_LOOKS_EVERY)
+            else:
+                return
+
+    def _release(self) -> None:
+        """Let others in. One that waits for a file that is removed finds the code all the same."""
+        if self._lock is None:
+            return
+        with suppress(OSError):
+            self._lock_file.unlink()
+        os.close(self._lock)
+        self._lock = None
 
     def _remove_older(self) -> None:
         """Remove what was kept when the function stood on another line, before an upgrade perhaps.
