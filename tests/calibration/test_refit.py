@@ -123,9 +123,8 @@ def test_no_data_gives_no_vectors() -> None:
     assert sample_vectors(step, [{step.input: empty}], 8).shape == (0, 1, 60)
 
 
-@pytest.mark.parametrize(
-    "target", [pytest.param("hermes256", marks=pytest.mark.slow), "neurram256"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["hermes256", "neurram256"])
 def test_ranges_of_later_layers_do_not_see_converters_that_are_not_set_yet(target: str) -> None:
     """Eight bits serve many-level cells whose lossless sums need up to 18 (arXiv 2109.01262)."""
     data = shipped_images(400)

@@ -41,6 +41,7 @@ QUICK = 0
 Record = Callable[[str, object], None]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(onnx.__version__ != VERSION, reason=f"counts are those of onnx {VERSION}")
 def test_no_case_is_missing() -> None:
     assert len(all_cases()) == TOTAL
