@@ -114,6 +114,15 @@ class LayerResult(Row, title="Layers, with errors of earlier ones"):
     )
 
 
+def why_no_top1(top1: float | None, agreement: float | None) -> str:
+    """Why tables show `-` for top-1, behind their title; empty where it is known."""
+    if top1 is not None:
+        return ""
+    if agreement is None:
+        return "; no top-1: no scores per sample"
+    return "; no top-1: no labels in the data"
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """What `xbarc check` reports; shares are between 0 and 1, None where labels are missing."""

@@ -19,6 +19,7 @@ from xbarc.ir.pareto import FrontPoint
 from xbarc.ir.verify import verify_program
 from xbarc.options import Budget, parse_budget
 from xbarc.report import collect, render_html, render_json
+from xbarc.report.sections.converters import front_notes
 from xbarc.target import load_target
 
 MLP = MODELS / "fashion-mlp.onnx"
@@ -96,6 +97,29 @@ def test_the_report_says_who_judged(budgeted: CompiledProgram) -> None:
     one = tuple(replace(point, parts=1) for point in budgeted.program.front)
     flattered = collect(replace(budgeted.program, front=one)).notes
     assert any("flatters" in note for note in flattered)
+
+
+@pytest.mark.parametrize(
+    ("budget", "judged", "error", "told"),
+    [
+        ("0.5", 500, 0.004, "(500): one standard error of the loss is 0.40 points"),
+        ("0.5", 40, 0.0, "(40): one standard error of the loss is 2.50 points"),  # an answer
+        ("0.5", 1000, 0.004, ""),
+        ("18dB", 40, 0.004, ""),
+    ],
+)
+def test_a_budget_judged_by_few_labels_says_how_sure_it_is(
+    budgeted: CompiledProgram, budget: str, judged: int, error: float, told: str
+) -> None:
+    front = tuple(
+        replace(point, judged=judged, top1=0.9, top1_error=error)
+        for point in budgeted.program.front
+    )
+    settings = tuple(sorted({**dict(budgeted.program.settings), "adc_budget": budget}.items()))
+    notes = front_notes(replace(budgeted.program, front=front, settings=settings))
+    few = [note for note in notes if "by few labels" in note]
+    assert len(few) == bool(told)
+    assert all(told in note for note in few)
 
 
 def test_engines_agree_and_files_keep_everything(

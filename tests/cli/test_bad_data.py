@@ -201,9 +201,9 @@ def test_calibration_data(
     def refusal(data: Path) -> Finished:
         return xbarc("compile", model(), "-o", tmp_path / "o.xbar", "--calibrate", data)
 
-    refusal(npz(y=samples)).refused("calibration data: unknown input 'y'")
-    refusal(npz(x=samples.astype(np.float64))).refused("calibration data: input 'x' is float64")
-    refusal(npz(x=samples[:, :4])).refused("calibration data: input 'x' has shape [7, 4]")
+    refusal(npz(y=samples)).refused("data.npz: unknown input 'y'")
+    refusal(npz(x=samples.astype(np.float64))).refused("data.npz: input 'x' is float64")
+    refusal(npz(x=samples[:, :4])).refused("data.npz: input 'x' has shape [7, 4]")
     assert sorted(item.name for item in tmp_path.iterdir()) == ["data.npz", "model.onnx"]
 
 
@@ -211,7 +211,7 @@ def test_calibration_data_without_samples(
     xbarc: Run, model: Callable[..., Path], npz: Callable[..., Path], samples: Array, tmp_path: Path
 ) -> None:
     done = xbarc("compile", model(), "-o", tmp_path / "o.xbar", "--calibrate", npz(x=samples[:0]))
-    done.refused("calibration data")
+    done.refused("data.npz: input 'x' has no samples")
 
 
 @pytest.mark.parametrize("command", ["check", "compare"])
@@ -226,8 +226,41 @@ def test_nothing_is_measured_on_no_samples(
     """Of no samples every output is identical; `run` gives as many outputs as it gets inputs."""
     words = ("check", dense) if command == "check" else ("compare", model())
     done = xbarc(*words, "--data", npz(x=samples[:0]))
-    done.refused("data: input 'x' has no samples: shape [0, 5], expected at least one")
+    done.refused("data.npz: input 'x' has no samples: shape [0, 5], expected at least one")
     assert not done.out
+
+
+def test_every_command_names_the_file(
+    xbarc: Run,
+    dense: Path,
+    model: Callable[..., Path],
+    npz: Callable[..., Path],
+    samples: Array,
+    tmp_path: Path,
+) -> None:
+    """What is wrong, in which file, and what was expected."""
+    net, out, labels = model(), tmp_path / "out.npz", np.arange(8) % 3
+    wide = np.concatenate([samples, samples[:1]])[:, :4]
+    data = npz(x=wide, labels=labels)
+    wrong = (str(data), "input 'x' has shape [8, 4]", "expected [N, 5]")
+    xbarc("run", dense, "--inputs", data, "--outputs", out).refused(*wrong)
+    xbarc("check", dense, "--data", data).refused(*wrong)
+    xbarc("report", dense, "--data", data).refused(*wrong)
+    xbarc("view", dense, "--data", data, "-o", tmp_path / "v.html").refused(*wrong)
+    xbarc("compare", net, "--data", data, "--encodings", "acm").refused(*wrong)
+    xbarc("compile", net, "-o", tmp_path / "o.xbar", "--calibrate", data).refused(*wrong)
+    assert not out.exists()
+    told = xbarc("study", "lines", net, "--data", data, "--quick")
+    assert (told.code, told.out) == (2, "")
+    assert all(part in told.err for part in (str(data), "input 'x' has shape", "expected [N, 5]"))
+
+
+def test_labels_are_named_by_their_file(
+    xbarc: Run, dense: Path, npz: Callable[..., Path], samples: Array
+) -> None:
+    data = npz(x=samples, labels=np.arange(3))
+    wanted = f"{data}: labels are int64[3], expected int64[7]"
+    xbarc("check", dense, "--data", data).refused(wanted)
 
 
 def test_a_run_on_no_samples_gives_none(

@@ -111,3 +111,36 @@ def test_what_is_wrong_is_said_before_any_work(xbarc: Run, folder: Path) -> None
     )
     xbarc("explore", "study.toml", "-o", "none/study").refused("none")
     xbarc("explore", "study.toml", "--store", "study.toml").refused("study.toml")
+
+
+def test_a_sweep_names_the_options_that_were_typed(xbarc: Run, folder: Path) -> None:
+    del folder
+    sweep = ("sweep", "net.onnx", "--vary")
+    xbarc(*sweep, "wieght_bits=4").refused("--vary: no option 'wieght_bits'", "weight_bits")
+    xbarc(*sweep, "array..row=4").refused("--vary: 'array..row' is not a field")
+    xbarc(*sweep, "array.rows=nan").refused("--vary: array.rows: nan found")
+    xbarc(*sweep, "adc=1..1000000000").refused("--vary: 1,000,000,000 values, expected at most")
+    xbarc(*sweep, "adc=4", "--set", "nonsense=3").refused("--set: no option 'nonsense'")
+    xbarc(*sweep, "adc=4", "--objectives", "energy:min").refused("--objectives: no figure")
+    both = (*sweep, "array.rows=64", "--set", "array.rows=32")
+    xbarc(*both).refused("--vary: 'array.rows' is both fixed and varied")
+
+
+@pytest.mark.parametrize(
+    "words", [("array.row=4,5",), ("weight_bits=99",), ("adc=4", "--target", "x")]
+)
+def test_designs_that_all_fail_are_no_answer(
+    xbarc: Run, folder: Path, words: tuple[str, ...]
+) -> None:
+    done = xbarc("sweep", "net.onnx", "--vary", *words)
+    assert done.code == 1
+    assert "xbarc: every design fails, the first: " in done.err
+    assert (folder / "net-sweep.json").exists()
+    assert xbarc("sweep", "net.onnx", "--vary", "weight_bits=99,4").code == 0
+
+
+def test_samples_that_do_not_fit_are_named(xbarc: Run, folder: Path) -> None:
+    np.savez(folder / "wide.npz", x=np.zeros((9, 11), np.float32), labels=np.zeros(9, int))
+    done = xbarc("sweep", "net.onnx", "--vary", "adc=4", "--data", "wide.npz")
+    assert done.code == 1
+    assert "wide.npz: input 'x' has shape [9, 11], expected [" in done.err

@@ -81,7 +81,7 @@ def test_knobs_fields_and_what_follows_them() -> None:
 
 
 def test_what_is_fixed_is_no_knob() -> None:
-    with pytest.raises(InputError, match="changed by fixed and by adc"):
+    with pytest.raises(InputError, match="'adc' is both fixed and varied"):
         make_study({**GOOD, "fixed": {"adc": 4}, "knobs": {"adc": [5]}})
 
 

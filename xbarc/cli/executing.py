@@ -124,9 +124,12 @@ def _counts_samples(program: Program, output: Value) -> bool:
 
 def _feeds(program: Program, path: Path) -> dict[str, Any]:
     """Arrays of a file; labels, which `check` reads, are no input unless the model says so."""
+    from xbarc.executor import check_data
     from xbarc.ir import read_npz, split_labels
 
-    return split_labels(program.inputs, read_npz(path))[0]
+    feeds = split_labels(program.inputs, read_npz(path))[0]
+    check_data(program.inputs, feeds, str(path))
+    return feeds
 
 
 def _trace_arrays(trace: Trace) -> dict[str, Any]:
@@ -232,11 +235,11 @@ def _answer(agreement: float | None, least: float | None) -> int:
 
 def _print_evaluation(result: Evaluation) -> None:
     from xbarc.cli.reporting import emit_tables
-    from xbarc.evaluate import LayerResult
+    from xbarc.evaluate import LayerResult, why_no_top1
     from xbarc.rows import TableData, accuracy, decibels, table_of
 
     whole = TableData(
-        f"{result.samples:,} samples",
+        f"{result.samples:,} samples{why_no_top1(result.top1_crossbar, result.agreement)}",
         ("", "float model>", "crossbar program>"),
         (
             ("top-1", accuracy(result.top1_float), accuracy(result.top1_crossbar)),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,11 +12,15 @@ import typer
 
 from xbarc.cli.messages import tell
 from xbarc.cli.options import TargetChoice, takes
-from xbarc.errors import EXIT_DONE, InputError
+from xbarc.errors import EXIT_DONE, EXIT_NO, InputError, visible
 from xbarc.options import Jobs, Options, option, read_path, reads
 
 if TYPE_CHECKING:
     from xbarc.explore import Study, StudyResult
+
+
+_OPTION_OF = {"knobs": "--vary", "fixed": "--set", "objectives": "--objectives"}
+"""What `sweep` calls the parts of a study."""
 
 
 class ExploreOutput(Options):
@@ -101,7 +108,7 @@ def explore_command(
         print(render_explanation(result, explain), end="")
         return EXIT_DONE
     _show(result, shown, _write(result, place))
-    return EXIT_DONE
+    return _answer(result)
 
 
 @takes(chip=TargetChoice, wanted=Wanted, shared=Jobs, shown=ExploreOutput)
@@ -138,29 +145,51 @@ def sweep_command(
     from xbarc.explore import make_study
     from xbarc.explore import vary as read_varied
 
-    goals = _read_goals(wanted.objectives, judged=data is not None)
-    study = make_study(
-        {
-            "models": (model,),
-            "data": data,
-            "calibrate": calibrate,
-            "target": str(chip.target),
-            "fixed": _read_fixed(chip),
-            "knobs": read_varied(vary),
-            "objectives": goals,
-            "search": {
-                "images": _read_images(wanted.images),
-                "designs": wanted.designs,
-                "effects": wanted.effects,
-                "seeds": wanted.seeds,
-            },
+    asked = {
+        "models": (model,),
+        "data": data,
+        "calibrate": calibrate,
+        "target": str(chip.target),
+        "fixed": _read_fixed(chip),
+        "knobs": read_varied(vary),
+        "objectives": _read_goals(wanted.objectives, judged=data is not None),
+        "search": {
+            "images": _read_images(wanted.images),
+            "designs": wanted.designs,
+            "effects": wanted.effects,
+            "seeds": wanted.seeds,
         },
-        where="sweep",
-    )
+    }
     place = shown.output or Path(f"{model.stem}-sweep")
-    result = _run(study, place, shown, shared.jobs)
+    with _name_options():
+        result = _run(make_study(asked, where="sweep"), place, shown, shared.jobs)
     _show(result, shown, _write(result, place))
-    return EXIT_DONE
+    return _answer(result)
+
+
+@contextmanager
+def _name_options() -> Iterator[None]:
+    """Errors name the option that was typed, and not the field of a study that it becomes.
+
+    Raises:
+        InputError: as inside the block.
+    """
+    try:
+        yield
+    except InputError as error:
+        where = _OPTION_OF.get(error.where)
+        if where is None:
+            raise
+        raise InputError(error.message, where=where, hint=error.hint) from error
+
+
+def _answer(result: StudyResult) -> int:
+    """1 where every design fails: a script must not take that for an answer."""
+    why = result.common_failure
+    if not why:
+        return EXIT_DONE
+    print(f"xbarc: every design fails, the first: {visible(why)}", file=sys.stderr)
+    return EXIT_NO
 
 
 def _read_fixed(chip: TargetChoice) -> dict[str, Any]:
@@ -232,7 +261,7 @@ def _run(study: Study, place: Path, shown: ExploreOutput, jobs: int) -> StudyRes
             share = stack.enter_context(cluster_map(shown.scheduler))
         elif shown.slurm is not None:
             share = stack.enter_context(slurm_map(shown.slurm))
-        advance = stack.enter_context(progress_bar("explore"))
+        advance = stack.enter_context(progress_bar("explore", logs=True))
         return explore(study, store=store, jobs=jobs, share=share, progress=advance)
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from xbarc.circuit import DeviceModel, Effects, device_origin
 from xbarc.errors import InputError
+from xbarc.evaluate import why_no_top1
 from xbarc.experiments import Spread
 from xbarc.rows import (
     Accuracy,
@@ -173,6 +174,7 @@ class Comparison:
         # others their rows.
         good = [row for row in self.rows if not row.problem]
         title = f"{self.model} on {self.target}, {self.samples:,} samples"
+        title += why_no_top1(good[0].top1_crossbar, good[0].agreement) if good else ""
         bad = tuple((row.encoding, row.problem) for row in self.rows if row.problem)
         return (
             table_of(EncodingRow, good, title=title),

@@ -9,7 +9,7 @@ import numpy as np
 from xbarc.errors import InputError
 from xbarc.executor.run import check_feeds
 from xbarc.executor.walk import Values
-from xbarc.ir import Dim, Program, Value, check_labels, label_name, split_labels
+from xbarc.ir import Dim, Program, Value, check_labels, file_of, label_name, split_labels
 from xbarc.numerics import AnyArray
 
 # Samples of a batch: two chunks of 32 lanes for a dense layer, and at most 64 times one sample's
@@ -29,14 +29,16 @@ def labelled_batches(program: Program, data: Mapping[str, AnyArray]) -> list[Lab
         InputError: unknown arrays, no samples, or labels that do not match the samples.
     """
     feeds, labels = split_labels(program.inputs, data)
-    _check_samples(program.inputs, feeds, "data")
+    where = file_of(data, "data")
+    check_data(program.inputs, feeds, where)
+    _check_samples(program.inputs, feeds, where)
     batches = split_batches(program.inputs, feeds)
     fed = [value for value in program.inputs if _is_batched(value, feeds)]
     first = next((value.name for value in (*_inputs_of_samples(program.inputs, feeds), *fed)), None)
     sizes = [1 if first is None else len(batch[first]) for batch in batches]
     if labels is not None:
         name = label_name(value.name for value in program.inputs)
-        check_labels(labels, (sum(sizes),), "data", name)
+        check_labels(labels, (sum(sizes),), where, name)
     # Batches may differ in size: the last one holds what is left.
     ends = np.cumsum(sizes)
     return [
@@ -59,13 +61,30 @@ def calibration_batches(
         InputError: an input is missing, or shapes and types do not fit.
     """
     feeds, _ = split_labels(inputs, data)
-    _check_samples(inputs, feeds, "calibration data")
+    where = file_of(data, "calibration data")
+    check_data(inputs, feeds, where)
+    _check_samples(inputs, feeds, where)
+    samples = max((len(feeds[v.name]) for v in _inputs_of_samples(inputs, feeds)), default=1)
+    most = max(1, min(BATCH, samples // least))
+    return [check_feeds(inputs, batch) for batch in split_batches(inputs, feeds, most)]
+
+
+def check_data(inputs: Sequence[Value], feeds: Mapping[str, AnyArray], where: str) -> None:
+    """Refuse samples that the model does not take, before anything runs.
+
+    Args:
+        inputs: of the model.
+        feeds: arrays by name, without labels.
+        where: their file, or what they are.
+
+    Raises:
+        InputError: names, types or shapes are wrong.
+    """
     try:
-        samples = max((len(feeds[v.name]) for v in _inputs_of_samples(inputs, feeds)), default=1)
-        most = max(1, min(BATCH, samples // least))
-        return [check_feeds(inputs, batch) for batch in split_batches(inputs, feeds, most)]
+        # The first batch tells: all have the type, and all axes but the first, of their array.
+        check_feeds(inputs, split_batches(inputs, feeds)[0])
     except InputError as error:
-        raise InputError(error.message, where="calibration data", hint=error.hint) from error
+        raise InputError(error.message, where=where, hint=error.hint) from error
 
 
 def split_batches(

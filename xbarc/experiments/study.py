@@ -14,7 +14,7 @@ from xbarc.circuit import Chip, Effects, line_ratio
 from xbarc.errors import InputError
 from xbarc.executor import Data, Executor, labelled_batches
 from xbarc.experiments.sharing import Work, share_work
-from xbarc.ir import Program, label_name, labels_in
+from xbarc.ir import FileArrays, Program, file_of, label_name, labels_in
 from xbarc.mapping import placement_name
 from xbarc.numerics import ordered_sums
 from xbarc.options import Execution, Method
@@ -166,9 +166,10 @@ def held_back(data: Data) -> tuple[Data, Data]:
         text = f"{count} samples do not fall into some to calibrate with and some to judge by"
         raise InputError(text, where="--data", hint="--calibrate DATA.npz")
     inputs = {name: array for name, array in data.items() if name != own}
+    path = file_of(data, "data")
     return (
-        {name: array[:known] for name, array in inputs.items()},
-        {name: array[known:] for name, array in data.items()},
+        FileArrays({name: array[:known] for name, array in inputs.items()}, path),
+        FileArrays({name: array[known:] for name, array in data.items()}, path),
     )
 
 

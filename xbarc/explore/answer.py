@@ -110,6 +110,13 @@ class StudyResult:
         known = [row for row in self.rows if row.proof]
         return sum(row.proof == "proved" for row in known) / len(known) if known else None
 
+    @property
+    def common_failure(self) -> str:
+        """Why the first design fails, where all do; empty where one does not, or none is there."""
+        rows = [row for row in self.rows if row.values]
+        failed = [row.reason for row in rows if row.state in (FAILED, FAILS)]
+        return failed[0] if failed and len(failed) == len(rows) else ""
+
     def row(self, number: int) -> DesignRow:
         """A design by its number.
 

@@ -14,10 +14,10 @@ from xbarc.errors import InputError
 from xbarc.options import CompileOptions, nearest
 from xbarc.target import Target
 
-_SET, _VALUE = "set", "value"
+_SET, _VALUE, _FIXED = "set", "value", "fixed"
 _RANGE = {"from", "to", "step"}
 # A knob with more choices than this is a mistake in `to` or `step`, and would fill memory.
-_MOST_CHOICES = 100_000
+MOST_CHOICES = 100_000
 TARGET = "target"
 FILES = (TARGET, "split", "fault_map")
 """Settings that may name a file, which is looked for in the folder of the study."""
@@ -98,7 +98,7 @@ def read_fixed(fixed: Mapping[str, Any]) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for name, value in _flatten(fixed):
-        plain = check_name(name)
+        plain = check_name(name, _FIXED)
         if plain in found:
             raise InputError(f"'{plain}' is there twice", where="fixed")
         found[plain] = check_value(name, value)
@@ -149,8 +149,8 @@ def _span(name: str, first: Any, last: Any, step: Any) -> list[Any]:
     if step <= 0 or last < first:
         raise InputError("expected from <= to, and a step above 0", where=name)
     count = int((last - first) / step + 1e-9) + 1
-    if count > _MOST_CHOICES:
-        raise InputError(f"{count} values, expected at most {_MOST_CHOICES}", where=name)
+    if count > MOST_CHOICES:
+        raise InputError(f"{count} values, expected at most {MOST_CHOICES}", where=name)
     # As decimals: 0.1 + 2 * 0.1 is 0.30000000000000004 in floating point.
     start, by = Decimal(str(first)), Decimal(str(step))
     whole = isinstance(first, int) and isinstance(step, int)
@@ -209,8 +209,12 @@ def check_value(name: str, value: Any) -> Any:
     return value
 
 
-def check_name(name: str) -> str:
+def check_name(name: str, where: str = "knobs") -> str:
     """An option by its Python name, or a field of a target, which `load_target` checks.
+
+    Args:
+        name: as it was written.
+        where: part of the study, for the message.
 
     Raises:
         InputError: there is no such option.
@@ -219,14 +223,14 @@ def check_name(name: str) -> str:
         return name
     if "." in name:
         if re.fullmatch(r"[A-Za-z_][\w]*(\.[\w]+)+", name) is None:
-            raise InputError(f"'{name[:40]}' is not a field of a target", where="knobs")
+            raise InputError(f"'{name[:40]}' is not a field of a target", where=where)
         return name
     plain = name.replace("-", "_")
     if plain in Target.model_fields and plain not in CompileOptions.model_fields:
         return plain
     if plain not in CompileOptions.model_fields:
         hint = nearest(plain, CompileOptions.model_fields) or "fields of a target have a dot"
-        raise InputError(f"no option '{name[:40]}'", where="knobs", hint=hint)
+        raise InputError(f"no option '{name[:40]}'", where=where, hint=hint)
     return plain
 
 
@@ -240,11 +244,13 @@ def _tie(choice: Choice, names: Sequence[str]) -> Choice:
 
 def _find_conflicts(knobs: Sequence[Knob], fixed: Mapping[str, Any]) -> Iterator[str]:
     """Fields that two knobs change, or a knob and what is fixed."""
-    owner = dict.fromkeys(fixed, "fixed")
+    owner = dict.fromkeys(fixed, _FIXED)
     for knob in knobs:
         for field in sorted({name for choice in knob.choices for name, _ in choice.settings}):
             other = owner.setdefault(field, knob.name)
-            if other != knob.name:
+            if other == _FIXED:
+                yield f"'{field}' is both fixed and varied"
+            elif other != knob.name:
                 yield f"'{field}' is changed by {other} and by {knob.name}"
 
 

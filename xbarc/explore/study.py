@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_core import PydanticCustomError
 
 from xbarc.errors import InputError, visible
-from xbarc.explore.knobs import FILES, Knob, read_fixed, read_knobs
+from xbarc.explore.knobs import FILES, MOST_CHOICES, Knob, read_fixed, read_knobs
 from xbarc.options import ChipEffects, nearest
 from xbarc.rows import TableData, render_card
 
@@ -256,6 +256,9 @@ def _read_values(text: str) -> list[Any]:
         )
     if len(ends) == 2 and all(whole):
         first, last = int(ends[0]), int(ends[1])
+        if abs(last - first) >= MOST_CHOICES:
+            text = f"{abs(last - first) + 1:,} values, expected at most {MOST_CHOICES:,}"
+            raise InputError(text, where="--vary")
         step = 1 if last >= first else -1
         return list(range(first, last + step, step))
     return [read_value(text.strip())]

@@ -20,7 +20,7 @@ from xbarc.circuit import Chip, Effects, program_faults
 from xbarc.compiler import compile_model
 from xbarc.cost import parse_policy, price_program, program_cost
 from xbarc.errors import InputError, XbarcError
-from xbarc.executor import Executor, fill_batch, split_batches
+from xbarc.executor import Executor, check_data, fill_batch, split_batches
 from xbarc.explore.figures import totals_of
 from xbarc.explore.meaning import meaning_of
 from xbarc.explore.recipe import Recipe, forget_targets
@@ -263,6 +263,7 @@ def _samples(conditions: Conditions, question: Question) -> tuple[dict[str, AnyA
     data, order = load_samples(conditions.data, conditions.order)
     index = order[question.first : question.last]
     feeds, labels = split_labels(program.inputs, data)
+    check_data(program.inputs, feeds, str(conditions.data))
     chosen = {name: array[index] for name, array in feeds.items()}
     if labels is None:
         return chosen, np.full(len(index), NO_LABEL)

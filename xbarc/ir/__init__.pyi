@@ -14,6 +14,7 @@ from .effective import (
     weight_sums,
 )
 from .facts import WEIGHTS, InputFacts, Narrowed
+from .file_arrays import FileArrays, file_of
 from .files.carried import CARRIED_KEY, pack_program, unpack_program
 from .files.folder import check_replaceable
 from .files.manifest import read_kept_report
@@ -126,6 +127,7 @@ __all__ = [
     "DigitalFragment",
     "Dim",
     "DynamicInput",
+    "FileArrays",
     "FitRecord",
     "FloatInput",
     "FloatResult",
@@ -187,6 +189,7 @@ __all__ = [
     "encode_r",
     "every_code",
     "file_beside",
+    "file_of",
     "input_tops",
     "is_countable",
     "is_lossless",

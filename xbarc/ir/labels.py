@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from xbarc.errors import InputError
+from xbarc.ir.file_arrays import FileArrays
 from xbarc.ir.network import Value
 from xbarc.numerics import AnyArray
 
@@ -29,7 +30,8 @@ def split_labels(
 ) -> tuple[dict[str, AnyArray], AnyArray | None]:
     """Split data into arrays for the model and class numbers, if there are any."""
     own = label_name(value.name for value in inputs)
-    return {name: array for name, array in data.items() if name != own}, data.get(own)
+    rest = {name: array for name, array in data.items() if name != own}
+    return FileArrays(rest, data.path) if isinstance(data, FileArrays) else rest, data.get(own)
 
 
 def labels_in(data: Mapping[str, AnyArray]) -> str:

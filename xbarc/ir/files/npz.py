@@ -13,6 +13,7 @@ from typing import IO
 from numpy.lib import format as npy
 
 from xbarc.errors import InputError
+from xbarc.ir.file_arrays import FileArrays
 from xbarc.numerics import ANOTHER_LIMIT, AnyArray, limit_in_words, memory_limit, show_size
 
 _ADDRESSES = (1 << 63) - 1  # numpy counts strides of empty arrays too
@@ -34,7 +35,7 @@ _DAMAGE = (
 )
 
 
-def read_npz(path: Path) -> dict[str, AnyArray]:
+def read_npz(path: Path) -> FileArrays:
     """Read the arrays of an npz file, by name.
 
     Raises:
@@ -50,16 +51,17 @@ def read_npz(path: Path) -> dict[str, AnyArray]:
             members = archive.infolist()
             _check_names([member.filename for member in members], where)
             _check_sizes(members, where)
-            return {
+            arrays = {
                 member.filename.removesuffix(".npy"): _read(archive, member, where)
                 for member in members
             }
+            return FileArrays(arrays, where)
     except _DAMAGE as error:
         reason = str(error) or type(error).__name__
         raise InputError(f"cannot be read as npz: {reason}", where=where, hint=_MADE) from error
 
 
-def read_samples(path: Path) -> dict[str, AnyArray]:
+def read_samples(path: Path) -> FileArrays:
     """Read arrays that all hold the same number of samples, one or more.
 
     Raises:

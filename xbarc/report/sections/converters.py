@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from xbarc.cost import AdcOpinion, Widths, adc_opinions, converter_widths, further_opinions
 from xbarc.ir import FrontPoint, Program
 from xbarc.report.section import Section, Subject
@@ -10,6 +12,8 @@ from xbarc.target import Target
 
 _FACTOR_2 = 3.01
 """A factor of two in power, dB."""
+_ENOUGH_LABELS = 1000
+"""One answer is .1 points of so many, a fifth of the usual budget of half a point."""
 
 
 class ConverterRow(Row, title="Converters, as set and by other rules"):
@@ -76,6 +80,7 @@ def front_notes(program: Program) -> tuple[str, ...]:
             continue
         if point.judged is not None:
             notes.append(_who_judged(point.judged, point.parts))
+            notes += _few_labels(point, point.judged, dict(program.settings))
         predicted, measured = point.predicted_db, point.measured_db
         if predicted is not None and measured is not None and abs(predicted - measured) > _FACTOR_2:
             notes.append(
@@ -83,6 +88,21 @@ def front_notes(program: Program) -> tuple[str, ...]:
                 f" dB and measured as {measured:.1f} dB: trust what was measured"
             )
     return tuple(notes)
+
+
+def _few_labels(point: FrontPoint, judged: int, settings: Mapping[str, str]) -> list[str]:
+    """How far a budget in points can be trusted, where few labels judged it."""
+    counts_labels = point.top1 is not None and not settings.get("adc_budget", "").endswith("dB")
+    if not counts_labels or judged >= _ENOUGH_LABELS:
+        return []
+    # Where hardly an answer changed the estimates are near 0, but one answer is 1 of `judged`.
+    error = max(point.top1_error or 0.0, point.expected_error or 0.0, 1 / judged)
+    note = (
+        f"Converter bits were judged by few labels ({judged:,}): one standard error of the loss is"
+        f" {100 * error:.2f} points of top-1, and other data may lose more than the budget; give"
+        f" {_ENOUGH_LABELS:,} labels or more, or ask for less"
+    )
+    return [note]
 
 
 def _who_judged(samples: int, parts: int) -> str:
