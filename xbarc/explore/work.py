@@ -263,8 +263,9 @@ def _samples(conditions: Conditions, question: Question) -> tuple[dict[str, AnyA
     data, order = load_samples(conditions.data, conditions.order)
     index = order[question.first : question.last]
     feeds, labels = split_labels(program.inputs, data)
-    check_data(program.inputs, feeds, str(conditions.data))
     chosen = {name: array[index] for name, array in feeds.items()}
+    # A rung need not fill the batch of a model: it is filled before it runs.
+    check_data(program.inputs, fill_batch(program.inputs, chosen), str(conditions.data))
     if labels is None:
         return chosen, np.full(len(index), NO_LABEL)
     check_labels(labels, (len(order),), str(conditions.data))
