@@ -160,7 +160,8 @@ class _LosslessData:
         """What the layer of this place meets."""
         if not self._memo.keeps:
             return self._look(step)
-        key = ("observed", self._chain, sums_digest(step))
+        # What is known of inputs bounds the sums, and so says where bins lie.
+        key = ("observed", self._chain, sums_digest(step), digest_of(step.facts))
         return self._memo.recall(key, lambda: self._look(step), _observed_bytes)
 
     def _look(self, step: CrossbarStep) -> LayerObservation:

@@ -59,15 +59,20 @@ class Prefix:
         self.memo, self._chain = memo or Memo(), ""
         self._left: list[tuple[Layer, Step]] = []
 
-    def recall(self, key: Hashable, make: Callable[[], _Value], size: int = 0) -> _Value:
+    def recall(
+        self,
+        key: Hashable,
+        make: Callable[[], _Value],
+        size: Callable[[_Value], int] = lambda _: 0,
+    ) -> _Value:
         """What was made behind an equal prefix, or `make()` where nothing was.
 
         Args:
             key: of everything that `make` reads beside the network, the data and the steps so far.
             make: gives the value.
-            size: bytes that it takes.
+            size: bytes that it takes; only asked for where it is kept.
         """
-        return self.memo.recall((self._chain, key), make, lambda _: size)
+        return self.memo.recall((self._chain, key), make, size)
 
     def ranges(self, layer: MatrixLayer) -> RangeStatistics | None:
         """Histogram of a layer's input; None without data."""
@@ -93,7 +98,7 @@ class Prefix:
         # Two matrices of float64, inputs by inputs.
         size = 16 * layer.groups * layer.rows**2
         key = ("moments", layer.name, digest_of(quantizer)) if self.memo.keeps else ()
-        return self.recall(key, lambda: self._gather_moments(layer, quantizer), size)
+        return self.recall(key, lambda: self._gather_moments(layer, quantizer), lambda _: size)
 
     def _gather_moments(
         self, layer: MatrixLayer, quantizer: Quantizer

@@ -139,7 +139,11 @@ def _crossbar(
         with blame(plan.options.encoding, f"mapping layer {layer.name}"):
             fit = partial(fit_layer, ranged, plan.target, plan.options, plain, moments, step)
             key = None if shared is not None else _fit_key(layer, plan, facts)
-            fitted = fit() if key is None else prefix.recall(key, fit, _weight_bytes(plain))
+            fitted = (
+                fit()
+                if key is None
+                else prefix.recall(key, fit, lambda made: _weight_bytes(made.layer))
+            )
             made = map_layer(
                 fitted.layer, *where, fitted.arrangement, fitted.record, memo=prefix.memo
             )
