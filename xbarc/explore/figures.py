@@ -14,7 +14,14 @@ from xbarc.errors import InputError
 from xbarc.ir import Program
 from xbarc.options import nearest
 from xbarc.report import Subject, Totals, totals_row
-from xbarc.rows import facts_of
+from xbarc.rows import (
+    Decibel,
+    Nanosecond,
+    Picojoule,
+    SquareMicrometre,
+    facts_of,
+    unit_in,
+)
 
 if TYPE_CHECKING:
     from xbarc.explore.study import Direction
@@ -26,7 +33,15 @@ JUDGED = {
 }
 """Figures that samples give, with their meaning; more of each is better."""
 
-_SHARES = frozenset({"top1", "agreement"})
+SHARES = frozenset({"top1", "agreement"})
+"""Those that tables write as per cent."""
+
+# In which totals and figures of samples are told; the name of one ends with it.
+_UNITS = tuple(
+    found.shown
+    for kind in (Picojoule, SquareMicrometre, Nanosecond, Decibel)
+    if (found := unit_in(kind)) is not None
+)
 _RULES: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
     "<=": operator.le,
@@ -48,12 +63,17 @@ def known_figures() -> dict[str, str]:
     return {**counted_figures(), **JUDGED}
 
 
+def title_and_unit(name: str) -> tuple[str, str]:
+    """What a figure is called, and its unit, which may be empty."""
+    for unit in _UNITS:
+        if name.endswith(f"_{unit.lower()}"):
+            return name.removesuffix(f"_{unit.lower()}").replace("_", " "), unit
+    return name.replace("_", " "), ""
+
+
 def heading(name: str) -> str:
     """A figure with its unit, as tables write it."""
-    for end, unit in (("_uj", "uJ"), ("_mm2", "mm2"), ("_us", "us"), ("_db", "dB")):
-        if name.endswith(end):
-            return f"{name.removesuffix(end)} {unit}"
-    return name.replace("_", " ")
+    return " ".join(title_and_unit(name)).strip()
 
 
 def figure_text(name: str, value: float | None) -> str:
@@ -62,7 +82,7 @@ def figure_text(name: str, value: float | None) -> str:
         return "-"
     if math.isinf(value):
         return "exact" if name == "sqnr_db" else str(value)
-    return f"{100 * value:.2f} %" if name in _SHARES else f"{value:.5g}"
+    return f"{100 * value:.2f} %" if name in SHARES else f"{value:.5g}"
 
 
 def totals_of(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from xbarc.explore.answer import DesignRow, StudyResult
-from xbarc.explore.figures import JUDGED, figure_text, heading
+from xbarc.explore.figures import JUDGED, SHARES, figure_text, heading, title_and_unit
 from xbarc.pages import WebPage
 
 _FOLDER = Path(__file__).parent
@@ -28,8 +30,25 @@ def render_page(result: StudyResult, title: str) -> str:
         body=f"<main>\n{_body(result, title)}</main>\n",
         styles=(_FOLDER / "page.css",),
         scripts=(_FOLDER / "page.js",),
-        data={"study": result.as_json()},
+        data={"study": result.as_json(), "figures": _names_of(result)},
     ).render()
+
+
+def _names_of(result: StudyResult) -> dict[str, dict[str, Any]]:
+    """What the script calls each figure, and how it writes it."""
+    names = {*result.objectives, *(name for row in result.rows for name in row.figures)}
+    found = {}
+    for name in sorted(names):
+        title, unit = title_and_unit(name)
+        symbol = unit.replace("u", "µ").replace("2", "²")
+        found[name] = {
+            "title": title,
+            "unit": symbol,
+            "infinite": figure_text(name, math.inf).replace("inf", "∞"),
+            "share": name in SHARES,
+            "judged": name in JUDGED,
+        }
+    return found
 
 
 def _body(result: StudyResult, title: str) -> str:
@@ -119,7 +138,7 @@ def _effect(result: StudyResult) -> str:
 
 def _bar(name: str, value: float, most: float) -> str:
     width = round(90 * value / most) if most else 0
-    text = f"{100 * value:.2f} points" if name in ("top1", "agreement") else f"{value:.4g}"
+    text = f"{100 * value:.2f} points" if name in SHARES else f"{value:.4g}"
     return f'<td><span class="bar" style="width: {width}px"></span> {escape(text)}</td>'
 
 

@@ -14,6 +14,7 @@ from .facts import (
     Unit,
     fact,
     facts_of,
+    unit_in,
 )
 from .form import Rows, Shown, fill_form
 from .format import accuracy, decibels, histogram, number, operators, percent, seconds
@@ -50,4 +51,5 @@ __all__ = [
     "seconds",
     "shows",
     "table_of",
+    "unit_in",
 ]
