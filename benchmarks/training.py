@@ -38,7 +38,7 @@ sys.path.insert(0, str(ROOT))
 
 import xbarc
 import xbarc.train as xt
-from benchmarks import activity  # the repository's root has to be found first
+from benchmarks import activity, wide  # the repository's root has to be found first
 from benchmarks.training_cases import CASES, TABLES, Case, Plan
 from tests.models.places import (
     CACHE,
@@ -131,9 +131,16 @@ def data_of(net: str) -> Data:
     return Data(fashion_labelled, fashion_held_out(VALIDATED), fashion_test())
 
 
+def float_model(net: str) -> Path:
+    """The network's file; nets that do not ship are trained where there is none."""
+    if net in activity.NETS:
+        return activity.network(net)
+    return wide.network() if net == wide.NET else MODELS / f"{net}.onnx"
+
+
 def model_of(net: str, case: Case, seed: int) -> Path:
     """The network's file; with weights drawn anew where training starts from scratch."""
-    path = activity.network(net) if net in activity.NETS else MODELS / f"{net}.onnx"
+    path = float_model(net)
     if not case.from_scratch:
         return path
     made = CACHE.parent / "trained" / f"{net}-untrained-{seed}.onnx"
@@ -269,7 +276,7 @@ def _senses(program: Program) -> bool:
 @cache
 def float_top1(net: str, images: int) -> float:
     """Accuracy of the network as it was trained, in ONNX Runtime."""
-    path = activity.network(net) if net in activity.NETS else MODELS / f"{net}.onnx"
+    path = float_model(net)
     test = {name: array[:images] for name, array in data_of(net).test.items()}
     session = OnnxSession(runnable_model(path), where=net)
     return _top1(lambda x: session.run({_name(test): x})[0], test)

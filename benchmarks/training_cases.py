@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import activity
+from benchmarks import activity, wide
 from xbarc.target import Target, load_target
 
 ENCODINGS = ("differential", "acm", "unipolar", "bias-column")
@@ -262,6 +262,7 @@ TABLES: dict[str, tuple[Plan, ...]] = {
             batch=64,
         ),
         Plan(("dub-64", "dub-32"), ("fashion-vgg",), train=10_000, epochs=3, batch=64),
+        Plan(("dub-64", "dub-32"), (wide.NET,), train=20_000, epochs=3, digital_rate=0.01),
     ),
     "one-range": (Plan(_named("one-range-"), activity.NETS, epochs=8, batch=64),),
 }
