@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
@@ -122,3 +123,18 @@ def test_every_tuned_number_says_why() -> None:
 def test_a_number_without_a_word_is_found() -> None:
     text = "# why\nA = 1\nB = 2\n\nC = 3\n\nD = 1 << 4  # why\nE = (1.0, 2.0)\nF = 'x'\nG = True\n"
     assert list(unexplained(text)) == ["C", "E"]
+
+
+# Numbers before "bits" that are never 1: none of these is, by what stands around them.
+_NEVER_ONE = ("WIDEST", "WIDTHS - 1", "{text[:20]}", "{asked}", "{kind}", "falls[:1]")
+
+
+def test_no_message_says_1_bits() -> None:
+    """`say_count` makes a number agree with its noun."""
+    found = [
+        f"{name}:{number}"
+        for name, text in _files()
+        for number, line in enumerate(text.splitlines(), 1)
+        if re.search(r"\{[^{}]*\} bits\b", line) and not any(word in line for word in _NEVER_ONE)
+    ]
+    assert found == []

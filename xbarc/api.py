@@ -22,7 +22,7 @@ from xbarc.ir import (
     whole_file,
 )
 from xbarc.mapping import full_load
-from xbarc.numerics import AnyArray, IntArray, UInt8Array
+from xbarc.numerics import AnyArray, IntArray, UInt8Array, say_count
 from xbarc.options import (
     CompileKeywords,
     CompileOptions,
@@ -367,7 +367,7 @@ class CompiledLayer:
     def __repr__(self) -> str:
         step = self.step
         matrix = f"{step.inputs} x {step.outputs}"
-        blocks = f"{step.tiling.array.size:,} blocks"
+        blocks = say_count(step.tiling.array.size, "block")
         what = f"{step.operator}, {matrix}, {step.encoding}, {blocks}"
         return f"<CompiledLayer {visible(step.name)}: {what}>"
 

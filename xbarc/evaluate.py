@@ -25,7 +25,7 @@ from xbarc.ir import (
     layer_outputs,
 )
 from xbarc.lazy import lazy_module
-from xbarc.numerics import AnyArray, Int64Array, IntArray, exact_matmul
+from xbarc.numerics import AnyArray, Int64Array, IntArray, exact_matmul, say_count
 from xbarc.options import fixed_of
 from xbarc.oracle import Oracle
 from xbarc.rows import (
@@ -138,7 +138,7 @@ class Evaluation:
     def __repr__(self) -> str:
         output = decibels(self.output_sqnr_db, self.identical)
         figures = f"agreement {accuracy(self.agreement)}, output SQNR {output}"
-        return f"<Evaluation of {self.samples:,} samples: {figures}>"
+        return f"<Evaluation of {say_count(self.samples, 'sample')}: {figures}>"
 
     def _repr_html_(self) -> str:
         rows = (
@@ -453,7 +453,10 @@ def _outside(step: CrossbarStep, met: Met) -> Iterator[tuple[str, str]]:
     """Codes that a layer met and is said never to carry."""
     if met.beyond is not None:
         found = f"codes {met.beyond[0]} to {met.beyond[1]} do not fit"
-        yield "codes within facts", f"{step.name}: {found} the {step.input_bits} bits that are left"
+        yield (
+            "codes within facts",
+            f"{step.name}: {found} the {step.input_bits}-bit codes that are left",
+        )
     facts = step.facts
     if facts is None or met.low is None or met.high is None:
         return

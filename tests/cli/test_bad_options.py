@@ -34,7 +34,7 @@ from xbarc.target import target_folder, target_names
         ("--pack tight", ["--pack: 'tight' is not available", "layer, network, none"]),
         ("--ranges best", ["--ranges: 'best' is not available", "mse"]),
         ("--weight-bits 0", ["--weight-bits: 0 bits, expected 2 to 16"]),
-        ("--weight-bits 1", ["--weight-bits: 1 bits, expected 2 to 16"]),
+        ("--weight-bits 1", ["--weight-bits: 1 bit, expected 2 to 16"]),
         ("--weight-bits 17", ["--weight-bits: 17 bits"]),
         ("--activation-bits 0", ["--activation-bits: 0 bits, expected 1 to 16"]),
         ("--activation-bits 17", ["--activation-bits: 17 bits"]),

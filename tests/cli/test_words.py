@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
 
+import xbarc
 from tests.cli.conftest import Run
 from xbarc.cli.app import command_app
 from xbarc.options import CompileOptions, options_text
 from xbarc.options.base import flags_of
+from xbarc.rows import Row
+from xbarc.rows.facts import all_facts
 
 ROOT = Path(__file__).parents[2]
 _RATES = "second|inference|layer|output|converter|array|conversion|cycle|weight|cell|sample"
@@ -91,3 +94,78 @@ def test_the_glossary_has_every_option() -> None:
     fields = CompileOptions.model_fields.items()
     flags = [flags_of(name, field)[0].partition("/")[0] for name, field in fields]
     assert [flag for flag in flags if f"`{flag}`" not in glossary] == []
+
+
+# English that needs no entry: what joins words of the glossary in a heading or a name.
+_PLAIN = """
+a all an and another any are as at because before behind best but by does each for from given here
+how in is it its last left longest most name no not nothing of on once one only or other over own
+per rest same set several so than that the their them this to under what when where which why with
+without x earlier first known whole adds against applied works run get repr
+file format json html text toml csv png svg model onnx python
+"""
+
+
+def _parts(name: str) -> list[str]:
+    """Words of a heading, of `snake_case` and of `CamelCase`, in lower case."""
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name.replace("_", " "))
+    return [word.lower() for word in re.findall(r"[A-Za-z]{2,}", spaced)]
+
+
+def _stem(word: str) -> str:
+    """A word without its ending, so that `conversions` is `conversion`, and `paired` is `pair`."""
+    for ending, kept in (("ies", "y"), ("ing", ""), ("ed", ""), ("s", "")):
+        if word.endswith(ending) and len(word) > len(ending) + 2 and not word.endswith("ss"):
+            word = word.removesuffix(ending) + kept
+            break
+    return word.removesuffix("e")
+
+
+def _unexplained(names: Iterable[str]) -> dict[str, str]:
+    """Words that neither the glossary nor plain English has, with a name that they stand in."""
+    glossary = (ROOT / "docs" / "reference" / "glossary.md").read_text(encoding="utf-8")
+    # What is explained: the first cell of each line, and words in bold or as code.
+    cells = [line.split("|")[1] for line in glossary.splitlines() if line.startswith("| ")]
+    terms = [*cells, *re.findall(r"\*\*(.*?)\*\*|`(.*?)`", glossary)]
+    known = {_stem(word) for term in terms for word in _parts("".join(term))}
+    known |= {_stem(word) for word in _PLAIN.split()}
+    return {word: name for name in names for word in _parts(name) if _stem(word) not in known}
+
+
+def _public_names() -> Iterator[str]:
+    for name in xbarc.__all__:
+        yield name
+        found = getattr(xbarc, name)
+        if isinstance(found, type):
+            yield from (inner for inner in vars(found) if not inner.startswith(("_", "model_")))
+
+
+def _rows(kind: type[Row] = Row) -> Iterator[type[Row]]:
+    for below in kind.__subclasses__():
+        if below.__module__.startswith("xbarc."):
+            yield below
+        yield from _rows(below)
+
+
+def test_the_glossary_has_every_public_name() -> None:
+    assert _unexplained(_public_names()) == {}
+
+
+def test_the_glossary_has_every_heading() -> None:
+    heads = [entry.fact.head for kind in _rows() for entry in all_facts(kind) if entry.fact.head]
+    titles = [kind.title for kind in _rows()]
+    assert len(heads) > 100
+    assert _unexplained([*heads, *titles]) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("ADC bits>", set()),
+        ("conversions of one vector by ADC bits", set()),
+        ("InferenceSession", set()),
+        ("flux capacitors", {"flux", "capacitors"}),
+    ],
+)
+def test_a_word_without_an_entry_is_found(name: str, wrong: set[str]) -> None:
+    assert set(_unexplained([name])) == wrong

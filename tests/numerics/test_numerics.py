@@ -19,6 +19,7 @@ from xbarc.numerics import (
     pack_cells,
     packing,
     round_to_int,
+    say_count,
     shift_add,
     slice_count,
     slice_inputs,
@@ -169,3 +170,10 @@ def test_rounding_by_name(mode: str) -> None:
 def test_unknown_rounding_is_refused() -> None:
     with pytest.raises(ValueError, match="unknown rounding 'nearest'"):
         round_to_int(SAMPLES, "nearest")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(0, "0 bits"), (1, "1 bit"), (2, "2 bits"), (1234, "1,234 bits")]
+)
+def test_numbers_agree_with_their_noun(count: int, text: str) -> None:
+    assert say_count(count, "bit") == text

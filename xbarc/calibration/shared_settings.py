@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from xbarc.errors import MappingError
 from xbarc.ir import AdcSettings, ChannelStatistics, CrossbarStep, MatrixLayer, Network
 from xbarc.mapping import SumHistogram, choose_adc, encoding_of, one_setting
+from xbarc.numerics import say_count
 from xbarc.options import AUTO, CompileOptions, MapOptions, Share
 from xbarc.passes import (
     Bits,
@@ -132,7 +133,7 @@ class Whole:
             found["one_range"] = f"weight step {weight:.6g}, input step {source:.6g}"
         if self.adc is not None:
             lo, step, bits = (int(a.item()) for a in (self.adc.lo, self.adc.step, self.adc.bits))
-            found["one_converter"] = f"lo {lo}, step {step}, {bits} bits"
+            found["one_converter"] = f"lo {lo}, step {step}, {say_count(bits, 'bit')}"
         return found
 
 

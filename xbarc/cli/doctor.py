@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from xbarc.errors import EXIT_DONE, EXIT_NO
+from xbarc.numerics import say_count
 from xbarc.version import VERSION
 
 # Every part that computes, or reads and writes files.
@@ -85,7 +86,11 @@ def _machine() -> list[tuple[str, str, str]]:
     return [
         ("machine", _OK, f"{platform.system()} {platform.machine()}, {llvm.get_host_cpu_name()}"),
         ("vectors", _OK, seen),
-        ("threads", _OK, f"{cores} cores may be used; --threads and --jobs take fewer"),
+        (
+            "threads",
+            _OK,
+            f"{say_count(cores, 'core')} may be used; --threads and --jobs take fewer",
+        ),
         ("memory", _OK, limit_in_words()),
     ]
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from xbarc.circuit import Effects, load_device, names_of, program_faults
 from xbarc.errors import InputError
 from xbarc.ir import Program, read_npz
+from xbarc.numerics import say_count
 from xbarc.options import ChipEffects
 from xbarc.rows import TableData
 
@@ -51,7 +52,8 @@ def spread_table(result: MonteCarlo) -> TableData:
         if spread is not None
     )
     kinds += "" if result.effects.converters else ", converters ideal"
-    title = f"{kinds}; seed {result.effects.seed}, {len(result.runs)} chips; layers: first chip"
+    chips = say_count(len(result.runs), "chip")
+    title = f"{kinds}; seed {result.effects.seed}, {chips}; layers: first chip"
     return TableData(title, ("", "mean>", "spread>", "worst>"), rows)
 
 

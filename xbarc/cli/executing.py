@@ -12,6 +12,7 @@ from xbarc.cli.files import find_source
 from xbarc.cli.messages import tell
 from xbarc.cli.options import takes
 from xbarc.errors import EXIT_BUG, EXIT_DONE, EXIT_NO, InputError, ProgramError, visible
+from xbarc.numerics import say_count
 from xbarc.options import ChipEffects, Execution
 
 if TYPE_CHECKING:
@@ -238,8 +239,9 @@ def _print_evaluation(result: Evaluation) -> None:
     from xbarc.evaluate import LayerResult, why_no_top1
     from xbarc.rows import TableData, accuracy, decibels, table_of
 
+    why = why_no_top1(result.top1_crossbar, result.agreement)
     whole = TableData(
-        f"{result.samples:,} samples{why_no_top1(result.top1_crossbar, result.agreement)}",
+        f"{say_count(result.samples, 'sample')}{why}",
         ("", "float model>", "crossbar program>"),
         (
             ("top-1", accuracy(result.top1_float), accuracy(result.top1_crossbar)),

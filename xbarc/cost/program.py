@@ -136,7 +136,7 @@ def program_cost(
 
     Args:
         program: what is counted.
-        policy: how copies of weights are chosen; none by default.
+        policy: how weights are duplicated; none by default.
         memo: what was found for other programs.
 
     Raises:

@@ -10,6 +10,7 @@ from xbarc.circuit import DeviceModel, Effects, device_origin
 from xbarc.errors import InputError
 from xbarc.evaluate import why_no_top1
 from xbarc.experiments import Spread
+from xbarc.numerics import say_count
 from xbarc.rows import (
     Accuracy,
     Row,
@@ -173,7 +174,7 @@ class Comparison:
         # An encoding that does not fit is an answer as well: it gets a table of reasons, and the
         # others their rows.
         good = [row for row in self.rows if not row.problem]
-        title = f"{self.model} on {self.target}, {self.samples:,} samples"
+        title = f"{self.model} on {self.target}, {say_count(self.samples, 'sample')}"
         title += why_no_top1(good[0].top1_crossbar, good[0].agreement) if good else ""
         bad = tuple((row.encoding, row.problem) for row in self.rows if row.problem)
         return (
@@ -196,7 +197,7 @@ def _noise_table(found: Comparison, good: Sequence[EncodingRow]) -> TableData:
     noise = found.noise
     title = ""
     if noise is not None:
-        title = f"{_deviation(noise)}; seed {noise.seed}, {noise.seeds} chips"
+        title = f"{_deviation(noise)}; seed {noise.seed}, {say_count(noise.seeds, 'chip')}"
         title += f", {found.law}" if noise.device is None else ""
     head = (
         *("encoding", "programmed", "top-1 mean>", "spread>", "worst>", "points lost>"),

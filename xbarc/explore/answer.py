@@ -18,6 +18,7 @@ from xbarc.explore.driver import Explorer
 from xbarc.explore.figures import JUDGED, figure_text, heading, known_figures
 from xbarc.explore.goals import Figures
 from xbarc.explore.knobs import count_designs, values_of
+from xbarc.numerics import say_count
 from xbarc.rows import TableData, render_card
 from xbarc.version import VERSION
 
@@ -314,10 +315,12 @@ def _conditions_of(explorer: Explorer) -> str:
     study, search = explorer.study, explorer.study.search
     if not explorer.rungs:
         return "costs only; no sample ran"
-    text = f"{explorer.rungs[-1]} samples of {study.data}, drawn with seed {search.seed}"
+    text = (
+        f"{say_count(explorer.rungs[-1], 'sample')} of {study.data}, drawn with seed {search.seed}"
+    )
     if explorer.conditions.kinds:
         kinds = ", ".join(sorted(explorer.conditions.kinds))
-        text += f"; {search.seeds} chips with {kinds}, seed {search.seed}"
+        text += f"; {say_count(search.seeds, 'chip')} with {kinds}, seed {search.seed}"
     return text
 
 

@@ -26,7 +26,15 @@ from xbarc.ir.geometry import Dense
 from xbarc.ir.integers import Unkept
 from xbarc.ir.network import DigitalFragment, LayerHead, ModelSource, Value
 from xbarc.ir.pareto import FrontPoint, RowsPoint, SolverRun
-from xbarc.numerics import AnyArray, Int64Array, IntArray, PackedCells, UInt8Array, short_repr
+from xbarc.numerics import (
+    AnyArray,
+    Int64Array,
+    IntArray,
+    PackedCells,
+    UInt8Array,
+    say_count,
+    short_repr,
+)
 from xbarc.target import Target
 
 
@@ -363,7 +371,8 @@ class Program:
     def summary(self) -> str:
         """Its name, its target, and how large it is, in one line."""
         layers, fragments = len(self.crossbar_steps), len(self.digital_steps)
-        size = f"{layers:,} layers on {self.arrays:,} arrays, {fragments:,} digital fragments"
+        size = f"{say_count(layers, 'layer')} on {say_count(self.arrays, 'array')}"
+        size += f", {say_count(fragments, 'digital fragment')}"
         return f"{visible(self.name)} on {visible(self.target.name)}: {size}"
 
     def crossbar(self, name: str) -> CrossbarStep | None:

@@ -13,7 +13,7 @@ from xbarc.ir.geometry import Geometry
 from xbarc.ir.network import DigitalFragment, FloatWeight, MatrixLayer, Network, Value
 from xbarc.ir.program import CrossbarStep, Program
 from xbarc.ir.quantizers import Quantizer, Result
-from xbarc.numerics import AnyArray
+from xbarc.numerics import AnyArray, say_count
 
 
 def network_text(network: Network) -> str:
@@ -29,7 +29,9 @@ def network_text(network: Network) -> str:
 
 def program_text(program: Program) -> str:
     """A program as text: a line for each value and setting, a few for each step."""
-    lines = [f"program {program.name} on {program.target.name}, {program.arrays} arrays"]
+    lines = [
+        f"program {program.name} on {program.target.name}, {say_count(program.arrays, 'array')}"
+    ]
     lines.extend(_borders(program.inputs, program.outputs))
     lines.extend(f"  setting {name} = {value}" for name, value in program.settings)
     for step in program.steps:
@@ -78,24 +80,28 @@ def _crossbar(step: CrossbarStep) -> Iterator[str]:
     tiling = step.tiling
     yield f"  crossbar {step.name}: {step.operator}({step.input}) -> {step.output}"
     yield f"    {describe(step.geometry)}"
-    yield f"    input {describe(step.quantizer)}, slices of {step.dac_bits} bits"
+    yield f"    input {describe(step.quantizer)}, slices of {say_count(step.dac_bits, 'bit')}"
     if step.facts is not None:
         yield f"    facts {checksum(step.facts.low)} to {checksum(step.facts.high)}"
     yield f"    result {describe(step.result)}"
     yield (
-        f"    {step.encoding}, {step.weight_slices} slices, cells {list(step.cells.shape)} of "
-        f"{step.cells.bits} bits {checksum(step.cells.data)}"
+        f"    {step.encoding}, {say_count(step.weight_slices, 'slice')}, cells"
+        f" {list(step.cells.shape)} of {say_count(step.cells.bits, 'bit')}"
+        f" {checksum(step.cells.data)}"
     )
     yield (
-        f"    blocks {list(tiling.array.shape)} in {np.unique(tiling.array).size} arrays, "
-        f"{tiling.segment_bounds.size - 1} segments, {step.conversions} conversions"
+        f"    blocks {list(tiling.array.shape)} in "
+        f"{say_count(np.unique(tiling.array).size, 'array')}, "
+        f"{say_count(tiling.segment_bounds.size - 1, 'segment')}, "
+        f"{say_count(step.conversions, 'conversion')}"
     )
     if step.sense is not None:
-        thresholds = checksum(step.sense.thresholds)
-        yield f"    sense, {step.sense.levels} comparisons per conversion, thresholds {thresholds}"
+        compared, thresholds = step.sense.levels, checksum(step.sense.thresholds)
+        many = say_count(compared, "comparison")
+        yield f"    sense, {many} per conversion, thresholds {thresholds}"
         return
     low, high = _ends(step.adc.bits)
-    yield f"    adc {step.adc.policy}, {low} to {high} bits"
+    yield f"    adc {step.adc.policy}, {low} to {say_count(high, 'bit')}"
     if step.periphery.column_scale is not None:
         yield f"    column scale {checksum(step.periphery.column_scale)}"
 

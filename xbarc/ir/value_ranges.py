@@ -31,7 +31,7 @@ from xbarc.ir.quantizers import (
     StaticInput,
     known_zero,
 )
-from xbarc.numerics import AnyArray, Float64Array, Int64Array
+from xbarc.numerics import AnyArray, Float64Array, Int64Array, say_count
 
 MOST_WEIGHTS = 1 << 22
 """Weights of a layer beyond which its sums are not bounded: no output of so many inputs is dead."""
@@ -411,8 +411,9 @@ def _cut_codes(step: CrossbarStep, claimed: Narrowed, ranges: ValueRanges) -> It
     else:
         return
     if low < 0 or high > top:
-        text = f"codes of {claimed.bits} bits are said to fit {step.input_bits} bits, provable are "
-        yield Unproven(step.name, text + f"codes {low} to {high}, not 0 to {top}")
+        given, held = (say_count(bits, "bit") for bits in (claimed.bits, step.input_bits))
+        text = f"codes of {given} are said to fit {held}, provable are codes {low} to {high}"
+        yield Unproven(step.name, f"{text}, not 0 to {top}")
 
 
 def _at(end: AnyArray, group: int) -> AnyArray:

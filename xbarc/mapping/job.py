@@ -11,7 +11,7 @@ from xbarc.ir import IntWeight, MatrixLayer
 from xbarc.mapping.chains import Arrangement, arrange, find_order, plain_arrangement
 from xbarc.mapping.encodings import Encoding, Region, encoding_of
 from xbarc.mapping.tiling import Cut, cut_columns, row_bounds
-from xbarc.numerics import Int64Array, IntArray
+from xbarc.numerics import Int64Array, IntArray, say_count
 from xbarc.options import MapOptions
 from xbarc.target import Target
 
@@ -130,7 +130,7 @@ def _fit(
     most = options.weight_slices or _MOST_CELL_BITS // cell_bits
     raise MappingError(
         f"weights from {low} to {high} do not fit {encoding.name} with {most} cells of"
-        f" {cell_bits} bits per weight",
+        f" {say_count(cell_bits, 'bit')} per weight",
         where=layer.name,
         hint=_remedy(least, options.weight_slices),
     )

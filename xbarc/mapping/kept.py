@@ -22,7 +22,7 @@ from xbarc.ir import (
 )
 from xbarc.mapping.encodings import encoding_of
 from xbarc.mapping.fitting import output_channels
-from xbarc.numerics import AnyArray, Float64Array
+from xbarc.numerics import AnyArray, Float64Array, say_count
 from xbarc.options import MapOptions
 from xbarc.target import Target
 
@@ -90,7 +90,7 @@ def _why(target: Target, options: MapOptions) -> tuple[str, str]:
             "pruning or a range that all layers share changed them",
             "Without --prune and --uniform they are kept",
         )
-    cells = f"{options.weight_slices} cells of {target.cell.bits} bits"
+    cells = f"{options.weight_slices} cells of {say_count(target.cell.bits, 'bit')}"
     reason = f"{options.encoding_name} does not hold them with {cells} a weight"
     if encoding_of(options).is_chained():
         reason += " in any order that was found"

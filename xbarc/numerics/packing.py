@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xbarc.lazy import is_loaded, lazy_module
+from xbarc.numerics.showing import say_count
 from xbarc.numerics.types import AnyArray, Int64Array, IntArray, UInt8Array
 
 if TYPE_CHECKING:
@@ -145,7 +146,9 @@ def pack_cells(cells: UInt8Array, bits: int) -> PackedCells:
     if not 1 <= bits <= 8:
         raise ValueError(f"a cell has 1 to 8 bits, not {bits}")
     if cells.size and int(cells.max()) >> bits:
-        raise ValueError(f"level {int(cells.max())} does not fit a cell of {bits} bits")
+        raise ValueError(
+            f"level {int(cells.max())} does not fit a cell of {say_count(bits, 'bit')}"
+        )
     columns = cells.shape[-1]
     pack = _pack_aligned if bits in ALIGNED else _pack_bits
     data = np.ascontiguousarray(pack(cells, bits))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from xbarc.numerics.showing import say_count
 from xbarc.numerics.types import Int64Array, IntArray, UInt8Array
 
 
@@ -51,11 +52,14 @@ def shift_add(parts: IntArray, slice_bits: int) -> Int64Array:
 
 def _check_fit(values: IntArray, slice_bits: int, slices: int, what: str) -> None:
     if not 1 <= slice_bits <= 16 or slices < 1 or (what == "weights" and slice_bits > 8):
-        raise ValueError(f"cannot cut {what} into {slices} slices of {slice_bits} bits")
+        raise ValueError(
+            f"cannot cut {what} into {slices} slices of {say_count(slice_bits, 'bit')}"
+        )
     if not values.size:
         return
     low, high = int(values.min()), int(values.max())
     if low < 0 or high >> (slice_bits * slices):
         raise ValueError(
-            f"{what} from {low} to {high} do not fit {slices} slices of {slice_bits} bits"
+            f"{what} from {low} to {high} do not fit {slices} slices of"
+            f" {say_count(slice_bits, 'bit')}"
         )

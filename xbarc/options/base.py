@@ -302,13 +302,15 @@ def _problem(model: type[Options], name: str, found: ErrorDetails) -> XbarcError
     said = about(field)
     # A bool is an int in Python; "1, expected 2 to 16" would be odd for `True`.
     if isinstance(value, int | float) and not isinstance(value, bool) and any(said.bounds):
-        return MappingError(f"{value:g}{_unit(said)}, expected {_range(said)}", where=where)
+        return MappingError(f"{value:g}{_unit(said, value)}, expected {_range(said)}", where=where)
     wanted = said.metavar or _EXPECTED[kind_of(field).__name__]
     return MappingError(f"{value!r:.40} given, expected {wanted}", where=where)
 
 
-def _unit(said: Option) -> str:
-    return f" {said.unit}" if said.unit else ""
+def _unit(said: Option, value: float) -> str:
+    """The unit behind a value: `99 bits`, `1 bit`."""
+    unit = said.unit.removesuffix("s") if value == 1 else said.unit
+    return f" {unit}" if unit else ""
 
 
 def _range(said: Option) -> str:

@@ -24,7 +24,7 @@ def collect(
 
     Args:
         program: what is reported.
-        policy: how copies of weights are chosen; what the program was compiled with by default.
+        policy: how weights are duplicated; what the program was compiled with by default.
         operands: what the wordlines of each layer carried on some data, for energy from operands.
         load: what a full array does, for a target that states no `[peak]`; without it the report
             leaves the chip at full load out.

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from xbarc.cost import ProgramCost, law_of_costs, level_zero_clipping
 from xbarc.ir import Dim, DynamicInput, Program, SignResult
+from xbarc.numerics import say_count
 from xbarc.target import Figure, Target, figures
 
 _WORTH_A_WORD = 0.001  # of the draws: below, the mean of a level moves by less than 1e-4 sigma
@@ -123,7 +124,7 @@ def of_rounding(program: Program) -> tuple[str, ...]:
         return ()
     told = (
         f"{len(bits)} of {len(program.crossbar_steps)} layers round their inputs to"
-        f" {min(bits)} bits, over ranges taken at run time: `--activation-bits` and"
+        f" {say_count(min(bits), 'bit')}, over ranges taken at run time: `--activation-bits` and"
         " `--weight-bits` up to 16 make steps finer, `--calibrate DATA.npz` chooses ranges from"
         " data. Compiled with 16 bits, what is left is not rounding."
     )
@@ -176,8 +177,9 @@ def _coarse_chains(program: Program) -> tuple[str, ...]:
     if not coarse:
         return ()
     told = (
-        f"Adjacent columns with converters of a fixed width, in {len(coarse)} layers: each output"
-        " is the difference of two rounded sums that are larger than it, so the same bits cost more"
+        "Adjacent columns with converters of a fixed width, in"
+        f" {say_count(len(coarse), 'layer')}: each output is the"
+        " difference of two rounded sums that are larger than it, so the same bits cost more"
         " than on pairs of columns: 4 points of top-1 where we measured 5 bits (fashion-mlp), 9 on"
         " wires (`--effects lines`) with `--compensate gain` and most answers without;"
         " `--adc-budget` refuses what keeps too little, differential needs less."

@@ -10,6 +10,7 @@ from rich.console import Group
 from rich.text import Text
 
 from xbarc.cost import ProgramCost, chip_arrays
+from xbarc.numerics import say_count
 from xbarc.report.document import Document
 from xbarc.report.escaping import json_text, text_lines
 from xbarc.report.rich_tables import rich_table
@@ -123,7 +124,7 @@ def advice(cost: ProgramCost, target: Target) -> tuple[str, ...]:
     arrays, there = int(cost.counts.arrays), chip_arrays(target)
     if arrays <= there:
         return ()
-    found = [f"{-(-arrays // there)} chips side by side"]
+    found = [f"{say_count(-(-arrays // there), 'chip')} side by side"]
     if cost.arrays_once <= there:
         # Only where one copy of each fits: otherwise copies are not what is in the way.
         found.append(f"fewer copies: --duplicate budget={there} (one of each: {cost.arrays_once})")
@@ -141,7 +142,7 @@ def _fewer_slices(cost: ProgramCost, target: Target, there: int) -> list[str]:
         need = _arrays_at(cost, cell, bits)
         # A target has cells of 8 bits at most, and advice that does not lead to a fit is none.
         if bits <= 8 and need <= there:
-            found.append(f"cells of {bits} bits: about {number(need)} arrays")
+            found.append(f"cells of {say_count(bits, 'bit')}: about {number(need)} arrays")
             break
     # The widest that fits is told, since each bit less costs accuracy.
     for weight in (6, 4, 3, 2):

@@ -49,7 +49,7 @@ def subject_of(
 
     Args:
         program: what is reported.
-        policy: how copies of weights are chosen; what the program was compiled with by default.
+        policy: how weights are duplicated; what the program was compiled with by default.
         operands: as of `Subject`.
         load: as of `Subject`.
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from xbarc.errors import visible
+from xbarc.numerics import say_count
 from xbarc.rows import TableData, render_card
 from xbarc.target.costs import AdcCosts, Costs, Line, Peak
 from xbarc.target.figure_tree import (
@@ -125,12 +126,12 @@ class Cell(Strict):
     def _levels(self) -> Cell:
         values = self.conductance.values
         if len(values) != 1 << self.bits:
-            found = len(values)
-            raise ValueError(f"{self.bits} bits need {1 << self.bits} conductances, found {found}")
+            cells, found = say_count(self.bits, "bit"), len(values)
+            raise ValueError(f"cells of {cells} need {1 << self.bits} conductances, found {found}")
         spread = self.variation.levels
         if spread is not None and len(spread.values) != 1 << self.bits:
-            found = len(spread.values)
-            raise ValueError(f"{self.bits} bits need {1 << self.bits} sigmas, found {found}")
+            cells, found = say_count(self.bits, "bit"), len(spread.values)
+            raise ValueError(f"cells of {cells} need {1 << self.bits} sigmas, found {found}")
         lowest, spread_at_0 = values[0], self.variation.sigma_us(values, 0)
         if self.variation.law == "log-normal" and spread_at_0 and not lowest:
             raise ValueError("log-normal variation needs a conductance above 0 at level 0")
@@ -287,7 +288,11 @@ class Target(Strict):
 
     def _repr_html_(self) -> str:
         array, adc, tree = self.array, self.adc, self.hierarchy
-        read = "1-bit sense amplifiers" if adc.kind != "sar" else f"up to {adc.max_bits} bits"
+        read = (
+            "1-bit sense amplifiers"
+            if adc.kind != "sar"
+            else f"up to {say_count(adc.max_bits, 'bit')}"
+        )
         bits = self.precision.weight_bits, self.precision.activation_bits
         levels = f"{tree.tiles_per_chip:,} tiles of {tree.macros_per_tile} macros"
         rows = (

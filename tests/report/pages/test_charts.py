@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import get_args
 from xml.etree import ElementTree
 
@@ -7,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.report.programs import digital_step, program_of, small_program, small_target
+from tests.report.programs import (
+    dense_step,
+    digital_step,
+    grouped_step,
+    program_of,
+    small_program,
+    small_target,
+)
 from xbarc.errors import InputError
 from xbarc.report import DrawingName, collect
 from xbarc.report.pages import drawings_of
@@ -16,17 +24,19 @@ from xbarc.report.pages.charts import (
     Group,
     Point,
     draw_bars,
-    draw_filling,
     draw_groups,
     draw_stacks,
+    draw_utilisation,
     histogram,
     merge_small,
+    name_unknown,
     nice_step,
     pie,
     roofline,
     shade,
     timeline,
 )
+from xbarc.report.sections.components import component_tables
 
 POSITIVE = st.floats(1e-6, 1e9)
 NAME = st.text("ab<&>\"'", max_size=50)
@@ -85,11 +95,11 @@ def test_a_histogram_and_a_filling() -> None:
     tall = [float(b.attrib["height"]) for b in root if b.tag == "rect"]
     assert tall[1] == pytest.approx(3 * tall[0], rel=1e-2)
     assert histogram("h", []) == ""
-    svg = draw_filling("f", [("a", [0.0, 1.0], 2, 3), ("b", [0.5] * 100, 100, 1)])
+    svg = draw_utilisation("f", [("a", [0.0, 1.0], 2, 3), ("b", [0.5] * 100, 100, 1)])
     assert svg.count("<rect") == 2 + 24
     assert "x 3" in svg
     assert "76 more" in svg
-    assert draw_filling("f", []) == ""
+    assert draw_utilisation("f", []) == ""
     assert shade(0.0) == "color-mix(in srgb, var(--path) 0%, var(--pale))"
     assert shade(2.0) == shade(1.0)
 
@@ -167,3 +177,29 @@ def test_a_stack_shows_the_whole_of_each_program() -> None:
         == draw_groups("g", ["a"], [Group("x", [None], "")])
         == ""
     )
+
+
+def test_what_is_not_known_is_named_and_not_drawn_as_nothing() -> None:
+    assert name_unknown("Energy", []) == "Energy"
+    assert name_unknown("Energy", ["a"]) == "Energy; not known, left out: a"
+    assert name_unknown("Energy", list("abcde")).endswith("a, b, c and 2 more")
+    report = collect(small_program())
+    parts = report.components.energy
+    first = replace(parts[0], unit_cost=None, total=None)
+    lost = replace(report.components, energy=(first, *parts[1:]))
+    told = report.model_copy(update={"components": lost})
+    drawing = told.plot("energy")
+    assert drawing.title.endswith(f"; not known, left out: {first.name}")
+    assert first.name not in drawing.inline.partition("</title>")[2]
+    (table, _) = component_tables(lost)
+    assert table.rows[0][3:5] == ("unknown", "unknown")
+    assert table.rows[-1][3].startswith("over ")
+    assert report.plot("energy").title == "Energy per inference by component"
+
+
+def test_layers_that_cannot_be_counted_are_named_above_their_drawings() -> None:
+    lost = dense_step(input_shape=None)
+    report = collect(program_of(lost, grouped_step(), target=small_target(), arrays=5))
+    kinds: tuple[DrawingName, ...] = ("layers", "adc-bits")
+    for kind in kinds:
+        assert report.plot(kind).title.endswith("; not known, left out: dense")

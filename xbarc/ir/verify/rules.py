@@ -25,7 +25,7 @@ from xbarc.ir.verify.networks import (
 )
 from xbarc.ir.verify.steps import STEP_RULES, takes
 from xbarc.memo import Memo
-from xbarc.numerics import AnyArray, digest_of
+from xbarc.numerics import AnyArray, digest_of, say_count
 
 # What numpy raises on indices and sizes that no check could foresee in a hostile file.
 _ABSURD = (IndexError, ValueError, TypeError, ArithmeticError, MemoryError)
@@ -138,7 +138,8 @@ def adc_buildable(program: Program) -> Iterator[str]:
         # Comparisons store the width of their code, which is made of several 1-bit decisions.
         widest = 1 if step.sense else int(step.adc.bits.max(initial=0))
         if widest > limit:
-            yield f"{step.name}: conversions of {widest} bits, the converter has {limit}"
+            wide = say_count(widest, "bit")
+            yield f"{step.name}: conversions of {wide}, the converter has {limit}"
 
 
 def column_scales_buildable(program: Program) -> Iterator[str]:
@@ -151,7 +152,8 @@ def column_scales_buildable(program: Program) -> Iterator[str]:
         if not bits:
             yield f"{step.name}: factors of conversions, the target has no multiplier for them"
         elif int(scale.max(initial=0)) >> bits:
-            yield f"{step.name}: a factor of {scale.max()}, the multiplier takes {bits} bits"
+            wide = say_count(bits, "bit")
+            yield f"{step.name}: a factor of {scale.max()}, the multiplier takes {wide}"
 
 
 def adc_reference_allowed(program: Program) -> Iterator[str]:
@@ -184,9 +186,9 @@ def cells_of_target(program: Program) -> Iterator[str]:
     """Cells and input slices have the widths of the target."""
     for step in program.crossbar_steps:
         if step.cells.bits != program.target.cell.bits:
-            yield f"{step.name}: cells of {step.cells.bits} bits"
+            yield f"{step.name}: cells of {say_count(step.cells.bits, 'bit')}"
         if step.dac_bits != program.target.input.dac_bits:
-            yield f"{step.name}: input slices of {step.dac_bits} bits"
+            yield f"{step.name}: input slices of {say_count(step.dac_bits, 'bit')}"
 
 
 def facts_proven(program: Program) -> Iterator[str]:
@@ -208,7 +210,8 @@ def settings_built(program: Program) -> Iterator[str]:
         cap = step.adc.policy.rpartition(":")[2]
         widest = int(step.adc.bits.max(initial=0))
         if step.sense is None and cap.isdecimal() and widest > int(cap):
-            yield f"{step.name}: converters of {widest} bits, its policy is {step.adc.policy}"
+            wide = say_count(widest, "bit")
+            yield f"{step.name}: converters of {wide}, its policy is {step.adc.policy}"
 
 
 PROGRAM_RULES: tuple[ProgramRule, ...] = (

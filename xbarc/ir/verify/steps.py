@@ -13,7 +13,7 @@ from xbarc.ir.program import CrossbarStep
 from xbarc.ir.quantizers import FloatInput, FloatResult, RequantizedResult, SignResult
 from xbarc.ir.verify.networks import geometry_faults
 from xbarc.ir.verify.senses import SENSE_RULES
-from xbarc.numerics import AnyArray
+from xbarc.numerics import AnyArray, say_count
 from xbarc.plugins import is_method_name
 
 # A code of `R` is an exponent plus one: 2**61 is the last entry whose double int64 still holds.
@@ -179,7 +179,7 @@ def facts_sound(step: CrossbarStep) -> Iterator[str]:
         return
     low, high = facts.low.astype(np.int64), facts.high.astype(np.int64)
     if (low < 0).any() or (low > high).any() or (high >> step.input_bits).any():
-        yield f"facts are not intervals of codes of {step.input_bits} bits"
+        yield f"facts are not intervals of codes of {say_count(step.input_bits, 'bit')}"
     # A binary code says which wordlines are driven: there is no interval of them.
     if step.sense is not None:
         yield "facts for comparisons"
@@ -267,7 +267,7 @@ def input_chosen(step: CrossbarStep) -> Iterator[str]:
         yield "the range of the input was never chosen"
         return
     if step.quantizer.bits != step.input_bits:
-        yield f"codes of {step.quantizer.bits} bits, slices for {step.input_bits}"
+        yield f"codes of {say_count(step.quantizer.bits, 'bit')}, slices for {step.input_bits}"
     scale = getattr(step.quantizer, "scale", 1.0)
     if not (np.isfinite(scale) and scale > 0):
         yield f"an input scale of {scale}, expected a positive number"

@@ -28,7 +28,7 @@ from xbarc.ir import CrossbarStep, RowsPoint, Step
 from xbarc.mapping.converters.adc import adc_settings, wide
 from xbarc.mapping.converters.knapsack import pick
 from xbarc.mapping.tiling import segment_bounds
-from xbarc.numerics import Float64Array, Int64Array
+from xbarc.numerics import Float64Array, Int64Array, say_count
 from xbarc.target import Target
 
 LIMITS = (1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 8.0)
@@ -138,8 +138,8 @@ def _check(table: _Table, target: Target) -> None:
             step = row[-1].step
             raise MappingError(
                 f"conversions of {row[-1].active} rows at a time need "
-                f"{int(step.adc.bits.max(initial=0))} bits, the ADC of {target.name} has "
-                f"{target.adc.max_bits}",
+                f"{say_count(int(step.adc.bits.max(initial=0)), 'bit')}, the ADC of "
+                f"{target.name} has {target.adc.max_bits}",
                 where=step.name,
                 hint="fewer cell or DAC bits, another encoding, or --adc calibrated",
             )

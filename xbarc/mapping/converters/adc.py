@@ -10,7 +10,7 @@ from xbarc.errors import MappingError
 from xbarc.ir import AdcSettings, CrossbarStep, input_tops, slice_ranges
 from xbarc.mapping.converters.capped import capped_settings
 from xbarc.mapping.converters.runs import over_runs
-from xbarc.numerics import AnyArray, Int64Array, IntArray, UInt8Array
+from xbarc.numerics import AnyArray, Int64Array, IntArray, UInt8Array, say_count
 from xbarc.target import Adc, Target
 
 # More than any converter that is built, and than a sum of 2**15 rows of 8-bit cells and inputs
@@ -212,7 +212,8 @@ def _check_width(step: CrossbarStep, target: Target, needed: int, policy: str) -
     slower = f"--adc-savings rows, {by_hand}, " if fewer else ""
     kind = f"conversions with --adc {policy}" if policy.isdecimal() else f"{policy} conversions"
     raise MappingError(
-        f"{kind} of {rows} rows need {needed} bits, the ADC of {target.name} has {have}",
+        f"{kind} of {rows} rows need {say_count(needed, 'bit')}, the ADC of {target.name} has"
+        f" {have}",
         where=step.name,
         hint=f"--adc calibrated (range and step from data), --adc {have} (saturating), {slower}"
         "fewer cell or DAC bits, or another encoding",

@@ -9,7 +9,7 @@ import numpy as np
 from xbarc.errors import MappingError
 from xbarc.ir import effective_weights
 from xbarc.mapping.encodings.base import Encoded, Encoding, Pattern
-from xbarc.numerics import AnyArray, IntArray
+from xbarc.numerics import AnyArray, IntArray, say_count
 from xbarc.plugins import Guarded, blame
 
 if TYPE_CHECKING:
@@ -85,7 +85,9 @@ def check_piece(
         raise ValueError(f"cells are {_says(cells)}, expected uint8 of shape {wanted}")
     # Packing would let the overflow run into the next cell.
     if int(cells.max(initial=0)) >> cell_bits:
-        raise ValueError(f"a cell is {cells.max()}, one of {cell_bits} bits holds less")
+        raise ValueError(
+            f"a cell is {cells.max()}, one of {say_count(cell_bits, 'bit')} holds less"
+        )
     lead = zip(values.shape, (weights.shape[0], row_blocks, weights.shape[2]), strict=False)
     entries = len(pattern.r_output)
     if values.ndim != 4 or values.shape[3] != entries or any(n not in (1, m) for n, m in lead):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rich.console import Group
 from rich.text import Text
 
+from xbarc.numerics import say_count
 from xbarc.report.escaping import text_lines
 from xbarc.report.model import Report
 from xbarc.report.notes import warnings
@@ -58,9 +59,10 @@ def _size(report: Report) -> str:
     if not report.layers:
         return "no layer on crossbars"
     totals = report.totals
-    room = "1 chip" if totals.fits_one_chip else f"{number(totals.chips)} chips"
+    room = say_count(max(1, totals.chips), "chip")
     used = f"{percent(totals.cell_utilization)} of cells used"
-    return f"{len(report.layers)} layers, {number(totals.arrays)} arrays, {room}, {used}"
+    layers, arrays = say_count(len(report.layers), "layer"), say_count(totals.arrays, "array")
+    return f"{layers}, {arrays}, {room}, {used}"
 
 
 def _rate(report: Report) -> str:

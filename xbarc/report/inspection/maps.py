@@ -8,7 +8,7 @@ from pathlib import Path
 
 from xbarc.errors import InputError, visible
 from xbarc.ir import CrossbarStep, whole_file
-from xbarc.numerics import UInt8Array
+from xbarc.numerics import UInt8Array, say_count
 from xbarc.report.inspection.json_and_html import (
     render_block_html,
     render_block_json,
@@ -91,7 +91,7 @@ class TileMap:
     def __repr__(self) -> str:
         name = visible(self.step.name)
         if self.block is None:
-            return f"<TileMap of {name}: {self.step.tiling.array.size:,} blocks>"
+            return f"<TileMap of {name}: {say_count(self.step.tiling.array.size, 'block')}>"
         rows, columns = self.block.cells.shape
         place = f"{self.block.group},{self.block.row_block},{self.block.column_block}"
         return f"<TileMap of {name}, block {place}: {rows} x {columns} cells>"

@@ -6,7 +6,7 @@ import numpy as np
 from rich.console import Group
 from rich.text import Text
 
-from xbarc.numerics import Int64Array
+from xbarc.numerics import Int64Array, say_count
 from xbarc.report.inspection.heat_map import shrink
 from xbarc.report.inspection.views import BlockView, LayerView
 from xbarc.report.rich_tables import rich_table
@@ -27,13 +27,15 @@ def layer_table(view: LayerView) -> TableData:
     """Facts about a layer."""
     step, adc = view.step, view.adc
     groups, row_blocks, column_blocks = step.tiling.array.shape
+    slices = say_count(step.input_slices, "slice")
+    inputs = f"{step.input_bits} bit in {slices}, {view.activation_range}"
     rows = (
         ("operator", step.operator),
         ("matrix", f"{step.inputs} x {step.outputs}"),
         ("groups", number(groups)),
         ("encoding", step.encoding),
-        ("weights", f"{step.weight_bits} bit in {step.weight_slices} slices"),
-        ("inputs", f"{step.input_bits} bit in {step.input_slices} slices, {view.activation_range}"),
+        ("weights", f"{step.weight_bits} bit in {say_count(step.weight_slices, 'slice')}"),
+        ("inputs", inputs),
         ("blocks", f"{groups} x {row_blocks} x {column_blocks} (group, row, column)"),
         ("arrays", number(view.arrays)),
         ("cells", f"{number(step.cells.count)} of {step.cells.bits} bit"),
@@ -90,7 +92,7 @@ def block_table(view: BlockView) -> TableData:
         ("at level 0", f"{100 * zero:.3g} %"),
         ("inputs", _span(view.row_input.astype(np.int64))),
         ("outputs", _span(view.outputs)),
-        ("active together", f"{segments} sets of rows"),
+        ("active together", f"{say_count(segments, 'set')} of rows"),
         ("A", f"{len(view.a)} entries"),
         ("R", f"{len(view.r)} entries, {_span(view.r[:, 2])}"),
         ("ADC bits", _span(view.bits)),

@@ -21,6 +21,7 @@ from xbarc.ir import (
     Scatter,
     Window,
 )
+from xbarc.numerics import say_count
 from xbarc.report.document import Document
 from xbarc.report.escaping import json_text
 from xbarc.report.inspection.names import name_input, name_output
@@ -90,13 +91,14 @@ class WeightView(Document):
     scale: float | None = Field(
         description="real value of a step of the weight; null where the model computes in integers"
     )
-    real: float | None = Field(description="`value` times `scale`")
+    real: float | None = Field(description="real value of the weight: `value` times `scale`")
     constant: int = Field(description="`a` of the output, which no weight holds")
     cells: Rows[WeightCellRow] = Field(description="its cells, those at level 0 too")
 
     def __repr__(self) -> str:
         place = f"{self.input_name} to {self.output_name}"
-        return f"<WeightView of {self.layer}, {place}: {self.value}, {len(self.cells)} cells>"
+        cells = say_count(len(self.cells), "cell")
+        return f"<WeightView of {self.layer}, {place}: {self.value}, {cells}>"
 
     __str__ = __repr__
 

@@ -21,6 +21,8 @@ _LETTERS = 25
 _REST = "others"
 # Layers that a roofline names: two columns of fifteen lines.
 _NAMED = 29
+# Names of what a drawing leaves out: a title of one line.
+_UNKNOWN = 3
 # Of a ring: 5 degrees. Thinner slices are hard to see, and join the last one.
 _SMALLEST_SHARE = 0.015
 
@@ -76,6 +78,14 @@ def _line(x: float, y: float, to_x: float, to_y: float, colour: str = _GREY) -> 
 def shorten_name(name: str, most: int = _LETTERS) -> str:
     """A name that fits beside a drawing."""
     return name if len(name) <= most else name[: most - 1] + "…"
+
+
+def name_unknown(title: str, names: Sequence[str]) -> str:
+    """A title that says what the drawing leaves out: nothing unknown is drawn as 0 in silence."""
+    if not names:
+        return title
+    more = f" and {len(names) - _UNKNOWN} more" if len(names) > _UNKNOWN else ""
+    return f"{title}; not known, left out: {', '.join(names[:_UNKNOWN])}{more}"
 
 
 def pie(title: str, values: Sequence[tuple[str, float]], unit: str) -> str:
@@ -306,7 +316,7 @@ def histogram(title: str, counts: Sequence[tuple[str, float]]) -> str:
     return _svg(title, 40 + step * len(counts), height + 62, parts)
 
 
-def draw_filling(title: str, layers: Sequence[tuple[str, Sequence[float], int, int]]) -> str:
+def draw_utilisation(title: str, layers: Sequence[tuple[str, Sequence[float], int, int]]) -> str:
     """A row of squares a layer, a square an array, the darker the fuller.
 
     Args:

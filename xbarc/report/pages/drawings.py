@@ -94,7 +94,7 @@ def draw(name: DrawingName, report: Drawable) -> Drawing:
     if name not in _DRAWN:
         hint = nearest(str(name), _DRAWN) or f"one of {', '.join(_DRAWN)}"
         raise InputError(f"no drawing '{str(name)[:40]}'", where="plot", hint=hint)
-    title, function = _DRAWN[name]
+    title, function = _full_title(name, report), _DRAWN[name][1]
     svg = function(title, report)
     if not svg:
         raise InputError(f"nothing to draw: the program has no {name}", where="plot")
@@ -103,8 +103,31 @@ def draw(name: DrawingName, report: Drawable) -> Drawing:
 
 def drawings_of(report: Drawable) -> dict[DrawingName, Drawing]:
     """Every drawing that has something to show, by name."""
-    drawn = {name: Drawing(title, make(title, report)) for name, (title, make) in _DRAWN.items()}
+    drawn: dict[DrawingName, Drawing] = {}
+    for name, (_, make) in _DRAWN.items():
+        title = _full_title(name, report)
+        drawn[name] = Drawing(title, make(title, report))
     return {name: drawing for name, drawing in drawn.items() if drawing.inline}
+
+
+def _unknown_parts(parts: Sequence[CostPart]) -> list[str]:
+    return [part.name for part in parts if part.total is None and part.count]
+
+
+_UNKNOWN: dict[str, Callable[[Drawable], list[str]]] = {
+    "energy": lambda report: _unknown_parts(report.components.energy),
+    "area": lambda report: _unknown_parts(report.components.area),
+    "layers": lambda report: [row.name for row in report.layers if row.energy_uj is None],
+    "adc-bits": lambda report: [row.name for row in report.layers if row.positions is None],
+    "roofline": lambda report: [row.name for row in report.layers if row.positions is None],
+}
+"""What a drawing leaves out because its figure is not known."""
+
+
+def _full_title(name: DrawingName, report: Drawable) -> str:
+    """What a drawing shows, and what it has to leave out."""
+    find = _UNKNOWN.get(name)
+    return charts.name_unknown(_DRAWN[name][0], find(report) if find else [])
 
 
 def _energy(title: str, report: Drawable) -> str:
@@ -116,7 +139,8 @@ def _area(title: str, report: Drawable) -> str:
 
 
 def _pie(title: str, parts: Sequence[CostPart], unit: str) -> str:
-    return charts.pie(title, [(part.name, (part.total or 0.0) / 1e6) for part in parts], unit)
+    known = [(part.name, part.total / 1e6) for part in parts if part.total is not None]
+    return charts.pie(title, known, unit)
 
 
 def _timeline(title: str, report: Drawable) -> str:
@@ -169,7 +193,7 @@ def _bits(title: str, report: Drawable) -> str:
 
 def _utilisation(title: str, report: Drawable) -> str:
     rows = [(r.name, r.filling, r.arrays, r.copies) for r in report.layers[:_MOST_LAYERS]]
-    return charts.draw_filling(title, rows)
+    return charts.draw_utilisation(title, rows)
 
 
 def _layers(title: str, report: Drawable) -> str:

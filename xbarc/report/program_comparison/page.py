@@ -75,10 +75,18 @@ def _stack(comparison: ProgramComparison, reports: Sequence[Report], what: str) 
     energy = what == "energy"
     parts = [r.components.energy if energy else r.components.area for r in reports]
     # uJ of pJ, mm2 of um2: both are a millionth.
-    sums = [{part.name: (part.total or 0.0) / 1e6 for part in each} for each in parts]
+    sums = [
+        {part.name: part.total / 1e6 for part in each if part.total is not None} for each in parts
+    ]
     title, unit = ("Energy per inference", "uJ") if energy else ("Area", "mm2")
     stacks = list(zip(_names(comparison), sums, strict=True))
-    named = f"{title} by component"
+    unknown = [
+        f"{part.name} of {name}"
+        for name, each in zip(_names(comparison), parts, strict=True)
+        for part in each
+        if part.total is None and part.count
+    ]
+    named = charts.name_unknown(f"{title} by component", unknown)
     return Drawing(named, charts.draw_stacks(named, stacks, unit))
 
 

@@ -74,9 +74,10 @@ def parts_table(
         unit: of the totals; that of the parts by default.
         divisor: how many of the unit of the parts are one of `unit`.
     """
-    # Parts whose figure is unknown count nothing in shares; the total of the report is None then,
-    # and says why.
+    # Parts whose figure is unknown are in no share, and the total says that there is more; that of
+    # the report is None then, and says why.
     whole = sum(part.total or 0.0 for part in parts)
+    over = "over " if any(part.total is None and part.count for part in parts) else ""
     own = parts[0].unit if parts else ""
     rows = [
         (
@@ -84,7 +85,7 @@ def parts_table(
             _count_text(part.count),
             number(part.unit_cost),
             number(None if part.total is None else part.total / divisor),
-            percent((part.total or 0.0) / whole if whole else 0.0),
+            percent(None if part.total is None else part.total / whole if whole else 0.0),
             part.figure,
         )
         for part in parts
@@ -92,7 +93,7 @@ def parts_table(
         if part.count
     ]
     if rows:
-        rows.append(("total", "", "", number(whole / divisor), percent(1.0), ""))
+        rows.append(("total", "", "", f"{over}{number(whole / divisor)}", percent(1.0), ""))
     headings = ("component", count, f"{own} each>", f"{unit or own}>", "share>", "figure")
     return TableData(title, headings, tuple(rows))
 

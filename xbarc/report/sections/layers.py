@@ -86,14 +86,16 @@ class LayerRow(Row):
     column_blocks: int = fact("blocks along the columns, count", csv=False)
     blocks: int = fact("groups times row blocks times column blocks, count", head="blocks>")
     arrays: int = fact("arrays that one copy of the layer touches, count", head="arrays>")
-    copies: int = fact("how often its weights stand on the chip, count", csv=False)
+    copies: int = fact(
+        "weight duplication: how often the layer stands on the chip, count", csv=False
+    )
     cells: int = fact("cells in use, count")
     zero_cells: int = fact("cells at level 0, count", csv=False)
     utilization: Share | None = fact(
         "cells over cells of the arrays it touches, 0 to 1", head="used>"
     )
     filling: tuple[float, ...] = fact(
-        "share of cells in use of each array it touches, the first 256, 0 to 1"
+        "utilisation of each array it touches, the first 256: share of cells in use, 0 to 1"
     )
     adc: AdcRow = fact("converter widths")
     timing: Timing = fact("time of one input vector")
@@ -164,7 +166,7 @@ def _layer_row(layer: LayerCost, target: Target) -> LayerRow:
         cells=step.cells.count,
         zero_cells=int(layer.levels[0]),
         utilization=step.cells.count / capacity if capacity else None,
-        filling=_array_filling(step, target),
+        filling=_array_utilisation(step, target),
         adc=adc_row(step.adc.policy, layer.vector.conversions),
         timing=layer.timing,
         positions=layer.positions,
@@ -181,7 +183,7 @@ def _layer_row(layer: LayerCost, target: Target) -> LayerRow:
     )
 
 
-def _array_filling(step: CrossbarStep, target: Target) -> tuple[float, ...]:
+def _array_utilisation(step: CrossbarStep, target: Target) -> tuple[float, ...]:
     """Share of the cells in use of the first arrays of a layer."""
     first = int(step.tiling.array.min(initial=0))
     # Arrays are numbered over the whole program; what lies before the first one of this layer is

@@ -13,7 +13,7 @@ _PS_PER_US = 1e6
 class ScheduleRow(Row):
     """When each layer works, and how fast inferences can follow each other."""
 
-    duplicate: str = fact("how copies of weights were chosen, as `--duplicate`")
+    duplicate: str = fact("how weights were duplicated, as `--duplicate`")
     latency_us: float = fact("from the first input to the last result, us")
     interval_us: float = fact("time between two inferences at full rate, us")
     bottleneck: str = fact("what decides the interval")

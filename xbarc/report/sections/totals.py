@@ -33,7 +33,7 @@ from xbarc.target import Target, figures
 class Totals(Row):
     """One program, one inference."""
 
-    arrays: int = fact("physical arrays in use, copies of weights included, count")
+    arrays: int = fact("physical arrays in use, weight duplication included, count")
     arrays_once: int = fact("arrays of one copy of every layer, count")
     arrays_missing: int = fact("arrays beyond those of one chip, count; 0: it fits")
     arrays_without_packing: int = fact("arrays, had every block its own, count")
