@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from xbarc.ir import ABSENT, DOWN, UP
+from xbarc.train import comparisons
 from xbarc.train.comparisons import ComparedRows, compare
 
 INPUTS, CONVERSIONS, OUTPUTS, GROUPS = 6, 5, 3, 2
@@ -91,3 +92,21 @@ def _run(function: object, slopes: Tensor, *tensors: Tensor) -> list[Tensor]:
     result = function(*leaves)  # type: ignore[operator]
     (result * slopes).sum().backward()
     return [result.detach(), *(leaf.grad for leaf in leaves if leaf.grad is not None)]
+
+
+@pytest.mark.parametrize("levels", [1, 3])
+def test_compiled_passes_do_what_torch_does(levels: int) -> None:
+    torch.manual_seed(levels)
+    sums = torch.randint(0, 20, (GROUPS, 30, CONVERSIONS)).float()
+    limits = torch.sort(torch.randint(0, 20, (levels, GROUPS, CONVERSIONS)), dim=0).values.float()
+    found = comparisons._reach(sums, limits, 2.5)
+    wanted = comparisons._reach_on_device(sums, limits, 2.5)
+    assert all(map(torch.equal, found, wanted))
+    back, lost, other = (
+        torch.randn(sums.shape),
+        torch.zeros(limits.shape),
+        torch.zeros(limits.shape),
+    )
+    passed = comparisons._pass(found[1], back, 5.0, lost)
+    torch.testing.assert_close(passed, comparisons._pass_on_device(found[1], back, 5.0, other))
+    torch.testing.assert_close(lost, other)

@@ -23,9 +23,7 @@ from torch import Tensor
 
 import xbarc.train.comparison_loop as loops
 from xbarc.ir import ABSENT, DOWN, UP
-
-# Sums in flight: as for converters, what a core's own cache holds.
-_SUMS_AT_ONCE = 1 << 18
+from xbarc.train.crossbar import SUMS_AT_ONCE
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,7 +208,7 @@ def _pieces(
 ) -> Iterator[_SignPiece]:
     groups, count, _ = vectors.shape
     order = torch.cat([segment.inputs for segment in segments])
-    size = max(1, _SUMS_AT_ONCE // max(1, groups * table.shape[2]))
+    size = max(1, SUMS_AT_ONCE // max(1, groups * table.shape[2]))
     for start in range(0, max(count, 1), size):
         part = vectors[:, start : start + size].to(table.dtype)
         signs, whole = _take_inputs(part, order)
@@ -246,11 +244,16 @@ def _reach(sums: Tensor, levels: Tensor, half: float) -> tuple[Tensor, Tensor]:
         levels: axes: level, group, conversion.
         half: how near.
     """
-    if sums.is_cpu:
-        codes, near = torch.empty_like(sums), torch.empty(sums.shape, dtype=torch.uint8)
-        given = (sums.numpy(), levels.detach().contiguous().numpy())
-        loops.reach_levels(*given, half, codes.numpy(), near.numpy())
-        return codes, near
+    if not sums.is_cpu:
+        return _reach_on_device(sums, levels, half)
+    codes, near = torch.empty_like(sums), torch.empty(sums.shape, dtype=torch.uint8)
+    given = (sums.numpy(), levels.detach().contiguous().numpy())
+    loops.reach_levels(*given, half, codes.numpy(), near.numpy())
+    return codes, near
+
+
+def _reach_on_device(sums: Tensor, levels: Tensor, half: float) -> tuple[Tensor, Tensor]:
+    """As `reach_levels` of `comparison_loop`, in torch's operations."""
     apart = sums - levels[:, :, None]
     bits = torch.tensor([1 << n for n in range(len(levels))], device=sums.device)
     near = ((apart.abs() < half) * bits.reshape(-1, 1, 1, 1)).sum(0)
@@ -266,13 +269,18 @@ def _pass(near: Tensor, back: Tensor, width: float, lost: Tensor) -> Tensor:
         width: over how many steps of the sum it is spread.
         lost: axes: level, group, conversion.
     """
-    if back.is_cpu:
-        passed = torch.empty_like(back)
-        into = torch.zeros(lost.shape, dtype=back.dtype)
-        given = (near.numpy(), back.contiguous().numpy())
-        loops.pass_near(*given, width, passed.numpy(), into.numpy())
-        lost.sub_(into)
-        return passed
+    if not back.is_cpu:
+        return _pass_on_device(near, back, width, lost)
+    passed = torch.empty_like(back)
+    into = torch.zeros(lost.shape, dtype=back.dtype)
+    given = (near.numpy(), back.contiguous().numpy())
+    loops.pass_near(*given, width, passed.numpy(), into.numpy())
+    lost.sub_(into)
+    return passed
+
+
+def _pass_on_device(near: Tensor, back: Tensor, width: float, lost: Tensor) -> Tensor:
+    """As `pass_near` of `comparison_loop`, in torch's operations."""
     each = [((near >> level) & 1) * back / width for level in range(len(lost))]
     for level, part in enumerate(each):
         lost[level].sub_(part.sum(1))

@@ -27,7 +27,7 @@ from xbarc.numerics import AnyArray
 
 # Sums in flight: 2**18 of four bytes are 1 MiB, which a core's own cache of 2 MiB holds between the
 # product that makes them and the pass that reads them, with what is read back beside them.
-_SUMS_AT_ONCE = 1 << 18
+SUMS_AT_ONCE = 1 << 18
 
 # What `_int_mm` of torch needs to be faster than a product of floats: four times on a CPU with
 # AVX-512 VNNI. Without such instructions oneDNN may fall back to plain loops.
@@ -248,7 +248,7 @@ def _add_to_scale(place: Tensor, reading: Tensor, back: Tensor) -> None:
 
 def _pieces(vectors: Tensor, table: Tensor, cut: LayerCut) -> Iterator[_VectorPiece]:
     groups, count, _ = vectors.shape
-    size = max(1, _SUMS_AT_ONCE // max(1, groups * table.shape[2]))
+    size = max(1, SUMS_AT_ONCE // max(1, groups * table.shape[2]))
     for start in range(0, max(count, 1), size):
         piece = vectors[:, start : start + size].to(table.dtype)
         span = slice(start, start + piece.shape[1])
