@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -34,9 +34,8 @@ import xbarc
 from xbarc.evaluate import evaluate
 from xbarc.explore import StudyResult, cluster_map, driver, explore, hypervolume
 from xbarc.explore.knobs import count_designs
-from xbarc.explore.recipe import Recipe
 from xbarc.explore.study import make_study
-from xbarc.explore.work import Conditions, DesignCosts, price_group
+from xbarc.explore.work import Batch, Conditions, DesignCosts, price_batch
 from xbarc.ir import read_npz
 from xbarc.target import load_target
 from xbarc.workers import THREAD_VARIABLES, WorkerMap, worker_map
@@ -127,17 +126,17 @@ def _cpu() -> float:
 # ---- kills
 
 
-def _log_prices(conditions: Conditions, recipes: Sequence[Recipe]) -> list[DesignCosts]:
-    """`price_group`, with a line for each design that it came to the end of."""
-    found = price_group(conditions, recipes)
+def _log_prices(conditions: Conditions, batch: Batch) -> list[DesignCosts]:
+    """`price_batch`, with a line for each design that it came to the end of."""
+    found = price_batch(conditions, batch)
     with Path(os.environ["XBARC_PRICED"]).open("a", encoding="utf-8") as file:
-        file.write("".join(f"{recipe.command()}\n" for recipe in recipes))
+        file.write("".join(f"{recipe.command()}\n" for recipe in batch.recipes))
     return found
 
 
 def drive(store: str, jobs: int) -> None:
     """One run of the study, in a process of its own."""
-    driver.price_group = _log_prices
+    driver.price_batch = _log_prices
     result = explore(_mlp_study(60), store=store, jobs=jobs)
     Path(store).with_suffix(".json").write_text(result.json_text(), encoding="utf-8")
 

@@ -11,15 +11,14 @@ a cluster do the work, write another function with the signature of `WorkerMap`.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import pickle
 import signal
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from xbarc.dispatch import Task, dispatch
 from xbarc.errors import InputError, WorkerError
 from xbarc.lazy import lazy_module
 from xbarc.numerics import THREADS, available_cores
@@ -42,18 +41,27 @@ THREAD_VARIABLES = (
 )
 """What BLAS, OpenMP, numba and xbarc read. Whoever sets one of them is obeyed."""
 
-# Items that wait beside those at work: a worker finds its next one there, and no more results than
-# twice the workers are held until their turn comes.
-_WAITING = 2
-
 
 class WorkerMap(Protocol):
-    """Applies a function to items; results in their order, as they come."""
+    """Applies a function to items; results in their order, as they come.
+
+    Items may have an attribute `lane`, a number: those of one lane share work, and go to the same
+    worker as long as no other idles. A map that can do so says how many workers it has in an
+    attribute `lanes` of its own (`lanes_of`).
+
+    An item at which workers died again and again, or had no memory, ends it with a `WorkerError` in
+    the place of that item's result; whoever wants the others calls it again with what is left.
+    """
 
     def __call__(
         self, function: Callable[[_Item], _Result], items: Iterable[_Item]
     ) -> Iterator[_Result]:
         """Function, items and results must be picklable where other processes do the work."""
+
+
+def lanes_of(share: WorkerMap) -> int:
+    """How many lanes a map tells apart; one where it takes items as they come."""
+    return int(getattr(share, "lanes", 1))
 
 
 def work_here(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
@@ -74,73 +82,109 @@ def worker_map(jobs: int) -> Iterator[WorkerMap]:
         return
     pool = _Workers(jobs)
     try:
-        yield pool.map
+        yield pool
     finally:
         pool.stop()
 
 
 class _Workers:
-    """Processes that are started anew, once for each item, when one of them dies."""
+    """Processes, each started anew when it dies, and a map over them.
+
+    What a process had when it died is done again; where the same item is at work when it dies once
+    more, that item is given up.
+    """
 
     def __init__(self, jobs: int) -> None:
-        self._jobs = jobs
-        self._pool = _start_pool(jobs)
+        self.lanes = jobs
+        self._pools = [_start_pool(jobs) for _ in range(jobs)]
 
-    def map(
+    def __call__(
         self, function: Callable[[_Item], _Result], items: Iterable[_Item]
     ) -> Iterator[_Result]:
-        left = iter(items)
-        waiting: deque[tuple[_Item, Future[_Result]]] = deque()
-        retried = False
-        while True:
-            for item in itertools.islice(left, _WAITING * self._jobs - len(waiting)):
-                waiting.append((item, self._submit(function, item)))
-            if not waiting:
-                return
-            try:
-                result = waiting[0][1].result()
-            except process.BrokenProcessPool as error:
-                if retried:
-                    raise WorkerError(
+        for task in dispatch(self, function, items):
+            yield _result_of(task.work)
+
+    def names(self) -> Sequence[int]:
+        """Their numbers."""
+        return range(len(self._pools))
+
+    def submit(self, place: int, function: Callable[[Any], Any], item: Any) -> Future[Any]:
+        """Give a process an item."""
+        try:
+            return self._pools[place].submit(function, item)
+        except process.BrokenProcessPool as error:  # it died while nobody waited
+            return _fail(error)
+
+    def wait(self, works: Sequence[Future[Any]]) -> None:
+        """Until one is done."""
+        futures.wait(works, return_when=futures.FIRST_COMPLETED)
+
+    def settle(self, function: Callable[[Any], Any], waiting: Sequence[Task[Any]]) -> None:
+        """Start processes that died anew; each was at the first item that it has no result of."""
+        del function
+        lost = [task for task in waiting if task.is_done and _has_died(task.work)]
+        for number in sorted({task.place for task in lost}):
+            self._stop(self._pools[number])
+            self._pools[number] = _start_pool(self.lanes)
+            # All of its work broke with it, and is told so at the same time, or is about to be.
+            first, *others = (t for t in waiting if t.place == number and not _has_result(t.work))
+            first.deaths += 1
+            for task in (first, *others):
+                task.take_back()
+            if first.deaths > 1:
+                first.work = _fail(
+                    WorkerError(
                         "a worker process died, and again when its work was repeated",
                         where="--jobs",
                         hint="fewer jobs take less memory; --jobs 1 works in one process",
-                    ) from error
-                retried = True
-                self.stop()
-                self._pool = _start_pool(self._jobs)
-                waiting = deque((item, self._submit(function, item)) for item, _ in waiting)
-                continue
-            except (pickle.PicklingError, AttributeError, TypeError) as error:
-                if not _is_about_pickling(error):
-                    raise
-                raise InputError(
-                    f"cannot be sent to another process: {error}",
-                    where="--jobs",
-                    hint="--jobs 1, or define what is passed at the top of a module",
-                ) from error
-            retried = False
-            waiting.popleft()
-            yield result
+                    )
+                )
+
+    def drop(self, works: Sequence[Future[Any]]) -> None:
+        """Cancel what has not begun; what is being done comes to its end."""
+        for work in works:
+            work.cancel()
 
     def stop(self) -> None:
         """End every worker now, whatever it is at, and wait until it is gone."""
-        mine = list((self._pool._processes or {}).values())  # public from 3.14 on
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._stop(*self._pools)
+
+    def _stop(self, *pools: process.ProcessPoolExecutor) -> None:
+        mine = [one for pool in pools for one in (pool._processes or {}).values()]  # public: 3.14
+        for pool in pools:
+            pool.shutdown(wait=False, cancel_futures=True)
         for worker in mine:
             worker.terminate()
         for worker in mine:
             worker.join()
 
-    def _submit(self, function: Callable[[_Item], _Result], item: _Item) -> Future[_Result]:
-        try:
-            return self._pool.submit(function, item)
-        except (
-            process.BrokenProcessPool
-        ) as error:  # one died while nobody waited: told with its result
-            failed: Future[_Result] = futures.Future()
-            failed.set_exception(error)
-            return failed
+
+def _fail(error: Exception) -> Future[Any]:
+    failed: Future[Any] = futures.Future()
+    failed.set_exception(error)
+    return failed
+
+
+def _has_died(work: Future[Any]) -> bool:
+    """Whether the process of work that is done has ended."""
+    return not work.cancelled() and isinstance(work.exception(), process.BrokenProcessPool)
+
+
+def _has_result(work: Future[Any]) -> bool:
+    return work.done() and not work.cancelled() and not _has_died(work)
+
+
+def _result_of(work: Future[_Result]) -> _Result:
+    try:
+        return work.result()
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        if not _is_about_pickling(error):
+            raise
+        raise InputError(
+            f"cannot be sent to another process: {error}",
+            where="--jobs",
+            hint="--jobs 1, or define what is passed at the top of a module",
+        ) from error
 
 
 def _is_about_pickling(error: Exception) -> bool:
@@ -148,10 +192,11 @@ def _is_about_pickling(error: Exception) -> bool:
 
 
 def _start_pool(jobs: int) -> process.ProcessPoolExecutor:
+    """One of so many processes."""
     # Spawned: a forked process would inherit locks of threads that it does not have.
     context = multiprocessing.get_context("spawn")
     return process.ProcessPoolExecutor(
-        jobs, context, _prepare_worker, (max(1, available_cores() // jobs),)
+        1, context, _prepare_worker, (max(1, available_cores() // jobs),)
     )
 
 

@@ -9,15 +9,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.explore.conftest import MakeStudy
-from xbarc.errors import InputError
+from xbarc.errors import InputError, WorkerError
 from xbarc.explore import explore
+from xbarc.explore.attempts import try_each
 from xbarc.explore.cluster import cluster_map, slurm_map
+from xbarc.explore.digests import changed_since, code_digest
 
 # Slurm on this machine: a job is a process group that lists itself, and starts at once.
 SBATCH = """#!/bin/sh
@@ -84,6 +87,37 @@ def test_what_a_killed_worker_had_is_done_again(cluster: Any, tmp_path: Path) ->
         found = list(share(kill_once, [(flag, number) for number in range(12)]))
     assert found == [number * number for number in range(12)]
     assert Path(flag).exists()
+
+
+def kill_always(number: int) -> int:
+    """A worker dies at 2, whoever it is."""
+    if number == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def test_what_kills_every_worker_costs_itself_alone(cluster: Any) -> None:
+    with cluster_map(cluster.scheduler_address) as share:
+        found = list(try_each(share, kill_always, range(6)))
+    assert isinstance(found[2], WorkerError)
+    assert found[:2] + found[3:] == [0, 1, 3, 4, 5]
+
+
+def test_workers_older_than_the_code_are_refused(
+    cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert changed_since(0.0)
+    assert not changed_since(time.time())
+    monkeypatch.setattr("xbarc.explore.cluster._code_here", partial(_upgraded, code_digest()))
+    with (
+        pytest.raises(InputError, match=r"changed after 2 workers.*start them anew"),
+        cluster_map(cluster.scheduler_address),
+    ):
+        pass
+
+
+def _upgraded(digest: str) -> tuple[str, bool]:
+    return digest, True
 
 
 def test_nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:

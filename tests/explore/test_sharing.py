@@ -22,10 +22,11 @@ from xbarc.cost import parse_policy, program_cost
 from xbarc.errors import InputError, XbarcError
 from xbarc.evaluate import evaluate
 from xbarc.explore import Study, explore, make_study, meaning_of
+from xbarc.explore.batches import Batches
 from xbarc.explore.digests import method_digest
 from xbarc.explore.figures import totals_of
 from xbarc.explore.recipe import Recipe, make_recipe
-from xbarc.explore.work import Conditions, _program_of, group_recipes, price
+from xbarc.explore.work import Conditions, DesignCosts, _program_of, group_recipes, price
 from xbarc.ir import Program, read_npz
 from xbarc.numerics import digest_of
 from xbarc.report import Totals
@@ -328,6 +329,31 @@ def test_designs_of_one_program_go_to_one_worker(study: MakeStudy) -> None:
     for group in groups:
         assert len({settings[int(key)]["array.columns"] for key in group}) == 1
     assert sorted(map(len, groups)) == [6, 6, 16, 16]
+
+
+def test_a_worker_gets_a_run_of_designs_that_share(study: MakeStudy) -> None:
+    """Those of one network together, in batches of about a second."""
+    made = study()
+    settings: list[dict[str, Any]] = [
+        {"array.columns": columns, "activation_bits": bits, "adc": adc}
+        for columns in range(32, 64, 2)
+        for adc in ("lossless", 5, 4)
+        for bits in (8, 6)
+    ]
+    recipes = {str(n): _recipe_of(made, one) for n, one in enumerate(settings)}
+    dealt, keys, sizes = Batches(recipes, 2), list[str](), list[int]()
+    lanes: dict[int, set[Any]] = {0: set(), 1: set()}
+    for batch in dealt:
+        lanes[batch.lane] |= {settings[int(key)]["activation_bits"] for key in batch.keys}
+        keys += batch.keys
+        sizes.append(len(batch.keys))
+        dealt.learn([DesignCosts(seconds=0.1)] * len(batch.keys))
+    assert sorted(keys) == sorted(recipes)
+    assert sorted(map(len, lanes.values())) == [1, 1]
+    assert sizes[0] == 1
+    assert max(sizes) == 10
+    # Whoever works alone goes through all of them in their order.
+    assert len([*Batches(recipes, 1)]) == len(recipes)
 
 
 def test_a_study_sees_files_as_they_are_now(study: MakeStudy, net: Path) -> None:

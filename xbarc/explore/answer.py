@@ -42,9 +42,10 @@ class DesignRow:
         values: of every knob; empty for the target as it is.
         figures: of one model, or joined over several as the study says.
         state: `front`; `beaten` by another design; `given up` once it could not win; `breaks` a
-            constraint; `does not map`; `fails on a sample`; or `not judged` before time was over.
-        reason: what it breaks, why it does not map or fails, or after how many samples it was
-            given up.
+            constraint; `does not map`; `fails on a sample`; or `not judged`: time was over, or
+            workers died at it.
+        reason: what it breaks, why it does not map or fails, what workers died of, or after how
+            many samples it was given up.
         proof: `measured` where its own answers were taken, `proved` where they are those of
             another design, beyond doubt; empty where nothing was judged.
         because: why they are equal, a line a model where there are several.
@@ -280,7 +281,8 @@ def _asked(explorer: Explorer) -> set[str]:
 
 def _state_of(explorer: Explorer, item: TriedDesign, front: set[int]) -> tuple[str, str]:
     if item.error or item.failed:
-        return (FAILED, item.error) if item.error else (FAILS, item.failed)
+        lost = any(one.lost for one in item.priced)
+        return (LATE if lost else FAILED if item.error else FAILS), item.error or item.failed
     if item.broken:
         return BROKEN, "; ".join(item.broken)
     if id(item) in front:

@@ -7,18 +7,19 @@ models and data by the paths of the study, so those lie on a file system that al
 from __future__ import annotations
 
 import contextlib
-import itertools
 import shutil
 import subprocess
 import tempfile
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, TypeVar
 
+from xbarc.dispatch import Task, dispatch
 from xbarc.errors import InputError, WorkerError
-from xbarc.explore.digests import code_digest
+from xbarc.explore.digests import changed_since, code_digest
 from xbarc.workers import THREAD_VARIABLES, WorkerMap
 
 _Item = TypeVar("_Item")
@@ -28,14 +29,18 @@ _Result = TypeVar("_Result")
 # should not be waited for.
 _PATIENCE_S = 20
 
-# Items at work or waiting, a thread of the cluster: as among processes, a worker finds its next one
-# there.
-_WAITING = 2
-
+# Seconds after which workers are counted again: more may have come, and each count is a message.
+_LOOK_S = 2
 
 # Seconds after which a job that reaches no scheduler ends: the command that it worked for may have
 # been killed, and cannot cancel it then.
 _ORPHAN_S = 60
+
+# Seconds for one result, of some KiB, to come: beyond that it is taken for lost with its worker.
+_FETCH_S = 20
+
+# Workers that may end at one item: a job may end at its time limit, and a machine be switched off.
+_DEATHS = 2
 
 # Memory of a job where dask-jobqueue's own file says nothing: a study of a VGG for 28 x 28 pixels
 # took 0.6 GB, so there is room for larger networks.
@@ -81,7 +86,7 @@ def slurm_map(jobs: int) -> Iterator[WorkerMap]:
         cluster.adapt(minimum=jobs, maximum=jobs)
         with distributed.Client(cluster, set_as_default=False) as client:
             client.wait_for_workers(1)  # as long as the queue is
-            yield partial(_map, client, distributed.KilledWorker)
+            yield _Cluster(client, distributed)
 
 
 def _try_job(script: str) -> None:
@@ -129,22 +134,35 @@ def cluster_map(address: str) -> Iterator[WorkerMap]:
         ) from error
     try:
         _check_code(client)
-        yield partial(_map, client, distributed.KilledWorker)
+        yield _Cluster(client, distributed)
     finally:
         client.close()
 
 
+def _code_here() -> tuple[str, bool]:
+    """The code of this worker, and whether it changed since the worker was started."""
+    psutil = import_module("psutil")  # comes with Dask
+    return code_digest(), changed_since(psutil.Process().create_time())
+
+
 def _check_code(client: Any) -> None:
     """Refuse workers whose results would be those of another version."""
-    found = client.run(code_digest)
+    found = client.run(_code_here)
     if not found:
         raise InputError("the scheduler has no workers", where="--scheduler", hint="dask worker")
-    other = [worker for worker, digest in found.items() if digest != code_digest()]
+    other = [worker for worker, (digest, _) in found.items() if digest != code_digest()]
     if other:
         raise InputError(
             f"{len(other)} workers have another version of xbarc: {other[0]}",
             where="--scheduler",
-            hint="install the same one on all machines",
+            hint="install the same one on all machines, and start workers anew",
+        )
+    old = [worker for worker, (_, changed) in found.items() if changed]
+    if old:
+        raise InputError(
+            f"xbarc was changed after {len(old)} workers were started: {old[0]}",
+            where="--scheduler",
+            hint="start them anew, so that they execute what is there now",
         )
     # What designs share in a process has no locks, and compiled loops have threads of their own.
     threaded = [worker for worker, threads in client.nthreads().items() if threads > 1]
@@ -156,31 +174,114 @@ def _check_code(client: Any) -> None:
         )
 
 
-def _map(
-    client: Any,
-    killed: type[Exception],
-    function: Callable[[_Item], _Result],
-    items: Iterable[_Item],
-) -> Iterator[_Result]:
-    """Results in the order of the items; what a lost worker had is done by another."""
-    left = iter(items)
-    waiting: deque[Any] = deque()
-    try:
-        while True:
-            threads = sum(client.nthreads().values()) or 1
-            for item in itertools.islice(left, max(0, _WAITING * threads - len(waiting))):
-                waiting.append(client.submit(function, item, pure=False))
-            if not waiting:
-                return
-            try:
-                result = waiting[0].result()
-            except killed as error:
-                raise WorkerError(
-                    f"workers died at the same work, again and again: {error}"[:200],
-                    where="--scheduler or --slurm",
-                    hint="workers with more memory, or fewer of them on a machine",
-                ) from error
-            waiting.popleft()
+class _Cluster:
+    """Workers of a Dask scheduler, and a map over them.
+
+    What a lost worker had is done by another, which the scheduler sees to.
+
+    Args:
+        client: of the scheduler.
+        distributed: the package.
+    """
+
+    def __init__(self, client: Any, distributed: Any) -> None:
+        self._client, self._distributed = client, distributed
+        self._names: list[str] = []
+        self._counted = float("-inf")
+
+    def __call__(
+        self, function: Callable[[_Item], _Result], items: Iterable[_Item]
+    ) -> Iterator[_Result]:
+        for task in dispatch(self, function, items):
+            result: _Result = task.work.result()
             yield result
-    finally:
-        client.cancel(list(waiting))
+
+    @property
+    def lanes(self) -> int:
+        """How many workers there are now."""
+        return max(1, len(self.names()))
+
+    def names(self) -> list[str]:
+        """Their addresses."""
+        if not self._names or time.monotonic() - self._counted > _LOOK_S:
+            self._names, self._counted = sorted(self._client.nthreads()), time.monotonic()
+        return self._names
+
+    def submit(self, place: str, function: Callable[[Any], Any], item: Any) -> Any:
+        """Give a worker an item, which nobody else takes: `settle` sees whether it is still there.
+
+        Dask's own way, workers that are only preferred, leaves an item with nobody for ever once
+        all of them have ended.
+        """
+        return self._client.submit(function, item, pure=False, workers=[place])
+
+    def wait(self, works: Sequence[Any]) -> None:
+        """Until one is done, or for a while: there may be other workers by then."""
+        if not works:  # nobody works here now
+            time.sleep(_LOOK_S)
+            return
+        with self._client.as_current(), contextlib.suppress(TimeoutError):
+            self._distributed.wait(works, timeout=_LOOK_S, return_when="FIRST_COMPLETED")
+
+    def settle(self, function: Callable[[Any], Any], waiting: Sequence[Task[Any]]) -> None:
+        """Take back what workers had that have ended, and fetch the first result."""
+        del function
+        gone = {task.place for task in waiting if task.is_at_work} - {*self._names}
+        for place in sorted(gone):
+            first, *others = (task for task in waiting if task.is_at_work and task.place == place)
+            self.drop([task.work for task in (first, *others)])
+            # A worker of one thread was at the first of them when it ended.
+            _count_death(first)
+            for task in others:
+                task.take_back()
+        if waiting[0].is_done:
+            self._fetch(waiting[0])
+
+    def _fetch(self, task: Task[Any]) -> None:
+        """Bring a result here, before its worker ends."""
+        if isinstance(task.work, _Settled):
+            return
+        if task.work.status == "error":
+            # A worker with the address of the one that it follows is never gone.
+            if isinstance(task.work.exception(), self._distributed.KilledWorker):
+                _count_death(task)
+            return
+        try:
+            task.work = _Settled(task.work.result(timeout=_FETCH_S))
+        except (TimeoutError, CancelledError):
+            task.take_back()  # its worker ended with the result
+
+    def drop(self, works: Sequence[Any]) -> None:
+        """Cancel what is not done."""
+        self._client.cancel([work for work in works if not isinstance(work, _Settled)])
+
+
+def _count_death(task: Task[Any]) -> None:
+    """Give an item to another worker, or give it up."""
+    task.take_back()
+    task.deaths += 1
+    if task.deaths > _DEATHS:
+        error = WorkerError(
+            f"{task.deaths} workers ended, one after another, while they were at the same work",
+            where="--scheduler or --slurm",
+            hint="workers with more memory, or fewer of them on a machine",
+        )
+        task.work = _Settled(error=error)
+
+
+@dataclass(frozen=True)
+class _Settled:
+    """A result that is here, or why there will be none."""
+
+    value: Any = None
+    error: WorkerError | None = None
+
+    def done(self) -> bool:
+        """It is."""
+        return True
+
+    def result(self) -> Any:
+        """What the work came to."""
+        if self.error is not None:
+            raise self.error
+        return self.value

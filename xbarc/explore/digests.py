@@ -37,6 +37,17 @@ def code_digest() -> str:
     return digest.text()
 
 
+def changed_since(moment: float) -> bool:
+    """Whether any of this code was installed or edited after a moment, in seconds of the clock.
+
+    A process that began before may execute what stood there then, and `code_digest` reads what
+    stands there now. The time of change of a file counts: its time of modification may be older,
+    where a package is unpacked.
+    """
+    files = Path(xbarc.__file__).parent.rglob("*.py")
+    return any(path.stat().st_ctime > moment for path in files)
+
+
 @lru_cache(maxsize=64)
 def method_digest(name: str) -> str:
     """The source behind a method of another package; empty for a name that is ours, or of nothing.

@@ -6,10 +6,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import tee
 
 import numpy as np
 
-from xbarc.errors import InputError, XbarcError
+from xbarc.errors import InputError, WorkerError, XbarcError
+from xbarc.explore.attempts import try_each
+from xbarc.explore.batches import Batches
 from xbarc.explore.candidates import EqualClass, ResultKeys, TriedDesign
 from xbarc.explore.front import on_front
 from xbarc.explore.goals import Figures, read_goals
@@ -22,17 +25,17 @@ from xbarc.explore.study import Study
 from xbarc.explore.tournament import Tournament
 from xbarc.explore.work import (
     Answers,
+    Batch,
     Conditions,
     DesignCosts,
     Question,
     answer,
     forget_other_files,
-    group_recipes,
     load_samples,
-    price_group,
+    price_batch,
 )
 from xbarc.ir import check_labels, labels_in
-from xbarc.workers import WorkerMap
+from xbarc.workers import WorkerMap, lanes_of
 
 Progress = Callable[[str, int, int], None]
 
@@ -64,6 +67,8 @@ class Explorer:
         self.candidates: dict[Design, TriedDesign] = {}
         self.executed = 0
         self._store, self._share = store, share
+        # Who has a program: the lane of the worker that priced it.
+        self._lanes: dict[str, int] = {}
         self._tell = progress or (lambda *_: None)
         search = study.search
         self.conditions = Conditions(study.data, search.kinds, search.seed, search.seed)
@@ -173,16 +178,38 @@ class Explorer:
     def _price_missing(self, missing: Mapping[str, Recipe]) -> dict[str, DesignCosts]:
         """Costs of designs that nobody has priced, by key; as far as there is time."""
         known: dict[str, DesignCosts] = {}
-        groups, done = group_recipes(missing), 0
-        asked = ([missing[key] for key in group] for group in self._until_late(groups))
-        work = self._share(partial(price_group, self._asked_of_workers()), asked)
-        for group, costs in zip(groups, work, strict=False):
-            for key, one in zip(group, costs, strict=True):
-                self._store.put_priced(key, one)
+        batches = Batches(missing, lanes_of(self._share))
+        for batch, costs in self._price_batches(self._until_late(batches)):
+            batches.learn(costs)
+            for key, recipe, one in zip(batch.keys, batch.recipes, costs, strict=True):
+                # A machine with more memory may price what is lost here.
+                if not one.lost:
+                    self._store.put_priced(key, one)
                 known[key] = one
-            done += len(group)
-            self._tell("designs priced", done, len(missing))
+                self._lanes[repr(recipe)] = batch.lane
+            self._tell("designs priced", len(known), len(missing))
         return known
+
+    def _price_batches(
+        self, batches: Iterable[Batch]
+    ) -> Iterator[tuple[Batch, Sequence[DesignCosts]]]:
+        """Costs of batches in their order; a design at which workers die has none."""
+        price = partial(price_batch, self._asked_of_workers())
+        batches, asked = tee(batches)
+        for batch, costs in zip(batches, try_each(self._share, price, asked), strict=False):
+            if not isinstance(costs, WorkerError):
+                yield batch, costs
+                continue
+            singles = [
+                replace(batch, keys=(key,), recipes=(recipe,))
+                for key, recipe in zip(batch.keys, batch.recipes, strict=True)
+            ]
+            alone = try_each(self._share, price, singles)
+            for single, one in zip(singles, alone, strict=True):
+                if isinstance(one, WorkerError):
+                    yield single, [DesignCosts(error=str(one), lost=True)]
+                else:
+                    yield single, one
 
     def _asked_of_workers(self) -> Conditions:
         """Conditions, and the files as they are now that all designs at hand have been read."""
@@ -196,11 +223,11 @@ class Explorer:
             known[recipe.command()] = DesignCosts(error=str(error))
             return recipe.command()
 
-    def _until_late(self, groups: Iterable[list[str]]) -> Iterator[list[str]]:
-        for group in groups:
+    def _until_late(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        for batch in batches:
             if self._is_late():
                 return
-            yield group
+            yield batch
 
     def _judge(self, fresh: set[tuple[str, ...]]) -> None:
         """Answer rung after rung; after each, give up what cannot win."""
@@ -216,13 +243,14 @@ class Explorer:
     def _answer(self, keys: Sequence[tuple[str, ...]], count: int) -> None:
         """Bring classes to this number of samples."""
         asked: list[tuple[tuple[str, ...], int, Question]] = []
-        for key in keys:
+        for number, key in enumerate(keys):
             made = self.classes[key]
             for place, recipe in enumerate(made.recipes):
+                lane = self._lanes.get(repr(recipe), number)
                 for chip in range(self._chips()):
                     for first in range(made.samples, count, _SAMPLES):
                         last = min(count, first + _SAMPLES)
-                        asked.append((key, place, Question(recipe, first, last, chip)))
+                        asked.append((key, place, Question(recipe, first, last, chip, lane)))
         found = self._ask([(key[place], question) for key, place, question in asked])
         grown: dict[tuple[str, ...], dict[tuple[int, int], list[Answers]]] = {}
         for (key, place, question), one in zip(asked, found, strict=True):
@@ -254,8 +282,10 @@ class Explorer:
             for key, (_, question) in zip(keys, asked, strict=True)
         ]
         left = [number for number, one in enumerate(found) if one is None]
-        work = self._share(partial(answer, self._asked_of_workers()), (asked[n][1] for n in left))
-        for done, (number, one) in enumerate(zip(left, work, strict=True)):
+        ask = partial(answer, self._asked_of_workers())
+        work = try_each(self._share, ask, [asked[n][1] for n in left])
+        for done, (number, said) in enumerate(zip(left, work, strict=True)):
+            one = Answers.failing(str(said)) if isinstance(said, WorkerError) else said
             if not one.failed:
                 self._store.put_answers(keys[number], asked[number][1].first, one)
             found[number] = one

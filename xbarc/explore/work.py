@@ -6,7 +6,7 @@ that made them, so that a design that is answered right after it was priced is c
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import groupby
@@ -19,7 +19,7 @@ import numpy as np
 from xbarc.circuit import Chip, Effects, program_faults
 from xbarc.compiler import compile_model
 from xbarc.cost import parse_policy, price_program, program_cost
-from xbarc.errors import InputError, XbarcError
+from xbarc.errors import InputError, WorkerError, XbarcError
 from xbarc.executor import Executor, check_data, fill_batch, split_batches
 from xbarc.explore.figures import totals_of
 from xbarc.explore.meaning import meaning_of
@@ -47,13 +47,16 @@ _STAGE_BYTES = 512 << 20
 # choice is made by price they count (`_by_price`).
 _REPORTED = frozenset({"duplicate", "cost_law"})
 
+# Options of converters alone: designs that differ in nothing else have cells in common.
+_CONVERTERS = frozenset({"adc", "adc_budget"})
+
 # Tables of a target that no cell, converter or order depends on, unless a choice is made by price.
 _PRICED = ("costs", "hierarchy", "peak", "sources", "name", "description", "changed", "base")
 
 _PRICED_FIELDS = tuple(f"{name}." for name in _PRICED)
 
-# Designs that one worker prices in a row, and that are lost where it is killed: where one program
-# serves all of them, each takes some 20 ms.
+# Designs of one program that are priced in a row, and lost where a worker is killed: some 20 ms
+# each once there is a program.
 _GROUP = 16
 
 # Stands for a label where data have none: every other number is one, -1 too, which no class has.
@@ -92,6 +95,7 @@ class DesignCosts:
         lossless: whether the program is its quantised network exactly.
         error: why there is no program; empty: there is one.
         seconds: CPU time that it took.
+        lost: whether that is because workers died at it, which others may not.
     """
 
     totals: Mapping[str, float | None] = field(default_factory=dict)
@@ -101,6 +105,7 @@ class DesignCosts:
     lossless: bool = False
     error: str = ""
     seconds: float = 0.0
+    lost: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,6 +147,8 @@ def price(conditions: Conditions, recipe: Recipe) -> DesignCosts:
         totals, unknown = totals_of(priced, program_cost(priced, policy, _stages))
     except XbarcError as error:
         return DesignCosts(error=str(error), seconds=process_time() - start)
+    except MemoryError as error:
+        raise _out_of_memory(error) from error
     meaning = meaning_of(program, _stages)
     digest, proof = meaning.digest, meaning.reason
     if conditions.kinds:
@@ -154,13 +161,31 @@ def price(conditions: Conditions, recipe: Recipe) -> DesignCosts:
     return DesignCosts(totals, unknown, digest, proof, not meaning.lossy, "", spent)
 
 
-def price_group(conditions: Conditions, recipes: Sequence[Recipe]) -> list[DesignCosts]:
+@dataclass(frozen=True)
+class Batch:
+    """Designs that one worker prices in a row.
+
+    Attributes:
+        keys: of their results.
+        recipes: in the order of the keys.
+        lane: as `xbarc.workers.WorkerMap` takes it.
+    """
+
+    keys: tuple[str, ...]
+    recipes: tuple[Recipe, ...]
+    lane: int = 0
+
+
+def price_batch(conditions: Conditions, batch: Batch) -> list[DesignCosts]:
     """Price designs one after another, in the process that has the program of the first."""
-    return [price(conditions, recipe) for recipe in recipes]
+    return [price(conditions, recipe) for recipe in batch.recipes]
 
 
 def group_recipes(recipes: Mapping[str, Recipe]) -> list[list[str]]:
-    """Keys of designs that take over cells from each other, at most `_GROUP` of them together."""
+    """Keys of designs of one program as a rule, at most `_GROUP` of them together.
+
+    Neighbours share more than others do: first the integers of a network, then cells.
+    """
     words = {key: _shared_words(recipe) for key, recipe in recipes.items()}
     found: list[list[str]] = []
     for _, run in groupby(sorted(words, key=lambda key: words[key]), lambda key: words[key][0]):
@@ -173,17 +198,27 @@ def _shared_words(recipe: Recipe) -> tuple[str, str]:
     """What designs of one program have in common as a rule, and all of a recipe."""
     fields = [text for text in recipe.overrides if not text.startswith(_PRICED_FIELDS)]
     options = [item for item in recipe.options if item[0] not in _REPORTED]
-    return repr((recipe.model, recipe.target, fields, options)), repr(recipe)
+    integers = [item for item in options if item[0] not in _CONVERTERS]
+    head = (recipe.model, recipe.target, integers, fields)
+    return repr((*head, options)), repr(recipe)
 
 
 @dataclass(frozen=True)
 class Question:
-    """Samples that a design is to answer, on one chip."""
+    """Samples that a design is to answer, on one chip.
+
+    Attributes:
+        recipe: of the design.
+        first, last: samples, in the order of the study.
+        chip: its number.
+        lane: of the worker that has the program, as `xbarc.workers.WorkerMap` takes it.
+    """
 
     recipe: Recipe
     first: int
     last: int
     chip: int = 0
+    lane: int = 0
 
 
 def answer(conditions: Conditions, question: Question) -> Answers:
@@ -195,6 +230,17 @@ def answer(conditions: Conditions, question: Question) -> Answers:
         return _answer(conditions, question)
     except XbarcError as error:
         return Answers.failing(str(error))
+    except MemoryError as error:
+        raise _out_of_memory(error) from error
+
+
+def _out_of_memory(error: MemoryError) -> WorkerError:
+    """As if the worker had died of it; what it keeps is dropped, for whatever comes next."""
+    _forget_all()
+    text = f": {error}" if str(error) else ""
+    return WorkerError(
+        f"out of memory{text}", where="design", hint="fewer jobs, or a machine with more memory"
+    )
 
 
 def _answer(conditions: Conditions, question: Question) -> Answers:
@@ -301,14 +347,17 @@ def forget_other_files(files: str) -> None:
     Args:
         files: digest of the files of the study that goes on.
     """
-    if _made_from[0] == files:
-        return
+    if _made_from[0] != files:
+        _forget_all()
+        _made_from[0] = files
+
+
+def _forget_all() -> None:
     for memo in (_programs, _floats, _stages):
         memo.clear()
     for kept in (load_samples, _calibration, _oracle):
         kept.cache_clear()
     forget_targets()
-    _made_from[0] = files
 
 
 def _program_of(recipe: Recipe) -> Program:
