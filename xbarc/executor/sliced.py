@@ -165,10 +165,15 @@ def _stops_unseen(adc: AdcSettings, largest: int) -> BoolArray:
 
 
 def _magic_of(step: IntArray) -> tuple[IntArray, BoolArray]:
-    """A factor whose product, less its low 16 bits, divides by twice the step; and whether it does.
+    """A factor whose product, less its low 16 bits, divides by twice the step, and if it does."""
+    factor, right = _divisors()
+    place = np.clip(step, 1, _WIDEST_STEP) - 1
+    return factor[place], right[place]
 
-    It is tried on every number that sums of a byte can lead to.
-    """
+
+@cache
+def _divisors() -> tuple[IntArray, BoolArray]:
+    """Factors of all steps from 1 on, tried on every number that sums of a byte can lead to."""
     steps = np.arange(1, _WIDEST_STEP + 1)
     # The usual product that divides by a constant; which steps it is right for is tried, not
     # proven.
@@ -176,8 +181,7 @@ def _magic_of(step: IntArray) -> tuple[IntArray, BoolArray]:
     number = np.arange(2 * 255 + _WIDEST_STEP + 1)
     right = number // (2 * steps[:, None]) == (number * factor[:, None]) >> 16
     right |= number > 2 * 255 + steps[:, None]
-    place = np.clip(step, 1, _WIDEST_STEP) - 1
-    return factor[place], right.all(axis=1)[place]
+    return factor, right.all(axis=1)
 
 
 @cache

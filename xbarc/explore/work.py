@@ -36,6 +36,10 @@ from xbarc.target import Target
 # network.
 _KEPT_BYTES = 256 << 20
 
+# What an executor counts as, so that three are kept: a class answers some hundred samples at a
+# time, and then the next one. Its tables and sessions took 2 to 50 MB with a VGG for 28 x 28 pixels.
+_EXECUTOR_BYTES = 64 << 20
+
 # Float outputs that a process keeps, so that designs judged on the same samples share one run.
 _FLOAT_BYTES = 64 << 20
 
@@ -252,7 +256,7 @@ def _answer(conditions: Conditions, question: Question) -> Answers:
     batches = split_batches(program.inputs, fill_batch(program.inputs, feeds))
     names = [value.name for value in program.outputs]
     wanted = _float_outputs(question, batches, names, conditions)
-    executor = Executor(program, chip=_chip(program, conditions, question))
+    executor = _executor_of(program, conditions, question)
     parts = [
         _compare(executor.run(batch, names), floats)
         for batch, floats in zip(batches, wanted, strict=True)
@@ -261,6 +265,15 @@ def _answer(conditions: Conditions, question: Question) -> Answers:
         np.concatenate(column)[: len(labels)] for column in zip(*parts, strict=True)
     )
     return Answers(classes, expected, labels, error, signal, process_time() - start)
+
+
+def _executor_of(program: Program, conditions: Conditions, question: Question) -> Executor:
+    """Prepared tables and sessions, kept for the next samples; chips differ from each other."""
+    chip = _chip(program, conditions, question)
+    if chip is not None:
+        return Executor(program, chip=chip)
+    key = _program_key(question.recipe)
+    return _executors.recall(key, lambda: Executor(program), lambda _: _EXECUTOR_BYTES)
 
 
 def _chip(program: Program, conditions: Conditions, question: Question) -> Chip | None:
@@ -333,6 +346,7 @@ def load_samples(path: Path, seed: int) -> tuple[dict[str, AnyArray], IntArray]:
 
 # What the designs of a study share in one process.
 _programs = Memo(_KEPT_BYTES)
+_executors = Memo(_KEPT_BYTES)
 _floats = Memo(_FLOAT_BYTES)
 _stages = Memo(_STAGE_BYTES)
 _made_from = [""]
@@ -353,7 +367,7 @@ def forget_other_files(files: str) -> None:
 
 
 def _forget_all() -> None:
-    for memo in (_programs, _floats, _stages):
+    for memo in (_programs, _executors, _floats, _stages):
         memo.clear()
     for kept in (load_samples, _calibration, _oracle):
         kept.cache_clear()
@@ -370,8 +384,14 @@ def _program_of(recipe: Recipe) -> Program:
             recipe.model, target, options=options, calibration=calibration, memo=_stages
         )
 
-    key = (recipe.model, recipe.calibrate, *_cells_key(target, options, recipe))
-    return replace(_programs.recall(key, build, _cell_bytes), target=target)
+    program = _programs.recall(_program_key(recipe), build, _cell_bytes)
+    return replace(program, target=target)
+
+
+def _program_key(recipe: Recipe) -> tuple[Hashable, ...]:
+    """All that the steps of a program are made from."""
+    target, options = recipe.load_target(), recipe.compile_options()
+    return (recipe.model, recipe.calibrate, *_cells_key(target, options, recipe))
 
 
 def _cell_bytes(program: Program) -> int:
