@@ -33,9 +33,10 @@ import numpy as np
 import xbarc
 from xbarc.evaluate import evaluate
 from xbarc.explore import StudyResult, cluster_map, driver, explore, hypervolume
+from xbarc.explore.batches import Batch, price_batch
 from xbarc.explore.knobs import count_designs
 from xbarc.explore.study import make_study
-from xbarc.explore.work import Batch, Conditions, DesignCosts, price_batch
+from xbarc.explore.work import Conditions, DesignCosts
 from xbarc.ir import read_npz
 from xbarc.target import load_target
 from xbarc.workers import THREAD_VARIABLES, WorkerMap, worker_map

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xbarc.dispatch import Task, dispatch
+from xbarc.dispatch import HandedItem, dispatch
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class _Pretended:
             if end <= self.now and not work.done():
                 work.set_result(result)
 
-    def settle(self, function: Callable[[Any], Any], waiting: Sequence[Task[Any]]) -> None:
+    def settle(self, function: Callable[[Any], Any], waiting: Sequence[HandedItem[Any]]) -> None:
         """Nobody dies."""
 
     def drop(self, works: Sequence[Future[Any]]) -> None:

@@ -23,7 +23,7 @@ _AHEAD = 4
 
 
 @dataclass(eq=False)
-class Task(Generic[_Item]):
+class HandedItem(Generic[_Item]):
     """An item, and who works at it.
 
     Attributes:
@@ -67,7 +67,7 @@ class Places(Protocol):
     def wait(self, works: Sequence[Any]) -> None:
         """Until one of them is done."""
 
-    def settle(self, function: Callable[[Any], Any], waiting: Sequence[Task[Any]]) -> None:
+    def settle(self, function: Callable[[Any], Any], waiting: Sequence[HandedItem[Any]]) -> None:
         """Take back tasks of places that are gone, before anybody reads their results."""
 
     def drop(self, works: Sequence[Any]) -> None:
@@ -76,7 +76,7 @@ class Places(Protocol):
 
 def dispatch(
     places: Places, function: Callable[[_Item], Any], items: Iterable[_Item]
-) -> Iterator[Task[_Item]]:
+) -> Iterator[HandedItem[_Item]]:
     """Tasks that are done, in the order of their items.
 
     Args:
@@ -85,13 +85,13 @@ def dispatch(
         items: those with an attribute `lane`, a number, go to the same place as others of that
             lane, unless another place would idle; are taken as places come to them.
     """
-    left, waiting = iter(items), deque[Task[_Item]]()
+    left, waiting = iter(items), deque[HandedItem[_Item]]()
     try:
         while True:
             names = places.names()
             room = max(1, _AHEAD * len(names)) - len(waiting)
             waiting.extend(
-                Task(item, getattr(item, "lane", None)) for item in islice(left, max(0, room))
+                HandedItem(item, getattr(item, "lane", None)) for item in islice(left, max(0, room))
             )
             if not waiting:
                 return
@@ -110,8 +110,8 @@ def dispatch(
 
 
 def _choose_places(
-    names: Sequence[Any], waiting: Sequence[Task[_Item]]
-) -> list[tuple[Task[_Item], Any]]:
+    names: Sequence[Any], waiting: Sequence[HandedItem[_Item]]
+) -> list[tuple[HandedItem[_Item], Any]]:
     """Who gets which of the items that nobody has."""
     load = _Load(names, waiting)
     for task in [*load.free]:
@@ -125,13 +125,13 @@ def _choose_places(
 class _Load:
     """How many items each place has, the items that nobody has, and who gets which of them."""
 
-    def __init__(self, names: Sequence[Any], waiting: Sequence[Task[Any]]) -> None:
+    def __init__(self, names: Sequence[Any], waiting: Sequence[HandedItem[Any]]) -> None:
         at_work = Counter(task.place for task in waiting if task.is_at_work)
         self.busy = {place: at_work[place] for place in names}
         self.free = [task for task in waiting if task.work is None]
-        self.chosen: list[tuple[Task[Any], Any]] = []
+        self.chosen: list[tuple[HandedItem[Any], Any]] = []
 
-    def give_home(self, task: Task[Any]) -> None:
+    def give_home(self, task: HandedItem[Any]) -> None:
         """Give an item to the place of its lane, or to the one with the least to do."""
         if not self.busy:
             return
@@ -142,7 +142,7 @@ class _Load:
         if self.busy[home] < queued:
             self.give(task, home)
 
-    def give(self, task: Task[Any], place: Any) -> None:
+    def give(self, task: HandedItem[Any], place: Any) -> None:
         """Give an item to a place."""
         self.busy[place] += 1
         self.free.remove(task)

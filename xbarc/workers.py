@@ -18,7 +18,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from xbarc.dispatch import Task, dispatch
+from xbarc.dispatch import HandedItem, dispatch
 from xbarc.errors import InputError, WorkerError
 from xbarc.lazy import lazy_module
 from xbarc.numerics import THREADS, available_cores
@@ -119,7 +119,7 @@ class _Workers:
         """Until one is done."""
         futures.wait(works, return_when=futures.FIRST_COMPLETED)
 
-    def settle(self, function: Callable[[Any], Any], waiting: Sequence[Task[Any]]) -> None:
+    def settle(self, function: Callable[[Any], Any], waiting: Sequence[HandedItem[Any]]) -> None:
         """Start processes that died anew; each was at the first item that it has no result of."""
         del function
         lost = [task for task in waiting if task.is_done and _has_died(task.work)]

@@ -18,8 +18,9 @@ from xbarc.compiler import compile_model
 from xbarc.errors import WorkerError
 from xbarc.explore import batches, driver, explore, work
 from xbarc.explore.attempts import try_each
+from xbarc.explore.batches import Batch, price_batch
 from xbarc.explore.recipe import Recipe
-from xbarc.explore.work import Answers, Batch, Conditions, DesignCosts, Question
+from xbarc.explore.work import Answers, Conditions, DesignCosts, Question
 from xbarc.workers import worker_map
 
 
@@ -79,7 +80,7 @@ def _is_large(recipe: Recipe) -> bool:
 def _price_no_large(conditions: Conditions, batch: Batch) -> list[DesignCosts]:
     if any(map(_is_large, batch.recipes)):
         raise WorkerError("died")
-    return work.price_batch(conditions, batch)
+    return price_batch(conditions, batch)
 
 
 def _answer_no_five(conditions: Conditions, question: Question) -> Answers:

@@ -127,7 +127,7 @@ def test_cells_that_are_shared_change_no_figure(
     }
     shared = explore(study(knobs=knobs))
     monkeypatch.setattr("xbarc.explore.work._PRICED", ())
-    monkeypatch.setattr("xbarc.explore.work._REPORTED", frozenset())
+    monkeypatch.setattr("xbarc.explore.work.REPORTED", frozenset())
     apart = explore(study(knobs=knobs))
     assert plain(shared) == plain(apart)
     assert len({json.dumps(dict(row.figures)) for row in shared.rows}) > 1

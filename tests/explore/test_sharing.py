@@ -22,11 +22,11 @@ from xbarc.cost import parse_policy, program_cost
 from xbarc.errors import InputError, XbarcError
 from xbarc.evaluate import evaluate
 from xbarc.explore import Study, explore, make_study, meaning_of
-from xbarc.explore.batches import Batches
+from xbarc.explore.batches import Batches, group_recipes
 from xbarc.explore.digests import method_digest
 from xbarc.explore.figures import totals_of
 from xbarc.explore.recipe import Recipe, make_recipe
-from xbarc.explore.work import Conditions, DesignCosts, _program_of, group_recipes, price
+from xbarc.explore.work import Conditions, DesignCosts, _program_of, price
 from xbarc.ir import Program, read_npz
 from xbarc.numerics import digest_of
 from xbarc.report import Totals

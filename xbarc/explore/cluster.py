@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, TypeVar
 
-from xbarc.dispatch import Task, dispatch
+from xbarc.dispatch import HandedItem, dispatch
 from xbarc.errors import InputError, WorkerError
 from xbarc.explore.digests import changed_since, code_digest
 from xbarc.workers import THREAD_VARIABLES, WorkerMap
@@ -223,7 +223,7 @@ class _Cluster:
         with self._client.as_current(), contextlib.suppress(TimeoutError):
             self._distributed.wait(works, timeout=_LOOK_S, return_when="FIRST_COMPLETED")
 
-    def settle(self, function: Callable[[Any], Any], waiting: Sequence[Task[Any]]) -> None:
+    def settle(self, function: Callable[[Any], Any], waiting: Sequence[HandedItem[Any]]) -> None:
         """Take back what workers had that have ended, and fetch the first result."""
         del function
         gone = {task.place for task in waiting if task.is_at_work} - {*self._names}
@@ -237,7 +237,7 @@ class _Cluster:
         if waiting[0].is_done:
             self._fetch(waiting[0])
 
-    def _fetch(self, task: Task[Any]) -> None:
+    def _fetch(self, task: HandedItem[Any]) -> None:
         """Bring a result here, before its worker ends."""
         if isinstance(task.work, _Settled):
             return
@@ -256,7 +256,7 @@ class _Cluster:
         self._client.cancel([work for work in works if not isinstance(work, _Settled)])
 
 
-def _count_death(task: Task[Any]) -> None:
+def _count_death(task: HandedItem[Any]) -> None:
     """Give an item to another worker, or give it up."""
     task.take_back()
     task.deaths += 1

@@ -12,7 +12,7 @@ import numpy as np
 
 from xbarc.errors import InputError, WorkerError, XbarcError
 from xbarc.explore.attempts import try_each
-from xbarc.explore.batches import Batches
+from xbarc.explore.batches import Batch, Batches, price_batch
 from xbarc.explore.candidates import EqualClass, ResultKeys, TriedDesign
 from xbarc.explore.front import on_front
 from xbarc.explore.goals import Figures, read_goals
@@ -25,14 +25,12 @@ from xbarc.explore.study import Study
 from xbarc.explore.tournament import Tournament
 from xbarc.explore.work import (
     Answers,
-    Batch,
     Conditions,
     DesignCosts,
     Question,
     answer,
     forget_other_files,
     load_samples,
-    price_batch,
 )
 from xbarc.ir import check_labels, labels_in
 from xbarc.workers import WorkerMap, lanes_of

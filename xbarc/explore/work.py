@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from itertools import groupby
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -37,7 +36,7 @@ from xbarc.target import Target
 _KEPT_BYTES = 256 << 20
 
 # What an executor counts as, so that three are kept: a class answers some hundred samples at a
-# time, and then the next one. Its tables and sessions took 2 to 50 MB with a VGG for 28 x 28 pixels.
+# time, and then the next one. Tables and sessions of a VGG for 28 x 28 pixels took 2 to 50 MB.
 _EXECUTOR_BYTES = 64 << 20
 
 # Float outputs that a process keeps, so that designs judged on the same samples share one run.
@@ -47,21 +46,15 @@ _FLOAT_BYTES = 64 << 20
 # 15 quantised networks of a study of three widths of each need some 100 MB with a VGG.
 _STAGE_BYTES = 512 << 20
 
-# Options that only reports read: programs that differ in nothing else are one program. Where a
-# choice is made by price they count (`_by_price`).
-_REPORTED = frozenset({"duplicate", "cost_law"})
-
-# Options of converters alone: designs that differ in nothing else have cells in common.
-_CONVERTERS = frozenset({"adc", "adc_budget"})
+REPORTED = frozenset({"duplicate", "cost_law"})
+"""Options that only reports read: programs that differ in nothing else are one program. Where a
+choice is made by price they count (`_by_price`)."""
 
 # Tables of a target that no cell, converter or order depends on, unless a choice is made by price.
 _PRICED = ("costs", "hierarchy", "peak", "sources", "name", "description", "changed", "base")
 
-_PRICED_FIELDS = tuple(f"{name}." for name in _PRICED)
-
-# Designs of one program that are priced in a row, and lost where a worker is killed: some 20 ms
-# each once there is a program.
-_GROUP = 16
+PRICED_FIELDS = tuple(f"{name}." for name in _PRICED)
+"""How the names of their fields begin."""
 
 # Stands for a label where data have none: every other number is one, -1 too, which no class has.
 NO_LABEL = np.iinfo(np.int64).min
@@ -163,48 +156,6 @@ def price(conditions: Conditions, recipe: Recipe) -> DesignCosts:
     digest = digest_of(digest, options.fix_input)
     spent = process_time() - start
     return DesignCosts(totals, unknown, digest, proof, not meaning.lossy, "", spent)
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Designs that one worker prices in a row.
-
-    Attributes:
-        keys: of their results.
-        recipes: in the order of the keys.
-        lane: as `xbarc.workers.WorkerMap` takes it.
-    """
-
-    keys: tuple[str, ...]
-    recipes: tuple[Recipe, ...]
-    lane: int = 0
-
-
-def price_batch(conditions: Conditions, batch: Batch) -> list[DesignCosts]:
-    """Price designs one after another, in the process that has the program of the first."""
-    return [price(conditions, recipe) for recipe in batch.recipes]
-
-
-def group_recipes(recipes: Mapping[str, Recipe]) -> list[list[str]]:
-    """Keys of designs of one program as a rule, at most `_GROUP` of them together.
-
-    Neighbours share more than others do: first the integers of a network, then cells.
-    """
-    words = {key: _shared_words(recipe) for key, recipe in recipes.items()}
-    found: list[list[str]] = []
-    for _, run in groupby(sorted(words, key=lambda key: words[key]), lambda key: words[key][0]):
-        equal = list(run)
-        found += [equal[at : at + _GROUP] for at in range(0, len(equal), _GROUP)]
-    return found
-
-
-def _shared_words(recipe: Recipe) -> tuple[str, str]:
-    """What designs of one program have in common as a rule, and all of a recipe."""
-    fields = [text for text in recipe.overrides if not text.startswith(_PRICED_FIELDS)]
-    options = [item for item in recipe.options if item[0] not in _REPORTED]
-    integers = [item for item in options if item[0] not in _CONVERTERS]
-    head = (recipe.model, recipe.target, integers, fields)
-    return repr((*head, options)), repr(recipe)
 
 
 @dataclass(frozen=True)
@@ -402,7 +353,7 @@ def _cells_key(target: Target, options: CompileOptions, recipe: Recipe) -> tuple
     """What a program's steps depend on."""
     if _by_price(options, target) or recipe.methods():
         return (target.model_dump_json(), repr(recipe.options))
-    kept = tuple((name, value) for name, value in recipe.options if name not in _REPORTED)
+    kept = tuple((name, value) for name, value in recipe.options if name not in REPORTED)
     return (target.model_dump_json(exclude=set(_PRICED)), repr(kept))
 
 
