@@ -50,6 +50,12 @@ RUNS = (
     Run("verify", "xbarc verify fashion-vgg.xbar"),
     Run("inspect-layer", "xbarc inspect fashion-vgg.xbar --layer conv4"),
     Run("inspect-block", "xbarc inspect fashion-vgg.xbar --layer conv4 --block 2,0"),
+    Run("inspect-weight", "xbarc inspect fashion-vgg.xbar --layer conv4 --weight 12,5,1,2"),
+    Run(
+        "report-layer",
+        "xbarc report fashion-vgg.xbar --layer conv4",
+        until="Area by component",
+    ),
     Run("report", "xbarc report fashion-vgg.xbar", until="Energy per inference by component"),
     Run(
         "report-energy",

@@ -149,7 +149,8 @@ class Evaluation:
             ("SQNR of the output", decibels(self.output_sqnr_db, self.identical)),
         )
         tables = (TableData("", ("", ""), rows), table_of(LayerResult, self.layers))
-        return render_card("Float model against program", (), tables)
+        title = f"Float model against program{why_no_top1(self.top1_crossbar, self.agreement)}"
+        return render_card(title, (), tables)
 
     def as_json(self) -> dict[str, Any]:
         """Plain data, in the order of the contract."""
