@@ -130,11 +130,13 @@ def _run(trainer: Trainer, files: TrainedFiles, place: Path, state: Path) -> Cou
 def _say_own_options(data: Path, calibrate: Path | None) -> Iterator[None]:
     """Errors name the options of this command, where what it calls is written for others."""
     source = f"--data {data}" if calibrate is None else f"--calibrate {calibrate}"
+    # A file of its own is named as such; samples of the data are calibration data without a name.
+    known = ("calibration data", str(calibrate))
     try:
         yield
     except XbarcError as error:
         where = error.where.replace("--device", "--noise-device")
-        where = source if where == "calibration data" else where
+        where = source if where in known else where
         hint = error.hint.replace("--device", "--noise-device")
         if (where, hint) == (error.where, error.hint):
             raise
