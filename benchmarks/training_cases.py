@@ -142,6 +142,9 @@ def _energy_cases() -> Iterator[tuple[str, Case]]:
                 training={"prune_energy": 5.0},
             ),
         )
+        zeros = {"prune": "0.75:free"}
+        # each column by its own cells, as a converter reads it that stops early
+        early = (*tile, "adc.stops_early=true")
         for name, times, said in (
             ("pruned-energy", 2.0, "twice"),
             ("cheap-energy", 3.0, "3 times"),
@@ -149,12 +152,21 @@ def _energy_cases() -> Iterator[tuple[str, Case]]:
             yield (
                 f"{name}-{rows}",
                 Case(
-                    f"75 % zeros, then {said} as cheap by 2**b, {rows} rows",
-                    {"prune": "0.75:free"},
-                    settings=tile,
+                    f"75 % zeros, then each column {said} as cheap by 2**b, {rows} rows",
+                    zeros,
+                    settings=early,
                     training={"prune_energy": times},
                 ),
             )
+        yield (
+            f"shared-energy-{rows}",
+            Case(
+                f"75 % zeros, then shared converters twice as cheap by 2**b, {rows} rows",
+                zeros,
+                settings=tile,
+                training={"prune_energy": 2.0},
+            ),
+        )
         # an eighth of the rows is what D.U.B. needs to save three bits, and eight times by 2**b
         yield (
             f"dub-{rows}",
@@ -255,11 +267,13 @@ TABLES: dict[str, tuple[Plan, ...]] = {
     "energy": (
         # short epochs: the price of energy changes from one to the next
         Plan(
-            ("pruned-energy-128", "energy-128"),
+            ("pruned-energy-128", "cheap-energy-128", "shared-energy-128", "energy-128"),
             ("fashion-vgg",),
-            train=5_000,
-            epochs=8,
+            train=10_000,
+            epochs=6,
             batch=64,
+            cell_rate=0.2,
+            digital_rate=0.01,
         ),
         Plan(("dub-64", "dub-32"), ("fashion-vgg",), train=10_000, epochs=3, batch=64),
         Plan(("dub-64", "dub-32"), (wide.NET,), train=20_000, epochs=3, digital_rate=0.01),

@@ -9,9 +9,13 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from xbarc.mapping import converter_keys
+from xbarc.numerics import IntArray
+from xbarc.target import Target
 from xbarc.train.job import TrainJob
 from xbarc.train.layer import ProgramLayer
 
@@ -28,14 +32,35 @@ def _pieces(layer: ProgramLayer, table: Tensor) -> Iterator[Tensor]:
         yield table[:, first:last]
 
 
-def _spans(layer: ProgramLayer) -> list[Tensor]:
+def _spans(layer: ProgramLayer, target: Target) -> list[Tensor]:
     """How many sums each conversion has to tell apart, less one; one tensor a segment.
 
     It is what a lossless converter is sized from: every row that only adds, at its largest input,
-    and every row that only takes away.
+    and every row that only takes away. Segments of a row block share a width, and so do columns
+    that share a converter, unless it stops early.
     """
-    largest = (1 << layer.step.dac_bits) - 1
-    return [piece.abs().sum(1) * largest for piece in _pieces(layer, layer.table())]
+    step, largest = layer.step, (1 << layer.step.dac_bits) - 1
+    own = [piece.abs().sum(1) * largest for piece in _pieces(layer, layer.table())]
+    if target.adc.stops_early:
+        return own
+    keys, blocks = converter_keys(step, target), step.tiling.segment_block.tolist()
+    widest = {}
+    for block in set(blocks):
+        parts = [span for span, of in zip(own, blocks, strict=True) if of == block]
+        key = np.broadcast_to(keys[:, block % keys.shape[1]], parts[0].shape)
+        widest[block] = _widest_of(torch.stack(parts).amax(0), key)
+    return [widest[block] for block in blocks]
+
+
+def _widest_of(spans: Tensor, keys: IntArray) -> Tensor:
+    """Each conversion as wide as the widest of its converter; axes of both: group, conversion."""
+    # a group has arrays of its own
+    apart = keys + np.arange(len(keys))[:, None] * (int(keys.max(initial=0)) + 1)
+    numbers = np.unique(apart, return_inverse=True)[1].reshape(-1)
+    place = torch.from_numpy(numbers.astype(np.int64)).to(spans.device)
+    none = spans.new_zeros(int(numbers.max(initial=0)) + 1)
+    widest = none.scatter_reduce(0, place, spans.reshape(-1), "amax")
+    return widest[place].reshape(spans.shape)
 
 
 def adc_energy(job: TrainJob, law: Law = "levels") -> Tensor:
@@ -51,7 +76,7 @@ def adc_energy(job: TrainJob, law: Law = "levels") -> Tensor:
     """
     total, count = torch.zeros((), device=next(job.parameters()).device), 0
     for layer in job.layers.values():
-        for span in _spans(layer):
+        for span in _spans(layer, job.program.target):
             total = total + (span.sum() if law == "levels" else torch.log2(1 + span).sum())
             count += span.numel()
     return total / max(1, count)
@@ -65,7 +90,7 @@ def lossless_levels(job: TrainJob) -> float:
     """
     total, count = 0.0, 0
     for layer in job.layers.values():
-        for span in _spans(layer):
+        for span in _spans(layer, job.program.target):
             bits = torch.ceil(torch.log2(1 + span.double()))
             total += float(torch.where(span > 0, torch.exp2(bits), 0.0).sum())
             count += span.numel()

@@ -7,7 +7,7 @@ that ships with xbarc is a file here with a pure function from sums to settings.
 """
 
 from xbarc.mapping.converters.active_rows import choose_rows
-from xbarc.mapping.converters.adc import adc_settings, wide, with_gain
+from xbarc.mapping.converters.adc import adc_settings, converter_keys, wide, with_gain
 from xbarc.mapping.converters.calibrated import (
     Table,
     needed_bits,
@@ -42,6 +42,7 @@ __all__ = [
     "choose_adc",
     "choose_rows",
     "chosen_by",
+    "converter_keys",
     "converters_origin",
     "costs_by_law",
     "load_converters",
