@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, Unpack
 
 from xbarc.compiler import run_compiler
 from xbarc.cost import Policy, parse_policy, price_program
-from xbarc.errors import InputError, ProgramError, XbarcError, visible
+from xbarc.errors import InputError, ProgramError, XbarcError, say_count, visible
 from xbarc.frontend import annotated_model, program_model, source_digest
 from xbarc.ir import (
     CrossbarStep,
@@ -22,7 +22,7 @@ from xbarc.ir import (
     whole_file,
 )
 from xbarc.mapping import full_load
-from xbarc.numerics import AnyArray, IntArray, UInt8Array, say_count
+from xbarc.numerics import AnyArray, IntArray, UInt8Array
 from xbarc.options import (
     CompileKeywords,
     CompileOptions,

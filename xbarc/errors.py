@@ -10,6 +10,11 @@ EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report a signal
 EXIT_TERMINATED = 143  # 128 + SIGTERM
 
 
+def say_count(count: int, noun: str) -> str:
+    """A number with its noun: `1 bit`, `2 bits`, `1,000 arrays`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def visible(text: str) -> str:
     """Text that cannot move a cursor, fake another line or turn its direction.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xbarc.errors import ProgramError
+from xbarc.errors import ProgramError, say_count
 from xbarc.executor import Executor, FastLayer, LabelledBatch, labelled_batches, layer_engine
 from xbarc.instruments import Met, probe_layers
 from xbarc.ir import (
@@ -25,7 +25,7 @@ from xbarc.ir import (
     layer_outputs,
 )
 from xbarc.lazy import lazy_module
-from xbarc.numerics import AnyArray, Int64Array, IntArray, exact_matmul, say_count
+from xbarc.numerics import AnyArray, Int64Array, IntArray, exact_matmul
 from xbarc.options import fixed_of
 from xbarc.oracle import Oracle
 from xbarc.rows import (

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.strategies import integers_of
+from xbarc.errors import say_count
 from xbarc.numerics import (
     IntFormat,
     bits_for,
@@ -19,7 +20,6 @@ from xbarc.numerics import (
     pack_cells,
     packing,
     round_to_int,
-    say_count,
     shift_add,
     slice_count,
     slice_inputs,

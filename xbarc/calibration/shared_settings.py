@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from xbarc.errors import MappingError
+from xbarc.errors import MappingError, say_count
 from xbarc.ir import AdcSettings, ChannelStatistics, CrossbarStep, MatrixLayer, Network
 from xbarc.mapping import SumHistogram, choose_adc, encoding_of, one_setting
-from xbarc.numerics import say_count
 from xbarc.options import AUTO, CompileOptions, MapOptions, Share
 from xbarc.passes import (
     Bits,

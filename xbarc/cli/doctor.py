@@ -11,8 +11,7 @@ from typing import Annotated
 
 import typer
 
-from xbarc.errors import EXIT_DONE, EXIT_NO
-from xbarc.numerics import say_count
+from xbarc.errors import EXIT_DONE, EXIT_NO, say_count
 from xbarc.version import VERSION
 
 # Every part that computes, or reads and writes files.

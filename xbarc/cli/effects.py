@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xbarc.circuit import Effects, load_device, names_of, program_faults
-from xbarc.errors import InputError
+from xbarc.errors import InputError, say_count
 from xbarc.ir import Program, read_npz
-from xbarc.numerics import say_count
 from xbarc.options import ChipEffects
 from xbarc.rows import TableData
 

@@ -11,8 +11,7 @@ import typer
 from xbarc.cli.files import find_source
 from xbarc.cli.messages import tell
 from xbarc.cli.options import takes
-from xbarc.errors import EXIT_BUG, EXIT_DONE, EXIT_NO, InputError, ProgramError, visible
-from xbarc.numerics import say_count
+from xbarc.errors import EXIT_BUG, EXIT_DONE, EXIT_NO, InputError, ProgramError, say_count, visible
 from xbarc.options import ChipEffects, Execution
 
 if TYPE_CHECKING:

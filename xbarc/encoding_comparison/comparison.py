@@ -7,10 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from xbarc.circuit import DeviceModel, Effects, device_origin
-from xbarc.errors import InputError
+from xbarc.errors import InputError, say_count
 from xbarc.evaluate import why_no_top1
 from xbarc.experiments import Spread
-from xbarc.numerics import say_count
 from xbarc.rows import (
     Accuracy,
     Row,

@@ -12,13 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from xbarc.errors import InputError, visible
+from xbarc.errors import InputError, say_count, visible
 from xbarc.explore.candidates import TriedDesign
 from xbarc.explore.driver import Explorer
 from xbarc.explore.figures import JUDGED, figure_text, heading, known_figures
 from xbarc.explore.goals import Figures
 from xbarc.explore.knobs import count_designs, values_of
-from xbarc.numerics import say_count
 from xbarc.rows import TableData, render_card
 from xbarc.version import VERSION
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xbarc.errors import visible
+from xbarc.errors import say_count, visible
 from xbarc.ir.choices import ChoiceRecord, FitRecord
 from xbarc.ir.geometry import Dense
 from xbarc.ir.integers import Unkept
@@ -32,7 +32,6 @@ from xbarc.numerics import (
     IntArray,
     PackedCells,
     UInt8Array,
-    say_count,
     short_repr,
 )
 from xbarc.target import Target

@@ -8,12 +8,12 @@ from dataclasses import fields
 
 import numpy as np
 
-from xbarc.errors import visible
+from xbarc.errors import say_count, visible
 from xbarc.ir.geometry import Geometry
 from xbarc.ir.network import DigitalFragment, FloatWeight, MatrixLayer, Network, Value
 from xbarc.ir.program import CrossbarStep, Program
 from xbarc.ir.quantizers import Quantizer, Result
-from xbarc.numerics import AnyArray, say_count
+from xbarc.numerics import AnyArray
 
 
 def network_text(network: Network) -> str:

@@ -13,6 +13,7 @@ from math import prod
 
 import numpy as np
 
+from xbarc.errors import say_count
 from xbarc.intervals import Bounds, along, bounds_of_type, fragment_bounds
 from xbarc.ir.codes import quantize, to_values
 from xbarc.ir.effective import effective_weights, is_lossless
@@ -31,7 +32,7 @@ from xbarc.ir.quantizers import (
     StaticInput,
     known_zero,
 )
-from xbarc.numerics import AnyArray, Float64Array, Int64Array, say_count
+from xbarc.numerics import AnyArray, Float64Array, Int64Array
 
 MOST_WEIGHTS = 1 << 22
 """Weights of a layer beyond which its sums are not bounded: no output of so many inputs is dead."""

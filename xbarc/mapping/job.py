@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xbarc.errors import MappingError
+from xbarc.errors import MappingError, say_count
 from xbarc.ir import IntWeight, MatrixLayer
 from xbarc.mapping.chains import Arrangement, arrange, find_order, plain_arrangement
 from xbarc.mapping.encodings import Encoding, Region, encoding_of
 from xbarc.mapping.tiling import Cut, cut_columns, row_bounds
-from xbarc.numerics import Int64Array, IntArray, say_count
+from xbarc.numerics import Int64Array, IntArray
 from xbarc.options import MapOptions
 from xbarc.target import Target
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from xbarc.errors import MappingError
+from xbarc.errors import MappingError, say_count
 from xbarc.ir import (
     CrossbarStep,
     DeclaredWeights,
@@ -22,7 +22,7 @@ from xbarc.ir import (
 )
 from xbarc.mapping.encodings import encoding_of
 from xbarc.mapping.fitting import output_channels
-from xbarc.numerics import AnyArray, Float64Array, say_count
+from xbarc.numerics import AnyArray, Float64Array
 from xbarc.options import MapOptions
 from xbarc.target import Target
 

@@ -17,7 +17,7 @@ from .packing import (
     unpack_cells,
 )
 from .rounding import Rounding, round_to_int
-from .showing import say_count, short_repr
+from .showing import short_repr
 from .slices import shift_add, slice_count, slice_inputs, slice_weights
 from .types import (
     AnyArray,
@@ -70,7 +70,6 @@ __all__ = [
     "pack_cells",
     "packed_bytes",
     "round_to_int",
-    "say_count",
     "shift_add",
     "short_repr",
     "show_size",

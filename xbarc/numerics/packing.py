@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from xbarc.errors import say_count
 from xbarc.lazy import is_loaded, lazy_module
-from xbarc.numerics.showing import say_count
 from xbarc.numerics.types import AnyArray, Int64Array, IntArray, UInt8Array
 
 if TYPE_CHECKING:

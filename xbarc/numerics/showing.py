@@ -13,11 +13,6 @@ _FEW = 8
 _LONGEST = 80
 
 
-def say_count(count: int, noun: str) -> str:
-    """A number with its noun: `1 bit`, `2 bits`, `1,000 arrays`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
 def short_repr(made: Any) -> str:
     """A dataclass by its fields; large arrays by type and shape, long lists by their length.
 

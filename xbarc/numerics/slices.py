@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from xbarc.numerics.showing import say_count
+from xbarc.errors import say_count
 from xbarc.numerics.types import Int64Array, IntArray, UInt8Array
 
 

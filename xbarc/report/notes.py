@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import Sequence
 
 from xbarc.cost import ProgramCost, law_of_costs, level_zero_clipping
+from xbarc.errors import say_count
 from xbarc.ir import Dim, DynamicInput, Program, SignResult
-from xbarc.numerics import say_count
 from xbarc.target import Figure, Target, figures
 
 _WORTH_A_WORD = 0.001  # of the draws: below, the mean of a level moves by less than 1e-4 sigma

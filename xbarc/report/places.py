@@ -10,7 +10,7 @@ from rich.console import Group
 from rich.text import Text
 
 from xbarc.cost import ProgramCost, chip_arrays
-from xbarc.numerics import say_count
+from xbarc.errors import say_count
 from xbarc.report.document import Document
 from xbarc.report.escaping import json_text, text_lines
 from xbarc.report.rich_tables import rich_table

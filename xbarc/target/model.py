@@ -7,8 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from xbarc.errors import visible
-from xbarc.numerics import say_count
+from xbarc.errors import say_count, visible
 from xbarc.rows import TableData, render_card
 from xbarc.target.costs import AdcCosts, Costs, Line, Peak
 from xbarc.target.figure_tree import (

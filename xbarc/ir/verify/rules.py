@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from xbarc.errors import ProgramError, VerifyError
+from xbarc.errors import ProgramError, VerifyError, say_count
 from xbarc.ir.built import built_settings
 from xbarc.ir.meaning import step_meaning
 from xbarc.ir.network import layer_inputs, layer_outputs
@@ -25,7 +25,7 @@ from xbarc.ir.verify.networks import (
 )
 from xbarc.ir.verify.steps import STEP_RULES, takes
 from xbarc.memo import Memo
-from xbarc.numerics import AnyArray, digest_of, say_count
+from xbarc.numerics import AnyArray, digest_of
 
 # What numpy raises on indices and sizes that no check could foresee in a hostile file.
 _ABSURD = (IndexError, ValueError, TypeError, ArithmeticError, MemoryError)

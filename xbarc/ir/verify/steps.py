@@ -8,12 +8,13 @@ from math import prod
 
 import numpy as np
 
+from xbarc.errors import say_count
 from xbarc.ir.geometry import Dense, Scatter, Shape, Window, is_countable, stackable
 from xbarc.ir.program import CrossbarStep
 from xbarc.ir.quantizers import FloatInput, FloatResult, RequantizedResult, SignResult
 from xbarc.ir.verify.networks import geometry_faults
 from xbarc.ir.verify.senses import SENSE_RULES
-from xbarc.numerics import AnyArray, say_count
+from xbarc.numerics import AnyArray
 from xbarc.plugins import is_method_name
 
 # A code of `R` is an exponent plus one: 2**61 is the last entry whose double int64 still holds.

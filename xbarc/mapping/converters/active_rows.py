@@ -23,12 +23,12 @@ from xbarc.cost import (
     total,
     vector_counts,
 )
-from xbarc.errors import MappingError
+from xbarc.errors import MappingError, say_count
 from xbarc.ir import CrossbarStep, RowsPoint, Step
 from xbarc.mapping.converters.adc import adc_settings, wide
 from xbarc.mapping.converters.knapsack import pick
 from xbarc.mapping.tiling import segment_bounds
-from xbarc.numerics import Float64Array, Int64Array, say_count
+from xbarc.numerics import Float64Array, Int64Array
 from xbarc.target import Target
 
 LIMITS = (1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 8.0)

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from xbarc.errors import MappingError
+from xbarc.errors import MappingError, say_count
 from xbarc.ir import AdcSettings, CrossbarStep, input_tops, slice_ranges
 from xbarc.mapping.converters.capped import capped_settings
 from xbarc.mapping.converters.runs import over_runs
-from xbarc.numerics import AnyArray, Int64Array, IntArray, UInt8Array, say_count
+from xbarc.numerics import AnyArray, Int64Array, IntArray, UInt8Array
 from xbarc.target import Adc, Target
 
 # More than any converter that is built, and than a sum of 2**15 rows of 8-bit cells and inputs

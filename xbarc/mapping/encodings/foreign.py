@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from xbarc.errors import MappingError
+from xbarc.errors import MappingError, say_count
 from xbarc.ir import effective_weights
 from xbarc.mapping.encodings.base import Encoded, Encoding, Pattern
-from xbarc.numerics import AnyArray, IntArray, say_count
+from xbarc.numerics import AnyArray, IntArray
 from xbarc.plugins import Guarded, blame
 
 if TYPE_CHECKING:

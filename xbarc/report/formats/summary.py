@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Group
 from rich.text import Text
 
-from xbarc.numerics import say_count
+from xbarc.errors import say_count
 from xbarc.report.escaping import text_lines
 from xbarc.report.model import Report
 from xbarc.report.notes import warnings

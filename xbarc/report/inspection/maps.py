@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from xbarc.errors import InputError, visible
+from xbarc.errors import InputError, say_count, visible
 from xbarc.ir import CrossbarStep, whole_file
-from xbarc.numerics import UInt8Array, say_count
+from xbarc.numerics import UInt8Array
 from xbarc.report.inspection.json_and_html import (
     render_block_html,
     render_block_json,

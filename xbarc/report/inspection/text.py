@@ -6,7 +6,8 @@ import numpy as np
 from rich.console import Group
 from rich.text import Text
 
-from xbarc.numerics import Int64Array, say_count
+from xbarc.errors import say_count
+from xbarc.numerics import Int64Array
 from xbarc.report.inspection.heat_map import shrink
 from xbarc.report.inspection.views import BlockView, LayerView
 from xbarc.report.rich_tables import rich_table

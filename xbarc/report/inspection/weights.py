@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field
 from rich.console import Group
 
-from xbarc.errors import InputError
+from xbarc.errors import InputError, say_count
 from xbarc.ir import (
     ABSENT,
     DOWN,
@@ -21,7 +21,6 @@ from xbarc.ir import (
     Scatter,
     Window,
 )
-from xbarc.numerics import say_count
 from xbarc.report.document import Document
 from xbarc.report.escaping import json_text
 from xbarc.report.inspection.names import name_input, name_output
