@@ -3,8 +3,8 @@
     python benchmarks/wide.py
 
 Two dense layers of 1,024 outputs and the classifier, for Fashion-MNIST: eight times as many weights
-as `fashion-mlp`, and 88.22 % of the test images right in place of 89.54. It is trained once on the images that the other nets were
-trained on, and kept as ONNX in `.cache/trained`.
+as `fashion-mlp`, and 88.22 % of the test images right in place of 89.54. It is trained once on the
+images that the other nets were trained on, and kept as ONNX in `.cache/trained`.
 """
 
 from __future__ import annotations
