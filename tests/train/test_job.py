@@ -334,6 +334,35 @@ def test_training_wins_back_what_few_bits_lost(tmp_path: Path) -> None:
     assert float((answers == wanted).mean()) == pytest.approx(last)
 
 
+def test_an_epoch_whose_cells_the_converters_cannot_tell_apart_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, samples = small_mlp(tmp_path, 60)
+    wide = xt.prepare(path, target="rram128", calibration=samples.inputs)
+    bits = max(int(step.adc.bits.max()) for step in wide.program.crossbar_steps)
+    target = load_target("rram128", [f"adc.max_bits={bits}"])
+    job = xt.prepare(path, target=target, calibration=samples.inputs)
+    assert not job.misfit()
+
+    def raise_cells(*_: object) -> torch.Tensor:
+        return torch.stack([-layer.cells.sum() for layer in job.layers.values()]).sum()
+
+    options = Training(epochs=2, batch=20, cell_rate=20)
+    trainer = xt.Trainer(job, samples, samples, options, loss=raise_cells)
+    scores = iter((0.5, 0.8, 0.9))
+    monkeypatch.setattr(trainer, "_score", lambda _: next(scores))
+    course = trainer.run()
+    assert [bool(epoch.misfit) for epoch in course.epochs] == [False, True, True]
+    assert "conversions" in course.epochs[-1].misfit
+    assert course.best == 0
+    job.finish()
+    with torch.no_grad():
+        for layer in job.layers.values():
+            layer.cells.add_(20 * layer.cells.max())
+    with pytest.raises(MappingError, match="conversions"):
+        job.finish()
+
+
 def _states(job: xt.TrainJob) -> dict[str, AnyArray]:
     return {name: p.detach().numpy().copy() for name, p in job.named_parameters()}
 

@@ -102,6 +102,7 @@ def train_command(
     _show(course, len(chosen))
     _tell_goal(course, training.prune_energy)
     _tell_lost(course)
+    _tell_misfit(course)
     _show_layers(job, _compare(program, chosen, model))
     _tell_unchanged(job, course)
     return EXIT_DONE
@@ -293,6 +294,15 @@ def _tell_lost(course: Course) -> None:
         tell(
             f"after {lost} of {trained} epochs the network answered hardly better than with one "
             "class for all: a smaller --cell-rate or --digital-rate"
+        )
+
+
+def _tell_misfit(course: Course) -> None:
+    why = [epoch.misfit for epoch in course.epochs if epoch.misfit]
+    if why:
+        tell(
+            f"after {len(why)} of {len(course.epochs) - 1} epochs the target could not hold the "
+            f"cells, and none of these was kept: {why[-1]}"
         )
 
 

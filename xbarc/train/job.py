@@ -295,6 +295,18 @@ class TrainJob(nn.Module):
         # further files of the folder tell what placement found with the cells of before
         return CompiledProgram(program, {}, self.compiled.cost_law)
 
+    def misfit(self) -> str:
+        """Why the target cannot hold the cells as they are now; empty where it can.
+
+        Cells that grow may sum to more than its converters tell apart.
+        """
+        try:
+            for step in self.program.crossbar_steps:
+                self._step_as_trained(step)
+        except MappingError as error:
+            return str(error)
+        return ""
+
     def export(self, path: str | Path, note: str = "in Python") -> None:
         """Write the program as it is now as ONNX that compiles to the same cells.
 

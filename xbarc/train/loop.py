@@ -92,6 +92,7 @@ class Epoch:
         seconds: of this epoch, validation included.
         levels: mean `2**bits` of a lossless conversion.
         lost: whether the answers are hardly better than one answer for all.
+        misfit: why the target cannot hold its cells; empty where it can.
     """
 
     number: int
@@ -100,6 +101,7 @@ class Epoch:
     seconds: float
     levels: float
     lost: bool = False
+    misfit: str = ""
 
 
 @dataclass
@@ -292,7 +294,8 @@ class Trainer:
         before = [self._rank(epoch) for epoch in self.course.epochs]
         score, levels = self._score(self._answers), lossless_levels(self.job)
         lost = bool(self.course.epochs) and self._is_lost(score)
-        epoch = Epoch(number, loss, score, monotonic() - start, levels, lost)
+        misfit = self.job.misfit()
+        epoch = Epoch(number, loss, score, monotonic() - start, levels, lost, misfit)
         self.course.epochs.append(epoch)
         self._set_price(epoch)
         if not before or self._rank(epoch) > max(before):
@@ -304,13 +307,13 @@ class Trainer:
         known = self.course.epochs[0].score - self._constant
         return known > 0 and score - self._constant < _LOST * known
 
-    def _rank(self, epoch: Epoch) -> tuple[bool, bool, float, float]:
-        """What is not lost, cheap enough first, then by score; of the others, the cheapest."""
+    def _rank(self, epoch: Epoch) -> tuple[bool, bool, bool, float, float]:
+        """What fits and is not lost, cheap enough, then by score; of the others, the cheapest."""
         wanted = (
             self.course.epochs[0].levels / self.training.prune_energy if self.course.epochs else 0
         )
         cheap = self.training.prune_energy == 1 or epoch.levels <= wanted
-        return not epoch.lost, cheap, 0.0 if cheap else -epoch.levels, epoch.score
+        return not epoch.misfit, not epoch.lost, cheap, 0.0 if cheap else -epoch.levels, epoch.score
 
     def _set_price(self, epoch: Epoch) -> None:
         """Raise the price of energy while conversions are too dear, lower it below the goal."""
