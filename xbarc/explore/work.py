@@ -331,9 +331,12 @@ def _program_of(recipe: Recipe) -> Program:
 
     def build() -> Program:
         calibration = _calibration(recipe.calibrate)
-        return compile_model(
+        made = compile_model(
             recipe.model, target, options=options, calibration=calibration, memo=_stages
         )
+        # the other designs that share it ask for other ones
+        settings = tuple(item for item in made.settings if item[0] not in REPORTED)
+        return replace(made, settings=settings)
 
     program = _programs.recall(_program_key(recipe), build, _cell_bytes)
     return replace(program, target=target)
