@@ -64,14 +64,8 @@ def _fit(placement: str, compensations: frozenset[str] = frozenset()) -> Any:
     return fit_program(_program(), _data(), FitOptions(placement, compensations, LINES, swaps=2))
 
 
-@pytest.mark.parametrize(
-    "placement",
-    [
-        "heaviest",
-        pytest.param("srs", marks=pytest.mark.slow),
-        pytest.param("optimal", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("placement", ["heaviest", "srs", "optimal"])
 def test_placement_never_changes_the_plain_program(placement: str) -> None:
     assert all(is_lossless(step) for step in _program().crossbar_steps)
     assert np.array_equal(_outputs(_fit(placement).program), _outputs(_program()))

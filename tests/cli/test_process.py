@@ -87,6 +87,7 @@ def test_a_reader_that_goes_away(mlp: Path) -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 def test_closed_streams(dense: Path, tmp_path: Path) -> None:
     assert shell('"$@" >&-', *XBARC, "report", dense).stderr == ""
     done = shell('"$@" <&- >&- 2>&-', *XBARC, "report", dense)

@@ -46,10 +46,8 @@ def test_two_compiles_write_the_same_bytes(net: str, static: bool, tmp_path: Pat
     assert first == second
 
 
-@pytest.mark.parametrize(
-    "static",
-    [pytest.param(False, marks=pytest.mark.slow, id="dynamic"), pytest.param(True, id="static")],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("static", [False, True], ids=["dynamic", "static"])
 def test_the_hash_seed_changes_nothing(static: bool, tmp_path: Path) -> None:
     net, written = "mlp" if static else "resnet", []
     model = MODELS / f"fashion-{net}.onnx"
