@@ -342,13 +342,13 @@ def test_a_worker_gets_a_run_of_designs_that_share(study: MakeStudy) -> None:
         for bits in (8, 6)
     ]
     recipes = {str(n): _recipe_of(made, one) for n, one in enumerate(settings)}
-    dealt, keys, sizes = Batches(recipes, 2), list[str](), list[int]()
+    batches, keys, sizes = Batches(recipes, 2), list[str](), list[int]()
     lanes: dict[int, set[Any]] = {0: set(), 1: set()}
-    for batch in dealt:
+    for batch in batches:
         lanes[batch.lane] |= {settings[int(key)]["activation_bits"] for key in batch.keys}
         keys += batch.keys
         sizes.append(len(batch.keys))
-        dealt.learn([DesignCosts(seconds=0.1)] * len(batch.keys))
+        batches.learn([DesignCosts(seconds=0.1)] * len(batch.keys))
     assert sorted(keys) == sorted(recipes)
     assert sorted(map(len, lanes.values())) == [1, 1]
     assert sizes[0] == 1

@@ -1,4 +1,4 @@
-"""How designs are dealt to workers: what shares work goes to one of them, some at a time."""
+"""Which designs each worker gets: what shares work goes to one of them, some at a time."""
 
 from __future__ import annotations
 
