@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import xbarc.train as xt
-from tests.train.test_job import small_mlp
+from tests.train.jobs import small_mlp
 from xbarc.options import Training
 from xbarc.target import load_target
 
