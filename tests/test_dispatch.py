@@ -49,7 +49,7 @@ class _Pretended:
             if end <= self.now and not work.done():
                 work.set_result(result)
 
-    def settle(self, function: Callable[[Any], Any], waiting: Sequence[HandedItem[Any]]) -> None:
+    def settle(self, waiting: Sequence[HandedItem[Any]]) -> None:
         """Nobody dies."""
 
     def drop(self, works: Sequence[Future[Any]]) -> None:

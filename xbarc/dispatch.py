@@ -67,7 +67,7 @@ class Places(Protocol):
     def wait(self, works: Sequence[Any]) -> None:
         """Until one of them is done."""
 
-    def settle(self, function: Callable[[Any], Any], waiting: Sequence[HandedItem[Any]]) -> None:
+    def settle(self, waiting: Sequence[HandedItem[Any]]) -> None:
         """Take back tasks of places that are gone, before anybody reads their results."""
 
     def drop(self, works: Sequence[Any]) -> None:
@@ -95,12 +95,12 @@ def dispatch(
             )
             if not waiting:
                 return
-            places.settle(function, waiting)
+            places.settle(waiting)
             for task, place in _choose_places(names, waiting):
                 task.place, task.work = place, places.submit(place, function, task.item)
             if waiting[0].is_done:
                 # A place that died in between is known by the error, and settled above.
-                places.settle(function, waiting)
+                places.settle(waiting)
                 if waiting[0].is_done:
                     yield waiting.popleft()
                 continue

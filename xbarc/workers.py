@@ -119,9 +119,8 @@ class _Workers:
         """Until one is done."""
         futures.wait(works, return_when=futures.FIRST_COMPLETED)
 
-    def settle(self, function: Callable[[Any], Any], waiting: Sequence[HandedItem[Any]]) -> None:
+    def settle(self, waiting: Sequence[HandedItem[Any]]) -> None:
         """Start processes that died anew; each was at the first item that it has no result of."""
-        del function
         lost = [task for task in waiting if task.is_done and _has_died(task.work)]
         for number in sorted({task.place for task in lost}):
             self._stop(self._pools[number])

@@ -14,8 +14,6 @@ from numba.core import caching
 
 from xbarc.numerics import compiling
 
-fcntl = pytest.importorskip("fcntl", reason="no locks of files here")
-
 _LOOP = """
     from xbarc.numerics import WARM_MARK, compiled
 
@@ -142,6 +140,7 @@ _LONG = """
 
 
 def test_processes_that_start_together_compile_a_loop_once(tmp_path: Path) -> None:
+    pytest.importorskip("fcntl", reason="no locks of files here")
     _write(tmp_path, "loop_of_test", _TRIPLE.format(lines="\n"))
     _write(tmp_path, "use_of_test", _LONG)
     path = os.pathsep.join((str(tmp_path), str(Path(__file__).parents[2])))
@@ -159,6 +158,7 @@ def test_processes_that_start_together_compile_a_loop_once(tmp_path: Path) -> No
 
 def test_nobody_waits_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that was stopped by hand holds its lock."""
+    fcntl = pytest.importorskip("fcntl", reason="no locks of files here")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.setattr(compiling, "_PATIENCE", 0.1)

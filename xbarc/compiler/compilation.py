@@ -6,10 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from xbarc.calibration import (
-    Whole,
-    check_judge,
-)
+from xbarc.calibration import Whole, check_judge
 from xbarc.cost import without_law
 from xbarc.errors import InputError, MappingError, VerifyError
 from xbarc.executor import Values, calibration_batches
@@ -24,17 +21,11 @@ from xbarc.ir import (
     network_text,
     program_text,
 )
-from xbarc.mapping import (
-    placement_name,
-)
+from xbarc.mapping import placement_name
 from xbarc.memo import Memo
 from xbarc.numerics import AnyArray
 from xbarc.options import CompileOptions
-from xbarc.plan import (
-    Plan,
-    lossless,
-    make_plan,
-)
+from xbarc.plan import Plan, lossless, make_plan
 from xbarc.target import Target
 
 

@@ -223,9 +223,8 @@ class _Cluster:
         with self._client.as_current(), contextlib.suppress(TimeoutError):
             self._distributed.wait(works, timeout=_LOOK_S, return_when="FIRST_COMPLETED")
 
-    def settle(self, function: Callable[[Any], Any], waiting: Sequence[HandedItem[Any]]) -> None:
+    def settle(self, waiting: Sequence[HandedItem[Any]]) -> None:
         """Take back what workers had that have ended, and fetch the first result."""
-        del function
         gone = {task.place for task in waiting if task.is_at_work} - {*self._names}
         for place in sorted(gone):
             first, *others = (task for task in waiting if task.is_at_work and task.place == place)

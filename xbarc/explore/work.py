@@ -35,7 +35,7 @@ from xbarc.target import Target
 # network.
 _KEPT_BYTES = 256 << 20
 
-# What an executor counts as, so that three are kept: a class answers some hundred samples at a
+# What an executor counts as, so that four are kept: a class answers some hundred samples at a
 # time, and then the next one. Tables and sessions of a VGG for 28 x 28 pixels took 2 to 50 MB.
 _EXECUTOR_BYTES = 64 << 20
 
