@@ -131,6 +131,39 @@ def test_a_function_that_moved_leaves_nothing_behind(
     _forget()
 
 
+_HELPED = """
+    from xbarc.numerics import compiled
+
+    @compiled()
+    def _multiply(number, factor):
+        return number * factor
+
+    @compiled()
+    def scale(number):
+        return _multiply(number, 2) + _multiply(number, 3) + _multiply(number, number)
+"""
+
+
+def test_helpers_are_for_loops_alone_and_constants_are_no_types(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    _write(tmp_path, "loop_of_test", _HELPED)
+    for hits in (0, 1):
+        _forget()
+        loops = import_module("loop_of_test")
+        for _ in range(2):
+            # A call that went through would end the process.
+            with pytest.raises(TypeError, match="_multiply can be called by compiled functions"):
+                loops._multiply(7, 2)
+            assert loops.scale(7) == 84
+        assert len(loops._multiply.signatures) == 1 - hits  # a kept loop holds its helpers
+        assert sum(loops.scale.stats.cache_hits.values()) == hits
+    _forget()
+
+
 _LONG = """
     import sys
     from loop_of_test import triple

@@ -208,7 +208,7 @@ def _best_partner(m, kernel, gram, fields, at, sign, signs):
 
 
 @compiled()
-def descend(kernel, gram, fields, at, sign, signs, least, budget):
+def _descend(kernel, gram, fields, at, sign, signs, least, budget):
     """Best exchange for each position in turn, until none gains or the budget is used.
 
     All arrays are of one window. A gain up to `least` is none. The budget counts elementary
@@ -294,12 +294,12 @@ def iterate(window, signs, least, budget, seed):
     _outside(kernel, gram, fields, at, sign, own)
     state = np.empty(1, dtype=np.uint64)
     state[0] = seed
-    budget = descend(kernel, gram, fields, at, sign, signs, least, budget)
+    budget = _descend(kernel, gram, fields, at, sign, signs, least, budget)
     best = _window_energy(fields, own, at, sign)
     _copy(fields, at, sign, kept_fields, kept_at, kept_sign)
     while budget > 0 and at.shape[0] > 2:
         budget -= _kick(state, kernel, gram, fields, at, sign, signs)
-        budget = descend(kernel, gram, fields, at, sign, signs, least, budget)
+        budget = _descend(kernel, gram, fields, at, sign, signs, least, budget)
         found = _window_energy(fields, own, at, sign)
         # Worse than the best is undone: a walk that accepts worse states would need a temperature,
         # and results that depend on it.

@@ -20,23 +20,23 @@ def descend(
     """Search one output; `thresholds` (axis: segment and level) are changed in place."""
     counts = np.zeros(sums.shape[1:], dtype=np.int64)
     for sense in range(thresholds.size):
-        add(counts, sums[sense // levels], thresholds[sense], 1)
-    votes, wrong = scan_votes(counts, wanted, thresholds.size)
+        _add(counts, sums[sense // levels], thresholds[sense], 1)
+    votes, wrong = _scan_votes(counts, wanted, thresholds.size)
     for _ in range(rounds):
         before = wrong
         for sense in range(thresholds.size):
             own = sums[sense // levels]
-            add(counts, own, thresholds[sense], -1)
-            thresholds[sense], wrong = scan_threshold(counts, own, wanted, votes, top)
-            add(counts, own, thresholds[sense], 1)
-        votes, wrong = scan_votes(counts, wanted, thresholds.size)
+            _add(counts, own, thresholds[sense], -1)
+            thresholds[sense], wrong = _scan_threshold(counts, own, wanted, votes, top)
+            _add(counts, own, thresholds[sense], 1)
+        votes, wrong = _scan_votes(counts, wanted, thresholds.size)
         if wrong >= before:
             break
     return votes, wrong
 
 
 @compiled()
-def add(counts: IntArray, sums: IntArray, threshold: int, sign: int) -> None:
+def _add(counts: IntArray, sums: IntArray, threshold: int, sign: int) -> None:
     """Count one comparison in or out, at every position."""
     for window in range(sums.shape[0]):
         for position in range(sums.shape[1]):
@@ -45,15 +45,20 @@ def add(counts: IntArray, sums: IntArray, threshold: int, sign: int) -> None:
 
 
 @compiled()
-def scan_votes(counts: IntArray, wanted: BoolArray, senses: int) -> tuple[int, int]:
+def _scan_votes(counts: IntArray, wanted: BoolArray, senses: int) -> tuple[int, int]:
     """The number of votes that gives the fewest wrong windows, and how many these are."""
     fired = np.zeros((2, senses + 2), dtype=np.int64)
     for window in range(counts.shape[0]):
-        fired[np.int64(wanted[window]), counts[window].max()] += 1
+        most = counts[window, 0]
+        for position in range(1, counts.shape[1]):
+            most = max(most, counts[window, position])
+        fired[np.int64(wanted[window]), most] += 1
     # with `votes` needed, windows of fewer stay silent: wrong are wanted ones below, others above
     best, best_wrong = 1, counts.shape[0] + 1
     silent_wanted = 0
-    loud_unwanted = fired[0].sum()
+    loud_unwanted = np.int64(0)
+    for window in range(counts.shape[0]):
+        loud_unwanted += not wanted[window]
     for votes in range(1, senses + 1):
         silent_wanted += fired[1, votes - 1]
         loud_unwanted -= fired[0, votes - 1]
@@ -65,7 +70,7 @@ def scan_votes(counts: IntArray, wanted: BoolArray, senses: int) -> tuple[int, i
 
 
 @compiled()
-def scan_threshold(
+def _scan_threshold(
     others: IntArray, own: IntArray, wanted: BoolArray, votes: int, top: int
 ) -> tuple[int, int]:
     """The best threshold of one comparison beside the others' counts, and the wrong windows."""
@@ -81,11 +86,11 @@ def scan_threshold(
         wrong += (decided or pivot >= 0) != wanted[window]
         if not decided and pivot >= 0:  # silent from pivot + 1 on
             balance[pivot + 1] += 1 if wanted[window] else -1
-    return best_place(balance, wrong)
+    return _best_place(balance, wrong)
 
 
 @compiled()
-def best_place(balance: IntArray, wrong: int) -> tuple[int, int]:
+def _best_place(balance: IntArray, wrong: int) -> tuple[int, int]:
     """Where the running count of wrong windows is least; of equal ones in a run, the middle."""
     least, first, last = wrong, 0, 0
     running = wrong
