@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -14,7 +15,7 @@ from xbarc.errors import MappingError
 from xbarc.mapping import layer
 from xbarc.mapping.encodings import ByWeight, Differential, Offset, find_encoding
 from xbarc.mapping.job import make_job
-from xbarc.numerics import WeightCodes, pack_cells, packed_bytes, packing
+from xbarc.numerics import WeightCodes, cell_loops, pack_cells, packed_bytes, packing
 from xbarc.options import MapOptions
 
 NAMES = ("differential", "differential-analog", "unipolar", "twos-complement", "centre")
@@ -51,6 +52,39 @@ def test_a_table_packs_what_the_encoding_gives(
         codes.pack(weights[:, :, :first], 0, packed)
         codes.pack(weights[:, :, first:], first * codes.width, packed)
     assert np.array_equal(packed, pack_cells(cells, cell_bits).data)
+
+
+@pytest.mark.parametrize("columns", [8, 5])
+@pytest.mark.parametrize(
+    ("kind", "low"),
+    [
+        (np.int8, -128),
+        (np.uint8, 0),
+        (np.int16, -128),
+        (np.int32, 1 << 15),  # beyond 16 bits
+        (np.int64, -128),
+        (np.float64, -128),
+    ],
+)
+def test_weights_of_all_types_and_layouts_share_few_loops(
+    kind: type[np.number[Any]], low: int, columns: int
+) -> None:
+    """Codes of whole bytes and others; chunks end between rows."""
+    cells = np.random.default_rng(columns).integers(0, 2, (256, columns)).astype(np.uint8)
+    codes = WeightCodes.of(low, cells, 1)
+    assert codes is not None
+    chosen = np.arange(5 * 40 * 30).reshape(5, 40, 30) * 7 % 256
+    wanted = pack_cells(cells[chosen].reshape(5, 40, -1), 1).data
+    weights = (chosen + low).astype(kind)
+    doubled = np.repeat(weights, 2, axis=2)
+    for layout in (weights, np.asfortranarray(weights), doubled[:, :, ::2]):
+        packed = np.zeros_like(wanted)
+        with patch.object(packing, "_COPIED", 100):
+            codes.pack(layout, 0, packed)
+        assert np.array_equal(packed, wanted)
+    for loop in (cell_loops.look_up, cell_loops.append_codes):
+        kinds = {str(signature[0]) for signature in loop.signatures}
+        assert kinds <= {f"readonly array({name}, 2d, C)" for name in ("int16", "int64")}
 
 
 @given(cases(), st.sampled_from(["offset", "offset-unflipped", None]), st.booleans())

@@ -74,16 +74,26 @@ def count_bytes(flat):
         counts[3, flat[at + 3]] += 1
     for at in range(whole, len(flat)):
         counts[0, flat[at]] += 1
-    return counts.sum(axis=0)
+    # A loop: numba takes two seconds for the code of a sum along an axis.
+    for value in range(256):
+        counts[0, value] += counts[1, value] + counts[2, value] + counts[3, value]
+    return counts[0]
 
 
 @compiled()
-def look_up(weights, low, codes, out):
-    """Write the code of each weight; axes of weights and out: group, row, output."""
-    for group in range(weights.shape[0]):
-        for row in range(weights.shape[1]):
-            for output in range(weights.shape[2]):
-                out[group, row, output] = codes[np.int64(weights[group, row, output]) - low]
+def look_up(weights, low, codes, first, out):
+    """Write the code of each weight from some place of each row on.
+
+    Args:
+        weights: axes: row, output.
+        low: weight of the first code.
+        codes: of the type of `out`.
+        first: place of the first code in a row.
+        out: axes: row, code.
+    """
+    for row in range(weights.shape[0]):
+        for output in range(weights.shape[1]):
+            out[row, first + output] = codes[weights[row, output] - low]
 
 
 @compiled()
@@ -91,28 +101,26 @@ def append_codes(weights, low, codes, width, first, out):
     """Write the code of each weight from some bit of each row on, least significant bits first.
 
     Args:
-        weights: axes: group, row, output.
+        weights: axes: row, output.
         low: weight of the first code.
         codes: uint64.
         width: bits of a code, at most 56, so that a code and 7 bits before it fit 64.
         first: bit of the row at which the first code begins; those before it are kept.
-        out: axes: group, row, byte.
+        out: axes: row, byte.
     """
-    for group in range(weights.shape[0]):
-        for row in range(weights.shape[1]):
-            at, held = first >> 3, first & 7
-            word = np.uint64(out[group, row, at]) if held else np.uint64(0)
-            for output in range(weights.shape[2]):
-                code = codes[np.int64(weights[group, row, output]) - low]
-                word |= code << np.uint64(held)
-                held += width
-                while held >= 8:
-                    out[group, row, at] = np.uint8(word & np.uint64(255))
-                    word >>= np.uint64(8)
-                    held -= 8
-                    at += 1
-            if held:
-                out[group, row, at] = np.uint8(word)
+    for row in range(weights.shape[0]):
+        at, held = first >> 3, first & 7
+        word = np.uint64(out[row, at]) if held else np.uint64(0)
+        for output in range(weights.shape[1]):
+            word |= codes[weights[row, output] - low] << np.uint64(held)
+            held += width
+            while held >= 8:
+                out[row, at] = np.uint8(word & np.uint64(255))
+                word >>= np.uint64(8)
+                held -= 8
+                at += 1
+        if held:
+            out[row, at] = np.uint8(word)
 
 
 @compiled()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,9 @@ WIDEST_CODE = 56
 
 # Cells that are unpacked at a time where no compiled loop serves: 4 MiB, which fits the last cache.
 _CHUNK = 1 << 22
+# Weights that are copied at a time for the compiled loops: 256 KiB as int16, which a second-level
+# cache holds.
+_COPIED = 1 << 17
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,17 +196,37 @@ class WeightCodes:
         whole = self.width in (8, 16, 32) and not first % self.width and not out.shape[2] % size
         if not whole or sys.byteorder != "little":
             if is_worth_loops(weights):
-                codes = (self.low, self.codes, self.width)
-                cell_loops.append_codes(protect(weights), *codes, first, out)
+                for some, rows in self._cut_rows(weights, out):
+                    cell_loops.append_codes(some, self.low, self.codes, self.width, first, rows)
             else:
                 self._pack_bits(weights, first, out)
             return
-        words = out.view(f"u{size}")[:, :, first // self.width :][:, :, : weights.shape[2]]
+        words, place = out.view(f"u{size}"), first // self.width
         narrow = self.codes.astype(words.dtype)
         if is_worth_loops(weights):
-            cell_loops.look_up(protect(weights), self.low, narrow, words)
+            for some, rows in self._cut_rows(weights, words):
+                cell_loops.look_up(some, self.low, narrow, place, rows)
         else:
-            words[:] = narrow[weights.astype(np.int64) - self.low]
+            own = words[:, :, place : place + weights.shape[2]]
+            own[:] = narrow[weights.astype(np.int64) - self.low]
+
+    def _cut_rows(self, weights: IntArray, out: AnyArray) -> Iterator[tuple[IntArray, AnyArray]]:
+        """Some rows of weights at a time, with their rows of `out`; axes: row, output.
+
+        Loops are compiled for few types: with those of all weights that there are, and each layout
+        of them, packing had 36 loops that took a fifth of a second each. A copy into one type costs
+        nothing beside the loop.
+        """
+        groups, rows, outputs = weights.shape
+        flat = weights.reshape(groups * rows, outputs)
+        written = np.reshape(out, (groups * rows, out.shape[2]), copy=False)
+        small = self.low >= -(1 << 15) and self.low + len(self.codes) <= 1 << 15
+        step = max(1, _COPIED // max(1, outputs))
+        for start in range(0, len(flat), step):
+            some = np.asarray(
+                flat[start : start + step], np.int16 if small else np.int64, order="C"
+            )
+            yield protect(some), written[start : start + step]
 
     def _pack_bits(self, weights: IntArray, first: int, out: UInt8Array) -> None:
         """As `pack`, a byte a bit at a time."""
