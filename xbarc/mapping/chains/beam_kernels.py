@@ -113,10 +113,14 @@ def _take(beam, following, place, way, problem):
     """Put a chain with one more output into the next beam; `way` is parent, item, way."""
     entry, item, turn = way
     row, side = problem.columns[item], turn >> 1
-    following.placed[place] = beam.placed[entry]
+    # Loops: numba takes seconds for the code of an assignment between arrays.
+    for word in range(beam.placed.shape[1]):
+        following.placed[place, word] = beam.placed[entry, word]
     following.placed[place, item >> 6] |= np.uint64(1) << np.uint64(item & 63)
     following.outputs[place] = beam.outputs[entry] ^ problem.name[item]
-    following.tips[place] = beam.tips[entry]
+    for r in range(row.shape[0]):
+        following.tips[place, 0, r] = beam.tips[entry, 0, r]
+        following.tips[place, 1, r] = beam.tips[entry, 1, r]
     _reach(
         beam,
         entry,

@@ -349,7 +349,9 @@ def search_order(search, moves, work):
         if depth < 0:
             return UNKNOWN if search.tally[LEFT_OUT] else NONE
         _make(search, depth)
-        left = search.left.sum()
+        left = 0
+        for chains in search.left:
+            left += chains
         if left == 0 and _is_whole(search.chains.table[search.tally[BEGUN] - 1], search.lengths):
             return FOUND
         # Counted, not timed, so that the answer does not depend on the machine.

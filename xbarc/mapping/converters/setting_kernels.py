@@ -61,10 +61,14 @@ def best_setting(sums, moments, bits, tries):
     Steps from the whole range down; for each, lower ends over what the range leaves free; then a
     closer look around the best.
     """
-    used = np.flatnonzero(moments[0, 1:] > moments[0, :-1])
-    if len(used) == 0:
+    low, high = 0, len(sums) - 1
+    while low <= high and not moments[0, low + 1] > moments[0, low]:
+        low += 1
+    if low > high:
         return np.int64(0), np.int64(1), 0.0
-    first, last = np.int64(sums[used[0]]), np.int64(sums[used[-1]])
+    while not moments[0, high + 1] > moments[0, high]:
+        high -= 1
+    first, last = np.int64(sums[low]), np.int64(sums[high])
     # Every sum has a code of its own: no search can be better than exact.
     if last - first < 1 << bits and (len(sums) < 2 or sums[1] - sums[0] == 1):
         return first, np.int64(1), 0.0

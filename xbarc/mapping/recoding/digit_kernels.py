@@ -174,6 +174,20 @@ def cost_of(sums, top, law):
 
 
 @compiled()
+def copy_digits(digits, sums, to_digits, to_sums):
+    """Copy digits and the sums of their columns.
+
+    As loops: where numba assigns one array to another it makes code for arrays of all shapes, which
+    takes three seconds.
+    """
+    for column in range(sums.shape[0]):
+        to_sums[column] = sums[column]
+    for row in range(digits.shape[0]):
+        for j in range(digits.shape[1]):
+            to_digits[row, j] = digits[row, j]
+
+
+@compiled()
 def lower(weights, cell_bits, top, digits, sums, table, tries, most):
     """Lower the widths of columns one by one, as long as a few sweeps meet them.
 
@@ -190,7 +204,7 @@ def lower(weights, cell_bits, top, digits, sums, table, tries, most):
             return
         targets[column] = target(bits[column] - 1, top)
         set_prices(table[0], table[1], targets)
-        trial[:], trial_sums[:] = digits, sums
+        copy_digits(digits, sums, trial, trial_sums)
         before = excess(trial_sums, targets)
         for _ in range(min(tries, most)):
             most -= 1
@@ -202,7 +216,7 @@ def lower(weights, cell_bits, top, digits, sums, table, tries, most):
                 break
             before = left
         if excess(trial_sums, targets) == 0:
-            digits[:], sums[:] = trial, trial_sums
+            copy_digits(trial, trial_sums, digits, sums)
             measure(sums, top, bits, targets)
         else:
             # Not asked again, though later digits might meet it: the loop has to end.

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from xbarc.mapping.recoding.digit_kernels import (
+    copy_digits,
     cost_of,
     excess,
     linear,
@@ -81,10 +82,20 @@ def _stands(prices, floors, held, rest, column, largest):
 @compiled()
 def _given_up(widths, failed):
     """Whether these are no wider than widths that were not met."""
-    covered = False
     for k in range(failed.shape[0]):
-        covered = covered or (widths <= failed[k]).all()
-    return covered
+        wider = 0
+        for column in range(widths.shape[0]):
+            wider += widths[column] > failed[k, column]
+        if wider == 0:
+            return True
+    return False
+
+
+@compiled()
+def _copy(numbers, to):
+    """Copy a row; a loop for the reason that `copy_digits` is one."""
+    for column in range(numbers.shape[0]):
+        to[column] = numbers[column]
 
 
 @compiled()
@@ -104,7 +115,9 @@ def next_widths(ruled_out, law, low, high, limit, top, best):
     columns = low.shape[0]
     rest = np.zeros((columns + 1, floors.shape[0]), np.int64)
     for column in range(columns - 1, -1, -1):
-        rest[column] = rest[column + 1] + prices[:, column] * target(high[column], top)
+        largest = target(high[column], top)
+        for k in range(floors.shape[0]):
+            rest[column, k] = rest[column + 1, k] + prices[k, column] * largest
     held, spent = np.zeros_like(rest), np.zeros(columns + 1, np.int64)
     widths, column = low.copy(), 0
     widths[0] -= 1
@@ -120,7 +133,7 @@ def next_widths(ruled_out, law, low, high, limit, top, best):
                 widths[column] = low[column] - 1
             elif not _given_up(widths, failed):
                 limit = spent[columns]
-                best[:] = widths
+                _copy(widths, best)
     return limit
 
 
@@ -131,14 +144,19 @@ def _refutes(weights, cell_bits, over, targets, price, digits, sums):
     Returns:
         The cost of the cheapest digits; 0 where nothing is refuted.
     """
-    most = over.max()
+    most = np.int64(0)
+    for column in range(over.shape[0]):
+        most = max(most, over[column])
     for column in range(over.shape[0]):
         # Whole numbers, so that the refutation is exact: floats would have to be rounded down, with
         # care, at every step.
         price[column] = (over[column] * _FINE + most // 2) // most
     linear(weights, cell_bits, price, digits, sums)
-    floor = (price * sums).sum()
-    return floor if (price * targets).sum() < floor else 0
+    floor, allowed = np.int64(0), np.int64(0)
+    for column in range(over.shape[0]):
+        floor += price[column] * sums[column]
+        allowed += price[column] * targets[column]
+    return floor if allowed < floor else 0
 
 
 @compiled()
@@ -168,33 +186,37 @@ def _meet(weights, cell_bits, digits, sums, targets, table, sweeps, price):
 
 
 @compiled()
-def improve(weights, cell_bits, top, digits, sums, table, law, effort):
+def _improve(weights, cell_bits, top, digits, sums, table, law, effort):
     """Look for cheaper widths around those of `digits` and `sums`, which are replaced by better."""
     columns, rounds = sums.shape[0], effort.rounds
     bits, targets = np.zeros(columns, np.int64), np.zeros(columns, np.int64)
     best, price = np.zeros(columns, np.int64), np.zeros(columns, np.int64)
+    least, most = np.zeros(columns, np.int64), np.zeros(columns, np.int64)
     prices, floors = np.zeros((rounds, columns), np.int64), np.zeros(rounds, np.int64)
     failed, refuted, failures = np.zeros((rounds, columns), np.int64), 0, 0
     widest = width(weights.shape[0] * ((1 << cell_bits) - 1), top)
     trial, trial_sums = digits.copy(), sums.copy()
     for _ in range(rounds):
         measure(sums, top, bits, targets)
-        found, least = cost_of(sums, top, law), np.maximum(bits - 1, 0)
+        found = cost_of(sums, top, law)
         known = RuledOut(prices[:refuted], floors[:refuted], failed[:failures])
         # One bit up or down: with eight columns these are 3**8 = 6,561 neighbours.
-        most = np.minimum(bits + 1, widest)
+        for column in range(columns):
+            least[column] = max(bits[column] - 1, 0)
+            most[column] = min(bits[column] + 1, widest)
         if next_widths(known, law, least, most, found, top, best) >= found:
             return
         for column in range(columns):
             targets[column] = target(best[column], top)
         floor = _meet(weights, cell_bits, trial, trial_sums, targets, table, effort.sweeps, price)
         if floor < 0:
-            digits[:], sums[:] = trial, trial_sums
+            copy_digits(trial, trial_sums, digits, sums)
         elif floor > 0:
-            prices[refuted], floors[refuted] = price, floor
+            _copy(price, prices[refuted])
+            floors[refuted] = floor
             refuted += 1
         else:
-            failed[failures] = best
+            _copy(best, failed[failures])
             failures += 1
 
 
@@ -265,6 +287,7 @@ def recode(weights, cell_bits, top, starts, law, effort, digits, span):
                 lower(weights[problem], cell_bits, top, trial, sums, table, tries, most)
             cost = cost_of(sums, top, law)
             if least < 0 or cost < least:
-                least, digits[problem], kept[:] = cost, trial, sums
+                least = cost
+                copy_digits(trial, sums, digits[problem], kept)
         own = digits[problem]
-        improve(weights[problem], cell_bits, top, own, kept, table, law, effort)
+        _improve(weights[problem], cell_bits, top, own, kept, table, law, effort)
