@@ -245,19 +245,21 @@ class _Ladders:
 def prepare(cells: Float64Array, lines: LineModel) -> _Ladders:
     """Ladders of all lines of an array."""
     flipped = np.ascontiguousarray(cells[::-1])
-    path = max(lines.driver_path, _FEWEST_OHM if lines.both_drivers else 0.0)
-    end = max(lines.sense_path, _FEWEST_OHM if lines.both_senses else 0.0)
+    # Loops are made again for whole numbers.
+    wordline, bitline = float(lines.wordline), float(lines.bitline)
+    path = float(max(lines.driver_path, _FEWEST_OHM if lines.both_drivers else 0.0))
+    end = float(max(lines.sense_path, _FEWEST_OHM if lines.both_senses else 0.0))
     far_driver = 1 / path if lines.both_drivers else 0.0
     far_sense = 1 / end if lines.both_senses else 0.0
     seen, passed = np.empty_like(flipped), np.empty_like(flipped)
-    sweeps.ladders(flipped, lines.wordline, far_driver, seen, passed)
+    sweeps.ladders(flipped, wordline, far_driver, seen, passed)
     taken = 1 / (1 + path * seen[:, 0])
     word = (passed, path * taken, taken)
     seen, passed = np.empty(flipped.T.shape), np.empty(flipped.T.shape)
-    sweeps.ladders(np.ascontiguousarray(flipped.T), lines.bitline, far_sense, seen, passed)
+    sweeps.ladders(np.ascontiguousarray(flipped.T), bitline, far_sense, seen, passed)
     down = np.concatenate([passed.T, np.ones((1, flipped.shape[1]))])
     bit = (np.ascontiguousarray(down), 1 / (1 + end * seen[:, 0]))
-    return _Ladders(flipped, word, bit, (lines.wordline, lines.bitline, end), far_driver, far_sense)
+    return _Ladders(flipped, word, bit, (wordline, bitline, end), far_driver, far_sense)
 
 
 def solve_by_sweeps(

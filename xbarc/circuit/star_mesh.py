@@ -297,7 +297,8 @@ def _add_eliminated(shared, inverse, found, rows, start):
     _fill_shares(shared, inverse, count, count, shares)
     for row in range(0, rows, 2):
         for tile in range((count + max(row, start)) >> _SHIFT, shared.shape[0]):
-            _sum_products(shared[tile], shares[row : row + 2], pair)
+            # Cut like the other caller's, so that it is compiled once.
+            _sum_products(shared[tile], shares[row : row + 2, : shares.shape[1]], pair)
             first = (tile << _SHIFT) - count
             for own in range(min(2, rows - row)):
                 for column in range(max(0, first), min(size, first + TILE)):
