@@ -103,6 +103,8 @@ def test_compile_help_fits_a_screen(xbarc: Run, monkeypatch: pytest.MonkeyPatch)
     assert max(map(len, lines)) <= 80
     every = xbarc("compile", "--help-all").out
     assert all(f"{flags_of(name, field)[0].partition('/')[0]} " in every for name, field in FIELDS)
+    # What one command line asks for says nothing about the next of the same process.
+    assert xbarc("compile", "--help").out.splitlines() == lines
 
 
 def test_compile_help_has_every_choice_and_default(xbarc: Run) -> None:

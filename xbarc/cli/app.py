@@ -10,11 +10,13 @@ import os
 import sys
 import warnings
 from collections.abc import Collection, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
 
 import typer
+import typer.main
 
 from xbarc.cli.help import XbarcGroup, usage_error
 from xbarc.cli.interrupts import Interrupts
@@ -91,6 +93,12 @@ def command_app(names: Collection[str] = tuple(_COMMANDS)) -> typer.Typer:
         else:
             add_command(app, name, found)
     return app
+
+
+@cache
+def _build_command(names: tuple[str, ...]) -> Any:
+    """What runs a command line, built once: typer takes longer for it than small commands take."""
+    return typer.main.get_command(command_app(names))
 
 
 def _asked(arguments: Sequence[str]) -> Collection[str]:
@@ -231,11 +239,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str], interrupts: Interrupts) -> int:
-    hook = sys.excepthook  # typer puts its own in place
     try:
         with interrupts, _same_environment(), _notes_of_renames(), _notes_of_long_work():
-            app = command_app(_asked(arguments))
-            code = app(args=arguments, prog_name="xbarc", standalone_mode=False)
+            command = _build_command(tuple(_asked(arguments)))
+            code = command(args=arguments, prog_name="xbarc", standalone_mode=False)
     except typer.Exit as leave:
         code = leave.exit_code
     except _UsageProblem as problem:
@@ -243,8 +250,6 @@ def _run(arguments: list[str], interrupts: Interrupts) -> int:
             getattr(problem, "show")()  # noqa: B009  # defined on the base class only
             return EXIT_USER
         raise usage_error(problem) from problem
-    finally:
-        sys.excepthook = hook
     if code == EXIT_INTERRUPTED:  # typer turns a KeyboardInterrupt into this code, and is silent
         raise KeyboardInterrupt
     sys.stdout.flush()

@@ -110,11 +110,14 @@ EXAMPLES = {
 """What to type, by command."""
 
 
+_SHOWS_ALL = "xbarc.show_all"
+"""Whether the help that is printed has every option, in what a context holds for plug-ins."""
+
+
 class XbarcCommand(TyperCommand):
     """A command with sections of options, examples, and former names of flags."""
 
     facts: ClassVar[Mapping[str, tuple[type[Options], Option]]] = {}
-    whole = False
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the command line; flags of the last release are still taken, with a note."""
@@ -132,7 +135,7 @@ class XbarcCommand(TyperCommand):
         text = inspect.cleandoc(self.help or "")
         with formatter.indentation():
             formatter.write_paragraph()
-            formatter.write_text(text if self.whole else text.partition("\n\n")[0])
+            formatter.write_text(text if ctx.meta.get(_SHOWS_ALL) else text.partition("\n\n")[0])
         _write_examples(ctx, formatter)
         self.format_options(ctx, formatter)
 
@@ -144,7 +147,8 @@ class XbarcCommand(TyperCommand):
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write arguments and options, section by section."""
         rows = [row for each in self.get_params(ctx) if (row := self._row(each, ctx)) is not None]
-        shown = [(heading, record) for heading, record, everyday in rows if everyday or self.whole]
+        whole = ctx.meta.get(_SHOWS_ALL, False)
+        shown = [(heading, record) for heading, record, everyday in rows if everyday or whole]
         # A sort keeps the order of equal keys, which is that of the declarations.
         shown.sort(key=lambda row: _place(row[0]))
         for heading, group in groupby(shown, key=lambda row: row[0]):
@@ -167,7 +171,7 @@ class XbarcCommand(TyperCommand):
         if parameter.name not in self.facts:
             return heading, record, True
         panel, said = self.facts[parameter.name]
-        if said.brief and not self.whole:
+        if said.brief and not ctx.meta.get(_SHOWS_ALL):
             return heading, _shorten(record, said), True
         return heading, record, not (panel.table or said.advanced)
 
@@ -186,8 +190,7 @@ def _place(heading: str) -> int:
 def show_all(ctx: typer.Context, value: bool) -> None:
     """Print the help with every option, and leave."""
     if value:
-        command: Any = ctx.command
-        command.whole = True
+        ctx.meta[_SHOWS_ALL] = True  # not of the command, which runs the next command line too
         print(ctx.get_help())
         raise typer.Exit
 
