@@ -16,8 +16,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, wraps
 from importlib import import_module
-from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
-from importlib.metadata import packages_distributions as distributions_by_package
+from importlib.metadata import (
+    EntryPoint,
+    PackageNotFoundError,
+    distributions,
+    entry_points,
+    version,
+)
+from itertools import chain
 from numbers import Integral, Real
 from pathlib import Path
 from traceback import extract_tb
@@ -345,9 +351,21 @@ def _distribution(door: Door, method: object) -> str:
 
 
 @cache
-def _distributions(_: tuple[str, ...]) -> Mapping[str, list[str]]:
-    """Distributions by package, which Python reads from the metadata of everything installed."""
-    return distributions_by_package()
+def _packages_in(folder: str) -> Mapping[str, list[str]]:
+    """Distributions by package of one entry of `sys.path`; Python reads all of their metadata.
+
+    Of one entry, as entries are added while a program runs; those that were there stay.
+    """
+    found: dict[str, list[str]] = {}
+    for one in distributions(path=[folder]):
+        packages = (one.read_text("top_level.txt") or "").split()
+        if not packages:
+            modules = [file for file in one.files or () if file.suffix in (".py", ".so", ".pyd")]
+            # A module `name.cpython-311.so`, or a file of a package `name/file.py`.
+            packages = [file.parts[0].partition(".")[0] for file in modules]
+        for package in dict.fromkeys(packages):
+            found.setdefault(package, []).append(one.name)
+    return found
 
 
 def _package(door: Door, module: str) -> str:
@@ -355,7 +373,9 @@ def _package(door: Door, module: str) -> str:
     for point in points:  # a package under development registers names, but lists no files
         if point.dist is not None and point.module == module:
             return f"{point.dist.name} {point.dist.version}"
-    for name in sorted(_distributions(tuple(sys.path)).get(module.partition(".")[0], ())):
+    package = module.partition(".")[0]
+    holders = [_packages_in(folder).get(package, ()) for folder in sys.path]
+    for name in sorted(chain.from_iterable(holders)):
         try:
             return f"{name} {version(name)}"
         except PackageNotFoundError:
