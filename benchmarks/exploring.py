@@ -1,6 +1,6 @@
 """Studies: what killed processes cost, what Dask costs, how near a search comes to all designs.
 
-python benchmarks/exploring.py kills [--rounds 50]
+python benchmarks/exploring.py kills [--dask] [--rounds 50]
 python benchmarks/exploring.py dask [--designs 200]
 python benchmarks/exploring.py search [--designs 60]
 python benchmarks/exploring.py large [--designs 500]
@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -127,26 +128,48 @@ def _cpu() -> float:
 # ---- kills
 
 
-def _log_prices(conditions: Conditions, batch: Batch) -> list[DesignCosts]:
+def _log_prices(log: Path, conditions: Conditions, batch: Batch) -> list[DesignCosts]:
     """`price_batch`, with a line for each design that it came to the end of."""
     found = price_batch(conditions, batch)
-    with Path(os.environ["XBARC_PRICED"]).open("a", encoding="utf-8") as file:
+    with log.open("a", encoding="utf-8") as file:
         size = len(batch.recipes)
         file.write("".join(f"{size} {recipe.command()}\n" for recipe in batch.recipes))
     return found
 
 
-def drive(store: str, jobs: int) -> None:
+def drive(store: Path, scheduler: str | None) -> None:
     """One run of the study, in a process of its own."""
-    driver.price_batch = _log_prices
-    result = explore(_mlp_study(60), store=store, jobs=jobs)
-    Path(store).with_suffix(".json").write_text(result.json_text(), encoding="utf-8")
+    driver.price_batch = partial(_log_prices, store.with_suffix(".log"))
+    with cluster_map(scheduler) if scheduler else worker_map(2) as share:
+        result = explore(_mlp_study(60), store=store, share=share)
+    store.with_suffix(".json").write_text(result.json_text(), encoding="utf-8")
 
 
-def _start_driver(store: Path) -> subprocess.Popen[bytes]:
-    words = [sys.executable, __file__, "drive", str(store)]
-    environment = os.environ | {"XBARC_PRICED": str(store.with_suffix(".log"))}
-    return subprocess.Popen(words, env=environment, start_new_session=True)
+@dataclass(frozen=True)
+class Drivers:
+    """Runs of the study that may be killed.
+
+    Attributes:
+        cluster: whose workers they use; None: processes of their own.
+    """
+
+    cluster: distributed.LocalCluster | None = None
+
+    def start(self, store: Path) -> subprocess.Popen[bytes]:
+        """A run, in a session of its own."""
+        words = [sys.executable, __file__, "drive", str(store)]
+        if self.cluster is not None:
+            words += ["--scheduler", self.cluster.scheduler_address]
+            with distributed.Client(self.cluster, set_as_default=False) as client:
+                client.wait_for_workers(2)  # those killed before are started again
+        return subprocess.Popen(words, start_new_session=True)
+
+    def workers(self, made: subprocess.Popen[bytes]) -> list[int]:
+        """Processes that do its work."""
+        if self.cluster is None:
+            return _workers_of(made.pid)
+        pids = (nanny.pid for nanny in self.cluster.workers.values())
+        return [pid for pid in pids if pid is not None]  # none: about to be started again
 
 
 def _workers_of(group: int) -> list[int]:
@@ -183,35 +206,41 @@ def _known(store: Path) -> int:
         base.close()
 
 
-def kill_studies(rounds: int) -> None:
+def kill_studies(rounds: int, dask: bool) -> None:
     """Kill a study again and again, go on, and compare with one that nobody disturbed."""
     chance, hits, faults = np.random.default_rng(0), Counter[str](), list[str]()
-    with tempfile.TemporaryDirectory() as folder:
-        store, calm = (Path(folder) / name for name in ("study.db", "calm.db"))
+    with (
+        _local_cluster() if dask else contextlib.nullcontext() as cluster,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        drivers = Drivers(cluster)
+        store, calm, timed = (Path(folder) / f"{name}.db" for name in ("study", "calm", "timed"))
+        drivers.start(calm).wait()
         start = time.monotonic()
-        _start_driver(calm).wait()
+        drivers.start(timed).wait()  # workers of a cluster have loaded everything by now
         whole = time.monotonic() - start
         for number in range(rounds):
             victim = _VICTIMS[number % len(_VICTIMS)]
             before = _known(store)
-            made = _start_driver(store)
+            made = drivers.start(store)
             # From the first second, in which modules load, until most of it is done.
             time.sleep(chance.uniform(0.2, whole * 0.8))
             hits[victim if made.poll() is None else "ended before"] += 1
-            faults += _kill(made, victim, chance)
+            faults += _kill(made, drivers.workers(made), victim, chance)
             if _known(store) < before:
                 faults.append(f"round {number}: results are gone")
             # A study whose worker died comes to its end, and leaves nothing to kill.
             if victim == _VICTIMS[-1] or number == rounds - 1:
-                faults += _check_end(store, calm)
+                faults += _check_end(drivers, store, calm)
                 for path in Path(folder).glob("study.*"):
                     path.unlink()
     print(f"{whole:.1f} s a study; kills: {dict(hits)}; faults: {faults or 'none'}")
 
 
-def _kill(made: subprocess.Popen[bytes], victim: str, chance: np.random.Generator) -> list[str]:
+def _kill(
+    made: subprocess.Popen[bytes], workers: list[int], victim: str, chance: np.random.Generator
+) -> list[str]:
     """Kill what is asked for; afterwards no process of the study may be left."""
-    workers = _workers_of(made.pid)
     chosen = [int(chance.choice(workers))] if workers and victim != "driver" else []
     if victim != "worker" or not chosen:
         chosen.append(made.pid)
@@ -226,9 +255,9 @@ def _kill(made: subprocess.Popen[bytes], victim: str, chance: np.random.Generato
     return [f"{len(left)} processes are left"] if left else []
 
 
-def _check_end(store: Path, calm: Path) -> list[str]:
+def _check_end(drivers: Drivers, store: Path, calm: Path) -> list[str]:
     """Let the study come to its end, and look for what was lost or done twice."""
-    _start_driver(store).wait()
+    drivers.start(store).wait()
     found, wanted = (json.loads(path.with_suffix(".json").read_text()) for path in (store, calm))
     faults = [] if found == wanted else ["another answer than that of an undisturbed study"]
     lines = [line.split(" ", 1) for line in store.with_suffix(".log").read_text().splitlines()]
@@ -268,16 +297,17 @@ def compare_dask(designs: int) -> None:
 
 @contextlib.contextmanager
 def _dask_map() -> Iterator[WorkerMap]:
+    with _local_cluster() as cluster, cluster_map(cluster.scheduler_address) as share:
+        yield share
+
+
+def _local_cluster() -> distributed.LocalCluster:
     # As `--slurm` starts them: one thread each, no samples of the call stack.
     os.environ |= dict.fromkeys(THREAD_VARIABLES, "1")
     os.environ["DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED"] = "False"
-    with (
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None, processes=True
-        ) as cluster,
-        cluster_map(cluster.scheduler_address) as share,
-    ):
-        yield share
+    return distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None, processes=True
+    )
 
 
 # ---- search
@@ -317,43 +347,49 @@ def search_large(designs: int) -> None:
 
 def compare_loop() -> None:
     """24 designs of the VGG-like net: a study, and a loop over compile, report and evaluate."""
-    varied: dict[str, list[Any]] = {
+    hardware: dict[str, list[Any]] = {
         "array.rows": [64, 128, 256],
-        "tied": [["array.rows", "array.active_rows"]],
+        "array.columns": [64, 128],
+        "encoding": ["differential", "acm"],
+        "adc": ["lossless", 8],
+    }
+    converters: dict[str, list[Any]] = {
+        "array.rows": [64, 128, 256],
         "encoding": ["differential", "acm"],
         "adc": ["lossless", 6, 5, "calibrated:5"],
     }
-    study = {"models": [_MODELS / "fashion-vgg.onnx"], **_DATA, "knobs": varied}
-    loops = list(product(varied["array.rows"], varied["encoding"], varied["adc"]))
     # Both start with compiled loops; who goes first makes no difference then.
-    _judge_alone(loops[0])
-    start = time.process_time()
-    for design in loops:
-        _judge_alone(design)
-    alone = time.process_time() - start
-    with tempfile.TemporaryDirectory() as folder:
+    _judge_alone({"array.rows": 64, "encoding": "acm", "adc": "calibrated:5"})
+    for name, varied in (("hardware", hardware), ("converters", converters)):
+        designs = [dict(zip(varied, values, strict=True)) for values in product(*varied.values())]
         start = time.process_time()
-        found = explore(study | {"objectives": _OBJECTIVES}, store=Path(folder) / "loop.db")
-        shared = time.process_time() - start
-    print(
-        f"{len(loops)} designs in a loop: {alone:.1f} CPU s; as a study ({len(found.rows) - 1}):"
-        f" {shared:.1f} CPU s, {alone / shared:.1f} times less"
-    )
+        for design in designs:
+            _judge_alone(design)
+        alone = time.process_time() - start
+        study = {"models": [_MODELS / "fashion-vgg.onnx"], **_DATA, "objectives": _OBJECTIVES}
+        knobs = {**varied, "tied": [["array.rows", "array.active_rows"]]}
+        with tempfile.TemporaryDirectory() as folder:
+            start = time.process_time()
+            found = explore({**study, "knobs": knobs}, store=Path(folder) / "loop.db")
+            shared = time.process_time() - start
+        print(
+            f"{name}: {len(designs)} designs in a loop {alone:.1f} CPU s; as a study"
+            f" ({len(found.rows) - 1}) {shared:.1f} CPU s, {alone / shared:.1f} times less",
+            flush=True,
+        )
 
 
-def _judge_alone(design: tuple[Any, ...]) -> None:
-    rows, encoding, adc = design
-    data = read_npz(_DATA["data"])
-    changes = [f"array.rows={rows}", f"array.active_rows={rows}"]
+def _judge_alone(design: dict[str, Any]) -> None:
+    options = {name: str(value) for name, value in design.items() if "." not in name}
+    settings = [f"{name}={value}" for name, value in design.items() if "." in name]
     made = xbarc.compile(
         _MODELS / "fashion-vgg.onnx",
-        load_target("rram128", changes),
+        load_target("rram128", [*settings, f"array.active_rows={design['array.rows']}"]),
         calibration=read_npz(_DATA["calibrate"]),
-        encoding=encoding,
-        adc=str(adc),
+        **options,
     )
     made.report()
-    evaluate(made.program, data, _MODELS / "fashion-vgg.onnx")
+    evaluate(made.program, read_npz(_DATA["data"]), _MODELS / "fashion-vgg.onnx")
 
 
 def _timed(name: str, study: dict[str, Any]) -> StudyResult:
@@ -391,15 +427,17 @@ def main() -> None:
     """Run what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=("kills", "dask", "search", "large", "loop", "drive"))
-    parser.add_argument("store", nargs="?")
+    parser.add_argument("store", nargs="?", type=Path)
+    parser.add_argument("--scheduler")
+    parser.add_argument("--dask", action="store_true", help="kills: workers of a cluster")
     parser.add_argument("--rounds", type=int, default=50)
     parser.add_argument("--designs", type=int, help="[default: as the docs show]")
     asked = parser.parse_args()
     designs = asked.designs or {"dask": 200, "search": 60, "large": 500}.get(asked.what, 0)
     if asked.what == "drive":
-        drive(asked.store, jobs=2)
+        drive(asked.store, asked.scheduler)
     elif asked.what == "kills":
-        kill_studies(asked.rounds)
+        kill_studies(asked.rounds, asked.dask)
     elif asked.what == "dask":
         compare_dask(designs)
     elif asked.what == "search":

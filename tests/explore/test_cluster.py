@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -54,6 +55,42 @@ def test_a_cluster_changes_nothing(cluster: Any, study: MakeStudy) -> None:
     with cluster_map(cluster.scheduler_address) as share:
         found = explore(made, share=share)
     assert found.as_json() == explore(made).as_json()
+
+
+# Pages that the system had to hand out for arrays of 1 MiB, each freed before the next is made.
+ARRAYS_AND_PAGES = """
+import resource, threading
+import numpy as np
+from xbarc.explore import cluster
+
+def make_arrays():
+    for _ in range(200):
+        np.ones(1 << 17)
+
+def work():
+    global pages
+    cluster._work_at(lambda _: make_arrays(), None)  # the first ones, which nobody had before
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    cluster._work_at(lambda _: make_arrays(), None)
+    pages = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+thread = threading.Thread(target=work)  # as Dask has it
+thread.start()
+thread.join()
+print(pages)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="settings of glibc")
+@pytest.mark.parametrize(("trimmed", "most"), [("65536", 2_000), ("65537", None)])
+def test_memory_of_an_array_serves_the_next(trimmed: str, most: int | None) -> None:
+    given = os.environ | {"MALLOC_TRIM_THRESHOLD_": trimmed}
+    asked = [sys.executable, "-c", ARRAYS_AND_PAGES]
+    pages = int(subprocess.run(asked, env=given, capture_output=True, check=True).stdout)
+    if most is None:  # what somebody else chose is left, and costs 256 pages an array
+        assert pages > 40_000
+    else:
+        assert pages < most
 
 
 def test_one_worker_and_four_give_equal_tables(study: MakeStudy) -> None:
