@@ -313,7 +313,8 @@ class NoisyTables(AnalogTables):
         driven = inputs.counts[:, : step.input_bits, lookup.LANE].transpose(1, 0, 2)
         power = driven.reshape(step.input_bits, -1).astype(np.float64) * noise.cell**2
         reads, own = noisy.variances[:, :1, None], noisy.variances[:, 1:, None]
-        sigma = np.sqrt(power * reads + own) * 2.0**noisy.reading.bits
+        # Of one layout, or the longest loop there is would be compiled twice.
+        sigma = np.ascontiguousarray(np.sqrt(power * reads + own) * 2.0**noisy.reading.bits)
         key, place = stream_of(noise.seed, NOISE_EFFECT, noise.place(step, segment))
         numbers = numbers_of_vector(step.conversions, step.input_slices)
         stride = np.uint64(numbers * NOISE_BITS // 64 // WORDS)

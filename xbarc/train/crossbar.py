@@ -292,7 +292,8 @@ def _plane(codes: Tensor, number: int, dtype: torch.dtype, cut: LayerCut) -> Ten
     if not codes.is_cpu:
         return ((codes >> below) & (size - 1)).to(dtype)
     plane = torch.empty(codes.shape, dtype=dtype)
-    loops.take_plane(codes.numpy(), below, size, plane.numpy())
+    # Of one layout: the loop is compiled for each.
+    loops.take_plane(codes.contiguous().numpy(), below, size, plane.numpy())
     return plane
 
 

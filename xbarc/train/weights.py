@@ -141,8 +141,8 @@ class WeightEntries:
 
     @property
     def entries(self) -> tuple[AnyArray, AnyArray, AnyArray]:
-        """As the compiled loops take them."""
-        return self.columns, self.outputs, self.values
+        """As the compiled loops take them, all of one layout."""
+        return self.columns, self.outputs, np.ascontiguousarray(self.values)
 
 
 class _Weights(torch.autograd.Function):

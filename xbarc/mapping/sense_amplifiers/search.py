@@ -66,12 +66,13 @@ def fit_thresholds(seen: SplitSums, start: IntArray, search: bool) -> ThresholdF
     """
     groups, outputs = seen.wanted.shape[:2]
     levels = start.shape[3]
-    flat = start.transpose(0, 2, 1, 3).reshape(groups * outputs, -1).astype(np.int32)
+    # Everything of one layout: the search is compiled for each.
+    flat = start.transpose(0, 2, 1, 3).reshape(groups * outputs, -1).astype(np.int32, order="C")
     # The majority, to begin with.
     votes = np.full(groups * outputs, -(-flat.shape[1] // 2), dtype=np.int64)
     wrong = np.zeros(groups * outputs, dtype=np.int64)
-    sums = seen.sums.reshape(groups * outputs, *seen.sums.shape[2:])
-    wanted = seen.wanted.reshape(groups * outputs, -1).astype(np.bool_)
+    sums = np.ascontiguousarray(seen.sums.reshape(groups * outputs, *seen.sums.shape[2:]))
+    wanted = seen.wanted.reshape(groups * outputs, -1).astype(np.bool_, order="C")
     top = int(sums.max(initial=0))
     for output in range(groups * outputs):
         votes[output], wrong[output] = search_loops.descend(
