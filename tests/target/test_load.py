@@ -18,6 +18,7 @@ from xbarc.target import (
     target_folder,
     target_names,
 )
+from xbarc.target.files import read_toml
 
 Data = dict[str, Any]
 
@@ -235,3 +236,15 @@ def test_unknown_names_list_those_there_are() -> None:
         load_target("nope")
     with pytest.raises(TargetError, match="no such file"):
         load_target("nope.toml")
+
+
+def test_a_file_is_read_as_it_is_now_and_as_it_was_written(tmp_path: Path) -> None:
+    """Parsed tables are kept: neither an older text nor what a reader changed may come back."""
+    path = tmp_path / "mine.toml"
+    path.write_text("[array]\nrows = 4\nlist = [{ a = 1 }]\n")
+    read = read_toml(path)
+    read["array"]["list"][0]["a"] = 2
+    read["array"]["rows"] = 5
+    assert read_toml(path) == {"array": {"rows": 4, "list": [{"a": 1}]}}
+    path.write_text("[array]\nrows = 6\n")
+    assert read_toml(path) == {"array": {"rows": 6}}

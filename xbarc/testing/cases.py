@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, get_args
 
 import numpy as np
 
@@ -27,7 +28,7 @@ from xbarc.ir import (
 from xbarc.mapping import ArrayPool, map_layer
 from xbarc.numerics import AnyArray, IntFormat
 from xbarc.options import MapOptions
-from xbarc.target import Target, load_target
+from xbarc.target import Target, TargetName, load_target
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -63,6 +64,13 @@ def small_target(base: str = "rram128", **overrides: Any) -> Target:
     # less.
     if "adc__max_bits" not in overrides:
         settings.append("adc.max_bits=16")
+    # Files of users may change.
+    load = _load_shipped if base in get_args(TargetName) else load_target
+    return load(base, tuple(settings))
+
+
+@lru_cache(maxsize=256)  # a property asks for few targets, each for hundreds of cases
+def _load_shipped(base: str, settings: tuple[str, ...]) -> Target:
     return load_target(base, settings)
 
 
