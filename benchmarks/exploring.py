@@ -150,26 +150,31 @@ class Drivers:
     """Runs of the study that may be killed.
 
     Attributes:
-        cluster: whose workers they use; None: processes of their own.
+        scheduler: whose workers they use; None: processes of their own.
     """
 
-    cluster: distributed.LocalCluster | None = None
+    scheduler: str | None = None
 
     def start(self, store: Path) -> subprocess.Popen[bytes]:
         """A run, in a session of its own."""
         words = [sys.executable, __file__, "drive", str(store)]
-        if self.cluster is not None:
-            words += ["--scheduler", self.cluster.scheduler_address]
-            with distributed.Client(self.cluster, set_as_default=False) as client:
-                client.wait_for_workers(2)  # those killed before are started again
+        if self.scheduler is not None:
+            self._wait_for_workers()
+            words += ["--scheduler", self.scheduler]
         return subprocess.Popen(words, start_new_session=True)
 
     def workers(self, made: subprocess.Popen[bytes]) -> list[int]:
         """Processes that do its work."""
-        if self.cluster is None:
+        if self.scheduler is None:
             return _workers_of(made.pid)
-        pids = (nanny.pid for nanny in self.cluster.workers.values())
-        return [pid for pid in pids if pid is not None]  # none: about to be started again
+        with distributed.Client(self.scheduler, set_as_default=False) as client:
+            return [*client.run(os.getpid).values()]
+
+    def _wait_for_workers(self) -> None:
+        """Until those that were killed are started again."""
+        time.sleep(1)  # by then a scheduler knows who was killed
+        with distributed.Client(self.scheduler, set_as_default=False) as client:
+            client.wait_for_workers(2)
 
 
 def _workers_of(group: int) -> list[int]:
@@ -210,10 +215,10 @@ def kill_studies(rounds: int, dask: bool) -> None:
     """Kill a study again and again, go on, and compare with one that nobody disturbed."""
     chance, hits, faults = np.random.default_rng(0), Counter[str](), list[str]()
     with (
-        _local_cluster() if dask else contextlib.nullcontext() as cluster,
+        _cluster() if dask else contextlib.nullcontext() as scheduler,
         tempfile.TemporaryDirectory() as folder,
     ):
-        drivers = Drivers(cluster)
+        drivers = Drivers(scheduler)
         store, calm, timed = (Path(folder) / f"{name}.db" for name in ("study", "calm", "timed"))
         drivers.start(calm).wait()
         start = time.monotonic()
@@ -297,17 +302,29 @@ def compare_dask(designs: int) -> None:
 
 @contextlib.contextmanager
 def _dask_map() -> Iterator[WorkerMap]:
-    with _local_cluster() as cluster, cluster_map(cluster.scheduler_address) as share:
+    with _cluster() as scheduler, cluster_map(scheduler) as share:
         yield share
 
 
-def _local_cluster() -> distributed.LocalCluster:
+@contextlib.contextmanager
+def _cluster() -> Iterator[str]:
+    """A scheduler and two workers, started as the docs show; its address."""
     # As `--slurm` starts them: one thread each, no samples of the call stack.
-    os.environ |= dict.fromkeys(THREAD_VARIABLES, "1")
-    os.environ["DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED"] = "False"
-    return distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, processes=True
-    )
+    more = dict.fromkeys(THREAD_VARIABLES, "1")
+    environment = os.environ | more | {"DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False"}
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        address = Path(folder) / "scheduler.json"
+        for words in (
+            ["scheduler", "--port", "0", "--no-dashboard"],
+            ["worker", "--nworkers", "2", "--nthreads", "1", "--no-dashboard"],
+        ):
+            asked = [sys.executable, "-m", "dask", *words, "--scheduler-file", str(address)]
+            made = subprocess.Popen(asked, cwd=folder, env=environment, stderr=subprocess.DEVNULL)
+            stack.callback(made.wait)
+            stack.callback(made.terminate)
+        with distributed.Client(scheduler_file=str(address), set_as_default=False) as client:
+            client.wait_for_workers(2)
+        yield json.loads(address.read_text())["address"]
 
 
 # ---- search
