@@ -18,6 +18,7 @@ import xbarc
 from docs import notebook
 from tests.explore.test_page import result as study_result
 from tests.report.programs import grouped_step, program_of, small_program, small_target
+from tests.strategies import CHARACTERS
 from xbarc.api import CompiledProgram
 from xbarc.encoding_comparison import Comparison, EncodingRow
 from xbarc.errors import InputError
@@ -31,7 +32,7 @@ from xbarc.session import InferenceSession
 from xbarc.target import load_target
 
 LARGEST = 4096  # bytes of what a notebook keeps of an object
-NAME = st.text(max_size=300)
+NAME = st.text(CHARACTERS, max_size=300)
 SHOWN = ("program", "layer", "session", "target", "comparison", "study", "answer", "evaluation")
 
 

@@ -369,12 +369,17 @@ def _packages_in(folder: str) -> Mapping[str, list[str]]:
 
 
 def _package(door: Door, module: str) -> str:
-    points: Iterable[EntryPoint] = entry_points(group=door.group)
+    return _find_package(door.group, module, tuple(sys.path))
+
+
+@cache  # asked for every design of a study, and a question to all that is installed
+def _find_package(group: str, module: str, folders: tuple[str, ...]) -> str:
+    points: Iterable[EntryPoint] = entry_points(group=group)
     for point in points:  # a package under development registers names, but lists no files
         if point.dist is not None and point.module == module:
             return f"{point.dist.name} {point.dist.version}"
     package = module.partition(".")[0]
-    holders = [_packages_in(folder).get(package, ()) for folder in sys.path]
+    holders = [_packages_in(folder).get(package, ()) for folder in folders]
     for name in sorted(chain.from_iterable(holders)):
         try:
             return f"{name} {version(name)}"

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from tests.frontend.onnx_models import model_file, normal
+from tests.strategies import CHARACTERS
 from xbarc.errors import XbarcError
 from xbarc.frontend import read_network
 from xbarc.frontend.loading import inside_weights, load_model
@@ -40,7 +41,7 @@ def tensors(draw: st.DrawFn) -> TensorProto:
     """Large and small, raw and not, of every width, with further fields."""
     kind = TensorProto.DataType.Value(draw(st.sampled_from(TYPES)))
     count = draw(st.sampled_from([0, 1, 5, 64, 301]))
-    tensor = TensorProto(name=draw(st.text(max_size=300)), data_type=kind, dims=[count])
+    tensor = TensorProto(name=draw(st.text(CHARACTERS, max_size=300)), data_type=kind, dims=[count])
     if kind == TensorProto.STRING:
         tensor.string_data.extend([b"word"] * count)
     elif kind == TensorProto.FLOAT and draw(st.booleans()):

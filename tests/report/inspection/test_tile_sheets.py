@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from tests.report.inspection.test_inspect import blocks, read_png
 from tests.report.programs import dense_step, grouped_step
+from tests.strategies import CHARACTERS
 from tests.viewer.programs import conv_program, with_factors
 from xbarc.ir import CrossbarStep, conversion_matrix, output_matrix
 from xbarc.numerics import pack_cells
@@ -202,7 +203,7 @@ def test_nothing_lies_outside_its_sheet() -> None:
                     assert part.x + part.pixels.shape[1] <= sheet.width
 
 
-@given(st.text(max_size=60), st.floats(20, 400))
+@given(st.text(CHARACTERS, max_size=60), st.floats(20, 400))
 def test_any_text_fits(text: str, room: float) -> None:
     cut = shorten(text, room, 11)
     assert lettering.text_width(cut, 11) <= room or cut == "…"
