@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -156,7 +155,7 @@ def test_every_field_changes_something_or_is_refused(
     for change in changes(path, value):
         if change == value:
             continue
-        data = set_at(copy.deepcopy(complete()), path, change)
+        data = set_at(complete(), path, change)
         try:
             after = outcome(model, data)
         except (TargetError, MappingError):

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import copy
 import re
 import tomllib
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,12 @@ Data = dict[str, Any]
 
 def raw(name: str = "rram128") -> Data:
     """A target as plain data, with its sources, ready to be broken."""
-    data = tomllib.loads((target_folder() / f"{name}.toml").read_text())
+    return copy.deepcopy(_read(name))
+
+
+@cache
+def _read(name: str) -> Data:
+    data: Data = tomllib.loads((target_folder() / f"{name}.toml").read_text())
     data["sources"] = {key: s.model_dump() for key, s in load_target(name).sources.items()}
     return data
 
