@@ -22,13 +22,13 @@ def _files() -> Iterator[tuple[str, str]]:
 
 
 @cache
-def _parse(text: str) -> ast.Module:
-    """Once for all rules: the package takes two seconds."""
+def parse(text: str) -> ast.Module:
+    """Once for all rules, those of imports too: the package takes two seconds."""
     return ast.parse(text)
 
 
 def _functions(text: str) -> Iterator[ast.FunctionDef]:
-    for node in ast.walk(_parse(text)):
+    for node in ast.walk(parse(text)):
         if isinstance(node, ast.FunctionDef):
             yield node
 
@@ -67,7 +67,7 @@ def test_no_function_is_longer_than_a_screen() -> None:
 def test_a_class_name_stands_once() -> None:
     places = defaultdict(list)
     for file, text in _files():
-        for node in ast.walk(_parse(text)):
+        for node in ast.walk(parse(text)):
             if isinstance(node, ast.ClassDef):
                 places[node.name].append(file)
     assert {name: files for name, files in places.items() if len(files) > 1} == {}
@@ -76,7 +76,7 @@ def test_a_class_name_stands_once() -> None:
 def unexplained(text: str) -> Iterator[str]:
     """Constants of a module that are numbers and come without a word."""
     lines = text.splitlines()
-    for node in _parse(text).body:
+    for node in parse(text).body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             name, value = node.targets[0].id, node.value
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):

@@ -9,9 +9,12 @@ from __future__ import annotations
 import ast
 import importlib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import networkx
+
+from tests.test_house import parse
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -40,12 +43,18 @@ def _exports() -> dict[str, str]:
 EXPORTS = _exports()
 
 
-def _imported(tree: ast.AST, files: dict[str, Path]) -> Iterator[str]:
+@cache
+def _find_imports(text: str) -> list[ast.Import | ast.ImportFrom]:
+    """All imports of a file, wherever they stand."""
+    return [n for n in ast.walk(parse(text)) if isinstance(n, ast.Import | ast.ImportFrom)]
+
+
+def _imported(text: str, files: dict[str, Path]) -> Iterator[str]:
     """Modules of the package that a file imports, anywhere in it, behind front doors too."""
-    for node in ast.walk(tree):
+    for node in _find_imports(text):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name in files)
-        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+        elif node.module is not None:
             inside = [f"{node.module}.{alias.name}" for alias in node.names]
             inside = [EXPORTS.get(name, name) for name in inside]
             yield from (name if name in files else node.module for name in inside)
@@ -55,9 +64,7 @@ def circles(sources: dict[str, str], files: dict[str, Path]) -> list[list[str]]:
     """Groups of files of which each imports every other, by some way."""
     graph = networkx.DiGraph()
     for name, text in sources.items():
-        graph.add_edges_from(
-            (name, other) for other in _imported(ast.parse(text), files) if other in files
-        )
+        graph.add_edges_from((name, other) for other in _imported(text, files) if other in files)
     return sorted(
         sorted(group) for group in networkx.strongly_connected_components(graph) if len(group) > 1
     )
@@ -83,7 +90,7 @@ def test_a_circle_is_found_in_a_function_and_behind_a_check_of_types() -> None:
 
 def _past_front_doors(name: str, text: str, files: dict[str, Path]) -> Iterator[str]:
     """What a file takes from the inside of another room, or of another room within its own."""
-    for module in _written(ast.parse(text)):
+    for module in _written(text):
         rooms = [module[:place] for place, sign in enumerate(module) if sign == "."]
         for room in rooms[1:]:
             is_room = files.get(room, ROOT).name == "__init__.py"
@@ -92,12 +99,12 @@ def _past_front_doors(name: str, text: str, files: dict[str, Path]) -> Iterator[
                 break
 
 
-def _written(tree: ast.AST) -> Iterator[str]:
+def _written(text: str) -> Iterator[str]:
     """Modules as imports name them."""
-    for node in ast.walk(tree):
+    for node in _find_imports(text):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+        elif node.module is not None:
             yield node.module
 
 
