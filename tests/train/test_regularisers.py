@@ -19,13 +19,23 @@ def _job(folder: Path) -> tuple[xt.TrainJob, xt.Samples]:
     return xt.prepare(path, calibration=samples.inputs), samples
 
 
-@pytest.mark.parametrize("settings", [[], ["adc.stops_early=true"], ["adc.columns_per_adc=3"]])
+@pytest.mark.parametrize("encoding", ["acm", "differential-analog"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        [],
+        ["adc.stops_early=true"],
+        ["adc.columns_per_adc=3"],
+        ["adc.stops_early=true", "array.active_rows=4"],
+        ["array.rows=8", "array.active_rows=4"],
+    ],
+)
 def test_levels_are_those_of_the_converters_that_the_compiler_sizes(
-    settings: list[str], tmp_path: Path
+    settings: list[str], encoding: str, tmp_path: Path
 ) -> None:
     path, samples = small_mlp(tmp_path, 400)
     target = load_target("rram128", settings)
-    job = xt.prepare(path, target, calibration=samples.inputs)
+    job = xt.prepare(path, target, calibration=samples.inputs, encoding=encoding)
     levels = []
     for step in job.finish().program.crossbar_steps:
         shape = (step.groups, len(step.tiling.segment_bounds) - 1, step.conversions)

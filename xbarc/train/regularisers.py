@@ -32,35 +32,38 @@ def _pieces(layer: ProgramLayer, table: Tensor) -> Iterator[Tensor]:
         yield table[:, first:last]
 
 
-def _spans(layer: ProgramLayer, target: Target) -> list[Tensor]:
+def _spans(layer: ProgramLayer, target: Target) -> Iterator[Tensor]:
     """How many sums each conversion has to tell apart, less one; one tensor a segment.
 
-    It is what a lossless converter is sized from: every row that only adds, at its largest input,
-    and every row that only takes away. Segments of a row block share a width, and so do columns
-    that share a converter, unless it stops early.
+    It is what `adc_settings` sizes a lossless converter from: sums lie between all rows that take
+    away and all rows that add, each at its largest input. Segments of a row block share a setting.
+    Columns of one converter share its lower end, and its width too unless it stops early.
     """
     step, largest = layer.step, (1 << layer.step.dac_bits) - 1
-    own = [piece.abs().sum(1) * largest for piece in _pieces(layer, layer.table())]
-    if target.adc.stops_early:
-        return own
-    keys, blocks = converter_keys(step, target), step.tiling.segment_block.tolist()
-    widest = {}
-    for block in set(blocks):
-        parts = [span for span, of in zip(own, blocks, strict=True) if of == block]
-        key = np.broadcast_to(keys[:, block % keys.shape[1]], parts[0].shape)
-        widest[block] = _widest_of(torch.stack(parts).amax(0), key)
-    return [widest[block] for block in blocks]
+    keys, blocks = converter_keys(step, target), step.tiling.segment_block
+    pieces = [*_pieces(layer, layer.table())]
+    for block in np.unique(blocks):
+        parts = [pieces[segment] for segment in np.flatnonzero(blocks == block)]
+        adds, takes = (
+            torch.stack([(sign * part).clamp(min=0).sum(1) for part in parts]).amax(0) * largest
+            for sign in (1, -1)
+        )
+        key = np.broadcast_to(keys[:, block % keys.shape[1]], adds.shape)
+        span = adds + _most_of(takes, key)
+        if not target.adc.stops_early:
+            span = _most_of(span, key)
+        yield from (span for _ in parts)
 
 
-def _widest_of(spans: Tensor, keys: IntArray) -> Tensor:
-    """Each conversion as wide as the widest of its converter; axes of both: group, conversion."""
+def _most_of(values: Tensor, keys: IntArray) -> Tensor:
+    """The largest of each converter in place of its own; axes of both: group, conversion."""
     # a group has arrays of its own
     apart = keys + np.arange(len(keys))[:, None] * (int(keys.max(initial=0)) + 1)
     numbers = np.unique(apart, return_inverse=True)[1].reshape(-1)
-    place = torch.from_numpy(numbers.astype(np.int64)).to(spans.device)
-    none = spans.new_zeros(int(numbers.max(initial=0)) + 1)
-    widest = none.scatter_reduce(0, place, spans.reshape(-1), "amax")
-    return widest[place].reshape(spans.shape)
+    place = torch.from_numpy(numbers.astype(np.int64)).to(values.device)
+    none = values.new_zeros(int(numbers.max(initial=0)) + 1)
+    most = none.scatter_reduce(0, place, values.reshape(-1), "amax")
+    return most[place].reshape(values.shape)
 
 
 def adc_energy(job: TrainJob, law: Law = "levels") -> Tensor:
