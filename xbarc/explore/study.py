@@ -15,6 +15,7 @@ from xbarc.errors import InputError, visible
 from xbarc.explore.knobs import FILES, MOST_CHOICES, Knob, read_fixed, read_knobs
 from xbarc.options import ChipEffects, nearest
 from xbarc.rows import TableData, render_card
+from xbarc.toml import parse_toml
 
 TIED = "tied"
 Direction = Literal["min", "max"]
@@ -152,7 +153,7 @@ def read_study(path: Path) -> Study:
     try:
         if path.stat().st_size > _LARGEST:
             raise InputError(f"more than {_LARGEST >> 20} MiB, expected a study", where=str(path))
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = parse_toml(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError("no such file", where=str(path)) from error
     except OSError as error:
@@ -267,6 +268,6 @@ def _read_values(text: str) -> list[Any]:
 def read_value(text: str) -> Any:
     """A number or a truth value as TOML writes it; everything else is text."""
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        return parse_toml(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text

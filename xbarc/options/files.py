@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import wrap
@@ -23,6 +22,7 @@ from xbarc.options.base import (
 )
 from xbarc.options.compiling import PANELS, CompileOptions
 from xbarc.plugins import is_import_path
+from xbarc.toml import parse_toml
 
 # A file with every option and its help is a few KiB; nothing larger is read into memory.
 _LARGEST = 1 << 20
@@ -83,11 +83,10 @@ def _read_toml(path: Path) -> dict[str, Any]:
         # Asked before reading, as with every file from outside.
         if path.stat().st_size > _LARGEST:
             raise InputError(f"is larger than {_LARGEST} bytes", where=where, hint=hint)
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return parse_toml(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError("no such file", where=where, hint=hint) from error
-    # ValueError: wrong TOML, and wrong UTF-8. RecursionError: of nested tables.
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:  # ValueError: wrong TOML, and wrong UTF-8
         raise InputError(f"cannot be read as TOML: {error}", where=where, hint=hint) from error
 
 

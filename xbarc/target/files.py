@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from xbarc.errors import TargetError
+from xbarc.toml import parse_toml
 
 SHARED_SOURCES = "sources.toml"
 TargetName = Literal[
@@ -113,7 +114,7 @@ def find(text: str, folder: Path = Path(), named_by: str = "") -> Path:
 @lru_cache(maxsize=32)  # three times as many files as there are targets
 def _parse(text: str) -> dict[str, Any]:
     """The tables of a text."""
-    return tomllib.loads(text)
+    return parse_toml(text)
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -127,6 +128,5 @@ def read_toml(path: Path) -> dict[str, Any]:
         if path.stat().st_size > _LARGEST_FILE:
             raise TargetError("file is over 1 MiB, no target is", where=str(path))
         return deepcopy(_parse(path.read_text(encoding="utf-8")))
-    # RecursionError: tables nested a thousand deep are valid TOML.
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise TargetError(f"cannot be read as TOML: {error}", where=str(path)) from error

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from xbarc.errors import TargetError
 from xbarc.target.explain import guess, unit_of
 from xbarc.target.growth import Geometry, complete_geometry
+from xbarc.toml import parse_toml
 
 # What a file says about itself. A target that inherited `kind` would call a variation of a measured
 # chip silicon.
@@ -258,7 +259,7 @@ def _set_figure(old: Any, new: Any, path: str, text: str) -> Any:
 def _toml_value(text: str) -> Any:
     """As TOML has it, and numbers as Python has them (`.5`); anything else is text."""
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        return parse_toml(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         pass
     try:

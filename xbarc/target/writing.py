@@ -15,6 +15,7 @@ from xbarc.target.figure_tree import FigureList
 from xbarc.target.files import find, target_names
 from xbarc.target.load import load_target
 from xbarc.target.model import NAME, Target
+from xbarc.toml import parse_toml
 
 _SHOWN = (
     "array.rows",
@@ -86,7 +87,7 @@ def _write_setting(text: str) -> str:
     key, _, value = (part.strip() for part in text.partition("="))
     try:
         # The same reading as `--set`: `sar` becomes the text "sar", and 0.5 stays a number.
-        tomllib.loads(f"value = {value}")
+        parse_toml(f"value = {value}")
     except tomllib.TOMLDecodeError:
         value = _text(value)
     return f"{key} = {value}"
