@@ -144,3 +144,40 @@ def test_samples_that_do_not_fit_are_named(xbarc: Run, folder: Path) -> None:
     done = xbarc("sweep", "net.onnx", "--vary", "adc=4", "--data", "wide.npz")
     assert done.code == 1
     assert "wide.npz: input 'x' has shape [9, 11], expected [" in done.err
+
+
+@pytest.mark.parametrize("kind", [".html", ".csv", ".json"])
+def test_no_work_is_done_for_files_that_cannot_be_written(
+    xbarc: Run, folder: Path, kind: str
+) -> None:
+    (folder / f"study{kind}").mkdir()
+    done = xbarc("explore", "study.toml")
+    assert done.code == 2
+    assert f"study{kind}: cannot be written" in done.err
+    assert not (folder / "study.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--effects", "foo"], "--effects: no effect 'foo'"),
+        (["--images", "9" * 5_000], "--images"),
+        (["--objectives", "chips:min,chips:max"], "--objectives: 'chips' is there twice"),
+        (["--output", ".."], "names a folder"),
+    ],
+)
+def test_options_that_cannot_be_meant(
+    xbarc: Run, folder: Path, words: list[str], said: str
+) -> None:
+    done = xbarc("sweep", "net.onnx", "--vary", "adc=4", "--data", "test.npz", *words)
+    assert done.code == 2
+    assert said in done.err
+
+
+def test_names_with_a_zero_byte(xbarc: Run, folder: Path) -> None:
+    for name in ("net.onnx", "test.npz", "cal.npz"):
+        text = STUDY.replace(name, "\\u0000")
+        (folder / "study.toml").write_text(text)
+        done = xbarc("explore", "study.toml")
+        assert done.code == 2, name
+        assert "\\x00" in done.err

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from xbarc.errors import InputError
@@ -48,6 +48,14 @@ def test_every_wrong_field_is_named() -> None:
         ({"adc": [4], "x": [{"set": {"adc": 5}}]}, ("'adc' is changed by adc and by x",)),
         ({"array.rows": [1], "tied": [["a.b", "c.d"]]}, ("0 of them have values",)),
         ({"array.rows; DROP": [1]}, ("is not a field",)),
+        ({"array.rows": [1], "tied": 5}, ("tied: 5 found", "list of lists")),
+        ({"weight_bits": {"from": 1, "to": 10**400}}, ("at most",)),
+        ({"cell.bits": {"from": -1e308, "to": 1e308}}, ("at most",)),
+        ({"cell.bits": {"from": 0, "to": 1e308, "step": 5e-324}}, ("at most",)),
+        ({"adc": [4, {"value": 5, "set": {"adc": 6}}]}, ("adc: 5 sets 'adc' twice",)),
+        ({"adc": [4, 5, 4]}, ("adc: 4 is there twice",)),
+        ({"adc": [{"value": 4, "set": {"a.b": 1}}], "tied": [["adc", "a.b"]]}, ("'a.b' twice",)),
+        ({"a.b": [{"set": {"a.c": 1}}], "tied": [["a.b", "a.d"]]}, ("no value", "a.d")),
     ],
 )
 def test_wrong_knobs(knobs: dict[str, Any], parts: tuple[str, ...]) -> None:
@@ -156,6 +164,58 @@ def test_files_of_targets_lie_beside_the_study(tmp_path: Path) -> None:
     assert study.target == str(tmp_path / "a.toml")
     values = [choice.value for choice in study.variables()[0].choices]
     assert values == ["isaac", str(tmp_path / "my chip.toml"), str(tmp_path / "b.toml")]
+
+
+@pytest.mark.parametrize(
+    ("fields", "parts"),
+    [
+        ({"constraints": {"sqnr_db": ">= float - 3"}}, ("sqnr_db of the float model",)),
+        ({"search": {"effects": "variation,foo"}}, ("no effect 'foo'",)),
+        ({"search": {"budget": float("nan")}}, ("budget", "finite")),
+        ({"search": {"budget": -1}}, ("budget", "0")),
+        ({"search": {"images": [True]}}, ("images.0: True found, expected a number",)),
+        ({"search": {"images": ["all", 64]}}, ("search.images: ['all', 64] found",)),
+        ({"models": ["a.onnx", "./a.onnx"]}, ("models", "once")),
+        ({"objectives": {"energy": "min"}}, ("no figure 'energy'",)),
+        (
+            {"constraints": {"chips": "few"}, "knobs": {"adcc": [1]}, "search": {"effects": "x"}},
+            ("no effect 'x'", "chips = 'few'", "no option 'adcc'"),
+        ),
+    ],
+)
+def test_what_no_design_could_meet_is_told_at_once(
+    fields: dict[str, Any], parts: tuple[str, ...]
+) -> None:
+    """With `--dry-run` too, and not by a table in which every design fails."""
+    with pytest.raises(InputError) as caught:
+        made(**fields)
+    for part in parts:
+        assert part in str(caught.value)
+
+
+@settings(max_examples=100)
+@given(
+    st.floats(allow_nan=False, allow_infinity=False) | st.integers(),
+    st.floats(allow_nan=False, allow_infinity=False) | st.integers(),
+    st.floats(allow_nan=False, allow_infinity=False) | st.integers(-2, 3),
+)
+@example(0, 1, 1 / 3)
+@example(0, 1e308, 1e-308)
+def test_a_range_is_its_values_or_an_error(first: float, last: float, step: float) -> None:
+    try:
+        study = made(knobs={"cell.bits": {"from": first, "to": last, "step": step}})
+    except InputError:
+        return
+    values = [choice.value for choice in study.variables()[0].choices]
+    assert values[0] == first
+    assert values == sorted(values)
+    assert -1e-6 * step <= last - values[-1] <= step
+
+
+@pytest.mark.parametrize("text", ["adc=1.." + "9" * 5_000, "adc=4..", "adc=1..1000000000"])
+def test_ranges_that_are_none(text: str) -> None:
+    with pytest.raises(InputError, match="--vary"):
+        vary([text])
 
 
 def test_commas_in_quotes_and_brackets_belong_to_a_value() -> None:

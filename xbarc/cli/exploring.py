@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,8 +20,17 @@ if TYPE_CHECKING:
     from xbarc.explore import Study, StudyResult
 
 
-_OPTION_OF = {"knobs": "--vary", "fixed": "--set", "objectives": "--objectives"}
+_OPTION_OF = {
+    "knobs": "--vary",
+    "fixed": "--set",
+    "objectives": "--objectives",
+    "search.effects": "--effects",
+}
 """What `sweep` calls the parts of a study."""
+
+
+_KINDS = (".html", ".csv", ".json")
+"""Files of an answer by the end of their names: the page, the table, all of it as data."""
 
 
 class ExploreOutput(Options):
@@ -211,6 +221,8 @@ def _read_goals(text: str, *, judged: bool) -> dict[str, str]:
     found = {}
     for part in text.split(","):
         name, _, way = part.strip().partition(":")
+        if name in found:
+            raise InputError(f"'{name[:40]}' is there twice", where="--objectives")
         found[name] = way or ("max" if name in JUDGED else "min")
     wrong = [way for way in found.values() if way not in ("min", "max")]
     if wrong:
@@ -224,7 +236,8 @@ def _read_goals(text: str, *, judged: bool) -> dict[str, str]:
 def _read_images(text: str) -> tuple[int | str, ...]:
     found: list[int | str] = []
     for part in text.split(","):
-        if part.strip() != "all" and not part.strip().isdecimal():
+        # Files of more samples than 18 digits count do not exist.
+        if part.strip() != "all" and re.fullmatch(r"\s*[0-9]{1,18}\s*", part) is None:
             raise InputError(f"'{part[:20]}', expected a number or all", where="--images")
         found.append("all" if part.strip() == "all" else int(part))
     return tuple(found)
@@ -248,10 +261,11 @@ def _run(study: Study, place: Path, shown: ExploreOutput, jobs: int) -> StudyRes
     from xbarc.explore import cluster_map, explore, slurm_map
     from xbarc.ir import check_writable
 
-    if not place.name:
+    if place.name in ("", ".."):
         raise InputError("names a folder", where=f"--output {place}", hint="--output FOLDER/NAME")
     # First of all: hours of work must not end at a folder that is not there.
-    check_writable(place.with_name(place.name + ".html"))
+    for kind in _KINDS:
+        check_writable(place.with_name(place.name + kind))
     store = shown.store or place.with_name(place.name + ".db")
     if shown.scheduler is not None and shown.slurm is not None:
         raise InputError("both start workers", where="--scheduler, --slurm", hint="one of the two")
@@ -270,14 +284,11 @@ def _write(result: StudyResult, place: Path) -> tuple[Path, ...]:
     from xbarc.cli.files import write_text
     from xbarc.explore import render_page
 
-    texts = {
-        place.with_name(place.name + ".html"): render_page(result, place.name),
-        place.with_name(place.name + ".csv"): result.csv_text(),
-        place.with_name(place.name + ".json"): result.json_text(),
-    }
-    for path, text in texts.items():
+    texts = (render_page(result, place.name), result.csv_text(), result.json_text())
+    files = tuple(place.with_name(place.name + kind) for kind in _KINDS)
+    for path, text in zip(files, texts, strict=True):
         write_text(path, text)
-    return tuple(texts)
+    return files
 
 
 def _show(result: StudyResult, shown: ExploreOutput, files: tuple[Path, ...]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from xbarc.errors import InputError
+from xbarc.errors import InputError, visible
 from xbarc.explore.digests import code_digest
 from xbarc.explore.judging import Judged
 from xbarc.explore.knobs import FILES, Design
@@ -147,5 +147,7 @@ def _file_digest(path: Path) -> str:
             for block in iter(partial(file.read, 1 << 20), b""):
                 digest = digest_of(digest, block)
     except OSError as error:
-        raise InputError(error.strerror or str(error), where=str(path)) from error
+        raise InputError(error.strerror or str(error), where=visible(str(path))) from error
+    except ValueError as error:  # a name with a zero byte
+        raise InputError(str(error), where=visible(str(path))) from error
     return digest

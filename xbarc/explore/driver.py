@@ -98,8 +98,9 @@ class Explorer:
 
     def run(self) -> None:
         """Look at designs until the sampler has no more, or time is over."""
-        self._look_at([()])  # the target as it is, which every table compares with
+        # First: it says what is missing, or too much.
         sampler = choose_sampler(self.study.search, self.knobs, len(self.goals.names))
+        self._look_at([()])  # the target as it is, which every table compares with
         while not self._is_late():
             designs = sampler.ask()
             if not designs:

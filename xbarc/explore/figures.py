@@ -142,8 +142,13 @@ def read_constraints(texts: Mapping[str, str]) -> tuple[Constraint, ...]:
                 where="constraints",
             )
         relative = match[2] is not None
-        if relative and name not in JUDGED:
-            raise InputError(f"{name} of the float model is not known", where="constraints")
+        # Nor has the float model a signal to error: it is against itself.
+        if relative and name not in SHARES:
+            raise InputError(
+                f"{name} of the float model is not known",
+                where="constraints",
+                hint=f"a number; {' and '.join(sorted(SHARES))} may be compared with it",
+            )
         sign = -1.0 if match[3] == "-" else 1.0
         found.append(Constraint(name, match[1], sign * number, relative, text.strip()))
     return tuple(found)

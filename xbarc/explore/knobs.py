@@ -18,6 +18,8 @@ _SET, _VALUE, _FIXED = "set", "value", "fixed"
 _RANGE = {"from", "to", "step"}
 # A knob with more choices than this is a mistake in `to` or `step`, and would fill memory.
 MOST_CHOICES = 100_000
+# Of a step: a third is written .3333333333333333, and 2.9999999999999996 thirds reach 1 too.
+_ALMOST = Decimal("1e-9")
 TARGET = "target"
 FILES = (TARGET, "split", "fault_map")
 """Settings that may name a file, which is looked for in the folder of the study."""
@@ -80,10 +82,12 @@ def read_knobs(
     for name, values in listed.items():
         try:
             choices = [_read_choice(name, value) for value in _list_values(name, values)]
+            choices = [_tie(name, choice, followers.get(name, ())) for choice in choices]
+            _check_choices(name, choices)
         except InputError as error:
             problems.append(str(error).removeprefix("knobs: "))
             continue
-        knobs.append(Knob(name, tuple(_tie(choice, followers.get(name, ())) for choice in choices)))
+        knobs.append(Knob(name, tuple(choices)))
     problems += _find_conflicts(knobs, read_fixed(fixed))
     if problems:
         raise InputError("; ".join(problems), where="knobs")
@@ -110,6 +114,9 @@ def _followers(
 ) -> dict[str, tuple[str, ...]]:
     """Names that follow each knob."""
     found: dict[str, tuple[str, ...]] = {}
+    if not isinstance(tied, list | tuple):
+        problems.append(f"tied: {tied!r:.40} found, expected a list of lists of names")
+        return found
     for group in tied:
         names = [str(name) for name in group] if isinstance(group, list | tuple) else [str(group)]
         leaders = [name for name in names if name in listed]
@@ -118,7 +125,7 @@ def _followers(
             problems.append(f"{text}, expected one, which the others follow")
             continue
         rest = tuple(name for name in names if name != leaders[0])
-        found[leaders[0]] = (*found.get(leaders[0], ()), *rest)
+        found[leaders[0]] = tuple(dict.fromkeys((*found.get(leaders[0], ()), *rest)))
     return found
 
 
@@ -143,16 +150,21 @@ def _span(name: str, first: Any, last: Any, step: Any) -> list[Any]:
         if (
             isinstance(value, bool)
             or not isinstance(value, int | float)
-            or not math.isfinite(value)
+            # In decimals: whole numbers of Python may be too long for a float.
+            or not Decimal(value).is_finite()
         ):
             raise InputError(f"{value!r:.40} found, expected a number", where=name)
     if step <= 0 or last < first:
         raise InputError("expected from <= to, and a step above 0", where=name)
-    count = int((last - first) / step + 1e-9) + 1
-    if count > MOST_CHOICES:
-        raise InputError(f"{count} values, expected at most {MOST_CHOICES}", where=name)
-    # As decimals: 0.1 + 2 * 0.1 is 0.30000000000000004 in floating point.
-    start, by = Decimal(str(first)), Decimal(str(step))
+    # As decimals: 0.1 + 2 * 0.1 is 0.30000000000000004 in floating point, and 1e308 / 1e-308 is
+    # infinite.
+    start, end, by = (
+        Decimal(value if isinstance(value, int) else repr(value)) for value in (first, last, step)
+    )
+    steps = (end - start) / by + _ALMOST
+    if steps >= MOST_CHOICES:
+        raise InputError(f"{steps + 1:.9g} values, expected at most {MOST_CHOICES}", where=name)
+    count = int(steps) + 1
     whole = isinstance(first, int) and isinstance(step, int)
     kind = int if whole else float
     return [kind(start + number * by) for number in range(count)]
@@ -234,12 +246,40 @@ def check_name(name: str, where: str = "knobs") -> str:
     return plain
 
 
-def _tie(choice: Choice, names: Sequence[str]) -> Choice:
-    """The choice, which other fields follow."""
+def _tie(knob: str, choice: Choice, names: Sequence[str]) -> Choice:
+    """The choice, which other fields follow.
+
+    Raises:
+        InputError: it has no value that they could take.
+    """
     if not names:
         return choice
-    more = tuple((check_name(name), choice.value) for name in names)
+    own = dict(choice.settings)
+    if check_name(knob) not in own:
+        text = f"{choice.value!s:.40} sets no value, which {', '.join(names)} could follow"
+        raise InputError(text, where=knob)
+    more = tuple((check_name(name), own[check_name(knob)]) for name in names)
     return Choice(choice.value, choice.settings + more)
+
+
+def _check_choices(knob: str, choices: Sequence[Choice]) -> None:
+    """Refuse a choice that sets a field twice, and one that is there twice.
+
+    Equal designs would count as proved, and one of two values would be lost.
+
+    Raises:
+        InputError: there is such a one.
+    """
+    seen: set[str] = set()
+    for choice in choices:
+        names = [name for name, _ in choice.settings]
+        for name in names:
+            if names.count(name) > 1:
+                raise InputError(f"{choice.value!s:.40} sets '{name}' twice", where=knob)
+        key = repr(sorted(choice.settings, key=lambda item: item[0]))
+        if key in seen:
+            raise InputError(f"{choice.value!s:.40} is there twice", where=knob)
+        seen.add(key)
 
 
 def _find_conflicts(knobs: Sequence[Knob], fixed: Mapping[str, Any]) -> Iterator[str]:

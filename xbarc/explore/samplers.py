@@ -11,7 +11,7 @@ import numpy as np
 
 from xbarc.errors import InputError
 from xbarc.explore.knobs import Design, Knob, all_designs, count_designs
-from xbarc.explore.study import Search
+from xbarc.explore.study import MOST_DESIGNS, Search
 
 # Up to here a grid is priced whole within minutes; beyond, a sampler finds the front with a tenth
 # of the designs.
@@ -39,13 +39,16 @@ def choose_sampler(search: Search, knobs: Sequence[Knob], objectives: int) -> De
     """The sampler that a study asks for.
 
     Raises:
-        InputError: it needs a package that is not installed.
+        InputError: it needs a package that is not installed, or a grid is far too large.
     """
     count, asked = count_designs(knobs), search.sampler
     if asked == "auto":
         small = count <= _GRID and (search.designs is None or search.designs >= count)
         asked = "grid" if small else "tpe" if _has_optuna() else "random"
     if asked == "grid":
+        if search.designs is None and count > MOST_DESIGNS:
+            text = f"a grid of {count:,} designs, expected at most {MOST_DESIGNS:,}"
+            raise InputError(text, where="search.sampler", hint='designs = N, or sampler = "auto"')
         return _Listed(all_designs(knobs), search.designs or count)
     most = min(count, search.designs or _PROPOSED)
     if asked == "random":

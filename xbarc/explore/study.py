@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
 from xbarc.errors import InputError, visible
+from xbarc.explore.figures import check_names, read_constraints
 from xbarc.explore.knobs import FILES, MOST_CHOICES, Knob, read_fixed, read_knobs
-from xbarc.options import ChipEffects, nearest
+from xbarc.options import ChipEffects, Effect, nearest
 from xbarc.rows import TableData, render_card
 from xbarc.toml import parse_toml
 
@@ -24,6 +25,9 @@ Sampler = Literal["auto", "grid", "random", "tpe", "nsga2"]
 
 # A study of ten thousand designs takes a few KiB; nothing larger is read into memory.
 _LARGEST = 1 << 20
+# Designs of a study: what is known of one takes 2.5 KB, so ten million of them more than
+# most machines have.
+MOST_DESIGNS = 10_000_000
 # Between commas; those in quotes or brackets belong to a value.
 _PART = re.compile(r"""(?:"[^"]*"|'[^']*'|\[[^\]]*\]|[^,])+""")
 _HOURS = {"s": 1 / 3600, "min": 1 / 60, "m": 1 / 60, "h": 1.0, "d": 24.0}
@@ -31,12 +35,40 @@ _HOURS = {"s": 1 / 3600, "min": 1 / 60, "m": 1 / 60, "h": 1.0, "d": 24.0}
 
 def _read_hours(value: object) -> object:
     """Text such as `90s`, `15min` or `2h` becomes hours."""
-    if not isinstance(value, str):
+    if not isinstance(value, str | bool):
         return value
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|m|h|d)\s*", value)
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|m|h|d)\s*", str(value))
     if found is None:
         raise PydanticCustomError("budget", "expected a time such as 90s, 15min or 2h")
     return float(found[1]) * _HOURS[found[2]]
+
+
+def _read_count(value: object) -> object:
+    whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    if not whole and value != "all":
+        raise PydanticCustomError("count", "expected a number of samples, 1 or more, or `all`")
+    return value
+
+
+def _check_rungs(images: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    if not images:
+        raise PydanticCustomError("images", "expected at least one number of samples")
+    counts = [count for count in images if isinstance(count, int)]
+    rising = counts == sorted(set(counts)) and "all" not in images[:-1]
+    if not rising:
+        raise PydanticCustomError("images", "expected growing numbers, with `all` last if ever")
+    return images
+
+
+def _check_models(models: tuple[Path, ...]) -> tuple[Path, ...]:
+    # Figures of each model are told by its name.
+    if len(set(models)) < len(models):
+        raise PydanticCustomError("models", "expected every model once")
+    return models
+
+
+_Hours = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_Count = Annotated[int | Literal["all"], BeforeValidator(_read_count)]
 
 
 class Search(BaseModel):
@@ -56,22 +88,12 @@ class Search(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     sampler: Sampler = "auto"
-    designs: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
-    budget: Annotated[float | None, BeforeValidator(_read_hours)] = None
-    images: tuple[Annotated[int, Field(ge=1)] | Literal["all"], ...] = (64, 256, 1024, "all")
+    designs: Annotated[int, Field(ge=1, le=MOST_DESIGNS)] | None = None
+    budget: Annotated[_Hours | None, BeforeValidator(_read_hours)] = None
+    images: Annotated[tuple[_Count, ...], AfterValidator(_check_rungs)] = (64, 256, 1024, "all")
     seeds: Annotated[int, Field(ge=1, le=10_000)] = 1
     effects: str = ""
     seed: Annotated[int, Field(ge=0)] = 0
-
-    @model_validator(mode="after")
-    def _check(self) -> Search:
-        if not self.images:
-            raise PydanticCustomError("images", "expected at least one number of samples")
-        counts = [count for count in self.images if count != "all"]
-        rising = counts == sorted(set(counts)) and "all" not in self.images[:-1]
-        if not rising:
-            raise PydanticCustomError("images", "expected growing numbers, with `all` last if ever")
-        return self
 
     @property
     def kinds(self) -> frozenset[str]:
@@ -80,11 +102,12 @@ class Search(BaseModel):
         Raises:
             InputError: there is no such effect.
         """
-        return (
-            ChipEffects.model_validate({"effects": self.effects}).effects
-            if self.effects
-            else frozenset()
-        )
+        found = ChipEffects.model_validate({"effects": self.effects}).effects
+        known = get_args(Effect)
+        for name in sorted(found - set(known)):
+            hint = f"some of {', '.join(known)}"
+            raise InputError(f"no effect '{name[:40]}'", where="search.effects", hint=hint)
+        return found
 
 
 class Study(BaseModel):
@@ -106,7 +129,7 @@ class Study(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal[1] = 1
-    models: tuple[Path, ...] = Field(min_length=1)
+    models: Annotated[tuple[Path, ...], Field(min_length=1), AfterValidator(_check_models)]
     across: Across = "worst"
     data: Path | None = None
     calibrate: Path | None = None
@@ -192,9 +215,28 @@ def make_study(data: Mapping[str, Any], where: str = "study") -> Study:
         study = Study.model_validate(dict(data))
     except ValidationError as error:
         raise InputError("; ".join(_problems(error)), where=where) from None
-    study.variables()  # told now, before anything is read
-    study.search.kinds  # noqa: B018  # raises where an effect is unknown
+    # Told now, before anything is read.
+    checks: tuple[Callable[[], object], ...] = (
+        study.variables,
+        lambda: study.search.kinds,
+        lambda: check_names(study.objectives, "objectives"),
+        lambda: read_constraints(study.constraints),
+    )
+    wrong = [found for check in checks if (found := _error_of(check))]
+    if len(wrong) == 1:
+        raise wrong[0]
+    if wrong:
+        raise InputError("; ".join(map(str, wrong)), where=where)
     return study
+
+
+def _error_of(check: Callable[[], object]) -> InputError | None:
+    """What a check finds wrong."""
+    try:
+        check()
+    except InputError as error:
+        return error
+    return None
 
 
 def _problems(error: ValidationError) -> Iterator[str]:
@@ -249,9 +291,11 @@ def _read_values(text: str) -> list[Any]:
         InputError: only one end of a range is a whole number.
     """
     ends = text.split("..")
-    whole = [re.fullmatch(r"\s*-?\d+\s*", end) is not None for end in ends]
+    # More digits than TOML's 64 bits have are no number of anything.
+    whole = [re.fullmatch(r"\s*-?\d{1,18}\s*", end) is not None for end in ends]
+    digits = [re.fullmatch(r"\s*-?\d+\s*", end) is not None for end in ends]
     # Neither end is one in a path such as `../chip.toml`.
-    if len(ends) == 2 and any(whole) and not all(whole):
+    if len(ends) == 2 and any(digits) and not all(whole):
         raise InputError(
             f"'{text.strip()[:40]}', expected FIRST..LAST, both whole numbers", where="--vary"
         )
