@@ -361,7 +361,7 @@ def _packages_in(folder: str) -> Mapping[str, list[str]]:
         packages = (one.read_text("top_level.txt") or "").split()
         if not packages:
             modules = [file for file in one.files or () if file.suffix in (".py", ".so", ".pyd")]
-            # A module `name.cpython-311.so`, or a file of a package `name/file.py`.
+            # Of a module the name without its endings, of a file in a package the folder.
             packages = [file.parts[0].partition(".")[0] for file in modules]
         for package in dict.fromkeys(packages):
             found.setdefault(package, []).append(one.name)
