@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,14 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from tests.explore.conftest import MakeStudy, write_net
+from tests.explore.conftest import MakeStudy, write_flat_net, write_net
 from xbarc.api import compile as compile_program
 from xbarc.circuit import Chip, Effects, program_faults
 from xbarc.errors import InputError
 from xbarc.evaluate import evaluate
 from xbarc.executor import Executor
 from xbarc.explore import Study, StudyResult, explore, render_explanation, render_result
+from xbarc.explore.goals import read_goals
 from xbarc.explore.work import Answers, Conditions, Question
 from xbarc.explore.work import answer as run_samples
 from xbarc.ir import read_npz
@@ -195,6 +197,60 @@ def test_one_chip_for_several_models(study: MakeStudy, tmp_path: Path) -> None:
     known = [value for value in each if value is not None]
     assert rows["worst"].figures["energy_uj"] == max(known)
     assert rows["mean"].figures["energy_uj"] == pytest.approx(np.mean(known))
+
+
+def test_a_design_is_beaten_on_every_model_that_counts(study: MakeStudy, tmp_path: Path) -> None:
+    """Where each model counts, the worst of both says nothing of who beats whom."""
+    nets = (write_net(tmp_path / "one.onnx", 1), write_net(tmp_path / "two.onnx", 2, hidden=90))
+    goals = {"energy_uj": "min"}
+    result = explore(study(models=nets, across="each", objectives=goals, data=None))
+    assert result.as_json()["across"] == "each"
+    energies = {1: (1.0, 3.0), 2: (2.0, 2.0), 3: (1.0, 2.5)}  # the worst: 3, 2 and 2.5
+    rows = tuple(
+        replace(
+            result.row(number),
+            state="beaten" if number == 1 else "front",
+            figures={"energy_uj": max(two)},
+            by_model={"one": {"energy_uj": two[0]}, "two": {"energy_uj": two[1]}},
+        )
+        for number, two in energies.items()
+    )
+    assert "beaten by 3\n" in render_explanation(replace(result, rows=rows), 1)
+    worst = replace(result, rows=rows, across="worst")
+    assert "beaten by 2, 3\n" in render_explanation(worst, 1)
+
+
+@pytest.mark.parametrize("known", [(1.0, None), (None, 1.0), (None, None)])
+@pytest.mark.parametrize("across", ["worst", "mean", "each"])
+def test_what_is_unknown_of_one_model_is_unknown(
+    study: MakeStudy, known: tuple[float | None, ...], across: str
+) -> None:
+    goals = read_goals(study(objectives={"energy_uj": "min"}, across=across))
+    values = goals.values([{"energy_uj": value} for value in known])
+    assert np.isnan(values).any()
+
+
+def test_designs_of_which_an_objective_is_unknown_are_no_answer(
+    study: MakeStudy, tmp_path: Path
+) -> None:
+    result = explore(study(objectives={"write_energy_uj": "min"}, data=None))
+    assert {row.state for row in result.rows} == {"unknown"}  # rram128 has no figure of it
+    assert result.rows[1].reason.startswith("write_energy_uj is unknown: ")
+    assert result.common_failure == result.rows[1].reason
+    model = write_flat_net(tmp_path / "flat.onnx")
+    result = explore(study(models=(model,), objectives={"agreement": "max"}))
+    assert result.common_failure.startswith("agreement is unknown: the first output has no scores")
+
+
+def test_what_surely_breaks_a_rule_is_given_up_for_that(study: MakeStudy) -> None:
+    knobs = {"adc": ["lossless", 1]}
+    search = {"images": (100, "all")}
+    rules = {"agreement": ">= 0.9"}
+    result = explore(
+        study(knobs=knobs, objectives={"arrays": "min"}, constraints=rules, search=search)
+    )
+    assert result.rows[2].state == "given up"
+    assert result.rows[2].reason == "after 100 samples: surely not agreement >= 0.9"
 
 
 def test_samplers_find_designs_of_the_grid(study: MakeStudy) -> None:

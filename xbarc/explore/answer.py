@@ -27,9 +27,17 @@ FORMAT = 1
 # Figures that every table has, beside those that the study asks for.
 _SHOWN = ("energy_uj", "area_mm2", "latency_us", "arrays", "chips")
 
+# Why samples do not tell a figure.
+_NO_SCORES = "the first output has no scores per sample"
+_NO_ANSWER = {
+    "top1": _NO_SCORES,
+    "agreement": _NO_SCORES,
+    "sqnr_db": "outputs are not finite, or the float model's are all zero",
+}
+
 # States of a design, the word that tables and files use.
 FRONT, BEATEN, GIVEN_UP, BROKEN, FAILED = "front", "beaten", "given up", "breaks", "does not map"
-FAILS, LATE = "fails on a sample", "not judged"
+FAILS, LATE, UNKNOWN = "fails on a sample", "not judged", "unknown"
 
 
 @dataclass(frozen=True)
@@ -41,10 +49,10 @@ class DesignRow:
         values: of every knob; empty for the target as it is.
         figures: of one model, or joined over several as the study says.
         state: `front`; `beaten` by another design; `given up` once it could not win; `breaks` a
-            constraint; `does not map`; `fails on a sample`; or `not judged`: time was over, or
-            workers died at it.
-        reason: what it breaks, why it does not map or fails, what workers died of, or after how
-            many samples it was given up.
+            constraint; `does not map`; `fails on a sample`; `unknown`: an objective is; or `not
+            judged`: time was over, or workers died at it.
+        reason: what it breaks, why it does not map or fails, which objective is unknown and why,
+            what workers died of, or after how many samples it was given up.
         proof: `measured` where its own answers were taken, `proved` where they are those of
             another design, beyond doubt; empty where nothing was judged.
         because: why they are equal, a line a model where there are several.
@@ -76,6 +84,8 @@ class StudyResult:
         objectives: figures with their direction.
         constraints: as the study states them.
         models: that every design was judged on.
+        across: how figures of several models became one; `each`: designs were compared on every
+            model, and tables show the worst.
         conditions: data, samples, effects and seeds, in words.
         floats: what the float models reach, by figure.
         rows: every design that was looked at, the target as it is first.
@@ -96,6 +106,7 @@ class StudyResult:
     classes: int
     executed: int
     effect: Mapping[str, Mapping[str, float]]
+    across: str = "worst"
 
     @property
     def front(self) -> tuple[DesignRow, ...]:
@@ -113,9 +124,12 @@ class StudyResult:
 
     @property
     def common_failure(self) -> str:
-        """Why the first design fails, where all do; empty where one does not, or none is there."""
+        """Why the first design fails, where all do; empty where one does not, or none is there.
+
+        A design of which an objective is unknown fails too: nothing can be said of it.
+        """
         rows = [row for row in self.rows if row.values]
-        failed = [row.reason for row in rows if row.state in (FAILED, FAILS)]
+        failed = [row.reason for row in rows if row.state in (FAILED, FAILS, UNKNOWN)]
         return failed[0] if failed and len(failed) == len(rows) else ""
 
     def row(self, number: int) -> DesignRow:
@@ -163,6 +177,7 @@ class StudyResult:
             "objectives": dict(self.objectives),
             "constraints": dict(self.constraints),
             "models": list(self.models),
+            "across": self.across,
             "conditions": self.conditions,
             "float": _plain(self.floats),
             "possible": self.possible,
@@ -235,6 +250,7 @@ def result_of(explorer: Explorer) -> StudyResult:
         classes=len(explorer.classes),
         executed=explorer.executed,
         effect=_effects_of(explorer, rows),
+        across=goals.across,
     )
 
 
@@ -287,10 +303,21 @@ def _state_of(explorer: Explorer, item: TriedDesign, front: set[int]) -> tuple[s
     if id(item) in front:
         return FRONT, ""
     if explorer.is_whole(item):
-        return BEATEN, ""
+        unknown = _unknown_of(explorer, item)
+        return (UNKNOWN, unknown) if unknown else (BEATEN, "")
     if item.given_up:
-        return GIVEN_UP, f"after {item.given_up} samples a cheaper design was surely no worse"
+        return GIVEN_UP, f"after {item.given_up} samples: {item.why_given_up}"
     return LATE, ""
+
+
+def _unknown_of(explorer: Explorer, item: TriedDesign) -> str:
+    """Objectives that are unknown, each with the reason; such a design is on no front."""
+    found: dict[str, str] = {}
+    for one, priced in zip(explorer.figures_of(item), item.priced, strict=True):
+        for name, _ in explorer.goals.objectives:
+            if one.get(name) is None:
+                found.setdefault(name, priced.unknown.get(name) or _NO_ANSWER.get(name, ""))
+    return "; ".join(f"{name} is unknown: {why}" for name, why in found.items())
 
 
 def _joined(explorer: Explorer, each: Sequence[Figures]) -> Figures:
@@ -314,15 +341,18 @@ def _joined(explorer: Explorer, each: Sequence[Figures]) -> Figures:
 
 def _conditions_of(explorer: Explorer) -> str:
     study, search = explorer.study, explorer.study.search
+    count = len(study.models)
+    joined = "mean" if study.across == "mean" else "worst"
+    figures = f"; figures are the {joined} of {count} models" if count > 1 else ""
     if not explorer.rungs:
-        return "costs only; no sample ran"
+        return f"costs only; no sample ran{figures}"
     text = (
         f"{say_count(explorer.rungs[-1], 'sample')} of {study.data}, drawn with seed {search.seed}"
     )
     if explorer.conditions.kinds:
         kinds = ", ".join(sorted(explorer.conditions.kinds))
         text += f"; {say_count(search.seeds, 'chip')} with {kinds}, seed {search.seed}"
-    return text
+    return text + figures
 
 
 def _floats_of(explorer: Explorer) -> Figures:

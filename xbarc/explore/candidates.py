@@ -29,6 +29,7 @@ class TriedDesign:
         priced: one a model.
         broken: constraints that are broken.
         given_up: samples after which it could not win; 0: it was judged to the end, or never.
+        why_given_up: what was sure after these samples.
         failed: why it cannot run a sample; empty: it can, or never had to.
     """
 
@@ -37,6 +38,7 @@ class TriedDesign:
     priced: tuple[DesignCosts, ...] = ()
     broken: tuple[str, ...] = ()
     given_up: int = 0
+    why_given_up: str = ""
     failed: str = ""
 
     @property

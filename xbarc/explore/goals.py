@@ -59,7 +59,8 @@ class Goals:
         return found
 
     def _join(self, each: list[float]) -> float:
-        return max(each) if self.across == "worst" else float(np.mean(each))
+        # Of numpy, also the largest: `max` of Python finds NaN only where it comes first.
+        return float(np.max(each) if self.across == "worst" else np.mean(each))
 
     def broken(self, figures: Sequence[Figures], floats: Sequence[Figures]) -> list[str]:
         """The constraints that a design breaks, of the figures that are known."""

@@ -17,6 +17,7 @@ from xbarc.explore.answer import (
     FRONT,
     GIVEN_UP,
     LATE,
+    UNKNOWN,
     DesignRow,
     StudyResult,
 )
@@ -33,7 +34,12 @@ _WIDE, _HIGH = 60, 12
 _REASONS = 2
 
 # States as several designs have them, where a design alone says it otherwise.
-_PLURAL = {BROKEN: "break a constraint", FAILED: "do not map", FAILS: "fail on a sample"}
+_PLURAL = {
+    BROKEN: "break a constraint",
+    FAILED: "do not map",
+    FAILS: "fail on a sample",
+    UNKNOWN: "with an unknown objective",
+}
 
 
 def render_result(result: StudyResult) -> Group:
@@ -49,12 +55,12 @@ def _summary(result: StudyResult) -> str:
     """How many designs came to what, and what was run for it."""
     rows = [row for row in result.rows if row.values]
     counts = Counter(row.state for row in rows)
-    states = (FRONT, BEATEN, GIVEN_UP, BROKEN, FAILED, FAILS, LATE)
+    states = (FRONT, BEATEN, GIVEN_UP, BROKEN, FAILED, FAILS, UNKNOWN, LATE)
     told = ", ".join(
         f"{counts[state]} {_PLURAL.get(state, state)}" for state in states if counts[state]
     )
     lines = [f"{len(rows)} of {result.possible} designs: {told}"]
-    for state in (FAILED, FAILS):
+    for state in (FAILED, FAILS, UNKNOWN):
         reasons = Counter(row.reason for row in rows if row.state == state)
         said = _PLURAL[state]
         lines += [f"  {count} {said}: {why}" for why, count in reasons.most_common(_REASONS)]
@@ -140,14 +146,20 @@ def render_explanation(result: StudyResult, number: int) -> str:
 
 def _beaten_by(result: StudyResult, row: DesignRow) -> list[int]:
     """Designs of the front that are at least as good at everything."""
-    found = []
-    for best in result.front:
-        pairs = [
-            ((a, b) if way == "min" else (b, a))
-            for name, way in result.objectives.items()
-            if (a := best.figures.get(name)) is not None
-            and (b := row.figures.get(name)) is not None
-        ]
-        if all(mine <= other for mine, other in pairs):
-            found.append(best.number)
-    return found
+    mine = _compared(result, row)
+    return [
+        best.number
+        for best in result.front
+        if all(a <= b for a, b in zip(_compared(result, best), mine, strict=True))
+    ]
+
+
+def _compared(result: StudyResult, row: DesignRow) -> list[float]:
+    """The numbers by which designs were compared, less is better."""
+    several = result.across == "each" and row.by_model
+    each = list(row.by_model.values()) if several else [row.figures]
+    return [
+        math.nan if (value := one.get(name)) is None else value if way == "min" else -value
+        for name, way in result.objectives.items()
+        for one in each
+    ]

@@ -41,8 +41,9 @@ class Tournament:
             key for key, made in self.classes.items() if made.samples >= count and not made.failed
         ]
         for key in keys:
-            if self._surely_breaks(self.classes[key], count):
-                _close(self.classes[key].members, count)
+            rule = self._find_broken(self.classes[key], count)
+            if rule:
+                _close(self.classes[key].members, count, f"surely not {rule}")
         wins = self._surely_wins(keys, count)
         if wins is None:
             return
@@ -64,7 +65,7 @@ class Tournament:
             for item in made.members
             if item.is_open and (rivals <= np.array(self._counted(item))).all(axis=1).any()
         ]
-        _close(beaten, count)
+        _close(beaten, count, "a cheaper design was surely no worse")
 
     def _surely_wins(self, keys: list[tuple[str, ...]], count: int) -> BoolArray | None:
         """Which classes are surely no worse than which, by every figure, on every model.
@@ -83,8 +84,8 @@ class Tournament:
                 found = wins if found is None else found & wins
         return found
 
-    def _surely_breaks(self, made: EqualClass, count: int) -> bool:
-        """Whether a class breaks a lower bound, whatever the samples that are left say."""
+    def _find_broken(self, made: EqualClass, count: int) -> str:
+        """A lower bound that a class breaks, whatever the samples that are left say."""
         rules = [
             rule
             for rule in self.goals.constraints
@@ -92,12 +93,14 @@ class Tournament:
         ]
         # The mean over models may hold where one of them breaks the rule.
         if self.goals.across == "mean" and len(self.goals.models) > 1:
-            return False
-        return any(
-            _highest(one, rule.figure, count, relative=rule.relative) < rule.bound
+            return ""
+        broken = (
+            f"{rule.figure} {rule.text}"
             for rule in rules
             for one in made.judged
+            if _highest(one, rule.figure, count, relative=rule.relative) < rule.bound
         )
+        return next(broken, "")
 
     def _counted(self, item: TriedDesign) -> list[float]:
         names = frozenset(name for name, _ in self.goals.objectives) - self.goals.judged
@@ -112,9 +115,10 @@ class Tournament:
         return values[on_front(values)] if values.shape[1] else values[:1]
 
 
-def _close(items: Iterable[TriedDesign], count: int) -> None:
+def _close(items: Iterable[TriedDesign], count: int, why: str) -> None:
     for item in items:
-        item.given_up = item.given_up or count
+        if not item.given_up:
+            item.given_up, item.why_given_up = count, why
 
 
 def _highest(one: Judged, figure: str, count: int, *, relative: bool) -> float:
