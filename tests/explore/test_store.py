@@ -85,6 +85,59 @@ def test_a_driver_whose_number_another_process_has_is_gone(tmp_path: Path) -> No
         assert store.priced("key") is None
 
 
+def test_two_studies_of_one_process_are_two_drivers(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    with Store(path) as first:
+        with pytest.raises(InputError, match=f"process {os.getpid()} on .* is working on it"):
+            Store(path)
+        first.put_priced("key", DesignCosts())
+    with Store(path) as again:
+        assert again.priced("key") is not None
+    # A process before a restart may have had the number of this one.
+    row = (socket.gethostname(), os.getpid(), -1.0)
+    with closing(sqlite3.connect(path)) as base, base:
+        base.execute("INSERT INTO driver VALUES (1, ?, ?, ?)", row)
+    Store(path).close()
+
+
+DIGEST, TOTALS = '"digest": ""', '"totals": {}'
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "priced SET body = '[1]'",
+        "priced SET body = '{}'",
+        f"priced SET body = replace(body, '{DIGEST}', '\"digest\": 5')",
+        f'priced SET body = replace(body, \'{TOTALS}\', \'"totals": {{"arrays": "x"}}\')',
+        f"priced SET body = replace(body, '{TOTALS}', '\"totals\": \"x\"')",
+        "priced SET body = replace(hex(zeroblob(100000)), '0', '[')",
+        "priced SET body = x'ff00'",
+        "answers SET body = 'text'",
+        "answers SET body = x'00'",
+        "answers SET last = last + 1",
+        "answers SET last = 'z'",
+        "driver SET pid = 1 << 40",
+        "driver SET host = x'ff', pid = 'q'",
+    ],
+)
+def test_rows_that_somebody_changed(tmp_path: Path, change: str) -> None:
+    """An error about the file, or as if there was no such row: nothing that ends the program."""
+    path = tmp_path / "s.db"
+    with Store(path) as store:
+        store.put_priced("key", DesignCosts())
+        store.put_answers("class", 0, answers(0, 10))
+    with closing(sqlite3.connect(path)) as base, base:
+        if change.startswith("driver"):
+            base.execute("INSERT INTO driver VALUES (1, ?, 5, 0)", (socket.gethostname(),))
+        assert base.execute(f"UPDATE {change}").rowcount == 1
+    if change.startswith("driver SET pid"):
+        Store(path).close()
+        return
+    with pytest.raises(InputError, match=r"s\.db: .*hint"), Store(path) as store:
+        assert store.priced("key") is None or store.answers("class", 0, 10) is None
+
+
 @pytest.mark.parametrize("what", ["text", "foreign", "format", "row", "folder", "nowhere"])
 def test_what_is_no_store_is_refused(tmp_path: Path, what: str) -> None:
     path = tmp_path / "s.db"

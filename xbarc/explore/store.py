@@ -11,14 +11,15 @@ import json
 import os
 import socket
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 from xbarc.errors import InputError
 from xbarc.explore.work import Answers, DesignCosts
@@ -37,6 +38,19 @@ CREATE TABLE IF NOT EXISTS driver (
     only INTEGER PRIMARY KEY CHECK (only = 1), host TEXT, pid INTEGER, since REAL
 );
 """
+
+# Stores that this process has open: its own number does not tell whether it still works on one.
+_OPEN_HERE: set[Path] = set()
+
+_COSTS = TypeAdapter(DesignCosts)
+
+# What to do about an error of the database that holds these words.
+_WHOLE = "results that were stored are whole"
+_HINTS = {
+    "full": f"{_WHOLE}; start again once there is room",
+    "disk I/O": f"as a rule no room, or a limit on the size of files; {_WHOLE}",
+    "no such column": "written by something else; name another file with --store",
+}
 
 # What a sample takes in a row of answers: classes as int32 twice, label as int64, two float64.
 _RECORD = np.dtype(
@@ -63,6 +77,7 @@ class Store:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._where = str(path)
+        self._place = path.resolve()
         with self._guarded():
             self._base = sqlite3.connect(path, timeout=5.0, isolation_level=None)
         try:
@@ -89,6 +104,7 @@ class Store:
             self._base.execute("ROLLBACK")
             raise
         self._base.execute("COMMIT")
+        _OPEN_HERE.add(self._place)
 
     def _check_kind(self) -> None:
         kind = self._base.execute("PRAGMA application_id").fetchone()[0]
@@ -106,7 +122,7 @@ class Store:
     def _enter(self) -> None:
         """Take the place of the one driver."""
         row = self._base.execute("SELECT host, pid, since FROM driver").fetchone()
-        if row is not None and not _is_gone(*row):
+        if row is not None and not self._is_driver_gone(*row):
             host, pid, _ = row
             raise InputError(
                 f"process {pid} on {host} is working on it",
@@ -120,8 +136,15 @@ class Store:
             (socket.gethostname(), os.getpid(), _start_of(os.getpid())),
         )
 
+    def _is_driver_gone(self, host: Any, pid: Any, since: Any) -> bool:
+        if host == socket.gethostname() and pid == os.getpid():
+            # Two studies of one process are two drivers. A number from before a restart is none.
+            return self._place not in _OPEN_HERE
+        return _is_gone(host, pid, since)
+
     def close(self) -> None:
         """Leave the file to others."""
+        _OPEN_HERE.discard(self._place)
         try:
             self._base.execute("DELETE FROM driver WHERE pid = ?", (os.getpid(),))
         except sqlite3.Error:  # a full disk must not hide what the study came to
@@ -147,7 +170,7 @@ class Store:
         if row is None:
             return None
         with self._readable():
-            return DesignCosts(**json.loads(row[0]))
+            return _read_costs(row[0])
 
     def put_priced(self, key: str, found: DesignCosts) -> None:
         """Keep what a design costs."""
@@ -163,18 +186,9 @@ class Store:
                 " WHERE key = ? AND first < ? AND last > ? ORDER BY first",
                 (key, last, first),
             ).fetchall()
-        parts, reached = [], first
-        for start, stop, body in rows:
-            if start > reached:
-                return None
-            if stop > reached:
-                with self._readable():
-                    records = np.frombuffer(body, dtype=_RECORD)
-                    if len(records) != stop - start:
-                        raise ValueError("a row of another length")
-                parts.append(records[reached - start : min(stop, last) - start])
-                reached = stop
-        if reached < last:
+        with self._readable():
+            parts = _join_rows(rows, first, last)
+        if parts is None:
             return None
         joined = np.concatenate(parts)
         return Answers(
@@ -204,9 +218,10 @@ class Store:
             raise InputError(
                 f"{error}",
                 where=self._where,
-                hint="results that were stored are whole; start again once there is room"
-                if "full" in str(error)
-                else "is the folder there, and may it be written?",
+                hint=next(
+                    (hint for words, hint in _HINTS.items() if words in str(error)),
+                    "is the folder there, and may it be written?",
+                ),
             ) from error
         except sqlite3.DatabaseError as error:
             raise InputError(
@@ -220,7 +235,7 @@ class Store:
         """A row that cannot be read is a damaged file."""
         try:
             yield
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise InputError(
                 f"damaged: {error}",
                 where=self._where,
@@ -228,15 +243,47 @@ class Store:
             ) from error
 
 
+def _read_costs(body: str) -> DesignCosts:
+    """A row of costs; every field has to be there, since no default is anybody's figure.
+
+    Raises:
+        ValueError: it is no such row.
+    """
+    values = json.loads(body)
+    if not isinstance(values, dict) or set(values) != {item.name for item in fields(DesignCosts)}:
+        raise ValueError("a row of costs with other fields")
+    try:
+        return _COSTS.validate_python(values)
+    except ValidationError as error:
+        raise ValueError("a row of costs with values of other types") from error
+
+
+def _join_rows(rows: Iterable[Any], first: int, last: int) -> list[AnyArray] | None:
+    """Records of these samples, of rows in the order of their beginnings; None: some are missing.
+
+    Raises:
+        ValueError, TypeError: a row is not what was written.
+    """
+    parts, reached = [], first
+    for start, stop, body in rows:
+        if start > reached:
+            return None
+        if stop > reached:
+            records = np.frombuffer(body, dtype=_RECORD)
+            if len(records) != stop - start:
+                raise ValueError("a row of another length")
+            parts.append(records[reached - start : min(stop, last) - start])
+            reached = stop
+    return None if reached < last else parts
+
+
 def _is_gone(host: Any, pid: Any, since: Any) -> bool:
     """Whether a driver of this machine has ended; those of other machines cannot be asked."""
     if host != socket.gethostname() or not isinstance(pid, int):
         return False
-    if pid == os.getpid():
-        return True
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # of no process, or of none that could be
         return True
     except PermissionError:
         pass
