@@ -76,6 +76,22 @@ def test_giving_up_changes_no_front(study: MakeStudy) -> None:
     assert halved.executed < whole.executed
 
 
+def test_a_knob_moves_accuracy_on_samples_that_all_answered(study: MakeStudy) -> None:
+    """A design that is given up has another accuracy than on all samples, and not by its knob."""
+    knobs: dict[str, list[Any]] = {"weight_bits": [8, 4], "adc": ["lossless", 5, 4, 3, 2, 1]}
+    first = explore(study(knobs=knobs, search={"images": (60,)}))
+    halved = explore(study(knobs=knobs, search={"images": (60, "all")}))
+    assert any(row.state == "given up" for row in halved.rows)
+    assert halved.effect == first.effect
+    for knob, choices in knobs.items():
+        for goal, moved in first.effect[knob].items():
+            means = []
+            for choice in choices:
+                found = [r.figures[goal] or 0 for r in first.rows[1:] if r.values[knob] == choice]
+                means.append(np.mean(found))
+            assert moved == pytest.approx(max(means) - min(means), abs=1e-15)
+
+
 class Counted:
     """Does the work here, counts it, and stops after so much of it."""
 

@@ -17,6 +17,7 @@ from xbarc.explore.candidates import TriedDesign
 from xbarc.explore.driver import Explorer
 from xbarc.explore.figures import JUDGED, figure_text, heading, known_figures
 from xbarc.explore.goals import Figures
+from xbarc.explore.judging import BOUNDED
 from xbarc.explore.knobs import count_designs, values_of
 from xbarc.rows import TableData, render_card
 from xbarc.version import VERSION
@@ -92,7 +93,8 @@ class StudyResult:
         possible: designs that there are.
         classes: groups of designs with provably equal answers.
         executed: samples that ran in this run; those of the store are not among them.
-        effect: of every knob on each objective: the mean change between its best and worst choice.
+        effect: of every knob on each objective: the mean change between its best and worst choice,
+            of accuracies on the samples that all designs answered.
     """
 
     knobs: tuple[str, ...]
@@ -362,16 +364,34 @@ def _floats_of(explorer: Explorer) -> Figures:
     return _joined(explorer, [one.floats for one in whole[0].judged]) if whole else {}
 
 
+def _figure_on(explorer: Explorer, item: TriedDesign, name: str, samples: int) -> float:
+    """An accuracy on the first samples alone, joined over models."""
+    each = [
+        {name: float(one.right[name][:samples].mean())} for one in explorer.classes[item.key].judged
+    ]
+    value = _joined(explorer, each)[name]
+    return math.nan if value is None else value
+
+
 def _effects_of(explorer: Explorer, rows: Sequence[DesignRow]) -> dict[str, dict[str, float]]:
-    """How far each knob moves each objective, on average over its choices."""
+    """How far each knob moves each objective, on average over its choices.
+
+    Accuracies are those on the samples that all designs answered: the ones that were given up early
+    answered the first only, and those may be easier or harder than the rest.
+    """
+    pairs = zip(rows, explorer.candidates.values(), strict=True)
+    known = [(row, item) for row, item in pairs if row.values]
+    common = min((row.samples for row, _ in known if row.proof), default=0)
     found: dict[str, dict[str, float]] = {}
     for knob in explorer.knobs:
         own: dict[str, float] = {}
         for name, _ in explorer.goals.objectives:
             groups: dict[str, list[float]] = {}
-            for row in rows:
+            for row, item in known:
                 value = row.figures.get(name)
-                if row.values and value is not None and math.isfinite(value):
+                if name in BOUNDED and value is not None:
+                    value = _figure_on(explorer, item, name, common)
+                if value is not None and math.isfinite(value):
                     groups.setdefault(str(row.values[knob.name]), []).append(value)
             means = [float(np.mean(group)) for group in groups.values()]
             own[name] = max(means) - min(means) if len(means) > 1 else 0.0

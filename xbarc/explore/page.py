@@ -131,7 +131,7 @@ def _effect(result: StudyResult) -> str:
     return (
         "<h2>What each knob does</h2>"
         '<p class="quiet">Between the best and the worst choice of a knob, each averaged over all '
-        "designs that have it.</p>"
+        "designs that have it; accuracies on the samples that all of them answered.</p>"
         f"<table><thead><tr><th>knob</th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     )
 
