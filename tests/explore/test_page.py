@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -122,3 +123,35 @@ def test_the_script_is_told_names_and_units() -> None:
     assert not re.search(r'"(top1|agreement|sqnr_db|_uj|_mm2|_us|µJ|mm²)"', script)
     units = {title_and_unit(name)[1] for name in known_figures()}
     assert units == {"", "uJ", "mm2", "us", "dB"}
+
+
+@pytest.mark.slow
+@needs_chromium
+def test_figures_that_are_small_or_next_to_each_other(tmp_path: Path) -> None:
+    """All digits of the tables, and an end of the axis where numbers differ in their last bit."""
+    energies = (0.0046665, np.nextafter(0.0046665, 1), 0.0046665)
+    study = result(2)
+    rows = tuple(
+        replace(row, figures={"top1": 0.9, "energy_uj": float(energy)})
+        for row, energy in zip(study.rows, energies, strict=True)
+    )
+    page = tmp_path / "study.html"
+    page.write_text(render_page(replace(study, rows=rows), "study"), encoding="utf-8")
+    script = "return [write('energy_uj', 0.0046665), write('energy_uj', 1234567), dots.length];"
+    assert run_script(page, tmp_path, script) == ["0.0046665", "1,234,600", 3]
+
+
+def test_designs_given_up_are_no_rivals_of_a_model() -> None:
+    """What they reached on a part of the samples is not what they reach."""
+    study = replace(result(2), models=("one", "two"))
+    rows = tuple(
+        replace(
+            row,
+            state=state,
+            by_model={name: {"top1": top1, "energy_uj": 1.0} for name in study.models},
+        )
+        for row, state, top1 in zip(
+            study.rows, ("front", "beaten", "given up"), (0.8, 0.7, 0.95), strict=True
+        )
+    )
+    assert "80.00 % (0.00 points)" in render_page(replace(study, rows=rows), "study")

@@ -11,7 +11,7 @@ const figure = (design, name) => number(design.figures[name]);
 function write(name, value) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
   if (value === Infinity || value === "inf") return named[name]?.infinite ?? "∞";
-  return named[name]?.share ? (100 * value).toFixed(2) + " %" : Number(value.toPrecision(5)).toLocaleString("en");
+  return named[name]?.share ? (100 * value).toFixed(2) + " %" : value.toLocaleString("en", { maximumSignificantDigits: 5 });
 }
 function heading(name) { const said = named[name]; return said && said.unit ? said.title + ", " + said.unit : said ? said.title : name; }
 
@@ -48,11 +48,12 @@ function ticks(low, high, count) {
   for (let at = Math.ceil(low / step) * step; at <= high + step * 1e-9; at += step) found.push(at);
   return found;
 }
-function range(values) {
+function range(values, margin = 0.04) {
   let low = Infinity, high = -Infinity;
   for (const value of values) { low = Math.min(low, value); high = Math.max(high, value); }
-  if (!(high > low)) { low -= Math.abs(low) * 0.05 || 0.5; high += Math.abs(high) * 0.05 || 0.5; }
-  const pad = (high - low) * 0.04;
+  // Sums in another order differ in their last bits: ticks between these would be one number.
+  if (!(high - low > 1e-9 * Math.max(Math.abs(low), Math.abs(high)))) { low -= Math.abs(low) * 0.05 || 0.5; high += Math.abs(high) * 0.05 || 0.5; }
+  const pad = (high - low) * margin;
   return [low - pad, high + pad];
 }
 function drawPlot() {
@@ -93,7 +94,7 @@ function drawPlot() {
   for (const [x, y] of dots.slice(sides[0].length)) round(x, y, 4.5);
   c.fill();
   const own = dots.find((item) => item[2].number === 0);
-  if (own) { const [x, y] = own; c.strokeStyle = c.fillStyle = colour("--ink"); c.lineWidth = 1.5; c.strokeRect(x - 6, y - 6, 12, 12); c.textAlign = "left"; c.fillText("as it is", x + 10, y + 4); }
+  if (own) { const [x, y] = own; c.strokeStyle = c.fillStyle = colour("--ink"); c.lineWidth = 1.5; c.strokeRect(x - 6, y - 6, 12, 12); const fits = x + 70 < width; c.textAlign = fits ? "left" : "right"; c.fillText("as it is", fits ? x + 10 : x - 10, y + 4); }
   for (const [design, name] of [[state.picked, "--pick"], [state.hovered, "--ink"]]) {
     const dot = design && dots.find((item) => item[2] === design);
     if (dot) { c.strokeStyle = colour(name); c.lineWidth = 2; c.beginPath(); c.arc(dot[0], dot[1], 8, 0, 7); c.stroke(); }
@@ -110,7 +111,7 @@ plot.addEventListener("mousemove", (event) => {
   if (found !== state.hovered) { state.hovered = found; drawPlot(); }
   tip.style.display = found ? "block" : "none";
   if (!found) return;
-  tip.replaceChildren(element("b", "design " + found.number + (found.number ? "" : ": the target as it is")), ...goals.map((g) => element("div", heading(g) + ": " + write(g, figure(found, g)))), ...study.knobs.map((k) => element("div", k + " = " + (found.values[k] ?? "–"))));
+  tip.replaceChildren(element("b", "design " + found.number + (found.number ? ": " + found.state : ": the target as it is")), ...goals.map((g) => element("div", heading(g) + ": " + write(g, figure(found, g)))), ...study.knobs.map((k) => element("div", k + " = " + (found.values[k] ?? "–"))));
   tip.style.left = Math.min(event.clientX + 14, window.innerWidth - 330) + "px"; tip.style.top = event.clientY + 14 + "px";
 });
 plot.addEventListener("mouseleave", () => { state.hovered = null; $("tip").style.display = "none"; drawPlot(); });
@@ -138,7 +139,7 @@ const lines = $("lines");
 // Numbers by size, words behind them as they come.
 function byValue(a, b) { const x = Number(a), y = Number(b); return Number.isNaN(x) || Number.isNaN(y) ? Number.isNaN(x) - Number.isNaN(y) : x - y; }
 const axes = [...study.knobs.map((name) => ({ name, knob: true, values: [...new Set(designs.filter((d) => name in d.values).map((d) => String(d.values[name])))].sort(byValue) })), ...goals.map((name) => ({ name, knob: false }))];
-for (const axis of axes) if (!axis.knob) axis.range = range(designs.map((d) => figure(d, axis.name)).filter(Number.isFinite).concat([0].slice(0, designs.some((d) => Number.isFinite(figure(d, axis.name))) ? 0 : 1)));
+for (const axis of axes) if (!axis.knob) axis.range = range(designs.map((d) => figure(d, axis.name)).filter(Number.isFinite).concat([0].slice(0, designs.some((d) => Number.isFinite(figure(d, axis.name))) ? 0 : 1)), 0);
 function place(axis, design) {
   if (axis.knob) { const at = axis.values.indexOf(String(design.values[axis.name])); return at < 0 ? NaN : axis.values.length > 1 ? at / (axis.values.length - 1) : 0.5; }
   const value = figure(design, axis.name);

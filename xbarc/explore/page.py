@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from xbarc.explore.answer import DesignRow, StudyResult
+from xbarc.explore.answer import BEATEN, FRONT, DesignRow, StudyResult
 from xbarc.explore.figures import JUDGED, SHARES, figure_text, heading, title_and_unit
 from xbarc.pages import WebPage
 
@@ -74,7 +74,7 @@ _PLOT = """<div class="split"><div>
 <label>colour <select id="colour"><option value="state">front</option>
 <option value="proof">proved</option></select></label>
 <span class="key" style="background: var(--best)"></span>no other design beats it
-<span class="key" style="background: var(--dot)"></span>beaten</p>
+<span class="key" style="background: var(--dot)"></span>all others</p>
 <canvas id="plot" role="img" aria-label="designs as points; the table holds the same"></canvas>
 </div><div id="card" aria-live="polite"></div></div>"""
 
@@ -146,7 +146,8 @@ def _by_model(result: StudyResult) -> str:
     """What one chip for all models costs each of them against the best design for it alone."""
     if len(result.models) < 2:
         return ""
-    known = [row for row in result.rows if row.by_model and row.state not in ("breaks",)]
+    # One that was given up has answered a part of the samples, or breaks a rule for sure.
+    known = [row for row in result.rows if row.by_model and row.state in (FRONT, BEATEN)]
     names = [name for name in result.objectives if any(name in r.figures for r in known)]
     lines = []
     for row in result.front[:_COMPARED]:
@@ -157,7 +158,7 @@ def _by_model(result: StudyResult) -> str:
     return (
         "<h2>What one chip costs each model</h2>"
         '<p class="quiet">Figures on each model; in brackets, how far the best design for that '
-        "model alone would be ahead.</p>"
+        "model alone would be ahead, of those judged to the end.</p>"
         f"<table><thead><tr><th>design</th><th>model</th>{head}</tr></thead>"
         f"<tbody>{''.join(lines)}</tbody></table>"
     )
