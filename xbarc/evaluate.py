@@ -366,7 +366,8 @@ def _is_numeric(value: Any) -> bool:
 
 def _classify(tally: Tally, wanted: Any, found: Any, labels: AnyArray | None) -> None:
     """Top-1 of both, where the first output has one row of scores a sample."""
-    if not _is_numeric(wanted) or wanted.ndim < 2 or not wanted.size:
+    # One number a sample is no choice among classes: the largest of it is itself, whatever it is.
+    if not _is_numeric(wanted) or wanted.ndim < 2 or wanted.size <= len(wanted):
         return
     rows = wanted.reshape(wanted.shape[0], -1).argmax(axis=1)
     columns = found.reshape(found.shape[0], -1).argmax(axis=1)

@@ -39,18 +39,18 @@ def write_net(path: Path, seed: int = 0, hidden: int = 40) -> Path:
     return path
 
 
-def write_flat_net(path: Path) -> Path:
-    """A number a sample, without an axis of scores: 12 inputs."""
+def write_flat_net(path: Path, *, keep: bool = False) -> Path:
+    """A number a sample, and an axis of one score where it is kept: 12 inputs."""
     weights = np.random.default_rng(0).normal(size=(12, 8)).astype(np.float32)
     nodes = [
         oh.make_node("MatMul", ["x", "w"], ["a"], name="only"),
-        oh.make_node("ReduceSum", ["a", "axis"], ["y"], keepdims=0),
+        oh.make_node("ReduceSum", ["a", "axis"], ["y"], keepdims=int(keep)),
     ]
     graph = oh.make_graph(
         nodes,
         "flat",
         [oh.make_tensor_value_info("x", 1, ["N", 12])],
-        [oh.make_tensor_value_info("y", 1, ["N"])],
+        [oh.make_tensor_value_info("y", 1, ["N", 1] if keep else ["N"])],
         [on.from_array(weights, "w"), on.from_array(np.array([1]), "axis")],
     )
     onnx.save(oh.make_model(graph, opset_imports=[oh.make_opsetid("", 17)], ir_version=8), path)

@@ -258,6 +258,20 @@ def test_designs_of_which_an_objective_is_unknown_are_no_answer(
     assert result.common_failure.startswith("agreement is unknown: the first output has no scores")
 
 
+def test_one_number_a_sample_is_no_choice_among_classes(study: MakeStudy, tmp_path: Path) -> None:
+    """Its largest number is itself: such outputs agreed wholly, whatever the design computed."""
+    model = write_flat_net(tmp_path / "one.onnx", keep=True)
+    goals = {"agreement": "max", "energy_uj": "min"}
+    made = study(models=(model,), objectives=goals, knobs={"adc": ["lossless", 2]})
+    result = explore(made)
+    assert {row.state for row in result.rows} == {"unknown"}
+    program = compile_program(str(model), calibration=read_npz(tmp_path / "cal.npz")).program
+    arrays = {"x": read_npz(tmp_path / "test.npz")["x"]}
+    checked = evaluate(program, arrays, model)
+    assert checked.agreement is None
+    assert checked.output_sqnr_db == pytest.approx(result.rows[0].figures["sqnr_db"], rel=1e-12)
+
+
 def test_what_surely_breaks_a_rule_is_given_up_for_that(study: MakeStudy) -> None:
     knobs = {"adc": ["lossless", 1]}
     search = {"images": (100, "all")}

@@ -56,6 +56,10 @@ def test_every_wrong_field_is_named() -> None:
         ({"adc": [4, 5, 4]}, ("adc: 4 is there twice",)),
         ({"adc": [{"value": 4, "set": {"a.b": 1}}], "tied": [["adc", "a.b"]]}, ("'a.b' twice",)),
         ({"a.b": [{"set": {"a.c": 1}}], "tied": [["a.b", "a.d"]]}, ("no value", "a.d")),
+        (
+            {"cells": [{"set": {"a.c": 1}}], "tied": [["cells", "a.d"]]},
+            ("cells: a.c=1", "no value"),
+        ),
     ],
 )
 def test_wrong_knobs(knobs: dict[str, Any], parts: tuple[str, ...]) -> None:

@@ -92,7 +92,11 @@ class Explorer:
         if labels is not None:
             check_labels(labels, (len(order),), str(self.study.data))
         elif "top1" in self.goals.judged:
-            raise InputError("top1 needs an array `labels`", where=str(self.study.data))
+            raise InputError(
+                "top1 needs an array `labels`",
+                where=str(self.study.data),
+                hint="agreement and sqnr_db need none: they compare with the float model",
+            )
         counts = [len(order) if n == "all" else n for n in self.study.search.images]
         return tuple(sorted({min(count, len(order)) for count in counts}))
 

@@ -254,11 +254,12 @@ def _tie(knob: str, choice: Choice, names: Sequence[str]) -> Choice:
     """
     if not names:
         return choice
-    own = dict(choice.settings)
-    if check_name(knob) not in own:
+    # A knob of which all choices are tables may have any name.
+    own = [value for name, value in choice.settings if name in (knob, knob.replace("-", "_"))]
+    if not own:
         text = f"{choice.value!s:.40} sets no value, which {', '.join(names)} could follow"
         raise InputError(text, where=knob)
-    more = tuple((check_name(name), own[check_name(knob)]) for name in names)
+    more = tuple((check_name(name), own[0]) for name in names)
     return Choice(choice.value, choice.settings + more)
 
 

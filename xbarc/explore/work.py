@@ -259,7 +259,8 @@ def _compare(found: list[Any], wanted: list[AnyArray]) -> tuple[AnyArray, ...]:
 
 def _classes(scores: Any, count: int) -> IntArray:
     array = np.asarray(scores)
-    if array.ndim < 2 or array.dtype.kind not in "fiub" or not array.size:
+    # As in `xbarc.evaluate`: one number a sample is no choice among classes.
+    if array.ndim < 2 or array.dtype.kind not in "fiub" or array.size <= count:
         return np.full(count, -1, dtype=np.int32)
     found: IntArray = array.reshape(count, -1).argmax(axis=1).astype(np.int32)
     return found
