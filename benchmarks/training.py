@@ -202,7 +202,7 @@ class Run:
             best=course.best,
             validation=(scores[0], scores[1]),
             noisy={str(s): _noisy(case, s, (mapped, trained), test) for s in case.spreads},
-            widths=_widths(mapped, trained) if case.settings and case.is_lossless else {},
+            widths=_widths(mapped, trained) if case.counts_widths else {},
         )
 
     def _taught(self, data: Data) -> dict[str, AnyArray]:
@@ -441,7 +441,7 @@ def _extras(rows: list[Row]) -> str:
         if not case.from_scratch:
             said += f"mapped {before:.2f}, worst {worst:.2f}; "
         said += f"trained {after:.2f}, worst {least:.2f}"
-    for rule in rows[0].widths:
+    for rule in rows[0].widths if CASES[rows[0].case].counts_widths else ():
         bits, levels, less_bits, less_levels = np.mean([row.widths[rule] for row in rows], axis=0)
         said += f"; {rule}: b {bits:.2f} to {less_bits:.2f}, 2**b {levels:.1f} to {less_levels:.1f}"
     return said
