@@ -157,6 +157,20 @@ def test_no_work_is_done_for_files_that_cannot_be_written(
     assert not (folder / "study.db").exists()
 
 
+def test_the_name_of_the_page_names_the_files(xbarc: Run, folder: Path) -> None:
+    assert xbarc("sweep", "net.onnx", "--vary", "adc=4", "-o", "found.html").code == 0
+    names = {path.name for path in folder.glob("found*")}
+    assert names == {"found.html", "found.csv", "found.json", "found.db"}
+
+
+def test_a_rule_that_nothing_meets_is_told(xbarc: Run, folder: Path) -> None:
+    rules = '\n[constraints]\nwrite_energy_uj = "<= 3"\n'
+    (folder / "study.toml").write_text(STUDY + rules)
+    done = xbarc("explore", "study.toml")
+    said = " ".join(done.out.split())
+    assert "4 break a constraint: write_energy_uj <= 3: write_energy_uj is unknown: the" in said
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

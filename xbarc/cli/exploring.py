@@ -107,7 +107,7 @@ def explore_command(
     from xbarc.explore import read_study
 
     study = read_study(file)
-    place = shown.output or Path(file.stem)
+    place = _find_place(shown, file.stem)
     if dry_run:
         print(_describe(study))
         return EXIT_DONE
@@ -170,7 +170,7 @@ def sweep_command(
             "seeds": wanted.seeds,
         },
     }
-    place = shown.output or Path(f"{model.stem}-sweep")
+    place = _find_place(shown, f"{model.stem}-sweep")
     with _name_options():
         result = _run(make_study(asked, where="sweep"), place, shown, shared.jobs)
     _show(result, shown, _write(result, place))
@@ -191,6 +191,12 @@ def _name_options() -> Iterator[None]:
         if where is None:
             raise
         raise InputError(error.message, where=where, hint=error.hint) from error
+
+
+def _find_place(shown: ExploreOutput, usual: str) -> Path:
+    """NAME of the files, which `NAME.html` means too: other commands take that."""
+    place = shown.output or Path(usual)
+    return place.with_suffix("") if place.suffix in _KINDS else place
 
 
 def _answer(result: StudyResult) -> int:

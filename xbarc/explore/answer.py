@@ -143,7 +143,8 @@ class StudyResult:
         for row in self.rows:
             if row.number == number:
                 return row
-        raise InputError(f"no design {number}", hint=f"0 to {len(self.rows) - 1}")
+        known = f"0 to {len(self.rows) - 1}" if self.rows else "time was over before the first"
+        raise InputError(f"no design {number}", hint=known)
 
     def front_table(self, most: int) -> TableData:
         """The first designs of the front, and the target as it is above them."""
@@ -301,7 +302,7 @@ def _state_of(explorer: Explorer, item: TriedDesign, front: set[int]) -> tuple[s
         lost = any(one.lost for one in item.priced)
         return (LATE if lost else FAILED if item.error else FAILS), item.error or item.failed
     if item.broken:
-        return BROKEN, "; ".join(item.broken)
+        return BROKEN, "; ".join(_broken_text(item, rule) for rule in item.broken)
     if id(item) in front:
         return FRONT, ""
     if explorer.is_whole(item):
@@ -310,6 +311,13 @@ def _state_of(explorer: Explorer, item: TriedDesign, front: set[int]) -> tuple[s
     if item.given_up:
         return GIVEN_UP, f"after {item.given_up} samples: {item.why_given_up}"
     return LATE, ""
+
+
+def _broken_text(item: TriedDesign, rule: str) -> str:
+    """A rule that a design breaks, and why its figure is unknown where it is."""
+    figure = rule.split(maxsplit=1)[0]
+    why = next((one.unknown[figure] for one in item.priced if figure in one.unknown), "")
+    return f"{rule}: {figure} is unknown: {why}" if why else rule
 
 
 def _unknown_of(explorer: Explorer, item: TriedDesign) -> str:

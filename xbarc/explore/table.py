@@ -60,7 +60,9 @@ def _summary(result: StudyResult) -> str:
         f"{counts[state]} {_PLURAL.get(state, state)}" for state in states if counts[state]
     )
     lines = [f"{len(rows)} of {result.possible} designs: {told}"]
-    for state in (FAILED, FAILS, UNKNOWN):
+    # Where none meets the rules, which one is the question; else the files tell.
+    no_way = (BROKEN,) if counts[BROKEN] == len(rows) else ()
+    for state in (*no_way, FAILED, FAILS, UNKNOWN):
         reasons = Counter(row.reason for row in rows if row.state == state)
         said = _PLURAL[state]
         lines += [f"  {count} {said}: {why}" for why, count in reasons.most_common(_REASONS)]
