@@ -189,6 +189,15 @@ def test_data_that_cannot_judge(study: MakeStudy, tmp_path: Path) -> None:
     assert costs.front
 
 
+def test_samples_that_judge_and_set_ranges_are_told(study: MakeStudy, tmp_path: Path) -> None:
+    knobs = {"adc": ["lossless"]}
+    data = tmp_path / "cal.npz"
+    goals = {"agreement": "max"}
+    both = explore(study(knobs=knobs, data=data, objectives=goals))
+    assert "the same samples set ranges" in both.conditions
+    assert "set ranges" not in explore(study(knobs=knobs, objectives=goals)).conditions
+
+
 def test_chips_that_deviate_share_nothing(study: MakeStudy) -> None:
     knobs = {"array.columns": [64, 128]}
     search = {"images": ("all",), "effects": "variation", "seeds": 2}

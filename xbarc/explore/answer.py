@@ -362,6 +362,8 @@ def _conditions_of(explorer: Explorer) -> str:
     if explorer.conditions.kinds:
         kinds = ", ".join(sorted(explorer.conditions.kinds))
         text += f"; {say_count(search.seeds, 'chip')} with {kinds}, seed {search.seed}"
+    if study.data and study.calibrate and study.data.resolve() == study.calibrate.resolve():
+        text += "; the same samples set ranges, which flatters accuracy"
     return text + figures
 
 
