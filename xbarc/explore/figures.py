@@ -7,7 +7,7 @@ import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Literal
 
 from xbarc.cost import ProgramCost
 from xbarc.errors import InputError
@@ -23,8 +23,8 @@ from xbarc.rows import (
     unit_in,
 )
 
-if TYPE_CHECKING:
-    from xbarc.explore.study import Direction
+Direction = Literal["min", "max"]
+"""Whether less of a figure is better, or more."""
 
 JUDGED = {
     "top1": "share of samples whose class is the label, 0 to 1",

@@ -7,8 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xbarc.explore.figures import JUDGED, Constraint, check_names, read_constraints, signed
-from xbarc.explore.study import Across, Direction, Study
+from xbarc.explore.figures import (
+    JUDGED,
+    Constraint,
+    Direction,
+    check_names,
+    read_constraints,
+    signed,
+)
+from xbarc.explore.study import Across, Study
 
 Figures = Mapping[str, float | None]
 """Figures of one design on one model, by name."""

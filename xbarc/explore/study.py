@@ -12,14 +12,13 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from xbarc.errors import InputError, visible
-from xbarc.explore.figures import check_names, read_constraints
+from xbarc.explore.figures import Direction, check_names, read_constraints
 from xbarc.explore.knobs import FILES, MOST_CHOICES, Knob, read_fixed, read_knobs
 from xbarc.options import ChipEffects, Effect, nearest
 from xbarc.rows import TableData, render_card
 from xbarc.toml import parse_toml
 
 TIED = "tied"
-Direction = Literal["min", "max"]
 Across = Literal["worst", "mean", "each"]
 Sampler = Literal["auto", "grid", "random", "tpe", "nsga2"]
 
