@@ -302,9 +302,10 @@ def _problem(model: type[Options], name: str, found: ErrorDetails) -> XbarcError
     said = about(field)
     # A bool is an int in Python; "1, expected 2 to 16" would be odd for `True`.
     if isinstance(value, int | float) and not isinstance(value, bool) and any(said.bounds):
-        # Not `:g`: it rounds, and whole numbers may be too long for a float.
-        given = f"{value!r:.40}{_unit(said, value)}"
-        return MappingError(f"{given}, expected {_range(said)}", where=where)
+        # `:g` rounds, and whole numbers may be too long for it.
+        short = f"{value:g}" if isinstance(value, float) else ""
+        given = short if short and float(short) == value else f"{value!r:.40}"
+        return MappingError(f"{given}{_unit(said, value)}, expected {_range(said)}", where=where)
     wanted = said.metavar or _EXPECTED[kind_of(field).__name__]
     return MappingError(f"{value!r:.40} given, expected {wanted}", where=where)
 

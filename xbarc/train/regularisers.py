@@ -44,8 +44,9 @@ def _spans(layer: ProgramLayer, target: Target) -> Iterator[Tensor]:
     pieces = [*_pieces(layer, layer.table())]
     for block in np.unique(blocks):
         parts = [pieces[segment] for segment in np.flatnonzero(blocks == block)]
+        # `clamp` would have a gradient at zero, and move cells that cost nothing.
         adds, takes = (
-            torch.stack([(sign * part).clamp(min=0).sum(1) for part in parts]).amax(0) * largest
+            torch.stack([torch.relu(sign * part).sum(1) for part in parts]).amax(0) * largest
             for sign in (1, -1)
         )
         key = np.broadcast_to(keys[:, block % keys.shape[1]], adds.shape)
