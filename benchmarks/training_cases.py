@@ -241,11 +241,9 @@ TABLES: dict[str, tuple[Plan, ...]] = {
         Plan(
             _ONE_BIT,
             ("fashion-vgg", "fashion-resnet"),
-            train=20_000,
             epochs=3,
-            batch=64,
-            cell_rate=0.015,
-            digital_rate=0.01,
+            cell_rate=0.006,
+            digital_rate=0.005,
         ),
     ),
     "converters": (
