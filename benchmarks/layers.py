@@ -107,7 +107,7 @@ def executed(step: CrossbarStep, vectors: int) -> int:
 
 
 @compiled()
-def _chain(steps: int) -> int:  # pragma: no cover
+def wait_in_chain(steps: int) -> int:  # pragma: no cover
     """Six instructions of one cycle each that wait for each other, a step."""
     x = np.uint64(88172645463325252)
     for _ in range(steps):
@@ -135,7 +135,7 @@ def _saturating(size: int, count: int, encoding: str, goal: str) -> Row:
     works: dict[str, Callable[[], object]] = {
         "ours": lambda: layer.accumulate(vectors),
         "numpy": lambda: numpy_layer.run(vectors),
-        "clock": lambda: _chain(_CLOCK_STEPS // 10),
+        "clock": lambda: wait_in_chain(_CLOCK_STEPS // 10),
     }
     times = take_turns(works, 9 if size < 1024 else 5)
     amount, every = executed(step, count), count * step.input_slices

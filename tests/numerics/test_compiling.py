@@ -1,9 +1,11 @@
+import ast
 import os
 import re
 import subprocess
 import sys
 import textwrap
 import tomllib
+from collections.abc import Iterator
 from importlib import import_module, invalidate_caches
 from importlib.metadata import version
 from pathlib import Path
@@ -162,6 +164,37 @@ def test_helpers_are_for_loops_alone_and_constants_are_no_types(
         assert len(loops._multiply.signatures) == 1 - hits  # a kept loop holds its helpers
         assert sum(loops.scale.stats.cache_hits.values()) == hits
     _forget()
+
+
+def _find_loops(tree: ast.Module) -> Iterator[ast.FunctionDef]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            calls = (ast.unparse(item).partition("(")[0] for item in node.decorator_list)
+            if "compiled" in calls:
+                yield node
+
+
+def test_no_helper_is_called_from_python() -> None:
+    """In the package and in benchmarks: it would be a TypeError, and few of these run in tests."""
+    helpers, called = 0, []
+    root = Path(compiling.__file__).parents[2]
+    for path in (*root.glob("xbarc/**/*.py"), *root.glob("benchmarks/*.py")):
+        text = path.read_text(encoding="utf-8")
+        if "@compiled(" not in text:
+            continue
+        tree = ast.parse(text)
+        loops = [*_find_loops(tree)]
+        names = {loop.name for loop in loops if loop.name.startswith("_")}
+        helpers += len(names)
+        inside = {id(node) for loop in loops for node in ast.walk(loop)}
+        called += [
+            f"{path.name}: {node.func.id}"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Call) and id(node) not in inside
+            if isinstance(node.func, ast.Name) and node.func.id in names
+        ]
+    assert helpers > 50
+    assert called == []
 
 
 _LONG = """
