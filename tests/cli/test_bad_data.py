@@ -263,6 +263,24 @@ def test_labels_are_named_by_their_file(
     xbarc("check", dense, "--data", data).refused(wanted)
 
 
+def test_labels_of_no_class(
+    xbarc: Run,
+    dense: Path,
+    model: Callable[..., Path],
+    npz: Callable[..., Path],
+    samples: Array,
+    tmp_path: Path,
+) -> None:
+    """Classes numbered from 1 looked like a bad network, and like a budget that all bits meet."""
+    data = npz(x=samples, labels=np.arange(7) % 3 + 1)
+    wanted = f"{data}: labels reach from 1 to 3, expected 0 to 2"
+    xbarc("check", dense, "--data", data).refused(wanted)
+    words = ("compile", model(), "-o", tmp_path / "o.xbar", "--adc-budget", "0.5")
+    xbarc(*words, "--calibrate", data).refused(wanted)
+    short = npz(x=samples, labels=np.arange(3))
+    xbarc(*words, "--calibrate", short).refused("labels are int64[3], expected int64[7]")
+
+
 def test_a_run_on_no_samples_gives_none(
     xbarc: Run, dense: Path, npz: Callable[..., Path], samples: Array, tmp_path: Path
 ) -> None:

@@ -194,13 +194,18 @@ def test_rungs_need_not_fill_the_batch_of_a_model(study: MakeStudy, tmp_path: Pa
 
 def test_labels_are_judged_as_check_judges_them(study: MakeStudy, tmp_path: Path) -> None:
     data = read_npz(tmp_path / "test.npz")
-    np.savez(tmp_path / "some.npz", x=data["x"], labels=data["labels"] - 1)  # -1: no class
-    made = study(data=tmp_path / "some.npz", objectives={"top1": "max"}, knobs={"adc": [4]})
+    made = study(objectives={"top1": "max"}, knobs={"adc": [4]})
     program = compile_program(
         made.models[0], calibration=read_npz(made.calibrate or Path()), adc=4
     ).program
-    wanted = evaluate(program, read_npz(tmp_path / "some.npz"), made.models[0])
+    wanted = evaluate(program, data, made.models[0])
     assert explore(made).rows[1].figures["top1"] == wanted.top1_crossbar
+    for by, said in ((1, "labels reach from 1 to 5, expected 0 to 4"), (-1, "from -1 to 3")):
+        path = tmp_path / f"moved{by}.npz"
+        np.savez(path, x=data["x"], labels=data["labels"] + by)
+        assert said in explore(made.model_copy(update={"data": path})).common_failure
+        with pytest.raises(InputError, match=said):
+            evaluate(program, read_npz(path), made.models[0])
     for labels in (data["labels"].astype(np.float32), np.eye(5)[data["labels"]]):
         np.savez(tmp_path / "bad.npz", x=data["x"], labels=labels)
         for goal in ("top1", "agreement"):

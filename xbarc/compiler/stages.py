@@ -25,13 +25,13 @@ from xbarc.compiler.compilation import Compilation
 from xbarc.compiler.lowering import lower_network
 from xbarc.errors import MappingError
 from xbarc.estimates import tell_search
+from xbarc.executor import calibration_labels
 from xbarc.frontend import read_network
 from xbarc.instruments import FloatModel, channel_statistics, sampled_sums
 from xbarc.ir import (
     CrossbarStep,
     DigitalFragment,
     Network,
-    split_labels,
     verify_network,
     verify_program,
 )
@@ -223,7 +223,7 @@ def _set_converters(made: Compilation, progress: Progress) -> Compilation:
         raise MappingError(f"--adc {plan.options.adc_name} needs calibration data", hint=hint)
     if budget is not None:
         feeds, output = made.batches(FOLDS), made.network.outputs[0].name
-        labels = split_labels(made.network.inputs, data)[1]
+        labels = calibration_labels(made.network.inputs, made.network.outputs, data)
         asked = (budget, plan.options.effort)
         steps, front = fit_budget(made.steps, plan.target, output, feeds, labels, asked, progress)
         return replace(made, steps=steps, front=front, unset=made.steps)

@@ -9,7 +9,16 @@ import numpy as np
 from xbarc.errors import InputError
 from xbarc.executor.run import check_feeds
 from xbarc.executor.walk import Values
-from xbarc.ir import Dim, Program, Value, check_labels, file_of, label_name, split_labels
+from xbarc.ir import (
+    Dim,
+    Program,
+    Value,
+    check_labels,
+    count_classes,
+    file_of,
+    label_name,
+    split_labels,
+)
 from xbarc.numerics import AnyArray
 
 # Samples of a batch: two chunks of 32 lanes for a dense layer, and at most 64 times one sample's
@@ -26,7 +35,8 @@ def labelled_batches(program: Program, data: Mapping[str, AnyArray]) -> list[Lab
     """Feeds, labels and sample count of each batch.
 
     Raises:
-        InputError: unknown arrays, no samples, or labels that do not match the samples.
+        InputError: unknown arrays, no samples, labels that do not match the samples, or labels of
+            classes that the model does not have.
     """
     feeds, labels = split_labels(program.inputs, data)
     where = file_of(data, "data")
@@ -38,7 +48,8 @@ def labelled_batches(program: Program, data: Mapping[str, AnyArray]) -> list[Lab
     sizes = [1 if first is None else len(batch[first]) for batch in batches]
     if labels is not None:
         name = label_name(value.name for value in program.inputs)
-        check_labels(labels, (sum(sizes),), where, name)
+        classes = count_classes(program.outputs)
+        check_labels(labels, (sum(sizes),), where, name, classes=classes)
     # Batches may differ in size: the last one holds what is left.
     ends = np.cumsum(sizes)
     return [
@@ -67,6 +78,23 @@ def calibration_batches(
     samples = max((len(feeds[v.name]) for v in _inputs_of_samples(inputs, feeds)), default=1)
     most = max(1, min(BATCH, samples // least))
     return [check_feeds(inputs, batch) for batch in split_batches(inputs, feeds, most)]
+
+
+def calibration_labels(
+    inputs: Sequence[Value], outputs: Sequence[Value], data: Mapping[str, AnyArray]
+) -> AnyArray | None:
+    """Class numbers in calibration data that `calibration_batches` takes, if there are any.
+
+    Raises:
+        InputError: they are not one number for each sample, or numbers of no class.
+    """
+    feeds, labels = split_labels(inputs, data)
+    if labels is None:
+        return None
+    samples = max((len(feeds[v.name]) for v in _inputs_of_samples(inputs, feeds)), default=1)
+    name, where = label_name(value.name for value in inputs), file_of(data, "calibration data")
+    check_labels(labels, (samples,), where, name, classes=count_classes(outputs))
+    return labels
 
 
 def check_data(inputs: Sequence[Value], feeds: Mapping[str, AnyArray], where: str) -> None:

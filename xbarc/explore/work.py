@@ -24,7 +24,15 @@ from xbarc.explore.figures import totals_of
 from xbarc.explore.meaning import meaning_of
 from xbarc.explore.recipe import Recipe, forget_targets
 from xbarc.frontend import fixed_feeds, runnable_model
-from xbarc.ir import Program, check_labels, chip_digest, read_npz, read_samples, split_labels
+from xbarc.ir import (
+    Program,
+    check_labels,
+    chip_digest,
+    count_classes,
+    read_npz,
+    read_samples,
+    split_labels,
+)
 from xbarc.memo import Memo
 from xbarc.numerics import AnyArray, Float64Array, IntArray, digest_of
 from xbarc.options import CompileOptions
@@ -279,7 +287,8 @@ def _samples(conditions: Conditions, question: Question) -> tuple[dict[str, AnyA
     check_data(program.inputs, fill_batch(program.inputs, chosen), str(conditions.data))
     if labels is None:
         return chosen, np.full(len(index), NO_LABEL)
-    check_labels(labels, (len(order),), str(conditions.data))
+    classes = count_classes(program.outputs)
+    check_labels(labels, (len(order),), str(conditions.data), classes=classes)
     return chosen, labels[index].astype(np.int64)
 
 

@@ -40,7 +40,7 @@ from .geometry import (
 from .graph import dataflow
 from .integers import Unkept
 from .kinds import conversion_exponents, conversion_kinds
-from .labels import LABELS, check_labels, label_name, labels_in, split_labels
+from .labels import LABELS, check_labels, count_classes, label_name, labels_in, split_labels
 from .meaning import StepMeaning, chip_digest, step_meaning, sums_digest
 from .network import (
     DeclaredWeights,
@@ -184,6 +184,7 @@ __all__ = [
     "conversion_exponents",
     "conversion_kinds",
     "conversion_matrix",
+    "count_classes",
     "dataflow",
     "effective_weights",
     "encode_r",

@@ -6,6 +6,7 @@ class numbers are `labels_` (or `labels__` where that is an input too).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from xbarc.errors import InputError
@@ -43,18 +44,50 @@ def labels_in(data: Mapping[str, AnyArray]) -> str:
 
 
 def check_labels(
-    labels: AnyArray, expected: tuple[int, ...], where: str, name: str = LABELS
+    labels: AnyArray,
+    expected: tuple[int, ...],
+    where: str,
+    name: str = LABELS,
+    *,
+    classes: int | None = None,
 ) -> None:
     """Refuse labels that are no class numbers, one for each answer of the network.
 
+    Args:
+        labels: class numbers.
+        expected: their shape.
+        where: the file they come from.
+        name: of their array.
+        classes: that the network tells apart; None where that is not known.
+
     Raises:
-        InputError: they are no whole numbers, or of another shape.
+        InputError: they are no whole numbers, of another shape, or numbers of no class.
     """
-    if labels.dtype.kind in "iu" and labels.shape == expected:
+    if labels.dtype.kind not in "iu" or labels.shape != expected:
+        each = "sample" if len(expected) == 1 else "answer"
+        raise InputError(
+            f"{name} are {labels.dtype}{list(labels.shape)}, expected int64{list(expected)}",
+            where=where,
+            hint=f"one class number per {each}",
+        )
+    if classes is None or not labels.size:
         return
-    each = "sample" if len(expected) == 1 else "answer"
-    raise InputError(
-        f"{name} are {labels.dtype}{list(labels.shape)}, expected int64{list(expected)}",
-        where=where,
-        hint=f"one class number per {each}",
-    )
+    low, high = int(labels.min()), int(labels.max())
+    # No answer ever meets such a label: classes numbered from 1 would read as a bad network.
+    if low < 0 or high >= classes:
+        raise InputError(
+            f"{name} reach from {low} to {high}, expected 0 to {classes - 1}",
+            where=where,
+            hint=f"the network answers with {classes} classes; leave out samples of none",
+        )
+
+
+def count_classes(outputs: Sequence[Value]) -> int | None:
+    """Scores per sample of the first output; None where it does not say, or holds no scores."""
+    shape = outputs[0].shape if outputs else None
+    if shape is None or len(shape) < 2:
+        return None
+    sizes = [size for size in shape[1:] if isinstance(size, int)]
+    count = math.prod(sizes)
+    # One number per sample is no choice among classes, and labels beside it are something else.
+    return count if len(sizes) == len(shape) - 1 and count > 1 else None

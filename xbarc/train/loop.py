@@ -204,13 +204,7 @@ class Trainer:
         inputs, _ = replace(few, labels=None).tensors(self._device)
         answers = self.job.teach(inputs)
         expected, classes = (len(samples), *answers.shape[1:-1]), answers.shape[-1]
-        check_labels(labels, expected, where)
-        if labels.min() < 0 or labels.max() >= classes:
-            raise InputError(
-                f"labels reach from {labels.min()} to {labels.max()}, expected 0 to {classes - 1}",
-                where=where,
-                hint=f"the network answers with {classes} classes",
-            )
+        check_labels(labels, expected, where, classes=classes)
 
     def run(self, progress: Progress | None = None) -> Course:
         """All epochs that are left; the job then holds the best one, whatever ended them.
