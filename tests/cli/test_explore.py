@@ -175,6 +175,7 @@ def test_a_rule_that_nothing_meets_is_told(xbarc: Run, folder: Path) -> None:
     ("words", "said"),
     [
         (["--effects", "foo"], "--effects: no effect 'foo'"),
+        (["--seeds", "3"], "--seeds: 3 chips without effects are all the same"),
         (["--images", "9" * 5_000], "--images"),
         (["--objectives", "chips:min,chips:max"], "--objectives: 'chips' is there twice"),
         (["--output", ".."], "names a folder"),

@@ -175,6 +175,7 @@ def test_files_of_targets_lie_beside_the_study(tmp_path: Path) -> None:
     [
         ({"constraints": {"sqnr_db": ">= float - 3"}}, ("sqnr_db of the float model",)),
         ({"search": {"effects": "variation,foo"}}, ("no effect 'foo'",)),
+        ({"search": {"seeds": 3}}, ("search.seeds: 3 chips without effects", "variation")),
         ({"search": {"budget": float("nan")}}, ("budget", "finite")),
         ({"search": {"budget": -1}}, ("budget", "0")),
         ({"search": {"images": [True]}}, ("images.0: True found, expected a number",)),

@@ -25,6 +25,7 @@ _OPTION_OF = {
     "fixed": "--set",
     "objectives": "--objectives",
     "search.effects": "--effects",
+    "search.seeds": "--seeds",
 }
 """What `sweep` calls the parts of a study."""
 

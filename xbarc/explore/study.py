@@ -217,7 +217,7 @@ def make_study(data: Mapping[str, Any], where: str = "study") -> Study:
     # Told now, before anything is read.
     checks: tuple[Callable[[], object], ...] = (
         study.variables,
-        lambda: study.search.kinds,
+        lambda: _check_chips(study.search),
         lambda: check_names(study.objectives, "objectives"),
         lambda: read_constraints(study.constraints),
     )
@@ -227,6 +227,20 @@ def make_study(data: Mapping[str, Any], where: str = "study") -> Study:
     if wrong:
         raise InputError("; ".join(map(str, wrong)), where=where)
     return study
+
+
+def _check_chips(search: Search) -> None:
+    """Refuse effects that are unknown, and chips without any.
+
+    Raises:
+        InputError: there is no such effect, or several chips would all be the same.
+    """
+    if not search.kinds and search.seeds > 1:
+        raise InputError(
+            f"{search.seeds} chips without effects are all the same",
+            where="search.seeds",
+            hint="give effects too, such as variation",
+        )
 
 
 def _error_of(check: Callable[[], object]) -> InputError | None:
