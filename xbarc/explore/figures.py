@@ -163,7 +163,7 @@ def _number(text: str) -> float | None:
 
 
 def check_names(names: Iterable[str], where: str) -> None:
-    """Refuse figures that there are not.
+    """Refuse unknown figures.
 
     Raises:
         InputError: all of them are named.
