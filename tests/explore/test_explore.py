@@ -265,6 +265,10 @@ def test_designs_of_which_an_objective_is_unknown_are_no_answer(
     model = write_flat_net(tmp_path / "flat.onnx")
     result = explore(study(models=(model,), objectives={"agreement": "max"}))
     assert result.common_failure.startswith("agreement is unknown: the first output has no scores")
+    rules = {"agreement": ">= 0.9"}
+    result = explore(study(models=(model,), objectives={"arrays": "min"}, constraints=rules))
+    assert result.rows[1].state == "breaks"
+    assert "agreement >= 0.9: agreement is unknown: the first" in result.rows[1].reason
 
 
 def test_one_number_a_sample_is_no_choice_among_classes(study: MakeStudy, tmp_path: Path) -> None:

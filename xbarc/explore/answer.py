@@ -302,7 +302,7 @@ def _state_of(explorer: Explorer, item: TriedDesign, front: set[int]) -> tuple[s
         lost = any(one.lost for one in item.priced)
         return (LATE if lost else FAILED if item.error else FAILS), item.error or item.failed
     if item.broken:
-        return BROKEN, "; ".join(_broken_text(item, rule) for rule in item.broken)
+        return BROKEN, "; ".join(_broken_text(explorer, item, rule) for rule in item.broken)
     if id(item) in front:
         return FRONT, ""
     if explorer.is_whole(item):
@@ -313,21 +313,25 @@ def _state_of(explorer: Explorer, item: TriedDesign, front: set[int]) -> tuple[s
     return LATE, ""
 
 
-def _broken_text(item: TriedDesign, rule: str) -> str:
+def _broken_text(explorer: Explorer, item: TriedDesign, rule: str) -> str:
     """A rule that a design breaks, and why its figure is unknown where it is."""
     figure = rule.split(maxsplit=1)[0]
-    why = next((one.unknown[figure] for one in item.priced if figure in one.unknown), "")
-    return f"{rule}: {figure} is unknown: {why}" if why else rule
+    why = _why_unknown(explorer, item, figure)
+    return rule if why is None else f"{rule}: {figure} is unknown: {why}"
 
 
 def _unknown_of(explorer: Explorer, item: TriedDesign) -> str:
     """Objectives that are unknown, each with the reason; such a design is on no front."""
-    found: dict[str, str] = {}
+    whys = {name: _why_unknown(explorer, item, name) for name, _ in explorer.goals.objectives}
+    return "; ".join(f"{name} is unknown: {why}" for name, why in whys.items() if why is not None)
+
+
+def _why_unknown(explorer: Explorer, item: TriedDesign, figure: str) -> str | None:
+    """Why a figure is unknown, of the first model of which it is; None: it is known of all."""
     for one, priced in zip(explorer.figures_of(item), item.priced, strict=True):
-        for name, _ in explorer.goals.objectives:
-            if one.get(name) is None:
-                found.setdefault(name, priced.unknown.get(name) or _NO_ANSWER.get(name, ""))
-    return "; ".join(f"{name} is unknown: {why}" for name, why in found.items())
+        if one.get(figure) is None:
+            return priced.unknown.get(figure) or _NO_ANSWER.get(figure, "")
+    return None
 
 
 def _joined(explorer: Explorer, each: Sequence[Figures]) -> Figures:
