@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import inspect
 import pickle
-import sys
-from importlib.metadata import packages_distributions
 from typing import Any
 
 import pytest
@@ -17,7 +15,7 @@ from xbarc.mapping.converters.foreign import CONVERTERS
 from xbarc.mapping.encodings import ENCODINGS
 from xbarc.mapping.place.foreign import PLACEMENTS
 from xbarc.options import Method
-from xbarc.plugins import Door, Guarded, _packages_in, guard
+from xbarc.plugins import Door, Guarded, guard
 
 DOORS = (ENCODINGS, PLACEMENTS, CONVERTERS, DEVICES, LAWS)
 
@@ -102,10 +100,3 @@ def test_kits_have_a_check_for_every_door() -> None:
 
     assert all(callable(getattr(testing, door.check)) for door in DOORS)
     assert len({(door.option, door.group) for door in DOORS}) == len(DOORS)
-
-
-@pytest.mark.parametrize("package", ["numpy", "onnx", "hypothesis", "xbarc", "nobody_has_this"])
-def test_packages_are_found_where_python_finds_them(package: str) -> None:
-    named = packages_distributions().get(package, [])
-    found = [name for folder in sys.path for name in _packages_in(folder).get(package, [])]
-    assert sorted(found) == sorted(named)

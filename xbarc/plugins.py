@@ -16,14 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, wraps
 from importlib import import_module
-from importlib.metadata import (
-    EntryPoint,
-    PackageNotFoundError,
-    distributions,
-    entry_points,
-    version,
-)
-from itertools import chain
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
+from importlib.metadata import packages_distributions as distributions_by_package
 from numbers import Integral, Real
 from pathlib import Path
 from traceback import extract_tb
@@ -351,21 +345,9 @@ def _distribution(door: Door, method: object) -> str:
 
 
 @cache
-def _packages_in(folder: str) -> Mapping[str, list[str]]:
-    """Distributions by package of one entry of `sys.path`; Python reads all of their metadata.
-
-    Of one entry, as entries are added while a program runs; those that were there stay.
-    """
-    found: dict[str, list[str]] = {}
-    for one in distributions(path=[folder]):
-        packages = (one.read_text("top_level.txt") or "").split()
-        if not packages:
-            modules = [file for file in one.files or () if file.suffix in (".py", ".so", ".pyd")]
-            # Of a module the name without its endings, of a file in a package the folder.
-            packages = [file.parts[0].partition(".")[0] for file in modules]
-        for package in dict.fromkeys(packages):
-            found.setdefault(package, []).append(one.name)
-    return found
+def _distributions(_: tuple[str, ...]) -> Mapping[str, list[str]]:
+    """Distributions by package, which Python reads from the metadata of everything installed."""
+    return distributions_by_package()
 
 
 def _package(door: Door, module: str) -> str:
@@ -378,9 +360,7 @@ def _find_package(group: str, module: str, folders: tuple[str, ...]) -> str:
     for point in points:  # a package under development registers names, but lists no files
         if point.dist is not None and point.module == module:
             return f"{point.dist.name} {point.dist.version}"
-    package = module.partition(".")[0]
-    holders = [_packages_in(folder).get(package, ()) for folder in folders]
-    for name in sorted(chain.from_iterable(holders)):
+    for name in sorted(_distributions(folders).get(module.partition(".")[0], ())):
         try:
             return f"{name} {version(name)}"
         except PackageNotFoundError:
