@@ -13,6 +13,7 @@ import onnx.parser
 import pytest
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 import xbarc
 import xbarc.train as xt
@@ -294,6 +295,27 @@ def test_a_difference_is_found_and_its_layer_named(monkeypatch: pytest.MonkeyPat
     assert "differ" in str(found)
 
 
+def test_a_difference_that_later_layers_hide_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    images, _ = _data(4)
+    job = xt.prepare(_net(), example=images[:1], calibration=images, adc="calibrated:1")
+    first = next(iter(job.layers.values()))
+    finish = job.finish
+
+    def other() -> xbarc.CompiledProgram:
+        held = first.scale.detach().clone()
+        with torch.no_grad():
+            first.scale[0] = torch.nextafter(held[0], torch.tensor(torch.inf))
+            made = finish()
+            first.scale.copy_(held)
+        return made
+
+    monkeypatch.setattr(job, "finish", other)
+    found = job.check(images)
+    assert (found.differing, found.layer) == (0, first.step.name)
+    assert not found
+    assert f"values of {first.step.name} differ" in str(found)
+
+
 def test_inputs_that_are_held_fixed_are_fed_to_the_teacher(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     path = model_file(
@@ -402,6 +424,50 @@ def test_a_copy_of_a_job_and_a_state_are_the_same_job() -> None:
     fresh.load_state_dict(job.state_dict())
     assert fresh.changed_cells() == job.changed_cells()
     assert fresh.check(images)
+
+
+def test_a_job_that_something_holds_as_its_module_is_distilled() -> None:
+    images, labels = _data()
+    job = xt.prepare(_net(), example=images[:1], calibration=images, adc="calibrated:2")
+    wanted = xt.distill(job, images, labels)
+    for holder in (nn.DataParallel(job), nn.DataParallel(nn.DataParallel(job))):
+        assert torch.equal(xt.distill(holder, images, labels), wanted)
+    for kind in (torch.int32, torch.uint8, torch.int16):
+        assert torch.equal(xt.distill(job, images, labels.to(kind)), wanted)
+
+
+@pytest.mark.parametrize("make", ["lossless", "calibrated:2", "sense"])
+def test_a_job_whose_activations_are_computed_again_has_the_same_gradient(
+    make: str, tmp_path: Path
+) -> None:
+    if make == "sense":
+        x = np.random.default_rng(0).choice(np.array([-1, 1], np.float32), (40, 20))
+        job = xt.prepare(dense_net(tmp_path), "bnn128", calibration={"b0": x})
+        images = torch.from_numpy(x)
+    else:
+        images, _ = _data()
+        job = xt.prepare(_net(), example=images[:1], calibration=images, adc=make)
+    gradients = []
+    for again in (False, True):
+        job.zero_grad()
+        answers = checkpoint(job, images, use_reentrant=False) if again else job(images)
+        answers.square().sum().backward()
+        gradients.append([p.grad for p in job.parameters() if p.grad is not None])
+    for seen, wanted in zip(*gradients, strict=True):
+        assert torch.equal(seen, wanted)
+
+
+@pytest.mark.parametrize("adc", ["lossless", "calibrated:2"])
+def test_a_gradient_that_is_not_whole_is_an_error(adc: str) -> None:
+    images, _ = _data()
+    job = xt.prepare(_net(), example=images[:1], calibration=images, adc=adc)
+    given = images.clone().requires_grad_()
+    (first,) = torch.autograd.grad(job(given).sum(), given, create_graph=True)
+    with pytest.raises(RuntimeError, match="differentiate twice"):
+        first.square().sum().backward()  # type: ignore[no-untyped-call]
+    # digital steps of `eval` are those of ONNX Runtime
+    with pytest.raises(RuntimeError, match="does not require grad"):
+        job.eval()(given).sum().backward()
 
 
 def test_the_module_given_keeps_the_modes_of_its_parts() -> None:

@@ -62,6 +62,15 @@ def test_a_step_down_a_term_makes_it_smaller(term: object, tmp_path: Path) -> No
     assert float(term(job).detach()) < float(value.detach())  # type: ignore[operator]
 
 
+@pytest.mark.parametrize("term", [xt.lossless_levels, xt.adc_energy, xt.hoyer_balance])
+def test_converters_are_not_counted_for_cells_that_deviate(term: object, tmp_path: Path) -> None:
+    job, _ = _job(tmp_path)
+    wanted = float(torch.as_tensor(term(job)).detach())  # type: ignore[operator]
+    job.set_noise(0.1)
+    job.set_device()
+    assert float(torch.as_tensor(term(job)).detach()) == wanted  # type: ignore[operator]
+
+
 @pytest.mark.parametrize(("rate", "settings"), [(0.3, ["adc.stops_early=true"]), (1.0, [])])
 def test_energy_is_pruned_to_the_goal(rate: float, settings: list[str], tmp_path: Path) -> None:
     path, samples = small_mlp(tmp_path, 400)

@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 import xbarc.train.comparison_loop as loops
 from xbarc.ir import ABSENT, DOWN, UP
@@ -171,6 +172,7 @@ class _Compare(torch.autograd.Function):
         return torch.cat(parts, dim=1)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
         """Spread over the width around each threshold."""
         vectors, table, thresholds = ctx.saved_tensors

@@ -21,6 +21,7 @@ from typing import Any
 import llvmlite.binding as llvm
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 import xbarc.train.crossbar_loop as loops
 from xbarc.numerics import AnyArray
@@ -148,6 +149,7 @@ class _Convert(torch.autograd.Function):
         return torch.cat(parts, dim=1)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor | None, None]:
         """Straight through where a converter is in its range, nothing where it saturates."""
         vectors, table, scales = ctx.saved_tensors
@@ -157,7 +159,7 @@ class _Convert(torch.autograd.Function):
             None if scales is None else torch.zeros_like(scales),
         )
         with torch.autocast(grad.device.type, enabled=False):
-            _sum_gradients(grad, ctx, sums)
+            _sum_gradients(grad, ctx, (vectors, table, scales), sums)
         return sums.vectors, sums.table, sums.scales, None
 
 
@@ -224,8 +226,11 @@ class _Seen:
     back: Tensor
 
 
-def _sum_gradients(grad: Tensor, ctx: Any, sums: _Gradients) -> None:
-    vectors, table, scales = ctx.saved_tensors
+def _sum_gradients(
+    grad: Tensor, ctx: Any, given: tuple[Tensor, Tensor, Tensor | None], sums: _Gradients
+) -> None:
+    """Add what reaches each input; `given` is taken from `ctx` once, as checkpoints ask."""
+    vectors, table, scales = given
     cut: LayerCut = ctx.cut
     passed, readings = iter(ctx.passed), iter(ctx.readings)
     for piece in _pieces(vectors, table, cut):

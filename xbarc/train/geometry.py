@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 import xbarc.train.crossbar_loop as loops
 from xbarc.executor import scatter_space, stack_axes, stack_index
@@ -92,6 +93,7 @@ class _Windows(torch.autograd.Function):
         return vectors
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         """Sums over the windows that read a place."""
         border = grad.new_zeros(ctx.shape)

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 import xbarc.train.digital_loop as loops
 from xbarc.errors import InputError, ProgramError
@@ -119,6 +120,7 @@ class _Codes(torch.autograd.Function):
         return codes
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None, None]:
         tensor, scale, zero = ctx.saved_tensors
         back = torch.empty_like(tensor)

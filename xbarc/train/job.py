@@ -64,7 +64,8 @@ class Checked:
     Attributes:
         samples: that were run through both.
         differing: numbers of the outputs that differ.
-        layer: the first step whose result differs; empty where none does.
+        layer: the first step whose result differs, whether or not an output does; empty where none
+            does.
     """
 
     samples: int
@@ -72,11 +73,13 @@ class Checked:
     layer: str
 
     def __bool__(self) -> bool:
-        return not self.differing
+        return not self.layer
 
     def __str__(self) -> str:
         if self:
             return f"{self.samples} samples: torch's eval and the program give equal bits"
+        if not self.differing:  # later layers hid it on these samples, and may not on others
+            return f"{self.samples} samples: equal outputs, but values of {self.layer} differ"
         return f"{self.samples} samples: {self.differing} outputs differ, first in {self.layer}"
 
 
@@ -163,8 +166,12 @@ class TrainJob(nn.Module):
     def run(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Every value of the network by name."""
         known = dict(values)
+        # ONNX Runtime has no gradient, so that in `eval` only layers behind the last digital step
+        # would be trained, without a word; a backward pass that finds nothing is an error
+        graded = self.training and torch.is_grad_enabled()
+        kind = next(self.parameters()).device.type
         # sums of integers in half precision would be other sums
-        with torch.autocast(next(self.parameters()).device.type, enabled=False):
+        with torch.set_grad_enabled(graded), torch.autocast(kind, enabled=False):
             for step in self.program.steps:
                 module = self._module(step)
                 if isinstance(step, DigitalFragment):

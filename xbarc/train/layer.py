@@ -151,9 +151,13 @@ class ProgramLayer(nn.Module):
         """Cells in levels, not rounded; axes: group, row, column."""
         return self.cells / self.significance if self._has_slices else self.cells
 
-    def current_levels(self) -> Tensor:
+    def written_levels(self) -> Tensor:
         """Levels as they would be written, straight-through; axes: group, row, column."""
-        levels = round_levels(self.latent_levels(), self.top)
+        return round_levels(self.latent_levels(), self.top)
+
+    def current_levels(self) -> Tensor:
+        """Levels as cells hold them: in `train` they deviate, where that was asked for."""
+        levels = self.written_levels()
         if not self.training:
             return levels
         if self.programming is not None:

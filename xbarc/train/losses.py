@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from xbarc.errors import InputError
@@ -12,16 +12,22 @@ from xbarc.train.job import TrainJob
 
 
 def distill(
-    job: TrainJob, x: Any, labels: Tensor | None = None, *, share: float = 0.8, heat: float = 2.0
+    job: TrainJob | nn.Module,
+    x: Any,
+    labels: Tensor | None = None,
+    *,
+    share: float = 0.8,
+    heat: float = 2.0,
 ) -> Tensor:
     """Cross entropy with the float network's answers, and with the labels where there are any.
 
     The network's first output is what counts; classes lie on its last axis.
 
     Args:
-        job: the job; the float network is its teacher.
+        job: the job, or what holds it as `module` and is called in its place, as
+            `DistributedDataParallel` does; the float network is its teacher.
         x: input of the network, or a tuple of inputs.
-        labels: class numbers; axes: those of the answers but the last.
+        labels: class numbers of any integer type; axes: those of the answers but the last.
         share: weight of the teacher's part.
         heat: both answers are divided by it before their softmax (Hinton, Vinyals and Dean, 2015).
 
@@ -31,11 +37,21 @@ def distill(
     inputs = x if isinstance(x, tuple) else (x,)
     answers = answers_of(job(*inputs))
     softened = functional.log_softmax(answers / heat, dim=-1)
-    aim = functional.softmax(answers_of(job.teach(*inputs)) / heat, dim=-1)
+    aim = functional.softmax(answers_of(_job_in(job).teach(*inputs)) / heat, dim=-1)
     taught = functional.kl_div(softened, aim, reduction="batchmean") * heat * heat
     if labels is None:
         return taught
-    return share * taught + (1 - share) * functional.cross_entropy(answers, labels.flatten())
+    # numpy's own class numbers may be of a type that torch's loss refuses
+    numbers = labels.flatten()
+    numbers = numbers if numbers.is_floating_point() else numbers.long()
+    return share * taught + (1 - share) * functional.cross_entropy(answers, numbers)
+
+
+def _job_in(module: nn.Module) -> TrainJob:
+    """The job, whatever holds it as `module`: its teacher is not what gradients are joined for."""
+    while not hasattr(module, "teach"):
+        module = cast("nn.Module", module.module)
+    return cast("TrainJob", module)
 
 
 def answers_of(outputs: Any) -> Tensor:

@@ -25,6 +25,11 @@ Law = Literal["bits", "levels"]
 _EMPTY = 1e-6
 
 
+def _written(layer: ProgramLayer) -> Tensor:
+    """What conversions see of the cells as written: a converter is not sized for a deviation."""
+    return layer.table(layer.written_levels())
+
+
 def _pieces(layer: ProgramLayer, table: Tensor) -> Iterator[Tensor]:
     """What the conversions of one segment see of each row; axes: group, row, conversion."""
     bounds = [int(bound) for bound in layer.step.tiling.segment_bounds]
@@ -41,7 +46,7 @@ def _spans(layer: ProgramLayer, target: Target) -> Iterator[Tensor]:
     """
     step, largest = layer.step, (1 << layer.step.dac_bits) - 1
     keys, blocks = converter_keys(step, target), step.tiling.segment_block
-    pieces = [*_pieces(layer, layer.table())]
+    pieces = [*_pieces(layer, _written(layer))]
     for block in np.unique(blocks):
         parts = [pieces[segment] for segment in np.flatnonzero(blocks == block)]
         # `clamp` would have a gradient at zero, and move cells that cost nothing.
@@ -110,7 +115,7 @@ def hoyer_balance(job: TrainJob) -> Tensor:
     """
     total, count = torch.zeros((), device=next(job.parameters()).device), 0
     for layer in job.layers.values():
-        for piece in _pieces(layer, layer.table()):
+        for piece in _pieces(layer, _written(layer)):
             size = piece.abs().sum(1).square() / (piece.square().sum(1) + _EMPTY)
             mean = size.mean().detach()
             denser = torch.where(size > mean, size, size.detach())
@@ -123,7 +128,7 @@ def group_lasso(job: TrainJob) -> Tensor:
     """Mean Euclidean norm of a column's cells in a segment: whole columns fall to zero together."""
     total, count = torch.zeros((), device=next(job.parameters()).device), 0
     for layer in job.layers.values():
-        for piece in _pieces(layer, layer.table()):
+        for piece in _pieces(layer, _written(layer)):
             norms = torch.sqrt(piece.square().sum(1) + _EMPTY)
             total = total + norms.sum()
             count += norms.numel()

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 import xbarc.train.digital_loop as loops
 from xbarc.numerics import AnyArray
@@ -55,6 +56,7 @@ class _Scaled(torch.autograd.Function):
         return result
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, Tensor, Tensor]:
         acc, offset, input_scale, factor = ctx.saved_tensors
         back = torch.empty_like(acc)

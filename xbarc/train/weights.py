@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 import xbarc.train.digital_loop as loops
 from xbarc.ir import CrossbarStep
@@ -35,6 +36,7 @@ class _Levels(torch.autograd.Function):
         return levels
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         (cells,) = ctx.saved_tensors
         back = torch.empty(cells.shape, dtype=cells.dtype)
@@ -157,6 +159,7 @@ class _Weights(torch.autograd.Function):
         return weights
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         entries: WeightEntries = ctx.entries
         levels = grad.new_zeros(ctx.shape)
