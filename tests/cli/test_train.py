@@ -113,11 +113,55 @@ def test_errors_name_the_options_of_this_command(
     xbarc("train", model(), "--data", data, "--calibrate", other, *out).refused(
         f"--calibrate {other}: ", "input 'x' is missing"
     )
+    x = np.ones((20, 5), np.float32)
+    x[7, 2] = np.inf
+    for bad, said in (
+        ({"x": x}, "sample 7 of 'x' in"),
+        ({"x": np.ones((20, 4), np.float32)}, "has shape [20, 4]"),
+        ({"x": np.ones((20, 5), np.float32), "z": x}, "unknown input 'z'"),
+        ({"x": np.ones((20, 5), np.float32), "labels": np.full(20, 3)}, "reach from 3 to 3"),
+    ):
+        np.savez(other, **bad)
+        where = other if "sample" in said else f"--validate {other}: "
+        xbarc("train", model(), "--data", data, "--validate", other, *out).refused(str(where), said)
+        where = other if "sample" in said else f"--data {other}: "
+        xbarc("train", model(), "--data", other, *out).refused(str(where), said.split(" [")[0])
     for adc in ("calibrated:2", "4"):
         given = ("--data", data, "--adc", adc, "--prune-energy", 2, *out)
         xbarc("train", model(), *given).refused(
             f"--prune-energy: converters of {adc} cost the same", "--adc lossless"
         )
+
+
+def test_numbers_that_training_cannot_use_are_refused(
+    xbarc: Run, model: Callable[..., Path], data: Path
+) -> None:
+    for option, value, expected in (
+        ("--train-seed", 1 << 63, "0 to 4294967295"),
+        ("--train-seed", -1, "0 to 4294967295"),
+        ("--hours", -1, "0 or more"),
+        ("--cell-rate", -0.5, "0 or more"),
+        ("--batch", 1 << 30, "1 to 1048576"),
+    ):
+        done = xbarc("train", model(), "--data", data, option, value)
+        done.refused(f"{option}: {value}, expected {expected}")
+
+
+def test_the_largest_seed_is_one(
+    xbarc: Run, model: Callable[..., Path], data: Path, tmp_path: Path
+) -> None:
+    given = ("--data", data, "--epochs", 1, "--noise", 0.1, "-o", tmp_path / "out.xbar")
+    assert xbarc("train", model(), *given, "--train-seed", (1 << 32) - 1).code == 0
+
+
+def test_two_things_are_never_written_to_one_place(
+    xbarc: Run, model: Callable[..., Path], data: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.xbar"
+    for place in (out, tmp_path / "out.xbar.training"):
+        given = ("--data", data, "-o", out, "--onnx", place)
+        xbarc("train", model(), *given).refused(f"--onnx {place}", "choose another path")
+        assert not place.exists()
 
 
 @pytest.mark.parametrize("goal", [1, 2])

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import nn
 
 import xbarc
@@ -104,6 +108,74 @@ def test_a_run_that_is_stopped_goes_on_to_the_same_cells(tmp_path: Path) -> None
     state.write_bytes(b"no state")
     with pytest.raises(InputError, match="no state of a training run"):
         trainer(state).run()
+
+
+def test_a_state_is_taken_whole_or_not_at_all(tmp_path: Path) -> None:
+    path, samples = small_mlp(tmp_path)
+    state, options = tmp_path / "state", Training(epochs=2, batch=16)
+    prepared = xt.prepare(path, calibration=samples.inputs, adc="calibrated:3")
+
+    def trainer() -> xt.Trainer:
+        return xt.Trainer(copy.deepcopy(prepared), samples, samples, options, state)
+
+    trainer().run()
+    with safe_open(state, "pt") as file:
+        about = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    job = trainer().job
+    trained = {name for name, p in job.named_parameters() if p.requires_grad}
+    assert {name.split("/")[1] for name in tensors if name.startswith("now/")} == trained
+    cells = next(name for name in tensors if name.endswith(".cells"))
+    moment = next(name for name in tensors if name.endswith("exp_avg"))
+
+    def refused(change: dict[str, torch.Tensor] | None = None, **said: str) -> None:
+        save_file({**tensors, **(change or {})}, state, {**about, **said})
+        again = trainer()
+        before = _states(again.job)
+        with pytest.raises(InputError, match="no state of a training run"):
+            again.run()
+        assert not again.course.epochs
+        assert all(np.array_equal(before[n], values) for n, values in _states(again.job).items())
+
+    refused({cells: torch.zeros(1)})  # would fit every shape
+    refused({cells: torch.full_like(tensors[cells], torch.nan)})
+    refused({moment: torch.zeros(3, 3)})
+    refused({"now/step9.cells": torch.zeros(3)})
+    refused({"adam/99/exp_avg": torch.zeros(3)})
+    course = json.loads(about["course"])
+    for wrong in (
+        *({**course, "best": best} for best in (-1, 7, "x")),
+        {**course, "epochs": []},
+        {**course, "epochs": course["epochs"][1:]},
+        {**course, "epochs": [{**epoch, "score": "high"} for epoch in course["epochs"]]},
+        [],
+    ):
+        refused(course=json.dumps(wrong))
+    refused(course="[" * 100_000)
+    gone = tensors.pop(cells)
+    refused()
+    save_file({**tensors, cells: gone}, state, about)
+    assert trainer().run().epochs[-1].number == 2
+
+
+def test_a_step_to_what_is_no_number_is_not_kept(tmp_path: Path) -> None:
+    """A loss that is a number may have a gradient that is none: the last step shows no loss."""
+    path, samples = small_mlp(tmp_path)
+    job = xt.prepare(path, calibration=samples.inputs)
+    first = next(iter(job.layers.values()))
+    calls = []
+
+    def root(_: xt.TrainJob) -> torch.Tensor:
+        calls.append(1)
+        return torch.sqrt((first.bias * 0).sum() + (len(calls) < 2))
+
+    job.regularise(root, 1.0)
+    state = tmp_path / "state"
+    trainer = xt.Trainer(job, samples, samples, Training(epochs=3, batch=60), state)
+    with pytest.raises(MappingError, match="no number after epoch 2"):
+        trainer.run()
+    assert [epoch.number for epoch in trainer.course.epochs] == [0, 1]
+    assert all(np.isfinite(values).all() for values in _states(job).values())
 
 
 def test_a_loss_of_ones_own_takes_the_place_of_the_teacher(tmp_path: Path) -> None:
@@ -290,8 +362,10 @@ def test_labels_and_answers_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         "net (float[N, 8] x) => (float[N, 1] y) { y = MatMul (x, w) }",
         w=np.ones((8, 1), np.float32),
     )
-    with pytest.raises(InputError, match="two classes or more"):
-        xt.Trainer(xt.prepare(one, calibration=samples.inputs), samples, samples, Training())
+    labelled = replace(samples, labels=np.zeros(count, np.int64))
+    for given in (samples, labelled):
+        with pytest.raises(InputError, match="two classes or more"):
+            xt.Trainer(xt.prepare(one, calibration=samples.inputs), given, given, Training())
 
 
 def test_several_outputs_and_answers_a_sample_are_trained(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,7 +17,6 @@ from xbarc.options import PANELS, Options, Training, option, read_path, reads
 if TYPE_CHECKING:
     from xbarc.api import CompiledProgram
     from xbarc.evaluate import Evaluation
-    from xbarc.ir import Value
     from xbarc.numerics import AnyArray
     from xbarc.train import Course, Samples, Trainer, TrainJob
 
@@ -82,18 +81,23 @@ def train_command(
 
     place = files.output or Path(f"{model.stem}.xbar")
     check_replaceable(place)
+    state = place.with_name(place.name + ".training")
     if files.onnx is not None:
+        _check_outputs(files.onnx, place, state)
         check_writable(files.onnx)
         _check_apart(files.onnx, [model, data, calibrate, file, training.validation])
     base = {} if file is None else read_options(file)
-    with _say_own_options(data, calibrate):
-        arrays = read_samples(data)
+    read: dict[Path, Mapping[str, AnyArray]] = {}
+    with _say_own_options(data, calibrate, training.validation), _name_sample(read):
+        arrays = read[data] = read_samples(data)
         target = chip.load()
-        calibration = _calibration(arrays) if calibrate is None else read_samples(calibrate)
+        calibration = _calibration(arrays)
+        if calibrate is not None:
+            calibration = read[calibrate] = read_samples(calibrate)
         job = train.prepare(model, target, calibration=calibration, **{**base, **given})
         _tell_carried(job)
         samples, chosen = _split(train, job, training, _samples(job, arrays, data))
-        state = place.with_name(place.name + ".training")
+        read.setdefault(training.validation or data, chosen.inputs)
         trainer = train.Trainer(job, samples, chosen, training, state)
         course = _run(trainer, files, place, state)
     program = _write(job, files, place, _note(training, course))
@@ -128,20 +132,40 @@ def _run(trainer: Trainer, files: TrainedFiles, place: Path, state: Path) -> Cou
 
 
 @contextmanager
-def _say_own_options(data: Path, calibrate: Path | None) -> Iterator[None]:
+def _say_own_options(data: Path, calibrate: Path | None, validation: Path | None) -> Iterator[None]:
     """Errors name the options of this command, where what it calls is written for others."""
     source = f"--data {data}" if calibrate is None else f"--calibrate {calibrate}"
     # A file of its own is named as such; samples of the data are calibration data without a name.
-    known = ("calibration data", str(calibrate))
+    known = {"calibration data": source, str(calibrate): source}
+    known |= {"training data": f"--data {data}", str(data): f"--data {data}"}
+    if validation is not None:
+        known |= dict.fromkeys(("samples held out", str(validation)), f"--validate {validation}")
     try:
         yield
     except XbarcError as error:
         where = error.where.replace("--device", "--noise-device")
-        where = source if where in known else where
+        where = known.get(where, where)
         hint = error.hint.replace("--device", "--noise-device")
         if (where, hint) == (error.where, error.hint):
             raise
         raise type(error)(error.message, where=where, hint=hint) from error
+
+
+@contextmanager
+def _name_sample(read: Mapping[Path, Mapping[str, AnyArray]]) -> Iterator[None]:
+    """Where the network was fed what is no number, say which sample of which file holds one."""
+    import numpy as np
+
+    try:
+        yield
+    except InputError as error:
+        named = [(path, *pair) for path, arrays in read.items() for pair in arrays.items()]
+        for path, name, array in named if "NaN or infinity" in error.message else ():
+            if array.dtype.kind == "f" and not (finite := np.isfinite(array)).all():
+                sample = int(np.argmin(finite.reshape(len(array), -1).all(1)))
+                hint = f"sample {sample} of '{name}' in {path} is not finite"
+                raise InputError(error.message, where=error.where, hint=hint) from error
+        raise
 
 
 def _tell_how_to_go_on(state: Path) -> None:
@@ -182,6 +206,20 @@ def _write(job: TrainJob, files: TrainedFiles, place: Path, note: str) -> Compil
     written = [str(path) for path in (place, files.onnx) if path is not None]
     tell(f"wrote {' and '.join(written)}")
     return program
+
+
+def _check_outputs(onnx: Path, place: Path, state: Path) -> None:
+    """Refuse to write two things to one place.
+
+    Raises:
+        InputError: the ONNX file would stand where the program or the state of training does.
+    """
+    if onnx.resolve() in (place.resolve(), state.resolve()):
+        raise InputError(
+            "is where the program or the state of its training is written",
+            where=f"--onnx {onnx}",
+            hint="choose another path",
+        )
 
 
 def _check_apart(output: Path, inputs: list[Path | None]) -> None:
@@ -234,26 +272,15 @@ def _samples(job: TrainJob, arrays: dict[str, AnyArray], path: Path) -> Samples:
     """Samples of a file.
 
     Raises:
-        InputError: an input is missing or of another type.
+        InputError: an input is missing, unknown, or of another type or shape.
     """
+    from xbarc.executor import check_data
     from xbarc.ir import split_labels
     from xbarc.train import Samples
 
     inputs, labels = split_labels(job.program.inputs, arrays)
-    wrong = [_wrong(value, inputs) for value in job.program.inputs]
-    if any(wrong):
-        raise InputError("; ".join(filter(None, wrong)), where=str(path))
-    kept = {value.name: inputs[value.name] for value in job.program.inputs}
-    return Samples(kept, labels)
-
-
-def _wrong(value: Value, inputs: dict[str, AnyArray]) -> str:
-    array = inputs.get(value.name)
-    if array is None:
-        return f"input '{value.name}' is missing"
-    if str(array.dtype) != value.dtype:
-        return f"input '{value.name}' is {array.dtype}, expected {value.dtype}"
-    return ""
+    check_data(job.program.inputs, inputs, str(path))
+    return Samples({value.name: inputs[value.name] for value in job.program.inputs}, labels)
 
 
 def _note(training: Training, course: Course) -> str:

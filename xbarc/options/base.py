@@ -301,10 +301,9 @@ def _problem(model: type[Options], name: str, found: ErrorDetails) -> XbarcError
         return MappingError(f"'{str(value)[:40]}' is not available", where=where, hint=hint)
     said = about(field)
     # A bool is an int in Python; "1, expected 2 to 16" would be odd for `True`.
-    if isinstance(value, int | float) and not isinstance(value, bool) and any(said.bounds):
-        # `:g` rounds, and whole numbers may be too long for it.
-        short = f"{value:g}" if isinstance(value, float) else ""
-        given = short if short and float(short) == value else f"{value!r:.40}"
+    bounded = any(bound is not None for bound in said.bounds)
+    if isinstance(value, int | float) and not isinstance(value, bool) and bounded:
+        given = _say_number(value)
         return MappingError(f"{given}{_unit(said, value)}, expected {_range(said)}", where=where)
     wanted = said.metavar or _EXPECTED[kind_of(field).__name__]
     return MappingError(f"{value!r:.40} given, expected {wanted}", where=where)
@@ -319,8 +318,15 @@ def _unit(said: Option, value: float) -> str:
 def _range(said: Option) -> str:
     least, most = said.bounds
     if most is None:
-        return f"{least:g} or more"
-    return f"{least:g} to {most:g}"
+        return f"{_say_number(least or 0)} or more"
+    return f"{_say_number(least or 0)} to {_say_number(most)}"
+
+
+def _say_number(value: object) -> str:
+    """A number as short as it can be told without another value."""
+    # `:g` rounds, and whole numbers may be too long for it.
+    short = f"{value:g}" if isinstance(value, float) else ""
+    return short if short and float(short) == value else f"{value!r:.40}"
 
 
 def read_path(value: object) -> object:

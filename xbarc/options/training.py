@@ -27,6 +27,7 @@ class Training(Options):
         "stop after this many hours, at the end of an epoch",
         metavar="H",
         unset="none",
+        bounds=(0, None),
         brief="stop after this many hours",
     )
     batch: int = option(128, "samples of one step", metavar="N", bounds=(1, 1 << 20))
@@ -88,6 +89,7 @@ class Training(Options):
         metavar="SHARE",
         bounds=(0, 0.9),
     )
+    # Each epoch draws from a million seeds further on (`loop.py`), and torch's have 64 bits.
     train_seed: int = option(
-        0, "seed of the order of samples, and of noise", metavar="N", bounds=(0, None)
+        0, "seed of the order of samples, and of noise", metavar="N", bounds=(0, (1 << 32) - 1)
     )

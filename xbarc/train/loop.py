@@ -10,10 +10,11 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
+from pydantic import TypeAdapter
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -46,8 +47,9 @@ _LOST = 0.1
 # What a run that goes on may be given anew.
 _MAY_CHANGE = ("hours", "validation", "cell_rate", "digital_rate")
 
-# What the numbers in a file of state mean; 2: cells in units of the layer's least significant ones.
-_STATE = 2
+# What the numbers in a file of state mean; 2: cells in units of the layer's least significant ones,
+# 3: without what is not trained, such as `R`, which was most of the file.
+_STATE = 3
 
 # Samples of one step of validation; bounds memory, and nothing depends on it.
 _VALIDATED_AT_ONCE = 250
@@ -203,6 +205,7 @@ class Trainer:
         few = samples.take(np.arange(self._at_once or 1))
         inputs, _ = replace(few, labels=None).tensors(self._device)
         answers = self.job.teach(inputs)
+        answers_of(answers)  # says so where there are no classes
         expected, classes = (len(samples), *answers.shape[1:-1]), answers.shape[-1]
         check_labels(labels, expected, where, classes=classes)
 
@@ -241,6 +244,8 @@ class Trainer:
             if progress is not None:
                 done = (number - 1) * self._steps + step + 1
                 progress(f"epoch {number}", done, self.training.epochs * self._steps)
+        if not all(torch.isfinite(p).all() for p in self._trained.values()):
+            self._refuse("a cell, scale, bias or threshold is no number", f"after epoch {number}")
         self._book(number, float(np.mean(losses)), start)
         self._keep()
 
@@ -266,16 +271,19 @@ class Trainer:
             terms.backward()  # type: ignore[no-untyped-call]
         value += float(terms.detach())
         if not math.isfinite(value):
-            raise MappingError(
-                f"the loss is {value} in step {step + 1} of epoch {number}",
-                where="training",
-                hint="a smaller --cell-rate or --digital-rate; the job holds the best epoch so far",
-            )
+            self._refuse(f"the loss is {value}", f"in step {step + 1} of epoch {number}")
         self._optimizer.step()
         self._schedule.step()
         self._optimizer.zero_grad()
         self.job.project()
         return value
+
+    def _refuse(self, what: str, when: str) -> NoReturn:
+        raise MappingError(
+            f"{what} {when}",
+            where="training",
+            hint="a smaller --cell-rate or --digital-rate; the job holds the best epoch so far",
+        )
 
     def _runs(self, samples: Samples) -> Iterator[Samples]:
         """Samples as many at a time as the model takes, all at once where that is open."""
@@ -294,7 +302,7 @@ class Trainer:
         self._set_price(epoch)
         if not before or self._rank(epoch) > max(before):
             self.course.best = number
-            self._best = {n: p.detach().clone() for n, p in self.job.named_parameters()}
+            self._best = {n: p.detach().clone() for n, p in self._trained.items()}
 
     def _is_lost(self, score: float) -> bool:
         """Whether nearly all is gone that the mapped program knew beyond one answer for all."""
@@ -358,9 +366,13 @@ class Trainer:
 
     @torch.no_grad()
     def _restore(self, state: Mapping[str, Tensor]) -> None:
-        for name, parameter in self.job.named_parameters():
-            if name in state:
-                parameter.copy_(state[name])
+        for name, tensor in state.items():
+            self._trained[name].copy_(tensor)
+
+    @property
+    def _trained(self) -> dict[str, torch.nn.Parameter]:
+        """What training changes, by name."""
+        return {n: p for n, p in self.job.named_parameters() if p.requires_grad}
 
     # between runs
 
@@ -368,7 +380,7 @@ class Trainer:
         """Write cells, the best cells and the optimiser's state; whole or not at all."""
         if self.checkpoint is None:
             return
-        tensors = {f"now/{n}": p.detach() for n, p in self.job.named_parameters()}
+        tensors = {f"now/{n}": p.detach() for n, p in self._trained.items()}
         tensors |= {f"best/{n}": t for n, t in self._best.items()}
         state = self._optimizer.state_dict()["state"]
         for number, parts in state.items():
@@ -376,7 +388,6 @@ class Trainer:
         about = {
             "run": self._run_text,
             "course": json.dumps(asdict(self.course)),
-            "steps": str(self._schedule.last_epoch),
         }
         made = {n: t.detach().cpu().clone().contiguous() for n, t in tensors.items()}
         part = self.checkpoint.with_name(self.checkpoint.name + ".partial")
@@ -426,16 +437,25 @@ class Trainer:
                     )
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             self._take(about, tensors)
-        except (SafetensorError, KeyError, ValueError, TypeError, OSError) as error:
+        except (SafetensorError, KeyError, ValueError, OSError) as error:
+            reason = " ".join(str(error).split())[:200]
             raise InputError(
-                f"no state of a training run: {error}", where=where, hint=again
+                f"no state of a training run: {reason}", where=where, hint=again
             ) from error
         return True
 
     def _take(self, about: Mapping[str, str], tensors: Mapping[str, Tensor]) -> None:
-        found = json.loads(about["course"])
-        epochs = [Epoch(**epoch) for epoch in found.pop("epochs")]
-        self.course = Course(**found, epochs=epochs)
+        """Take a state whole, or not at all.
+
+        Raises:
+            KeyError, ValueError: it is not what `_keep` writes.
+        """
+        course = TypeAdapter(Course).validate_json(about["course"])
+        numbers = [epoch.number for epoch in course.epochs]
+        if numbers != list(range(len(numbers))) or course.best not in numbers:
+            raise ValueError("its epochs are not those of a run")
+        self._check_tensors(tensors)
+        self.course = course
         self._restore(_below("now/", tensors))
         self._best = {n: t.to(self._device) for n, t in _below("best/", tensors).items()}
         state: dict[int, dict[str, Any]] = {}
@@ -444,11 +464,30 @@ class Trainer:
             state.setdefault(int(number), {})[key] = tensor
         whole = self._optimizer.state_dict()
         self._optimizer.load_state_dict({**whole, "state": state})
-        steps = int(about["steps"])
+        steps = self._steps * numbers[-1]
         for group, base in zip(self._optimizer.param_groups, self._schedule.base_lrs, strict=True):
             total = max(1, self.training.epochs * self._steps)
             group["lr"] = base * _rate(steps, total)
         self._schedule.last_epoch = steps
+
+    def _check_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        """Refuse tensors of other names or shapes than `_keep` writes, or that are no numbers."""
+        shapes = {
+            f"{part}/{n}": p.shape for part in ("now", "best") for n, p in self._trained.items()
+        }
+        missing = shapes.keys() - tensors.keys()
+        moved = (p for group in self._optimizer.param_groups for p in group["params"])
+        for number, parameter in enumerate(moved):
+            for key, shape in (("exp_avg", parameter.shape), ("exp_avg_sq", parameter.shape)):
+                shapes[f"adam/{number}/{key}"] = shape
+            shapes[f"adam/{number}/step"] = torch.Size()
+        wrong = [
+            name
+            for name, tensor in tensors.items()
+            if shapes.get(name) != tensor.shape or not torch.isfinite(tensor).all()
+        ]
+        if missing or wrong:
+            raise ValueError(f"'{min([*missing, *wrong])}' is not what such a file holds")
 
 
 def _rate(step: int, total: int) -> float:
