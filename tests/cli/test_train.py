@@ -16,7 +16,9 @@ from xbarc.ir import load_program
 
 pytest.importorskip("torch", reason="pip install 'xbarc[train]'")
 
-from xbarc.train import Samples, Trainer  # need torch
+import torch
+
+from xbarc.train import Samples, Trainer, split_held_out  # need torch
 
 
 @pytest.fixture
@@ -41,6 +43,18 @@ def test_a_trained_program_says_how_it_was_made(
     trained = dict(load_program(out).settings)["trained"]
     assert "epochs 2" in trained
     assert "top-1" in trained
+    with np.load(data) as arrays:
+        samples = Samples({"x": arrays["x"]}, arrays["labels"])
+    held = split_held_out(samples, 0.1, 0)
+    for split, count in zip(held, (72, 8), strict=True):
+        assert f"{count} samples (sha256 {split.digest[:12]})" in trained
+    assert "held_out 0.1" in trained
+    assert f"{torch.get_num_threads()} thread" in trained
+    other = xbarc("train", model(), *given[:-1], tmp_path / "other.xbar", "--validate", data)
+    assert other.code == 0, other.err
+    trained = dict(load_program(tmp_path / "other.xbar").settings)["trained"]
+    assert f"80 samples (sha256 {samples.digest[:12]}) chose the epoch" in trained
+    assert "held_out" not in trained
     assert xbarc("verify", out).code == 0
     first = (out / "program.json").read_bytes()
     assert xbarc("train", model(), *given).code == 0

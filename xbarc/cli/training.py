@@ -100,7 +100,7 @@ def train_command(
         read.setdefault(training.validation or data, chosen.inputs)
         trainer = train.Trainer(job, samples, chosen, training, state)
         course = _run(trainer, files, place, state)
-    program = _write(job, files, place, _note(training, course))
+    program = _write(trainer, files, place)
     if not course.stopped:  # else the same command goes on later
         state.unlink(missing_ok=True)
     _show(course, len(chosen))
@@ -126,7 +126,7 @@ def _run(trainer: Trainer, files: TrainedFiles, place: Path, state: Path) -> Cou
         # the job holds its best epoch again, and the state of the last whole one is kept; before
         # there is one, a program that stands at the place may be better than ours
         if len(trainer.course.epochs) > 1:
-            _write(trainer.job, files, place, _note(trainer.training, trainer.course))
+            _write(trainer, files, place)
             tell(f"it is epoch {trainer.course.best}, the best before training failed")
         raise
 
@@ -198,8 +198,8 @@ def _split(
     return held
 
 
-def _write(job: TrainJob, files: TrainedFiles, place: Path, note: str) -> CompiledProgram:
-    program = job.finish(note)
+def _write(trainer: Trainer, files: TrainedFiles, place: Path) -> CompiledProgram:
+    program = trainer.job.finish(trainer.note())
     program.save(place)
     if files.onnx is not None:
         program.export(files.onnx)
@@ -281,14 +281,6 @@ def _samples(job: TrainJob, arrays: dict[str, AnyArray], path: Path) -> Samples:
     inputs, labels = split_labels(job.program.inputs, arrays)
     check_data(job.program.inputs, inputs, str(path))
     return Samples({value.name: inputs[value.name] for value in job.program.inputs}, labels)
-
-
-def _note(training: Training, course: Course) -> str:
-    """What the program says of its training."""
-    options = training.model_dump(exclude_none=True, exclude={"validation"})
-    told = ", ".join(f"{name} {value}" for name, value in options.items())
-    scores = f"{course.epochs[0].score:.4f} before, {course.epochs[course.best].score:.4f} after"
-    return f"epoch {course.best} of {told}; validation {course.measure} {scores}"
 
 
 def _show(course: Course, count: int) -> None:

@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from xbarc.errors import InputError, MappingError
+from xbarc.errors import InputError, MappingError, say_count
 from xbarc.ir import check_labels, program_text
 from xbarc.numerics import AnyArray
 from xbarc.options import Training
@@ -73,6 +73,17 @@ class Samples:
         """Some of the samples."""
         labels = None if self.labels is None else self.labels[index]
         return Samples({name: array[index] for name, array in self.inputs.items()}, labels)
+
+    @cached_property  # hashing takes about a second a gigabyte
+    def digest(self) -> str:
+        """SHA-256 of names, types, shapes and numbers, so that others know the same samples."""
+        digest = hashlib.sha256()
+        named = dict(sorted(self.inputs.items())) | {"": self.labels}
+        for name, array in named.items():
+            if array is not None:
+                digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())
+                digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
 
     def tensors(self, device: torch.device) -> tuple[dict[str, Tensor], Tensor | None]:
         """As torch takes them."""
@@ -232,6 +243,20 @@ class Trainer:
     def _is_over(self, start: float) -> bool:
         hours = self.training.hours
         return hours is not None and monotonic() - start > hours * 3600
+
+    def note(self) -> str:
+        """What a program says of its training: all that it takes to train it again."""
+        # a share that a file of its own replaces would mislead
+        without = {"validation"} | ({"held_out"} if self.training.validation else set())
+        options = self.training.model_dump(exclude_none=True, exclude=without)
+        told = ", ".join(f"{name} {value}" for name, value in options.items())
+        before, after = (self.course.epochs[n].score for n in (0, self.course.best))
+        return (
+            f"epoch {self.course.best} of {told}; {_say_samples(self.data)} trained, "
+            f"{_say_samples(self.validation)} chose the epoch; torch {torch.__version__}, "
+            f"{say_count(torch.get_num_threads(), 'thread')}; "
+            f"validation {self.course.measure} {before:.4f} before, {after:.4f} after"
+        )
 
     def _epoch(self, number: int, progress: Progress | None) -> None:
         start = monotonic()
@@ -401,19 +426,16 @@ class Trainer:
                 hint="choose another -o",
             ) from error
 
-    @cached_property  # hashing takes about a second a gigabyte
+    @cached_property
     def _run_text(self) -> str:
         """What has to be the same for a run to go on where it stopped."""
         # rates may change: after a loss that is no number, training goes on with smaller ones
         options = self.training.model_dump(exclude={*_MAY_CHANGE, "noise_device"})
         device = self.training.noise_device
         options["noise_device"] = getattr(device, "name", device)
-        digest = hashlib.sha256(program_text(self.job.program).encode())
-        for samples in (self.data, self.validation):
-            for array in (*samples.inputs.values(), samples.labels):
-                if array is not None:
-                    digest.update(np.ascontiguousarray(array).data)
-        about = [_STATE, self.job.program.source.sha256, digest.hexdigest(), options]
+        program = hashlib.sha256(program_text(self.job.program).encode()).hexdigest()
+        digests = [program, self.data.digest, self.validation.digest]
+        about = [_STATE, self.job.program.source.sha256, digests, options]
         return json.dumps(about, sort_keys=True)
 
     def _resume(self) -> bool:
@@ -497,6 +519,11 @@ def _rate(step: int, total: int) -> float:
         return (step + 1) / warm
     done = (step - warm) / max(1, total - warm)
     return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+
+
+def _say_samples(samples: Samples) -> str:
+    # 12 digits are 48 bits: other data do not have the same by chance.
+    return f"{say_count(len(samples), 'sample')} (sha256 {samples.digest[:12]})"
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
