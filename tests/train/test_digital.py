@@ -30,12 +30,33 @@ _PLAIN: tuple[str, ...] = (
     "Relu",
     "Round",
 )
-_PLAIN += ("Sigmoid", "Sign", "Softplus", "Tanh", "Dropout")
+_PLAIN += ("Sigmoid", "Sign", "Softplus", "Tanh", "Dropout", "Cos", "Sin", "Softsign", "Selu")
+_PLAIN += ("Mish", "ReduceL1", "ReduceL2", "ReduceSumSquare")
+_COMPARED = ("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual")
 
 # What reads x of 2 x 3 x 4 x 5, and gives y; further inputs are constants of the graph.
 CASES: dict[str, str] = {
     **{name: f"y = {name} (x)" for name in _PLAIN},
     **{name: f"y = {name} (x, c)" for name in ("Add", "Div", "Mul", "Sub", "Max", "Min", "Sum")},
+    **{name: f"i = Floor (x) b = {name} (i, o) y = Where (b, x, c)" for name in _COMPARED},
+    **{
+        name: f"a = Less (x, c) b = Less (x, o) u = Not (a) d = {name} (u, b) y = Where (d, x, c)"
+        for name in ("And", "Or", "Xor")
+    },
+    "ArgMax": "i = ArgMax <axis = 2> (x) y = Cast <to = 1> (i)",
+    "ArgMin": "i = Floor (x) "
+    "k = ArgMin <axis = -1, keepdims = 0, select_last_index = 1> (i) y = Cast <to = 1> (k)",
+    "Celu": "y = Celu <alpha = 0.5> (x)",
+    "ConstantOfShape": "k = Shape (x) a = ConstantOfShape <value = float[1] {3}> (k) "
+    "y = Add (x, a)",
+    "DepthToSpace": "e = Reshape (x, deep) y = DepthToSpace <blocksize = 2> (e)",
+    "DepthToSpace rows": 'e = Reshape (x, deep) y = DepthToSpace <blocksize = 2, mode = "CRD"> (e)',
+    "Einsum": 'y = Einsum <equation = "b c h w, w m -> b m h"> (x, m)',
+    "GroupNormalization": "y = GroupNormalization <num_groups = 3> (x, v, v)",
+    "InstanceNormalization": "y = InstanceNormalization <epsilon = 0.01> (x, v, v)",
+    "SpaceToDepth": "e = Reshape (x, even) y = SpaceToDepth <blocksize = 2> (e)",
+    "ThresholdedRelu": "y = ThresholdedRelu <alpha = 0.5> (x)",
+    "Tile": "y = Tile (x, repeats)",
     "Log": "a = Abs (x) y = Log (a)",
     "Sqrt": "a = Abs (x) y = Sqrt (a)",
     "Pow": "a = Abs (x) y = Pow (a, c)",
@@ -117,9 +138,16 @@ def _constants() -> dict[str, Any]:
         "parts": [2, 3],
     }
     integers |= {"from": [3, -1], "to": [0, 99], "along": [2, 3], "by": [-2, 1]}
-    integers |= {"axis2": [2], "pads2": [1, 2]}
+    integers |= {
+        "axis2": [2],
+        "pads2": [1, 2],
+        "deep": [1, 12, 2, 5],
+        "even": [1, 3, 4, 10],
+        "repeats": [1, 2, 1, 3],
+    }
     integers |= {"wide": [2, 3, 4, 5], "places": [[0, -1], [2, 2]]}
     arrays |= {name: np.array(value, np.int64) for name, value in integers.items()}
+    arrays["o"] = np.zeros(1, np.float32)
     arrays |= {"low": np.float32(-0.5), "high": np.float32(0.75)}
     arrays |= {"s": np.float32(0.02), "z": np.uint8(99), "zv": np.array([3, 90, 200], np.uint8)}
     return arrays
@@ -131,6 +159,8 @@ def _fragment(body: str) -> DigitalFragment:
     arrays["v"] = np.linspace(0.5, 1.5, channels["v"]).astype(np.float32)
     used = {name: array for name, array in arrays.items() if _stands_in(name, body)}
     opset = 20 if "Gelu" in body or "wrap" in body or "pads2" in body else 17
+    opset = 18 if "Mish" in body or "GroupNorm" in body else opset
+    opset = 21 if "GroupNormalization <num_groups = 3>" in body else opset
     opset = 11 if "Softmax <axis = 2>" in body else opset
     header = f'<ir_version: 9, opset_import: ["": {opset}]>'
     model = parse(f"g (float[2, 3, 4, 5] x) => (float[] y) {{ {body} }}", header, **used)

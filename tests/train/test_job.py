@@ -380,6 +380,9 @@ def test_mixed_precision_leaves_every_sum_as_it_is(adc: str) -> None:
         torch.testing.assert_close(plain, mixed_one, rtol=0, atol=0)
     with torch.autocast("cpu", torch.bfloat16):  # torch advises against it, and people do it
         job(images).sum().backward()
+    for kind in (torch.bfloat16, torch.float16):
+        with pytest.raises(InputError, match="cannot hold what is trained"):
+            job.to(kind)(images)
 
 
 @pytest.mark.parametrize("adc", ["lossless", "calibrated:2"])
@@ -486,6 +489,7 @@ def test_data_of_other_shapes_is_refused_in_training_and_in_check(tmp_path: Path
             call(torch.ones(2, 3, 6, 6))
     with pytest.raises(InputError, match="no samples"):
         job.check(images[:0])
+    assert job.train()(images[:0]).shape == job.eval()(images[:0]).shape == (0, 4)
     with pytest.raises(InputError, match="has shape"):
         job.check(np.float32(3))
     with pytest.raises(InputError, match="'input' is missing"):

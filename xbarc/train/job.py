@@ -168,10 +168,15 @@ class TrainJob(nn.Module):
         known = dict(values)
         # ONNX Runtime has no gradient, so that in `eval` only layers behind the last digital step
         # would be trained, without a word; a backward pass that finds nothing is an error
-        graded = self.training and torch.is_grad_enabled()
-        kind = next(self.parameters()).device.type
+        graded, first = self.training and torch.is_grad_enabled(), next(self.parameters())
         # sums of integers in half precision would be other sums
-        with torch.set_grad_enabled(graded), torch.autocast(kind, enabled=False):
+        if first.dtype.itemsize < torch.float32.itemsize:
+            raise InputError(
+                f"cells are {first.dtype}, which cannot hold what is trained",
+                where=self.program.name,
+                hint="job.float(); torch.autocast leaves the job as it is",
+            )
+        with torch.set_grad_enabled(graded), torch.autocast(first.device.type, enabled=False):
             for step in self.program.steps:
                 module = self._module(step)
                 if isinstance(step, DigitalFragment):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
+from math import prod
 from typing import Any, cast
 
 import numpy as np
@@ -162,8 +163,8 @@ def _global(inputs: Inputs, _: Attributes) -> Tensor:
 def _flatten(inputs: Inputs, attributes: Attributes) -> Tensor:
     axis = attributes.get("axis", 1)
     axis = axis + inputs[0].ndim if axis < 0 else axis
-    lead = int(np.prod(inputs[0].shape[:axis], dtype=np.int64))
-    return inputs[0].reshape(lead, -1)
+    # both said: of no samples at all, -1 could be any number
+    return inputs[0].reshape(prod(inputs[0].shape[:axis]), prod(inputs[0].shape[axis:]))
 
 
 def _reshape(inputs: Inputs, attributes: Attributes) -> Tensor:
@@ -264,6 +265,89 @@ def _layer_norm(inputs: Inputs, attributes: Attributes) -> Tensor:
     return functional.layer_norm(
         inputs[0], shape, inputs[1], _optional(inputs, 2), attributes.get("epsilon", 1e-5)
     )
+
+
+def _instance_norm(inputs: Inputs, attributes: Attributes) -> Tensor:
+    """By hand, since torch refuses one place a channel."""
+    tensor, gain, shift = inputs
+    places, least = list(range(2, tensor.ndim)), float(attributes.get("epsilon", 1e-5))
+    apart = tensor - tensor.mean(places, keepdim=True)
+    spread = apart.square().mean(places, keepdim=True) + least
+    return apart / spread.sqrt() * _along(gain, tensor, {}) + _along(shift, tensor, {})
+
+
+# Before this operator set, gains and shifts of `GroupNormalization` were a group's.
+_GAIN_A_CHANNEL = 21
+
+
+def _group_norm(inputs: Inputs, attributes: Attributes) -> Tensor:
+    tensor, gain, shift = inputs
+    groups = attributes["num_groups"]
+    if attributes["opset"] < _GAIN_A_CHANNEL:
+        gain, shift = (v.repeat_interleave(tensor.shape[1] // groups) for v in (gain, shift))
+    return functional.group_norm(tensor, groups, gain, shift, attributes.get("epsilon", 1e-5))
+
+
+def _index_of(function: Callable[..., Tensor]) -> Operator:
+    def apply(inputs: Inputs, attributes: Attributes) -> Tensor:
+        axis, last = attributes.get("axis", 0), attributes.get("select_last_index", 0)
+        tensor = inputs[0].flip(axis) if last else inputs[0]
+        index: Tensor = function(tensor, axis, bool(attributes.get("keepdims", 1)))
+        return index.neg() + (inputs[0].shape[axis] - 1) if last else index
+
+    return apply
+
+
+def _norm(order: int) -> Callable[..., Tensor]:
+    return lambda tensor, axes, keep: torch.linalg.vector_norm(tensor, order, axes, keep)
+
+
+def _square_sum(tensor: Tensor, axes: list[int], keep: bool) -> Tensor:
+    return tensor.square().sum(axes, keep)
+
+
+def _depth_to_space(inputs: Inputs, attributes: Attributes) -> Tensor:
+    images, channels, height, width = inputs[0].shape
+    size = attributes["blocksize"]
+    depth = channels // size**2
+    if attributes.get("mode", b"DCR") == b"DCR":
+        split = inputs[0].reshape(images, size, size, depth, height, width)
+        moved = split.permute(0, 3, 4, 1, 5, 2)
+    else:
+        split = inputs[0].reshape(images, depth, size, size, height, width)
+        moved = split.permute(0, 1, 4, 2, 5, 3)
+    return moved.reshape(images, depth, height * size, width * size)
+
+
+def _space_to_depth(inputs: Inputs, attributes: Attributes) -> Tensor:
+    images, channels, height, width = inputs[0].shape
+    size = attributes["blocksize"]
+    split = inputs[0].reshape(images, channels, height // size, size, width // size, size)
+    by_column = attributes.get("mode", b"DCR") == b"DCR"
+    moved = split.permute(*(0, 3, 5, 1, 2, 4) if by_column else (0, 1, 3, 5, 2, 4))
+    return moved.reshape(images, channels * size**2, height // size, width // size)
+
+
+def _filled(inputs: Inputs, attributes: Attributes) -> Tensor:
+    value = torch.zeros(1)
+    if "value" in attributes:
+        value = read_tensor(attributes["value"], "ConstantOfShape")
+    return value.to(inputs[0].device).reshape(()).expand(_numbers(inputs[0])).clone()
+
+
+def _thresholded_relu(inputs: Inputs, attributes: Attributes) -> Tensor:
+    tensor = inputs[0]
+    return torch.where(tensor > attributes.get("alpha", 1.0), tensor, torch.zeros_like(tensor))
+
+
+# What the standard takes for `Selu` where nothing is said.
+_SELU = (1.67326319217681884765625, 1.05070102214813232421875)
+
+
+def _selu(inputs: Inputs, attributes: Attributes) -> Tensor:
+    alpha, gamma = attributes.get("alpha", _SELU[0]), attributes.get("gamma", _SELU[1])
+    made: Tensor = gamma * functional.elu(inputs[0], alpha)
+    return made
 
 
 def _sign(inputs: Inputs, _: Attributes) -> Tensor:
@@ -423,36 +507,55 @@ OPERATORS: dict[str, Operator] = {
             {
                 "Abs": torch.abs,
                 "Add": torch.add,
+                "And": torch.logical_and,
+                "Cos": torch.cos,
                 "Div": _divide,
+                "Equal": torch.eq,
                 "Erf": torch.erf,
                 "Exp": torch.exp,
+                "Greater": torch.gt,
+                "GreaterOrEqual": torch.ge,
                 "HardSwish": _hard_swish,
                 "Identity": _same,
+                "Less": torch.lt,
+                "LessOrEqual": torch.le,
                 "Log": torch.log,
                 "MatMul": torch.matmul,
+                "Mish": functional.mish,
                 "Mul": torch.mul,
                 "Neg": torch.neg,
+                "Not": torch.logical_not,
+                "Or": torch.logical_or,
                 "Pow": torch.pow,
                 "Reciprocal": torch.reciprocal,
                 "Relu": torch.relu,
                 "Sigmoid": torch.sigmoid,
+                "Sin": torch.sin,
                 "Softplus": functional.softplus,
+                "Softsign": functional.softsign,
                 "Sqrt": torch.sqrt,
                 "Sub": torch.sub,
                 "Tanh": torch.tanh,
                 "Where": _where,
+                "Xor": torch.logical_xor,
             },
         ).items()
     },
+    "ArgMax": _index_of(torch.argmax),
+    "ArgMin": _index_of(torch.argmin),
     "AveragePool": _average_pool,
     "BatchNormalization": _batch_norm,
     "Cast": _cast,
+    "Celu": lambda inputs, attributes: functional.celu(inputs[0], attributes.get("alpha", 1.0)),
     "Clip": _clip,
     "Concat": lambda inputs, attributes: torch.cat(list(inputs), attributes["axis"]),
     "Constant": _constant,
+    "ConstantOfShape": _filled,
     "Conv": _conv,
+    "DepthToSpace": _depth_to_space,
     "DequantizeLinear": _dequantize,
     "Dropout": lambda inputs, _: inputs[0],
+    "Einsum": lambda inputs, attributes: torch.einsum(attributes["equation"].decode(), *inputs),
     "Elu": lambda inputs, attributes: functional.elu(inputs[0], attributes.get("alpha", 1.0)),
     "Expand": lambda inputs, _: (
         inputs[0] * torch.ones(_numbers(inputs[1]), dtype=inputs[0].dtype, device=inputs[0].device)
@@ -465,9 +568,11 @@ OPERATORS: dict[str, Operator] = {
     "Gemm": _gemm,
     "GlobalAveragePool": _global,
     "GlobalMaxPool": lambda inputs, _: inputs[0].amax(list(range(2, inputs[0].ndim)), keepdim=True),
+    "GroupNormalization": _group_norm,
     "HardSigmoid": lambda inputs, attributes: (
         attributes.get("alpha", 0.2) * inputs[0] + attributes.get("beta", 0.5)
     ).clamp(0.0, 1.0),
+    "InstanceNormalization": _instance_norm,
     "LayerNormalization": _layer_norm,
     "LeakyRelu": lambda inputs, attributes: functional.leaky_relu(
         inputs[0], attributes.get("alpha", 0.01)
@@ -479,10 +584,13 @@ OPERATORS: dict[str, Operator] = {
     "PRelu": lambda inputs, _: torch.where(inputs[0] < 0, inputs[0] * inputs[1], inputs[0]),
     "Pad": _pad,
     "QuantizeLinear": _quantize,
+    "ReduceL1": _reduce(_norm(1)),
+    "ReduceL2": _reduce(_norm(2)),
     "ReduceMax": _reduce(torch.amax),
     "ReduceMean": _reduce(torch.mean),
     "ReduceMin": _reduce(torch.amin),
     "ReduceSum": _reduce(torch.sum),
+    "ReduceSumSquare": _reduce(_square_sum),
     "Reshape": _reshape,
     "Shape": lambda inputs, attributes: torch.tensor(
         inputs[0].shape[attributes.get("start", 0) : attributes.get("end")], dtype=torch.int64
@@ -490,12 +598,16 @@ OPERATORS: dict[str, Operator] = {
     "Ceil": _straight(torch.ceil),
     "Floor": _straight(torch.floor),
     "Round": _straight(torch.round),
+    "Selu": _selu,
     "Sign": _sign,
     "Slice": _slice,
     "Softmax": _softmax(torch.softmax),
+    "SpaceToDepth": _space_to_depth,
     "Split": _split,
     "Squeeze": _squeeze,
     "Sum": _fold(torch.add),
+    "ThresholdedRelu": _thresholded_relu,
+    "Tile": lambda inputs, _: inputs[0].repeat(_numbers(inputs[1])),
     "Transpose": _transpose,
     "Unsqueeze": _unsqueeze,
 }
