@@ -130,6 +130,23 @@ def test_cells_move_between_their_levels_only() -> None:
     assert torch.equal(layer.current_levels(), layer.current_levels())
 
 
+def test_pulled_cells_go_back_to_the_level_they_are_at() -> None:
+    layer = _layer()
+    levels = layer.current_levels().detach().clone()
+    inner = levels.clamp(1, layer.top - 1)
+    with torch.no_grad():
+        layer.cells.copy_((inner + 0.4) * layer.significance)
+    apart = layer.latent_levels().detach().clone()
+    layer.project(0.25)
+    moved = (apart - layer.latent_levels().detach()) * layer.significance
+    # every cell as far, in units of the least significant one: the pull meets steps of Adam
+    assert torch.allclose(moved, torch.full_like(moved, 0.1), atol=1e-5)
+    assert torch.equal(torch.round(layer.latent_levels()), inner)
+    layer.project(5.0)  # never past the level
+    apart = (layer.latent_levels() - inner)[(layer.significance == 1).expand_as(inner)]
+    assert apart.abs().max() < 1e-5
+
+
 def test_the_compiled_loops_are_the_operations_of_torch() -> None:
     rng = np.random.default_rng(5)
     sums = torch.from_numpy(rng.integers(-40, 200, (2, 9, 7)).astype(np.int32))

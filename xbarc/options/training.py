@@ -53,6 +53,13 @@ class Training(Options):
         metavar="RATE",
         bounds=(0, None),
     )
+    settle: float = option(
+        0.0,
+        "let a cell leave its level only where its gradients agree: where their mean is above half "
+        "of RATIO of their root mean square",
+        metavar="RATIO",
+        bounds=(0, 10),
+    )
     noise: float = option(
         0.0,
         "let every cell deviate by a normal share of its range while training, drawn at each step",

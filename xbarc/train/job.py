@@ -257,10 +257,17 @@ class TrainJob(nn.Module):
         for layer in self.layers.values():
             layer.programming = cell
 
-    def project(self) -> None:
-        """Keep latent cells in the range of their levels; call it after each optimiser step."""
+    def project(self, pull: float = 0.0) -> None:
+        """Keep latent cells in the range of their levels; call it after each optimiser step.
+
+        Args:
+            pull: share of the way back to its level that each cell goes first, so that steps
+                that do not agree leave it where it is. `r` times the learning rate holds those
+                cells whose mean gradient is below `r / 2` of its root mean square. A decoupled
+                form of the dampening of Nagel et al. (2022).
+        """
         for layer in self.layers.values():
-            layer.project()
+            layer.project(pull)
 
     # ending
 
@@ -419,7 +426,7 @@ def prepare(
     model: nn.Module | str | Path,
     target: str | Path | Target = "rram128",
     *,
-    example: Tensor | Sequence[Tensor] | None = None,
+    example: Tensor | tuple[Tensor, ...] | None = None,
     calibration: Mapping[str, AnyArray] | Tensor | AnyArray | None = None,
     **options: Unpack[CompileKeywords],
 ) -> TrainJob:
@@ -428,8 +435,7 @@ def prepare(
     Args:
         model: a torch module, or the path of an ONNX file.
         target: a shipped name, the path of a TOML file, or a `Target`.
-        example: input of the module, or its inputs in order, one sample or more; needed to export a
-            module.
+        example: input of the module, one sample or more; needed to export a module.
         calibration: arrays by input name, or the array of the only input. Activation ranges are
             taken from it, and the settings of converters that need data.
         options: as `xbarc.compile` takes them. `range_analysis="all"` means `structure`: what is
@@ -494,7 +500,7 @@ def _compile_model(
     return compile(path, target, calibration=calibration, **options)
 
 
-def _export_module(model: nn.Module, example: Tensor | Sequence[Tensor] | None) -> bytes:
+def _export_module(model: nn.Module, example: Tensor | tuple[Tensor, ...] | None) -> bytes:
     """The module as ONNX, its first axis a batch of any size."""
     if example is None:
         raise InputError(
@@ -502,7 +508,7 @@ def _export_module(model: nn.Module, example: Tensor | Sequence[Tensor] | None) 
             where="prepare",
             hint="example=x, one sample as the module takes it",
         )
-    inputs = (example,) if isinstance(example, Tensor) else tuple(example)
+    inputs = example if isinstance(example, tuple) else (example,)
     names = [f"input{number}" for number in range(len(inputs))] if len(inputs) > 1 else ["input"]
     stream = io.BytesIO()
     try:

@@ -430,8 +430,12 @@ class ProgramLayer(nn.Module):
         return next((mean for mean in means if mean > 0), 1.0)
 
     @torch.no_grad()
-    def project(self) -> None:
-        """Clamp latent cells and factors to what there is; call it after each step."""
+    def project(self, pull: float = 0.0) -> None:
+        """Pull latent cells to their levels, and clamp them and factors to what there is."""
+        if pull:
+            # in units of the least significant cell, as steps are: all cells feel the same
+            latent = self.latent_levels()
+            self.cells.add_(torch.round(latent) - latent, alpha=min(pull, 1.0))
         torch.minimum(self.cells.clamp_(min=0.0), self.top * self.significance, out=self.cells)
         if self.column_scale is not None:
             self.column_scale.clamp_(0.0, float(self.largest_scale))
