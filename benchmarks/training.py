@@ -2,7 +2,7 @@
 
     python benchmarks/training.py TABLE ... --log FILE [--cases C ...] [--nets NET ...]
         [--seeds 0 1] [--train N] [--epochs N] [--batch N] [--cell-rate R] [--digital-rate R]
-        [--images 10000]
+        [--settle R] [--alone] [--images 10000]
     python benchmarks/training.py --table LOG [--markdown FILE]
 
 `training_cases.py` holds the tables; the options take some of a table's rows, or train them
@@ -38,7 +38,7 @@ sys.path.insert(0, str(ROOT))
 
 import xbarc
 import xbarc.train as xt
-from benchmarks import activity, wide  # the repository's root has to be found first
+from benchmarks import activity, fashion_nets  # the repository's root has to be found first
 from benchmarks.training_cases import CASES, TABLES, Case, Plan
 from tests.models.places import (
     CACHE,
@@ -61,7 +61,7 @@ CHECKED = 256
 _AT_ONCE = 500
 _HEADS = (
     *("case", "net", "float", "lossless", "mapped", "trained", "lost to float", "under lossless"),
-    *("trained on", "epochs", "step", "rates", "seeds", "CPU s"),
+    *("trained on", "by", "epochs", "step", "rates", "seeds", "CPU s"),
 )
 
 
@@ -77,6 +77,8 @@ class Row:
         widths: by the rule that sizes lossless converters, mean bits and mean `2**bits` of a
             reading, mapped and trained.
         seconds: CPU seconds of training, validation included.
+        settle: held cells at their levels, as the option of this name.
+        alone: whether the teacher alone taught, without labels.
         best: the epoch that was kept; 0 is the mapped program.
         validation: score of the mapped program and of the best epoch, per cent.
     """
@@ -95,6 +97,8 @@ class Row:
     seconds: float
     cell_rate: float = 0.05
     digital_rate: float = 0.1
+    settle: float = 0.0
+    alone: bool = False
     best: int = -1
     validation: tuple[float, float] = (0.0, 0.0)
     noisy: dict[str, list[float]] = field(default_factory=dict)
@@ -103,8 +107,9 @@ class Row:
     @property
     def key(self) -> tuple[Any, ...]:
         """What tells one run from another."""
-        rates = (self.cell_rate, self.digital_rate)
-        return (self.case, self.net, self.seed, self.train, self.epochs, self.batch, *rates)
+        named = (self.case, self.net, self.seed)
+        rates, way = (self.cell_rate, self.digital_rate), (self.settle, self.alone)
+        return (*named, self.train, self.epochs, self.batch, *rates, *way)
 
 
 @dataclass(frozen=True)
@@ -135,7 +140,8 @@ def float_model(net: str) -> Path:
     """The network's file; nets that do not ship are trained where there is none."""
     if net in activity.NETS:
         return activity.network(net)
-    return wide.network() if net == wide.NET else MODELS / f"{net}.onnx"
+    own = net in fashion_nets.NETS
+    return fashion_nets.network(net) if own else MODELS / f"{net}.onnx"
 
 
 def model_of(net: str, case: Case, seed: int) -> Path:
@@ -173,6 +179,14 @@ class Run:
     plan: Plan
     images: int
 
+    def key(self, data: Data) -> tuple[Any, ...]:
+        """As that of the row it makes."""
+        plan, count = self.plan, len(self._taught(data)["labels"])
+        rates = (plan.cell_rate, plan.digital_rate)
+        named = (self.case, self.net, self.seed)
+        way = (plan.settle, plan.alone)
+        return (*named, count, plan.epochs, plan.batch, *rates, *way)
+
     def training(self, data: Data) -> Row:
         """Compile, train and test one program."""
         case, plan, net = CASES[self.case], self.plan, self.net
@@ -199,6 +213,8 @@ class Run:
             seconds=round(seconds, 1),
             cell_rate=plan.cell_rate,
             digital_rate=plan.digital_rate,
+            settle=plan.settle,
+            alone=plan.alone,
             best=course.best,
             validation=(scores[0], scores[1]),
             noisy={str(s): _noisy(case, s, (mapped, trained), test) for s in case.spreads},
@@ -226,9 +242,11 @@ class Run:
         plan = self.plan
         given = {"epochs": plan.epochs, "batch": plan.batch, "train_seed": self.seed}
         rates = {"cell_rate": plan.cell_rate, "digital_rate": plan.digital_rate}
+        rates["settle"] = plan.settle
+        taught = _samples(self._taught(data))
         trainer = xt.Trainer(
             job,
-            _samples(self._taught(data)),
+            replace(taught, labels=None) if plan.alone else taught,
             _samples(data.held_out),
             Training(**given, **rates, **case.training),
             loss=_labels_alone if case.from_scratch else xt.distill,
@@ -336,10 +354,8 @@ def main(arguments: list[str] | None = None) -> int:
     torch.set_num_threads(1)
     made = {row.key for row in read_log(options.log)}
     for run in planned(options):
-        plan, data = run.plan, data_of(run.net)
-        count = len(data.taught(plan.train, run.seed)["labels"])
-        rates = (plan.cell_rate, plan.digital_rate)
-        if (run.case, run.net, run.seed, count, plan.epochs, plan.batch, *rates) in made:
+        data = data_of(run.net)
+        if run.key(data) in made:
             continue
         line = json.dumps(asdict(run.training(data)))
         print(line, flush=True)
@@ -360,6 +376,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--batch", type=int)
     parser.add_argument("--cell-rate", type=float)
     parser.add_argument("--digital-rate", type=float)
+    parser.add_argument("--settle", type=float)
+    parser.add_argument("--alone", action="store_true", default=None, help="no labels")
     parser.add_argument("--images", type=int, default=10_000, help="test samples, at most")
     parser.add_argument("--log", type=Path, help="JSON lines; what it holds is not run again")
     parser.add_argument("--table", type=Path, metavar="LOG", help="print the table of a log")
@@ -373,6 +391,7 @@ def planned(options: argparse.Namespace) -> Iterator[Run]:
     if not plans:
         plans = [Plan(tuple(options.cases), tuple(options.nets or ("fashion-mlp",)))]
     fields = ("train", "epochs", "batch", "cell_rate", "digital_rate")
+    fields += ("settle", "alone")
     changed = {n: getattr(options, n) for n in fields if getattr(options, n) is not None}
     for plan in plans:
         for net in plan.nets:
@@ -421,9 +440,16 @@ def _line(rows: list[Row]) -> str:
     return (
         f"| {CASES[one.case].title}{_extras(rows)} | {one.net} | {numbers} "
         f"| {np.mean(lost):.2f}{_range(lost)} | {below} "
-        f"| {one.train:,} | {one.epochs} | {one.batch} | {one.cell_rate:g}, {one.digital_rate:g} "
+        f"| {one.train:,} | {_means(one)} | {one.epochs} | {one.batch} "
+        f"| {one.cell_rate:g}, {one.digital_rate:g} "
         f"| {len(rows)} | {np.mean([row.seconds for row in rows]):.0f} |"
     )
+
+
+def _means(row: Row) -> str:
+    """What else was done in training."""
+    settled = f"settle {row.settle:g}" if row.settle else ""
+    return ", ".join(filter(None, (settled, "no labels" if row.alone else "")))
 
 
 def _range(values: list[float]) -> str:
