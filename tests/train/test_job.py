@@ -429,6 +429,20 @@ def test_a_copy_of_a_job_and_a_state_are_the_same_job() -> None:
     assert fresh.check(images)
 
 
+@pytest.mark.parametrize("adc", ["lossless", "calibrated:2"])
+def test_a_state_of_another_program_leaves_what_the_program_says(adc: str) -> None:
+    images, _ = _data()
+
+    def job(example: torch.Tensor, bits: int) -> xt.TrainJob:
+        given = {"calibration": example, "adc": adc, "activation_bits": bits}
+        return xt.prepare(_net(), example=example[:1], **given)  # type: ignore[arg-type]
+
+    one, other = job(images, 4), job(3 * images - 1, 6)
+    assert set(one.state_dict()) == {n for n, p in one.named_parameters() if p.requires_grad}
+    one.load_state_dict(other.state_dict())
+    assert one.check(images)
+
+
 def test_a_job_that_something_holds_as_its_module_is_distilled() -> None:
     images, labels = _data()
     job = xt.prepare(_net(), example=images[:1], calibration=images, adc="calibrated:2")

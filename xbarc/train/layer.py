@@ -84,20 +84,33 @@ class ProgramLayer(nn.Module):
         self._reads = converters or step.sense is not None
         plain = self._without_factors(step)
         segments = [_tensor(part) for part in _outputs(plain)] if self._reads else []
-        self._outputs = nn.ParameterList(
-            [nn.Parameter(part, requires_grad=False) for part in segments]
-        )
-        self.register_buffer("constant", torch.from_numpy(step.periphery.constant.copy()))
-        self.register_buffer("input_sum", torch.from_numpy(step.periphery.input_sum.copy()))
+        self._output_names = [f"output{number}" for number in range(len(segments))]
+        for name, part in zip(self._output_names, segments, strict=True):
+            self._hold(name, part)
+        self._hold("constant", torch.from_numpy(step.periphery.constant.copy()))
+        self._hold("input_sum", torch.from_numpy(step.periphery.input_sum.copy()))
         self._has_input_sum = bool(step.periphery.input_sum.any())
         self._entries = WeightEntries.of(plain)
         self._add_cells(step)
-        self.register_buffer("row_input", torch.from_numpy(_int64(step.tiling.row_input)))
+        self._hold("row_input", torch.from_numpy(_int64(step.tiling.row_input)))
 
     @property
     def is_sized_from_cells(self) -> bool:
         """Whether cells decide on the bits of the layer's converters."""
         return not self.converters and self.step.sense is None
+
+    def _hold(self, name: str, fact: Tensor) -> None:
+        """Keep what the program says, outside `state_dict`.
+
+        A state of another program would change it, and the job would then compute something else
+        than the program that it finishes to.
+        """
+        self.register_buffer(name, fact, persistent=False)
+
+    @property
+    def _outputs(self) -> list[Tensor]:
+        """`R` of each segment; axes: group or 1, conversion, output."""
+        return [self.get_buffer(name) for name in self._output_names]
 
     def _add_cells(self, step: CrossbarStep) -> None:
         """Latent cells, in units of the layer's least significant level.
@@ -106,7 +119,7 @@ class ProgramLayer(nn.Module):
         would change weights 64 times as fast as the lowest; in these units all change them equally.
         """
         significance = torch.from_numpy(self._entries.significances(step.cells.columns))
-        self.register_buffer("significance", significance)
+        self._hold("significance", significance)
         levels = torch.from_numpy(step.cells.unpack().astype(np.float32))
         self.cells = nn.Parameter(levels * significance)
         self._has_slices = bool((significance != 1).any())
