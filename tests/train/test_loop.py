@@ -393,6 +393,30 @@ def test_labels_and_answers_that_do_not_fit_are_refused(tmp_path: Path) -> None:
             xt.Trainer(xt.prepare(one, calibration=samples.inputs), given, given, Training())
 
 
+def test_samples_that_do_not_fit_are_refused_before_training(tmp_path: Path) -> None:
+    path, samples = small_mlp(tmp_path)
+    job = xt.prepare(path, calibration=samples.inputs)
+    x = samples.inputs["x"]
+    for inputs, said in (
+        ({"x": x[:0]}, "no samples"),
+        ({}, "no samples"),
+        ({"y": x}, "'x' is missing"),
+        ({"x": x.astype(np.float64)}, "is float64"),
+        ({"x": x[:, :5]}, r"has shape \[60, 5\]"),
+    ):
+        wrong = xt.Samples(inputs, None)
+        for given, where in (((wrong, samples), "training data"), ((samples, wrong), "held out")):
+            with pytest.raises(InputError, match=said) as refused:
+                xt.Trainer(job, *given, Training())
+            assert where in str(refused.value)
+    with_more = xt.Samples({"x": x, "weights": np.ones(len(x))}, None)  # for a loss of one's own
+    trainer = xt.Trainer(job, with_more, samples, Training(epochs=2, batch=30))
+    assert len(trainer.run().epochs) == 3
+    cells = _states(job)
+    assert len(trainer.run().epochs) == 3  # nothing is left to do
+    assert all(np.array_equal(cells[name], values) for name, values in _states(job).items())
+
+
 def test_several_outputs_and_answers_a_sample_are_trained(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     path = model_file(

@@ -426,7 +426,7 @@ def prepare(
     model: nn.Module | str | Path,
     target: str | Path | Target = "rram128",
     *,
-    example: Tensor | tuple[Tensor, ...] | None = None,
+    example: Tensor | Sequence[Tensor] | None = None,
     calibration: Mapping[str, AnyArray] | Tensor | AnyArray | None = None,
     **options: Unpack[CompileKeywords],
 ) -> TrainJob:
@@ -435,7 +435,8 @@ def prepare(
     Args:
         model: a torch module, or the path of an ONNX file.
         target: a shipped name, the path of a TOML file, or a `Target`.
-        example: input of the module, one sample or more; needed to export a module.
+        example: input of the module, or its inputs in order, one sample or more; needed to export a
+            module.
         calibration: arrays by input name, or the array of the only input. Activation ranges are
             taken from it, and the settings of converters that need data.
         options: as `xbarc.compile` takes them. `range_analysis="all"` means `structure`: what is
@@ -500,7 +501,7 @@ def _compile_model(
     return compile(path, target, calibration=calibration, **options)
 
 
-def _export_module(model: nn.Module, example: Tensor | tuple[Tensor, ...] | None) -> bytes:
+def _export_module(model: nn.Module, example: Tensor | Sequence[Tensor] | None) -> bytes:
     """The module as ONNX, its first axis a batch of any size."""
     if example is None:
         raise InputError(
@@ -508,7 +509,7 @@ def _export_module(model: nn.Module, example: Tensor | tuple[Tensor, ...] | None
             where="prepare",
             hint="example=x, one sample as the module takes it",
         )
-    inputs = example if isinstance(example, tuple) else (example,)
+    inputs = (example,) if isinstance(example, Tensor) else tuple(example)
     names = [f"input{number}" for number in range(len(inputs))] if len(inputs) > 1 else ["input"]
     stream = io.BytesIO()
     try:

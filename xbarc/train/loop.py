@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from xbarc.errors import InputError, MappingError, say_count
+from xbarc.executor import check_data
 from xbarc.ir import check_labels, program_text
 from xbarc.numerics import AnyArray
 from xbarc.options import Training
@@ -67,7 +68,7 @@ class Samples:
     labels: AnyArray | None
 
     def __len__(self) -> int:
-        return len(next(iter(self.inputs.values())))
+        return len(next(iter(self.inputs.values()), ()))
 
     def take(self, index: AnyArray) -> Samples:
         """Some of the samples."""
@@ -181,6 +182,7 @@ class Trainer:
         measure += " with deviating cells" if self._deviates else ""
         for samples, where in ((data, "training data"), (validation, "samples held out")):
             self._check_count(samples, where)
+            self._check_inputs(samples, where)
             self._check_labels(samples, where)
         self._check_goal()
         self.course = Course(measure, self._score(self._teacher_answers))
@@ -200,7 +202,16 @@ class Trainer:
             "--adc calibrated:2",
         )
 
+    def _check_inputs(self, samples: Samples, where: str) -> None:
+        # further arrays are for a loss of one's own
+        values = self.job.program.inputs
+        known = {value.name for value in values}
+        given = {name: array for name, array in samples.inputs.items() if name in known}
+        check_data(values, given, where)
+
     def _check_count(self, samples: Samples, where: str) -> None:
+        if not len(samples):
+            raise InputError("no samples", where=where, hint="one at least")
         if self._at_once and (len(samples) % self._at_once or self.training.batch % self._at_once):
             raise InputError(
                 f"{len(samples)} samples and steps of {self.training.batch}, and the model takes "
@@ -223,13 +234,17 @@ class Trainer:
     def run(self, progress: Progress | None = None) -> Course:
         """All epochs that are left; the job then holds the best one, whatever ended them.
 
+        Called again, it goes on after the last whole epoch, with the cells of the best one where
+        there is no `checkpoint`.
+
         Raises:
             MappingError: a loss is not a number.
             InputError: a value inside the network is not a number, or data do not fit it.
         """
         start = monotonic()
-        if not self._resume():
+        if not self._resume() and not self.course.epochs:
             self._book(0, None, start)
+        self.course.stopped = ""
         try:
             while self.course.epochs[-1].number < self.training.epochs:
                 if self._is_over(start):
