@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import xbarc as package
-from tests.cli.conftest import Run
+from tests.cli.conftest import DENSE, Run
 from xbarc.errors import MappingError
 from xbarc.ir import load_program
 
@@ -166,6 +166,19 @@ def test_the_largest_seed_is_one(
 ) -> None:
     given = ("--data", data, "--epochs", 1, "--noise", 0.1, "-o", tmp_path / "out.xbar")
     assert xbarc("train", model(), *given, "--train-seed", (1 << 32) - 1).code == 0
+
+
+def test_a_share_held_out_fits_a_fixed_batch(
+    xbarc: Run, model: Callable[..., Path], data: Path, tmp_path: Path
+) -> None:
+    net = model(DENSE.replace("float[N", "float[16"))
+    given = ("--data", data, "--epochs", 1, "-o", tmp_path / "out.xbar")
+    done = xbarc("train", net, *given)  # a tenth of 80 samples is 8
+    assert done.code == 2
+    assert "none to choose the epoch" in done.err
+    done = xbarc("train", net, *given, "--held-out", 0.15)
+    assert done.code == 0, done.err
+    assert "of 16 samples that chose the epoch" in done.out
 
 
 def test_two_things_are_never_written_to_one_place(

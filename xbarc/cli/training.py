@@ -193,7 +193,7 @@ def _split(
     if training.validation is not None:
         return samples, _samples(job, read_samples(training.validation), training.validation)
     held: tuple[Samples, Samples] = train.split_held_out(
-        samples, training.held_out, training.train_seed
+        samples, training.held_out, training.train_seed, at_once=job.fixed_batch or 1
     )
     return held
 

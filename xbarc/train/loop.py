@@ -546,14 +546,22 @@ def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
 
 
-def split_held_out(samples: Samples, share: float, seed: int) -> tuple[Samples, Samples]:
+def split_held_out(
+    samples: Samples, share: float, seed: int, *, at_once: int = 1
+) -> tuple[Samples, Samples]:
     """Samples to train on, and those that choose the epoch.
+
+    Args:
+        samples: to split.
+        share: of those that choose the epoch, about.
+        seed: of the draw.
+        at_once: samples that the model takes at a time; it divides how many choose the epoch.
 
     Raises:
         InputError: nothing is left for one of the two.
     """
     order = np.random.default_rng((seed, 0)).permutation(len(samples))
-    count = round(share * len(samples))
+    count = round(share * len(samples) / at_once) * at_once
     if not 0 < count < len(samples):
         raise InputError(
             f"{share:g} of {len(samples)} samples leaves none to choose the epoch or none to train",
