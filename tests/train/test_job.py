@@ -120,6 +120,28 @@ def test_factors_of_columns_are_trained_to_the_bit(
         assert (first is None and second is None) or np.array_equal(first, second)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("inputs", "adc", "settings"),
+    [(600, "lossless", []), (600, "calibrated:4", []), (40, "calibrated:4", ["adc.scale_bits=8"])],
+)
+def test_a_zero_point_takes_wide_weights_exactly(
+    inputs: int, adc: str, settings: list[str]
+) -> None:
+    """Sums of weights beyond 2**24, which float32 rounds."""
+    torch.manual_seed(0)
+    net = nn.Linear(inputs, 6)
+    with torch.no_grad():
+        net.weight.abs_().add_(0.2)
+    x = torch.randn(64, inputs)
+    target = load_target("puma", ["adc.max_bits=14", *settings])
+    bits = {"weight_bits": 16, "activation_bits": 8}
+    job = xt.prepare(net, target, example=x[:1], calibration=x, adc=adc, **bits)  # type: ignore[arg-type]
+    for layer in job.layers.values():
+        if layer.column_scale is not None:
+            layer.column_scale.data.fill_(float(layer.largest_scale))
+    assert job.check(x)
+
+
 def test_factors_of_a_layer_that_quantises_its_result_again_have_a_rate(tmp_path: Path) -> None:
     model = onnx.parser.parse_model(
         """<ir_version: 8, opset_import: ["" : 17]>

@@ -223,7 +223,9 @@ class ProgramLayer(nn.Module):
             codes = read_codes(samples, step.quantizer, values or {}, step.name)
             # with converters it only says what the zero point adds
             if not self.converters or bool(codes.zero.any()):
-                weight = self.weight(levels)
+                # its sums over inputs may pass 2**24 where no conversion does: 600 weights of 16
+                # bits, or fewer of them behind factors
+                weight = self.weight(levels if self.training else levels.double())
         table = self.table(levels) if self._reads else levels
         match step.geometry:
             case Window() as geometry:
