@@ -2,7 +2,7 @@
 
     python benchmarks/training.py TABLE ... --log FILE [--cases C ...] [--nets NET ...]
         [--seeds 0 1] [--train N] [--epochs N] [--batch N] [--cell-rate R] [--digital-rate R]
-        [--settle R] [--alone] [--images 10000]
+        [--settle R] [--alone] [--augment A] [--images 10000]
     python benchmarks/training.py --table LOG [--markdown FILE]
 
 `training_cases.py` holds the tables; the options take some of a table's rows, or train them
@@ -53,7 +53,7 @@ from xbarc.executor import Executor
 from xbarc.frontend import runnable_model
 from xbarc.ir import Program
 from xbarc.numerics import AnyArray
-from xbarc.options import Training
+from xbarc.options import Training, parse_augmentation
 from xbarc.runtime import OnnxSession
 
 VALIDATED = 2_000
@@ -79,6 +79,7 @@ class Row:
         seconds: CPU seconds of training, validation included.
         settle: held cells at their levels, as the option of this name.
         alone: whether the teacher alone taught, without labels.
+        augment: how samples changed at random; empty where they did not.
         best: the epoch that was kept; 0 is the mapped program.
         validation: score of the mapped program and of the best epoch, per cent.
     """
@@ -99,6 +100,7 @@ class Row:
     digital_rate: float = 0.1
     settle: float = 0.0
     alone: bool = False
+    augment: str = ""
     best: int = -1
     validation: tuple[float, float] = (0.0, 0.0)
     noisy: dict[str, list[float]] = field(default_factory=dict)
@@ -108,7 +110,8 @@ class Row:
     def key(self) -> tuple[Any, ...]:
         """What tells one run from another."""
         named = (self.case, self.net, self.seed)
-        rates, way = (self.cell_rate, self.digital_rate), (self.settle, self.alone)
+        rates = (self.cell_rate, self.digital_rate)
+        way = (self.settle, self.alone, self.augment)
         return (*named, self.train, self.epochs, self.batch, *rates, *way)
 
 
@@ -184,7 +187,7 @@ class Run:
         plan, count = self.plan, len(self._taught(data)["labels"])
         rates = (plan.cell_rate, plan.digital_rate)
         named = (self.case, self.net, self.seed)
-        way = (plan.settle, plan.alone)
+        way = (plan.settle, plan.alone, plan.augment)
         return (*named, count, plan.epochs, plan.batch, *rates, *way)
 
     def training(self, data: Data) -> Row:
@@ -215,6 +218,7 @@ class Run:
             digital_rate=plan.digital_rate,
             settle=plan.settle,
             alone=plan.alone,
+            augment=plan.augment,
             best=course.best,
             validation=(scores[0], scores[1]),
             noisy={str(s): _noisy(case, s, (mapped, trained), test) for s in case.spreads},
@@ -242,13 +246,13 @@ class Run:
         plan = self.plan
         given = {"epochs": plan.epochs, "batch": plan.batch, "train_seed": self.seed}
         rates = {"cell_rate": plan.cell_rate, "digital_rate": plan.digital_rate}
-        rates["settle"] = plan.settle
+        way = {"settle": plan.settle, "augment": parse_augmentation(plan.augment)}
         taught = _samples(self._taught(data))
         trainer = xt.Trainer(
             job,
             replace(taught, labels=None) if plan.alone else taught,
             _samples(data.held_out),
-            Training(**given, **rates, **case.training),
+            Training(**given, **rates, **way, **case.training),
             loss=_labels_alone if case.from_scratch else xt.distill,
         )
         course = trainer.run()
@@ -378,6 +382,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--digital-rate", type=float)
     parser.add_argument("--settle", type=float)
     parser.add_argument("--alone", action="store_true", default=None, help="no labels")
+    parser.add_argument("--augment", help="how samples change: flip,shift:N,cutmix")
     parser.add_argument("--images", type=int, default=10_000, help="test samples, at most")
     parser.add_argument("--log", type=Path, help="JSON lines; what it holds is not run again")
     parser.add_argument("--table", type=Path, metavar="LOG", help="print the table of a log")
@@ -391,7 +396,7 @@ def planned(options: argparse.Namespace) -> Iterator[Run]:
     if not plans:
         plans = [Plan(tuple(options.cases), tuple(options.nets or ("fashion-mlp",)))]
     fields = ("train", "epochs", "batch", "cell_rate", "digital_rate")
-    fields += ("settle", "alone")
+    fields += ("settle", "alone", "augment")
     changed = {n: getattr(options, n) for n in fields if getattr(options, n) is not None}
     for plan in plans:
         for net in plan.nets:
@@ -449,7 +454,7 @@ def _line(rows: list[Row]) -> str:
 def _means(row: Row) -> str:
     """What else was done in training."""
     settled = f"settle {row.settle:g}" if row.settle else ""
-    return ", ".join(filter(None, (settled, "no labels" if row.alone else "")))
+    return ", ".join(filter(None, (settled, "no labels" if row.alone else "", row.augment)))
 
 
 def _range(values: list[float]) -> str:

@@ -220,7 +220,7 @@ class Plan:
         train: samples to train on, at most.
         epochs, batch: of training.
         cell_rate, digital_rate: largest learning rates.
-        settle: the option of training.
+        settle, augment: options of training.
         alone: the teacher alone teaches, without labels.
     """
 
@@ -234,6 +234,7 @@ class Plan:
     digital_rate: float = 0.1
     settle: float = 0.0
     alone: bool = False
+    augment: str = ""
 
 
 def _named(stem: str) -> tuple[str, ...]:

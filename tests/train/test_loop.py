@@ -203,6 +203,54 @@ def _levels(job: xt.TrainJob) -> list[torch.Tensor]:
     return [layer.current_levels().detach().clone() for layer in job.layers.values()]
 
 
+def test_augmented_samples_train_and_a_stopped_run_goes_on_with_the_same(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    path = model_file(
+        tmp_path,
+        """net (float[N, 1, 6, 6] x) => (float[N, 3] y) {
+        h = Conv <pads = [1, 1, 1, 1]> (x, w) r = Relu (h) f = Flatten (r) y = MatMul (f, v) }""",
+        w=rng.normal(size=(2, 1, 3, 3)).astype(np.float32),
+        v=rng.normal(size=(72, 3)).astype(np.float32),
+    )
+    x = rng.normal(size=(40, 1, 6, 6)).astype(np.float32)
+    samples = xt.Samples({"x": x}, np.arange(40) % 3)
+    prepared = xt.prepare(path, calibration=samples.inputs, adc="calibrated:2")
+    known = {image.tobytes() for image in x}
+    seen: list[tuple[bool, bool]] = []
+
+    def loss(job: xt.TrainJob, inputs: tuple[dict[str, torch.Tensor]], labels: object) -> object:
+        images = inputs[0]["x"].numpy()
+        seen.append((all(image.tobytes() in known for image in images), labels is None))
+        return xt.distill(job, inputs, None)
+
+    def trainer(text: str, state: Path | None = None) -> xt.Trainer:
+        options = Training.model_validate({"epochs": 3, "batch": 8, "augment": text})
+        job = copy.deepcopy(prepared)
+        return xt.Trainer(job, samples, samples, options, state, loss=loss)  # type: ignore[arg-type]
+
+    whole = trainer("flip,shift:1,cutmix")
+    whole.run()
+    assert not any(as_given for as_given, _ in seen)
+    assert all(alone for _, alone in seen)  # labels do not fit patches
+
+    def stop(name: str, done: int, total: int) -> None:
+        if name == "epoch 2":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        trainer("flip,shift:1,cutmix", tmp_path / "state").run(stop)
+    resumed = trainer("flip,shift:1,cutmix", tmp_path / "state")
+    resumed.run()
+    found = _states(resumed.job)
+    assert all(np.array_equal(values, found[name]) for name, values in _states(whole.job).items())
+    assert "augment flip,shift:1,cutmix" in resumed.note()
+    with pytest.raises(InputError, match="other settings"):
+        trainer("flip", tmp_path / "state").run()
+    seen.clear()
+    trainer("none").run()
+    assert all(as_given and not alone for as_given, alone in seen)
+
+
 def test_a_loss_of_ones_own_takes_the_place_of_the_teacher(tmp_path: Path) -> None:
     path, samples = small_mlp(tmp_path)
     labels = np.arange(len(samples)) % 3  # nothing that the float network would answer

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar
 
 from xbarc.options.base import Options, option, read_path, reads
-from xbarc.options.values import Method
+from xbarc.options.values import Augmentation, Method, parse_augmentation
 
 
 class Training(Options):
@@ -59,6 +59,17 @@ class Training(Options):
         "of RATIO of their root mean square",
         metavar="RATIO",
         bounds=(0, 10),
+    )
+    augment: Annotated[
+        Augmentation | None, reads(lambda v: v if v is None else parse_augmentation(v))
+    ] = option(
+        None,
+        "change samples at random in every step: mirror half of them along their last axis (flip), "
+        "move each by up to N places along each axis of space or time (shift:N), put a patch of "
+        "another one into each (cutmix; the float network alone teaches, for labels do not fit)",
+        metavar="flip,shift:N,cutmix",
+        brief="change samples at random: mirror, move, patch",
+        unset="none",
     )
     noise: float = option(
         0.0,

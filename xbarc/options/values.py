@@ -145,6 +145,49 @@ def parse_pruning(given: str | float | Pruning) -> Pruning:
 
 
 @dataclass(frozen=True)
+class Augmentation:
+    """How training changes its samples at random.
+
+    Attributes:
+        flip: half of them are mirrored along their last axis.
+        shift: each is moved by up to so many places along each axis of space or time.
+        cutmix: each has a patch of another one (Yun et al., 2019).
+    """
+
+    flip: bool = False
+    shift: int = 0
+    cutmix: bool = False
+
+    def __str__(self) -> str:
+        shift = f"shift:{self.shift}" if self.shift else ""
+        names = ("flip" if self.flip else "", shift, "cutmix" if self.cutmix else "")
+        return ",".join(filter(None, names))
+
+
+# Beyond the width of any image that a crossbar sees; bounds the conversion of hostile text.
+_LARGEST_SHIFT = 999
+
+
+def parse_augmentation(given: str | Augmentation) -> Augmentation | None:
+    """`flip`, `shift:2` and `cutmix` with commas between; `none` is None.
+
+    Raises:
+        MappingError: another name, or a shift that is not 1 to 999.
+    """
+    if isinstance(given, Augmentation):
+        return given
+    found: dict[str, Any] = {}
+    for part in _names(given):
+        name, _, number = part.partition(":")
+        shifts = name == "shift" and number.isdecimal() and len(number) <= 3 and int(number)
+        if not shifts and part not in ("flip", "cutmix"):
+            hint = f"flip, shift:N (1 to {_LARGEST_SHIFT}), cutmix, with commas between"
+            raise MappingError(f"'{part[:20]}' is not available", where="--augment", hint=hint)
+        found[name] = int(number) if shifts else True
+    return Augmentation(**found) if found else None
+
+
+@dataclass(frozen=True)
 class Budget:
     """What may be lost against lossless converters.
 

@@ -10,9 +10,10 @@ except ModuleNotFoundError as error:
 
 from xbarc.train.job import Checked, TrainJob, prepare
 from xbarc.train.layer import ProgramLayer
-from xbarc.train.loop import Course, Epoch, Samples, Trainer, split_held_out
+from xbarc.train.loop import Course, Epoch, Trainer
 from xbarc.train.losses import distill
 from xbarc.train.regularisers import adc_energy, group_lasso, hoyer_balance, lossless_levels
+from xbarc.train.samples import Samples, split_held_out
 
 __all__ = [
     "Checked",

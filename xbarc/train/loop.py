@@ -22,11 +22,11 @@ from torch import Tensor
 from xbarc.errors import InputError, MappingError, say_count
 from xbarc.executor import check_data
 from xbarc.ir import check_labels, program_text
-from xbarc.numerics import AnyArray
 from xbarc.options import Training
 from xbarc.train.job import TrainJob
 from xbarc.train.losses import answers_of, distill
 from xbarc.train.regularisers import adc_energy, lossless_levels
+from xbarc.train.samples import Samples, augment, check_augmentation
 
 Progress = Callable[[str, int, int], None]
 Loss = Callable[[TrainJob, tuple[dict[str, Tensor]], Tensor | None], Tensor]
@@ -58,40 +58,6 @@ _VALIDATED_AT_ONCE = 250
 # Cells that deviate are drawn once for so many samples at most: 2,000 samples at 250 a time see as
 # many chips, fewer samples should not depend on one. Not tuned.
 _CHIPS = 8
-
-
-@dataclass(frozen=True, eq=False)
-class Samples:
-    """Arrays by input name, and class numbers where there are any; the first axis is the sample."""
-
-    inputs: Mapping[str, AnyArray]
-    labels: AnyArray | None
-
-    def __len__(self) -> int:
-        return len(next(iter(self.inputs.values()), ()))
-
-    def take(self, index: AnyArray) -> Samples:
-        """Some of the samples."""
-        labels = None if self.labels is None else self.labels[index]
-        return Samples({name: array[index] for name, array in self.inputs.items()}, labels)
-
-    @cached_property  # hashing takes about a second a gigabyte
-    def digest(self) -> str:
-        """SHA-256 of names, types, shapes and numbers, so that others know the same samples."""
-        digest = hashlib.sha256()
-        named = dict(sorted(self.inputs.items())) | {"": self.labels}
-        for name, array in named.items():
-            if array is not None:
-                digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())
-                digest.update(np.ascontiguousarray(array).data)
-        return digest.hexdigest()
-
-    def tensors(self, device: torch.device) -> tuple[dict[str, Tensor], Tensor | None]:
-        """As torch takes them."""
-        made = {n: torch.from_numpy(np.ascontiguousarray(a)) for n, a in self.inputs.items()}
-        labels = None if self.labels is None else torch.from_numpy(self.labels.astype(np.int64))
-        here = {name: tensor.to(device) for name, tensor in made.items()}
-        return here, None if labels is None else labels.to(device)
 
 
 @dataclass(frozen=True)
@@ -184,6 +150,7 @@ class Trainer:
             self._check_count(samples, where)
             self._check_inputs(samples, where)
             self._check_labels(samples, where)
+        check_augmentation(data, training.augment)
         self._check_goal()
         self.course = Course(measure, self._score(self._teacher_answers))
         self._constant = self._score_constant()
@@ -264,7 +231,7 @@ class Trainer:
         # a share that a file of its own replaces would mislead
         without = {"validation"} | ({"held_out"} if self.training.validation else set())
         options = self.training.model_dump(exclude_none=True, exclude=without)
-        told = ", ".join(f"{name} {value}" for name, value in options.items())
+        told = ", ".join(f"{name} {getattr(self.training, name)}" for name in options)
         before, after = (self.course.epochs[n].score for n in (0, self.course.best))
         return (
             f"epoch {self.course.best} of {told}; {_say_samples(self.data)} trained, "
@@ -290,12 +257,12 @@ class Trainer:
         self._keep()
 
     def _batches(self, number: int) -> Iterator[Samples]:
-        order = np.random.default_rng((self.training.train_seed, number)).permutation(
-            len(self.data)
-        )
+        rng, how = np.random.default_rng((self.training.train_seed, number)), self.training.augment
+        order = rng.permutation(len(self.data))
         size = min(self.training.batch, len(self.data))
         for start in range(0, self._steps * size, size):
-            yield self.data.take(np.sort(order[start : start + size]))
+            batch = self.data.take(np.sort(order[start : start + size]))
+            yield batch if how is None else augment(batch, how, rng)
 
     def _step(self, batch: Samples, number: int, step: int) -> float:
         value = 0.0
@@ -544,28 +511,3 @@ def _say_samples(samples: Samples) -> str:
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
-
-
-def split_held_out(
-    samples: Samples, share: float, seed: int, *, at_once: int = 1
-) -> tuple[Samples, Samples]:
-    """Samples to train on, and those that choose the epoch.
-
-    Args:
-        samples: to split.
-        share: of those that choose the epoch, about.
-        seed: of the draw.
-        at_once: samples that the model takes at a time; it divides how many choose the epoch.
-
-    Raises:
-        InputError: nothing is left for one of the two.
-    """
-    order = np.random.default_rng((seed, 0)).permutation(len(samples))
-    count = round(share * len(samples) / at_once) * at_once
-    if not 0 < count < len(samples):
-        raise InputError(
-            f"{share:g} of {len(samples)} samples leaves none to choose the epoch or none to train",
-            where="--held-out",
-            hint="more data, another share, or a file of its own with --validate",
-        )
-    return samples.take(np.sort(order[count:])), samples.take(np.sort(order[:count]))
