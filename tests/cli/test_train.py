@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -279,6 +280,22 @@ def test_cells_that_training_does_not_start_from_are_told(
         assert done.code == 0, done.err
         assert ("mapped anew" in done.err) == told
         assert ("--range-analysis structure" in done.err) == told
+
+
+def test_a_trained_program_is_trained_on_with_the_float_network_as_teacher(
+    xbarc: Run, model: Callable[..., Path], data: Path, tmp_path: Path
+) -> None:
+    path, trained = model(), tmp_path / "trained.onnx"
+    given = ("--data", data, "--epochs", 1, "--encoding", "acm", "-o", tmp_path / "o.xbar")
+    done = xbarc("train", path, *given, "--onnx", trained)
+    assert done.code == 0, done.err
+    done = xbarc("train", trained, *given, "--teacher", path)
+    assert done.code == 0, done.err
+    said = dict(load_program(tmp_path / "o.xbar").settings)["trained"]
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert f"taught by SHA-256 {digest}" in said
+    xbarc("train", trained, *given, "--teacher", data).refused(str(data))
+    xbarc("train", trained, *given, "--teacher", path, "--onnx", path).refused("would be lost")
 
 
 def test_training_that_changed_no_cell_says_so(

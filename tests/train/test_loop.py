@@ -270,6 +270,38 @@ def test_a_loss_of_ones_own_takes_the_place_of_the_teacher(tmp_path: Path) -> No
     assert course.epochs[course.best].score > course.teacher + 0.1
 
 
+def test_another_network_teaches(tmp_path: Path) -> None:
+    path, samples = small_mlp(tmp_path)
+    rng = np.random.default_rng(1)
+
+    def other(name: str, given: str = "x", classes: int = 3) -> Path:
+        (tmp_path / name).mkdir()
+        text = f"net (float[N, 8] {given}) => (float[N, {classes}] y) {{ y = MatMul ({given}, w) }}"
+        w = rng.normal(size=(8, classes)).astype(np.float32)
+        return model_file(tmp_path / name, text, w=w)
+
+    wise = other("wise")
+    job = xt.prepare(path, calibration=samples.inputs, teacher=wise)
+    x = torch.from_numpy(samples.inputs["x"])
+    own = xt.prepare(path, calibration=samples.inputs, teacher=lambda tensor: 2 * tensor[:, :3])
+    assert torch.equal(own.teach(x), 2 * x[:, :3])
+    assert not torch.equal(job.teach(x), xt.prepare(path, calibration=samples.inputs).teach(x))
+    state, options = tmp_path / "state", Training(epochs=30, batch=20)
+    trainer = xt.Trainer(job, samples, samples, options, state)
+    course = trainer.run()
+    first, last = course.epochs[0].score, course.epochs[course.best].score
+    assert last > first + 0.2
+    assert f"taught by SHA-256 {job.teacher_digest}" in trainer.note()
+    again = xt.prepare(path, calibration=samples.inputs, teacher=other("wiser"))
+    with pytest.raises(InputError, match="other settings"):
+        xt.Trainer(again, samples, samples, options, state).run()
+    with pytest.raises(InputError, match="the teacher has the inputs z, expected x"):
+        xt.prepare(path, calibration=samples.inputs, teacher=other("stranger", "z"))
+    wide = xt.prepare(path, calibration=samples.inputs, teacher=other("wide", classes=4))
+    with pytest.raises(InputError, match=r"\[1, 4\] scores, the network with \[1, 3\]"):
+        xt.Trainer(wide, samples, samples, options)
+
+
 def test_layers_that_share_one_range_share_it_after_training(tmp_path: Path) -> None:
     path, samples = small_mlp(tmp_path)
     job = xt.prepare(

@@ -179,7 +179,8 @@ def _check_uniform(network: Network) -> None:
     for layer in network.matrix_layers:
         if layer.name not in free:
             raise MappingError(
-                "has integer weights, or a stack of matrices, and cannot share a range",
+                "cannot share a range: it has integer weights, a stack of matrices, or an input "
+                "whose shape is not known before it runs",
                 where=layer.name,
-                hint="leave --uniform out, or compile the float model",
+                hint="compile the float model, say the shape with --shape, or leave --uniform out",
             )

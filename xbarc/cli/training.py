@@ -39,8 +39,8 @@ _FILE = typer.Option(
 )
 
 
-class TrainedFiles(Options):
-    """What the command writes."""
+class TrainingFiles(Options):
+    """Files of the command beside the model and its data."""
 
     output: Annotated[Path | None, reads(read_path)] = option(
         None,
@@ -52,9 +52,15 @@ class TrainedFiles(Options):
     onnx: Annotated[Path | None, reads(read_path)] = option(
         None, "the same as ONNX, as xbarc export writes it", metavar="NET.onnx", unset="none"
     )
+    teacher: Annotated[Path | None, reads(read_path)] = option(
+        None,
+        "the network whose answers are learned, with the same inputs",
+        metavar="FLOAT.onnx",
+        unset="MODEL.onnx",
+    )
 
 
-@takes(chip=TargetChoice, training=Training, files=TrainedFiles, given=PANELS)
+@takes(chip=TargetChoice, training=Training, files=TrainingFiles, given=PANELS)
 def train_command(
     model: Annotated[Path, _MODEL],
     data: Annotated[Path, _DATA],
@@ -63,7 +69,7 @@ def train_command(
     *,
     chip: TargetChoice,
     training: Training,
-    files: TrainedFiles,
+    files: TrainingFiles,
     given: dict[str, Any],
 ) -> int:
     """Compile a network and fine-tune its cells on data.
@@ -85,7 +91,7 @@ def train_command(
     if files.onnx is not None:
         _check_outputs(files.onnx, place, state)
         check_writable(files.onnx)
-        _check_apart(files.onnx, [model, data, calibrate, file, training.validation])
+        _check_apart(files.onnx, [model, data, calibrate, files.teacher, file, training.validation])
     base = {} if file is None else read_options(file)
     read: dict[Path, Mapping[str, AnyArray]] = {}
     with _say_own_options(data, calibrate, training.validation), _name_sample(read):
@@ -94,7 +100,10 @@ def train_command(
         calibration = _calibration(arrays)
         if calibrate is not None:
             calibration = read[calibrate] = read_samples(calibrate)
-        job = train.prepare(model, target, calibration=calibration, **{**base, **given})
+        options = {**base, **given}
+        job = train.prepare(
+            model, target, calibration=calibration, teacher=files.teacher, **options
+        )
         _tell_carried(job)
         samples, chosen = _split(train, job, training, _samples(job, arrays, data))
         read.setdefault(training.validation or data, chosen.inputs)
@@ -112,7 +121,7 @@ def train_command(
     return EXIT_DONE
 
 
-def _run(trainer: Trainer, files: TrainedFiles, place: Path, state: Path) -> Course:
+def _run(trainer: Trainer, files: TrainingFiles, place: Path, state: Path) -> Course:
     """Train; what is worth keeping is kept, whatever ends it."""
     from xbarc.cli.progress import progress_bar
 
@@ -198,7 +207,7 @@ def _split(
     return held
 
 
-def _write(trainer: Trainer, files: TrainedFiles, place: Path) -> CompiledProgram:
+def _write(trainer: Trainer, files: TrainingFiles, place: Path) -> CompiledProgram:
     program = trainer.job.finish(trainer.note())
     program.save(place)
     if files.onnx is not None:

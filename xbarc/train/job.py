@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import io
 import tempfile
 import warnings
@@ -198,6 +199,11 @@ class TrainJob(nn.Module):
             answer = next(iter(answer.values()))
         first: Tensor = answer[0] if isinstance(answer, tuple | list) else answer
         return first
+
+    @property
+    def teacher_digest(self) -> str:
+        """SHA-256 of the teacher's file; empty where it is no file."""
+        return getattr(self._teacher[0], "sha256", "")
 
     # training
 
@@ -428,6 +434,7 @@ def prepare(
     *,
     example: Tensor | Sequence[Tensor] | None = None,
     calibration: Mapping[str, AnyArray] | Tensor | AnyArray | None = None,
+    teacher: Callable[..., Tensor] | str | Path | None = None,
     **options: Unpack[CompileKeywords],
 ) -> TrainJob:
     """Compile a network and make its program trainable.
@@ -439,6 +446,8 @@ def prepare(
             module.
         calibration: arrays by input name, or the array of the only input. Activation ranges are
             taken from it, and the settings of converters that need data.
+        teacher: whose answers are learned, tensors to tensor, or the path of an ONNX file with the
+            same inputs; the model itself if none is given.
         options: as `xbarc.compile` takes them. `range_analysis="all"` means `structure`: what is
             known of inputs from the weights of earlier layers ends with the first step.
 
@@ -449,19 +458,21 @@ def prepare(
     given = cast("CompileKeywords", CompileOptions.rename(options))
     if given.get("range_analysis", "all") == "all":
         given["range_analysis"] = "structure"
-    teacher: Callable[..., Tensor]
+    own: Callable[..., Tensor] | Path
     if isinstance(model, nn.Module):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.onnx"
             # a copy: modes of the user's modules, some frozen, stay as they are
-            teacher = own = copy.deepcopy(model).eval()
-            path.write_bytes(_export_module(own, example))
+            own = module = copy.deepcopy(model).eval()
+            path.write_bytes(_export_module(module, example))
             compiled = _compile_model(path, target, calibration, given)
     else:
-        path = Path(model)
-        compiled = _compile_model(path, target, calibration, given)
-        teacher = OnnxTeacher(path, compiled.program)
-    return TrainJob(compiled, teacher)
+        own = Path(model)
+        compiled = _compile_model(own, target, calibration, given)
+    chosen = own if teacher is None else teacher
+    if isinstance(chosen, str | Path):
+        chosen = OnnxTeacher(Path(chosen), compiled.program)
+    return TrainJob(compiled, chosen)
 
 
 class OnnxTeacher:
@@ -470,12 +481,24 @@ class OnnxTeacher:
     Args:
         path: of the model.
         program: says which inputs are given, in which order, and which it holds fixed.
+
+    Raises:
+        InputError: the model has other inputs.
     """
 
     def __init__(self, path: Path, program: Program) -> None:
         self._session = _float_session(path)
         self._names = [value.name for value in program.inputs]
         self._fixed = frontend.fixed_feeds(path, fixed_of(dict(program.settings)))
+        found = sorted(value.name for value in self._session.inputs)
+        expected = sorted({*self._names, *self._fixed})
+        if found != expected:
+            raise InputError(
+                f"the teacher has the inputs {', '.join(found)}, expected {', '.join(expected)}",
+                where=str(path),
+                hint="a network that takes what the trained one takes",
+            )
+        self.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         """The model's first output."""

@@ -150,6 +150,7 @@ class Trainer:
             self._check_count(samples, where)
             self._check_inputs(samples, where)
             self._check_labels(samples, where)
+        self._check_teacher()
         check_augmentation(data, training.augment)
         self._check_goal()
         self.course = Course(measure, self._score(self._teacher_answers))
@@ -168,6 +169,19 @@ class Trainer:
             hint="--adc lossless, whose converters are sized from the cells, or fewer bits: "
             "--adc calibrated:2",
         )
+
+    @torch.no_grad()
+    def _check_teacher(self) -> None:
+        """Refuse a teacher whose answers are others than the network has."""
+        inputs, _ = self.data.take(np.arange(self._at_once or 1)).tensors(self._device)
+        taught, own = answers_of(self.job.teach(inputs)), answers_of(self.job.eval()(inputs))
+        if taught.shape != own.shape:
+            raise InputError(
+                f"the teacher answers with {list(taught.shape)} scores, the network with "
+                f"{list(own.shape)}",
+                where="training",
+                hint="a teacher with the same classes",
+            )
 
     def _check_inputs(self, samples: Samples, where: str) -> None:
         # further arrays are for a loss of one's own
@@ -233,8 +247,11 @@ class Trainer:
         options = self.training.model_dump(exclude_none=True, exclude=without)
         told = ", ".join(f"{name} {getattr(self.training, name)}" for name in options)
         before, after = (self.course.epochs[n].score for n in (0, self.course.best))
+        digest = self.job.teacher_digest
+        other = digest and digest != self.job.program.source.sha256
+        taught = f"taught by SHA-256 {digest}; " if other else ""
         return (
-            f"epoch {self.course.best} of {told}; {_say_samples(self.data)} trained, "
+            f"epoch {self.course.best} of {told}; {taught}{_say_samples(self.data)} trained, "
             f"{_say_samples(self.validation)} chose the epoch; torch {torch.__version__}, "
             f"{say_count(torch.get_num_threads(), 'thread')}; "
             f"validation {self.course.measure} {before:.4f} before, {after:.4f} after"
@@ -417,7 +434,7 @@ class Trainer:
         device = self.training.noise_device
         options["noise_device"] = getattr(device, "name", device)
         program = hashlib.sha256(program_text(self.job.program).encode()).hexdigest()
-        digests = [program, self.data.digest, self.validation.digest]
+        digests = [program, self.job.teacher_digest, self.data.digest, self.validation.digest]
         about = [_STATE, self.job.program.source.sha256, digests, options]
         return json.dumps(about, sort_keys=True)
 
