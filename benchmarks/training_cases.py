@@ -245,6 +245,15 @@ _ONE_BIT = tuple(f"{encoding}-1" for encoding in ("acm", "unipolar", "bias-colum
 _FINE_TUNED = tuple(f"{e}-{b}-spread" for b, e in product((1, 2, 3, 5), ENCODINGS))
 _SCRATCH = tuple(f"{e}-{b}-scratch" for b, e in product((1, 2, 3, 5), ENCODINGS))
 
+_SETTLED = Plan(
+    (),
+    ("fashion-resnet20",),
+    cell_rate=0.02,
+    digital_rate=0.005,
+    alone=True,
+    augment="flip,shift:1",
+)
+
 TABLES: dict[str, tuple[Plan, ...]] = {
     "cells": (
         Plan(_ONE_BIT, seeds=3, cell_rate=0.015, digital_rate=0.01),
@@ -255,6 +264,8 @@ TABLES: dict[str, tuple[Plan, ...]] = {
             cell_rate=0.006,
             digital_rate=0.005,
         ),
+        replace(_SETTLED, cases=("acm-1",), epochs=2, settle=0.2),
+        replace(_SETTLED, cases=("differential-1",), epochs=1, settle=0.3),
     ),
     "converters": (
         Plan(("converters",), seeds=3),
