@@ -65,6 +65,14 @@ _HEADS = (
 )
 
 
+# How a program was trained, as a plan asks and a row tells.
+_WAY = ("epochs", "batch", "cell_rate", "digital_rate", "settle", "alone", "augment")
+
+
+def _way_of(asked: Plan | Row) -> dict[str, Any]:
+    return {name: getattr(asked, name) for name in _WAY}
+
+
 @dataclass(frozen=True)
 class Row:
     """One trained program; accuracies in per cent of the test samples.
@@ -109,10 +117,7 @@ class Row:
     @property
     def key(self) -> tuple[Any, ...]:
         """What tells one run from another."""
-        named = (self.case, self.net, self.seed)
-        rates = (self.cell_rate, self.digital_rate)
-        way = (self.settle, self.alone, self.augment)
-        return (*named, self.train, self.epochs, self.batch, *rates, *way)
+        return (self.case, self.net, self.seed, self.train, *_way_of(self).values())
 
 
 @dataclass(frozen=True)
@@ -184,11 +189,8 @@ class Run:
 
     def key(self, data: Data) -> tuple[Any, ...]:
         """As that of the row it makes."""
-        plan, count = self.plan, len(self._taught(data)["labels"])
-        rates = (plan.cell_rate, plan.digital_rate)
-        named = (self.case, self.net, self.seed)
-        way = (plan.settle, plan.alone, plan.augment)
-        return (*named, count, plan.epochs, plan.batch, *rates, *way)
+        count = len(self._taught(data)["labels"])
+        return (self.case, self.net, self.seed, count, *_way_of(self.plan).values())
 
     def training(self, data: Data) -> Row:
         """Compile, train and test one program."""
@@ -206,19 +208,14 @@ class Run:
         before = reference if case.is_lossless and not _senses(mapped) else _score(mapped, test)
         scores = [100 * course.epochs[number].score for number in (0, course.best)]
         return Row(
-            *(self.case, net, self.seed, len(self._taught(data)["labels"]), plan.epochs),
-            batch=plan.batch,
+            *(self.case, net, self.seed, len(self._taught(data)["labels"])),
             images=len(test["labels"]),
             float_top1=float_top1(net, self.images),
             lossless=reference,
             mapped=before,
             trained=_score(trained, test),
             seconds=round(seconds, 1),
-            cell_rate=plan.cell_rate,
-            digital_rate=plan.digital_rate,
-            settle=plan.settle,
-            alone=plan.alone,
-            augment=plan.augment,
+            **_way_of(plan),
             best=course.best,
             validation=(scores[0], scores[1]),
             noisy={str(s): _noisy(case, s, (mapped, trained), test) for s in case.spreads},
@@ -244,15 +241,14 @@ class Run:
 
     def _train(self, job: xt.TrainJob, case: Case, data: Data) -> xt.Course:
         plan = self.plan
-        given = {"epochs": plan.epochs, "batch": plan.batch, "train_seed": self.seed}
-        rates = {"cell_rate": plan.cell_rate, "digital_rate": plan.digital_rate}
-        way = {"settle": plan.settle, "augment": parse_augmentation(plan.augment)}
+        way = _way_of(plan) | {"augment": parse_augmentation(plan.augment)}
+        del way["alone"]
         taught = _samples(self._taught(data))
         trainer = xt.Trainer(
             job,
             replace(taught, labels=None) if plan.alone else taught,
             _samples(data.held_out),
-            Training(**given, **rates, **way, **case.training),
+            Training(train_seed=self.seed, **way, **case.training),
             loss=_labels_alone if case.from_scratch else xt.distill,
         )
         course = trainer.run()
@@ -395,8 +391,7 @@ def planned(options: argparse.Namespace) -> Iterator[Run]:
     plans = [plan for name in options.tables for plan in TABLES[name]]
     if not plans:
         plans = [Plan(tuple(options.cases), tuple(options.nets or ("fashion-mlp",)))]
-    fields = ("train", "epochs", "batch", "cell_rate", "digital_rate")
-    fields += ("settle", "alone", "augment")
+    fields = ("train", *_WAY)
     changed = {n: getattr(options, n) for n in fields if getattr(options, n) is not None}
     for plan in plans:
         for net in plan.nets:

@@ -295,6 +295,10 @@ def test_a_trained_program_is_trained_on_with_the_float_network_as_teacher(
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     assert f"taught by SHA-256 {digest}" in said
     xbarc("train", trained, *given, "--teacher", data).refused(str(data))
+    text = "wide (float[N, 5] x) => (float[N, 4] y) <float[5, 4] w> { y = MatMul (x, w) }"
+    numbers = ", ".join(map(str, range(20)))
+    wide = model(text.replace(" w>", f" w = {{{numbers}}}>"), "wide")
+    xbarc("train", path, *given, "--teacher", wide).refused("--teacher: ", "[1, 4] scores")
     xbarc("train", trained, *given, "--teacher", path, "--onnx", path).refused("would be lost")
 
 

@@ -73,6 +73,25 @@ def test_a_patch_of_one_other_sample_lies_in_each() -> None:
     assert len(set(partners)) == len(partners) > 390
 
 
+def test_patches_of_inputs_of_other_shapes_come_from_the_same_sample() -> None:
+    number = np.arange(COUNT, dtype=np.float32)
+    shapes = {"image": (1, 7, 9), "signal": (2, 12)}
+    given = {
+        n: np.broadcast_to(number.reshape(-1, *[1] * len(s)), (COUNT, *s))
+        for n, s in shapes.items()
+    }
+    how = Augmentation(flip=True, shift=1, cutmix=True)
+    found = augment(Samples(given, None), how, np.random.default_rng(3)).inputs
+    partners = [
+        np.array(
+            [max({*sample.flat} - {float(own)}, default=own) for own, sample in enumerate(array)]
+        )
+        for array in found.values()
+    ]
+    assert np.array_equal(partners[0], partners[1])
+    assert len(set(partners[0])) == COUNT
+
+
 def test_labels_stay_where_they_fit() -> None:
     rng = np.random.default_rng(0)
     assert augment(_images(), Augmentation(flip=True, shift=1), rng).labels is not None

@@ -153,6 +153,7 @@ def _say_own_options(data: Path, calibrate: Path | None, validation: Path | None
         yield
     except XbarcError as error:
         where = error.where.replace("--device", "--noise-device")
+        where = "--teacher" if where == "teacher" else where
         where = known.get(where, where)
         hint = error.hint.replace("--device", "--noise-device")
         if (where, hint) == (error.where, error.hint):

@@ -166,8 +166,8 @@ class Trainer:
         raise MappingError(
             f"{fixed} cost the same whatever the cells become",
             where="--prune-energy",
-            hint="--adc lossless, whose converters are sized from the cells, or fewer bits: "
-            "--adc calibrated:2",
+            hint="--adc lossless, whose converters are sized from the cells; these cost less with "
+            "fewer bits alone",
         )
 
     @torch.no_grad()
@@ -179,8 +179,8 @@ class Trainer:
             raise InputError(
                 f"the teacher answers with {list(taught.shape)} scores, the network with "
                 f"{list(own.shape)}",
-                where="training",
-                hint="a teacher with the same classes",
+                where="teacher",
+                hint="a network that tells the same classes apart",
             )
 
     def _check_inputs(self, samples: Samples, where: str) -> None:

@@ -73,11 +73,11 @@ def check_augmentation(samples: Samples, how: Augmentation | None) -> None:
 
 
 def augment(samples: Samples, how: Augmentation, rng: np.random.Generator) -> Samples:
-    """Samples as they might have been too; all inputs of one sample change in the same way.
+    """Samples as they might have been too; inputs of one shape change in the same way.
 
     Args:
         samples: inputs with the axes sample, channel, and one or more of space or time.
-        how: what changes.
+        how: what changes; a sample's patches come from one other, whatever the shapes.
         rng: the only source of chance.
 
     Returns:
@@ -92,14 +92,15 @@ def augment(samples: Samples, how: Augmentation, rng: np.random.Generator) -> Sa
 
 
 def _change(array: AnyArray, how: Augmentation, rng: np.random.Generator) -> AnyArray:
+    # first what does not depend on the shape of an input
+    mirrored, partner = rng.random(len(array)) < 0.5, rng.permutation(len(array))
     if how.flip:
-        mirrored = _of_sample(rng.random(len(array)) < 0.5, array)
-        array = np.where(mirrored, array[..., ::-1], array)
+        array = np.where(_of_sample(mirrored, array), array[..., ::-1], array)
     if how.shift:
         for axis in range(2, array.ndim):
             array = _move(array, axis, rng.integers(-how.shift, how.shift + 1, len(array)))
     if how.cutmix:
-        array = np.where(_patches(array, rng), array[rng.permutation(len(array))], array)
+        array = np.where(_patches(array, rng), array[partner], array)
     return array
 
 
